@@ -1,0 +1,289 @@
+"""The events of the stream, one class a type (CONTRACT section 3). The JSON Schema is generated from these classes.
+
+An event is made without its envelope; the emitter stamps `seq`, `ts` and `runId` when it takes it. Fields that the
+contract marks with `?` are left out when they are None; all others are always there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from agent_runtime.errors import ErrorCode
+from agent_runtime.messages import Frozen
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+Maybe = Annotated[T | None, Field(default=None, exclude_if=_absent)]
+
+Status = Literal["completed", "failed", "cancelled"]
+StopReason = Literal[
+    "end_turn",
+    "max_turns",
+    "max_tokens",
+    "max_total_tokens",
+    "timeout",
+    "cancelled",
+    "refusal",
+    "context_overflow",
+    "error",
+]
+Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
+
+
+class Event(Frozen):
+    """The envelope: `seq` counts from 0 without gaps, `ts` is RFC 3339 UTC with milliseconds."""
+
+    seq: int = -1
+    ts: str = ""
+    run_id: str = ""
+
+
+class Start(Event):
+    """The first line of a run."""
+
+    type: Literal["start"] = "start"
+    schema_version: int = SCHEMA_VERSION
+    runtime_version: str
+    agent: str
+    model: str
+    provider: str
+    workspace: str
+    tools: tuple[str, ...]
+    limits: dict[str, Any]
+    thread_id: str | None = None
+    sandbox_id: str | None = None
+    rollout_id: Maybe[str]
+    target_device_id: Maybe[str]
+    execution_mode: Maybe[str]
+    metadata: Any = None
+
+
+class Thinking(Event):
+    """What the model thinks (`reasoning`), or says before and between tool calls (`text`)."""
+
+    type: Literal["thinking"] = "thinking"
+    content: str
+    kind: Literal["reasoning", "text"]
+    turn: int
+    truncated: Maybe[bool]
+
+
+class ToolCall(Event):
+    """The model wants a tool run. `input` is the parsed object; arguments that are no object are given as a string."""
+
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    tool: str
+    input: Any
+    turn: int
+    truncated: Maybe[bool]
+
+
+class ToolResult(Event):
+    """What came of a call; exactly one for every `tool_call`."""
+
+    type: Literal["tool_result"] = "tool_result"
+    id: str
+    tool: str
+    output: str
+    is_error: bool
+    outcome: Outcome
+    duration_ms: int
+    exit_code: Maybe[int]
+    truncated: Maybe[bool]
+    output_bytes: Maybe[int]
+    output_file: Maybe[str]
+    turn: int
+
+
+class FileEdit(Event):
+    """A file is not what it was. `diff` is what `git apply` takes; `diff_file` holds it when it is not whole here."""
+
+    type: Literal["file_edit"] = "file_edit"
+    path: str
+    action: Literal["create", "modify", "delete", "rename"]
+    old_path: Maybe[str]
+    diff: str
+    additions: int
+    deletions: int
+    binary: Maybe[bool]
+    sha256: Maybe[str]
+    size: Maybe[int]
+    truncated: Maybe[bool]
+    diff_file: Maybe[str]
+    outside_workspace: Maybe[bool]
+    source: Literal["tool", "shell"]
+    tool_call_id: Maybe[str]
+
+
+class DevUrl(Event):
+    """A server that the run started has come up, or has gone."""
+
+    type: Literal["dev_url"] = "dev_url"
+    url: str
+    port: int
+    local_url: str
+    status: Literal["up", "down"]
+    pid: Maybe[int]
+    command: Maybe[str]
+    log_file: Maybe[str]
+    http: Maybe[bool]
+    loopback_only: bool
+
+
+class UsageReport(Event):
+    """After each model call: its tokens, and how full the context is. `estimated`: counted here, not by the provider."""
+
+    type: Literal["usage"] = "usage"
+    turn: int
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    total_tokens: int
+    context_tokens: int
+    context_window: int
+    estimated: Maybe[bool]
+
+
+class Error(Event):
+    """Something failed; with `attempt` and `retry_in_ms` when it will be tried again."""
+
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+    retryable: bool
+    attempt: Maybe[int]
+    retry_in_ms: Maybe[int]
+    details: Maybe[dict[str, Any]]
+
+
+class Notice(Event):
+    """What a caller may want to know and need not act on."""
+
+    type: Literal["notice"] = "notice"
+    code: str
+    message: str
+    details: Maybe[dict[str, Any]]
+
+
+class TotalUsage(Frozen):
+    """The sums over all model calls; `prompt_tokens` and `completion_tokens` are synonyms of input and output."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: Maybe[bool]
+
+
+class ErrorInfo(Frozen):
+    """The error that ended a run."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    details: Maybe[dict[str, Any]]
+
+
+class Complete(Event):
+    """The last line of a run, exactly once. `result` is the same text as `output`."""
+
+    type: Literal["complete"] = "complete"
+    status: Status
+    stop_reason: StopReason
+    output: str
+    result: str
+    truncated: Maybe[bool]
+    output_file: Maybe[str]
+    files: tuple[str, ...] = ()
+    deleted_files: tuple[str, ...] = ()
+    ignored_changes: Maybe[dict[str, Any]]
+    dev_url: str | None = None
+    dev_urls: tuple[dict[str, Any], ...] = ()
+    usage: TotalUsage = TotalUsage()
+    iterations: int = 0
+    duration_ms: int = 0
+    thread_id: str | None = None
+    sandbox_id: str | None = None
+    rollout_id: str | None = None
+    target_device_id: Maybe[str]
+    execution_mode: str | None = None
+    metadata: Any = None
+    error: Maybe[ErrorInfo]
+
+
+class TextDelta(Event):
+    """A piece of the model's text, with `--partial` only."""
+
+    type: Literal["text_delta"] = "text_delta"
+    delta: str
+    turn: int
+
+
+class ThinkingDelta(Event):
+    """A piece of the model's reasoning, with `--partial` only."""
+
+    type: Literal["thinking_delta"] = "thinking_delta"
+    delta: str
+    turn: int
+
+
+class ToolInputDelta(Event):
+    """A piece of a call's arguments, with `--partial` only."""
+
+    type: Literal["tool_input_delta"] = "tool_input_delta"
+    id: str
+    delta: str
+    turn: int
+
+
+class ToolOutputDelta(Event):
+    """A piece of a tool's output, with `--partial` only."""
+
+    type: Literal["tool_output_delta"] = "tool_output_delta"
+    id: str
+    delta: str
+    turn: int
+
+
+class Heartbeat(Event):
+    """Nothing else was written for a while: what is awaited, and since when (RFC 3339)."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    awaiting: Literal["model", "tool", "resume", "retry"]
+    since: str
+
+
+AnyEvent = Annotated[
+    Start
+    | Thinking
+    | ToolCall
+    | ToolResult
+    | FileEdit
+    | DevUrl
+    | UsageReport
+    | Error
+    | Notice
+    | Complete
+    | TextDelta
+    | ThinkingDelta
+    | ToolInputDelta
+    | ToolOutputDelta
+    | Heartbeat,
+    Field(discriminator="type"),
+]

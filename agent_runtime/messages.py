@@ -1,0 +1,172 @@
+"""The words of a conversation: messages made of blocks, and what a model call used. Nothing here knows of any I/O.
+
+An assistant message keeps two forms of the same turn: `blocks`, which every part of this program reads, and `native`,
+the provider's own items, untouched. A provider that finds its own wire format in `native` sends those items back as
+they came (signatures, encrypted reasoning, hosted-tool blocks); any other provider goes by the blocks.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+WireFormat = Literal["anthropic", "openai-responses", "openai-chat"]
+
+
+class Frozen(BaseModel):
+    """Immutable, closed, camelCase outside, built only when first used (start-up time is a promise)."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
+
+
+class Text(Frozen):
+    """Plain text, of the user or of the model."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class Image(Frozen):
+    """An image, base64 in `data`."""
+
+    type: Literal["image"] = "image"
+    media_type: str
+    data: str
+
+
+class Thinking(Frozen):
+    """The model's reasoning, as far as the provider shows it. Encrypted and redacted forms live in `native` only."""
+
+    type: Literal["thinking"] = "thinking"
+    text: str
+
+
+class ToolCall(Frozen):
+    """What the model wants done.
+
+    `arguments` is the text as the model wrote it: JSON for a function, anything for a free-form tool. `input` is the
+    parsed object, or None when it is not a JSON object; for a free-form tool it is `{"input": arguments}`.
+    `truncated` says that the call was cut by the output limit and must not be executed.
+    """
+
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    name: str
+    arguments: str
+    input: dict[str, Any] | None = None
+    freeform: bool = False
+    truncated: bool = False
+
+
+class ToolResult(Frozen):
+    """What came of a call; `content` is what the model is given."""
+
+    type: Literal["tool_result"] = "tool_result"
+    id: str
+    name: str
+    content: tuple[Annotated[Text | Image, Field(discriminator="type")], ...]
+    is_error: bool = False
+    freeform: bool = False
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "\n".join(part.text for part in self.content if isinstance(part, Text))
+
+
+UserBlock = Annotated[Text | Image | ToolResult, Field(discriminator="type")]
+AssistantBlock = Annotated[Text | Thinking | ToolCall, Field(discriminator="type")]
+
+
+class Native(Frozen):
+    """A turn in the provider's own form: the content blocks of Messages, the output items of Responses, the message
+    of Chat Completions (a list of one)."""
+
+    format: WireFormat
+    model: str
+    items: tuple[dict[str, Any], ...]
+
+
+class UserMessage(Frozen):
+    """Everything that goes to the model: prompts, steering, tool results."""
+
+    role: Literal["user"] = "user"
+    blocks: tuple[UserBlock, ...]
+
+    @classmethod
+    def of(cls, text: str) -> UserMessage:
+        """A message of one text."""
+        return cls(blocks=(Text(text=text),))
+
+
+class AssistantMessage(Frozen):
+    """One turn of the model."""
+
+    role: Literal["assistant"] = "assistant"
+    blocks: tuple[AssistantBlock, ...]
+    native: Native | None = None
+
+    @property
+    def text(self) -> str:
+        """The turn's text without its reasoning."""
+        return "".join(block.text for block in self.blocks if isinstance(block, Text))
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls of this turn, in order."""
+        return tuple(block for block in self.blocks if isinstance(block, ToolCall))
+
+
+Message = Annotated[UserMessage | AssistantMessage, Field(discriminator="role")]
+
+
+class Usage(Frozen):
+    """Tokens of one model call, or summed. `input_tokens` includes cached parts; reasoning is part of the output."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+def parse_arguments(arguments: str) -> dict[str, Any] | None:
+    """The JSON object in a function call's arguments; an empty string counts as `{}`; None when there is none."""
+    if not arguments.strip():
+        return {}
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def clean_text(text: str) -> str:
+    """The same text without lone surrogates, which no wire may carry (they become U+FFFD)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # surrogatepass joins halves that arrived as a pair; what stays alone is replaced
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

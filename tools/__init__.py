@@ -1,0 +1,48 @@
+"""The tools a model can use, a file each, named after the tool. The module's `TOOL` is the tool.
+
+`FAMILIES` says which set a model gets by default: the one it was trained on.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent_runtime.tool import Tool
+
+SHARED = ("view_image", "get_dev_url", "web_search")
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "claude": ("bash", "str_replace_based_edit_tool", *SHARED),
+    "codex": ("exec_command", "write_stdin", "apply_patch", *SHARED),
+    "platform": (
+        "bash",
+        "read_file",
+        "edit_file",
+        "write_file",
+        "delete_file",
+        "list_directory",
+        "file_search",
+        "grep",
+        *SHARED,
+    ),
+}
+
+
+def names() -> list[str]:
+    """Every tool there is, found by its file: nothing is imported to answer."""
+    here = Path(__file__).parent
+    return sorted(path.stem for path in here.glob("*.py") if not path.stem.startswith("_"))
+
+
+def load(name: str) -> Tool:
+    """The tool of that name. Raises ModuleNotFoundError when there is none."""
+    tool: Tool = import_module(f"{__name__}.{name}").TOOL
+    return tool
+
+
+def prompt(name: str) -> str:
+    """What the model reads about a tool: prompts/tools/NAME.md."""
+    return (Path(__file__).parent.parent / "prompts" / "tools" / f"{name}.md").read_text("utf-8").strip()
