@@ -1,0 +1,90 @@
+"""What bounds a run, and how much of it is spent. Pure arithmetic; the clock is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agent_runtime.messages import Usage
+
+LimitName = Literal["max_turns", "max_total_tokens", "timeout"]
+NEAR = 0.8  # the share of a limit at which the model is told, once for each limit
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The effective limits of a run: request over agent over default (CONTRACT section 2).
+
+    Seconds for `timeout`, `tool_timeout` and `model_timeout`; tokens elsewhere. None: no limit of our own.
+    """
+
+    max_turns: int = 50
+    max_tokens: int | None = None
+    max_total_tokens: int | None = None
+    timeout: float | None = None
+    tool_timeout: float | None = None
+    tool_output_tokens: int = 10_000
+    max_retries: int = 4
+    model_timeout: float = 300.0
+
+    def as_event(self) -> dict[str, Any]:
+        """The `limits` object of the `start` event."""
+        return {
+            "maxTurns": self.max_turns,
+            "maxTokens": self.max_tokens,
+            "maxTotalTokens": self.max_total_tokens,
+            "timeout": self.timeout,
+            "toolTimeout": self.tool_timeout,
+            "toolOutputTokens": self.tool_output_tokens,
+            "maxRetries": self.max_retries,
+            "modelTimeout": self.model_timeout,
+        }
+
+
+@dataclass
+class Budget:
+    """What a run has spent. `elapsed` gives the seconds since its start, without time spent frozen."""
+
+    limits: Limits
+    elapsed: Callable[[], float]
+    turns: int = 0
+    usage: Usage = Usage()
+    _told: set[str] = field(default_factory=set)
+
+    def spend(self, usage: Usage) -> None:
+        """Count one model call."""
+        self.turns += 1
+        self.usage += usage
+
+    def _shares(self) -> dict[LimitName, tuple[float, float | None]]:
+        return {
+            "max_turns": (self.turns, self.limits.max_turns),
+            "max_total_tokens": (self.usage.total_tokens, self.limits.max_total_tokens),
+            "timeout": (self.elapsed(), self.limits.timeout),
+        }
+
+    def reached(self) -> LimitName | None:
+        """The limit that allows no further model call. The timeout is enforced by the clock, not here."""
+        for name, (spent, limit) in self._shares().items():
+            if name != "timeout" and limit is not None and spent >= limit:
+                return name
+        return None
+
+    def near(self) -> dict[LimitName, str]:
+        """Limits that have come near since last asked, each with what to tell the model about it."""
+        found: dict[LimitName, str] = {}
+        for name, (spent, limit) in self._shares().items():
+            last_turn = name == "max_turns" and self.turns == self.limits.max_turns - 1 > 0
+            if limit is None or name in self._told or not (last_turn or 0 < NEAR * limit <= spent):
+                continue
+            self._told.add(name)
+            found[name] = f"{_LEFT[name].format(left=max(0, limit - spent))}. Bring the work to a good end now."
+        return found
+
+
+_LEFT: dict[LimitName, str] = {
+    "max_turns": "{left:.0f} of the turns that this run may take are left",
+    "max_total_tokens": "{left:.0f} of the tokens that this run may use are left",
+    "timeout": "{left:.0f} seconds of the time that this run may take are left",
+}

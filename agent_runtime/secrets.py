@@ -1,0 +1,85 @@
+"""Keys appear in no event, transcript or log: whole, escaped, URL-encoded, in base64 or hex, or split over chunks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus
+
+MASK = "[secret]"
+SHORTEST = 8  # a shorter value is no key, and masking it would garble ordinary words
+
+_SECRET_NAME = re.compile(
+    r"(^|_)(api_?key|key|token|secret|passw(or)?d|passphrase|pwd|credentials?|auth|private_key|dsn)(_|$)|apikey|secret|password|token",
+    re.IGNORECASE,
+)
+
+
+def named_as_secret(name: str) -> bool:
+    """Does a variable's name say that its value is a secret?"""
+    return _SECRET_NAME.search(name) is not None
+
+
+def secret_values(environ: Mapping[str, str]) -> list[str]:
+    """The values of all variables that are named as secrets."""
+    return [value for name, value in environ.items() if named_as_secret(name)]
+
+
+class Masker:
+    """Replaces every form of the given secrets by `[secret]`."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms: set[str] = set()
+        for secret in secrets:
+            if len(secret.strip()) >= SHORTEST:
+                forms |= _forms(secret.strip())
+        self._forms = sorted(forms, key=len, reverse=True)
+        self._longest = len(self._forms[0]) if self._forms else 0
+        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else None
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def held_back(self, text: str) -> int:
+        """How many characters at the end of a stream's text may be the beginning of a secret."""
+        for length in range(min(self._longest - 1, len(text)), 0, -1):
+            tail = text[-length:]
+            if any(form.startswith(tail) for form in self._forms):
+                return length
+        return 0
+
+
+class StreamMasker:
+    """Masks a text that arrives in pieces; a piece that may begin a secret is held until the next one."""
+
+    def __init__(self, mask: Masker) -> None:
+        self._mask = mask
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """What may be shown now."""
+        text = self._mask(self._held + piece)
+        held = self._mask.held_back(text)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def flush(self) -> str:
+        """What was held, at the end of the stream."""
+        rest, self._held = self._held, ""
+        return rest
+
+
+def _forms(secret: str) -> set[str]:
+    raw = secret.encode()
+    forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms |= {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex(), raw.hex().upper()}
+    for shift in range(3):  # where a secret lies within a longer base64 text decides how it is spelt
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            text = encode(b"\0" * shift + raw).decode().rstrip("=")
+            # the first and the last characters also carry bits of the neighbours: the core is certain
+            start = (0, 2, 3)[shift]
+            end = len(text) - (1 if (len(raw) + shift) % 3 else 0)
+            forms.add(text[start:end])
+    return {form for form in forms if len(form) >= SHORTEST}
