@@ -18,8 +18,9 @@ LEFT_OUT = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Built:
-    """The distributions: `direct` is the wheel of the tree, `wheel` the one built from the sdist."""
+    """The distributions of a copied `tree`: `direct` is the wheel of the tree, `wheel` the one built from the sdist."""
 
+    tree: Path
     sdist: Path
     wheel: Path
     direct: Path
@@ -41,4 +42,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     [sdist] = (where / "out").glob("*.tar.gz")
     [wheel] = (where / "out").glob("*.whl")
     [direct] = (where / "direct").glob("*.whl")
-    return Built(sdist, wheel, direct)
+    return Built(where / "tree", sdist, wheel, direct)

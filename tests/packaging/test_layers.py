@@ -28,6 +28,8 @@ ROWS: dict[str, set[str]] = {
         "tracking",
         "providers",
         "transcript",
+        "transcript_player",
+        "transcript_writer",
         "history",
         "tokens",
         "compaction",

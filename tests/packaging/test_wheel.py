@@ -8,7 +8,7 @@ import zipfile
 from configparser import ConfigParser
 from pathlib import Path
 
-from .conftest import REPO, Built
+from .conftest import Built
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -26,9 +26,9 @@ def test_the_wheel_holds_every_module_tool_prompt_and_data_file(built: Built) ->
     kinds = {".py", ".md", ".tiktoken", ".ndjson", ".html", ".lark", ".json", ".typed"}
     wanted = {}
     for folder in ("agent_runtime", "tools", "prompts"):
-        for path in (REPO / folder).rglob("*"):
+        for path in (built.tree / folder).rglob("*"):
             if path.is_file() and (path.suffix in kinds or path.name == "py.typed"):
-                relative = path.relative_to(REPO).as_posix()
+                relative = path.relative_to(built.tree).as_posix()
                 inside = relative if folder == "agent_runtime" else f"agent_runtime/{relative}"
                 wanted[inside] = path.read_bytes()
     held = contents(built.wheel)
