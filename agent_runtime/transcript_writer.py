@@ -1,0 +1,296 @@
+"""Writing a transcript while a run goes on: line by line, masked, and never at the cost of the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from agent_runtime.errors import ProviderError, RequestError
+from agent_runtime.events import Status
+from agent_runtime.messages import Frozen, WireFormat
+from agent_runtime.provider import Transport
+from agent_runtime.secrets import MASK
+from agent_runtime.tool import ToolOutput
+from agent_runtime.transcript import (
+    ControlRecord,
+    End,
+    Failure,
+    Header,
+    ModelCallRecord,
+    ModelResponseRecord,
+    RequestRecord,
+    ToolResultRecord,
+)
+
+Mask = Callable[[str], str]
+SECRET_FIELDS = frozenset({"apikey", "authorization", "xapikey"})
+
+
+class Recorder:
+    """Appends records to a file of mode 0600, each in one write.
+
+    Args:
+        path: the transcript; a file that is there is replaced.
+        mask: takes the keys out of a text, also where they are escaped as in JSON.
+        on_failure: told once, with the reason, when the file can no longer be written (a full disk). The
+            records up to there are whole; the run goes on without a recording.
+
+    Raises RequestError naming `record` when the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        mask: Mask = lambda text: text,
+        on_failure: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self.path = path
+        self.calls = 0
+        self._mask = mask
+        self._on_failure = on_failure
+        self._results = 0
+        self._last = ("", 0)  # digest of the last body, and how often it was sent
+        self._began = time.monotonic()
+        self._file: int | None = _create(path)
+
+    def begin(self, *, runtime_version: str, run_id: str, workspace: Path) -> None:
+        """The header."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._write(
+            Header(runtime_version=runtime_version, run_id=run_id, created_at=now, workspace=str(workspace))
+        )
+
+    def request(self, request: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
+        """The request, after the options of the command line were put into it."""
+        self._write(
+            RequestRecord(request=_without_secrets(dict(request)), resolved=_without_secrets(dict(resolved)))
+        )
+
+    def event(self, line: str) -> None:
+        """A line of the event stream, as the emitter made it: masked, one JSON object."""
+        self._append(f'{{"kind":"event","at":{self.now()},"event":{line}}}')
+
+    def tool_result(self, call_id: str, tool: str, output: ToolOutput, duration_ms: int) -> None:
+        """What a tool gave back."""
+        self._results += 1
+        values = {field.name: getattr(output, field.name) for field in fields(output)}
+        self._write(ToolResultRecord(at=self.now(), id=call_id, tool=tool, duration_ms=duration_ms, **values))
+
+    def control(
+        self,
+        action: Literal["input", "pause", "resume", "cancel", "timeout"],
+        *,
+        text: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Something came from outside; where the run stands is noted with it."""
+        record = ControlRecord(
+            at=self.now(), action=action, calls=self.calls, results=self._results, text=text, reason=reason
+        )
+        self._write(record)
+
+    def sent(self, body: dict[str, Any], *, provider: str, format: WireFormat) -> int:
+        """A body goes to a provider; returns the number of the call."""
+        raw = json.dumps(body, sort_keys=True).encode()
+        digest = hashlib.sha256(raw).hexdigest()
+        attempt = self._last[1] + 1 if self._last[0] == digest else 1
+        self._last = (digest, attempt)
+        self.calls += 1
+        record = ModelCallRecord(
+            at=self.now(),
+            call=self.calls,
+            attempt=attempt,
+            provider=provider,
+            format=format,
+            model=str(body.get("model", "")),
+            digest=digest,
+            body_bytes=len(raw),
+            messages=len(body.get("messages") or body.get("input") or ()),
+        )
+        self._write(record)
+        return self.calls
+
+    def response(self, record: ModelResponseRecord) -> None:
+        """An attempt is over. Keys are found in its chunks even where the stream splits them."""
+        chunks = mask_chunks(record.chunks, self._mask)
+        self._write(record.model_copy(update={"chunks": chunks}))
+
+    def end(self, *, status: Status, exit_code: int) -> None:
+        """The last record; on disk when this returns."""
+        self._write(End(at=self.now(), status=status, exit_code=exit_code))
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, with an `end` record or without one. May be called twice."""
+        if self._file is not None:
+            with suppress(OSError):  # a pipe or a device has nothing to sync
+                os.fsync(self._file)
+            os.close(self._file)
+            self._file = None
+
+    def now(self) -> int:
+        """Milliseconds since the recording began."""
+        return int((time.monotonic() - self._began) * 1000)
+
+    def _write(self, record: Frozen) -> None:
+        if self._file is not None:
+            # ASCII: lone surrogates (a provider may split a pair over two chunks) stay, escaped
+            self._append(self._mask(json.dumps(record.model_dump(by_alias=True), separators=(",", ":"))))
+
+    def _append(self, line: str) -> None:
+        if self._file is None:
+            return
+        start = os.lseek(self._file, 0, os.SEEK_CUR)
+        try:
+            _write_all(self._file, f"{line}\n".encode())
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file, start)  # what was written before stays readable
+            self.close()
+            self._on_failure(f"{self.path}: {error.strerror}")
+
+
+class RecordingTransport:
+    """A transport that leaves a record of every call: one when it is sent, one when it is over."""
+
+    def __init__(self, inner: Transport, recorder: Recorder, *, provider: str, format: WireFormat) -> None:
+        self._inner = inner
+        self._recorder = recorder
+        self._provider = provider
+        self._format: WireFormat = format
+
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Yields what the inner transport yields; raises what it raises."""
+        call = self._recorder.sent(body, provider=self._provider, format=self._format)
+        began = self._recorder.now()
+        chunks: list[dict[str, Any]] = []
+        offsets: list[int] = []
+        error: Failure | None = None
+        interrupted = True
+        try:
+            async with aclosing(_generator(self._inner.stream(body))) as stream:
+                async for chunk in stream:
+                    chunks.append(chunk)
+                    offsets.append(self._recorder.now() - began)
+                    yield chunk
+            interrupted = False
+        except ProviderError as failure:
+            error, interrupted = Failure.of(failure), False
+            raise
+        finally:
+            now = self._recorder.now()
+            self._recorder.response(
+                ModelResponseRecord(
+                    at=now,
+                    call=call,
+                    format=self._format,
+                    duration_ms=now - began,
+                    chunks=tuple(chunks),
+                    offsets=tuple(offsets),
+                    error=error,
+                    interrupted=interrupted,
+                )
+            )
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self._inner.aclose()
+
+
+async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
+    """Any iterator as a generator, which can be closed; a generator inside is closed with it."""
+    try:
+        async for item in stream:
+            yield item
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
+def mask_chunks(chunks: tuple[dict[str, Any], ...], mask: Mask) -> tuple[dict[str, Any], ...]:
+    """The same chunks without keys, also where a key is spread over the pieces of a text.
+
+    Pieces that belong together are those at the same place of chunks of the same type and index. When masking
+    their sum changes more than masking each, the first piece takes the whole masked text, the others none.
+    """
+    streams: Streams = {}
+    copies = tuple(_collect(chunk, (), streams) for chunk in chunks)
+    for pieces in streams.values():
+        if len(pieces) < 2:
+            continue
+        whole = "".join(text for _, _, text in pieces)
+        masked = mask(whole)
+        if masked != whole and masked != "".join(mask(text) for _, _, text in pieces):
+            for number, (container, key, _) in enumerate(pieces):
+                container[key] = "" if number else masked
+    return copies
+
+
+_IDENTITY = ("type", "index", "output_index", "content_index", "summary_index", "item_id")
+
+
+Streams = dict[tuple[Any, ...], list[tuple[Any, Any, str]]]  # place -> (container, key, text)
+
+
+def _collect(value: Any, place: tuple[Any, ...], streams: Streams) -> Any:
+    """A copy of `value`; its texts are noted in `streams` under the place where they belong."""
+    if isinstance(value, dict):
+        place = (*place, *(str(value.get(name)) for name in _IDENTITY))
+    elif not isinstance(value, list | tuple):
+        return value
+    copy: Any = {} if isinstance(value, dict) else [None] * len(value)
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, str) and key not in _IDENTITY:
+            streams.setdefault((*place, key), []).append((copy, key, item))
+        copy[key] = _collect(item, (*place, key), streams)
+    return copy
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: MASK if _is_secret(key) and isinstance(item, str) and item else _without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item) for item in value]
+    return value
+
+
+def _is_secret(name: object) -> bool:
+    return str(name).lower().replace("_", "").replace("-", "") in SECRET_FIELDS
+
+
+def _create(path: Path) -> int:
+    expected = "expected a file that can be written"
+    # O_NONBLOCK: a FIFO is refused, not waited for
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        file = os.open(path, flags, 0o600)
+    except OSError as error:
+        missing = "" if path.parent.is_dir() else f" (there is no folder {path.parent})"
+        raise RequestError("record", f"{path}: {error.strerror}{missing}; {expected}") from error
+    mode = os.fstat(file).st_mode
+    if stat.S_ISREG(mode):
+        os.set_blocking(file, True)
+        with suppress(PermissionError):  # another's file that we may write stays as it is
+            os.fchmod(file, 0o600)
+    elif stat.S_ISFIFO(mode):
+        os.close(file)
+        raise RequestError("record", f"{path}: this is a pipe; {expected}")
+    return file
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
