@@ -30,6 +30,7 @@ from agent_runtime.transcript import (
     RequestRecord,
     ToolResultRecord,
 )
+from agent_runtime.transcript_rewrite import rewrite_chunks
 
 Mask = Callable[[str], str]
 SECRET_FIELDS = frozenset({"apikey", "authorization", "xapikey"})
@@ -121,7 +122,7 @@ class Recorder:
 
     def response(self, record: ModelResponseRecord) -> None:
         """An attempt is over. Keys are found in its chunks even where the stream splits them."""
-        chunks = mask_chunks(record.chunks, self._mask)
+        chunks = rewrite_chunks(record.chunks, self._mask)
         self._write(record.model_copy(update={"chunks": chunks}))
 
     def end(self, *, status: Status, exit_code: int) -> None:
@@ -214,45 +215,6 @@ async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[di
     finally:
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
-
-
-def mask_chunks(chunks: tuple[dict[str, Any], ...], mask: Mask) -> tuple[dict[str, Any], ...]:
-    """The same chunks without keys, also where a key is spread over the pieces of a text.
-
-    Pieces that belong together are those at the same place of chunks of the same type and index. When masking
-    their sum changes more than masking each, the first piece takes the whole masked text, the others none.
-    """
-    streams: Streams = {}
-    copies = tuple(_collect(chunk, (), streams) for chunk in chunks)
-    for pieces in streams.values():
-        if len(pieces) < 2:
-            continue
-        whole = "".join(text for _, _, text in pieces)
-        masked = mask(whole)
-        if masked != whole and masked != "".join(mask(text) for _, _, text in pieces):
-            for number, (container, key, _) in enumerate(pieces):
-                container[key] = "" if number else masked
-    return copies
-
-
-_IDENTITY = ("type", "index", "output_index", "content_index", "summary_index", "item_id")
-
-
-Streams = dict[tuple[Any, ...], list[tuple[Any, Any, str]]]  # place -> (container, key, text)
-
-
-def _collect(value: Any, place: tuple[Any, ...], streams: Streams) -> Any:
-    """A copy of `value`; its texts are noted in `streams` under the place where they belong."""
-    if isinstance(value, dict):
-        place = (*place, *(str(value.get(name)) for name in _IDENTITY))
-    elif not isinstance(value, list | tuple):
-        return value
-    copy: Any = {} if isinstance(value, dict) else [None] * len(value)
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(item, str) and key not in _IDENTITY:
-            streams.setdefault((*place, key), []).append((copy, key, item))
-        copy[key] = _collect(item, (*place, key), streams)
-    return copy
 
 
 def _without_secrets(value: Any) -> Any:
