@@ -18,7 +18,7 @@ LEFT_OUT = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Built:
-    """The distributions of a copied `tree`: `direct` is the wheel of the tree, `wheel` the one built from the sdist."""
+    """The distributions of a copied `tree`: `direct` is built from it, `wheel` from its sdist."""
 
     tree: Path
     sdist: Path
