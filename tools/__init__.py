@@ -30,6 +30,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# run by the provider itself: the wire formats that have them
+HOSTED: dict[str, tuple[str, ...]] = {"web_search": ("anthropic", "openai-responses")}
+
 
 def names() -> list[str]:
     """Every tool there is, found by its file: nothing is imported to answer."""

@@ -1,0 +1,145 @@
+"""`agent-runtime run` up to its first event. Nothing here needs an event loop, a SDK or a tokenizer, or imports one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent_runtime import events, plan
+from agent_runtime.control import decode, read_request
+from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.plan import new_run_id
+from agent_runtime.request import normalise, parse
+from agent_runtime.secrets import Masker
+from agent_runtime.signals import Interrupted, Interrupts
+from agent_runtime.stream import Emitter, claim_stdout
+
+FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
+
+
+def run_command(arguments: argparse.Namespace, overlay: dict[str, Any]) -> int:
+    """The whole command: read, decide, run."""
+    interrupts = Interrupts()
+    try:
+        out = claim_stdout()
+    except OSError:  # there is no stdout
+        return ExitCode.STDOUT_CLOSED
+    raw: Any = {}
+    rest = b""
+    try:
+        if arguments.socket:
+            from agent_runtime.standby import hand_over
+
+            return hand_over(arguments, overlay, out)
+        if arguments.request is not None:
+            raw = _file(arguments.request)
+        elif arguments.prompt is None:
+            raw, rest = read_request(0)
+        return start(raw, overlay, out=out, stdin=0, rest=rest, environ=os.environ, interrupts=interrupts)
+    except RequestError as error:
+        return refuse(out, raw, error)
+    except Interrupted:
+        return stopped_early(out, raw, interrupts)
+
+
+def start(
+    raw: Any,
+    overlay: dict[str, Any],
+    *,
+    out: int,
+    stdin: int,
+    rest: bytes,
+    environ: Mapping[str, str],
+    interrupts: Interrupts,
+) -> int:
+    """Check the request, decide, and run it. Raises RequestError or Interrupted before the first event only."""
+    request, unknown = parse(merge(raw, overlay))
+    if unknown:
+        print(f"warning: unknown fields of the request are ignored: {', '.join(unknown)}", file=sys.stderr)
+    decided = plan.prepare(request, environ)
+    from agent_runtime.run import Run
+
+    return Run(decided, out=out, environ=environ, interrupts=interrupts).execute(stdin, rest)
+
+
+def merge(raw: Any, overlay: dict[str, Any]) -> Any:
+    """The request with the command line's options in it: they win."""
+    if not isinstance(raw, dict):
+        return raw
+    body, over = normalise(raw), normalise(overlay)
+    if over.pop("model") is not None:
+        body["model"] = overlay["model"]
+    config = over.pop("config")
+    if isinstance(body.get("config"), dict):
+        body["config"] |= config
+    return body | over
+
+
+def refuse(out: int, raw: Any, error: RequestError) -> int:
+    """`error` and `complete` for a request that cannot be run."""
+    print(f"agent-runtime: {error}", file=sys.stderr)
+    details = {"field": error.field, "expected": error.expected}
+    told = events.Error(code=error.code, message=str(error), retryable=False, details=details)
+    info = events.ErrorInfo(code=error.code, message=str(error), details=details)
+    return _without_run(out, raw, told, "failed", "error", ExitCode.INVALID_REQUEST, info)
+
+
+def stopped_early(out: int, raw: Any, interrupts: Interrupts) -> int:
+    """A signal came before there was a run."""
+    code = ExitCode.SIGTERM if interrupts.reason == "SIGTERM" else ExitCode.SIGINT
+    return _without_run(out, raw, None, "cancelled", "cancelled", code, None)
+
+
+def _without_run(
+    out: int,
+    raw: Any,
+    told: events.Error | None,
+    status: events.Status,
+    stop: events.StopReason,
+    code: ExitCode,
+    info: events.ErrorInfo | None,
+) -> int:
+    known = raw if isinstance(raw, dict) else {}
+
+    def given(*names: str) -> str | None:
+        return next((known[name] for name in names if isinstance(known.get(name), str)), None)
+
+    secrets = [value for value in _texts(known.get("model")) if value]
+    emitter = Emitter(out, given("runId", "run_id") or new_run_id(), mask=Masker(secrets))
+    if told:
+        emitter.put(told)
+    emitter.put(
+        events.Complete(
+            status=status,
+            stop_reason=stop,
+            output="",
+            result="",
+            error=info,
+            thread_id=given("threadId", "thread_id"),
+            sandbox_id=given("sandboxId", "sandbox_id"),
+            rollout_id=given("rolloutId", "rollout_id"),
+            target_device_id=given("targetDeviceId", "target_device_id"),
+            execution_mode=given("executionMode", "execution_mode"),
+            metadata=known.get("metadata"),
+        )
+    )
+    emitter.flush(FLUSH_SECONDS)
+    return ExitCode.STDOUT_CLOSED if emitter.closed else code
+
+
+def _texts(value: Any) -> list[str]:
+    """The keys in a request's `model`."""
+    if isinstance(value, dict):
+        return [item for name, item in value.items() if "key" in name.lower() and isinstance(item, str)]
+    return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
+
+
+def _file(name: str) -> Any:
+    try:
+        return decode(Path(name).read_bytes())
+    except OSError as error:
+        raise RequestError("request", f"expected a file that can be read: {name} ({error.strerror})") from error

@@ -1,0 +1,153 @@
+"""The loop: model, tools, model, ... until the model has finished or a limit ends the run.
+
+Everything it touches is handed in; it knows no provider, tool, tracker or transcript. It ends by returning an `Ended`.
+A failed model call leaves it as ProviderError, a cancel as anyio's cancellation: both are the composition's to report.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent_runtime import events
+from agent_runtime.limits import Budget
+from agent_runtime.messages import Text, Thinking, ToolCall, ToolResult, Usage, UserMessage
+from agent_runtime.provider import Model, ModelCall, OnDelta, Turn
+
+MAX_CUT_CALLS = 3  # turns in a row whose tool calls were cut by the output limit, before the run is given up
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a run is over, and the model's final answer."""
+
+    stop: events.StopReason
+    output: str
+    detail: str = ""  # for the `error` event, when `stop` is not "end_turn"
+
+
+class Conversation(Protocol):
+    """The history, kept inside the model's window."""
+
+    def add(self, message: UserMessage | Turn) -> None:
+        """Append; what is appended is kept even when the run ends at this point."""
+        ...
+
+    async def call(self) -> ModelCall:
+        """The next request. Raises ProviderError("context_overflow") when nothing makes it fit."""
+        ...
+
+    def usage(self, turn: Turn) -> Usage:
+        """The turn's usage: the provider's, or a count where it reported none."""
+        ...
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Tokens in the context now, and the size of the window."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs tool calls, reports them, and answers each of them exactly once, cancelled or not."""
+
+    async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
+        """Append a result for every call to `results`, also when this is cancelled half-way."""
+        ...
+
+
+class Inbox(Protocol):
+    """What the caller says while the run goes on."""
+
+    @property
+    def pending(self) -> bool: ...
+    async def ready(self) -> None: ...
+    def take(self) -> list[str]: ...
+
+
+@dataclass
+class Loop:
+    """What the loop is given."""
+
+    model: Model
+    conversation: Conversation
+    executor: Executor
+    inbox: Inbox
+    budget: Budget
+    emit: Callable[[events.Event], Awaitable[None]]
+    deltas: Callable[[int], OnDelta]
+    awaiting: Callable[[str], None]
+
+
+async def run_loop(loop: Loop) -> Ended:
+    """Take turns until the run is over."""
+    cut_in_a_row = 0
+    output = ""
+    for number in itertools.count(1):
+        await before_turn(loop)
+        if limit := loop.budget.reached():
+            return Ended(limit, output, f"the run has reached {limit}: {loop.budget.turns} model calls, "
+                         f"{loop.budget.usage.total_tokens} tokens")  # fmt: skip
+        loop.awaiting("model")
+        turn = await loop.model.turn(await loop.conversation.call(), loop.deltas(number))
+        loop.conversation.add(turn)
+        await report(loop, turn, number)
+        output = turn.message.text or output
+        cut_in_a_row = cut_in_a_row + 1 if any(call.truncated for call in turn.message.calls) else 0
+        if turn.stop == "refusal":
+            return Ended("refusal", output, turn.refusal or "the model refused to go on")
+        if turn.message.calls:
+            await use_tools(loop, turn, number)
+            if cut_in_a_row >= MAX_CUT_CALLS:
+                return Ended("max_tokens", output, f"{cut_in_a_row} turns in a row were cut inside a tool call")
+        elif turn.stop == "max_tokens":
+            return Ended("max_tokens", output, "the answer was cut by the output limit of a model call")
+        elif turn.stop == "context_overflow":
+            return Ended("context_overflow", output, "the model's context window is full")
+        elif turn.stop != "pause_turn" and not loop.inbox.pending:
+            return Ended("end_turn", turn.message.text)
+    raise AssertionError("unreachable")
+
+
+async def before_turn(loop: Loop) -> None:
+    """Wait while paused; give the model what the caller said, and say once when a limit is near."""
+    loop.awaiting("resume")
+    await loop.inbox.ready()
+    for text in loop.inbox.take():
+        loop.conversation.add(UserMessage.of(text))
+    for name, warning in loop.budget.near().items():
+        loop.conversation.add(UserMessage.of(f"<system-reminder>{warning}</system-reminder>"))
+        await loop.emit(events.Notice(code="limit_near", message=warning, details={"limit": name}))
+
+
+async def report(loop: Loop, turn: Turn, number: int) -> None:
+    """Emit what the model thought and said, and what it used. The final answer is left to `complete`."""
+    final = not turn.message.calls and turn.stop != "pause_turn" and not loop.inbox.pending
+    for block in turn.message.blocks:
+        if isinstance(block, Thinking) and block.text.strip():
+            await loop.emit(events.Thinking(content=block.text, kind="reasoning", turn=number))
+        elif isinstance(block, Text) and block.text.strip() and not final:
+            await loop.emit(events.Thinking(content=block.text, kind="text", turn=number))
+    usage = loop.conversation.usage(turn)
+    loop.budget.spend(usage)
+    tokens, window = loop.conversation.context
+    await loop.emit(
+        events.UsageReport(
+            turn=number,
+            **usage.model_dump(exclude={"estimated"}),
+            total_tokens=usage.total_tokens,
+            context_tokens=tokens,
+            context_window=window,
+            estimated=usage.estimated or None,
+        )
+    )
+
+
+async def use_tools(loop: Loop, turn: Turn, number: int) -> None:
+    """Run the turn's calls. Their results go into the history even when the run is cancelled meanwhile."""
+    results: list[ToolResult] = []
+    try:
+        await loop.executor.execute(turn.message.calls, number, results)
+    finally:
+        loop.conversation.add(UserMessage(blocks=tuple(results)))

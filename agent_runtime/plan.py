@@ -1,0 +1,178 @@
+"""Everything that is decided before the first event: cheap, synchronous, and the one place that refuses a request."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agent_runtime import tools
+from agent_runtime.errors import RequestError
+from agent_runtime.events import Start
+from agent_runtime.limits import Limits
+from agent_runtime.prompting import DEFAULT_AGENT, Agent, agent_directories, find_agent
+from agent_runtime.providers.registry import Endpoint, resolve
+from agent_runtime.request import Config, Request
+from agent_runtime.version import VERSION
+
+DEFAULT_MODEL = "claude-sonnet-4-5"
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request with every open question answered."""
+
+    request: Request
+    run_id: str
+    workspace: Path
+    state_dir: Path
+    agent: Agent
+    endpoints: tuple[Endpoint, ...]  # the first is used, the others are fallbacks
+    tools: tuple[str, ...]
+    limits: Limits
+    temperature: float | None
+
+    @property
+    def run_dir(self) -> Path:
+        """Where this run keeps what is too large for the stream: outputs, diffs, logs."""
+        return self.state_dir / "runs" / self.run_id.replace(":", "_")
+
+    def start_event(self) -> Start:
+        """The first line of the stream."""
+        request = self.request
+        return Start(
+            runtime_version=VERSION,
+            agent=self.agent.slug,
+            model=self.endpoints[0].model,
+            provider=self.endpoints[0].provider,
+            workspace=str(self.workspace),
+            tools=self.tools,
+            limits=self.limits.as_event(),
+            thread_id=request.thread_id,
+            sandbox_id=request.sandbox_id,
+            rollout_id=request.rollout_id,
+            target_device_id=request.target_device_id,
+            execution_mode=request.execution_mode,
+            metadata=request.metadata,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """What a transcript keeps of the decisions, so that a replay needs neither this environment nor its keys."""
+        agent = asdict(self.agent) | {"path": str(self.agent.path)}
+        endpoints = [{**asdict(endpoint), "api_key": None} for endpoint in self.endpoints]
+        return {
+            "agent": agent,
+            "endpoints": endpoints,
+            "tools": list(self.tools),
+            "limits": asdict(self.limits),
+            "temperature": self.temperature,
+        }
+
+
+def prepare(request: Request, environ: Mapping[str, str], resolved: Mapping[str, Any] | None = None) -> Plan:
+    """Decide. `resolved` is what a transcript says was decided. Raises RequestError naming the field."""
+    workspace = _workspace(request, environ)
+    _check_mounts(request, workspace)
+    run_id = request.run_id or new_run_id()
+    if resolved is not None:
+        agent = Agent(**{**resolved["agent"], "path": Path(resolved["agent"]["path"])})
+        endpoints = tuple(Endpoint(**endpoint) for endpoint in resolved["endpoints"])
+        names = tuple(resolved["tools"])
+        limits, temperature = Limits(**resolved["limits"]), resolved["temperature"]
+    else:
+        folder = _folder("agentsDir", request.agents_dir)
+        agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
+        if request.system_prompt is not None:
+            agent = replace(agent, template=request.system_prompt)
+        endpoints = _endpoints(request, agent, environ)
+        names = _tools(request.tools if request.tools is not None else agent.tools, endpoints[0])
+        limits = _limits(request.config, agent)
+        temperature = request.config.temperature if request.config.temperature is not None else agent.temperature
+    return Plan(request, run_id, workspace, _state_dir(request, environ), agent, endpoints, names, limits, temperature)
+
+
+def new_run_id() -> str:
+    """`run_` and 26 characters: 48 bits of milliseconds and 80 random bits, so that ids sort by time (a ULID)."""
+    number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10))
+    return "run_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
+    named = request.workspace or environ.get("AGENT_RUNTIME_WORKSPACE")
+    try:
+        path = Path(named or ".").resolve(strict=True)
+        if not path.is_dir():
+            raise NotADirectoryError
+        os.scandir(path).close()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise RequestError("workspace", f"expected a folder that exists and can be read: {named or '.'} ({reason})") from error
+    return path
+
+
+def _state_dir(request: Request, environ: Mapping[str, str]) -> Path:
+    if named := request.state_dir or environ.get("AGENT_RUNTIME_STATE_DIR"):
+        return Path(named).absolute()
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
+    return Path(base).absolute() / "agent-runtime"
+
+
+def _folder(field: str, named: str | None) -> Path | None:
+    if named is None:
+        return None
+    if not Path(named).is_dir():
+        raise RequestError(field, f"expected a folder that exists: {named}")
+    return Path(named).absolute()
+
+
+def _check_mounts(request: Request, workspace: Path) -> None:
+    for index, mount in enumerate(request.mounts):
+        if not (workspace / mount.path).exists():
+            raise RequestError(f"mounts[{index}].path", f"expected a path that exists: {mount.path}")
+
+
+def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tuple[Endpoint, ...]:
+    wanted: Sequence[Any] = request.models
+    if not wanted and agent.model:
+        wanted = [agent.model] if isinstance(agent.model, str) else list(agent.model)
+    if not wanted:
+        wanted = [environ.get("AGENT_RUNTIME_MODEL") or DEFAULT_MODEL]
+    if request.model is not None and not request.models:
+        raise RequestError("model", "expected at least one model in the list")
+    return tuple(
+        resolve(item if isinstance(item, str) else item.model_dump(by_alias=True, exclude_none=True), environ)
+        for item in wanted
+    )
+
+
+def _tools(wanted: Sequence[str] | None, endpoint: Endpoint) -> tuple[str, ...]:
+    if wanted is None:
+        family = tools.FAMILIES[endpoint.family]
+        return tuple(name for name in family if endpoint.format in tools.HOSTED.get(name, (endpoint.format,)))
+    known = tools.names()
+    for index, name in enumerate(wanted):
+        if name not in known:
+            raise RequestError(f"tools[{index}]", f"there is no tool {name!r}; expected one of {', '.join(known)}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _limits(config: Config, agent: Agent) -> Limits:
+    default = Limits()
+
+    def first(*values: Any) -> Any:
+        return next((value for value in values if value is not None), None)
+
+    return Limits(
+        max_turns=first(config.max_turns, agent.max_turns, default.max_turns),
+        max_tokens=first(config.max_tokens, agent.max_tokens),
+        max_total_tokens=config.max_total_tokens,
+        timeout=config.timeout,
+        tool_timeout=config.tool_timeout,
+        tool_output_tokens=first(config.tool_output_tokens, default.tool_output_tokens),
+        max_retries=first(config.max_retries, default.max_retries),
+        model_timeout=first(config.model_timeout, default.model_timeout),
+    )

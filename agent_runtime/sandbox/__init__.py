@@ -1,0 +1,1 @@
+"""The hands inside the sandbox: processes, shells, sessions, files."""

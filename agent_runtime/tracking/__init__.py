@@ -1,0 +1,1 @@
+"""The eyes: which files changed, which servers listen."""
