@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from agent_runtime.errors import ErrorCode, ProviderError
-from agent_runtime.events import Maybe, Outcome, Status
+from agent_runtime.events import AnyEvent, Event, Maybe, Outcome, Status
 from agent_runtime.messages import Frozen, Image, Text, WireFormat
 from agent_runtime.tool import ToolOutput
 
@@ -162,8 +162,13 @@ class ControlRecord(Frozen):
     reason: Maybe[str]
 
 
+_EVENTS: dict[str, type[Event]] = {
+    model.model_fields["type"].default: model for model in get_args(get_args(AnyEvent)[0])
+}
+
+
 class EventRecord(Frozen):
-    """A line of the event stream."""
+    """A line of the event stream, as it was written: see the schema of events for its fields."""
 
     kind: Literal["event"] = "event"
     at: int
@@ -172,8 +177,12 @@ class EventRecord(Frozen):
     @field_validator("event")
     @classmethod
     def _is_event(cls, event: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(event.get("type"), str) or type(event.get("seq")) is not int:
-            raise ValueError("an event has a `type` (string) and a `seq` (integer)")
+        model = _EVENTS.get(str(event.get("type")))
+        if model is None or type(event.get("seq")) is not int:
+            raise ValueError("an event has a known `type` and a `seq` that is an integer")
+        # an event that was too long for a line may say more than its model does
+        names = [field.alias or name for name, field in model.model_fields.items()]
+        model.model_validate({name: event[name] for name in names if name in event})
         return event
 
 

@@ -1,9 +1,9 @@
 """Do two event streams tell of the same run? What may differ between two honest runs is taken out first.
 
-Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, where spilled output and diffs
-lie, how long was waited before a retry, heartbeats and deltas, notices that depend on the clock. The workspace
-has one name in both. Where tools really ran, clock times, durations, process ids, short hashes, ports chosen by
-the kernel and temporary paths are blanked in what they printed and in the files that they wrote.
+Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, where spilled output and
+diffs lie, how long was waited before a retry, heartbeats and deltas, notices that depend on the clock. The
+workspace has one name in both. Where tools really ran, clock times, durations, process ids, short hashes,
+ports chosen by the kernel and temporary paths are blanked in what they printed and wrote.
 
 Not compared in order: results of calls that ran side by side (each is looked at with its call), edits within
 one call, edits by processes in the background (a set of paths), servers (a set).

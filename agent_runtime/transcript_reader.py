@@ -47,13 +47,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line.decode(), parse_constant=_refuse)
-    except UnicodeDecodeError:
-        _fail(path, number, "this is not UTF-8 text; expected a JSON object")
     except (ValueError, RecursionError) as error:
-        if not line.endswith(b"\n") and number > 1:
+        if line.startswith(b"{") and not line.endswith(b"\n"):
             whole = f"{number - 1} whole records before it (`head -n {number - 1}` keeps them)"
             _fail(path, number, f"the file is cut in the middle of this line; {whole}")
-        _fail(path, number, f"expected a JSON object: {error}")
+        what = "this is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        _fail(path, number, f"expected a JSON object: {what}")
     if not isinstance(value, dict):
         _fail(path, number, f"expected a JSON object, found {json.dumps(value)[:40]}")
     return value
