@@ -1,7 +1,7 @@
 """The system prompt: an agent's template, rendered with the facts of the run. jinja2 is imported when needed.
 
 Templates may come from an untrusted workspace: they are rendered in jinja2's sandbox, on plain data, with
-their output bounded. What `AGENTS.md`, `params` or `context` say is data in them and is never rendered itself.
+their output bounded. What `AGENTS.md`, `params` or `context` say is data in them and never rendered itself.
 """
 
 from __future__ import annotations
