@@ -1,0 +1,159 @@
+"""One run: the only place that puts the pieces together, and that sees to it that `complete` is the last word.
+
+A run is one object graph without module-level state, so that a warm process can fork one per run. `execute` emits
+`start`, imports what the run needs, lives until the loop has ended or something stops it, and tells the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_runtime import events
+from agent_runtime.errors import ExitCode
+from agent_runtime.plan import Plan
+from agent_runtime.secrets import Masker, secret_values
+from agent_runtime.signals import Interrupts
+from agent_runtime.stream import Emitter
+from agent_runtime.tracking.changes import ChangeTracker
+from agent_runtime.tracking.servers import DevServers
+
+if TYPE_CHECKING:
+    from agent_runtime.outcome import Outcome
+    from agent_runtime.transcript_player import Player
+    from agent_runtime.transcript_writer import Recorder
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
+
+
+class Run:
+    """A run from `start` to `complete`.
+
+    Args:
+        plan: what was decided.
+        out: the descriptor of the event stream.
+        environ: the runtime's own environment.
+        interrupts: its signals.
+        player: a transcript in the place of the model (and of the tools, with `recorded`).
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        out: int,
+        environ: Mapping[str, str],
+        interrupts: Interrupts,
+        player: Player | None = None,
+        recorded: bool = False,
+        emitter: Emitter | None = None,
+    ) -> None:
+        self.plan, self.environ, self.interrupts = plan, environ, interrupts
+        self.player, self.recorded = player, recorded
+        self.run_dir, self._run_dir_trouble = _run_dir(plan)
+        self.mask = Masker(_keys(plan, environ))
+        self.emitter = emitter or Emitter(out, plan.run_id)
+        self.emitter.mask, self.emitter.spill = self.mask, self.run_dir / "events"
+        self.recorder: Recorder | None = None
+        self.tracker = ChangeTracker(
+            plan.workspace,
+            diff_dir=self.run_dir / "diffs",
+            track_ignored=plan.request.track_ignored,
+            exclude=[plan.state_dir, self.run_dir, *([Path(plan.request.record)] if plan.request.record else [])],
+        )
+        template = plan.request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL")
+        self.servers = DevServers(template=template, sandbox_id=plan.request.sandbox_id)
+
+    def execute(self, stdin: int | None, rest: bytes = b"") -> int:
+        """Run to the end; returns the exit status. Raises RequestError before `start` only."""
+        started = time.monotonic()
+        if self.plan.request.record:
+            self._record(Path(self.plan.request.record))
+        if not self.recorded:
+            self.tracker.begin()
+            self.servers.begin()
+        self.interrupts.raising = False  # from here on a signal is noted, and told by `complete`
+        self.emitter.put(self.plan.start_event())
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        from agent_runtime import outcome
+
+        try:
+            from agent_runtime.life import Life
+
+            life = Life(self)
+            ended = life.run(stdin, rest)
+            complete = life.complete(ended, started)
+        except BaseException as error:  # whatever it is, the stream ends with `complete`
+            log.exception("the run failed")
+            ended = outcome.failed(error, "")
+            complete = self._bare_complete(ended, started)
+        return self._end(ended, complete)
+
+    def _end(self, ended: Outcome, complete: events.Complete) -> int:
+        if told := ended.error_event():
+            self.emitter.put(told)
+        self.emitter.put(complete)
+        self.emitter.flush(FLUSH_SECONDS)
+        code = ExitCode.STDOUT_CLOSED if self.emitter.closed else ended.exit_code
+        if self.recorder:
+            self.recorder.end(status=ended.status, exit_code=code)
+        return code
+
+    def _record(self, path: Path) -> None:
+        from agent_runtime.transcript_writer import Recorder
+
+        recorder = Recorder(path, self.mask, self._recording_failed)
+        recorder.begin(runtime_version=self.plan.start_event().runtime_version, run_id=self.plan.run_id, workspace=self.plan.workspace)
+        request = self.plan.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        recorder.request(request, self.plan.resolved())
+        self.recorder = recorder
+        self.emitter.tee = recorder.event
+
+    def _recording_failed(self, reason: str) -> None:
+        self.emitter.tee = None
+        self.emitter.put(events.Notice(code="recording_stopped", message=f"the transcript cannot be written: {reason}"))
+
+    def _bare_complete(self, ended: Outcome, started: float) -> events.Complete:
+        request = self.plan.request
+        return events.Complete(
+            status=ended.status,
+            stop_reason=ended.stop,
+            output=ended.output,
+            result=ended.output,
+            duration_ms=round((time.monotonic() - started) * 1000),
+            thread_id=request.thread_id,
+            sandbox_id=request.sandbox_id,
+            rollout_id=request.rollout_id,
+            target_device_id=request.target_device_id,
+            execution_mode=request.execution_mode,
+            metadata=request.metadata,
+            error=ended.error,
+        )
+
+
+def _run_dir(plan: Plan) -> tuple[Path, str]:
+    """Where this run keeps large things; the temporary folder when the state directory cannot be written."""
+    try:
+        plan.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(plan.run_dir, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        import tempfile
+
+        return Path(tempfile.mkdtemp(prefix="agent-runtime-")), f"{plan.run_dir}: {error.strerror}"
+    return plan.run_dir, ""
+
+
+def _keys(plan: Plan, environ: Mapping[str, str]) -> list[str]:
+    """Every secret that this run was given: the models' keys, and variables of the request that are named as such."""
+    from agent_runtime.providers.registry import key_variables
+
+    given = [endpoint.api_key for endpoint in plan.endpoints if endpoint.api_key]
+    return given + [environ[name] for name in key_variables() if environ.get(name)] + secret_values(plan.request.env)
