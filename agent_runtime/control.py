@@ -9,9 +9,11 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from agent_runtime.errors import RequestError
+from agent_runtime.messages import clean_text
 
 REQUEST_LIMIT = 256 << 20  # bytes; a request may carry images
 LINE_LIMIT = 4 << 20  # bytes of one control line
@@ -82,6 +84,26 @@ class _Braces:
         return None
 
 
+@dataclass(frozen=True)
+class Control:
+    """A control message; `text` comes with `input`."""
+
+    action: Literal["pause", "resume", "cancel", "input"]
+    text: str | None = None
+
+
+def parse_control(line: bytes) -> Control:
+    """One control line. Raises RequestError naming the field."""
+    message = decode(line, "control")
+    action = message.get("action") if isinstance(message, dict) else None
+    if action not in ("pause", "resume", "cancel", "input"):
+        raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input"')
+    text = message.get("text")
+    if action == "input" and not (isinstance(text, str) and text.strip()):
+        raise RequestError("text", 'expected a text that is not empty with {"action":"input"}')
+    return Control(action, clean_text(text) if action == "input" else None)
+
+
 class Inbox:
     """What the caller has asked for while the run goes on. Made inside the event loop."""
 
@@ -113,11 +135,10 @@ class Inbox:
         texts, self._texts = self._texts, []
         return texts
 
-    def handle(self, line: bytes) -> None:
+    def handle(self, line: bytes) -> Control:
         """Do what a control line says. Raises RequestError, having changed nothing, when it says nothing known."""
-        message = decode(line, "control")
-        action = message.get("action") if isinstance(message, dict) else None
-        match action:
+        control = parse_control(line)
+        match control.action:
             case "pause":
                 if not self.paused:
                     self._open = self._new_event()
@@ -126,12 +147,12 @@ class Inbox:
             case "cancel":
                 self._cancel("cancelled")
             case "input":
-                text = message.get("text")
-                if not isinstance(text, str) or not text.strip():
-                    raise RequestError("text", 'expected a text that is not empty with {"action":"input"}')
-                self._texts.append(text)
-            case _:
-                raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input"')
+                self.deliver(control.text or "")
+        return control
+
+    def deliver(self, text: str) -> None:
+        """A user message for the next model call."""
+        self._texts.append(text)
 
 
 async def listen(fd: int, rest: bytes, handle: Callable[[bytes], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import anyio
 
 from agent_runtime import events
-from agent_runtime.errors import ToolError
+from agent_runtime.errors import AgentRuntimeError, ToolError
 from agent_runtime.messages import Image, Text, ToolCall, ToolResult, clean_text
 from agent_runtime.tool import Tool, ToolContext, ToolOutput
 
@@ -123,6 +123,8 @@ class ToolExecutor:
                 return await tool.call(call.input, context)
         except ToolError as error:
             return _refused(str(error), outcome="failed")
+        except AgentRuntimeError:
+            raise  # not for the model: a replay that has gone another way
         except TimeoutError:
             return _refused(f"The call was given up after {SAFETY_SECONDS:.0f} seconds.", outcome="timed_out")
         except Exception as error:

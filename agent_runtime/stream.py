@@ -139,7 +139,7 @@ class Emitter:
             try:
                 written = os.write(self.fd, head if self._direct else head[:_CHUNK])
             except (BrokenPipeError, ConnectionError):
-                self._lose()
+                self.lose()
                 return
             if written < len(head):
                 self._pending[0] = head[written:]
@@ -149,11 +149,12 @@ class Emitter:
     def _writable(self) -> bool:
         flags = self._poll.poll(0)
         if flags and flags[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
-            self._lose()
+            self.lose()
             return False
         return bool(flags)
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """The reader has gone: nothing more is written."""
         self.closed = True
         self._pending.clear()
 

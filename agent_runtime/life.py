@@ -1,0 +1,227 @@
+"""The life of a run inside the event loop: the loop itself, and everything that goes on beside it.
+
+Beside the loop run: control messages, the clock, the watch on stdout, heartbeats, the change tracker, the server watch.
+Whatever ends the run early says why through `stop`, once, and cancels the loop; what comes after is bounded in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from agent_runtime import events, outcome
+from agent_runtime.clock import RunClock
+from agent_runtime.control import Inbox, listen
+from agent_runtime.errors import AgentRuntimeError, RequestError
+from agent_runtime.limits import Budget
+from agent_runtime.loop import Loop, run_loop
+from agent_runtime.narration import Deltas, Heartbeat
+from agent_runtime.outcome import Outcome
+from agent_runtime.stream import StdoutClosed
+
+if TYPE_CHECKING:
+    from agent_runtime.assembly import Parts
+    from agent_runtime.run import Run
+
+log = logging.getLogger(__name__)
+
+LAST_LOOK_SECONDS = 20.0  # for the final reconciliation of a run that ended by itself
+HURRIED_SECONDS = 0.8  # the same when somebody waits for a cancelled run to end
+
+
+class Life:
+    """Everything that needs the event loop. Made once `start` is out."""
+
+    def __init__(self, run: Run) -> None:
+        self.frame = run
+        self.plan, self.emitter = run.plan, run.emitter
+        self.reason: str | None = None
+        self.clock = RunClock()
+        self.budget = Budget(run.plan.limits, self.clock.elapsed)
+        self.deltas = Deltas(self.send, run.mask, wanted=run.plan.request.partial)
+        self.heart = Heartbeat(run.emitter, self.emit)
+        self.parts: Parts | None = None
+
+    # -- events ---------------------------------------------------------------------------------------------------
+
+    async def emit(self, event: events.Event) -> None:
+        """Emit, and wait for the reader: a slow one slows the run. Never raises: a lost reader stops the run."""
+        await self.deltas.before(event)
+        await self.send(event)
+
+    async def send(self, event: events.Event) -> None:
+        """Emit without looking at what is held back."""
+        self.emitter.put(event)
+        if self.reason is not None:
+            return  # a reader that has stopped reading does not hold up the end
+        try:
+            await self.emitter.drain()
+        except StdoutClosed:
+            self.stop("stdout_closed")
+
+    def stop(self, reason: str) -> None:
+        """End the run early. Only the first reason counts."""
+        if self.reason is None:
+            self.reason = reason
+            if self.frame.recorder:
+                self.frame.recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
+            self.scope.cancel()
+
+    # -- the run --------------------------------------------------------------------------------------------------
+
+    def run(self, stdin: int | None, rest: bytes) -> Outcome:
+        """From the first model call to the last look at the workspace."""
+        return anyio.run(self._main, stdin, rest)
+
+    async def _main(self, stdin: int | None, rest: bytes) -> Outcome:
+        self.scope = anyio.CancelScope()
+        loop = asyncio.get_running_loop()
+        self.frame.interrupts.listen(lambda reason: void(loop.call_soon_threadsafe(self.stop, reason)))
+        async with anyio.create_task_group() as beside:
+            self.inbox = Inbox(self.stop)
+            beside.start_soon(self._guard, self._watch_stdout)
+            if stdin is not None:
+                beside.start_soon(self._guard, lambda: listen(stdin, rest, self.control))
+            beside.start_soon(self._guard, lambda: self.clock.watch(self.plan.limits.timeout, lambda: self.stop("timeout"), self._thawed))
+            if self.plan.request.heartbeat:
+                beat = self.plan.request.heartbeat
+                beside.start_soon(self._guard, lambda: self.heart.beat(beat))
+            ended = await self._until_it_ends(beside)
+            beside.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._finish(ended)
+        return ended
+
+    async def _until_it_ends(self, beside: anyio.abc.TaskGroup) -> Outcome:
+        ended: Outcome | None = None
+        with self.scope:
+            try:
+                from agent_runtime.assembly import assemble
+
+                self.parts = parts = await assemble(self)
+                for watch in parts.watches:
+                    beside.start_soon(self._guard, lambda watch=watch: watch(self.emit))
+                ended = outcome.ended(await run_loop(self._loop(parts)))
+            except AgentRuntimeError as error:
+                ended = outcome.failed(error, self.said)
+            except Exception as error:
+                inner = single(error)
+                if not isinstance(inner, AgentRuntimeError):
+                    log.exception("the run failed")
+                ended = outcome.failed(inner, self.said)
+        if ended is None or (self.reason and not ended.status == "completed"):
+            return outcome.interrupted(self.reason or "cancelled", self.said, self.plan.limits.timeout)
+        return ended
+
+    def _loop(self, parts: Parts) -> Loop:
+        return Loop(
+            model=parts.model,
+            conversation=parts.conversation,
+            executor=parts.executor,
+            inbox=self.inbox,
+            budget=self.budget,
+            emit=self.emit,
+            deltas=self.deltas.of_turn,
+            awaiting=self.heart.awaiting,
+        )
+
+    @property
+    def said(self) -> str:
+        """The last thing the model said: the answer of a run that was cut short."""
+        return self.parts.last_text() if self.parts else ""
+
+    async def _finish(self, ended: Outcome) -> None:
+        """Stop what an ended run must not leave, let go of the rest, and look at the workspace for the last time."""
+        parts = self.parts
+        if parts is None:
+            return
+        kill = ended.status == "cancelled" or ended.stop == "timeout"
+        with anyio.move_on_after(HURRIED_SECONDS if self.reason else LAST_LOOK_SECONDS):
+            await self._guard(lambda: parts.let_go(kill=kill))
+        with anyio.move_on_after(HURRIED_SECONDS if self.reason else LAST_LOOK_SECONDS):
+            await self._guard(parts.last_look)
+        with anyio.move_on_after(HURRIED_SECONDS):
+            await self._guard(parts.close)
+
+    # -- beside the loop ------------------------------------------------------------------------------------------
+
+    async def control(self, line: bytes) -> None:
+        """A control line. One that says nothing known is an `error` event, and changes nothing."""
+        try:
+            done = self.inbox.handle(line)
+        except RequestError as error:
+            details = {"field": error.field, "expected": error.expected, "line": line[:200].decode("utf-8", "replace")}
+            await self.emit(events.Error(code=error.code, message=str(error), retryable=False, details=details))
+            return
+        if self.frame.recorder and done.action != "cancel":
+            self.frame.recorder.control(done.action, text=done.text)
+
+    async def _watch_stdout(self) -> None:
+        """Notice that the reader has gone, also while nothing is written."""
+        with select.epoll() as poll:
+            try:
+                poll.register(self.emitter.fd, 0)  # errors and hang-ups are reported unasked
+            except PermissionError:
+                return  # a regular file has no reader
+            while True:
+                await anyio.wait_readable(poll.fileno())
+                if poll.poll(0):
+                    self.emitter.lose()
+                    self.stop("stdout_closed")
+                    return
+
+    async def _thawed(self, seconds: float) -> None:
+        message = f"the machine was frozen for about {seconds:.0f} s; deadlines are moved, and connections are made anew"
+        await self.emit(events.Notice(code="thawed", message=message, details={"seconds": round(seconds)}))
+        if self.parts:
+            await self.parts.thawed()
+
+    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
+        """A failure beside the loop is logged; it does not end the run."""
+        try:
+            await task()
+        except Exception:
+            log.exception("%s failed", getattr(task, "__qualname__", task))
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def complete(self, ended: Outcome, started: float) -> events.Complete:
+        """The last event."""
+        request = self.plan.request
+        world = self.parts.world() if self.parts else {}
+        return events.Complete(
+            status=ended.status,
+            stop_reason=ended.stop,
+            output=ended.output,
+            result=ended.output,
+            usage=outcome.total(self.budget.usage),
+            iterations=self.budget.turns,
+            duration_ms=round((time.monotonic() - started) * 1000),
+            thread_id=request.thread_id,
+            sandbox_id=request.sandbox_id,
+            rollout_id=request.rollout_id,
+            target_device_id=request.target_device_id,
+            execution_mode=request.execution_mode,
+            metadata=request.metadata,
+            error=ended.error,
+            **world,
+        )
+
+
+def single(error: BaseException) -> BaseException:
+    """The one error inside nested groups, which task groups make of whatever a task raises."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, BaseExceptionGroup):
+        return next((inner for inner in map(single, error.exceptions) if isinstance(inner, AgentRuntimeError)), error)
+    return error
+
+
+def void(_: Any) -> None:
+    """Drop a value where a function that returns nothing is expected."""
