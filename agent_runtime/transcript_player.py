@@ -6,17 +6,19 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from agent_runtime.errors import ReplayMismatch
 from agent_runtime.messages import WireFormat
 from agent_runtime.provider import ToolSpec
+from agent_runtime.tool import Tool, ToolContext, ToolOutput
 from agent_runtime.transcript import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
-
-if TYPE_CHECKING:
-    from agent_runtime.tool import Tool, ToolContext, ToolOutput
+from agent_runtime.transcript_rewrite import Change, path_change, rewrite, rewrite_chunks
 
 OnControl = Callable[[ControlRecord], None]
+
+_STOPS = ("cancel", "timeout")
 
 
 class Player:
@@ -24,25 +26,30 @@ class Player:
 
     Args:
         transcript: the recording.
+        workspace: where the replay works; it takes the place of the recorded one in commands and outputs.
         speed: the recorded waits are divided by it; infinite means that nothing is waited for.
+
+    Attributes:
         on_control: given what came from outside (steering, cancel, deadline), where the recording has it.
+        mismatch: what a tool was asked for and the recording does not hold; raised by the next model call.
     """
 
     def __init__(
-        self, transcript: Transcript, *, speed: float = math.inf, on_control: OnControl = lambda record: None
+        self, transcript: Transcript, *, workspace: Path | None = None, speed: float = math.inf
     ) -> None:
         records = transcript.records
         self.transcript = transcript
+        self.on_control: OnControl = lambda record: None
+        self.mismatch: ReplayMismatch | None = None
         self.calls = 0
         self.results = 0
         self._speed = speed
-        self._on_control = on_control
-        self._responses: deque[ModelResponseRecord] = deque(
-            sorted((r for r in records if isinstance(r, ModelResponseRecord)), key=lambda r: r.call)
-        )
-        self._controls: deque[ControlRecord] = deque(
-            record for record in records if isinstance(record, ControlRecord)
-        )
+        old = transcript.header.workspace
+        self._moved = workspace is not None and str(workspace) != old
+        self.rename: Change = path_change(old, str(workspace or old))
+        responses = (record for record in records if isinstance(record, ModelResponseRecord))
+        self._responses = deque(sorted(responses, key=lambda record: record.call))
+        self._controls = deque(record for record in records if isinstance(record, ControlRecord))
         self._outputs: dict[tuple[str, str], deque[ToolResultRecord]] = {}
         for record in records:
             if isinstance(record, ToolResultRecord):
@@ -50,6 +57,8 @@ class Player:
 
     def next_response(self, format: WireFormat) -> ModelResponseRecord:
         """The answer to the next body. Raises ReplayMismatch when there is none, or another format's."""
+        if self.mismatch:
+            raise self.mismatch
         self.calls += 1
         if not self._responses:
             killed = "" if self.transcript.end else "; the recorded run was killed before it ended"
@@ -61,14 +70,22 @@ class Player:
             raise ReplayMismatch(
                 f"model call {self.calls} is made in the {format} format, recorded is {record.format}"
             )
+        if self._moved:
+            return record.model_copy(update={"chunks": rewrite_chunks(record.chunks, self.rename)})
         return record
 
-    def next_output(self, call_id: str, tool: str) -> ToolResultRecord:
-        """What the tool gave back, in order where ids repeat. Raises ReplayMismatch when nothing is there."""
+    def next_output(self, call_id: str, tool: str) -> ToolResultRecord | None:
+        """What the tool gave back, in order where ids repeat. None, and a mismatch, when nothing is there."""
         outputs = self._outputs.get((call_id, tool))
         if not outputs:
-            raise ReplayMismatch(f"the recording holds no (further) result of {tool} for call {call_id}")
-        return outputs.popleft()
+            self.mismatch = ReplayMismatch(
+                f"the recording holds no further result of {tool} for call {call_id}"
+            )
+            return None
+        record = outputs.popleft()
+        if self._moved:
+            return ToolResultRecord.model_validate(rewrite(record.model_dump(by_alias=True), self.rename))
+        return record
 
     def finished_result(self) -> None:
         """A tool result has come: steering that came after it is delivered."""
@@ -80,18 +97,17 @@ class Player:
         while self._controls and self._is_due(self._controls[0]):
             record = self._controls.popleft()
             if record.action == "input":
-                self._on_control(record)
+                self.on_control(record)
 
     async def stopped(self) -> None:
-        """The recorded run was cancelled, or timed out, at this point: so is this one."""
-        stop = next((record for record in self._controls if record.action in ("cancel", "timeout")), None)
-        if stop is None:
-            return
-        self._controls.remove(stop)
-        self._on_control(stop)
-        import anyio
+        """If the recorded run was cancelled, or timed out, at this point: so is this one."""
+        stop = next((record for record in self._controls if record.action in _STOPS), None)
+        if stop is not None:
+            self._controls.remove(stop)
+            self.on_control(stop)
+            import anyio
 
-        await anyio.sleep_forever()
+            await anyio.sleep_forever()
 
     async def wait(self, milliseconds: float) -> None:
         """Wait as the recorded run did, faster by `speed`."""
@@ -102,11 +118,10 @@ class Player:
 
     def stops_here(self) -> bool:
         """Did the recorded run go no further than this, because something from outside ended it?"""
-        return not self._responses and any(c.action in ("cancel", "timeout") for c in self._controls)
+        return not self._responses and any(record.action in _STOPS for record in self._controls)
 
     def _is_due(self, record: ControlRecord) -> bool:
-        due = record.calls <= self.calls and record.results <= self.results
-        return due and record.action not in ("cancel", "timeout")
+        return record.calls <= self.calls and record.results <= self.results and record.action not in _STOPS
 
 
 class ReplayTransport:
@@ -161,8 +176,10 @@ class RecordedTool:
         return self.tool.spec()
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """The recorded output. Raises ReplayMismatch when there is none for this call."""
+        """The recorded output; without one the replay ends at its next model call."""
         record = self.player.next_output(ctx.call_id, self.name)
+        if record is None:
+            return ToolOutput.of(str(self.player.mismatch), is_error=True, outcome="failed")
         await self.player.wait(record.duration_ms)
         if record.outcome == "cancelled":
             await self.player.stopped()
