@@ -103,11 +103,15 @@ class Emitter:
         self.seq += 1
         self.ended = isinstance(event, Complete)
         self.last = time.monotonic()
-        if self.tee:
-            self.tee(line)
         if not self.closed:
             self._pending.append(line.encode() + b"\n")
             self._write_ready()
+        self.share(line)  # last: a recording that fails puts a notice of its own
+
+    def share(self, line: str) -> None:
+        """Give a line that was taken to whoever else wants it."""
+        if self.tee:
+            self.tee(line)
 
     async def emit(self, event: Event) -> None:
         """Take an event, and wait until the reader has it. Raises StdoutClosed when there is no reader."""
