@@ -46,8 +46,8 @@ _PATTERN = "|".join(
 )
 _SPECIAL = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
 
-# Text is counted in pieces cut where a word begins, so that the sum is exact. A run without such a place is cut
-# anyway: the tokenizer takes quadratic time for a megabyte of one letter, and panics on one of spaces.
+# Text is counted in pieces cut where a word begins, so that the sum is exact. A run without such a place is
+# cut anyway: the tokenizer takes quadratic time for a megabyte of one letter, and panics on one of spaces.
 _PIECE = re.compile(r".{1,4000}(?<=\S)(?= \S)|.{1,4000}", re.DOTALL)
 
 

@@ -1,0 +1,184 @@
+"""Keeps a history inside the model's window: tool outputs are shortened first, then older turns summarised.
+
+What is kept stays as it was, reasoning and native forms included; no cut separates a call from its result. Two
+attempts, the second one harder; when both leave too much, or nothing can be cut, the overflow is typed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.events import Notice
+from agent_runtime.history import CONTINUE, heal
+from agent_runtime.images import left_out
+from agent_runtime.messages import AssistantMessage, Message, Text, ToolResult, UserMessage
+from agent_runtime.record import cut, record
+from agent_runtime.tokens import BYTES_PER_TOKEN, Estimator
+
+log = logging.getLogger(__name__)
+
+Summarise = Callable[[list[Message]], Awaitable[str]]
+
+SUMMARY = "<conversation-summary>"
+LATEST = "The latest instructions, in full:"
+REMINDER = "<system-reminder>"  # how the program itself speaks to the model
+_MARGIN = 0.05  # of the window: estimates err
+_REASON = "the conversation was shortened"
+
+
+class Fitted(NamedTuple):
+    """A history that fits, and what to tell the caller when it was shortened. Go on with these messages."""
+
+    messages: list[Message]
+    notice: Notice | None
+
+
+@dataclass(frozen=True)
+class _Effort:
+    # how hard an attempt tries; shares are of the budget
+    whole_turns: int  # the last so many turns keep their tool outputs
+    output: int  # characters that are left of other tool outputs
+    target: float  # what is aimed at: room for the turns to come
+    tail: float  # of recent turns beside a summary
+
+
+_GENTLE = _Effort(whole_turns=3, output=2_000, target=0.7, tail=0.3)
+_HARD = _Effort(whole_turns=0, output=1_000, target=0.5, tail=0.1)
+
+
+class Compactor:
+    """Shortens a history when it must be.
+
+    Args:
+        window: tokens of the model's context.
+        reserve: tokens to leave for the model's output.
+        estimator: knows how full the context is; it is told when the history was replaced.
+        summarise: gives the text that a model answers to these messages. May raise ProviderError.
+    """
+
+    def __init__(self, *, window: int, reserve: int, estimator: Estimator, summarise: Summarise) -> None:
+        self.budget = int(window - min(reserve, window // 2) - window * _MARGIN)
+        self._estimator = estimator
+        self._summarise = summarise
+
+    async def fit(self, messages: Sequence[Message], force: bool = False) -> Fitted:
+        """The messages, shortened if they do not fit.
+
+        Args:
+            messages: the history.
+            force: the provider has refused it as too long, whatever was estimated: try hard.
+
+        Raises:
+            ProviderError: `context_overflow`, when it cannot be made to fit.
+        """
+        before = self._estimator.context
+        if before <= self.budget and not force:
+            return Fitted(list(messages), None)
+        limit = min(self.budget, before * 2 // 3) if force else self.budget
+        fixed = max(0, before - self._estimator.size(messages))  # system prompt and tools
+        paused = bool(messages) and isinstance(messages[-1], AssistantMessage)
+        shorter = list(heal(messages, paused=paused).messages)
+        cause = "nothing in it can be shortened"
+        for number, effort in enumerate((_HARD, _HARD) if force else (_GENTLE, _HARD), 1):
+            shorter = self._shorten_outputs(shorter, effort, int(limit * effort.target) - fixed)
+            if fixed + self._estimator.size(shorter) > limit * effort.target:
+                try:
+                    shorter = await self._summarise_turns(shorter, effort, share=0.6 / number)
+                except ProviderError as error:
+                    cause = f"the summary failed: {error}"
+                    log.warning("compaction: %s", cause)
+            if (after := fixed + self._estimator.size(shorter)) <= limit:
+                return self._done(shorter, before, after)
+        raise ProviderError(
+            "context_overflow",
+            f"the conversation takes about {before} tokens, {self.budget} fit, and {cause}",
+            retryable=False,
+            details={"tokens": before, "budget": self.budget},
+        )
+
+    def _done(self, messages: list[Message], before: int, after: int) -> Fitted:
+        self._estimator.replaced(messages)
+        message = f"the conversation was shortened from about {before} to about {after} tokens"
+        details = {"tokensBefore": before, "tokensAfter": after}
+        return Fitted(messages, Notice(code="context_compacted", message=message, details=details))
+
+    def _shorten_outputs(self, messages: list[Message], effort: _Effort, target: int) -> list[Message]:
+        """Tool outputs cut to head and tail, the oldest first, until the target is met."""
+        turns = [index for index, message in enumerate(messages) if isinstance(message, AssistantMessage)]
+        whole = turns[-effort.whole_turns] if 0 < effort.whole_turns <= len(turns) else len(messages)
+        if effort.whole_turns > len(turns):
+            return messages
+        shorter = list(messages)
+        size = self._estimator.size(messages)
+        for index, message in enumerate(messages[:whole]):
+            if size <= target:
+                break
+            shorter[index] = _shortened(message, effort.output)
+            size -= self._estimator.size([message]) - self._estimator.size([shorter[index]])
+        return shorter
+
+    async def _summarise_turns(self, messages: list[Message], effort: _Effort, share: float) -> list[Message]:
+        """The task, a summary of the older turns, and the recent turns as they are."""
+        start = self._tail(messages, int(self.budget * effort.tail))
+        if start is None:
+            return messages
+        older, recent = messages[:start], messages[start:]
+        text = record(older, int(self.budget * share) * BYTES_PER_TOKEN)
+        summary = (await self._summarise([UserMessage.of(f"{_instructions()}\n\n{text}")])).strip()
+        if not summary:
+            raise ProviderError("provider_error", "the model answered with no text", retryable=False)
+        head = _head(older, summary, self.budget * BYTES_PER_TOKEN // 4)
+        return list(heal([head, *recent], paused=isinstance(recent[-1], AssistantMessage)).messages)
+
+    def _tail(self, messages: list[Message], room: int) -> int | None:
+        # where the recent turns begin: at a turn of the model, or at a prompt that answers no call
+        starts = [
+            index
+            for index, message in enumerate(messages)
+            if index > 1 and (isinstance(message, AssistantMessage) or not _results(message))
+        ]
+        fitting = (index for index in starts if self._estimator.size(messages[index:]) <= room)
+        return next(fitting, starts[-1] if starts else None)
+
+
+def _instructions() -> str:
+    return (Path(__file__).parent / "prompts" / "compact.md").read_text("utf-8").strip()
+
+
+def _results(message: Message) -> bool:
+    return any(isinstance(block, ToolResult) for block in message.blocks)
+
+
+def _shortened(message: Message, limit: int) -> Message:
+    if not _results(message):
+        return message
+    message = left_out(message, _REASON)
+    blocks = [
+        block.model_copy(update={"content": (Text(text=cut(block.text, limit)),)})
+        if isinstance(block, ToolResult)
+        else block
+        for block in message.blocks
+    ]
+    return message.model_copy(update={"blocks": tuple(blocks)})
+
+
+def _head(older: Sequence[Message], summary: str, limit: int) -> UserMessage:
+    """The first task and the latest instructions in the user's words, and the summary of all that came between."""
+    prompts = [text for message in older if isinstance(message, UserMessage) for text in _prompts(message)]
+    parts = [f"{SUMMARY}\nThe conversation so far, summarised:\n\n{summary}\n</conversation-summary>"]
+    if prompts:
+        parts.insert(0, cut(prompts[0], limit))
+    if prompts and prompts[-1] != prompts[0]:
+        parts.append(f"{LATEST}\n{cut(prompts[-1], limit)}")
+    return UserMessage(blocks=tuple(Text(text=part) for part in parts))
+
+
+def _prompts(message: UserMessage) -> list[str]:
+    texts = [block.text for block in message.blocks if isinstance(block, Text)]
+    texts = [text.removeprefix(LATEST).lstrip("\n") for text in texts]
+    return [text for text in texts if not text.startswith((SUMMARY, REMINDER)) and text != CONTINUE]
