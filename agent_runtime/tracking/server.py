@@ -1,0 +1,115 @@
+"""One port of the run: who serves it, does it speak HTTP, under which path, and the event that says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from agent_runtime.events import DevUrl
+from agent_runtime.tracking.owners import Process, command_line, output_file, read_process
+from agent_runtime.tracking.ownership import OpenPort
+from agent_runtime.tracking.sockets import Listener
+from agent_runtime.tracking.urls import Template, base_path, local_url
+
+if TYPE_CHECKING:
+    from agent_runtime.tracking.probe import Answer
+
+PROBE = 0.25  # seconds that a server is given to answer
+_ASK_AGAIN = (1.0, 2.0, 4.0, 8.0)  # seconds after a silent answer: some servers compile on the first request
+
+LogOf = Callable[[int], "str | None"]
+
+
+@dataclass
+class Server:
+    """What is known of a port. `seen` and `gone` are times of the monotonic clock."""
+
+    port: int
+    seen: float
+    now: OpenPort
+    gone: float | None = None
+    path: str | None = None  # as the server printed it; None: nothing printed so far
+    command: str | None = None
+    log: Path | None = None
+    host: str = ""  # the literal address at which it was reached
+    answer: Answer = "silent"
+    asked: int = 0
+    ask_at: float = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The leader: the oldest process that listens."""
+        return self.now.owners[0].pid if self.now.owners else None
+
+    @property
+    def http(self) -> bool | None:
+        """None: it may yet answer."""
+        if self.answer == "silent" and self.asked <= len(_ASK_AGAIN):
+            return None
+        return self.answer in ("http", "https")
+
+    def refresh(self, now: OpenPort, *, root: int, log_of: LogOf | None) -> None:
+        """It is (still, or again) there."""
+        if self.command is None or self.now.owners[0] != now.owners[0]:
+            self.command = command_line(now.owners[0].pid)
+            self.log = _log_file(now.owners[0], root, log_of)
+        if self.now.inodes.isdisjoint(now.inodes):  # it was restarted, and may be another one
+            self.answer, self.asked, self.ask_at = "silent", 0, 0.0
+        self.now, self.gone = now, None
+
+    async def ask(self) -> None:
+        """Probe it, and say when to ask again in case it is silent."""
+        from agent_runtime.tracking.probe import probe
+
+        hosts = [host for socket in _best_first(self.now.sockets) for host in socket.hosts()]
+        for host in dict.fromkeys(hosts):
+            self.host = host
+            self.answer = await probe(host, self.port, path=self.base_path() or "/", budget=PROBE)
+            if self.answer != "unreachable":
+                break
+        if self.asked < len(_ASK_AGAIN):
+            self.ask_at = time.monotonic() + _ASK_AGAIN[self.asked]
+        self.asked += 1
+
+    def base_path(self) -> str:
+        """The path that its log announces, looked for until there is one; "" for none."""
+        if self.path is None and self.log:
+            self.path = base_path(self.log, self.port)
+        return self.path or ""
+
+    def event(self, status: Literal["up", "down"], template: Template) -> DevUrl:
+        """What the stream is told."""
+        scheme = "https" if self.answer == "https" else "http"
+        path = self.base_path()
+        host = self.host or _best_first(self.now.sockets)[0].hosts()[0]
+        return DevUrl(
+            url=template.url(self.port, scheme=scheme, path=path),
+            port=self.port,
+            local_url=local_url(host, self.port, scheme=scheme, path=path),
+            status=status,
+            pid=self.pid,
+            command=self.command,
+            log_file=str(self.log) if self.log else None,
+            http=self.http,
+            loopback_only=all(socket.loopback for socket in self.now.sockets),
+        )
+
+
+def _best_first(sockets: list[Listener]) -> list[Listener]:
+    """IPv4 before IPv6, wildcard and loopback before the rest: the first that answers gives the local URL."""
+    return sorted(sockets, key=lambda s: (len(s.address), any(s.address) and not s.loopback, s.address))
+
+
+def _log_file(leader: Process, root: int, log_of: LogOf | None) -> Path | None:
+    """The file that its output goes to, else the log the shell keeps for it or for a process above it."""
+    if (path := output_file(leader.pid)) or not log_of:
+        return path
+    process: Process | None = leader
+    while process and process.pid not in (root, 1):
+        if log := log_of(process.pid):
+            return Path(log)
+        process = read_process(process.parent)
+    return None

@@ -1,0 +1,220 @@
+"""Development servers: TCP ports that start listening during a run, by a process that its tools started.
+
+The kernel reports no such thing, so the listening sockets are looked at every `INTERVAL`, at a tenth of a
+millisecond. Who owns a socket is expensive to find out and is asked once for each new one. What is promised:
+
+- One event for a port, whatever number of sockets and processes share it. `up` within a second, once the port
+  has been open for `RIPE`: a test suite's short-lived servers are neither reported nor disturbed by a probe.
+- `down` when the port has been closed for `GRACE`. A server that restarts faster (Vite's own restart, a
+  reloader's new process) is the same server and makes no event, also under a new pid; one that takes longer
+  makes `down` and `up`.
+- `http` in the event is absent when the server has not answered yet; `up()` knows as soon as it has.
+- Only intervals of the monotonic clock are used: a frozen or adjusted clock makes no event.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from agent_runtime.events import DevUrl
+from agent_runtime.tracking.ownership import OpenPort, Ownership
+from agent_runtime.tracking.server import LogOf, Server
+from agent_runtime.tracking.urls import Template, announced
+
+if TYPE_CHECKING:
+    import anyio
+
+# Seconds. Together they keep both promises: seen, ripe and probed, or missed and given up, in less than one.
+INTERVAL = 0.15
+RIPE = 0.12
+GRACE = 0.4
+_HINT_AGE = 10.0  # a URL in a tool's output tells of a server that came up so long before or after it
+
+
+class DevServers:
+    """Tells which servers a run has started, as they come and go.
+
+    Args:
+        template: public address of a port (see `urls.check_template`); None for `http://localhost:{port}`.
+        sandbox_id: what `{sandboxId}` stands for.
+        root_pid: the runtime; this process when absent.
+        marker: the run's id, where the tools' environment carries it in AGENT_RUNTIME_RUN_ID.
+        log_of: the log file of a process that the shell left running, if it is one; asked for a server and
+            the processes above it when its standard output is no file.
+    """
+
+    def __init__(
+        self,
+        *,
+        template: str | None,
+        sandbox_id: str | None,
+        root_pid: int | None = None,
+        marker: str | None = None,
+        log_of: LogOf | None = None,
+    ) -> None:
+        self._template = Template(template, sandbox_id)
+        self._root = os.getpid() if root_pid is None else root_pid
+        self._log_of = log_of
+        self._ownership = Ownership(self._root, marker)
+        self._new: dict[int, Server] = {}  # seen and not yet reported, by port
+        self._up: dict[int, Server] = {}  # reported, in order of coming up
+        self._stopped: dict[int, DevUrl] = {}
+        self._pending: deque[DevUrl] = deque()
+        self._untold: dict[int, DevUrl] = {}  # what the model was not told yet
+        self._hints: dict[int, tuple[float, str]] = {}
+
+    @cached_property
+    def _lock(self) -> anyio.Lock:
+        from anyio import Lock
+
+        return Lock()
+
+    def begin(self) -> None:
+        """Note what is there already. Before any tool runs."""
+        self._ownership.begin()
+
+    async def watch(self, emit: Callable[[DevUrl], Awaitable[None]]) -> None:
+        """Emit events as servers come and go, until cancelled."""
+        from anyio import sleep
+
+        while not self._ownership.blind:
+            await self._look()
+            while self._pending:
+                await emit(self._pending.popleft())
+            await sleep(INTERVAL)
+
+    async def settle(self) -> list[DevUrl]:
+        """Look now: the events that `watch` has not emitted. Waits `RIPE` for what is just coming up."""
+        from anyio import sleep
+
+        await self._look()
+        if self._new:
+            await sleep(RIPE)
+            await self._look()
+        return self._drain()
+
+    async def finish(self) -> list[DevUrl]:
+        """The last look of a run, before `complete`: as `settle`, and what is gone now is down."""
+        events = await self.settle()
+        await self._look(grace=0)
+        return events + self._drain()
+
+    def _drain(self) -> list[DevUrl]:
+        events = list(self._pending)
+        self._pending.clear()
+        return events
+
+    def up(self) -> list[DevUrl]:
+        """The servers that are up, in order of coming up."""
+        return [server.event("up", self._template) for server in self._up.values() if server.gone is None]
+
+    def latest(self) -> DevUrl | None:
+        """Of the servers that are up, the last to come up that speaks HTTP."""
+        return next((event for event in reversed(self.up()) if event.http), None)
+
+    def pids(self) -> list[int]:
+        """Every process that holds a socket of a server that is up, workers included."""
+        inodes = {inode for server in self._up.values() for inode in server.now.inodes}
+        found = self._ownership.find(inodes) if inodes else {}
+        return sorted({process.pid for owners in found.values() for process in owners})
+
+    def advice(self) -> str:
+        """What the model should know of servers that came or went since it was last told."""
+        from agent_runtime.tracking.advice import advise
+
+        told = [advise(event) for event in self._untold.values()]
+        self._untold.clear()
+        return "\n".join(told)
+
+    def hint(self, text: str) -> None:
+        """Learn base paths from a tool's output. A server whose output is a file is judged by that alone."""
+        now = time.monotonic()
+        for port, path in announced(text) if "://" in text else ():
+            if port not in self._hints or now - self._hints[port][0] >= _HINT_AGE:
+                self._hints[port] = (now, path)
+
+    async def wait_for(self, port: int | None, timeout: float) -> DevUrl | None:  # noqa: ASYNC109
+        """The server on a port as soon as there is one, within `timeout` seconds; None when there is none.
+
+        A server that was there before the run is answered too; `ours` tells which it is. With no port: the
+        latest HTTP server of the run.
+        """
+        from anyio import current_time, sleep
+
+        deadline = current_time() + timeout
+        while True:
+            await self._look()
+            if port is None:
+                found = self.latest()
+            else:
+                found = next((e for e in self.up() if e.port == port), None) or await self._foreign(port)
+            if found or (left := deadline - current_time()) <= 0:
+                return found
+            await sleep(min(INTERVAL, left))
+
+    def ours(self, port: int) -> bool:
+        """Is the server on that port one that the run started?"""
+        return port in self._up
+
+    def explain(self, port: int | None) -> str:
+        """Why there is no URL: what is known of a port that nothing listens on."""
+        from agent_runtime.tracking.advice import absence
+
+        return absence(port, self.up(), self._stopped.get(port) if port else None)
+
+    async def _foreign(self, port: int) -> DevUrl | None:
+        if not (sockets := self._ownership.foreign(port)):
+            return None
+        server = Server(port, 0.0, OpenPort(sockets))
+        await server.ask()
+        return server.event("up", self._template)
+
+    async def _look(self, grace: float = GRACE) -> None:
+        async with self._lock:
+            now = time.monotonic()
+            ports = await self._ownership.ports()
+            for number, port in ports.items():
+                server = self._up.get(number) or self._new.setdefault(number, Server(number, now, port))
+                server.refresh(port, root=self._root, log_of=self._log_of)
+                self._take_hint(server)
+            for number in self._new.keys() - ports.keys():
+                del self._new[number]
+            for server in [server for number, server in self._up.items() if number not in ports]:
+                server.gone = now if server.gone is None else server.gone
+                if now - server.gone >= grace:
+                    self._report(server, "down")
+            ripe = [server for server in self._new.values() if now - server.seen >= RIPE]
+            silent = [s for s in self._up.values() if s.gone is None and s.http is None and now >= s.ask_at]
+            await _ask_all([*ripe, *silent])
+            for server in ripe:
+                self._report(server, "up")
+
+    def _take_hint(self, server: Server) -> None:
+        when, path = self._hints.get(server.port, (0.0, ""))
+        if path and server.path is None and server.log is None and abs(when - server.seen) < _HINT_AGE:
+            server.path = path
+
+    def _report(self, server: Server, status: Literal["up", "down"]) -> None:
+        event = server.event(status, self._template)
+        if status == "up":
+            self._up[server.port] = self._new.pop(server.port)
+            self._stopped.pop(server.port, None)
+        else:
+            del self._up[server.port]
+            self._hints.pop(server.port, None)
+            self._stopped[server.port] = event
+        self._pending.append(event)
+        self._untold[server.port] = event
+
+
+async def _ask_all(servers: Iterable[Server]) -> None:
+    from anyio import create_task_group
+
+    async with create_task_group() as group:
+        for server in servers:
+            group.start_soon(server.ask)
