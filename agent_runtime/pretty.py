@@ -7,8 +7,11 @@ model is shown without its escape codes, which could otherwise move the cursor, 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
@@ -155,6 +158,31 @@ class Pretty:
         lines: list[RenderableType] = [*Text(text, style).wrap(self._console, width)]
         for line in lines:
             self._console.print(Text(prefix, "dim"), line, sep="")
+
+
+@contextmanager
+def rendered(out: int) -> Iterator[int]:
+    """Gives a descriptor for NDJSON; what is written there is shown on `out`. Ends when all is shown."""
+    source, sink = os.pipe()
+    thread = threading.Thread(target=_render, args=(source, out), name="pretty")
+    thread.start()
+    try:
+        yield sink
+    finally:
+        os.close(sink)
+        thread.join()
+
+
+def _render(source: int, out: int) -> None:
+    with (
+        open(source, "rb") as lines,
+        open(out, "w", encoding="utf-8", errors="replace", closefd=False) as file,
+    ):
+        pretty = Pretty(file)
+        with suppress(BrokenPipeError):  # the reader has gone: closing `source` tells the run
+            for line in lines:
+                pretty.write(json.loads(line))
+                file.flush()
 
 
 def _command(value: Any) -> tuple[str, list[str]]:

@@ -1,0 +1,156 @@
+"""`agent-runtime replay`: the same run again, from its transcript, without a model.
+
+Everything but the model's transport (and the tools, with `--tools recorded`) is what a live run is made of:
+request, wire, loop, executor, emitter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agent_runtime import events, plan
+from agent_runtime.errors import AgentRuntimeError, ExitCode, RequestError, TranscriptError
+from agent_runtime.launch import refuse, stopped_early
+from agent_runtime.plan import Plan
+from agent_runtime.replay_stream import ReplayEmitter
+from agent_runtime.request import parse
+from agent_runtime.run import Run
+from agent_runtime.signals import Interrupted, Interrupts
+from agent_runtime.stream import Emitter, claim_stdout
+from agent_runtime.transcript import Transcript
+from agent_runtime.transcript_player import Player
+from agent_runtime.transcript_reader import read
+from agent_runtime.transcript_rewrite import path_change, rewrite
+
+FLUSH_SECONDS = 2.0
+
+
+def replay_command(arguments: argparse.Namespace) -> int:
+    """The whole command; returns the exit status."""
+    interrupts = Interrupts()
+    try:
+        out = claim_stdout()
+    except OSError:  # there is no stdout
+        return ExitCode.STDOUT_CLOSED
+    try:
+        transcript = read(Path(arguments.transcript))
+        speed = parse_speed(arguments.speed)
+        overrides = {"stateDir": arguments.state_dir, "record": arguments.record, "format": arguments.format}
+        recorded = arguments.tools == "recorded"
+        decided = replan(transcript, arguments.workspace, overrides, os.environ, recorded=recorded)
+        with shown(decided.request.format, out) as stream:
+            return play(
+                transcript,
+                decided,
+                stream,
+                interrupts,
+                recorded=recorded,
+                speed=speed,
+                verify=arguments.verify,
+            )
+    except RequestError as error:
+        return refuse(out, {}, error)
+    except TranscriptError as error:
+        return damaged(out, error)
+    except Interrupted:
+        return stopped_early(out, {}, interrupts)
+
+
+def play(
+    transcript: Transcript,
+    decided: Plan,
+    out: int,
+    interrupts: Interrupts,
+    *,
+    recorded: bool,
+    speed: float = math.inf,
+    verify: bool = False,
+) -> int:
+    """Run the transcript; returns the exit status."""
+    player = Player(transcript, workspace=decided.workspace, speed=speed)
+    emitter = ReplayEmitter(out, decided, transcript, recorded=recorded, verify=verify)
+    run = Run(
+        decided,
+        out=out,
+        environ=os.environ,
+        interrupts=interrupts,
+        player=player,
+        recorded=recorded,
+        emitter=emitter,
+    )
+    code = run.execute(None)
+    if emitter.divergence is not None:
+        print(emitter.divergence, file=sys.stderr)
+        return ExitCode.STDOUT_CLOSED if emitter.closed else ExitCode.REPLAY_MISMATCH
+    return code
+
+
+def replan(
+    transcript: Transcript,
+    workspace: str | None,
+    overrides: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    recorded: bool,
+) -> Plan:
+    """The recorded decisions, in this place. Raises RequestError, or TranscriptError where they are damaged.
+
+    Real tools work in `workspace`, by default the current folder. Recorded ones need none: what they say is
+    about the recorded workspace, unless another one is named.
+    """
+    header = transcript.header
+    here = str(Path(workspace or environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute())
+    named = workspace or (header.workspace if recorded else here)
+    wanted = rewrite(transcript.request.request, path_change(header.workspace, str(Path(named).absolute())))
+    for name in ("runId", "record", "stateDir", "format", "agentsDir", "socket", "mounts", "toolUser"):
+        wanted.pop(name, None)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        request, _ = parse(wanted | given | {"workspace": "/" if recorded else here})
+        decided = plan.prepare(request, environ, transcript.request.resolved)
+    except RequestError as error:
+        if error.field in given or error.field == "workspace":
+            raise
+        raise TranscriptError(f"{transcript.path}, line 2: `request` record: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TranscriptError(f"{transcript.path}, line 2: `request` record: resolved: {error!r}") from error
+    return replace(decided, workspace=Path(named).absolute()) if recorded else decided
+
+
+def parse_speed(text: str) -> float:
+    """A factor above 0, or `max`. Raises RequestError."""
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = math.nan
+    if not speed > 0:
+        raise RequestError("speed", f"expected a number above 0, or max: {text}")
+    return speed
+
+
+def shown(format: str | None, out: int) -> AbstractContextManager[int]:
+    """A context that gives the descriptor to write events to: rendered for a person, where that is wanted."""
+    if format == "pretty" or (format is None and os.isatty(out)):
+        from agent_runtime.pretty import rendered
+
+        return rendered(out)
+    return nullcontext(out)
+
+
+def damaged(out: int, error: AgentRuntimeError) -> int:
+    """`error` and `complete` for a transcript that cannot be played."""
+    print(f"agent-runtime: {error}", file=sys.stderr)
+    info = events.ErrorInfo(code=error.code, message=str(error))
+    emitter = Emitter(out, plan.new_run_id())
+    emitter.put(events.Error(code=error.code, message=str(error), retryable=False))
+    emitter.put(events.Complete(status="failed", stop_reason="error", output="", result="", error=info))
+    emitter.flush(FLUSH_SECONDS)
+    return ExitCode.STDOUT_CLOSED if emitter.closed else ExitCode.FAILED

@@ -1,0 +1,131 @@
+"""The event stream of a replay: what a recorded world adds to it, and whether it is the recorded one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from typing import Any
+
+from agent_runtime import events
+from agent_runtime.plan import Plan
+from agent_runtime.stream import Emitter
+from agent_runtime.transcript import Transcript
+from agent_runtime.transcript_compare import Divergence, compare
+from agent_runtime.transcript_rewrite import path_change, rewrite
+
+_SIDE = ("file_edit", "dev_url")  # what was seen of the world: nothing is seen when nothing is executed
+_TIMING = ("heartbeat", "text_delta", "thinking_delta", "tool_input_delta", "tool_output_delta")
+
+
+class ReplayEmitter(Emitter):
+    """An emitter that knows the recorded stream.
+
+    With recorded tools it puts in what the recorded run saw of the world, where the recording has it. With
+    `verify` it compares before `complete`, which then says `replay_mismatch`; `divergence` is what was found.
+    """
+
+    def __init__(
+        self, fd: int, decided: Plan, transcript: Transcript, *, recorded: bool, verify: bool
+    ) -> None:
+        super().__init__(fd, decided.run_id)
+        self.divergence: Divergence | None = None
+        self._workspace = str(decided.workspace)
+        self._old_workspace = transcript.header.workspace
+        self._recorded, self._verify = recorded, verify
+        self._was = transcript.events
+        self._now: list[str] = []
+        self._world = World(self._was, self._old_workspace, self._workspace) if recorded else None
+
+    def put(self, event: events.Event) -> None:
+        """See Emitter.put."""
+        if self._world is not None and not self.ended:
+            for seen in self._world.before(event):
+                super().put(seen)
+            event = self._world.completed(event)
+        if self._verify and isinstance(event, events.Complete):
+            event = self._verified(event)
+        super().put(event)
+
+    def share(self, line: str) -> None:
+        """See Emitter.share."""
+        if self._verify:
+            self._now.append(line)
+        super().share(line)
+
+    def _verified(self, event: events.Complete) -> events.Complete:
+        last = event.model_dump(mode="json", by_alias=True) | {"seq": self.seq}
+        self.divergence = compare(
+            self._was,
+            [*map(json.loads, self._now), json.loads(self.mask(json.dumps(last)))],
+            executed=not self._recorded,
+            old_workspace=self._old_workspace,
+            new_workspace=self._workspace,
+        )
+        if self.divergence is None:
+            return event
+        message, details = str(self.divergence), self.divergence.details()
+        if event.error is None or event.error.code != "replay_mismatch":
+            super().put(
+                events.Error(code="replay_mismatch", message=message, retryable=False, details=details)
+            )
+        info = events.ErrorInfo(code="replay_mismatch", message=message, details=details)
+        return event.model_copy(update={"status": "failed", "stop_reason": "error", "error": info})
+
+
+class World:
+    """What the recorded run saw of the world: file edits, servers, and the state at its end."""
+
+    def __init__(self, recorded: list[dict[str, Any]], old_workspace: str, new_workspace: str) -> None:
+        rename = path_change(old_workspace, new_workspace)
+        self._seen: deque[tuple[int, dict[str, Any]]] = deque()
+        self._steps: deque[int] = deque()  # where the events are that come one after the other
+        self._results: dict[str, deque[int]] = defaultdict(deque)  # these may come in another order
+        self._end: dict[str, Any] = {}
+        for place, event in enumerate(recorded):
+            kind = event["type"]
+            if kind in _SIDE:
+                self._seen.append((place, rewrite(event, rename)))
+            elif kind == "tool_result":
+                self._results[event["id"]].append(place)
+            elif kind == "complete":
+                self._end = rewrite(event, rename)
+            elif kind not in _TIMING:
+                self._steps.append(place)
+
+    def before(self, event: events.Event) -> list[events.Event]:
+        """What was seen before this event, and has not been told yet."""
+        place = self._place(event)
+        found: list[events.Event] = []
+        while self._seen and self._seen[0][0] < place:
+            found.append(_seen(self._seen.popleft()[1]))
+        return found
+
+    def completed(self, event: events.Event) -> events.Event:
+        """The last event with the recorded state of the world."""
+        if not isinstance(event, events.Complete) or not self._end:
+            return event
+        state = events.Complete.model_validate(_known(events.Complete, self._end))
+        names = ("files", "deleted_files", "ignored_changes", "dev_url", "dev_urls")
+        return event.model_copy(update={name: getattr(state, name) for name in names})
+
+    def _place(self, event: events.Event) -> int:
+        if isinstance(event, events.Complete):
+            return sys.maxsize
+        if isinstance(event, events.ToolResult):
+            places = self._results[event.id]
+            return places.popleft() if places else -1
+        if getattr(event, "type", "") in _TIMING:
+            return -1
+        return self._steps.popleft() if self._steps else -1
+
+
+def _seen(event: Mapping[str, Any]) -> events.Event:
+    model = events.FileEdit if event["type"] == "file_edit" else events.DevUrl
+    return model.model_validate(_known(model, event))
+
+
+def _known(model: type[events.Event], event: Mapping[str, Any]) -> dict[str, Any]:
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return {name: event[name] for name in names if name in event}
