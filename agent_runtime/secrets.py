@@ -12,14 +12,15 @@ MASK = "[secret]"
 SHORTEST = 8  # a shorter value is no key, and masking it would garble ordinary words
 
 _SECRET_NAME = re.compile(
-    r"(^|_)(api_?key|key|token|secret|passw(or)?d|passphrase|pwd|credentials?|auth|private_key|dsn)(_|$)|apikey|secret|password|token",
+    r"(^|_)(API_?KEY|KEY|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH|DSN)(_|$)|APIKEY$|PASSWORD$|TOKEN$|SECRET$",
     re.IGNORECASE,
 )
+_NO_SECRET = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)  # where to find one, not the thing itself
 
 
 def named_as_secret(name: str) -> bool:
     """Does a variable's name say that its value is a secret?"""
-    return _SECRET_NAME.search(name) is not None
+    return _SECRET_NAME.search(name) is not None and _NO_SECRET.search(name) is None
 
 
 def secret_values(environ: Mapping[str, str]) -> list[str]:

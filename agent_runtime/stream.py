@@ -176,10 +176,11 @@ class Emitter:
         name = "diffFile" if payload["type"] == "file_edit" else "outputFile"
         main = _MAIN_TEXT.get(payload["type"], "")
         text = payload.get(main)
-        whole = text if isinstance(text, str) and len(text) * 2 > len(line) / 2 else line
+        is_main = isinstance(text, str) and len(encode_line({"": text})) > len(line) / 2
+        whole: str = text if is_main else line
         if payload.get(name):
             return  # the tool has kept it already
-        path = self.spill / f"event-{payload['seq']}.{'txt' if whole is text else 'json'}"
+        path = self.spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
         try:
             self.spill.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_text(whole, "utf-8")

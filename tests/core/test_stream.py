@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime import events
+from agent_runtime.secrets import MASK, Masker
+from agent_runtime.stream import LINE_LIMIT, Emitter, StdoutClosed, encode_line
+
+NASTY = "a\u2028b\u2029c\x85d\0e\x1ef\ud800g\udc00\U0001f600\r\n\x0b"
+
+
+def notice(text: str) -> events.Notice:
+    return events.Notice(code="x", message=text)
+
+
+def test_nothing_inside_a_line_ends_it_and_no_surrogate_reaches_the_wire() -> None:
+    line = encode_line({"a": NASTY})
+    assert len(line.splitlines()) == 1
+    assert json.loads(line.encode()) == {"a": NASTY.replace("\ud800", "\ufffd").replace("\udc00", "\ufffd")}
+
+
+def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
+    reader, writer = os.pipe()
+    received = bytearray()
+    texts = ["x" * 70_000 + str(number) for number in range(70)]  # 5 MB, far more than a pipe holds
+
+    def read_slowly() -> None:
+        while piece := os.read(reader, 3000):
+            received.extend(piece)
+
+    async def write() -> int:
+        emitter = Emitter(writer, "run_1")
+        most = 0
+        for text in texts:
+            await emitter.emit(notice(text))
+            most = max(most, sum(map(len, emitter._pending)))
+        return most
+
+    thread = threading.Thread(target=read_slowly)
+    thread.start()
+    most = anyio.run(write)
+    assert os.get_blocking(writer)  # the flag is shared with whoever else has the pipe
+    os.close(writer)
+    thread.join()
+    os.close(reader)
+    lines = [json.loads(line) for line in received.splitlines()]
+    assert [line["message"] for line in lines] == texts
+    assert [line["seq"] for line in lines] == list(range(70))
+    assert most == 0
+
+
+def test_a_reader_that_has_gone_is_told_and_a_stopped_one_does_not_hold_up_the_end() -> None:
+    reader, writer = os.pipe()
+    emitter = Emitter(writer, "run_1")
+    emitter.put(notice("x" * 300_000))
+    assert emitter.flush(0.05) is False and not emitter.closed
+    os.close(reader)
+    with pytest.raises(StdoutClosed):
+        anyio.run(emitter.emit, notice("y"))
+    assert emitter.closed and emitter.flush(1)
+    os.close(writer)
+
+
+def test_a_cancelled_wait_loses_nothing() -> None:
+    reader, writer = os.pipe()
+
+    async def main() -> None:
+        emitter = Emitter(writer, "run_1")
+        with anyio.move_on_after(0.05) as scope:
+            await emitter.emit(notice("x" * 200_000))
+        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(emitter.emit, notice("second"))
+            got = b""
+            while got.count(b"\n") < 2:
+                got += await anyio.to_thread.run_sync(os.read, reader, 1 << 16)
+        assert [json.loads(line)["message"] for line in got.splitlines()] == ["x" * 200_000, "second"]
+
+    anyio.run(main)
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("char", ["x", "é", "\U0001f600", '"', "\u2028"])
+def test_a_line_is_cut_below_the_limit_and_its_whole_text_is_in_a_file(tmp_path: Path, char: str) -> None:
+    text = char * 3_000_000
+    with (tmp_path / "out").open("wb") as out:
+        emitter = Emitter(out.fileno(), "run_1", spill=tmp_path / "spill")
+        emitter.put(
+            events.ToolResult(
+                id="1", tool="t", output=text, is_error=False, outcome="completed", duration_ms=1, turn=1
+            )
+        )
+        emitter.put(events.ToolCall(id="1", tool="t", input={"nested": [{"deep": text}]}, turn=1))
+        emitter.put(complete(files=tuple(f"/w/{number:0100d}" for number in range(20_000))))
+    lines = (tmp_path / "out").read_bytes().splitlines()
+    assert [len(line) < LINE_LIMIT for line in lines] == [True] * 3
+    output, call, last = map(json.loads, lines)
+    assert output["truncated"] and Path(output["outputFile"]).read_text() == text
+    assert call["truncated"] and json.loads(Path(call["outputFile"]).read_text())["input"]["nested"][0]["deep"] == text
+    assert last["truncated"] and len(json.loads(Path(last["outputFile"]).read_text())["files"]) == 20_000
+
+
+def complete(**more: object) -> events.Complete:
+    return events.Complete(status="completed", stop_reason="end_turn", output="", result="", **more)  # type: ignore[arg-type]
+
+
+def test_complete_is_the_last_word(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        emitter = Emitter(out.fileno(), "run_1")
+        emitter.put(complete())
+        emitter.put(notice("too late"))
+        emitter.put(complete())
+    assert len((tmp_path / "out").read_bytes().splitlines()) == 1
+
+
+def test_every_line_is_masked_and_handed_on(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with (tmp_path / "out").open("wb") as out:
+        emitter = Emitter(out.fileno(), "run_1", mask=Masker(["sk-ant-0123456789"]), tee=lines.append)
+        emitter.put(notice("the key is sk-ant-0123456789."))
+    (line,) = (tmp_path / "out").read_text().splitlines()
+    assert lines == [line]
+    assert json.loads(line)["message"] == f"the key is {MASK}."
+
+
+def test_what_anything_prints_to_fd_1_goes_to_stderr() -> None:
+    code = """
+import atexit, os, subprocess, sys
+from agent_runtime.stream import Emitter, claim_stdout
+from agent_runtime import events
+atexit.register(lambda: print("from atexit"))
+out = claim_stdout()
+print("from print"); os.write(1, b"from fd 1\\n"); subprocess.run(["echo", "from a child"])
+Emitter(out, "run_1").put(events.Notice(code="x", message="y"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["y"]
+    assert sorted(done.stderr.splitlines()) == [b"from a child", b"from atexit", b"from fd 1", b"from print"]
