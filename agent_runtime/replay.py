@@ -28,7 +28,7 @@ from agent_runtime.stream import Emitter, claim_stdout
 from agent_runtime.transcript import Transcript
 from agent_runtime.transcript_player import Player
 from agent_runtime.transcript_reader import read
-from agent_runtime.transcript_rewrite import path_change, rewrite
+from agent_runtime.transcript_rewrite import Change, path_change, rewrite
 
 FLUSH_SECONDS = 2.0
 
@@ -73,9 +73,10 @@ def play(
     recorded: bool,
     speed: float = math.inf,
     verify: bool = False,
+    change: Change | None = None,
 ) -> int:
-    """Run the transcript; returns the exit status."""
-    player = Player(transcript, workspace=decided.workspace, speed=speed)
+    """Run the transcript; returns the exit status. See Player for `speed` and `change`."""
+    player = Player(transcript, workspace=decided.workspace, speed=speed, change=change)
     emitter = ReplayEmitter(out, decided, transcript, recorded=recorded, verify=verify)
     run = Run(
         decided,

@@ -68,9 +68,7 @@ def render(transcript: Transcript) -> str:
 
     all_events = transcript.events
     by_type = {event["type"]: event for event in all_events}  # the last of each type
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render(
         header=transcript.header,
         request=transcript.request.request,

@@ -28,6 +28,7 @@ class Player:
         transcript: the recording.
         workspace: where the replay works; it takes the place of the recorded one in commands and outputs.
         speed: the recorded waits are divided by it; infinite means that nothing is waited for.
+        change: what else to change in the texts of the model and of the tools.
 
     Attributes:
         on_control: given what came from outside (steering, cancel, deadline), where the recording has it.
@@ -35,7 +36,12 @@ class Player:
     """
 
     def __init__(
-        self, transcript: Transcript, *, workspace: Path | None = None, speed: float = math.inf
+        self,
+        transcript: Transcript,
+        *,
+        workspace: Path | None = None,
+        speed: float = math.inf,
+        change: Change | None = None,
     ) -> None:
         records = transcript.records
         self.transcript = transcript
@@ -45,8 +51,9 @@ class Player:
         self.results = 0
         self._speed = speed
         old = transcript.header.workspace
-        self._moved = workspace is not None and str(workspace) != old
-        self.rename: Change = path_change(old, str(workspace or old))
+        self._moved = change is not None or (workspace is not None and str(workspace) != old)
+        move = path_change(old, str(workspace or old))
+        self._change: Change = (lambda text: change(move(text))) if change else move
         responses = (record for record in records if isinstance(record, ModelResponseRecord))
         self._responses = deque(sorted(responses, key=lambda record: record.call))
         self._controls = deque(record for record in records if isinstance(record, ControlRecord))
@@ -71,7 +78,7 @@ class Player:
                 f"model call {self.calls} is made in the {format} format, recorded is {record.format}"
             )
         if self._moved:
-            return record.model_copy(update={"chunks": rewrite_chunks(record.chunks, self.rename)})
+            return record.model_copy(update={"chunks": rewrite_chunks(record.chunks, self._change)})
         return record
 
     def next_output(self, call_id: str, tool: str) -> ToolResultRecord | None:
@@ -84,7 +91,7 @@ class Player:
             return None
         record = outputs.popleft()
         if self._moved:
-            return ToolResultRecord.model_validate(rewrite(record.model_dump(by_alias=True), self.rename))
+            return ToolResultRecord.model_validate(rewrite(record.model_dump(by_alias=True), self._change))
         return record
 
     def finished_result(self) -> None:
