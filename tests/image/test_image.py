@@ -40,28 +40,16 @@ def rootfs() -> Path:
     return tree
 
 
-def inside(tree: Path, command: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs as the image's user, without network; the tree is read-only, what is written is forgotten."""
-    sandbox = [
-        "bwrap",
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--die-with-parent",
-    ]
-    sandbox += ["--ro-bind", str(tree), "/", "--proc", "/proc", "--dev", "/dev", "--clearenv"]
-    for folder in ("/tmp", "/workspace", "/home/agent"):
-        sandbox += ["--perms", "1777", "--tmpfs", folder]
-    for name, value in {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/home/agent",
-        "LANG": "C.UTF-8",
-    }.items():
-        sandbox += ["--setenv", name, value]
-    user = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "--no-new-privs"]
-    line = [*sandbox, "--chdir", "/workspace", "--", *user, "--", *command]
-    return subprocess.run(line, input=stdin, capture_output=True, text=True, timeout=120)
+def inside(tree: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Runs as PID 1 and the image's user, without network; the tree is read-only, what is written is forgotten."""
+    sandbox = f"""
+        bwrap --unshare-pid --unshare-net --unshare-ipc --unshare-uts --die-with-parent --as-pid-1
+        --ro-bind {tree} / --proc /proc --dev /dev --chdir /workspace
+        --perms 1777 --tmpfs /tmp --perms 1777 --tmpfs /workspace --perms 1777 --tmpfs /home/agent
+        --clearenv --setenv PATH /usr/local/bin:/usr/bin:/bin --setenv HOME /home/agent --setenv LANG C.UTF-8
+        setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs --
+    """
+    return subprocess.run([*sandbox.split(), *command], capture_output=True, text=True, timeout=120)
 
 
 def test_the_demo_runs_inside_without_network(rootfs: Path) -> None:
