@@ -1,7 +1,8 @@
 """Keeps a history inside the model's window: tool outputs are shortened first, then older turns summarised.
 
-What is kept stays as it was, reasoning and native forms included; no cut separates a call from its result. Two
-attempts, the second one harder; when both leave too much, or nothing can be cut, the overflow is typed.
+What is kept stays as it was, reasoning and native forms included; no cut separates a call from its result.
+There are two attempts, the second one harder; when both leave too much, or there is nothing to cut, the
+overflow is typed.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def _shortened(message: Message, limit: int) -> Message:
 
 
 def _head(older: Sequence[Message], summary: str, limit: int) -> UserMessage:
-    """The first task and the latest instructions in the user's words, and the summary of all that came between."""
+    """The first task and the latest instructions in the user's words, and a summary of what came between."""
     prompts = [text for message in older if isinstance(message, UserMessage) for text in _prompts(message)]
     parts = [f"{SUMMARY}\nThe conversation so far, summarised:\n\n{summary}\n</conversation-summary>"]
     if prompts:

@@ -17,7 +17,7 @@ def record(messages: Iterable[Message], limit: int) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Head and tail of a text of more than `limit` characters, with a note between them; at most `limit` long."""
+    """Head and tail of a text of more than `limit` characters, a note between them; at most `limit` long."""
     if len(text) <= limit:
         return text
     side = max(0, limit - 60) // 2
