@@ -1,0 +1,143 @@
+"""The tree at the beginning, with every old content in safe keeping, and the looks that come after."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from pathlib import Path
+
+from agent_runtime.tracking.contents import Contents, read_content
+from agent_runtime.tracking.entries import IN_GIT, PENDING, pack_stat, unpack
+from agent_runtime.tracking.gitrepo import Repository, Tracked, discover, unfaithful
+from agent_runtime.tracking.inotify import Inotify, Noticed
+from agent_runtime.tracking.paths import join, parent, under
+from agent_runtime.tracking.scope import Scope
+from agent_runtime.tracking.store import ContentStore
+from agent_runtime.tracking.tree import Suspects, Tree
+
+log = logging.getLogger(__name__)
+
+_BATCH = 1000  # blobs asked after at a time
+
+
+class Baseline:
+    """`take` it once, in a thread of its own; then `look`.
+
+    Args:
+        root: the workspace.
+        directory: where the store of contents may live.
+        everything: ignored files too.
+    """
+
+    tree: Tree
+    contents: Contents
+
+    def __init__(self, root: bytes, directory: Path, *, everything: bool) -> None:
+        self._root = root
+        self._directory = directory
+        self._everything = everything
+        self._noticed = Noticed()
+
+    @property
+    def watcher(self) -> Inotify | None:
+        """The kernel's eyes, where they serve."""
+        return self.tree.watcher
+
+    def take(self) -> None:
+        """Look at everything and keep what must be kept. Logs what fails; a part is better than nothing."""
+        try:
+            self._take()
+        except Exception:
+            log.warning("the files at the start could not all be looked at", exc_info=True)
+
+    def look(self, suspects: Suspects, *, all_of_it: bool) -> None:
+        """Whatever may differ from what was last seen."""
+        self.collect()
+        noticed, self._noticed = self._noticed, Noticed()
+        if all_of_it or noticed.lost or self.watcher is None:
+            self.tree.compare(suspects)
+        if noticed.folders or any(name == b".gitignore" for _, name in noticed.files):
+            self.tree.scope.reread()
+        for folder, name in sorted(noticed.folders) + sorted(noticed.files):
+            self.tree.visit(folder, name, suspects)
+
+    def collect(self) -> None:
+        """Take what the kernel has queued, before its queue is full."""
+        if self.watcher is None:
+            return
+        try:
+            seen = self.watcher.drain()
+        except OSError as error:
+            log.warning("inotify failed (%s): files are compared one by one", error)
+            self.watcher.close()
+            self.tree.watcher = None
+            return
+        self._noticed.files |= seen.files
+        self._noticed.folders |= seen.folders
+        self._noticed.lost |= seen.lost
+
+    def _take(self) -> None:
+        repository = discover(self._root)
+        tracked, written = self._index(repository)
+        folders = frozenset(_with_parents(tracked))
+        scope = Scope(self._root, repository, folders, everything=self._everything)
+        self.tree = Tree(self._root, scope, self._inotify())
+        self.contents = Contents(ContentStore(self._directory), self._root)
+        self.tree.first_look(tracked, written)
+        del tracked
+        if repository:
+            self._doubt(repository)
+        self._keep()
+
+    def _index(self, repository: Repository | None) -> tuple[Tracked, int]:
+        if repository is None:
+            return {}, 0
+        try:
+            return repository.tracked()
+        except (OSError, ValueError, IndexError) as error:
+            log.warning("git's index could not be read (%s): all files are kept", error)
+            return {}, 0
+
+    def _inotify(self) -> Inotify | None:
+        try:
+            return Inotify(self._root)
+        except OSError as error:
+            log.warning("no inotify (%s): files are compared one by one", error)
+            return None
+
+    def _doubt(self, repository: Repository) -> None:
+        """Blobs that may differ from the files checked out from them will not do."""
+        rewrites = repository.rewrites or any(
+            b".gitattributes" in names for names in self.tree.folders.values()
+        )
+        if not (rewrites or repository.filters):
+            return
+        vouched = (item for item in self.tree.entries() if unpack(item[3]).offset == IN_GIT)
+        while batch := list(islice(vouched, _BATCH)):
+            entries = [unpack(packed) for _, _, _, packed in batch]
+            doubts = [True] * len(batch) if repository.filters else unfaithful(self._root, entries)
+            for (_, names, name, _), entry, doubt in zip(batch, entries, doubts, strict=True):
+                if doubt:
+                    names[name] = entry._replace(offset=PENDING).pack()
+
+    def _keep(self) -> None:
+        for folder, names, name, packed in self.tree.entries():
+            entry = unpack(packed)
+            if entry.offset != PENDING:
+                continue
+            content = read_content(under(self._root, join(folder, name)))
+            if content is None:
+                del names[name]
+                continue
+            known = content.oid == entry.oid and content.data is not None
+            offset = IN_GIT if known else self.contents.keep(content, binary=False)
+            names[name] = pack_stat(content.stat, content.oid, offset)
+
+
+def _with_parents(folders: Tracked) -> set[bytes]:
+    found: set[bytes] = set()
+    for folder in folders:
+        while folder and folder not in found:
+            found.add(folder)
+            folder = parent(folder)
+    return found

@@ -1,0 +1,121 @@
+"""Reading files without being caught by them, and getting old contents back."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from agent_runtime.tracking.entries import IN_GIT, NOWHERE, UNKNOWN, Entry, blob_id, pack_stat, unpack
+from agent_runtime.tracking.gitrepo import Blobs
+from agent_runtime.tracking.paths import open_quietly
+from agent_runtime.tracking.store import ContentStore
+
+KEEP_LIMIT = 64 << 20  # bytes; a larger file is no longer read whole
+_HASH_LIMIT = 512 << 20  # bytes; a larger one is known by its stat alone
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file held when it was read. `data` is None when it is too large or may not be read."""
+
+    stat: os.stat_result
+    oid: bytes
+    data: bytes | None
+
+    @property
+    def binary(self) -> bool:
+        """No text, or not known to be."""
+        return self.data is None or b"\0" in self.data
+
+    def entry(self, offset: int) -> Entry:
+        """What is remembered of it."""
+        return unpack(pack_stat(self.stat, self.oid, offset))
+
+
+def read_content(path: bytes) -> Content | None:
+    """A regular file's bytes or a symlink's target; None for anything else and for what is not there.
+
+    A FIFO or device is never opened to be read. A file that changes while it is read is read again, a few times.
+    """
+    for _ in range(_TRIES):
+        try:
+            st = os.lstat(path)
+            if stat.S_ISLNK(st.st_mode):
+                target = os.readlink(path)  # noqa: PTH115 (bytes)
+                return Content(st, blob_id(target), target)
+            if not stat.S_ISREG(st.st_mode):
+                return None
+            content, after = _read_regular(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:  # no permission, or a disk that fails
+            with contextlib.suppress(OSError):
+                return Content(os.lstat(path), UNKNOWN, None)
+            return None
+        if content and _times(content.stat) == _times(after):
+            return content
+    return content
+
+
+def sha256_of(path: bytes, data: bytes | None) -> str:
+    """Of the data, or of the file where the data is too large to be held; empty when it cannot be read."""
+    if data is not None:
+        return hashlib.sha256(data).hexdigest()
+    try:
+        with open(path, "rb", opener=open_quietly) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+class Contents:
+    """Old contents, from wherever they are kept."""
+
+    def __init__(self, store: ContentStore, workspace: bytes) -> None:
+        self._store = store
+        self._workspace = workspace
+
+    def keep(self, content: Content, *, binary: bool) -> int:
+        """Keep text, and binary files when asked to. Returns the offset for the entry."""
+        if content.data is None or (content.binary and not binary):
+            return NOWHERE
+        return self._store.add(content.data)
+
+    def load(self, entry: Entry, blobs: Blobs) -> bytes | None:
+        """The content of an entry; None when nobody has it."""
+        if entry.offset >= 0:
+            return self._store.get(entry.offset)
+        return blobs.get(entry.oid) if entry.offset == IN_GIT else None
+
+    def blobs(self) -> Blobs:
+        """The repository's, for as long as it is entered."""
+        return Blobs(self._workspace)
+
+
+def _read_regular(path: bytes) -> tuple[Content | None, os.stat_result]:
+    with open(path, "rb", buffering=0, opener=open_quietly) as file:
+        st = os.fstat(file.fileno())
+        if not stat.S_ISREG(st.st_mode):
+            return None, st
+        if st.st_size > KEEP_LIMIT:
+            return Content(st, _long_id(file, st.st_size), None), os.fstat(file.fileno())
+        data = file.read()
+        return Content(st, blob_id(data), data), os.fstat(file.fileno())
+
+
+def _long_id(file: BinaryIO | object, size: int) -> bytes:
+    if size > _HASH_LIMIT:
+        return UNKNOWN
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    while chunk := file.read(1 << 20):  # type: ignore[attr-defined, union-attr]
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _times(st: os.stat_result) -> tuple[int, int, int]:
+    return st.st_size, st.st_mtime_ns, st.st_ctime_ns

@@ -1,0 +1,85 @@
+"""What is remembered of one file: its place in time (stat), its content's name (git's blob id), where that is kept.
+
+A tree of 100,000 files is held in memory, so an entry is packed into 64 bytes and only unpacked to be looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import time
+from typing import NamedTuple
+
+REGULAR, EXECUTABLE, SYMLINK = 0o100644, 0o100755, 0o120000  # git's modes: all that a patch can say
+
+# Where a content is kept: an offset into the store (>= 0), or one of these.
+IN_GIT = -1  # the repository has the blob
+NOWHERE = -2  # binary or large: only its id is known
+PENDING = -3  # not looked at yet
+
+UNKNOWN = bytes(20)  # the id of a content that could not be read
+
+_SIGNATURE = struct.Struct("<IQqqQ")
+_WHOLE = struct.Struct("<IQqqQ20sq")
+SIGNATURE_BYTES = _SIGNATURE.size
+
+RACY_NS = 50_000_000  # longer than any kernel's clock tick: a write this soon may leave the same times
+
+
+class Entry(NamedTuple):
+    """A regular file or a symlink. `mode` is git's, times are in nanoseconds, `oid` is the SHA-1 of git's blob."""
+
+    mode: int
+    size: int
+    mtime: int
+    ctime: int
+    ino: int
+    oid: bytes
+    offset: int
+
+    def pack(self) -> bytes:
+        """64 bytes, that begin with the stat signature."""
+        return _WHOLE.pack(*self)
+
+    def same(self, other: Entry | None) -> bool:
+        """Is it the same file to git: mode and content?"""
+        if other is None or self.mode != other.mode:
+            return False
+        if self.oid == UNKNOWN or other.oid == UNKNOWN:
+            return self[1:5] == other[1:5]
+        return self.oid == other.oid
+
+
+def unpack(packed: bytes) -> Entry:
+    """The reverse of `Entry.pack`."""
+    return Entry._make(_WHOLE.unpack(packed))
+
+
+def git_mode(st_mode: int) -> int:
+    """Git's mode of a file; 0 for what git does not know (directories, sockets, FIFOs, devices)."""
+    if stat.S_ISREG(st_mode):
+        return EXECUTABLE if st_mode & 0o100 else REGULAR
+    return SYMLINK if stat.S_ISLNK(st_mode) else 0
+
+
+def signature(st: os.stat_result) -> bytes:
+    """The bytes that change when a file does. ctime cannot be set by a program, and moves when mtime is set back."""
+    return _SIGNATURE.pack(git_mode(st.st_mode), st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+
+
+def pack_stat(st: os.stat_result, oid: bytes, offset: int) -> bytes:
+    """A packed entry as `stat` tells it.
+
+    A file written within the last clock tick could be written again without a trace in its times; its ctime is
+    kept as 0, so that the next look reads it once more. A clock that stands far off makes that a read too many.
+    """
+    changed = st.st_ctime_ns
+    ctime = 0 if abs(time.time_ns() - changed) < RACY_NS else changed
+    return _WHOLE.pack(git_mode(st.st_mode), st.st_size, st.st_mtime_ns, ctime, st.st_ino, oid, offset)
+
+
+def blob_id(data: bytes) -> bytes:
+    """The name git gives to a content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).digest()

@@ -1,0 +1,147 @@
+"""The text of a patch that `git apply` takes, in a repository or not. Format: git's diff-format documentation.
+
+Text goes into hunks. What has no lines (binary files), or whose old content nobody has any more, goes into a
+`GIT binary patch`: it names the old content by its id alone, and git checks that id before it applies.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent_runtime.tracking.entries import UNKNOWN
+from agent_runtime.tracking.linediff import hunks
+
+LITERAL_LIMIT = 64 << 20  # bytes; larger files are named by their hash alone
+_LINES_LIMIT = 32 << 20  # bytes on both sides; beyond, lines are not compared
+_NO_ID = "0" * 40
+
+_ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
+_PLAIN = re.compile(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git stumbles over a bare " /" in its own header
+
+
+@dataclass(frozen=True)
+class Side:
+    """A file before or after. `data` is None where its content is not to be had; a symlink's is its target."""
+
+    path: bytes
+    mode: int
+    oid: bytes
+    data: bytes | None
+
+    @property
+    def binary(self) -> bool:
+        """Known to be no text: a NUL somewhere."""
+        return self.data is not None and b"\0" in self.data
+
+
+@dataclass(frozen=True)
+class Patch:
+    """`text` is empty when the change cannot be put into a patch at all."""
+
+    text: bytes
+    additions: int = 0
+    deletions: int = 0
+    binary: bool = False
+
+
+def make_patch(old: Side | None, new: Side | None) -> Patch:
+    """From one side to the other: None is a file that is not there. Different paths make a rename."""
+    if old and new and (old.mode == 0o120000) != (new.mode == 0o120000):
+        gone, come = make_patch(old, None), make_patch(None, new)  # git has no patch from a file to a symlink
+        whole = gone.text + come.text if gone.text and come.text else b""
+        return Patch(whole, come.additions, gone.deletions, gone.binary or come.binary)
+    header = b"".join(line + b"\n" for line in _header(old, new))
+    if old and new and old.oid == new.oid != UNKNOWN:
+        return Patch(header, binary=new.binary)
+    binary = bool((old and old.binary) or (new and new.binary))
+    before, after = (old.data if old else b""), (new.data if new else b"")
+    if binary or before is None or after is None or _too_long(old, new, before, after):
+        body = _literal(old, new, after)
+        return Patch(header + body if body else b"", binary=binary or before is None or after is None)
+    changes = hunks(before, after)
+    return Patch(header + _names(old, new, changes.text), changes.additions, changes.deletions)
+
+
+def quoted(path: bytes) -> bytes:
+    """As git writes it: in C quotes with octal escapes when it has control characters, quotes, or is not UTF-8."""
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        plain = False
+    else:
+        plain = bool(_PLAIN.fullmatch(path))
+    return path if plain else b'"' + "".join(map(_escaped, path)).encode() + b'"'
+
+
+def _escaped(byte: int) -> str:
+    if byte in _ESCAPES:
+        return "\\" + _ESCAPES[byte]
+    return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"
+
+
+def _header(old: Side | None, new: Side | None) -> Iterator[bytes]:
+    source, target = (old or new), (new or old)
+    assert source and target
+    yield b"diff --git " + quoted(b"a/" + source.path) + b" " + quoted(b"b/" + target.path)
+    if old is None:
+        yield b"new file mode %o" % target.mode
+    elif new is None:
+        yield b"deleted file mode %o" % source.mode
+    elif old.mode != new.mode:
+        yield b"old mode %o" % old.mode
+        yield b"new mode %o" % new.mode
+    if source.path != target.path:
+        if source.oid == target.oid:
+            yield b"similarity index 100%"
+        yield b"rename from " + quoted(source.path)
+        yield b"rename to " + quoted(target.path)
+
+
+def _names(old: Side | None, new: Side | None, text: bytes) -> bytes:
+    if not text:
+        return b""
+    return b"--- %b\n+++ %b\n%b" % (_name(b"a/", old), _name(b"b/", new), text)
+
+
+def _name(prefix: bytes, side: Side | None) -> bytes:
+    if side is None:
+        return b"/dev/null"
+    name = quoted(prefix + side.path)
+    return (
+        name + b"\t" if b" " in name and not name.startswith(b'"') else name
+    )  # else a reader stops at the space
+
+
+def _too_long(old: Side | None, new: Side | None, before: bytes, after: bytes) -> bool:
+    return bool(old and new) and len(before) + len(after) > _LINES_LIMIT
+
+
+def _literal(old: Side | None, new: Side | None, data: bytes | None) -> bytes:
+    if (
+        data is None
+        or len(data) > LITERAL_LIMIT
+        or (old and old.oid == UNKNOWN)
+        or (new and new.oid == UNKNOWN)
+    ):
+        return b""
+    names = f"index {old.oid.hex() if old else _NO_ID}..{new.oid.hex() if new else _NO_ID}"
+    mode = f" {new.mode:o}" if old and new and old.mode == new.mode else ""
+    return (
+        f"{names}{mode}\nGIT binary patch\nliteral {len(data)}\n".encode()
+        + _base85(zlib.compress(data))
+        + b"\n"
+    )
+
+
+def _base85(data: bytes) -> bytes:
+    out = bytearray()
+    for at in range(0, len(data), 52):
+        chunk = data[at : at + 52]
+        length = len(chunk)
+        out.append(length + 64 if length <= 26 else length - 26 + 96)
+        out += base64.b85encode(chunk, pad=True) + b"\n"
+    return bytes(out)

@@ -1,0 +1,143 @@
+"""From what changed to what is told: renames found, and an order in which the patches apply one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from agent_runtime.tracking.entries import SYMLINK, UNKNOWN, Entry
+from agent_runtime.tracking.linediff import split_lines
+from agent_runtime.tracking.paths import base
+
+_SIMILAR = 0.5  # of the longer side's bytes, in lines that both have
+_COMPARED = 400  # pairs of contents looked into for one report
+_LONGEST = 1 << 20  # bytes of a content that is
+
+Load = Callable[[Entry], bytes | None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path before and after; None: no file. With `source`, it was moved here from there."""
+
+    path: bytes
+    old: Entry | None
+    new: Entry | None
+    source: bytes | None = None
+
+
+def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
+    """Deletions, moves, modifications, creations: each finds the place it needs free, and what it reads unchanged."""
+    gone: dict[bytes, Change] = {}
+    come: dict[bytes, Change] = {}
+    kept: list[Change] = []
+    for change in sorted(changes, key=lambda change: change.path):
+        if change.old and change.new:
+            kept.append(change)
+        else:
+            (gone if change.old else come)[change.path] = change
+    moves = _moves(gone, come, load) if gone and come else []
+    for move in moves:
+        del come[move.path]
+        assert move.source
+        del gone[move.source]
+    return [*reversed(gone.values()), *moves, *kept, *come.values()]
+
+
+def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> list[Change]:
+    free = dict(gone)
+    waiting = [change for change in come.values() if not _in_the_way(change.path, gone)]
+    moves: list[Change] = []
+    for match in (_same_file, _same_content):
+        by_key: dict[object, list[Change]] = {}
+        for change in reversed(free.values()):
+            by_key.setdefault(match(change.old, change.path), []).append(change)
+        rest: list[Change] = []
+        for change in waiting:
+            sources = by_key.get(match(change.new, change.path))
+            source = _pick(sources, change) if sources else None
+            if source:
+                del free[source.path]
+                moves.append(Change(change.path, source.old, change.new, source.path))
+            else:
+                rest.append(change)
+        waiting = rest
+    if free and waiting:
+        moves += _similar(list(free.values()), waiting, load)
+    return moves
+
+
+def _same_file(entry: Entry | None, path: bytes) -> object:
+    # mv keeps the inode; an id alone would pair any two empty files
+    assert entry
+    return (entry.ino, entry.oid) if entry.oid != UNKNOWN else path
+
+
+def _same_content(entry: Entry | None, path: bytes) -> object:
+    assert entry
+    return (entry.mode == SYMLINK, entry.oid) if entry.size and entry.oid != UNKNOWN else path
+
+
+def _pick(sources: list[Change], target: Change) -> Change | None:
+    """One of the same name if there is one."""
+    assert target.new
+    fit = [s for s in sources if s.old and (s.old.mode == SYMLINK) == (target.new.mode == SYMLINK)]
+    if not fit:
+        return None
+    named = [s for s in fit if base(s.path) == base(target.path)]
+    chosen = (named or fit)[-1]
+    sources.remove(chosen)
+    return chosen
+
+
+def _similar(gone: list[Change], come: list[Change], load: Load) -> list[Change]:
+    """Moved and edited in one go: the same base name first, then whatever shares most of its lines."""
+    pairs = [
+        (base(g.path) != base(c.path), g, c)
+        for c in come[:_COMPARED]
+        for g in gone[:_COMPARED]
+        if _comparable(g.old, c.new)
+    ]
+    pairs.sort(key=lambda pair: pair[0])
+    scored = [(*_score(g, c, load), g, c) for _, g, c in pairs[:_COMPARED]]
+    scored.sort(key=lambda item: item[:2], reverse=True)
+    moves: list[Change] = []
+    used: set[bytes] = set()
+    for score, _, g, c in scored:
+        if score >= _SIMILAR and g.path not in used and c.path not in used:
+            used |= {g.path, c.path}
+            moves.append(Change(c.path, g.old, c.new, g.path))
+    return moves
+
+
+def _comparable(old: Entry | None, new: Entry | None) -> bool:
+    if not old or not new or SYMLINK in (old.mode, new.mode):
+        return False
+    small, large = sorted((old.size, new.size))
+    return 0 < large <= _LONGEST and small >= _SIMILAR * large
+
+
+def _score(gone: Change, come: Change, load: Load) -> tuple[float, bool]:
+    assert gone.old and come.new
+    a, b = load(gone.old), load(come.new)
+    if a is None or b is None or b"\0" in a or b"\0" in b:
+        return 0.0, False
+    left: dict[bytes, int] = {}
+    for line in split_lines(a):
+        left[line] = left.get(line, 0) + 1
+    shared = 0
+    for line in split_lines(b):
+        if left.get(line, 0):
+            left[line] -= 1
+            shared += len(line)
+    return shared / max(len(a), len(b), 1), base(gone.path) == base(come.path)
+
+
+def _in_the_way(path: bytes, gone: dict[bytes, Change]) -> bool:
+    """Does a path that goes stand where this one needs a folder, or the other way round? Then no move is safe."""
+    above = path
+    while b"/" in above:
+        above = above.rpartition(b"/")[0]
+        if above in gone:
+            return True
+    return any(other.startswith(path + b"/") for other in gone)

@@ -1,0 +1,114 @@
+"""Events out of changes: the patch in the line where it fits, in a file beside where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from agent_runtime.events import FileEdit
+from agent_runtime.tracking.contents import Contents, sha256_of
+from agent_runtime.tracking.entries import Entry
+from agent_runtime.tracking.gitpatch import Patch, Side, make_patch
+from agent_runtime.tracking.gitrepo import Blobs
+from agent_runtime.tracking.pairing import Change, arrange
+from agent_runtime.tracking.paths import under
+
+INLINE_LIMIT = 128 << 10  # bytes: six times that, were every byte escaped, is still a line of less than 1 MiB
+_INLINE_TOTAL = 16 << 20  # bytes of all patches of one report that are held in memory
+_SHOWN = 16 << 10  # bytes of a patch that does not fit
+
+Source = Literal["tool", "shell"]
+Action = Literal["create", "modify", "delete", "rename"]
+
+
+class Reporter:
+    """Makes `FileEdit`s, and the files under `diff_dir` that they name.
+
+    Args:
+        workspace: absolute; the events' paths begin with it.
+        diff_dir: made when the first patch needs it.
+    """
+
+    def __init__(self, workspace: bytes, diff_dir: Path, contents: Contents) -> None:
+        self._workspace = workspace
+        self._diff_dir = diff_dir
+        self._contents = contents
+        self._written = 0
+
+    def report(self, changes: Iterable[Change], source: Source, call_id: str | None) -> Iterator[FileEdit]:
+        """The events of what was found together, in an order in which their patches apply."""
+        room = _INLINE_TOTAL
+        with self._contents.blobs() as blobs:
+            for change in arrange(changes, lambda entry: self._contents.load(entry, blobs)):
+                event = self._event(change, source, call_id, blobs, room)
+                room -= len(event.diff)
+                yield event
+
+    def text(self, path: bytes) -> str:
+        """A path as events carry it: absolute, and valid UTF-8."""
+        return under(self._workspace, path).decode(errors="replace")
+
+    def _event(
+        self, change: Change, source: Source, call_id: str | None, blobs: Blobs, room: int
+    ) -> FileEdit:
+        old = self._side(change.source or change.path, change.old, blobs)
+        new = self._side(change.path, change.new, blobs)
+        patch = make_patch(old, new) if git_takes(change.path) else Patch(b"")
+        diff, file = self._placed(patch, room)
+        binary = patch.binary or None
+        full = under(self._workspace, change.path)
+        return FileEdit(
+            path=self.text(change.path),
+            action=_action(change),
+            old_path=self.text(change.source) if change.source else None,
+            diff=diff,
+            additions=patch.additions,
+            deletions=patch.deletions,
+            binary=binary,
+            sha256=sha256_of(full, new.data) if binary and new else None,
+            size=change.new.size if binary and change.new else None,
+            truncated=True if file else None,
+            diff_file=file,
+            outside_workspace=True if change.path.startswith(b"/") else None,
+            source=source,
+            tool_call_id=call_id,
+        )
+
+    def _side(self, path: bytes, entry: Entry | None, blobs: Blobs) -> Side | None:
+        if entry is None:
+            return None
+        return Side(path.lstrip(b"/"), entry.mode, entry.oid, self._contents.load(entry, blobs))
+
+    def _placed(self, patch: Patch, room: int) -> tuple[str, str | None]:
+        """(what goes into the line, the file with all of it if that is not all)."""
+        if not patch.text:
+            return "", None
+        text = b"" if patch.binary else patch.text
+        if text and len(text) <= min(INLINE_LIMIT, room):
+            try:
+                return text.decode(), None
+            except UnicodeDecodeError:
+                pass
+        shown = text[:_SHOWN]
+        return shown[: shown.rfind(b"\n") + 1].decode(errors="replace"), self._write(patch.text)
+
+    def _write(self, text: bytes) -> str:
+        self._diff_dir.mkdir(parents=True, exist_ok=True)
+        self._written += 1
+        file = self._diff_dir / f"{self._written:06d}.patch"
+        file.write_bytes(text)
+        return str(file)
+
+
+def git_takes(path: bytes) -> bool:
+    """No patch may speak of a repository's own files."""
+    return b".git" not in path.lower().split(b"/")
+
+
+def _action(change: Change) -> Action:
+    if change.source:
+        return "rename"
+    if change.old and change.new:
+        return "modify"
+    return "create" if change.new else "delete"
