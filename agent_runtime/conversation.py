@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from agent_runtime import events
-from agent_runtime.history import heal
-from agent_runtime.messages import AssistantMessage, Message, Usage, UserMessage
+from agent_runtime.compaction import Compactor
+from agent_runtime.errors import ProviderError
+from agent_runtime.history import heal, mend
+from agent_runtime.messages import AssistantMessage, Message, Usage, UserMessage, WireFormat
 from agent_runtime.provider import ModelCall, Turn
 from agent_runtime.tokens import Estimator
-
-
-class Fitter(Protocol):
-    """Keeps a history inside the window; see compaction.Compactor."""
-
-    async def fit(self, messages: Sequence[Message], force: bool = False) -> tuple[list[Message], events.Notice | None]:
-        """The messages that fit, and what to say when something was cut."""
-        ...
 
 
 @dataclass
@@ -27,32 +20,37 @@ class Conversation:
 
     Args:
         template: the call without messages: model, system prompt, tools, settings.
+        format: the wire format that the call is meant for; None when fallbacks speak another one.
         window: tokens of the model's context.
         estimator: counts what the provider has not counted yet.
-        fitter: see Fitter.
+        compactor: keeps the history inside the window.
         keep: called with every message that is appended (the thread's file); it must not fail.
         notify: emits notices.
         messages: the history so far.
     """
 
     template: ModelCall
+    format: WireFormat | None
     window: int
     estimator: Estimator
-    fitter: Fitter
+    compactor: Compactor
     keep: Callable[[Message], None]
     notify: Callable[[events.Notice], Awaitable[None]]
     messages: list[Message] = field(default_factory=list)
+    _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
     _told: set[str] = field(default_factory=set)
 
     def add(self, message: UserMessage | Turn) -> None:
         """Append, in memory and in the thread."""
-        kept = message.message if isinstance(message, Turn) else message
         if isinstance(message, Turn):
+            self._paused = message.stop == "pause_turn"
+            kept: Message = message.message
             self.estimator.observe(message.usage, kept)
+            if isinstance(kept, AssistantMessage) and not kept.blocks and kept.native is None:
+                return  # an empty answer is no turn that could be sent back
         else:
+            self._paused, kept = False, message
             self.estimator.add(kept)
-        if isinstance(kept, AssistantMessage) and not kept.blocks and kept.native is None:
-            return
         self.messages.append(kept)
         self.keep(kept)
 
@@ -60,26 +58,41 @@ class Conversation:
         """The next request: healed, and inside the window."""
         return replace(self.template, messages=await self._fitting(force=False))
 
-    async def harder(self, call: ModelCall) -> ModelCall:
-        """The same request once more, cut harder: the provider has said that it is too long."""
-        return replace(call, messages=await self._fitting(force=True))
+    async def mended(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
+        """The same request once more, when it can be made acceptable: shorter, or without what was blamed."""
+        if error.code == "context_overflow":
+            return replace(call, messages=await self._fitting(force=True))
+        if error.status != 400 or (healed := mend(call.messages, error.message)) is None:
+            return None
+        await self._tell(healed.repairs)
+        return replace(call, messages=healed.messages)
 
-    async def _fitting(self, *, force: bool) -> list[Message]:
-        fitted, notice = await self.fitter.fit(self.messages, force)
+    async def _fitting(self, *, force: bool) -> tuple[Message, ...]:
+        fitted, notice = await self.compactor.fit(self.messages, force)
         if notice is not None:
             self.messages = list(fitted)
             await self.notify(notice)
-        healed = heal(fitted)
-        if new := [repair for repair in healed.repairs if repair not in self._told]:
+        model = self.template.model if self.format else None
+        healed = heal(fitted, paused=self._paused, format=self.format, model=model)
+        await self._tell(healed.repairs)
+        return healed.messages
+
+    async def _tell(self, repairs: tuple[str, ...]) -> None:
+        if new := [repair for repair in repairs if repair not in self._told]:
             self._told.update(new)
             await self.notify(events.Notice(code="history_repaired", message="; ".join(new), details={"repairs": new}))
-        return list(healed.messages)
 
-    def usage(self, turn: Turn) -> Usage:
-        """The provider's usage; where it reported none, a count."""
-        return turn.usage or self.estimator.counted(turn.message)
+    async def usage(self, turn: Turn) -> Usage:
+        """The provider's usage of the turn that was appended last; where it reported none, a count."""
+        return turn.usage or await self.estimator.counted(turn.message)
 
     @property
     def context(self) -> tuple[int, int]:
         """Tokens in the context now, and the window."""
         return self.estimator.context, self.window
+
+    @property
+    def last_text(self) -> str:
+        """The last thing the model said."""
+        said = (message.text for message in reversed(self.messages) if isinstance(message, AssistantMessage))
+        return next(filter(None, said), "")

@@ -39,7 +39,7 @@ class Conversation(Protocol):
         """The next request. Raises ProviderError("context_overflow") when nothing makes it fit."""
         ...
 
-    def usage(self, turn: Turn) -> Usage:
+    async def usage(self, turn: Turn) -> Usage:
         """The turn's usage: the provider's, or a count where it reported none."""
         ...
 
@@ -129,7 +129,7 @@ async def report(loop: Loop, turn: Turn, number: int) -> None:
             await loop.emit(events.Thinking(content=block.text, kind="reasoning", turn=number))
         elif isinstance(block, Text) and block.text.strip() and not final:
             await loop.emit(events.Thinking(content=block.text, kind="text", turn=number))
-    usage = loop.conversation.usage(turn)
+    usage = await loop.conversation.usage(turn)
     loop.budget.spend(usage)
     tokens, window = loop.conversation.context
     await loop.emit(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from agent_runtime.tracking.changes import ChangeTracker
     from agent_runtime.tracking.servers import DevServers
 
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class WorldObserver:
@@ -26,38 +24,50 @@ class WorldObserver:
     tracker: ChangeTracker
     servers: DevServers
     emit: Callable[[events.Event], Awaitable[None]]
-    _running: list[str] = field(default_factory=list)
+    _running: dict[str, ExitStack] = field(default_factory=dict)
+    _shared: set[str] = field(default_factory=set)  # calls that ran beside another that may change files
 
     async def before(self, call: ToolCall, tool: Tool) -> None:
         """Have the baseline complete before anything can change it."""
-        self._running.append(call.id)
         await self.tracker.ready()
+        if not tool.scans:
+            return
+        self._running[call.id] = stack = ExitStack()
+        stack.enter_context(self.tracker.hold())
+        if len(self._running) > 1:
+            self._shared |= self._running.keys()
 
     async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
         """Emit what changed and what came up. A change is attributed when this call alone can have made it."""
-        alone = self._running == [call.id]
-        if call.id in self._running:
-            self._running.remove(call.id)
         if not tool.scans:
             return ""
-        for edit in await self.tracker.scan(call_id=call.id if alone else None):
-            await self.emit(edit)
+        stack = self._running.pop(call.id, ExitStack())
+        with stack:
+            async with self.tracker.turn():
+                alone = call.id not in self._shared
+                await self._emit_all(await self.tracker.scan(call_id=call.id if alone else None))
         self.servers.hint(output.text)
-        for server in await self.servers.settle():
-            await self.emit(server)
+        await self._emit_all(await self.servers.settle())
         return self.servers.advice()
+
+    async def expect(self, paths: Sequence[Path]) -> None:
+        """An edit tool is about to write these paths."""
+        await self.tracker.expect(paths)
 
     async def edited(self, paths: Sequence[Path], call_id: str) -> None:
         """An edit tool has written these paths."""
-        for edit in await self.tracker.note(paths, call_id=call_id):
-            await self.emit(edit)
+        async with self.tracker.turn():
+            await self._emit_all(await self.tracker.note(paths, call_id=call_id))
 
     async def finish(self) -> None:
-        """The last look."""
-        for edit in await self.tracker.finish():
-            await self.emit(edit)
-        for server in await self.servers.settle():
-            await self.emit(server)
+        """The last look, when nothing watches any more."""
+        async with self.tracker.turn():
+            await self._emit_all(await self.tracker.finish())
+        await self._emit_all(await self.servers.finish())
+
+    async def _emit_all(self, found: Iterable[events.Event]) -> None:
+        for event in found:
+            await self.emit(event)
 
 
 @dataclass
@@ -70,3 +80,6 @@ class BlindObserver:
     async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
         """Nothing."""
         return ""
+
+    async def finish(self) -> None:
+        """Nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,6 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Mapping[str,
     else:
         folder = _folder("agentsDir", request.agents_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
-        if request.system_prompt is not None:
-            agent = replace(agent, template=request.system_prompt)
         endpoints = _endpoints(request, agent, environ)
         names = _tools(request.tools if request.tools is not None else agent.tools, endpoints[0])
         limits = _limits(request.config, agent)
