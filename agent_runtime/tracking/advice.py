@@ -34,8 +34,8 @@ def describe(event: DevUrl) -> str:
     return "\n".join(parts)
 
 
-def absence(port: int | None, up: Sequence[DevUrl], stopped: DevUrl | None) -> str:
-    """Why a port (or, without one, the run) has no URL."""
+def absence(port: int | None, up: Sequence[DevUrl], stopped: DevUrl | None, strangers: Sequence[int]) -> str:
+    """Why a port (or, without one, the run) has no URL; `strangers` are the ports that others listen on."""
     facts = [f"Nothing listens on TCP port {port}." if port else "No HTTP server of this run is listening."]
     if stopped:
         log = f"; its log: {stopped.log_file}" if stopped.log_file else ""
@@ -47,8 +47,10 @@ def absence(port: int | None, up: Sequence[DevUrl], stopped: DevUrl | None) -> s
     if up:
         ports = ", ".join(f"{event.port} ({event.command or 'pid ' + str(event.pid)})" for event in up)
         facts.append(f"These ports of the run do listen: {ports}.")
-    elif not stopped:
+    else:
         facts.append("No server started by this run is up: start one in the background, and look at its log.")
+    if strangers:
+        facts.append(f"Ports of servers that this run did not start: {', '.join(map(str, strangers))}.")
     return "\n".join(facts)
 
 

@@ -141,8 +141,7 @@ class DevServers:
     async def wait_for(self, port: int | None, timeout: float) -> DevUrl | None:  # noqa: ASYNC109
         """The server on a port as soon as there is one, within `timeout` seconds; None when there is none.
 
-        A server that was there before the run is answered too; `ours` tells which it is. With no port: the
-        latest HTTP server of the run.
+        A server that was there before the run is answered too. No port: the latest HTTP server of the run.
         """
         from anyio import current_time, sleep
 
@@ -157,15 +156,21 @@ class DevServers:
                 return found
             await sleep(min(INTERVAL, left))
 
-    def ours(self, port: int) -> bool:
-        """Is the server on that port one that the run started?"""
-        return port in self._up
+    def describe(self, event: DevUrl) -> str:
+        """What the model should know of a server that `wait_for` found."""
+        from agent_runtime.tracking.advice import describe
+
+        own = event.port in self._up
+        return describe(event) + (
+            "" if own else "\nThis run did not start that server: it belongs to the sandbox."
+        )
 
     def explain(self, port: int | None) -> str:
         """Why there is no URL: what is known of a port that nothing listens on."""
         from agent_runtime.tracking.advice import absence
 
-        return absence(port, self.up(), self._stopped.get(port) if port else None)
+        strangers = sorted({s.port for s in self._ownership.listeners()} - self._up.keys())
+        return absence(port, self.up(), self._stopped.get(port) if port else None, strangers)
 
     async def _foreign(self, port: int) -> DevUrl | None:
         if not (sockets := self._ownership.foreign(port)):

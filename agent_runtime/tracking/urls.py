@@ -30,7 +30,11 @@ def check_template(template: str) -> None:
     except ValueError:
         raise RequestError("devUrl", expected) from None
     known = all(name in _FIELDS and not spec and not conversion for name, spec, conversion in fields)
-    if not known or "{port}" not in template or not re.fullmatch(r"https?://[^\s?#]+", template):
+    if (
+        not known
+        or "port" not in {name for name, _, _ in fields}
+        or not re.fullmatch(r"https?://[^\s?#]+", template)
+    ):
         raise RequestError("devUrl", expected)
 
 
