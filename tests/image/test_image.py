@@ -41,7 +41,7 @@ def rootfs() -> Path:
 
 
 def inside(tree: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Runs as PID 1 and the image's user, without network; the tree is read-only, what is written is forgotten."""
+    """Runs as PID 1 and the image's user, without network; what it writes is forgotten."""
     sandbox = f"""
         bwrap --unshare-pid --unshare-net --unshare-ipc --unshare-uts --die-with-parent --as-pid-1
         --ro-bind {tree} / --proc /proc --dev /dev --chdir /workspace
