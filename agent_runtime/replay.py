@@ -154,4 +154,4 @@ def damaged(out: int, error: AgentRuntimeError) -> int:
     emitter.put(events.Error(code=error.code, message=str(error), retryable=False))
     emitter.put(events.Complete(status="failed", stop_reason="error", output="", result="", error=info))
     emitter.flush(FLUSH_SECONDS)
-    return ExitCode.STDOUT_CLOSED if emitter.closed else ExitCode.FAILED
+    return ExitCode.STDOUT_CLOSED if emitter.closed else ExitCode.INVALID_REQUEST

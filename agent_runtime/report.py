@@ -51,7 +51,7 @@ def report_command(arguments: argparse.Namespace) -> int:
         transcript = read(Path(arguments.transcript))
     except TranscriptError as error:
         print(f"agent-runtime: {error.code}: {error}", file=sys.stderr)
-        return ExitCode.FAILED
+        return ExitCode.INVALID_REQUEST
     page = render(transcript)
     try:
         Path(arguments.output).write_text(page, "utf-8")
