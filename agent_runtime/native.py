@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agent_runtime.messages import Native, clean_text
 
+_DATE = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _REASONING = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _CALLS = frozenset({"tool_use", "function_call", "custom_tool_call"})  # what we answer
 _HOSTED = frozenset({"server_tool_use", "mcp_tool_use"})  # what Anthropic answers, in this turn or the next
@@ -94,7 +96,7 @@ def keep(native: Native, items: Sequence[dict[str, Any]]) -> Native | None:
 
 def same_model(one: str, other: str) -> bool:
     """Is it the same model? A provider may answer with a dated name for the one it was asked by."""
-    return one.startswith(other) or other.startswith(one)
+    return _DATE.sub("", one) == _DATE.sub("", other)
 
 
 def clean_json(value: Any) -> Any:

@@ -1,11 +1,11 @@
 """The thread store: conversations that outlive their runs, in one SQLite database under the state directory.
 
 Every message is appended in a transaction of its own that is on disk when it returns (write-ahead log, full
-sync): a process killed at any moment leaves a thread that ends with a whole message. A turn is stored before its
-calls run; a call whose result is missing was cut, and the history that is made of it says so. One writer at a
-time holds a lock on the thread, which dies with its process.
+sync): a process killed at any moment leaves a thread that ends with a whole message. A turn is stored before
+its calls run; a call whose result is missing was cut, and the history that is made of it says so. One writer at
+a time holds a lock on the thread, which dies with its process.
 
-Layout: `threads.sqlite3` (its `user_version` is the schema's), `threads.locks/ID.lock`. Everything here blocks.
+Layout: `threads.sqlite3` (`user_version` is the schema's), `threads.locks/ID.lock`. Everything here blocks.
 """
 
 from __future__ import annotations
