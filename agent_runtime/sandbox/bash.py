@@ -1,0 +1,180 @@
+"""One bash process that takes commands one after the other, and how it is told to.
+
+Bash reads its script from a pipe (its stdin) and gets each command as one line,
+
+    { \\builtin eval 'COMMAND'; } </dev/null >FIFO 2>&1      and then      \\builtin printf 'N STATUS' >&REPORT
+
+so the command is parsed as a unit (an open quote is an error, never a wait), has its own output pipe whatever it does
+to the shell's descriptors, and its end is told over a descriptor that its children do not have. When the shell is
+about to end (exit, set -e) or is told to stop (SIGRTMAX, at a timeout), a trap writes variables, functions, options
+and directory down for the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+
+from agent_runtime.sandbox import processes
+
+STOP = signal.SIGRTMAX
+_READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
+
+
+class Bash:
+    """A running bash.
+
+    Args:
+        cwd: where it starts.
+        env: its variables.
+        mark: the value of processes.MARK that it and its subshells show.
+        state: the file that it leaves its state in, and takes it up from.
+        user: whom it runs as.
+    """
+
+    def __init__(
+        self, *, cwd: Path, env: Mapping[str, str], mark: str, state: Path, user: str | None
+    ) -> None:
+        self.mark = mark
+        script, self._script = os.pipe2(os.O_CLOEXEC)
+        self._report, report = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._script, False)
+        os.set_blocking(self._report, False)
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self._process: subprocess.Popen[bytes] = processes.spawn(
+                ["bash", "--noprofile", "--norc"],
+                cwd=cwd,
+                env={**env, processes.MARK: mark},
+                stdin=script,
+                stdout=null,
+                stderr=null,
+                pass_fds=[report],
+                user=user,
+            )
+        finally:
+            for fd in (script, report, null):
+                os.close(fd)
+        self.pid = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+        self._report_fd = report
+        self._pending = bytearray(_prologue(state).encode())
+        self._received = b""
+
+    @property
+    def cwd(self) -> str:
+        """The directory that it is in; with ` (deleted)` behind it when that is gone; "" when the shell is."""
+        try:
+            return str(Path(f"/proc/{self.pid}/cwd").readlink())
+        except OSError:
+            return ""
+
+    @property
+    def ended(self) -> int | None:
+        """The exit status, negative for a signal; None while it lives."""
+        return self._process.poll()
+
+    def give(self, number: int, command: str, *, output: Path, cwd: Path | None = None, mark: str) -> None:
+        """Hand it a command. `cwd`: go there first."""
+        lines = [f"{processes.MARK}={shlex.quote(mark)}"]
+        if cwd is not None:
+            lines.append(f"\\builtin cd -- {shlex.quote(str(cwd))}")
+        lines.append(
+            f"{{ \\builtin eval {shlex.quote(command)}\n}} </dev/null >|{shlex.quote(str(output))}"
+            f" 2>&1 {self._report_fd}>&-"
+        )
+        lines.append(f"\\builtin printf '{number} %s\\n' \"$?\" >&{self._report_fd}")
+        self._pending += ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+    async def status(self, number: int) -> int | None:
+        """Wait for the end of that command: its exit status, or None when the shell itself has ended."""
+        while True:
+            for line in self._received.split(b"\n")[:-1]:
+                told, _, status = line.partition(b" ")
+                if told == str(number).encode():
+                    return int(status)
+            if self.ended is not None:
+                return None
+            await self._step()
+
+    def send(self, signal_number: int) -> None:
+        """Signal the shell alone."""
+        if self.ended is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal_number)
+
+    @property
+    def idle(self) -> bool:
+        """Is it waiting for its next command? False where the kernel does not tell."""
+        try:
+            call = Path(f"/proc/{self.pid}/syscall").read_text().split()
+        except OSError:
+            return False
+        return not self._pending and call[:2] == [str(_READ.get(os.uname().machine)), "0x0"]
+
+    async def close(self, timeout: float) -> None:
+        """Let it end by itself (its EXIT trap runs), kill it when it does not."""
+        if self._script >= 0:
+            os.close(self._script)
+            self._script = -1
+        if not await self.wait(timeout):
+            self.send(signal.SIGKILL)
+            await self.wait(5)
+        for fd in (self._report, self._pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self._report = self._pidfd = -1
+
+    async def wait(self, timeout: float) -> bool:
+        """Wait for the shell to end; has it?"""
+        with anyio.move_on_after(timeout):
+            while self.ended is None:
+                await processes.ready(self._pidfd)
+        return self.ended is not None
+
+    async def _step(self) -> None:
+        # one piece of the script out, or one piece of report in, or the end of the process
+        if self._pending:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                del self._pending[: os.write(self._script, self._pending[: 1 << 16])]
+        await processes.ready(self._report, self._pidfd, write=self._script if self._pending else None)
+        with contextlib.suppress(BlockingIOError):
+            self._received = (self._received + os.read(self._report, 4096))[-4096:]
+
+
+def saved(state: Path) -> bool:
+    """Did the shell that ended write its whole state down?"""
+    try:
+        return state.read_bytes().endswith(_WHOLE)
+    except OSError:
+        return False
+
+
+_WHOLE = b"# whole\n"
+
+
+def _prologue(state: Path) -> str:
+    file, options = shlex.quote(str(state)), shlex.quote(f"{state}.options")
+    # the options first, for `set -e` would end the shell in the middle of the rest
+    save = (
+        f"{{ \\builtin set +o; }} >|{options} 2>/dev/null; \\builtin set +eux; "
+        "{ \\builtin declare -p; \\builtin declare -f; \\builtin declare -Fx; \\builtin alias -p; \\builtin shopt -p;"
+        " \\builtin umask -p; \\builtin trap -p; \\builtin printf '\\\\builtin cd -- %q\\n# whole\\n' \"$PWD\"; }"
+        f" >|{file} 2>/dev/null"
+    )
+    stop = shlex.quote(save + "; \\builtin exit 143")
+    return (
+        "\\builtin shopt -s expand_aliases\n"
+        f"if [[ -r {file} ]]; then \\builtin . {file}; \\builtin . {options}; fi\n"
+        "\\builtin set +e\n"
+        f"\\builtin trap {stop} {STOP.name.removeprefix('SIG')}\n"
+        f"\\builtin trap {shlex.quote(save)} EXIT\n"
+        f"\\builtin export {processes.MARK}\n"
+    )

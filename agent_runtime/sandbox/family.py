@@ -1,0 +1,72 @@
+"""Which processes belong to a call: also those that double-forked or opened a session of their own."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from agent_runtime.sandbox.processes import Process, children, descendants
+
+
+@dataclass(frozen=True)
+class Background:
+    """What a call left running. `log_file` is None when it writes nowhere we know; `started` is Unix time."""
+
+    pid: int
+    command: str
+    log_file: str | None
+    started: float
+    call_id: str
+
+
+@dataclass
+class Family:
+    """The processes that one call started.
+
+    A process is the call's when it came up after the call began, below the call's shell or as an orphan that this
+    process adopted, unless its mark says that it descends from something else (a server of an earlier call).
+
+    Args:
+        root: pid of the shell that runs the call.
+        mark: value of processes.MARK in the environment of this call's programs.
+        root_mark: that of the shell itself, which its subshells still show.
+        call_id: for `Background`.
+    """
+
+    root: int
+    mark: str
+    root_mark: str
+    call_id: str
+    log_file: str | None = None
+    started: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        known = [*descendants(self.root), *children(os.getpid())]
+        self._before = {(process.pid, process.start) for process in known}
+
+    def living(self) -> list[Process]:
+        """Its processes that live now, without the shell; parents before their children."""
+        found = descendants(self.root, skip=self._is_foreign)
+        session = os.getsid(0)
+        for child in children(os.getpid()):
+            if child.pid == self.root or self._is_foreign(child) or child.gone:
+                continue
+            if child.session != session or child.mark is not None:
+                found += [child, *descendants(child.pid, skip=self._is_foreign)]
+        return found
+
+    def background(self) -> list[Background]:
+        """Its processes as the model is told of them: of each tree the top one."""
+        living = self.living()
+        pids = {process.pid for process in living}
+        return [
+            Background(process.pid, process.command, self.log_file, self.started, self.call_id)
+            for process in living
+            if process.ppid not in pids
+        ]
+
+    def _is_foreign(self, process: Process) -> bool:
+        if (process.pid, process.start) in self._before:
+            return True
+        return process.mark not in (None, self.mark, self.root_mark)

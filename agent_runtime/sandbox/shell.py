@@ -1,0 +1,282 @@
+"""The shell of a run: one bash that keeps its directory, variables and functions from call to call.
+
+A call ends when bash has finished the command, never when a pipe closes. What it leaves running keeps its own log
+(see keeper.py), can outlive the run, and is named to the model. A timeout or a cancel ends all that the call started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+
+import anyio
+
+from agent_runtime.errors import ToolError
+from agent_runtime.messages import clean_text
+from agent_runtime.sandbox import processes
+from agent_runtime.sandbox.bash import STOP, Bash, saved
+from agent_runtime.sandbox.capture import Capture
+from agent_runtime.sandbox.family import Background, Family
+from agent_runtime.sandbox.live import Live
+from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.report import Ending, report
+from agent_runtime.tool import ToolOutput
+
+OnOutput = Callable[[str], Awaitable[None]]
+
+_QUIET = 0.05  # seconds without output after which what is left running is taken to be at rest
+_SETTLE = 1.0  # and the longest wait for that
+_LAST_WORDS = 0.5  # seconds that a shell told to stop has for its EXIT trap
+
+
+@dataclass
+class _Call:
+    """A command on its way."""
+
+    number: int
+    call_id: str
+    tokens: int
+    bash: Bash
+    capture: Capture
+    family: Family
+    began: float = field(default_factory=time.monotonic)
+    ending: Ending = field(default_factory=Ending)
+
+
+class Shell:
+    """A persistent bash, and what it left running.
+
+    Args:
+        cwd: where it starts.
+        env: see environment.tool_environment.
+        outputs: bounds what an output may take on the disk.
+        log_dir: where outputs go that are too long for the model, and the logs of what is left running.
+        user: whom the commands run as; this process must be root then.
+    """
+
+    def __init__(
+        self, *, cwd: Path, env: Mapping[str, str], outputs: OutputStore, log_dir: Path, user: str | None = None
+    ) -> None:
+        self._env = dict(env) | (processes.identity(user) if user else {})
+        self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
+        self._user = user
+        self._cwd = cwd
+        self._room: Path | None = None  # of pipes and of the state file; the user's own
+        self._bash: Bash | None = None
+        self._number = 0
+        self._lock = anyio.Lock()
+        self._left: list[Family] = []
+        self._keepers: list[Popen[bytes]] = []
+        self._partials: dict[str, ToolOutput] = {}
+
+    async def run(
+        self, command: str, *, timeout: float, call_id: str, tokens: int, on_output: OnOutput | None = None
+    ) -> ToolOutput:
+        """Run a command; calls wait for each other.
+
+        Args:
+            command: anything bash takes, of any length.
+            timeout: seconds; then all that the call started is ended, and what it printed is returned.
+            call_id: names the log file.
+            tokens: at most so much of the output is returned; the whole is in the log file.
+            on_output: gets pieces of the result as they come; their sum is the text of the result.
+
+        When it is cancelled, what the call started is ended first; `partial` then gives its result.
+        """
+        if "\0" in command:
+            raise ToolError("command: it has a NUL character in it, which no command line can hold")
+        live = Live(tokens, on_output) if on_output else None
+        async with self._lock:
+            call = self._begin(clean_text(command), call_id, tokens)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    if live:
+                        tasks.start_soon(live.follow, call.capture)
+                    await self._until_end(call, timeout)
+                    tasks.cancel_scope.cancel()
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    call.ending.cancelled = True
+                    await self._stop(call)
+                    self._partials[call_id] = await self._conclude(call)
+                raise
+            with anyio.CancelScope(shield=True):
+                result = await self._conclude(call)
+        if live:
+            await live.finish(result.text)
+        return result
+
+    def partial(self, call_id: str) -> ToolOutput | None:
+        """The result of a call that was cancelled: what it had printed. Given once."""
+        return self._partials.pop(call_id, None)
+
+    async def restart(self) -> None:
+        """A new shell in the directory of the old, which is ended; what it left running lives on."""
+        async with self._lock:
+            await self._close_bash(0.2)
+            self._forget_state()
+
+    def background(self) -> list[Background]:
+        """What calls left running and still runs."""
+        return [process for family in self._left for process in family.background()]
+
+    async def aclose(self, *, kill: bool) -> None:
+        """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its logs."""
+        with anyio.CancelScope(shield=True):
+            await self._close_bash(_LAST_WORDS)
+            if kill:
+                await processes.terminate_tree(lambda: [p for family in self._left for p in family.living()])
+        for keeper in self._keepers:
+            if keeper.poll() is None:
+                keeper.returncode = 0  # it outlives us: nobody is to wait for it
+        if self._room:
+            shutil.rmtree(self._room, ignore_errors=True)
+
+    def _begin(self, command: str, call_id: str, tokens: int) -> _Call:
+        self._left = [family for family in self._left if family.living()]
+        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
+        self._number += 1
+        ending = Ending()
+        bash = self._bash or self._start()
+        fifo = self._fifo()
+        mark = f"{self._name}.{self._number}"
+        family = Family(bash.pid, mark, bash.mark, call_id)
+        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        capture = Capture(fd, lambda: self._outputs.log(call_id))
+        bash.give(self._number, command, output=fifo, cwd=self._way_back(bash, ending), mark=mark)
+        return _Call(self._number, call_id, tokens, bash, capture, family, ending=ending)
+
+    async def _until_end(self, call: _Call, timeout: float) -> None:
+        with anyio.move_on_after(timeout) as limit:
+            call.ending.status = await self._status(call)
+        if limit.cancelled_caught:
+            call.ending.timeout = timeout
+            await self._stop(call)
+        else:
+            await self._settle(call)
+
+    async def _status(self, call: _Call) -> int | None:
+        idle = False
+        while True:
+            with anyio.move_on_after(1.0):
+                return await call.bash.status(call.number)
+            if idle and call.bash.idle:  # it went past the command without a word: `set -n`
+                call.bash.send(signal.SIGKILL)
+            idle = call.bash.idle
+
+    async def _settle(self, call: _Call) -> None:
+        # what has been printed but is still on its way (`exec > >(tee log)`), and a server's first words
+        end = time.monotonic() + _SETTLE
+        while not call.capture.ended and time.monotonic() < end:
+            seen = call.capture.total
+            with anyio.move_on_after(_QUIET):
+                await call.capture.more(seen)
+            busy = any(process.state in "RD" for process in call.family.living())
+            if call.capture.total == seen and not busy:
+                return
+
+    async def _stop(self, call: _Call) -> None:
+        call.bash.send(STOP)
+        await processes.terminate_tree(call.family.living)
+        if call.bash.ended is None and not await call.bash.wait(_LAST_WORDS):
+            call.bash.send(signal.SIGKILL)
+            await call.bash.wait(1.0)
+        await processes.terminate_tree(call.family.living, grace=0)
+
+    async def _conclude(self, call: _Call) -> ToolOutput:
+        ending = call.ending
+        ending.seconds = time.monotonic() - call.began
+        await call.capture.drain()
+        if not call.capture.ended:
+            call.family.log_file = call.capture.spilled().path
+            self._keepers.append(call.capture.hand_over())
+        ending.left = call.family.background()
+        if ending.left:
+            self._left.append(call.family)
+        await self._look_after_bash(call)
+        fitted = call.capture.fit(call.tokens)
+        call.capture.close()
+        if call.capture.log and call.capture.log.lost:
+            log = call.capture.log
+            ending.lost = f"{log.lost} bytes of the output could not be written to {log.path}: {log.error}"
+        return report(ending, fitted)
+
+    async def _look_after_bash(self, call: _Call) -> None:
+        if call.bash.ended is None:
+            self._cwd = Path(call.bash.cwd.removesuffix(" (deleted)") or self._cwd)
+            self._forget_state()  # a new shell has taken it up
+            return
+        if call.ending.timeout is None and not call.ending.cancelled:
+            call.ending.status = call.bash.ended
+        await self._close_bash(0)
+        if saved(self._state):
+            kept = "its directory, variables, functions and options (except `set -e`) were kept"
+        else:
+            self._forget_state()
+            kept = f"it starts in {self._cwd}; variables, functions and options are lost"
+        call.ending.notes.append(f"[the shell ended; the next command runs in a new one: {kept}]")
+
+    def _start(self) -> Bash:
+        if self._room is None:
+            self._room = Path(tempfile.mkdtemp(prefix="agent-shell-"))
+            if self._user:
+                shutil.chown(self._room, self._user)
+        processes.become_subreaper()
+        mark = f"{self._name}.{self._number}.shell"
+        try:
+            self._bash = Bash(
+                cwd=_existing(self._cwd), env=self._env, mark=mark, state=self._state, user=self._user
+            )
+        except FileNotFoundError as error:
+            raise ToolError(f"the shell cannot be started: {error}") from error
+        return self._bash
+
+    async def _close_bash(self, timeout: float) -> None:
+        bash, self._bash = self._bash, None
+        if bash:
+            await bash.close(timeout)
+
+    def _way_back(self, bash: Bash, ending: Ending) -> Path | None:
+        # out of a directory that has been deleted
+        here = bash.cwd
+        if not here.endswith(" (deleted)"):
+            return None
+        gone = Path(here.removesuffix(" (deleted)"))
+        there = _existing(gone)
+        if there != gone:
+            ending.notes.append(f"[the working directory {gone} no longer exists; now in {there}]")
+        return there
+
+    def _fifo(self) -> Path:
+        assert self._room
+        path = self._room / str(self._number)
+        os.mkfifo(path, 0o600)
+        if self._user:
+            shutil.chown(path, self._user)
+        return path
+
+    def _forget_state(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._state.unlink()
+
+    @property
+    def _name(self) -> str:
+        assert self._room
+        return self._room.name
+
+    @property
+    def _state(self) -> Path:
+        assert self._room
+        return self._room / "state"
+
+
+def _existing(path: Path) -> Path:
+    return next((place for place in (path, *path.parents) if place.is_dir()), Path("/"))
