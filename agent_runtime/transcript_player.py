@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Player:
         responses = (record for record in records if isinstance(record, ModelResponseRecord))
         self._responses = deque(sorted(responses, key=lambda record: record.call))
         self._controls = deque(record for record in records if isinstance(record, ControlRecord))
+        self._stopped = _stopped_calls(records)
         self._outputs: dict[tuple[str, str], deque[ToolResultRecord]] = {}
         for record in records:
             if isinstance(record, ToolResultRecord):
@@ -106,8 +107,12 @@ class Player:
             if record.action == "input":
                 self.on_control(record)
 
+    def stopped_in(self, response: ModelResponseRecord) -> bool:
+        """Was the recorded run cancelled, or out of time, while this came in?"""
+        return response.call in self._stopped
+
     async def stopped(self) -> None:
-        """If the recorded run was cancelled, or timed out, at this point: so is this one."""
+        """The recorded run was cancelled, or timed out, at this point: so is this one."""
         stop = next((record for record in self._controls if record.action in _STOPS), None)
         if stop is not None:
             self._controls.remove(stop)
@@ -153,7 +158,7 @@ class ReplayTransport:
         await player.wait(record.duration_ms - waited)
         if record.error is not None:
             raise record.error.error()
-        if record.interrupted:
+        if player.stopped_in(record):
             await player.stopped()
 
     async def aclose(self) -> None:
@@ -192,6 +197,15 @@ class RecordedTool:
             await self.player.stopped()
         self.player.finished_result()
         return record.output()
+
+
+def _stopped_calls(records: Sequence[Any]) -> set[int]:
+    """The calls that were under way when the run was stopped: what they gave is recorded after the stop."""
+    stops = [
+        i for i, record in enumerate(records) if isinstance(record, ControlRecord) and record.action in _STOPS
+    ]
+    late = records[stops[0] :] if stops else ()
+    return {record.call for record in late if isinstance(record, ModelResponseRecord) and record.interrupted}
 
 
 def _timed(record: ModelResponseRecord) -> Iterator[tuple[dict[str, Any], int]]:

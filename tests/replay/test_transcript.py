@@ -90,9 +90,12 @@ async def test_what_was_streamed_before_a_cancel_is_kept(tmp_path: Path) -> None
     recorder = begun(tmp_path / "t")
     transport = recording(recorder)
     transport._inner = Endless()
-    with anyio.move_on_after(0.05):
-        await drained(transport.stream({}))
-    recorder.control("cancel", reason="SIGINT")
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(drained, transport.stream({}))
+            await anyio.sleep(0.05)
+            recorder.control("cancel", reason="SIGINT")
+            scope.cancel()
     recorder.close()
 
     transcript = read(tmp_path / "t")
