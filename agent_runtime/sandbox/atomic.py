@@ -1,0 +1,325 @@
+"""Changes of several files at once: all of them or none, and each file whole at every moment.
+
+A file is written beside itself, synced and renamed over itself; mode, owner and extended attributes go with it. Where
+that cannot be (a bind-mounted file, a folder that may not be written to, an owner that would be lost) it is written in
+place. A file with several hard links is renamed over too: the other names keep the former text. Writing through them
+would change files nobody asked about, such as a package store shared with other projects, and could not be atomic.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent_runtime.errors import ToolError
+from agent_runtime.sandbox.paths import Place, refuse_special
+
+TEMPORARY = ".agent-runtime-"  # how the names of temporary files begin
+MAX_SIZE = 256 << 20  # bytes; a larger file is not held in memory to be edited
+_BLOCK = 1 << 20
+_UNKEPT = ("security.capability",)  # the kernel takes capabilities away from a program that is written to
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file as it was when it was read."""
+
+    data: bytes
+    status: os.stat_result
+    attributes: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Write:
+    """One file's change. `data` None deletes; `before` None creates; `like` gives a new file its mode and owner.
+
+    `executable` sets or takes the execute bits; None leaves them. `owner` is for new files.
+    """
+
+    place: Place
+    before: Snapshot | None
+    data: bytes | None
+    like: Snapshot | None = None
+    executable: bool | None = None
+    owner: tuple[int, int] | None = None
+
+
+def snapshot(place: Place, shown: str, limit: int = MAX_SIZE) -> Snapshot:
+    """Read a regular file. Never blocks: whatever is no regular file is refused before it is opened, and after.
+
+    Raises ToolError for what is no regular file or larger than `limit` bytes, FileNotFoundError when nothing is there.
+    """
+    fd = open_regular(place, shown)
+    try:
+        status = os.fstat(fd)
+        if status.st_size > limit:
+            raise ToolError(
+                f"{shown} has {status.st_size:,} bytes; more than {limit:,} are edited with the shell only"
+            )
+        chunks: list[bytes] = []
+        room = limit + 1  # a file of /proc or /sys has a size of 0, another may be growing
+        while room > 0 and (chunk := os.read(fd, min(room, max(_BLOCK, status.st_size + 1)))):
+            chunks.append(chunk)
+            room -= len(chunk)
+        if not room:
+            raise ToolError(f"{shown} grows past {limit:,} bytes while it is read")
+        return Snapshot(b"".join(chunks), status, _attributes(fd))
+    finally:
+        os.close(fd)
+
+
+def snapshot_link(place: Place) -> Snapshot:
+    """A symlink itself: its text as data."""
+    status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
+    return Snapshot(os.fsencode(os.readlink(place.name, dir_fd=place.folder)), status)
+
+
+def open_regular(place: Place, shown: str) -> int:
+    """A descriptor to read a regular file by. The caller closes it."""
+    found = place.lstat()
+    if found is None:
+        raise FileNotFoundError(2, os.strerror(2), shown)
+    refuse_special(place.real, found, shown)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+    fd = os.open(place.name, flags, dir_fd=place.folder)
+    try:
+        refuse_special(place.real, os.fstat(fd), shown)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def write_all(writes: Sequence[Write]) -> None:
+    """Make all changes, or none: everything that can fail is done before the first rename, the rest is rolled back.
+
+    Raises OSError, or ToolError when a file is no longer what its snapshot says.
+    """
+    staged: list[_Staged] = []
+    done: list[_Staged] = []
+    try:
+        for write in writes:
+            staged.append(_Staged(write))
+            staged[-1].prepare()
+        for item in staged:
+            done.append(item)
+            item.commit()
+    except BaseException:
+        for item in reversed(done):
+            item.roll_back()
+        for item in reversed(staged):
+            item.discard()
+        raise
+    finally:
+        for item in staged:
+            item.close()
+
+
+class _Staged:
+    """A change on its way: prepared (nothing visible has happened), committed, or rolled back."""
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+        self.place = write.place
+        self.folder = os.dup(write.place.folder)
+        self.made: list[tuple[int, str]] = []  # folders made on the way: the one they are in, their name
+        self.temporary: str | None = None
+        self.changed = False
+
+    @property
+    def _model(self) -> Snapshot | None:
+        """Whose mode, owner and attributes the new file takes: not those of a link that it replaces."""
+        before = self.write.before
+        return self.write.like if before is None or stat.S_ISLNK(before.status.st_mode) else before
+
+    def prepare(self) -> None:
+        self._check()
+        for name in self.place.missing:
+            self._make_folder(name)
+        if self.write.data is None:
+            return
+        before = self._model if self.write.before else None
+        if before and not os.access(self.place.name, os.W_OK, dir_fd=self.folder):
+            raise ToolError(
+                f"{self.place.real} is read-only (mode {stat.S_IMODE(before.status.st_mode):04o})"
+            )
+        try:
+            self._stage(self.write.data)
+        except (PermissionError, _OwnerLost):
+            if before is None:
+                raise
+            self._drop_temporary()  # it will be written in place
+
+    def commit(self) -> None:
+        self._check()
+        name, data = self.place.name, self.write.data
+        if data is None:
+            os.unlink(name, dir_fd=self.folder)
+        elif self.temporary is None:
+            self.changed = True
+            _overwrite(self.folder, name, data)
+        else:
+            try:
+                os.rename(self.temporary, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+                self.temporary = None
+            except OSError:
+                if self.write.before is None:
+                    raise
+                self.changed = True  # a mount point, or a sticky folder of another's
+                _overwrite(self.folder, name, data)
+                self._drop_temporary()
+        self.changed = True
+        _sync_folder(self.folder)
+
+    def roll_back(self) -> None:
+        if not self.changed:
+            return
+        before = self.write.before
+        if before is None:
+            os.unlink(self.place.name, dir_fd=self.folder)
+            return
+        if stat.S_ISLNK(before.status.st_mode):
+            os.symlink(before.data, self.place.name, dir_fd=self.folder)
+            return
+        try:
+            self._stage(before.data, before)
+            assert self.temporary
+            os.rename(self.temporary, self.place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            self.temporary = None
+        except OSError:
+            _overwrite(self.folder, self.place.name, before.data)
+
+    def discard(self) -> None:
+        self._drop_temporary()
+        for parent, name in reversed(self.made):
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError:
+                break  # something else was put into it
+
+    def close(self) -> None:
+        for parent, _ in self.made:
+            os.close(parent)
+        os.close(self.folder)
+
+    def _check(self) -> None:
+        """The file must still be what it was when its new text was made from it."""
+        try:
+            now = os.stat(self.place.name, dir_fd=self.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            now = None
+        if self.place.missing and not self.made:
+            now = None
+        before = self.write.before and self.write.before.status
+        if (now and _signature(now)) != (before and _signature(before)):
+            raise ToolError(
+                f"{self.place.real} was changed by another process just now. Nothing was written."
+            )
+
+    def _make_folder(self, name: str) -> None:
+        parent = self.folder
+        try:
+            os.mkdir(name, dir_fd=parent)
+            made = True
+            if owner := self.write.owner:
+                os.chown(name, *owner, dir_fd=parent)
+        except FileExistsError:
+            made = False  # another change of this set made it
+        self.folder = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        if made:
+            self.made.append((parent, name))
+        else:
+            os.close(parent)
+
+    def _stage(self, data: bytes, like: Snapshot | None = None) -> None:
+        self.temporary = TEMPORARY + secrets.token_hex(8)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.temporary, flags, 0o666, dir_fd=self.folder)
+        try:
+            self._dress(fd, like or self._model, None if like else self.write.executable)
+            _write(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _dress(self, fd: int, like: Snapshot | None, executable: bool | None) -> None:
+        """Owner first: changing it takes set-user-ID bits away."""
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        if like:
+            mode = stat.S_IMODE(like.status.st_mode)
+            _give(fd, like.status.st_uid, like.status.st_gid)
+            for name, value in like.attributes.items():
+                try:
+                    os.setxattr(fd, name, value)
+                except OSError:
+                    continue  # of a kind that only the system sets
+        elif self.write.owner:
+            _give(fd, *self.write.owner)
+        if executable is not None:
+            mode = mode | (mode & 0o444) >> 2 if executable else mode & ~0o111
+        os.fchmod(fd, mode)
+
+    def _drop_temporary(self) -> None:
+        if self.temporary:
+            try:
+                os.unlink(self.temporary, dir_fd=self.folder)
+            except FileNotFoundError:
+                pass
+            self.temporary = None
+
+
+class _OwnerLost(OSError):
+    """A new file here would belong to someone else than the old one."""
+
+
+def _give(fd: int, uid: int, gid: int) -> None:
+    now = os.fstat(fd)
+    if (now.st_uid, now.st_gid) == (uid, gid):
+        return
+    try:
+        os.fchown(fd, uid, gid)
+    except PermissionError as error:
+        raise _OwnerLost(error.errno, error.strerror) from error
+
+
+def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _attributes(fd: int) -> dict[str, bytes]:
+    try:
+        return {name: os.getxattr(fd, name) for name in os.listxattr(fd) if name not in _UNKEPT}
+    except OSError:
+        return {}
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _overwrite(folder: int, name: str, data: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        _write(fd, data)
+        os.ftruncate(fd, len(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(folder: int) -> None:
+    try:
+        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    except PermissionError:
+        return  # a folder that may be written to, not read
+    try:
+        os.fsync(fd)
+    except OSError:
+        pass  # a file system without it
+    finally:
+        os.close(fd)

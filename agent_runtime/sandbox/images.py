@@ -1,0 +1,145 @@
+"""Images as a model can be given them: a known format, whole, and small enough that the next request stays valid.
+
+Limits: Anthropic recommends a long edge of 1,568 pixels and takes 5 MB of base64, and 2,000 pixels in requests with many
+images; OpenAI scales to less. PNG, JPEG, GIF and WebP are what both take.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent_runtime.errors import ToolError
+from agent_runtime.messages import Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+LONG_EDGE = 1_568  # pixels
+MAX_BYTES = 3_500_000  # of the image; base64 makes a third more of it
+MAX_PIXELS = 64_000_000  # decoded, four bytes each; more is a decompression bomb, or might as well be
+MAX_FILE = 64 << 20
+_SENT = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+_HEADS = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"GIF87a",
+    b"GIF89a",
+    b"BM",
+    b"II*\x00",
+    b"MM\x00*",
+    b"\x00\x00\x01\x00",
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An image to send, and what was done to it."""
+
+    image: Image
+    note: str
+
+
+def looks_like_image(head: bytes) -> bool:
+    """By the first bytes: the formats that are sent, and those that are converted (BMP, TIFF, ICO)."""
+    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def load(data: bytes, shown: str) -> Loaded:
+    """The image in these bytes. Raises ToolError with the reason when it is broken, of another kind, or too large."""
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
+
+    try:
+        with Pillow.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ToolError(
+                    f"{shown}: an image of {width}x{height} pixels is too large to be shown; scale it down first."
+                )
+            return _load(data, picture, shown)
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
+        raise ToolError(
+            f"{shown}: the image is too large to be shown; scale it down first ({error})."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ToolError(f"{shown} is no image that can be read ({len(data):,} bytes).") from error
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        KeyError,
+        MemoryError,
+        OverflowError,
+    ) as error:
+        raise ToolError(f"{shown}: the image is broken ({error}).") from error
+
+
+def _load(data: bytes, picture: Picture, shown: str) -> Loaded:
+    from PIL import ImageOps
+
+    kind, (width, height) = picture.format or "image", picture.size
+    frames = int(getattr(picture, "n_frames", 1))
+    picture.load()  # all of it: half an image would be refused by the provider
+    upright = picture.getexif().get(0x0112, 1) == 1
+    title = f"{shown}: {kind} image, {width}x{height} pixels"
+    if (
+        kind in _SENT
+        and frames == 1
+        and upright
+        and max(width, height) <= LONG_EDGE
+        and len(data) <= MAX_BYTES
+    ):
+        return Loaded(_image(_SENT[kind], data), title)
+    turned = ImageOps.exif_transpose(picture)
+    small = _scaled(turned)
+    media_type, encoded = _encoded(small)
+    note = title + (f", the first of {frames} frames" if frames > 1 else "")
+    if small.size != (width, height):
+        note += f", shown at {small.width}x{small.height}"
+    return Loaded(_image(media_type, encoded), note)
+
+
+def _scaled(picture: Picture) -> Picture:
+    modes = {
+        "1": "L",
+        "P": "RGBA",
+        "PA": "RGBA",
+        "LA": "RGBA",
+        "I;16": "L",
+        "I": "L",
+        "F": "L",
+        "CMYK": "RGB",
+        "YCbCr": "RGB",
+    }
+    if picture.mode.startswith("I;16"):
+        picture = picture.point(lambda value: value / 256).convert("L")
+    plain = picture.convert(
+        modes.get(picture.mode, picture.mode if picture.mode in ("L", "RGB", "RGBA") else "RGB")
+    )
+    scale = LONG_EDGE / max(plain.size)
+    if scale >= 1:
+        return plain
+    return plain.resize((max(1, round(plain.width * scale)), max(1, round(plain.height * scale))))
+
+
+def _encoded(picture: Picture) -> tuple[str, bytes]:
+    """PNG where that is small enough, JPEG otherwise."""
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    if out.tell() <= MAX_BYTES:
+        return "image/png", out.getvalue()
+    for quality in (85, 60, 30):
+        out = io.BytesIO()
+        picture.convert("RGB").save(out, "JPEG", quality=quality)
+        if out.tell() <= MAX_BYTES:
+            break
+    return "image/jpeg", out.getvalue()
+
+
+def _image(media_type: str, data: bytes) -> Image:
+    return Image(media_type=media_type, data=base64.b64encode(data).decode())

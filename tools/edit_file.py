@@ -1,0 +1,37 @@
+"""Replace a piece of a file's text."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field
+
+from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.tools import prompt
+
+
+class EditParams(Params):
+    """Where, what, and by what."""
+
+    path: str = Field(
+        validation_alias=AliasChoices("path", "file_path", "filename"),
+        description="Absolute, or relative to the workspace.",
+    )
+    old_string: str = Field(
+        validation_alias=AliasChoices("old_string", "old_str", "old_text"),
+        description="The text to replace. It must occur exactly once, unless replace_all is set.",
+    )
+    new_string: str = Field(
+        validation_alias=AliasChoices("new_string", "new_str", "new_text"),
+        description="The text to put there; an empty one deletes.",
+    )
+    replace_all: bool = Field(default=False, description="Replace every occurrence.")
+
+
+async def run(params: EditParams, ctx: ToolContext) -> ToolOutput:
+    """Replace."""
+    done = await ctx.files.replace(
+        params.path, params.old_string, params.new_string, every=params.replace_all, call_id=ctx.call_id
+    )
+    return ToolOutput.of(done)
+
+
+TOOL = FunctionTool(name="edit_file", description=prompt("edit_file"), params=EditParams, run=run)

@@ -1,0 +1,29 @@
+"""Make a file, or give one that exists new content."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field
+
+from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.tools import prompt
+
+
+class WriteParams(Params):
+    """Where and what."""
+
+    path: str = Field(
+        validation_alias=AliasChoices("path", "file_path", "filename"),
+        description="Absolute, or relative to the workspace. Folders on the way are made.",
+    )
+    content: str = Field(
+        validation_alias=AliasChoices("content", "contents", "file_text", "text"),
+        description="The whole content.",
+    )
+
+
+async def run(params: WriteParams, ctx: ToolContext) -> ToolOutput:
+    """Write."""
+    return ToolOutput.of(await ctx.files.write(params.path, params.content, call_id=ctx.call_id))
+
+
+TOOL = FunctionTool(name="write_file", description=prompt("write_file"), params=WriteParams, run=run)
