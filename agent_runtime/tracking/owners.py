@@ -35,6 +35,16 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[19])) if fields else None
 
 
+def lineage(process: Process) -> set[Process]:
+    """A process and all above it."""
+    found: set[Process] = set()
+    above: Process | None = process
+    while above and above not in found:
+        found.add(above)
+        above = read_process(above.parent)
+    return found
+
+
 def alive(process: Process) -> bool:
     """Is it still there, and no zombie? (Nothing is open in a zombie.)"""
     fields = _stat(process.pid)

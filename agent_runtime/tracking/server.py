@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.events import DevUrl
-from agent_runtime.tracking.owners import Process, command_line, output_file, read_process
+from agent_runtime.tracking.owners import command_line, lineage, output_file
 from agent_runtime.tracking.ownership import OpenPort
 from agent_runtime.tracking.sockets import Listener
 from agent_runtime.tracking.urls import Template, base_path, local_url
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PROBE = 0.25  # seconds that a server is given to answer
 _ASK_AGAIN = (1.0, 2.0, 4.0, 8.0)  # seconds after a silent answer: some servers compile on the first request
-
-LogOf = Callable[[int], "str | None"]
 
 
 @dataclass
@@ -51,14 +49,20 @@ class Server:
             return None
         return self.answer in ("http", "https")
 
-    def refresh(self, now: OpenPort, *, root: int, log_of: LogOf | None) -> None:
+    def refresh(self, now: OpenPort) -> None:
         """It is (still, or again) there."""
         if self.command is None or self.now.owners[0] != now.owners[0]:
-            self.command = command_line(now.owners[0].pid)
-            self.log = _log_file(now.owners[0], root, log_of)
+            self.command, self.log = command_line(now.owners[0].pid), output_file(now.owners[0].pid)
         if self.now.inodes.isdisjoint(now.inodes):  # it was restarted, and may be another one
             self.answer, self.asked, self.ask_at = "silent", 0, 0.0
         self.now, self.gone = now, None
+
+    def find_log(self, logs: Mapping[int, str | None]) -> None:
+        """Take the log that the shell keeps for it, or for a process above it; `logs` is by pid."""
+        above = lineage(self.now.owners[0])
+        self.log = next(
+            (Path(log) for pid, log in logs.items() if log and pid in {p.pid for p in above}), None
+        )
 
     async def ask(self) -> None:
         """Probe it, and say when to ask again in case it is silent."""
@@ -101,15 +105,3 @@ class Server:
 def _best_first(sockets: list[Listener]) -> list[Listener]:
     """IPv4 before IPv6, wildcard and loopback before the rest: the first that answers gives the local URL."""
     return sorted(sockets, key=lambda s: (len(s.address), any(s.address) and not s.loopback, s.address))
-
-
-def _log_file(leader: Process, root: int, log_of: LogOf | None) -> Path | None:
-    """The file that its output goes to, else the log the shell keeps for it or for a process above it."""
-    if (path := output_file(leader.pid)) or not log_of:
-        return path
-    process: Process | None = leader
-    while process and process.pid not in (root, 1):
-        if log := log_of(process.pid):
-            return Path(log)
-        process = read_process(process.parent)
-    return None

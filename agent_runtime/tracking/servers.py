@@ -17,22 +17,26 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.events import DevUrl
+from agent_runtime.tracking.owners import Process, lineage, read_process
 from agent_runtime.tracking.ownership import OpenPort, Ownership
-from agent_runtime.tracking.server import LogOf, Server
+from agent_runtime.tracking.server import Server
 from agent_runtime.tracking.urls import Template, announced
 
 if TYPE_CHECKING:
     import anyio
 
+    from agent_runtime.sandbox.family import Background
+
 # Seconds. Together they keep both promises: seen, ripe and probed, or missed and given up, in less than one.
 INTERVAL = 0.15
 RIPE = 0.12
 GRACE = 0.4
+PATIENCE = 0.6  # for a process that a call left running; within it a Python or node server listens
 _HINT_AGE = 10.0  # a URL in a tool's output tells of a server that came up so long before or after it
 
 
@@ -44,8 +48,6 @@ class DevServers:
         sandbox_id: what `{sandboxId}` stands for.
         root_pid: the runtime; this process when absent.
         marker: the run's id, where the tools' environment carries it in AGENT_RUNTIME_RUN_ID.
-        log_of: the log file of a process that the shell left running, if it is one; asked for a server and
-            the processes above it when its standard output is no file.
     """
 
     def __init__(
@@ -55,12 +57,11 @@ class DevServers:
         sandbox_id: str | None,
         root_pid: int | None = None,
         marker: str | None = None,
-        log_of: LogOf | None = None,
     ) -> None:
         self._template = Template(template, sandbox_id)
-        self._root = os.getpid() if root_pid is None else root_pid
-        self._log_of = log_of
-        self._ownership = Ownership(self._root, marker)
+        self._background: Callable[[], Sequence[Background]] = lambda: ()
+        self._left: dict[Process, float] = {}  # what calls left running, and when it was first noticed
+        self._ownership = Ownership(os.getpid() if root_pid is None else root_pid, marker)
         self._new: dict[int, Server] = {}  # seen and not yet reported, by port
         self._up: dict[int, Server] = {}  # reported, in order of coming up
         self._stopped: dict[int, DevUrl] = {}
@@ -78,6 +79,13 @@ class DevServers:
         """Note what is there already. Before any tool runs."""
         self._ownership.begin()
 
+    def attach(self, background: Callable[[], Sequence[Background]]) -> None:
+        """Lend it the shell's list of what calls left running.
+
+        A server that writes into a pipe has its log there, and `settle` waits a little for what just started.
+        """
+        self._background = background
+
     async def watch(self, emit: Callable[[DevUrl], Awaitable[None]]) -> None:
         """Emit events as servers come and go, until cancelled."""
         from anyio import sleep
@@ -88,21 +96,36 @@ class DevServers:
                 await emit(self._pending.popleft())
             await sleep(INTERVAL)
 
-    async def settle(self) -> list[DevUrl]:
-        """Look now: the events that `watch` has not emitted. Waits `RIPE` for what is just coming up."""
+    async def settle(self, patience: float = PATIENCE) -> list[DevUrl]:
+        """Look now, after a tool call: the events that `watch` has not emitted.
+
+        Waits for a server that is just coming up, and `patience` seconds at most for a process that the call
+        has left running to become one: so the result of the call that starts a server can tell its address.
+        """
         from anyio import sleep
 
+        deadline = time.monotonic() + patience
         await self._look()
-        if self._new:
-            await sleep(RIPE)
+        while (self._new or self._expected(patience)) and time.monotonic() < deadline:
+            await sleep(RIPE / 2)
             await self._look()
+        self._find_logs(self._up.values())
         return self._drain()
 
     async def finish(self) -> list[DevUrl]:
         """The last look of a run, before `complete`: as `settle`, and what is gone now is down."""
-        events = await self.settle()
+        events = await self.settle(2 * PATIENCE)
         await self._look(grace=0)
         return events + self._drain()
+
+    def _expected(self, patience: float) -> bool:
+        """Is there a process, left running so short a time ago, that may yet listen?"""
+        now = time.monotonic()
+        left = filter(None, (read_process(entry.pid) for entry in self._background()))
+        self._left = {process: self._left.get(process, now) for process in left}
+        young = {process for process, noticed in self._left.items() if now - noticed < patience}
+        owners = {owner for server in self._up.values() for owner in server.now.owners} if young else ()
+        return bool(young.difference(*(lineage(owner) for owner in owners)))
 
     def _drain(self) -> list[DevUrl]:
         events = list(self._pending)
@@ -185,7 +208,7 @@ class DevServers:
             ports = await self._ownership.ports()
             for number, port in ports.items():
                 server = self._up.get(number) or self._new.setdefault(number, Server(number, now, port))
-                server.refresh(port, root=self._root, log_of=self._log_of)
+                server.refresh(port)
                 self._take_hint(server)
             for number in self._new.keys() - ports.keys():
                 del self._new[number]
@@ -194,10 +217,17 @@ class DevServers:
                 if now - server.gone >= grace:
                     self._report(server, "down")
             ripe = [server for server in self._new.values() if now - server.seen >= RIPE]
+            self._find_logs(ripe)
             silent = [s for s in self._up.values() if s.gone is None and s.http is None and now >= s.ask_at]
             await _ask_all([*ripe, *silent])
             for server in ripe:
                 self._report(server, "up")
+
+    def _find_logs(self, servers: Iterable[Server]) -> None:
+        if missing := [server for server in servers if server.log is None]:
+            logs = {entry.pid: entry.log_file for entry in self._background()}
+            for server in missing:
+                server.find_log(logs)
 
     def _take_hint(self, server: Server) -> None:
         when, path = self._hints.get(server.port, (0.0, ""))

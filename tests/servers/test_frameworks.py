@@ -62,17 +62,17 @@ async def test_node_prints_its_base_path(watching: Watching, launch: Launch, tmp
 async def test_a_base_path_seen_by_the_tool_only(watching: Watching, launch: Launch) -> None:
     """The server writes to a terminal or a pipe; its output comes by way of the tool."""
     read, write = os.pipe()
-    async with watching() as scene:
-        async with await anyio.open_process(
-            ["node", "-e", NODE], stdout=write, stdin=None, stderr=None
-        ) as process:
-            os.close(write)
-            text = await anyio.to_thread.run_sync(os.read, read, 1000)
-            os.close(read)
-            scene.servers.hint(text.decode())
-            up = await scene.event("up", pid=process.pid)
-            assert up.local_url == f"http://localhost:{up.port}/base/"
-            process.kill()
+    async with (
+        watching() as scene,
+        await anyio.open_process(["node", "-e", NODE], stdout=write, stdin=None, stderr=None) as process,
+    ):
+        os.close(write)
+        text = await anyio.to_thread.run_sync(os.read, read, 1000)
+        os.close(read)
+        scene.servers.hint(text.decode())
+        up = await scene.event("up", pid=process.pid)
+        assert up.local_url == f"http://localhost:{up.port}/base/"
+        process.kill()
 
 
 async def test_flask_reloads_without_an_event(
