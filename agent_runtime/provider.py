@@ -88,6 +88,11 @@ class Turn:
 class Decoder(Protocol):
     """Builds one turn from raw chunks, each the JSON object of one server-sent event."""
 
+    @property
+    def complete(self) -> bool:
+        """Has the provider said that it is done? What still comes (usage, say) is not worth waiting long for."""
+        ...
+
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
         """Take the next chunk. Raises ProviderError when the chunk is an error, or is no part of this format."""
         ...

@@ -5,10 +5,10 @@
         assert server.violations == []
         server.requests[0].body["messages"]
 
-The path chooses the format: POST /v1/messages, /v1/responses, /v1/chat/completions (with or without /v1). What
-the real provider would refuse (a call without its result, a forged signature) is answered with 400 and recorded
-in `violations`. As a process: `python tests/support/model_server.py --script FILE [--port 0]` prints its port;
-there GET /_requests and /_violations tell what came in.
+The path chooses the format: POST /v1/messages, /v1/responses, /v1/chat/completions (with or without /v1).
+What the real provider would refuse (a call without its result, a forged signature) is answered with 400 and
+recorded in `violations`. As a process: `python tests/support/model_server.py --script FILE [--port 0]`
+prints its port; there GET /_requests and /_violations tell what came in.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class ModelServer:
     """A provider that says what it is told to.
 
     script: the turns, in order; a function is asked when its turn comes. awkward: events are written in bits
-    of 1 to 7 bytes, text arrives letter by letter. strict: refuse what a real provider would. repeat_last: for
-    ever.
+    of 1 to 7 bytes, text arrives letter by letter. strict: refuse what a real provider would. repeat_last:
+    for ever.
     """
 
     def __init__(

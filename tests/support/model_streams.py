@@ -113,7 +113,7 @@ def _anthropic(turn: Turn, number: int, body: Json, pieces: int) -> Iterator[Jso
         "output_tokens": 1,
     }
     message = {"id": f"msg_{number:04d}", "type": "message", "role": "assistant", "model": turn.model}
-    opening = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+    opening: Json = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
     yield {"type": "message_start", "message": message | opening}
     yield {"type": "ping"}
     blocks: list[tuple[Json, list[Json]]] = []

@@ -1,0 +1,1 @@
+"""The models: a pure file for each wire format, a transport for each SDK, and what wraps them."""

@@ -1,0 +1,87 @@
+"""A model as one attempt: a wire and a transport put together. Retries and fallbacks are around it, in
+`retry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.provider import Decoder, Dropped, ModelCall, OnDelta, Transport, Turn, Wire
+
+OnDropped = Callable[[Dropped], Awaitable[None]]
+
+LINGER = (
+    3.0  # seconds for what may follow the end of a turn (usage, a closing event) before it is taken as it is
+)
+
+
+class Adapter:
+    """One turn from one endpoint.
+
+    Args:
+        wire: the format, pure.
+        transport: sends the body, yields raw chunks.
+        on_dropped: hears of each parameter that the model does not take, once for every adapter.
+        linger: see LINGER.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        transport: Transport,
+        *,
+        on_dropped: OnDropped | None = None,
+        linger: float = LINGER,
+    ) -> None:
+        self.wire = wire
+        self._transport = transport
+        self._on_dropped = on_dropped
+        self._linger = linger
+        self._told: set[str] = set()
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """Send the call, decode the answer. Raises ProviderError."""
+        body, dropped = self.wire.encode(call)
+        await self._tell(dropped)
+        decoder = self.wire.decoder(call)
+        stream = self._transport.stream(body)
+        try:
+            while (chunk := await self._next(stream, decoder)) is not None:
+                for delta in decoder.feed(chunk):
+                    await on_delta(delta)
+        except ProviderError:
+            if not decoder.complete:
+                raise  # what fails after the turn's end (a broken connection, say) has cost nothing
+        finally:
+            await _close(stream)
+        return decoder.finish()
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+    async def _next(self, stream: AsyncIterator[dict[str, Any]], decoder: Decoder) -> dict[str, Any] | None:
+        with anyio.move_on_after(self._linger if decoder.complete else None):
+            try:
+                return await anext(stream)
+            except StopAsyncIteration:
+                return None
+        return None
+
+    async def _tell(self, dropped: Sequence[Dropped]) -> None:
+        for item in dropped:
+            if self._on_dropped is not None and item.parameter not in self._told:
+                self._told.add(item.parameter)
+                await self._on_dropped(item)
+
+
+async def _close(stream: AsyncIterator[dict[str, Any]]) -> None:
+    """Close a generator now, not when it is collected; also when cancelled, but then not for long."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        with anyio.move_on_after(1, shield=True):
+            await close()

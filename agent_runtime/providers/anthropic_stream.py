@@ -1,0 +1,242 @@
+"""The Messages format of Anthropic: a turn from the events of its stream. Source: the streaming reference.
+
+Blocks are kept as they came, whatever their type: they go back to the provider with the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_runtime.messages import (
+    AssistantBlock,
+    AssistantMessage,
+    Native,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+    parse_arguments,
+)
+from agent_runtime.native import clean_json
+from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
+from agent_runtime.providers.faults import cut, fault
+from agent_runtime.providers.pieces import (
+    CUT_STOPS,
+    Ids,
+    Pieces,
+    count_of,
+    sendable_input,
+    text_of,
+    tool_call,
+)
+
+_STOPS: dict[str, StopReason] = {
+    "end_turn": "end_turn",
+    "stop_sequence": "end_turn",
+    "tool_use": "tool_calls",
+    "max_tokens": "max_tokens",
+    "refusal": "refusal",
+    "pause_turn": "pause_turn",
+    "compaction": "pause_turn",
+    "model_context_window_exceeded": "context_overflow",
+}
+# the field of a block that a delta's field adds to, where they are not the same
+_GROWS = {"text_delta": "text", "thinking_delta": "thinking", "compaction_delta": "content"}
+
+
+@dataclass
+class _Block:
+    """A block that is being built: its own fields, those that grow, and its input as text."""
+
+    item: dict[str, Any]
+    id: str = ""
+    grown: dict[str, Pieces] = field(default_factory=dict)
+    input: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    @property
+    def type(self) -> str:
+        return text_of(self.item.get("type"))
+
+    def grow(self, name: str, piece: str) -> str:
+        if name not in self.grown:
+            self.grown[name] = Pieces(text_of(self.item.get(name)))
+        return self.grown[name].add(piece)
+
+    def close(self) -> None:
+        self.closed = True
+        self.item |= {name: pieces.text for name, pieces in self.grown.items()}
+
+
+class AnthropicDecoder:
+    """Builds a turn from the events of one stream (two messages in one stream count as one turn)."""
+
+    def __init__(self, model: str, call: ModelCall) -> None:
+        self._model = model
+        self._ids = Ids(call.messages)
+        self._blocks: list[_Block] = []
+        self._open: dict[Any, _Block] = {}
+        self._calls: dict[int, ToolCall] = {}
+        self._usage: dict[str, Any] = {}
+        self._message_id: object = None
+        self._answered_by = ""
+        self._stop = ""
+        self._refusal = ""
+        self.complete = False
+
+    def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
+        """Take the next event."""
+        kind = chunk.get("type")
+        if kind == "content_block_delta":
+            return list(self._delta(chunk))
+        if kind == "content_block_start":
+            return list(self._start_block(chunk))
+        if kind == "content_block_stop":
+            return list(self._stop_block(chunk))
+        if kind == "message_start":
+            self._start_message(_object(chunk.get("message")))
+        elif kind == "message_delta":
+            self._end_message(chunk)
+        elif kind == "message_stop":
+            self.complete = True
+        elif kind == "error":
+            raise fault(chunk)
+        elif not isinstance(kind, str):
+            raise cut("the stream holds an event that is none of the Messages format")
+        return ()
+
+    def _start_message(self, message: dict[str, Any]) -> None:
+        if message.get("id") == self._message_id is not None:
+            return  # some proxies repeat it
+        self._message_id = message.get("id")
+        self._open = {}
+        self._usage = {}
+        self._stop = ""
+        self.complete = False
+        self._answered_by = text_of(message.get("model")) or self._answered_by
+        self._count(_object(message.get("usage")))
+
+    def _end_message(self, chunk: dict[str, Any]) -> None:
+        delta = _object(chunk.get("delta"))
+        self._stop = text_of(delta.get("stop_reason")) or self._stop
+        details = _object(delta.get("stop_details"))
+        self._refusal = text_of(details.get("explanation")) or text_of(details.get("category"))
+        self._count(_object(chunk.get("usage")))
+        if self._stop:
+            self.complete = not any(not block.closed for block in self._open.values())
+
+    def _count(self, usage: dict[str, Any]) -> None:
+        # later counts are cumulative; a zero or null where there was a number is an omission
+        self._usage |= {key: value for key, value in usage.items() if value or key not in self._usage}
+
+    def _start_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
+        block = _Block(clean_json(dict(_object(chunk.get("content_block")))))
+        self._blocks.append(block)
+        self._open[chunk.get("index")] = block
+        if block.type == "tool_use":
+            block.id = block.item["id"] = self._ids.take(block.item.get("id"))
+        for kind, name in (("text", "text"), ("thinking", "thinking")):
+            if block.type == kind and text_of(block.item.get(name)):
+                yield Delta(kind, block.item[name])  # type: ignore[arg-type]
+
+    def _delta(self, chunk: dict[str, Any]) -> Iterator[Delta]:
+        block = self._open.get(chunk.get("index"))
+        if block is None:
+            raise cut("the stream adds to a block that it has not begun")
+        delta = _object(chunk.get("delta"))
+        kind = text_of(delta.get("type"))
+        if kind == "input_json_delta":
+            piece = text_of(delta.get("partial_json"))
+            block.input.append(piece)
+            if piece and block.type == "tool_use":
+                yield Delta("tool_input", piece, block.id)
+        elif kind == "citations_delta":
+            block.item["citations"] = [*(block.item.get("citations") or []), delta.get("citation")]
+        elif kind == "signature_delta":
+            block.item["signature"] = text_of(delta.get("signature"))
+        else:
+            yield from self._grow(block, kind, delta)
+
+    def _grow(self, block: _Block, kind: str, delta: dict[str, Any]) -> Iterator[Delta]:
+        for name, value in delta.items():
+            if name == "type" or value is None:
+                continue
+            if not isinstance(value, str):
+                block.item[name] = value
+                continue
+            shown = block.grow(_GROWS.get(kind, name), value)
+            if shown and kind in ("text_delta", "thinking_delta"):
+                yield Delta("text" if kind == "text_delta" else "thinking", shown)
+
+    def _stop_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
+        block = self._open.get(chunk.get("index"))
+        if block is None or block.closed:
+            return
+        for kind, name in (("text", "text"), ("thinking", "thinking")):
+            if name in block.grown and (rest := block.grown[name].end()):
+                yield Delta(kind, rest)  # type: ignore[arg-type]
+        block.close()
+
+    def finish(self) -> Turn:
+        """The turn. Raises ProviderError when the stream ended before its end."""
+        if not self.complete:
+            raise cut("the provider's stream ended in the middle of an answer")
+        stop = _STOPS.get(self._stop, "end_turn")
+        blocks: list[AssistantBlock] = []
+        for block in self._blocks:
+            unfinished = not block.closed
+            block.close()
+            is_cut = stop in CUT_STOPS and (unfinished or block is self._blocks[-1])
+            blocks += _ours(block, is_cut)
+        has_calls = any(isinstance(block, ToolCall) for block in blocks)
+        if stop in ("end_turn", "tool_calls"):
+            stop = "tool_calls" if has_calls else "end_turn"
+        items = tuple(clean_json(block.item) for block in self._blocks)
+        native = Native(format="anthropic", model=self._model, items=items) if items else None
+        message = AssistantMessage(blocks=tuple(blocks), native=native)
+        return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal)
+
+
+def _ours(block: _Block, is_cut: bool) -> Iterator[AssistantBlock]:
+    """What we read in a block; completes its input on the way."""
+    item = block.item
+    if block.type == "text" and text_of(item.get("text")):
+        yield Text(text=item["text"])
+    elif block.type == "thinking" and text_of(item.get("thinking")):
+        yield Thinking(text=item["thinking"])
+    elif block.type == "tool_use":
+        call = _call(block, is_cut)
+        item["input"] = sendable_input(call)
+        yield call
+    elif block.input:  # a hosted tool's
+        item["input"] = parse_arguments("".join(block.input)) or item.get("input") or {}
+
+
+def _call(block: _Block, is_cut: bool) -> ToolCall:
+    arguments = "".join(block.input)
+    if not arguments and block.item.get("input"):
+        import json
+
+        arguments = json.dumps(block.item["input"], ensure_ascii=False)
+    return tool_call(block.id, text_of(block.item.get("name")), arguments, truncated=is_cut)
+
+
+def _usage(usage: dict[str, Any]) -> Usage | None:
+    """`input_tokens` is what was neither read from the cache nor written to it; ours is the whole."""
+    if not usage:
+        return None
+    cached = count_of(usage.get("cache_read_input_tokens"))
+    written = count_of(usage.get("cache_creation_input_tokens"))
+    return Usage(
+        input_tokens=count_of(usage.get("input_tokens")) + cached + written,
+        output_tokens=count_of(usage.get("output_tokens")),
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=count_of(_object(usage.get("output_tokens_details")).get("thinking_tokens")),
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

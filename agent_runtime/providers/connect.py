@@ -1,0 +1,35 @@
+"""From an endpoint to what speaks to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agent_runtime.provider import Wire
+from agent_runtime.providers.registry import Endpoint
+
+if TYPE_CHECKING:
+    from agent_runtime.providers.transport import LiveTransport, Patience
+
+
+def wire_for(endpoint: Endpoint) -> Wire:
+    """The wire of the endpoint's format. Imports no SDK: a replay needs nothing else."""
+    if endpoint.format == "anthropic":
+        from agent_runtime.providers.anthropic_messages import AnthropicMessages
+
+        return AnthropicMessages(endpoint)
+    if endpoint.format == "openai-responses":
+        from agent_runtime.providers.openai_responses import OpenAIResponses
+
+        return OpenAIResponses(endpoint)
+    from agent_runtime.providers.openai_chat import OpenAIChat
+
+    return OpenAIChat(endpoint)
+
+
+def connect(endpoint: Endpoint, *, limits: Patience | None = None, http_client: Any = None) -> LiveTransport:
+    """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread (or by
+    `prepare`).
+    """
+    from agent_runtime.providers.transport import LiveTransport
+
+    return LiveTransport(endpoint, patience=limits, http_client=http_client)

@@ -1,0 +1,194 @@
+"""What a provider's error means for a run. One table for errors by status and for errors inside a stream.
+
+The words come from the providers' error references: Anthropic (api/errors), OpenAI (guides/error-codes),
+DeepSeek, xAI, Groq, OpenRouter, and what llama.cpp, vLLM and Gemini answer when a prompt is too long.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from agent_runtime.errors import ErrorCode, ProviderError
+
+_OVERFLOW = re.compile(
+    r"context[_ ](length|window|size)|maximum context|prompt is too long|prompt too long|input is too long|"
+    r"exceeds? the (maximum|max|model'?s) .{0,40}tokens?|token count .{0,60}exceeds|too many (input )?tokens|"
+    r"reduce the length of|exceed context limit|maximum prompt length|request_too_large|"
+    r"string_above_max_length",
+    re.I,
+)
+_QUOTA = re.compile(
+    r"insufficient_quota|insufficient[_ ]balance|insufficient[_ ]credits?|exceeded your current quota|"
+    r"billing_error|billing_hard_limit|billing details|credit balance|out of credits|"
+    r"payment required|quota_exceeded|hard limit",
+    re.I,
+)
+_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s\b|sec)", re.I)
+_MAX_WORDS = 2000  # characters of a provider's message that are kept
+
+_BY_STATUS: dict[int, tuple[ErrorCode, bool]] = {
+    401: ("authentication_error", False),
+    402: ("insufficient_quota", False),
+    403: ("permission_denied", False),
+    404: ("model_not_found", False),
+    408: ("provider_timeout", True),
+    409: ("provider_error", True),
+    413: ("context_overflow", False),
+    425: ("provider_error", True),
+    429: ("rate_limited", True),
+    498: ("overloaded", True),
+    501: ("provider_error", False),
+    503: ("overloaded", True),
+    504: ("provider_timeout", True),
+    505: ("provider_error", False),
+    529: ("overloaded", True),
+}
+
+# the providers' own types and codes, which say more than the status (and inside a stream there is no status)
+_BY_KIND: dict[str, tuple[ErrorCode, bool]] = {
+    "authentication_error": ("authentication_error", False),
+    "invalid_api_key": ("authentication_error", False),
+    "permission_error": ("permission_denied", False),
+    "permission_denied": ("permission_denied", False),
+    "not_found_error": ("model_not_found", False),
+    "model_not_found": ("model_not_found", False),
+    "rate_limit_error": ("rate_limited", True),
+    "rate_limit_exceeded": ("rate_limited", True),
+    "too_many_requests": ("rate_limited", True),
+    "overloaded_error": ("overloaded", True),
+    "server_is_overloaded": ("overloaded", True),
+    "slow_down": ("overloaded", True),
+    "overloaded": ("overloaded", True),
+    "engine_overloaded_error": ("overloaded", True),
+    "insufficient_system_resource": ("overloaded", True),
+    "timeout_error": ("provider_timeout", True),
+    "api_error": ("provider_error", True),
+    "server_error": ("provider_error", True),
+    "internal_server_error": ("provider_error", True),
+    "network_error": ("provider_error", True),
+    "vector_store_timeout": ("provider_error", True),
+    "request_too_large": ("context_overflow", False),
+    "context_length_exceeded": ("context_overflow", False),
+    "exceed_context_size_error": ("context_overflow", False),
+    "insufficient_quota": ("insufficient_quota", False),
+    "billing_error": ("insufficient_quota", False),
+    "billing_hard_limit_reached": ("insufficient_quota", False),
+    "invalid_request_error": ("provider_error", False),
+    "invalid_prompt": ("provider_error", False),
+    "content_policy_violation": ("refusal", False),
+    "bio_policy": ("refusal", False),
+    "cyber_policy": ("refusal", False),
+    "misalignment_policy_violation": ("refusal", False),
+}
+
+
+def fault(
+    body: object,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+    fallback: str = "",
+    now: float | None = None,
+) -> ProviderError:
+    """The error that a provider's answer stands for.
+
+    Args:
+        body: the error as it came: an object (with or without an `error` inside), or text.
+        status: of the HTTP response, None for an error inside a stream.
+        headers: of the HTTP response, names in lower case.
+        request_id: the provider's id of the request.
+        fallback: what to say when the body says nothing.
+        now: Unix time, to read an HTTP date.
+    """
+    headers = headers or {}
+    kinds, message = _read(body)
+    message = message or fallback or f"the provider answered with status {status}"
+    code, retryable = _classify(kinds, message, status)
+    asked = retry_after(headers, time.time() if now is None else now)
+    if asked is None and code == "rate_limited" and (match := _AGAIN.search(message)):
+        asked = float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
+    if headers.get("x-should-retry") == "false":
+        retryable = False
+    details = {"type": kinds[0]} if kinds else {}
+    return ProviderError(
+        code,
+        message[:_MAX_WORDS],
+        retryable=retryable,
+        retry_after=asked,
+        status=status,
+        request_id=request_id or _inner_id(body),
+        details=details,
+    )
+
+
+def cut(what: str) -> ProviderError:
+    """The stream is over before the turn is, or holds what is no part of its format: the call may be tried
+    again.
+    """
+    return ProviderError("provider_error", what, retryable=True)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds the provider asked to wait: retry-after-ms, or Retry-After in seconds or as an HTTP date."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        asked = headers.get("retry-after")
+        if not asked:
+            return None
+        if re.fullmatch(r"\s*\d+(\.\d+)?\s*", asked):
+            return float(asked)
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _classify(kinds: list[str], message: str, status: int | None) -> tuple[ErrorCode, bool]:
+    if status in (None, 400, 402, 403, 429) and _QUOTA.search(" ".join([*kinds, message])):
+        return "insufficient_quota", False
+    if status in (None, 400, 413, 422, 500) and _OVERFLOW.search(" ".join([*kinds, message])):
+        return "context_overflow", False
+    by_kind = next((_BY_KIND[kind] for kind in kinds if kind in _BY_KIND), None)
+    if status is None or status < 400:
+        return by_kind or ("provider_error", True)
+    if status in _BY_STATUS:
+        # a kind is finer than its status, as long as both agree that it is the provider's or our fault
+        if by_kind and status not in (401, 402, 403) and by_kind[0] not in ("provider_error",):
+            return by_kind
+        return _BY_STATUS[status]
+    if by_kind and by_kind[0] != "provider_error":
+        return by_kind
+    return "provider_error", status >= 500
+
+
+def _read(body: object) -> tuple[list[str], str]:
+    """The types and codes in an error body, most telling first, and the provider's words."""
+    if isinstance(body, list) and body:  # Gemini wraps its errors in a list
+        body = body[0]
+    if not isinstance(body, dict):
+        text = re.sub(r"<[^>]*>|\s+", " ", body).strip() if isinstance(body, str) else ""
+        return [], text
+    error = body.get("error", body)
+    if not isinstance(error, dict):
+        return _words(body, "code", "type"), str(error or body.get("message") or "")
+    kinds = [kind for kind in _words(error, "code", "type", "status") if kind != "error"]
+    message = error.get("message") or error.get("detail") or body.get("message") or body.get("detail") or ""
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("raw"):  # OpenRouter: the words of the provider behind it
+        message = f"{message}: {metadata['raw']}"
+    return kinds, message if isinstance(message, str) else str(message)
+
+
+def _words(source: Mapping[str, Any], *names: str) -> list[str]:
+    found = (source.get(name) for name in names)
+    return [word.lower() for word in found if isinstance(word, str) and word]
+
+
+def _inner_id(body: object) -> str | None:
+    id = body.get("request_id") if isinstance(body, dict) else None
+    return id if isinstance(id, str) else None

@@ -1,0 +1,284 @@
+"""The Chat Completions format: a turn from the chunks of its stream, in the dialects of those who speak it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_runtime.messages import (
+    AssistantBlock,
+    AssistantMessage,
+    Native,
+    Text,
+    Thinking,
+    Usage,
+    parse_arguments,
+)
+from agent_runtime.native import clean_json
+from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
+from agent_runtime.providers.faults import cut, fault
+from agent_runtime.providers.pieces import CUT_STOPS, Ids, Pieces, count_of, objects, text_of, tool_call
+
+_STOPS: dict[str, StopReason] = {
+    "length": "max_tokens",
+    "max_tokens": "max_tokens",
+    "model_length": "max_tokens",
+    "content_filter": "refusal",
+    "refusal": "refusal",
+    "safety": "refusal",
+    "sensitive": "refusal",
+    "model_context_window_exceeded": "context_overflow",
+}
+_FAILURES = frozenset({"error", "insufficient_system_resource", "network_error"})
+_THOUGHTS = ("reasoning_content", "reasoning")  # the names under which providers stream a model's thinking
+_KEYS = frozenset({"choices", "usage", "object", "id", "model", "x_groq"})
+
+
+@dataclass
+class _Call:
+    """A call that is being built. `more` holds what a provider wants back with it (Gemini's thought
+    signature).
+    """
+
+    id: str
+    given: str
+    name: str = ""
+    arguments: Pieces = field(default_factory=Pieces)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+class ChatDecoder:
+    """Builds a turn from the chunks of one stream."""
+
+    def __init__(self, model: str, call: ModelCall) -> None:
+        self._model = model
+        self._ids = Ids(call.messages)
+        self._text = Pieces()
+        self._thoughts = Pieces()
+        self._thought_field = ""
+        self._parts: list[dict[str, Any]] = []  # content that came as parts (Mistral), joined by kind
+        self._details: list[dict[str, Any]] = []  # OpenRouter's reasoning_details, to be sent back
+        self._extra: dict[str, Any] = {}
+        self._refusal = Pieces()
+        self._calls: list[_Call] = []
+        self._by_index: dict[Any, _Call] = {}
+        self._usage: dict[str, Any] | None = None
+        self._answered_by = ""
+        self._finish_reason = ""
+
+    @property
+    def complete(self) -> bool:
+        """Has the provider said why it stopped? Usage may come after that."""
+        return bool(self._finish_reason)
+
+    def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
+        """Take the next chunk."""
+        if chunk.get("error"):
+            raise fault(chunk)
+        if not _KEYS.intersection(chunk):
+            raise cut("the stream holds a chunk that is none of the Chat Completions format")
+        self._answered_by = self._answered_by or text_of(chunk.get("model"))
+        groq = chunk.get("x_groq")
+        self._count(groq.get("usage") if isinstance(groq, dict) else None)
+        self._count(chunk.get("usage"))
+        shown: list[Delta] = []
+        for choice in objects(chunk.get("choices")):
+            if choice.get("index") in (0, None):
+                shown += self._choice(choice)
+        return shown
+
+    def _count(self, usage: object) -> None:
+        if isinstance(usage, dict) and usage:
+            self._usage = usage  # counts are cumulative: the last one stands
+
+    def _choice(self, choice: dict[str, Any]) -> Iterator[Delta]:
+        self._count(choice.get("usage"))
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            yield from self._delta(delta)
+        reason = text_of(choice.get("finish_reason"))
+        if reason in _FAILURES:
+            raise fault({"code": reason, "message": f"the provider ended its answer with {reason!r}"})
+        if reason:
+            self._finish_reason = reason
+            yield from self._flush()
+
+    def _flush(self) -> Iterator[Delta]:
+        if rest := self._thoughts.end():
+            yield Delta("thinking", rest)
+        if rest := self._text.end():
+            yield Delta("text", rest)
+        for call in self._calls:
+            if rest := call.arguments.end():
+                yield Delta("tool_input", rest, call.id)
+
+    def _delta(self, delta: dict[str, Any]) -> Iterator[Delta]:
+        named = next((name for name in _THOUGHTS if text_of(delta.get(name))), "")
+        if named:
+            self._thought_field = self._thought_field or named
+            yield from self._think(delta[named])
+        content = delta.get("content")
+        for part in objects(content):
+            yield from self._part(part)
+        if self._parts and text_of(content):
+            _merge_part(self._parts, {"type": "text", "text": content})
+        yield from self._say(text_of(content))
+        self._refusal.add(text_of(delta.get("refusal")))
+        for detail in objects(delta.get("reasoning_details")):
+            _merge_detail(self._details, detail)
+        if isinstance(delta.get("extra_content"), dict):
+            self._extra["extra_content"] = delta["extra_content"]
+        calls = objects(delta.get("tool_calls"))
+        if isinstance(legacy := delta.get("function_call"), dict):
+            calls.append({"index": 0, "function": legacy})
+        for call in calls:
+            yield from self._call(call)
+
+    def _think(self, piece: str) -> Iterator[Delta]:
+        if shown := self._thoughts.add(piece):
+            yield Delta("thinking", shown)
+
+    def _say(self, piece: str) -> Iterator[Delta]:
+        if shown := self._text.add(piece):
+            yield Delta("text", shown)
+
+    def _part(self, part: dict[str, Any]) -> Iterator[Delta]:
+        if part.get("type") == "thinking":
+            inner = part.get("thinking")
+            text = (
+                inner if isinstance(inner, str) else "".join(text_of(p.get("text")) for p in objects(inner))
+            )
+            part = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+            yield from self._think(text)
+        elif part.get("type") == "text":
+            yield from self._say(text_of(part.get("text")))
+        _merge_part(self._parts, part)
+
+    def _call(self, delta: dict[str, Any]) -> Iterator[Delta]:
+        function = delta["function"] if isinstance(delta.get("function"), dict) else {}
+        name, given = text_of(function.get("name")), text_of(delta.get("id"))
+        call = self._find(delta.get("index"), given, name)
+        if call is None:
+            call = _Call(self._ids.take(given), given)
+            self._calls.append(call)
+        if delta.get("index") is not None:
+            self._by_index[delta["index"]] = call
+        call.name = call.name or name
+        call.more |= {key: delta[key] for key in ("extra_content",) if delta.get(key)}
+        arguments = function.get("arguments")
+        if isinstance(arguments, dict):  # some give the object itself
+            import json
+
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        if shown := call.arguments.add(text_of(arguments)):
+            yield Delta("tool_input", shown, call.id)
+
+    def _find(self, index: object, given: str, name: str) -> _Call | None:
+        """The call that a piece belongs to; None when it begins a new one.
+
+        Providers leave out the index, the id, or both; send the same index for every call, or an id with
+        every piece.
+        """
+        if index is not None:
+            known = self._by_index.get(index)
+        elif given:
+            return next((call for call in self._calls if call.given == given), None)
+        else:
+            known = self._calls[-1] if self._calls else None
+        if known is None or not name:
+            return known
+        if given and known.given:
+            return known if given == known.given else None
+        return None if known.name and parse_arguments(known.arguments.text) else known
+
+    def finish(self) -> Turn:
+        """The turn. Raises ProviderError when the stream ended before its end."""
+        if not self.complete:
+            raise cut("the provider's stream ended in the middle of an answer")
+        stop = _STOPS.get(self._finish_reason, "end_turn")
+        if stop == "end_turn" and self._refusal.text and not self._text.text and not self._calls:
+            stop = "refusal"
+        if stop == "end_turn" and self._calls:
+            stop = "tool_calls"
+        blocks: list[AssistantBlock] = []
+        if self._thoughts.text:
+            blocks.append(Thinking(text=self._thoughts.text))
+        if self._text.text:
+            blocks.append(Text(text=self._text.text))
+        for call in self._calls:
+            text = call.arguments.text
+            is_cut = stop in CUT_STOPS and (call is self._calls[-1] or parse_arguments(text) is None)
+            blocks.append(tool_call(call.id, call.name, text, truncated=is_cut))
+        native = Native(format="openai-chat", model=self._model, items=(clean_json(self._native()),))
+        message = AssistantMessage(
+            blocks=tuple(blocks), native=native if blocks or self._refusal.text else None
+        )
+        return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal.text)
+
+    def _native(self) -> dict[str, Any]:
+        """The message as the provider would have given it whole."""
+        message: dict[str, Any] = {"role": "assistant", "content": self._parts or self._text.text or None}
+        if self._refusal.text:
+            message["refusal"] = self._refusal.text
+        if self._thought_field:
+            message[self._thought_field] = self._thoughts.text
+        if self._details:
+            message["reasoning_details"] = self._details
+        if self._calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments.text},
+                    **call.more,
+                }
+                for call in self._calls
+            ]
+        return message | self._extra
+
+
+def _merge_part(parts: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    last = parts[-1] if parts else {}
+    if part.get("type") == last.get("type") == "text":
+        last["text"] = text_of(last.get("text")) + text_of(part.get("text"))
+    elif part.get("type") == last.get("type") == "thinking":
+        last["thinking"][0]["text"] += part["thinking"][0]["text"]
+    else:
+        parts.append(dict(part))
+
+
+def _merge_detail(details: list[dict[str, Any]], detail: dict[str, Any]) -> None:
+    """A piece of a detail adds to the one of the same index and type: its texts grow, all else is set."""
+    key = (detail.get("index"), detail.get("type"))
+    known = next((d for d in details if (d.get("index"), d.get("type")) == key and key[0] is not None), None)
+    if known is None:
+        details.append(dict(detail))
+        return
+    for name, value in detail.items():
+        grows = name in ("text", "summary", "data") and isinstance(value, str)
+        known[name] = (
+            text_of(known.get(name)) + value if grows else value if value is not None else known.get(name)
+        )
+
+
+def _usage(usage: dict[str, Any] | None) -> Usage | None:
+    """xAI and Gemini count reasoning in the total only: the output is what the prompt leaves of it."""
+    if not usage:
+        return None
+    prompt, total = count_of(usage.get("prompt_tokens")), count_of(usage.get("total_tokens"))
+    read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    details = read if isinstance(read, dict) else {}
+    output = made if isinstance(made, dict) else {}
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=max(count_of(usage.get("completion_tokens")), total - prompt),
+        cached_input_tokens=count_of(
+            details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
+        ),
+        cache_write_tokens=count_of(
+            details.get("cache_write_tokens") or details.get("cache_creation_input_tokens")
+        ),
+        reasoning_tokens=count_of(output.get("reasoning_tokens")),
+    )

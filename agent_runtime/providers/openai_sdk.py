@@ -1,0 +1,70 @@
+"""The one file that knows the openai SDK. Imported lazily: see `transport`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import openai
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.providers.faults import cut, fault
+from agent_runtime.providers.http_faults import http_fault
+from agent_runtime.providers.registry import Endpoint
+from agent_runtime.providers.transport import Patience
+
+_PATHS = {"openai-responses": "/responses", "openai-chat": "/chat/completions"}
+
+
+class OpenAIClient:
+    """The SDK's client for one endpoint."""
+
+    def __init__(self, sdk: openai.AsyncOpenAI, path: str) -> None:
+        self._sdk = sdk
+        self._path = path
+
+    async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
+        """POST; the data of every event as plain objects, error events included (no field is lost to a
+        model).
+        """
+        return await self._sdk.post(
+            self._path,
+            body=body,
+            cast_to=object,
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+            options={"stream_mode": "events"},
+        )
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._sdk.close()
+
+    def fault(self, error: Exception) -> ProviderError:
+        """What an error of the SDK means."""
+        if isinstance(error, openai.APIStatusError):
+            status = error.status_code if error.status_code >= 400 else None
+            headers = {name.lower(): value for name, value in error.response.headers.items()}
+            fallback = f"HTTP {error.status_code} {error.response.reason_phrase}"
+            id = error.request_id or headers.get("request-id") or headers.get("x-groq-request-id")
+            return fault(error.body, status=status, headers=headers, request_id=id, fallback=fallback)
+        if isinstance(error, openai.APIResponseValidationError):
+            return cut(f"the provider's answer is none of its format: {error.message}")
+        if isinstance(error, openai.APIConnectionError):
+            return http_fault(error)
+        if isinstance(error, openai.APIError):
+            return fault(error.body, fallback=error.message)
+        return http_fault(error)
+
+
+def connect(endpoint: Endpoint, patience: Patience, http_client: httpx2.AsyncClient | None) -> OpenAIClient:
+    """The client. Proxies and certificates come from the environment, as the SDK does it."""
+    sdk = openai.AsyncOpenAI(
+        api_key=endpoint.api_key or "none",
+        base_url=endpoint.base_url,
+        max_retries=0,  # `retry` does it, where it is seen
+        timeout=openai.Timeout(None, connect=patience.connect),
+        http_client=http_client,
+    )
+    return OpenAIClient(sdk, _PATHS[endpoint.format])

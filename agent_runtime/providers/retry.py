@@ -1,0 +1,185 @@
+"""One policy for what goes wrong on the model's side: try again, wait as asked, go to the next model, or
+give up.
+
+Every failure that is tried again is reported; attempts and waiting are bounded. A turn is only ever
+returned whole, so nothing of a failed attempt becomes final, and no tool runs for it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import anyio
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.provider import Delta, ModelCall, OnDelta, Turn
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long. Seconds; full jitter over `base * 2**n`, at most `cap`.
+
+    retry_after_limit: a longer wait than this that a provider asks for is not waited, and the error is final.
+    total_wait: of one model call, all attempts together.
+    """
+
+    max_retries: int = 4
+    base: float = 0.5
+    cap: float = 30.0
+    retry_after_limit: float = 60.0
+    total_wait: float = 180.0
+
+
+class Attempt(Protocol):
+    """One model at one place, tried once (`Adapter`)."""
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """Raises ProviderError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model of the list. `name` is what the model is called there."""
+
+    name: str
+    attempt: Attempt
+    label: str = ""  # for notices: provider:name
+
+
+Report = Callable[[ProviderError, int, int], Awaitable[None]]  # the error, the attempt (from 1), retry in ms
+OnFallback = Callable[[Candidate, Candidate, ProviderError], Awaitable[None]]
+Mend = Callable[[ModelCall, ProviderError], Awaitable[ModelCall | None]]
+Sleep = Callable[[float], Awaitable[None]]
+
+_ELSEWHERE = frozenset({"overloaded", "model_not_found"})  # another model may do better, at once
+
+
+async def _nothing(*_: object) -> None:
+    """Nobody asked to be told."""
+
+
+class Resilient:
+    """A model that withstands its provider.
+
+    Args:
+        candidates: the models, in the order of preference. Once another one is used, it stays for the run:
+            its reasoning and its cache are worth more than the first one's return.
+        policy: the bounds.
+        report: hears of every failure that will be tried again, before the wait.
+        on_fallback: hears when the next model is used.
+        mend: asked once for every call that a provider refused with 400; gives the call without what was
+        blamed. sleep, rand: injected by tests.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        policy: RetryPolicy | None = None,
+        report: Report = _nothing,
+        on_fallback: OnFallback = _nothing,
+        mend: Mend | None = None,
+        sleep: Sleep = anyio.sleep,
+        rand: Callable[[], float] = random.random,
+    ) -> None:
+        self._candidates = list(candidates)
+        self._policy = policy or RetryPolicy()
+        self._report = report
+        self._on_fallback = on_fallback
+        self._mend = mend
+        self._sleep = sleep
+        self._rand = rand
+
+    @property
+    def current(self) -> Candidate:
+        """The model in use."""
+        return self._candidates[0]
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """One turn. Raises ProviderError when it failed for good."""
+        deltas = _Deltas(on_delta)
+        attempt, retries, waited, mended = 0, 0, 0.0, False
+        while True:
+            attempt += 1
+            try:
+                return await self.current.attempt.turn(replace(call, model=self.current.name), deltas.begin())
+            except ProviderError as failed:
+                error = failed
+            if not mended and (better := await self._mended(call, error)) is not None:
+                call, mended = better, True
+                continue
+            wait = self._wait(error, retries, waited)
+            if self._is_better_elsewhere(error, wait):
+                await self._report(error, attempt, 0)
+                await self._fall_back(error)
+                retries = 0
+                continue
+            if wait is None:
+                error.details.setdefault("attempts", attempt)
+                raise error
+            retries += 1
+            waited += wait
+            await self._report(error, attempt, round(wait * 1000))
+            await self._sleep(wait)
+
+    def _is_better_elsewhere(self, error: ProviderError, wait: float | None) -> bool:
+        """Is there another model, and is this one gone, overloaded, or out of attempts?"""
+        if len(self._candidates) < 2:
+            return False
+        return error.code in _ELSEWHERE or (error.retryable and wait is None)
+
+    def _wait(self, error: ProviderError, retries: int, waited: float) -> float | None:
+        """Seconds until the next attempt, None when there is to be none."""
+        policy = self._policy
+        if not error.retryable or retries >= policy.max_retries:
+            return None
+        wait = min(policy.cap, policy.base * 2**retries) * self._rand()
+        if error.retry_after is not None:
+            if error.retry_after > policy.retry_after_limit:
+                return None
+            wait = max(wait, error.retry_after)
+        return wait if waited + wait <= policy.total_wait else None
+
+    async def _mended(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
+        if self._mend is None or error.status not in (400, 422) or error.code != "provider_error":
+            return None
+        return await self._mend(call, error)
+
+    async def _fall_back(self, error: ProviderError) -> None:
+        failed = self._candidates.pop(0)
+        await self._on_fallback(failed, self.current, error)
+
+
+class _Deltas:
+    """The pieces over several attempts: what an attempt repeats of the one before it is not shown again.
+
+    Where it says something else, its text is shown from its beginning: with the reported error before it,
+    that is a new text.
+    """
+
+    def __init__(self, on_delta: OnDelta) -> None:
+        self._on_delta = on_delta
+        self._shown: dict[tuple[str, str], str] = {}
+
+    def begin(self) -> OnDelta:
+        """The sink of the next attempt."""
+        before, now = dict(self._shown), dict[tuple[str, str], str]()
+
+        async def take(delta: Delta) -> None:
+            key = (delta.kind, delta.id)
+            text = now[key] = now.get(key, "") + delta.text
+            old = before.get(key, "")
+            if old and old.startswith(text):
+                return  # known so far
+            piece = delta.text
+            if old:
+                piece = text[len(old) :] if text.startswith(old) else text
+                del before[key]
+            self._shown[key] = text
+            await self._on_delta(replace(delta, text=piece))
+
+        return take

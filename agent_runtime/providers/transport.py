@@ -1,0 +1,155 @@
+"""The live transport: one request by a provider's SDK, its raw chunks, and an end to waiting for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import anyio
+import anyio.to_thread
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.providers.faults import cut
+from agent_runtime.providers.registry import Endpoint
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a call may go without progress, in seconds. A slow stream that lives is never ended by these.
+
+    connect: until the connection stands. first: until the first chunk that says something. between: from
+    one such chunk to the next. Pings, comments and empty pieces say nothing.
+    """
+
+    connect: float = 20.0
+    first: float = 300.0
+    between: float = 300.0
+
+    @classmethod
+    def of(cls, model_timeout: float) -> Patience:
+        """One limit for all of them (`config.modelTimeout`)."""
+        return cls(min(cls.connect, model_timeout), model_timeout, model_timeout)
+
+
+class Client(Protocol):
+    """An SDK's client, opened for one endpoint: the only thing that knows the SDK."""
+
+    async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
+        """Send the body; the decoded data of the server-sent events. What it raises is the SDK's."""
+        ...
+
+    def fault(self, error: Exception) -> ProviderError:
+        """What an error of the SDK, or of the HTTP library under it, means."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        ...
+
+
+_SDKS = {"anthropic": "anthropic_sdk", "openai-responses": "openai_sdk", "openai-chat": "openai_sdk"}
+
+
+class LiveTransport:
+    """Sends bodies to one endpoint. The SDK is imported at the first call, in a thread.
+
+    Closing it drops its connections; the next call makes new ones.
+
+    Args:
+        endpoint: where to.
+        patience: how long to wait for progress.
+        http_client: an httpx2.AsyncClient to use in the place of the SDK's own, for tests.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, patience: Patience | None = None, http_client: Any = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._patience = patience or Patience()
+        self._http_client = http_client
+        self._client: Client | None = None
+
+    async def prepare(self) -> None:
+        """Import the SDK and make its client, ahead of the first call."""
+        await self._connected()
+
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The chunks of the answer. Raises ProviderError."""
+        if self._endpoint.needs_key and not self._endpoint.api_key:
+            where = self._endpoint.key_variable
+            raise ProviderError("authentication_error", f"no API key: {where} is not set", retryable=False)
+        client = await self._connected()
+        try:
+            async for chunk in self._watched(client, body):
+                yield chunk
+        except (ProviderError, GeneratorExit):
+            raise
+        except Exception as error:
+            raise client.fault(error) from error
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _connected(self) -> Client:
+        if self._client is None:
+            name = f"{__package__}.{_SDKS[self._endpoint.format]}"
+            module = await anyio.to_thread.run_sync(import_module, name)
+            self._client = module.connect(self._endpoint, self._patience, self._http_client)
+        assert self._client is not None
+        return self._client
+
+    async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        limit = self._patience.first
+        deadline = anyio.current_time() + limit
+        stream: AsyncIterator[Any] | None = None
+        try:
+            while True:
+                with anyio.move_on_at(deadline) as waiting:
+                    if stream is None:
+                        stream = await client.open(body)
+                    try:
+                        chunk = await anext(stream)
+                    except StopAsyncIteration:
+                        return
+                if waiting.cancelled_caught:
+                    raise _stalled(limit)
+                if not isinstance(chunk, dict):
+                    raise cut("the stream holds an event that is no JSON object")
+                if progresses(chunk):
+                    limit = self._patience.between
+                    deadline = anyio.current_time() + limit
+                yield chunk
+        finally:
+            close = getattr(stream, "close", None)
+            if close is not None:
+                with anyio.move_on_after(1, shield=True):
+                    await close()
+
+
+def _stalled(limit: float) -> ProviderError:
+    return ProviderError("provider_timeout", f"no progress from the model for {limit:g} s", retryable=True)
+
+
+_IDLE = frozenset({"ping", "keepalive", "response.in_progress", "response.queued"})
+
+
+def progresses(chunk: dict[str, Any]) -> bool:
+    """Does the chunk bring the turn on? Keep-alives and empty pieces do not."""
+    kind = chunk.get("type")
+    if isinstance(kind, str):
+        delta = chunk.get("delta")
+        if isinstance(delta, dict):
+            return any(value for name, value in delta.items() if name != "type")
+        return bool(delta) if isinstance(delta, str) else kind not in _IDLE
+    if chunk.get("error") or chunk.get("usage"):
+        return True
+    for choice in chunk.get("choices") or ():
+        delta = choice.get("delta") or choice.get("message") or {}
+        if choice.get("finish_reason") or any(value for name, value in delta.items() if name != "role"):
+            return True
+    return False
