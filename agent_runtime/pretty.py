@@ -80,7 +80,7 @@ class Pretty:
         facts = [_seconds(event.get("durationMs"))]
         if event.get("exitCode") is not None:
             facts.insert(0, f"exit {event['exitCode']}")
-        if event.get("outcome") not in ("completed", None):
+        if event.get("outcome") not in ("completed", "failed", None):
             facts.insert(0, str(event["outcome"]).replace("_", " "))
         self._line(f"  {'✗' if failed else '✓'} {' · '.join(facts)}", "red" if failed else "green")
 

@@ -36,10 +36,10 @@ def text_chunks(*pieces: str) -> list[Json]:
     return [{"type": "content_block_delta", "index": 0, "delta": {"text": piece}} for piece in pieces]
 
 
-def event(kind: str, seq: int, **fields: Any) -> str:
+def event(type: str, seq: int, /, **fields: Any) -> str:
     """A line of the event stream."""
     return json.dumps(
-        {"type": kind, "seq": seq, "ts": "2026-01-02T03:04:05.678Z", "runId": "run_1", **fields}
+        {"type": type, "seq": seq, "ts": "2026-01-02T03:04:05.678Z", "runId": "run_1", **fields}
     )
 
 
