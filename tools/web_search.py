@@ -1,0 +1,42 @@
+"""Web search, run by the provider of the model where it has one: nothing is searched from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent_runtime.errors import ToolError
+from agent_runtime.provider import ToolSpec
+from agent_runtime.tool import ToolContext, ToolOutput
+from agent_runtime.tools import prompt
+
+# The oldest of Anthropic's versions: the later ones need code execution, which not every model has.
+_NATIVE = {
+    "anthropic": {"type": "web_search_20250305", "name": "web_search"},
+    "openai-responses": {"type": "web_search"},
+}
+
+
+class WebSearch:
+    """A hosted tool: the provider is told that it may search, and searches."""
+
+    name = "web_search"
+    scans = False
+    parallel = True
+
+    def spec(self) -> ToolSpec:
+        """The provider's own tool object, by wire format; left out where there is none."""
+        query = {"type": "string", "description": "What to search for."}
+        schema = {"type": "object", "properties": {"query": query}, "required": ["query"]}
+        native = {format: dict(tool) for format, tool in _NATIVE.items()}
+        return ToolSpec(self.name, prompt(self.name), schema, native, hosted=True)
+
+    async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
+        """Raises ToolError: a provider that has it runs it itself, and never asks us."""
+        raise ToolError(
+            "web_search is run by the model's provider, and this provider has none to call from here. "
+            "Use what the workspace and the shell offer instead."
+        )
+
+
+TOOL = WebSearch()
