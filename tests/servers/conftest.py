@@ -88,16 +88,18 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     """Start a process as a tool would; whatever it leaves behind is killed with its process group."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*command: str, log: Path | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        *command: str, log: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         with (log or Path(os.devnull)).open("ab") as out:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                cwd=options.pop("cwd", tmp_path),
+                cwd=tmp_path,
+                env=env,
                 start_new_session=True,
-                **options,
             )
         started.append(process)
         return process
