@@ -55,6 +55,7 @@ def prepare(raw: bytes) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            pillow.open(io.BytesIO(raw)).verify()  # the container to its end; `load` stops at the last pixel
             picture = pillow.open(io.BytesIO(raw))
             media_type = _FORMATS.get(picture.format or "")
             picture.load()

@@ -50,10 +50,11 @@ def rename_calls(native: Native, names: dict[str, str]) -> Native:
 
 def heal_native(native: Native, model: str | None) -> tuple[Native | None, str]:
     """The form without what would be refused (None: go by the blocks), and what was wrong, if anything."""
-    if clean_json(native.items) != native.items:
+    if clean_json(native.items) is not native.items:
         return None, "text that no wire can carry was replaced"
     if native.format != "anthropic":
-        return (native if model is None or same_model(native.model, model) else None), ""
+        items = [item for item in native.items if not _says_nothing(item)]
+        return (keep(native, items) if model is None or same_model(native.model, model) else None), ""
     inputs = [item.get("input") for item in native.items if item.get("type") == "tool_use"]
     if not all(isinstance(value, dict) for value in inputs):
         return None, "a call without arguments went by its blocks"
@@ -63,6 +64,13 @@ def heal_native(native: Native, model: str | None) -> tuple[Native | None, str]:
     signed = [item for item in items if item.get("type") != "thinking" or item.get("signature")]
     repair = "reasoning without its signature was left out" if len(signed) < len(items) else ""
     return keep(native, signed), repair
+
+
+def _says_nothing(item: dict[str, Any]) -> bool:
+    # a message of Chat Completions; the items of Responses have a type, and are never empty
+    if "type" in item:
+        return False
+    return not any(item.get(key) for key in ("content", "tool_calls", "refusal", "audio"))
 
 
 def settle(native: Native, answered: frozenset[str]) -> tuple[Native | None, str]:

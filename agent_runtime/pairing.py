@@ -90,7 +90,7 @@ def _with_fit_ids(turn: AssistantMessage, seen: set[str], note: Note) -> Assista
     own = turn.native if len(set(old)) == len(old) else None
     fresh: list[str] = []
     for id in old:
-        fresh.append(_fresh_id(id, seen, at_home=own is not None))
+        fresh.append(_fresh_id(id, seen, at_home=own is not None and own.format != "anthropic"))
         seen.add(fresh[-1])
     if fresh == old:
         return turn

@@ -40,7 +40,9 @@ def test_a_run_killed_right_after_the_turn_resumes_with_the_new_prompt() -> None
 
 
 def test_results_without_a_call_and_second_results_are_dropped() -> None:
-    healed = heal([user("go", result("x")), model(call()), user(result(), result(text="again")), user("and?")])
+    healed = heal(
+        [user("go", result("x")), model(call()), user(result(), result(text="again")), user("and?")]
+    )
     assert healed.messages == (user("go"), model(call()), user(result(), "and?"))
     assert healed.repairs == ("results that belonged to no call were dropped",)
 
@@ -66,7 +68,10 @@ def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> Non
 
 
 def test_an_id_changed_in_the_blocks_is_changed_in_the_native_form() -> None:
-    item = {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "bash", "arguments": "{}"}}]}
+    item = {
+        "role": "assistant",
+        "tool_calls": [{"id": "c1", "function": {"name": "bash", "arguments": "{}"}}],
+    }
     turns = [model(call(), native=native(item, format="openai-chat")), user(result())]
     second = heal([user("go"), *turns, *turns]).messages[3]
     renamed = {"role": "assistant", "tool_calls": [item["tool_calls"][0] | {"id": "c1-2"}]}  # type: ignore[index, operator]
@@ -98,7 +103,10 @@ def test_turns_whose_forms_cannot_be_one_are_separated() -> None:
 def test_a_paused_turn_and_its_continuation_are_one_turn() -> None:
     hosted = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
     found = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
-    paused, rest = model(native=native(hosted)), model("found", native=native(found, {"type": "text", "text": "found"}))
+    paused, rest = (
+        model(native=native(hosted)),
+        model("found", native=native(found, {"type": "text", "text": "found"})),
+    )
     assert heal([user("go"), paused], paused=True) == Healed((user("go"), paused))
     whole = model("found", native=native(hosted, found, {"type": "text", "text": "found"}))
     assert heal([user("go"), paused, rest, user("thanks")]) == Healed((user("go"), whole, user("thanks")))
@@ -140,7 +148,9 @@ def test_reasoning_signed_for_another_model_or_wire_is_left_out() -> None:
     turn = model(call(), native=native(THOUGHT, USE, model="claude-a-20250101"))
     history = [user("go"), turn, user(result())]
     assert heal(history, model="claude-a").messages[1] == turn
-    assert heal(history, model="claude-b").messages[1] == model(call(), native=native(USE, model="claude-a-20250101"))
+    assert heal(history, model="claude-b").messages[1] == model(
+        call(), native=native(USE, model="claude-a-20250101")
+    )
     assert heal(history, format="openai-chat").messages[1] == model(call())
 
 
@@ -151,10 +161,14 @@ def test_a_native_form_that_does_not_agree_with_the_blocks_is_left_out() -> None
 
 
 def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
-    poisoned = ToolCall(id="c1", name="b d", arguments='{"a": "\\ud83d"}', input={"a": "\ud83d", "n": float("nan")})
+    poisoned = ToolCall(
+        id="c1", name="b d", arguments='{"a": "\\ud83d"}', input={"a": "\ud83d", "n": float("nan")}
+    )
     item = USE | {"input": {"a": "\ud83d"}}
     healed = heal([user("go"), model(poisoned, native=native(item)), user(result())])
-    mended = ToolCall(id="c1", name="b_d", arguments='{"a": "\ufffd", "n": null}', input={"a": "\ufffd", "n": None})
+    mended = ToolCall(
+        id="c1", name="b_d", arguments='{"a": "\ufffd", "n": null}', input={"a": "\ufffd", "n": None}
+    )
     assert healed.messages == (user("go"), model(mended), user(result(name="b_d")))
 
 
