@@ -10,6 +10,7 @@ from agent_runtime.compaction import Compactor
 from agent_runtime.errors import ProviderError
 from agent_runtime.history import heal, mend
 from agent_runtime.messages import AssistantMessage, Message, Usage, UserMessage, WireFormat
+from agent_runtime.past import Past
 from agent_runtime.provider import ModelCall, Turn
 from agent_runtime.tokens import Estimator
 
@@ -24,9 +25,8 @@ class Conversation:
         window: tokens of the model's context.
         estimator: counts what the provider has not counted yet.
         compactor: keeps the history inside the window.
-        keep: called with every message that is appended (the thread's file); it must not fail.
+        past: what the run begins with, and where what follows is kept.
         notify: emits notices.
-        messages: the history so far.
     """
 
     template: ModelCall
@@ -34,11 +34,18 @@ class Conversation:
     window: int
     estimator: Estimator
     compactor: Compactor
-    keep: Callable[[Message], None]
+    past: Past
     notify: Callable[[events.Notice], Awaitable[None]]
     messages: list[Message] = field(default_factory=list)
     _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
     _told: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for message in self.past.messages:
+            self.messages.append(message)
+            self.estimator.add(message)
+        if self.past.task:
+            self.add(self.past.task)
 
     def add(self, message: UserMessage | Turn) -> None:
         """Append, in memory and in the thread."""
@@ -52,7 +59,7 @@ class Conversation:
             self._paused, kept = False, message
             self.estimator.add(kept)
         self.messages.append(kept)
-        self.keep(kept)
+        self.past.keep(kept)
 
     async def call(self) -> ModelCall:
         """The next request: healed, and inside the window."""
@@ -62,7 +69,7 @@ class Conversation:
         """The same request once more, when it can be made acceptable: shorter, or without what was blamed."""
         if error.code == "context_overflow":
             return replace(call, messages=await self._fitting(force=True))
-        if error.status != 400 or (healed := mend(call.messages, error.message)) is None:
+        if (healed := mend(call.messages, error.message)) is None:
             return None
         await self._tell(healed.repairs)
         return replace(call, messages=healed.messages)
@@ -71,6 +78,7 @@ class Conversation:
         fitted, notice = await self.compactor.fit(self.messages, force)
         if notice is not None:
             self.messages = list(fitted)
+            self.past.replace(fitted)
             await self.notify(notice)
         model = self.template.model if self.format else None
         healed = heal(fitted, paused=self._paused, format=self.format, model=model)

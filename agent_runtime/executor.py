@@ -49,6 +49,8 @@ class ToolExecutor:
         emit: takes events.
         gate: awaited before each call (a paused run waits there).
         partial: what a cancelled call had printed, by call id.
+        awaiting: is told that a tool is what is waited for.
+        answered: is told a call's final output and its seconds, before its `tool_result`.
         parallel: may calls of one turn run side by side?
     """
 
@@ -59,6 +61,7 @@ class ToolExecutor:
     gate: Callable[[], Awaitable[None]]
     partial: Callable[[str], ToolOutput | None]
     awaiting: Callable[[str], None]
+    answered: Callable[[ToolCall, ToolOutput, float], Awaitable[None]]
     parallel: bool = True
 
     async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
@@ -143,6 +146,7 @@ class ToolExecutor:
         return replace(output, content=(*output.content, Text(text=advice))) if advice else output
 
     async def _answer(self, call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> ToolResult:
+        await self.answered(call, output, seconds)
         await self.emit(_result_event(call, output, turn, seconds))
         content = tuple(
             Text(text=clean_text(part.text) or "(no output)") if isinstance(part, Text) else part for part in output.content
@@ -181,15 +185,20 @@ def _call_event(call: ToolCall, turn: int) -> events.ToolCall:
     return events.ToolCall(id=call.id, tool=call.name, input=shown, turn=turn)
 
 
-def _result_event(call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> events.ToolResult:
+def shown(output: ToolOutput) -> str:
+    """An output as the `tool_result` event has it: texts as the model gets them, images named."""
     parts = [
         f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]" if isinstance(part, Image) else part.text
         for part in output.content
     ]
+    return clean_text("\n".join(parts))
+
+
+def _result_event(call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> events.ToolResult:
     return events.ToolResult(
         id=call.id,
         tool=call.name,
-        output=clean_text("\n".join(parts)),
+        output=shown(output),
         is_error=output.is_error,
         outcome=output.outcome,
         duration_ms=round(seconds * 1000),

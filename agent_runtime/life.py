@@ -21,6 +21,7 @@ from agent_runtime.control import Inbox, listen
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.limits import Budget
 from agent_runtime.loop import Loop, run_loop
+from agent_runtime.messages import Usage
 from agent_runtime.narration import Deltas, Heartbeat
 from agent_runtime.outcome import Outcome
 from agent_runtime.stream import StdoutClosed
@@ -28,6 +29,7 @@ from agent_runtime.stream import StdoutClosed
 if TYPE_CHECKING:
     from agent_runtime.assembly import Parts
     from agent_runtime.run import Run
+    from agent_runtime.transcript import ControlRecord
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class Life:
         self.deltas = Deltas(self.send, run.mask, wanted=run.plan.request.partial)
         self.heart = Heartbeat(run.emitter, self.emit)
         self.parts: Parts | None = None
+        if run.player:
+            run.player.on_control = self._replay_control
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -121,7 +125,7 @@ class Life:
 
     def _loop(self, parts: Parts) -> Loop:
         return Loop(
-            model=parts.model,
+            model=parts.models,
             conversation=parts.conversation,
             executor=parts.executor,
             inbox=self.inbox,
@@ -134,7 +138,7 @@ class Life:
     @property
     def said(self) -> str:
         """The last thing the model said: the answer of a run that was cut short."""
-        return self.parts.last_text() if self.parts else ""
+        return self.parts.conversation.last_text if self.parts else ""
 
     async def _finish(self, ended: Outcome) -> None:
         """Stop what an ended run must not leave, let go of the rest, and look at the workspace for the last time."""
@@ -149,6 +153,11 @@ class Life:
         with anyio.move_on_after(HURRIED_SECONDS):
             await self._guard(parts.close)
 
+    async def spend(self, usage: Usage) -> None:
+        """Count a model call that was no turn (a summary)."""
+        self.budget.usage += usage
+        await self.emit(outcome.usage_report(usage, self.budget.turns, (0, self.plan.endpoints[0].context_window)))
+
     # -- beside the loop ------------------------------------------------------------------------------------------
 
     async def control(self, line: bytes) -> None:
@@ -161,6 +170,12 @@ class Life:
             return
         if self.frame.recorder and done.action != "cancel":
             self.frame.recorder.control(done.action, text=done.text)
+
+    def _replay_control(self, record: ControlRecord) -> None:
+        if record.action == "input":
+            self.inbox.deliver(record.text or "")
+        elif record.action in ("cancel", "timeout"):
+            self.stop("timeout" if record.action == "timeout" else record.reason or "cancelled")
 
     async def _watch_stdout(self) -> None:
         """Notice that the reader has gone, also while nothing is written."""

@@ -52,39 +52,26 @@ class Deltas:
 
 
 class ToolDeltas:
-    """The pieces of one call's output; their concatenation is the output of its `tool_result`.
+    """The pieces of one call's output; their concatenation is the output of its `tool_result`."""
 
-    Whole lines are sent as they come. The result may cut a long output in the middle: what is sent as it comes stays
-    below the part that a cut keeps, and the rest follows with the result.
-    """
-
-    def __init__(self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, call_id: str, turn: int, tokens: int) -> None:
+    def __init__(self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, call_id: str, turn: int) -> None:
         self._emit, self._call_id, self._turn = emit, call_id, turn
         self._masker = StreamMasker(mask)
-        self._room = tokens  # a quarter of the bytes that fit: a cut keeps about half of them as the head
-        self._held = ""
-        self.sent = ""
+        self._taken = ""
 
     async def feed(self, piece: str) -> None:
-        """A piece, as a terminal would be sent it."""
-        self._held += piece
-        whole, _, rest = self._held.rpartition("\n")
-        if not whole or len(self.sent) + len(whole) > self._room:
-            return
-        if "\r" in whole or "\x1b" in whole or "\b" in whole or "\0" in whole:
-            self._room = 0  # what a person would see of it is known at the end only
-            return
-        self._held = rest
-        await self._send(self._masker.feed(whole + "\n"))
+        """A piece of the result, as the tool has it so far."""
+        self._taken += piece
+        await self._send(self._masker.feed(piece))
 
     async def finish(self, output: str) -> None:
-        """The result is there; the rest of it follows."""
-        if output.startswith(self.sent):
-            await self._send(output[len(self.sent) :])
+        """The result is there: what was added to it, and what was held back, follows."""
+        if output.startswith(self._taken):
+            await self._send(self._masker.feed(output[len(self._taken) :]))
+        await self._send(self._masker.flush())
 
     async def _send(self, text: str) -> None:
         if text:
-            self.sent += text
             await self._emit(events.ToolOutputDelta(id=self._call_id, delta=text, turn=self._turn))
 
 

@@ -35,6 +35,7 @@ class Plan:
     tools: tuple[str, ...]
     limits: Limits
     temperature: float | None
+    tool_owner: tuple[int, int] | None = None  # user and group id of what the tools write
 
     @property
     def run_dir(self) -> Path:
@@ -90,7 +91,18 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Mapping[str,
         names = _tools(request.tools if request.tools is not None else agent.tools, endpoints[0])
         limits = _limits(request.config, agent)
         temperature = request.config.temperature if request.config.temperature is not None else agent.temperature
-    return Plan(request, run_id, workspace, _state_dir(request, environ), agent, endpoints, names, limits, temperature)
+    return Plan(
+        request=request,
+        run_id=run_id,
+        workspace=workspace,
+        state_dir=_state_dir(request, environ),
+        agent=agent,
+        endpoints=endpoints,
+        tools=names,
+        limits=limits,
+        temperature=temperature,
+        tool_owner=_tool_owner(request.tool_user),
+    )
 
 
 def new_run_id() -> str:
@@ -125,6 +137,20 @@ def _folder(field: str, named: str | None) -> Path | None:
     if not Path(named).is_dir():
         raise RequestError(field, f"expected a folder that exists: {named}")
     return Path(named).absolute()
+
+
+def _tool_owner(user: str | None) -> tuple[int, int] | None:
+    if user is None:
+        return None
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise RequestError("toolUser", f"expected the name of a user of this machine: {user}") from None
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise RequestError("toolUser", f"only root can run tools as another user: {user}")
+    return (entry.pw_uid, entry.pw_gid)
 
 
 def _check_mounts(request: Request, workspace: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent_runtime import events
 from agent_runtime.errors import ExitCode
+from agent_runtime.past import open_past
 from agent_runtime.plan import Plan
 from agent_runtime.secrets import Masker, secret_values
 from agent_runtime.signals import Interrupts
@@ -66,8 +67,8 @@ class Run:
             plan.workspace,
             diff_dir=self.run_dir / "diffs",
             track_ignored=plan.request.track_ignored,
-            exclude=[plan.state_dir, self.run_dir, *([Path(plan.request.record)] if plan.request.record else [])],
         )
+        self.past = open_past(plan, threads=player is None)
         template = plan.request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL")
         self.servers = DevServers(template=template, sandbox_id=plan.request.sandbox_id)
 

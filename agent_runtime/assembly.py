@@ -1,0 +1,261 @@
+"""Puts the parts of a run together, once `start` is out: hands, tools, model, conversation, executor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
+
+from agent_runtime import events, tools
+from agent_runtime.compaction import Compactor
+from agent_runtime.conversation import Conversation
+from agent_runtime.errors import ProviderError
+from agent_runtime.executor import ToolExecutor, shown
+from agent_runtime.messages import Message, ToolCall
+from agent_runtime.modelling import Models, build_models
+from agent_runtime.narration import ToolDeltas
+from agent_runtime.observer import BlindObserver, WorldObserver
+from agent_runtime.provider import ModelCall, ToolSpec
+from agent_runtime.providers.registry import key_variables
+from agent_runtime.sandbox.edit import Files
+from agent_runtime.sandbox.environment import tool_environment
+from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.processes import Reaper, become_subreaper
+from agent_runtime.sandbox.seal import seal
+try:
+    from agent_runtime.sandbox.sessions import Sessions
+except ImportError:  # TEMPORARY: not there yet
+
+    class Sessions:  # type: ignore[no-redef]
+        def __init__(self, **settings: Any) -> None: ...
+        def partial(self, id: str) -> None: ...
+        async def aclose(self, *, kill: bool) -> None: ...
+
+from agent_runtime.sandbox.shell import Shell
+from agent_runtime.template import Facts, render
+from agent_runtime.tokens import Estimator
+from agent_runtime.tool import Tool, ToolContext, ToolOutput
+from agent_runtime.transcript_player import RecordedTool
+
+if TYPE_CHECKING:
+    from agent_runtime.life import Life
+
+Watch = Callable[[Callable[[events.Event], Awaitable[None]]], Awaitable[None]]
+
+
+@dataclass
+class Hands:
+    """What tools are lent."""
+
+    outputs: OutputStore
+    shell: Shell
+    sessions: Sessions
+    files: Files
+
+
+@dataclass
+class Parts:
+    """The object graph of a run, inside the event loop."""
+
+    life: Life
+    hands: Hands
+    models: Models
+    conversation: Conversation
+    executor: ToolExecutor
+    observer: WorldObserver | BlindObserver
+    reaper: Reaper
+
+    @property
+    def watches(self) -> list[Watch]:
+        """What goes on beside the loop, and emits what it sees."""
+        run = self.life.frame
+        always: list[Watch] = [lambda emit: self.reaper.run()]
+        return always if run.recorded else [*always, run.tracker.watch, run.servers.watch]
+
+    async def let_go(self, *, kill: bool) -> None:
+        """Close shells and sessions; with `kill` what they left running ends too, otherwise it lives on."""
+        await self.hands.sessions.aclose(kill=kill)
+        await self.hands.shell.aclose(kill=kill)
+
+    async def last_look(self) -> None:
+        """The last file edits and servers."""
+        await self.observer.finish()
+
+    async def close(self) -> None:
+        """Close connections and the thread."""
+        self.life.frame.past.close()
+        await self.models.aclose()
+
+    async def thawed(self) -> None:
+        """Connections from before a freeze are dead, whatever they look like."""
+        await self.models.reconnect()
+
+    def world(self) -> dict[str, Any]:
+        """What `complete` says of files and servers."""
+        run = self.life.frame
+        net = run.tracker.net()
+        up = [server.model_dump(mode="json", by_alias=True, include=_SERVER) for server in run.servers.up()]
+        latest = run.servers.latest()
+        return {
+            "files": net.files,
+            "deleted_files": net.deleted_files,
+            "ignored_changes": net.ignored,
+            "dev_url": latest.url if latest else None,
+            "dev_urls": tuple(up),
+        }
+
+
+_SERVER = {"url", "port", "local_url", "status", "pid", "command", "log_file", "http", "loopback_only"}
+
+
+async def assemble(life: Life) -> Parts:
+    """Everything a run needs, made. Raises RequestError when the system prompt cannot be rendered."""
+    run, plan = life.frame, life.plan
+    become_subreaper()
+    environment = _environment(life)
+    seal(key_variables() | {endpoint.key_variable for endpoint in plan.endpoints})
+    observer = BlindObserver() if run.recorded else WorldObserver(run.tracker, run.servers, life.emit)
+    hands = _hands(life, environment, observer)
+    kit = _tools(life)
+    specs = tuple(spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format))
+    system = await to_thread.run_sync(_system_prompt, life)
+    endpoint = plan.endpoints[0]
+    estimator = Estimator(system, specs)
+    models = await build_models(life)
+    config = plan.request.config
+    conversation = Conversation(
+        template=ModelCall(
+            model=endpoint.model,
+            system=system,
+            messages=(),
+            tools=specs,
+            max_tokens=plan.limits.max_tokens,
+            temperature=plan.temperature,
+            effort=config.effort,
+            thinking=config.thinking,
+            parallel_tools=config.parallel_tools is not False,
+            cache_key=plan.request.thread_id or plan.run_id,
+        ),
+        format=endpoint.format if len({each.format for each in plan.endpoints}) == 1 else None,
+        window=endpoint.context_window,
+        estimator=estimator,
+        compactor=Compactor(
+            window=endpoint.context_window,
+            reserve=plan.limits.max_tokens or min(endpoint.max_output, endpoint.context_window // 4),
+            estimator=estimator,
+            summarise=lambda messages: summarise(life, models, messages),
+        ),
+        past=run.past,
+        notify=life.emit,
+    )
+    models.mend = conversation.mended
+    deltas: dict[str, ToolDeltas] = {}
+    executor = ToolExecutor(
+        tools=kit,
+        context=lambda call, turn: _context(life, hands, call, turn, deltas),
+        observer=observer,
+        emit=life.emit,
+        gate=life.inbox.ready,
+        partial=lambda id: _partial(hands, id),
+        awaiting=life.heart.awaiting,
+        answered=lambda call, output, seconds: _answered(life, deltas, call, output, seconds),
+        parallel=config.parallel_tools is not False,
+    )
+    return Parts(life, hands, models, conversation, executor, observer, Reaper())
+
+
+async def summarise(life: Life, models: Models, messages: list[Message]) -> str:
+    """One model call that is no turn: its usage counts, its text is the summary."""
+    plan = life.plan
+
+    async def nothing(_: object) -> None:
+        pass
+
+    call = ModelCall(model=plan.endpoints[0].model, system="", messages=messages, thinking=False)
+    turn = await models.turn(call, nothing)
+    if turn.usage:
+        await life.spend(turn.usage)
+    if not turn.message.text.strip():
+        raise ProviderError("provider_error", "the summary of the conversation is empty", retryable=False)
+    return turn.message.text
+
+
+def _environment(life: Life) -> dict[str, str]:
+    request = life.plan.request
+    extra = {"AGENT_RUNTIME_RUN_ID": life.plan.run_id} | request.env
+    for name, value in (("AGENT_PARAMS", request.params), ("AGENT_CONTEXT", request.context)):
+        if value is not None:
+            extra[name] = json.dumps(value)
+    hidden = key_variables() | {endpoint.key_variable for endpoint in life.plan.endpoints}
+    return tool_environment(life.frame.environ, extra=extra, hidden=hidden - request.env.keys())
+
+
+def _hands(life: Life, environment: dict[str, str], observer: WorldObserver | BlindObserver) -> Hands:
+    plan, folder = life.plan, life.frame.run_dir
+    outputs = OutputStore(folder / "output")
+    settings: dict[str, Any] = {"cwd": plan.workspace, "env": environment, "outputs": outputs, "log_dir": folder / "logs"}
+    user = plan.request.tool_user
+    seen = {} if isinstance(observer, BlindObserver) else {"on_change": observer.edited}
+    files = Files(workspace=plan.workspace, owner=plan.tool_owner, **seen)
+    return Hands(outputs, Shell(**settings, user=user), Sessions(**settings, user=user), files)
+
+
+def _tools(life: Life) -> dict[str, Tool]:
+    run = life.frame
+    kit: dict[str, Tool] = {name: tools.load(name) for name in life.plan.tools}
+    if run.player and run.recorded:
+        kit = {name: RecordedTool(tool, run.player) for name, tool in kit.items()}
+    return kit
+
+
+def _is_offered(spec: ToolSpec, format: str) -> bool:
+    return not spec.hosted or format in spec.native
+
+
+def _system_prompt(life: Life) -> str:
+    plan, request = life.plan, life.plan.request
+    facts = Facts.gather(
+        plan.workspace,
+        model=plan.endpoints[0].model,
+        date=date.today().isoformat(),
+        tools=plan.tools,
+        params=request.params or {},
+        context=request.context or {},
+        mounts=[mount.model_dump(by_alias=True) for mount in request.mounts],
+    )
+    text = render(plan.agent, facts, request.system_prompt)
+    return f"{text}\n{life.frame.past.system}".strip() if life.frame.past.system else text
+
+
+def _context(life: Life, hands: Hands, call: ToolCall, turn: int, deltas: dict[str, ToolDeltas]) -> ToolContext:
+    limits = life.plan.limits
+    if life.plan.request.partial:
+        deltas[call.id] = ToolDeltas(life.send, life.frame.mask, call.id, turn)
+    return ToolContext(
+        call_id=call.id,
+        workspace=life.plan.workspace,
+        shell=hands.shell,
+        sessions=hands.sessions,
+        files=hands.files,
+        servers=life.frame.servers,
+        outputs=hands.outputs,
+        tool_timeout=limits.tool_timeout,
+        output_tokens=limits.tool_output_tokens,
+        on_output=deltas[call.id].feed if life.plan.request.partial else None,
+    )
+
+
+async def _answered(life: Life, deltas: dict[str, ToolDeltas], call: ToolCall, output: ToolOutput, seconds: float) -> None:
+    """A call has its final output: the rest of its deltas, and its record."""
+    if call.id in deltas:
+        await deltas.pop(call.id).finish(shown(output))
+    if life.frame.recorder:
+        life.frame.recorder.tool_result(call.id, call.name, output, round(seconds * 1000))
+
+
+def _partial(hands: Hands, id: str) -> ToolOutput | None:
+    return hands.shell.partial(id) or hands.sessions.partial(id)

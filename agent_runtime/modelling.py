@@ -1,0 +1,114 @@
+"""The model of a run: adapters with their transports, live, recorded or replayed, behind one policy for failures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from agent_runtime import events
+from agent_runtime.errors import ProviderError
+from agent_runtime.provider import Dropped, ModelCall, OnDelta, Transport, Turn
+from agent_runtime.providers.adapter import Adapter
+from agent_runtime.providers.connect import connect, wire_for
+from agent_runtime.providers.registry import Endpoint
+from agent_runtime.providers.retry import Candidate, Resilient, RetryPolicy
+
+if TYPE_CHECKING:
+    from agent_runtime.life import Life
+    from agent_runtime.transcript_player import Player
+
+Mend = Callable[[ModelCall, ProviderError], Awaitable[ModelCall | None]]
+
+
+@dataclass
+class Models:
+    """What the loop calls. `mend` may make a refused call acceptable; it is asked once for a call."""
+
+    transports: list[Transport]
+    resilient: Resilient = field(init=False)
+    mend: Mend | None = None
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """One turn; a call that the provider finds too long is made once more, shorter. Raises ProviderError."""
+        try:
+            return await self.resilient.turn(call, on_delta)
+        except ProviderError as error:
+            if error.code != "context_overflow" or self.mend is None:
+                raise
+            shorter = await self.mend(call, error)
+            if shorter is None:
+                raise
+        return await self.resilient.turn(shorter, on_delta)
+
+    async def blamed(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
+        """The call without what the provider blamed."""
+        return await self.mend(call, error) if self.mend else None
+
+    async def reconnect(self) -> None:
+        """Drop all connections; the next call makes new ones."""
+        for transport in self.transports:
+            await transport.aclose()
+
+    aclose = reconnect
+
+
+async def build_models(life: Life) -> Models:
+    """One candidate for each endpoint of the plan."""
+    transports = [_transport(life, endpoint) for endpoint in life.plan.endpoints]
+
+    async def report(error: ProviderError, attempt: int, wait: int) -> None:
+        life.heart.awaiting("retry")
+        details = error.event_details() or None
+        await life.emit(
+            events.Error(code=error.code, message=error.message, retryable=True, attempt=attempt, retry_in_ms=wait, details=details)
+        )
+
+    async def fell_back(failed: Candidate, now: Candidate, error: ProviderError) -> None:
+        message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from here on"
+        await life.emit(events.Notice(code="fallback_model", message=message, details={"from": failed.label, "to": now.label}))
+
+    async def dropped(parameter: Dropped) -> None:
+        message = f"{parameter.parameter} was left out: {parameter.reason}"
+        await life.emit(events.Notice(code="parameter_dropped", message=message, details={"parameter": parameter.parameter}))
+
+    candidates = [
+        Candidate(endpoint.model, Adapter(wire_for(endpoint), transport, on_dropped=dropped), f"{endpoint.provider}:{endpoint.model}")
+        for endpoint, transport in zip(life.plan.endpoints, transports, strict=True)
+    ]
+    models = Models(transports)
+    models.resilient = Resilient(
+        candidates,
+        policy=RetryPolicy(max_retries=life.plan.limits.max_retries),
+        report=report,
+        on_fallback=fell_back,
+        mend=models.blamed,
+        sleep=_replayed_sleep(life.frame.player) if life.frame.player else anyio.sleep,
+    )
+    return models
+
+
+def _replayed_sleep(player: Player) -> Callable[[float], Awaitable[None]]:
+    async def sleep(seconds: float) -> None:
+        await player.wait(seconds * 1000)
+
+    return sleep
+
+
+def _transport(life: Life, endpoint: Endpoint) -> Transport:
+    transport: Transport
+    if life.frame.player:
+        from agent_runtime.transcript_player import ReplayTransport
+
+        transport = ReplayTransport(life.frame.player, format=endpoint.format)
+    else:
+        from agent_runtime.providers.transport import Patience
+
+        transport = connect(endpoint, limits=Patience.of(life.plan.limits.model_timeout))
+    if life.frame.recorder:
+        from agent_runtime.transcript_writer import RecordingTransport
+
+        return RecordingTransport(transport, life.frame.recorder, provider=endpoint.provider, format=endpoint.format)
+    return transport

@@ -1,0 +1,69 @@
+"""What a run begins with: the caller's own messages, or a thread's, and then the prompt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent_runtime.errors import RequestError
+from agent_runtime.messages import Message, UserMessage
+from agent_runtime.plan import Plan
+
+if TYPE_CHECKING:
+    from agent_runtime.threads import Thread, ThreadStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Past:
+    """The history before the first turn, and where what follows is kept.
+
+    `messages` were there before; `task` is new, and is kept with all that comes after it.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    task: UserMessage | None = None
+    system: str = ""
+    thread: Thread | None = None
+    store: ThreadStore | None = None
+
+    def keep(self, message: Message) -> None:
+        """Store a message in the thread; a failure is logged there and does not end the run."""
+        if self.thread:
+            self.thread.append(message)
+
+    def replace(self, messages: Sequence[Message]) -> None:
+        """The history was shortened."""
+        if self.thread:
+            self.thread.replace(messages)
+
+    def close(self) -> None:
+        """Let the next writer of the thread in."""
+        if self.thread:
+            self.thread.close()
+        if self.store:
+            self.store.close()
+
+
+def open_past(plan: Plan, *, threads: bool = True) -> Past:
+    """Read it. Caller-managed `messages` touch no thread. Raises RequestError naming the field."""
+    request = plan.request
+    if request.messages is not None:
+        from agent_runtime.intake import take_in
+
+        intake = take_in(request.messages, workspace=plan.workspace, prompt=request.prompt)
+        return Past(messages=intake.messages, system=intake.system)
+    task = UserMessage.of(request.prompt or "")
+    if request.thread_id is None or not threads:
+        return Past(task=task)
+    from agent_runtime.threads import ThreadStore, ThreadStoreError
+
+    try:
+        store = ThreadStore(plan.state_dir)
+        thread = store.open(request.thread_id, agent=plan.agent.slug)
+    except ThreadStoreError as error:
+        raise RequestError("threadId", f"the thread cannot be kept: {error}") from error
+    return Past(messages=list(thread.messages), task=task, thread=thread, store=store)
