@@ -37,9 +37,7 @@ def main() -> None:
             stack.enter_context(socket.create_connection(held[0].getsockname(), timeout=5))
             stack.enter_context(held[0].accept()[0])
         inodes = {os.fstat(s.fileno()).st_ino for s in held[:1]}
-        print(
-            f"{count} processes, {sockets} listening sockets, {connections} connections; one core, milliseconds:"
-        )
+        print(f"{count} processes, {sockets} listening sockets, {connections} connections; in milliseconds:")
         _report("the sockets, by sock_diag", listeners, 50)
         _report("the sockets, by /proc/net/tcp", read_listeners, 20)
         _report("who owns a socket (once for each new one)", lambda: find_owners(inodes, os.getpid()), 5)
@@ -47,9 +45,8 @@ def main() -> None:
             "the same when it is nobody's of the run", lambda: find_owners({1}, os.getpid(), marker="none"), 5
         )
         whole = anyio.run(_whole_look)
-        print(
-            f"  a whole look of the watch: {whole:.3f}; at one in {INTERVAL} s: {whole / INTERVAL / 10:.2f} % of a core"
-        )
+        share = whole / INTERVAL / 10
+        print(f"  a whole look of the watch: {whole:.3f}; at one in {INTERVAL} s: {share:.2f} % of a core")
 
 
 async def _whole_look() -> float:
