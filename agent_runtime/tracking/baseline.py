@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from agent_runtime.tracking.contents import Contents, read_content
-from agent_runtime.tracking.entries import IN_GIT, PENDING, pack_stat, unpack
+from agent_runtime.tracking.entries import IN_GIT, PENDING, PENDING_TAIL, SYMLINK, pack_stat, unpack
 from agent_runtime.tracking.gitrepo import Repository, Tracked, discover, unfaithful
 from agent_runtime.tracking.inotify import Inotify, Noticed
-from agent_runtime.tracking.paths import join, parent, under
+from agent_runtime.tracking.paths import join, located, parent, real, relative, under
 from agent_runtime.tracking.scope import Scope
 from agent_runtime.tracking.store import ContentStore
 from agent_runtime.tracking.tree import Suspects, Tree
@@ -26,14 +27,16 @@ class Baseline:
     Args:
         root: the workspace.
         directory: where the store of contents may live.
+        exclude: absolute paths that are left out, whatever `everything` says.
         everything: ignored files too.
     """
 
     tree: Tree
     contents: Contents
 
-    def __init__(self, root: bytes, directory: Path, *, everything: bool) -> None:
+    def __init__(self, root: bytes, directory: Path, *, exclude: Sequence[bytes], everything: bool) -> None:
         self._root = root
+        self._exclude = frozenset(relative(real(root), located(root, path)) for path in exclude)
         self._directory = directory
         self._everything = everything
         self._noticed = Noticed()
@@ -80,7 +83,7 @@ class Baseline:
         repository = discover(self._root)
         tracked, written = self._index(repository)
         folders = frozenset(_with_parents(tracked))
-        scope = Scope(self._root, repository, folders, everything=self._everything)
+        scope = Scope(self._root, repository, folders, exclude=self._exclude, everything=self._everything)
         self.tree = Tree(self._root, scope, self._inotify())
         self.contents = Contents(ContentStore(self._directory), self._root)
         self.tree.first_look(tracked, written)
@@ -122,10 +125,10 @@ class Baseline:
 
     def _keep(self) -> None:
         for folder, names, name, packed in self.tree.entries():
-            entry = unpack(packed)
-            if entry.offset != PENDING:
+            if not packed.endswith(PENDING_TAIL):
                 continue
-            content = read_content(under(self._root, join(folder, name)))
+            entry = unpack(packed)
+            content = read_content(under(self._root, join(folder, name)), regular=entry.mode != SYMLINK)
             if content is None:
                 del names[name]
                 continue

@@ -29,7 +29,7 @@ from agent_runtime.tracking.baseline import Baseline
 from agent_runtime.tracking.contents import read_content
 from agent_runtime.tracking.entries import UNKNOWN, Entry, unpack
 from agent_runtime.tracking.pairing import Change
-from agent_runtime.tracking.paths import located, parent, real, under
+from agent_runtime.tracking.paths import located, parent, real, relative, under
 from agent_runtime.tracking.reporting import Reporter, Source
 from agent_runtime.tracking.tree import Suspects
 
@@ -61,13 +61,21 @@ class ChangeTracker:
     Args:
         workspace: the tree; need not be a repository, or may be a folder of one.
         diff_dir: where patches go that do not fit an event; outside the workspace, made when needed.
-        track_ignored: nothing but `.git` is left out.
+        track_ignored: nothing but `.git` and `exclude` is left out.
+        exclude: files and folders that are never looked at: what the runtime itself writes.
     """
 
-    def __init__(self, workspace: Path, *, diff_dir: Path, track_ignored: bool = False) -> None:
+    def __init__(
+        self, workspace: Path, *, diff_dir: Path, track_ignored: bool = False, exclude: Sequence[Path] = ()
+    ) -> None:
         self._root = os.fsencode(workspace.absolute())
         self._real = real(self._root)
-        self._baseline = Baseline(self._root, diff_dir.parent, everything=track_ignored)
+        self._baseline = Baseline(
+            self._root,
+            diff_dir.parent,
+            exclude=[os.fsencode(path) for path in (diff_dir, *exclude)],
+            everything=track_ignored,
+        )
         self._diff_dir = diff_dir
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()  # over all that follows
@@ -265,8 +273,7 @@ class ChangeTracker:
         for path in paths:
             own = located(self._root, os.fsencode(path))
             for full in (own, real(own)):
-                inside = full.startswith(self._real.rstrip(b"/") + b"/")
-                keys[full[len(self._real.rstrip(b"/")) + 1 :] if inside else full] = None
+                keys[relative(self._real, full)] = None
         return list(keys)
 
     def _is_extra(self, path: bytes) -> bool:

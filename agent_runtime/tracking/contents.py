@@ -7,16 +7,14 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from agent_runtime.tracking.entries import IN_GIT, NOWHERE, UNKNOWN, Entry, blob_id, pack_stat, unpack
+from agent_runtime.tracking.entries import IN_GIT, NOWHERE, UNKNOWN, Entry, blob_id, git_mode, pack_stat, unpack
 from agent_runtime.tracking.gitrepo import Blobs
 from agent_runtime.tracking.paths import open_quietly
 from agent_runtime.tracking.store import ContentStore
 
 KEEP_LIMIT = 64 << 20  # bytes; a larger file is no longer read whole
 _HASH_LIMIT = 512 << 20  # bytes; a larger one is known by its stat alone
-_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -37,29 +35,32 @@ class Content:
         return unpack(pack_stat(self.stat, self.oid, offset))
 
 
-def read_content(path: bytes) -> Content | None:
+def read_content(path: bytes, *, regular: bool = False) -> Content | None:
     """A regular file's bytes or a symlink's target; None for anything else and for what is not there.
 
-    A FIFO or device is never opened to be read. A file that changes while it is read is read again, a few times.
+    A FIFO or a device is never opened: that alone would wake a writer, or do something. The stat is of before the
+    reading: when the file changes meanwhile, it will be found to differ.
+
+    Args:
+        path: absolute.
+        regular: known to be a regular file.
     """
-    for _ in range(_TRIES):
-        try:
+    try:
+        if not regular:
             st = os.lstat(path)
             if stat.S_ISLNK(st.st_mode):
                 target = os.readlink(path)  # noqa: PTH115 (bytes)
                 return Content(st, blob_id(target), target)
             if not stat.S_ISREG(st.st_mode):
                 return None
-            content, after = _read_regular(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError:  # no permission, or a disk that fails
-            with contextlib.suppress(OSError):
-                return Content(os.lstat(path), UNKNOWN, None)
-            return None
-        if content and _times(content.stat) == _times(after):
-            return content
-    return content
+        return _read_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:  # no permission, a disk that fails, or no regular file any more
+        with contextlib.suppress(OSError):
+            st = os.lstat(path)
+            return Content(st, UNKNOWN, None) if git_mode(st.st_mode) else None
+        return None
 
 
 def sha256_of(path: bytes, data: bytes | None) -> str:
@@ -97,25 +98,27 @@ class Contents:
         return Blobs(self._workspace)
 
 
-def _read_regular(path: bytes) -> tuple[Content | None, os.stat_result]:
-    with open(path, "rb", buffering=0, opener=open_quietly) as file:
-        st = os.fstat(file.fileno())
+def _read_regular(path: bytes) -> Content | None:
+    fd = open_quietly(path, os.O_RDONLY)
+    try:
+        st = os.fstat(fd)
         if not stat.S_ISREG(st.st_mode):
-            return None, st
+            return None
         if st.st_size > KEEP_LIMIT:
-            return Content(st, _long_id(file, st.st_size), None), os.fstat(file.fileno())
-        data = file.read()
-        return Content(st, blob_id(data), data), os.fstat(file.fileno())
+            return Content(st, _long_id(fd, st.st_size), None)
+        data = os.read(fd, st.st_size + 1)
+        if len(data) != st.st_size:  # it grows or shrinks, or is of a kind that tells no size
+            while chunk := os.read(fd, 1 << 20):
+                data += chunk
+        return Content(st, blob_id(data), data)
+    finally:
+        os.close(fd)
 
 
-def _long_id(file: BinaryIO | object, size: int) -> bytes:
+def _long_id(fd: int, size: int) -> bytes:
     if size > _HASH_LIMIT:
         return UNKNOWN
     digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    while chunk := file.read(1 << 20):  # type: ignore[attr-defined, union-attr]
+    while chunk := os.read(fd, 1 << 20):
         digest.update(chunk)
     return digest.digest()
-
-
-def _times(st: os.stat_result) -> tuple[int, int, int]:
-    return st.st_size, st.st_mtime_ns, st.st_ctime_ns

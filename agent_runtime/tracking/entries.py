@@ -24,6 +24,7 @@ UNKNOWN = bytes(20)  # the id of a content that could not be read
 _SIGNATURE = struct.Struct("<IQqqQ")
 _WHOLE = struct.Struct("<IQqqQ20sq")
 SIGNATURE_BYTES = _SIGNATURE.size
+PENDING_TAIL = struct.pack("<q", PENDING)  # how a packed entry ends that is not looked at yet
 
 RACY_NS = 50_000_000  # longer than any kernel's clock tick: a write this soon may leave the same times
 

@@ -38,6 +38,12 @@ def located(root: bytes, path: bytes) -> bytes:
     return os.path.join(os.path.realpath(folder), name)
 
 
+def relative(root: bytes, path: bytes) -> bytes:
+    """To the root, when it is below it; else the path as it is. Both must be real."""
+    top = root.rstrip(b"/") + b"/"
+    return path.removeprefix(top)
+
+
 def home(path: bytes) -> bytes:
     """With a leading `~` spelt out."""
     return os.path.expanduser(path)

@@ -18,13 +18,21 @@ class Scope:
         root: the workspace.
         repository: the repository that it is (in), if any.
         tracked: folders (relative) with files that git tracks below them; never left out whole.
+        exclude: paths (relative) that are no part of the tree at all: the runtime's own.
         everything: see above.
     """
 
     def __init__(
-        self, root: bytes, repository: Repository | None, tracked: frozenset[bytes], *, everything: bool
+        self,
+        root: bytes,
+        repository: Repository | None,
+        tracked: frozenset[bytes] = frozenset(),
+        *,
+        exclude: frozenset[bytes] = frozenset(),
+        everything: bool = False,
     ) -> None:
         self._root = root
+        self._exclude = exclude
         self._prefix = repository.prefix if repository else b""
         self._top = repository.top if repository else root
         self._excludes = repository.excludes if repository else ()
@@ -32,10 +40,12 @@ class Scope:
         self._everything = everything
         self._rules: dict[bytes, Rules | None] = {}
 
+    def excludes(self, path: bytes, name: bytes) -> bool:
+        """Is it no part of the tree: a repository's own files, or the runtime's?"""
+        return name == b".git" or path in self._exclude
+
     def ignores(self, folder: bytes, name: bytes, is_folder: bool) -> bool:
         """Is this name in this folder to be left out?"""
-        if name == b".git":
-            return True
         if self._everything:
             return False
         path = join(folder, name)

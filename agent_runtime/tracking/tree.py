@@ -182,7 +182,7 @@ class Tree:
     def _enter(self, folder: bytes, name: bytes, *, changed: bool = False) -> bool:
         """Is this folder to be looked into?"""
         path = join(folder, name)
-        if name == b".git":
+        if self.scope.excludes(path, name):
             return False
         inner = path in self.scope.tracked
         if folder in self._partial:
@@ -200,7 +200,7 @@ class Tree:
 
     def _counts(self, folder: bytes, name: bytes, *, changed: bool = False) -> bool:
         """Is this new file one that is tracked?"""
-        if folder in self._partial:
+        if folder in self._partial or self.scope.excludes(join(folder, name), name):
             return False
         if not self.scope.ignores(folder, name, False):
             return True

@@ -84,6 +84,9 @@ class Lab:
         subprocess.run(["cp", "-a", self.ws, self.copy], check=True)
         if not self.keep_git:
             shutil.rmtree(self.copy / ".git", ignore_errors=True)
+        # what patches do not speak of, and what would keep a folder from giving way to a file
+        bash("find . -name .git -prune -o '(' -type p -o -name .cache -o -name node_modules ')' -print0 | xargs -0 rm -rf", self.copy)
+        bash("find . -name .git -prune -o -type d -print0 | sort -zr | xargs -0 rmdir 2>/dev/null || true", self.copy)
         self.start = snapshot(self.ws)
         self.tracker = ChangeTracker(
             self.ws, diff_dir=self.folder / "state" / "diffs", track_ignored=self.track_ignored

@@ -107,7 +107,7 @@ def seeded(rng: random.Random, lab: Lab, git: bool) -> None:
         lab.sh(mutations(rng, lab.ws, False))
     if git:
         lab.sh(
-            "git init -q -b main && printf '.cache\\nnode_modules\\n' > .git/info/exclude && git add -A . 2>/dev/null && git commit -qm one && git checkout -q -b side"
+            "git init -q -b main && printf '.cache\\nnode_modules\\n' > .git/info/exclude && git add -A . 2>/dev/null && git commit -qm one --allow-empty && git checkout -q -b side"
         )
         for _ in range(3):
             lab.sh(mutations(rng, lab.ws, False))
