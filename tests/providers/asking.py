@@ -1,0 +1,79 @@
+"""One model call through the real SDK, against a loopback provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agent_runtime.messages import Message, Text, ToolResult, UserMessage
+from agent_runtime.provider import Delta, Dropped, ModelCall, Turn
+from agent_runtime.providers.adapter import Adapter
+from agent_runtime.providers.connect import connect, wire_for
+from agent_runtime.providers.registry import Endpoint, resolve
+from agent_runtime.providers.transport import Patience
+from tests.support.model_server import ModelServer
+from tests.support.model_streams import WireFormat
+
+MODELS: dict[WireFormat, str] = {
+    "anthropic": "anthropic:claude-sonnet-4-5",
+    "openai-responses": "openai:gpt-5.2",
+    "openai-chat": "openai-chat:gpt-5.2",
+}
+FORMATS: tuple[WireFormat, ...] = ("anthropic", "openai-responses", "openai-chat")
+
+
+@dataclass
+class Asker:
+    """An adapter and all that it said on the side."""
+
+    adapter: Adapter
+    endpoint: Endpoint
+    deltas: list[Delta] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+
+    async def ask(self, *messages: Message | str, **more: Any) -> Turn:
+        """One turn; a string is a user's message."""
+        self.deltas.clear()
+        history = [UserMessage.of(m) if isinstance(m, str) else m for m in messages]
+        call = ModelCall(self.endpoint.model, more.pop("system", "You are tested."), history, **more)
+        return await self.adapter.turn(call, self._take)
+
+    async def _take(self, delta: Delta) -> None:
+        self.deltas.append(delta)
+
+    def shown(self, kind: str) -> str:
+        """What came as deltas of that kind."""
+        return "".join(delta.text for delta in self.deltas if delta.kind == kind)
+
+
+@asynccontextmanager
+async def asking(
+    server: ModelServer, model: str | WireFormat, *, patience: Patience | None = None, **changes: Any
+) -> AsyncIterator[Asker]:
+    """An asker for a model (or the usual one of a format) at that server."""
+    name = MODELS[model] if model in MODELS else model  # type: ignore[index]
+    endpoint = replace(resolve(name, server.environ("anthropic")), **changes)
+    transport = connect(endpoint, limits=patience)
+    dropped: list[Dropped] = []
+
+    async def on_dropped(item: Dropped) -> None:
+        dropped.append(item)
+
+    adapter = Adapter(wire_for(endpoint), transport, on_dropped=on_dropped)
+    try:
+        yield Asker(adapter, endpoint, dropped=dropped)
+    finally:
+        await adapter.aclose()
+
+
+def results(turn: Turn, *texts: str) -> UserMessage:
+    """A result for every call of the turn."""
+    said: Sequence[str] = texts or ["done"] * len(turn.message.calls)
+    return UserMessage(
+        blocks=tuple(
+            ToolResult(id=call.id, name=call.name, content=(Text(text=text),), freeform=call.freeform)
+            for call, text in zip(turn.message.calls, said, strict=True)
+        )
+    )
