@@ -147,7 +147,7 @@ def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[t
     ordered: list[Event] = []
     for event in main:
         if event["type"] == "complete":
-            ordered += sorted(_once(loose), key=lambda e: (e["type"], str(e.get("path")), str(e.get("port"))))
+            ordered += sorted(_net(loose), key=lambda e: (e["type"], str(e.get("path")), str(e.get("port"))))
         ordered.append(event)
         if event["type"] == "tool_call":
             call = str(event.get("id"))
@@ -157,15 +157,27 @@ def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[t
     return [(_comparable(rewrite(event, rename), blank), event) for event in ordered]
 
 
-def _once(loose: Sequence[Event]) -> list[Event]:
-    """The last word on each path in the background, and each server that came up."""
-    last: dict[tuple[Any, ...], Event] = {}
+def _net(loose: Sequence[Event]) -> list[Event]:
+    """What came of each path in the background, and each server that came up."""
+    existed: dict[str, bool] = {}
+    last: dict[tuple[str, str], Event] = {}
     for event in loose:
-        if event["type"] == "file_edit":
-            last["path", event.get("path")] = event
-        elif event.get("status") == "up":
-            last["url", _volatile(str(event.get("localUrl")))] = event
-    return list(last.values())
+        path = str(event.get("path"))
+        if event["type"] == "dev_url":
+            if event.get("status") == "up":
+                last["url", _volatile(str(event.get("localUrl")))] = event
+            continue
+        if old := event.get("oldPath"):
+            existed.setdefault(str(old), True)
+            last["path", str(old)] = event | {"path": old, "action": "delete"}
+        existed.setdefault(path, event.get("action") in ("modify", "delete"))
+        last["path", path] = event
+    came_and_went = {("path", path) for path, before in existed.items() if not before}
+    return [
+        event
+        for place, event in last.items()
+        if event.get("action") != "delete" or place not in came_and_went
+    ]
 
 
 def _comparable(event: Event, blank: Change) -> Event:
