@@ -29,6 +29,7 @@ SUMMARY = "<conversation-summary>"
 LATEST = "The latest instructions, in full:"
 REMINDER = "<system-reminder>"  # how the program itself speaks to the model
 _MARGIN = 0.05  # of the window: estimates err
+_ENOUGH = 0.9  # of what fits: shortened outputs that get there need no summary
 _REASON = "the conversation was shortened"
 
 
@@ -41,10 +42,10 @@ class Fitted(NamedTuple):
 
 @dataclass(frozen=True)
 class _Effort:
-    # how hard an attempt tries; shares are of the budget
+    # how hard an attempt tries; shares are of what fits
     whole_turns: int  # the last so many turns keep their tool outputs
     output: int  # characters that are left of other tool outputs
-    target: float  # what is aimed at: room for the turns to come
+    target: float  # what shortening aims at: room for the turns to come
     tail: float  # of recent turns beside a summary
 
 
@@ -87,9 +88,11 @@ class Compactor:
         cause = "nothing in it can be shortened"
         for number, effort in enumerate((_HARD, _HARD) if force else (_GENTLE, _HARD), 1):
             shorter = self._shorten_outputs(shorter, effort, int(limit * effort.target) - fixed)
-            if fixed + self._estimator.size(shorter) > limit * effort.target:
+            if fixed + self._estimator.size(shorter) > limit * _ENOUGH:
                 try:
-                    shorter = await self._summarise_turns(shorter, effort, share=0.6 / number)
+                    shorter = await self._summarise_turns(
+                        shorter, int(limit * effort.tail), int(limit * 0.6 / number)
+                    )
                 except ProviderError as error:
                     cause = f"the summary failed: {error}"
                     log.warning("compaction: %s", cause)
@@ -123,13 +126,19 @@ class Compactor:
             size -= self._estimator.size([message]) - self._estimator.size([shorter[index]])
         return shorter
 
-    async def _summarise_turns(self, messages: list[Message], effort: _Effort, share: float) -> list[Message]:
-        """The task, a summary of the older turns, and the recent turns as they are."""
-        start = self._tail(messages, int(self.budget * effort.tail))
+    async def _summarise_turns(self, messages: list[Message], room: int, reading: int) -> list[Message]:
+        """The task, a summary of the older turns, and the recent turns as they are.
+
+        Args:
+            messages: healed.
+            room: tokens that recent turns may take.
+            reading: tokens that the summariser is given to read.
+        """
+        start = self._tail(messages, room)
         if start is None:
             return messages
         older, recent = messages[:start], messages[start:]
-        text = record(older, int(self.budget * share) * BYTES_PER_TOKEN)
+        text = record(older, reading * BYTES_PER_TOKEN)
         summary = (await self._summarise([UserMessage.of(f"{_instructions()}\n\n{text}")])).strip()
         if not summary:
             raise ProviderError("provider_error", "the model answered with no text", retryable=False)

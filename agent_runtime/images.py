@@ -1,4 +1,4 @@
-"""Images that a provider will take: checked, scaled down when they come in, and counted when they go out.
+"""Images that a provider will take: made fit when they come in, counted and checked when they go out.
 
 Pillow is imported only where there is an image. What cannot be sent is replaced by a text that says so: one
 bad image would make every later call of a conversation fail.
@@ -12,29 +12,25 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from agent_runtime.messages import Image, Message, Text, ToolResult, UserBlock, UserMessage
+from agent_runtime.sandbox.images import load
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
-MAX_SOURCE_BYTES = 32 << 20  # of an image file that is read at all
 _FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-_SIDE = 2000  # pixels; what comes in is scaled to this (Anthropic's limit when there are more than 20 images)
 
 
 @dataclass(frozen=True)
 class ImageLimits:
     """What a request may carry, by the strictest of the providers; of too many images the newest are kept.
 
-    Source: Anthropic's vision guide (100 images a request, 5 MB each, 8000 pixels a side, 32 MB a request).
+    Source: Anthropic's vision guide (100 images and 32 MB a request, 5 MB an image, 2000 pixels a side where
+    there are more than 20).
     """
 
     count: int = 90
     total_bytes: int = 20 << 20  # of base64
     image_bytes: int = 5 << 20  # of base64
-    side: int = 8000
+    side: int = 2000  # pixels
 
 
 class UnfitImage(ValueError):
@@ -45,29 +41,12 @@ def prepare(raw: bytes) -> Image:
     """An image block of a file's bytes: wholly decoded once, scaled down or converted where it must be.
 
     Raises:
-        UnfitImage: it is no image, is damaged, or is too large even scaled down.
+        UnfitImage: it is no image, is damaged, or is too large to be scaled.
     """
-    from PIL import Image as pillow
-    from PIL import ImageOps
-
-    if len(raw) > MAX_SOURCE_BYTES:
-        raise UnfitImage(f"it has {len(raw)} bytes, more than {MAX_SOURCE_BYTES}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            pillow.open(io.BytesIO(raw)).verify()  # the container to its end; `load` stops at the last pixel
-            picture = pillow.open(io.BytesIO(raw))
-            media_type = _FORMATS.get(picture.format or "")
-            picture.load()
-            if media_type and max(picture.size) <= _SIDE and _encoded(len(raw)) <= ImageLimits.image_bytes:
-                return Image(media_type=media_type, data=base64.b64encode(raw).decode())
-            upright = ImageOps.exif_transpose(picture)
-            upright.thumbnail((_SIDE, _SIDE))
-            return _encode(upright.convert("RGBA" if upright.has_transparency_data else "RGB"))
-    except UnfitImage:
-        raise
+        return load(raw, "the image").image
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
-        raise UnfitImage(f"it is damaged or no image: {error}") from error
+        raise UnfitImage(str(error)) from error
 
 
 def fit_images(
@@ -128,19 +107,6 @@ def _check(image: Image, limits: ImageLimits) -> Image:
     if media_type is None or max(picture.size) > limits.side or len(image.data) > limits.image_bytes:
         return prepare(raw)
     return image if media_type == image.media_type else image.model_copy(update={"media_type": media_type})
-
-
-def _encode(picture: Picture) -> Image:
-    for kind, options in (("PNG", {"optimize": True}), ("JPEG", {"quality": 85}), ("JPEG", {"quality": 50})):
-        out = io.BytesIO()
-        (picture if kind == "PNG" else picture.convert("RGB")).save(out, kind, **options)
-        if _encoded(out.tell()) <= ImageLimits.image_bytes:
-            return Image(media_type=_FORMATS[kind], data=base64.b64encode(out.getvalue()).decode())
-    raise UnfitImage(f"it is too large for a model, also at {_SIDE} pixels")
-
-
-def _encoded(size: int) -> int:
-    return (size + 2) // 3 * 4
 
 
 def _absent(reason: str) -> Text:

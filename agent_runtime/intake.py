@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
-from agent_runtime.images import MAX_SOURCE_BYTES, UnfitImage, prepare
+from agent_runtime.images import UnfitImage, prepare
 from agent_runtime.messages import AssistantMessage, Image, Message, Text, UserMessage, clean_text
 from agent_runtime.prompting import read_bounded
+from agent_runtime.sandbox.images import MAX_FILE
 
 MAX_FILE_TEXT = 256 << 10  # bytes of a text file that are put into the conversation
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
@@ -116,7 +117,7 @@ class _Reader:
             if part.get("path") is None:
                 raise RequestError(field, "an image needs `data` (base64) or `path`")
             path = self._path(field, part)
-            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_SOURCE_BYTES))
+            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
         data = _string(field, part, "data")
         media_type = part.get("mediaType", part.get("media_type"))
         if data.startswith("data:"):
@@ -135,7 +136,7 @@ class _Reader:
     def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image:
         path = self._path(field, part)
         if path.suffix.lower() in _IMAGE_SUFFIXES:
-            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_SOURCE_BYTES))
+            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
         data = _read(f"{field}.path", path, MAX_FILE_TEXT)
         if b"\0" in data:
             return Text(

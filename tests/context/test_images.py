@@ -37,7 +37,7 @@ def test_a_fit_image_comes_in_as_it_is() -> None:
 
 
 def test_a_large_image_is_scaled_down_and_another_format_converted() -> None:
-    assert size(prepare(encoded(5000, 100))) == (2000, 40)
+    assert size(prepare(encoded(5000, 100))) == (1568, 31)
     bitmap = prepare(encoded(kind="BMP"))
     assert (bitmap.media_type, size(bitmap)) == ("image/png", (4, 4))
 
@@ -50,9 +50,9 @@ def test_an_image_of_too_many_bytes_is_made_to_fit() -> None:
     assert size(made) == (1500, 1500)
 
 
-@pytest.mark.parametrize("raw", [b"", b"no image", encoded(400, 400)[:-20], b"<svg/>"])
+@pytest.mark.parametrize("raw", [b"", b"no image", encoded(400, 400)[:-40], b"<svg/>"])
 def test_what_is_no_whole_image_is_refused_with_a_reason(raw: bytes) -> None:
-    with pytest.raises(UnfitImage, match="damaged or no image"):
+    with pytest.raises(UnfitImage, match="the image"):
         prepare(raw)
 
 
@@ -76,7 +76,7 @@ def test_an_oversized_image_in_a_history_is_scaled_down_once() -> None:
     [message] = healed.messages
     image = message.blocks[1]
     assert isinstance(image, Image)
-    assert size(image) == (2000, 20)
+    assert size(image) == (1568, 16)
     assert heal(healed.messages) == type(healed)(healed.messages)
 
 
