@@ -1,4 +1,7 @@
-"""Patches over one or more files, all or nothing: the edit tool that OpenAI's coding models are trained on."""
+"""Patches over one or more files, all or nothing.
+
+The edit tool that OpenAI's coding models are trained on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The text editor that Claude models are trained on: Anthropic's `text_editor_20250728`, run by this program."""
+"""The text editor that Claude models are trained on.
+
+Anthropic's `text_editor_20250728`, run by this program.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Changes of several files at once: all of them or none, and each file whole at every moment.
 
-A file is written beside itself, synced and renamed over itself; mode, owner and extended attributes go with it. Where
-that cannot be (a bind-mounted file, a folder that may not be written to, an owner that would be lost) it is written in
-place. A file with several hard links is renamed over too: the other names keep the former text. Writing through them
-would change files nobody asked about, such as a package store shared with other projects, and could not be atomic.
+A file is written beside itself, synced and renamed over itself; mode, owner and extended attributes go with
+it. Where that cannot be (a bind-mounted file, a folder that may not be written to, an owner that would be
+lost) it is written in place. A file with several hard links is renamed over too: the other names keep the
+former text. Writing through them would change files nobody asked about, such as a package store shared with
+other projects, and could not be atomic.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import secrets
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from agent_runtime.errors import ToolError
@@ -34,7 +36,8 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Write:
-    """One file's change. `data` None deletes; `before` None creates; `like` gives a new file its mode and owner.
+    """One file's change. `data` None deletes; `before` None creates; `like` gives a new file its mode and
+    owner.
 
     `executable` sets or takes the execute bits; None leaves them. `owner` is for new files.
     """
@@ -48,9 +51,11 @@ class Write:
 
 
 def snapshot(place: Place, shown: str, limit: int = MAX_SIZE) -> Snapshot:
-    """Read a regular file. Never blocks: whatever is no regular file is refused before it is opened, and after.
+    """Read a regular file. Never blocks: whatever is no regular file is refused before it is opened, and
+    after.
 
-    Raises ToolError for what is no regular file or larger than `limit` bytes, FileNotFoundError when nothing is there.
+    Raises ToolError for what is no regular file or larger than `limit` bytes, FileNotFoundError when
+    nothing is there.
     """
     fd = open_regular(place, shown)
     try:
@@ -94,7 +99,8 @@ def open_regular(place: Place, shown: str) -> int:
 
 
 def write_all(writes: Sequence[Write]) -> None:
-    """Make all changes, or none: everything that can fail is done before the first rename, the rest is rolled back.
+    """Make all changes, or none: everything that can fail is done before the first rename, the rest is
+    rolled back.
 
     Raises OSError, or ToolError when a file is no longer what its snapshot says.
     """
@@ -264,10 +270,8 @@ class _Staged:
 
     def _drop_temporary(self) -> None:
         if self.temporary:
-            try:
+            with suppress(FileNotFoundError):
                 os.unlink(self.temporary, dir_fd=self.folder)
-            except FileNotFoundError:
-                pass
             self.temporary = None
 
 
@@ -318,8 +322,7 @@ def _sync_folder(folder: int) -> None:
     except PermissionError:
         return  # a folder that may be written to, not read
     try:
-        os.fsync(fd)
-    except OSError:
-        pass  # a file system without it
+        with suppress(OSError):  # a file system without it
+            os.fsync(fd)
     finally:
         os.close(fd)

@@ -1,9 +1,10 @@
 """The edit engine: one set of hands under every tool that reads or writes files.
 
-Rules it keeps, whatever the tool. Bytes outside the change stay as they are. A change is atomic, and a patch of several
-files is all or nothing. Two edits of one file follow each other. A file that has changed on disk since the model last saw
-it through these tools is refused with its present text, which then counts as seen. A file that the model never saw may be
-edited (the old text, or a patch's context, proves that it knows it) and overwritten, as by any editor's "save as".
+Rules it keeps, whatever the tool. Bytes outside the change stay as they are. A change is atomic, and a
+patch of several files is all or nothing. Two edits of one file follow each other. A file that has changed
+on disk since the model last saw it through these tools is refused with its present text, which then counts
+as seen. A file that the model never saw may be edited (the old text, or a patch's context, proves that it
+knows it) and overwritten, as by any editor's "save as".
 """
 
 from __future__ import annotations
@@ -20,17 +21,27 @@ from anyio.to_thread import run_sync
 
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import Text
-from agent_runtime.sandbox import rewriting
+from agent_runtime.sandbox import rewriting, searching
 from agent_runtime.sandbox.atomic import Write, open_regular, snapshot, snapshot_link, write_all
+from agent_runtime.sandbox.hits import Query
 from agent_runtime.sandbox.images import MAX_FILE, load, looks_like_image
 from agent_runtime.sandbox.knowledge import Knowledge
 from agent_runtime.sandbox.listing import listing
 from agent_runtime.sandbox.numbering import visible
 from agent_runtime.sandbox.patching import Patching, missing
 from agent_runtime.sandbox.patchset import parse
-from agent_runtime.sandbox.paths import Place, explained, refuse_processes, same_name, walk, within
+from agent_runtime.sandbox.paths import (
+    Place,
+    explained,
+    refuse_processes,
+    refuse_special,
+    same_name,
+    walk,
+    within,
+)
 from agent_runtime.sandbox.reading import WHOLE, binary_kind, page, page_of_large
 from agent_runtime.sandbox.rewriting import Rewritten
+from agent_runtime.sandbox.searching import Mode, Scope
 from agent_runtime.sandbox.textfile import TextFile, decode
 from agent_runtime.tool import ToolOutput
 
@@ -44,9 +55,11 @@ class Files:
 
     Args:
         workspace: where relative paths begin.
-        on_change: awaited with every path touched (both ends of a move) and the call's id, after the change and while
+        on_change: awaited with every path touched (both ends of a move) and the call's id, after the change
+        and while
             nobody else may edit these files.
-        roots: confine changes to what lies below these; None: anywhere. Links are followed first, then judged.
+        roots: confine changes to what lies below these; None: anywhere. Links are followed first, then
+        judged.
         owner: user and group id that new files are given; None: those of this process.
     """
 
@@ -69,7 +82,8 @@ class Files:
     async def read(
         self, path: str, first: int | None = None, last: int | None = None, *, tokens: int
     ) -> ToolOutput:
-        """Lines `first` to `last` of a text file, an image, or what a folder holds; in at most `tokens` of output.
+        """Lines `first` to `last` of a text file, an image, or what a folder holds; in at most `tokens` of
+        output.
 
         Raises ToolError for what is neither, and for a range that the file does not have.
         """
@@ -121,6 +135,29 @@ class Files:
             await self._report(touched, call_id)
             return message
 
+    async def grep(
+        self,
+        pattern: str,
+        path: str,
+        *,
+        glob: str | None = None,
+        ignore_case: bool = False,
+        literal: bool = False,
+        context: int = 0,
+        mode: Mode = "content",
+        limit: int,
+        tokens: int,
+    ) -> str:
+        """Lines of files that match a pattern. Raises ToolError when the pattern is none."""
+        query = Query(rewriting.sound(pattern, "The pattern"), ignore_case, literal, context)
+        scope = Scope(await run_sync(self._searched, path), self.shown)
+        return await searching.grep(query, scope, glob=glob, mode=mode, limit=limit, budget=tokens * 4)
+
+    async def search(self, pattern: str, path: str, *, limit: int, tokens: int) -> str:
+        """Files by name: a glob, or a part of the path."""
+        scope = Scope(await run_sync(self._searched, path), self.shown)
+        return await searching.file_search(pattern, scope, limit=limit, budget=tokens * 4)
+
     def shown(self, real: Path) -> str:
         """A path as the model is told it: relative inside the workspace."""
         inside = real.is_relative_to(self._base) and real != self._base
@@ -130,7 +167,10 @@ class Files:
     async def _held(
         self, paths: Sequence[str], *, follow: bool, create: bool = False, unfollowed: Sequence[str] = ()
     ) -> AsyncIterator[list[Place]]:
-        """The places of these paths, nobody else editing them. Locks are taken in one order: no two calls wait for each other."""
+        """The places of these paths, nobody else editing them. Locks are taken in one order.
+
+        No two calls wait for each other.
+        """
         with ExitStack() as opened:
             places = await run_sync(
                 lambda: [
@@ -176,7 +216,10 @@ class Files:
         return place
 
     def _existing(self, path: str, follow: bool = True) -> Place:
-        """A place for reading: where nothing is at the path, the one name there that looks the same to a model."""
+        """A place for reading.
+
+        Where nothing is at the path, the one name there that looks the same to a model.
+        """
         place = walk(path, self.workspace, follow=follow)
         if place.lstat() is None and not place.missing and place.dangling is None:
             with place:
@@ -240,13 +283,22 @@ class Files:
                 raise ToolError(f"{path} is not a directory.")
             return listing(place.real, path, depth=depth, budget=budget)
 
+    def _searched(self, path: str) -> Path:
+        with self._existing(path) as place, explained(path):
+            refuse_processes(place.real, path)
+            if not stat.S_ISDIR((status := self._status(place, path)).st_mode):
+                refuse_special(place.real, status, path)
+            return place.real
+
     def _status(self, place: Place, path: str) -> os.stat_result:
         status = place.lstat()
         if status is None:
             raise missing(place, path)
         return status
 
-    def _rewrite(self, place: Place, near: str, rewrite: _Rewrite, create: _Create | None) -> tuple[str, bool]:
+    def _rewrite(
+        self, place: Place, near: str, rewrite: _Rewrite, create: _Create | None
+    ) -> tuple[str, bool]:
         shown = self.shown(place.real)
         with explained(shown):
             before = None if place.lstat() is None else snapshot(place, shown)

@@ -1,7 +1,8 @@
-"""Images as a model can be given them: a known format, whole, and small enough that the next request stays valid.
+"""Images as a model can be given them: a known format, whole, and small enough that the next request stays
+valid.
 
-Limits: Anthropic recommends a long edge of 1,568 pixels and takes 5 MB of base64, and 2,000 pixels in requests with many
-images; OpenAI scales to less. PNG, JPEG, GIF and WebP are what both take.
+Limits: Anthropic recommends a long edge of 1,568 pixels and takes 5 MB of base64, and 2,000 pixels in
+requests with many images; OpenAI scales to less. PNG, JPEG, GIF and WebP are what both take.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def looks_like_image(head: bytes) -> bool:
 
 
 def load(data: bytes, shown: str) -> Loaded:
-    """The image in these bytes. Raises ToolError with the reason when it is broken, of another kind, or too large."""
+    """The image in these bytes.
+
+    Raises ToolError with the reason when it is broken, of another kind, or too large.
+    """
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
@@ -57,7 +61,8 @@ def load(data: bytes, shown: str) -> Loaded:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ToolError(
-                    f"{shown}: an image of {width}x{height} pixels is too large to be shown; scale it down first."
+                    f"{shown}: an image of {width}x{height} pixels is too large to be shown; scale it "
+                    "down first."
                 )
             return _load(data, picture, shown)
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:

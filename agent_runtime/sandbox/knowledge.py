@@ -42,7 +42,8 @@ class Knowledge:
     def refuse_stale(self, real: Path, now: Snapshot, shown: str, near: str = "") -> None:
         """Raises ToolError with the present text when the file is other than the model knows it.
 
-        The refusal shows the text, so that it counts as seen afterwards. A file the model never saw is not stale.
+        The refusal shows the text, so that it counts as seen afterwards. A file the model never saw is not
+        stale.
         """
         known = self._seen.get(real)
         if known is None or known == (_digest(now.data) if isinstance(known, bytes) else _marks(now.status)):
@@ -66,7 +67,7 @@ def _present(data: bytes, shown: str, near: str) -> str:
 
 
 def _line_of(lines: list[str], near: str) -> int:
-    """Some lines before the first that `near` shares with the file, when the file is too long to be shown whole."""
+    """Where to begin: at the top, or, in a file too long to be shown whole, before a line of `near`."""
     if sum(map(len, lines)) + 8 * len(lines) <= _SHOWN:
         return 0
     wanted = [line.strip() for line in near.splitlines() if len(line.strip()) > 3]

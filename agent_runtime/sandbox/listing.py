@@ -23,7 +23,10 @@ class Listing:
 
 
 def listing(folder: Path, shown: str, *, depth: int, budget: int) -> str:
-    """Entries by name, folders with a `/` and, within `depth`, with what they hold; ignored folders stay closed."""
+    """Entries by name, folders with a `/` and, within `depth`, with what they hold.
+
+    Ignored folders stay closed.
+    """
     out = Listing(room=budget)
     _list(folder, Ignore.at(folder), "", depth, out)
     if not out.lines:
@@ -57,7 +60,7 @@ def _list(folder: Path, ignore: Ignore, indent: str, depth: int, out: Listing) -
 
 def _target(entry: os.DirEntry[str]) -> str:
     try:
-        return os.readlink(entry.path)
+        return str(Path(entry.path).readlink())
     except OSError:
         return "?"
 

@@ -1,7 +1,8 @@
 """Where the model's words are in a file: exactly, or, failing that, in the only place they can mean.
 
-Three tolerances, tried in turn, each only where it leaves one place: blanks at the ends of lines; typographic quotes,
-dashes and spaces for plain ones; and a block whose indentation is shifted as a whole. Whoever uses one says so.
+Three tolerances, tried in turn, each only where it leaves one place: blanks at the ends of lines;
+typographic quotes, dashes and spaces for plain ones; and a block whose indentation is shifted as a whole.
+Whoever uses one says so.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ INDENT = "but for the indentation, shifted as a whole"
 
 @dataclass(frozen=True)
 class Shift:
-    """How the file's indentation differs from the model's: `remove` at the front of a line, then put `add`."""
+    """How the file's indentation differs from the model's.
+
+    `remove` at the front of a line, then put `add`.
+    """
 
     remove: str = ""
     add: str = ""
@@ -39,13 +43,16 @@ class Shift:
         return self.add + line[len(self.remove) :] if line.startswith(self.remove) else None
 
 
+UNSHIFTED = Shift()
+
+
 @dataclass(frozen=True)
 class Span:
     """A match in a text, in characters."""
 
     start: int
     end: int
-    shift: Shift = Shift()
+    shift: Shift = UNSHIFTED
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class Hit:
     """A block of whole lines found at line `index` (from 0)."""
 
     index: int
-    shift: Shift = Shift()
+    shift: Shift = UNSHIFTED
 
 
 class Lines:

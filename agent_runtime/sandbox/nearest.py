@@ -18,7 +18,10 @@ _LONG = 400  # characters of a line that are compared
 
 @dataclass(frozen=True)
 class Candidate:
-    """Lines `index` .. `index + size - 1` (from 0) resemble the block; `differs` is the first that is not the same."""
+    """Lines `index` .. `index + size - 1` (from 0) resemble the block.
+
+    `differs` is the first that is not the same.
+    """
 
     index: int
     size: int
@@ -48,7 +51,10 @@ def nearest(lines: Sequence[str], block: Sequence[str], count: int = _SHOWN) -> 
 
 
 def describe(lines: Sequence[str], block: Sequence[str]) -> str:
-    """The nearest places with their line numbers and the first line that differs; a sentence when there are none."""
+    """The nearest places with their line numbers and the first line that differs.
+
+    A sentence when there are none.
+    """
     found = nearest(lines, block)
     if not found:
         return "Nothing in the file resembles it."
@@ -76,7 +82,10 @@ def _difference(lines: Sequence[str], block: Sequence[str], candidate: Candidate
 
 
 def _by_same_lines(lines: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Starts of windows by how many lines they share with the block, line for line; rare lines count for more."""
+    """Starts of windows by how many lines they share with the block, line for line.
+
+    Rare lines count for more.
+    """
     places: dict[str, list[int]] = {}
     for i, line in enumerate(wanted):
         if line:

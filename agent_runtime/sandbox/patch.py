@@ -1,17 +1,19 @@
-"""A file's new bytes by the hunks of a patch. No I/O; see `patchset` for the parsing and `edit` for the writing.
+"""A file's new bytes by the hunks of a patch. No I/O; see `patchset` for the parsing and `edit` for the
+writing.
 
-Hunks keep the order of the file. Each must have one place that fits with the places of the others: that is looked for
-over all hunks together, so that a line which occurs twice is no riddle when two hunks each take one.
+Hunks keep the order of the file. Each must have one place that fits with the places of the others: that is
+looked for over all hunks together, so that a line which occurs twice is no riddle when two hunks each take
+one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.matching import EXACT, QUOTES, Lines, Shift, fold
+from agent_runtime.sandbox.matching import EXACT, QUOTES, UNSHIFTED, Lines, Shift, fold
 from agent_runtime.sandbox.nearest import describe
 from agent_runtime.sandbox.numbering import ranges
 from agent_runtime.sandbox.patchset import Hunk
@@ -35,7 +37,7 @@ class _Spot:
     start: int
     end: int
     how: str = EXACT
-    shift: Shift = Shift()
+    shift: Shift = UNSHIFTED
 
 
 def apply_hunks(file: TextFile, hunks: Sequence[Hunk], shown: str) -> Patched:
@@ -104,7 +106,10 @@ def _insertions(lines: Lines, hunk: Hunk, shown: str) -> list[_Spot]:
 
 
 def _after_anchors(lines: Lines, hunk: Hunk, spots: list[_Spot], shown: str) -> list[_Spot]:
-    """The first place after each occurrence of the anchors; where an anchor is part of the hunk, that place."""
+    """The first place after each occurrence of the anchors.
+
+    Where an anchor is part of the hunk, that place.
+    """
     anchored: dict[int, _Spot] = {}
     places = _chain(lines, hunk.anchors)
     for place in places:
@@ -121,7 +126,8 @@ def _after_anchors(lines: Lines, hunk: Hunk, spots: list[_Spot], shown: str) -> 
         raise _no_anchor(lines, hunk, shown)
     found = ranges([spot.start + 1 for spot in spots])
     raise ToolError(
-        f"{shown}: {hunk.label} is not after its `@@ {hunk.anchors[-1]}` line, but at {found}. Nothing was changed."
+        f"{shown}: {hunk.label} is not after its `@@ {hunk.anchors[-1]}` line, but at {found}. Nothing "
+        "was changed."
     )
 
 
@@ -146,7 +152,10 @@ def _anchor_places(lines: Lines, anchor: str) -> list[int]:
 
 
 def _assign(hunks: Sequence[Hunk], candidates: list[list[_Spot]], shown: str) -> list[_Spot]:
-    """The only way to give every hunk a place, in order. Raises ToolError when there is none, or more than one."""
+    """The only way to give every hunk a place, in order.
+
+    Raises ToolError when there is none, or more than one.
+    """
     earliest: list[int] = [0]  # where the hunks before end at the least
     latest: list[int] = [1 << 62]  # where the hunks after begin at the most
     for spots in candidates:
@@ -162,7 +171,8 @@ def _assign(hunks: Sequence[Hunk], candidates: list[list[_Spot]], shown: str) ->
         if len(fitting) > 1:
             places = ranges([spot.start + 1 for spot in fitting])
             raise ToolError(
-                f"{shown}: {hunks[i].label} matches {len(fitting)} places, at lines {places}. Nothing was changed. "
+                f"{shown}: {hunks[i].label} matches {len(fitting)} places, at lines {places}. Nothing "
+                "was changed. "
                 "Give more context lines, or an `@@` line that comes before the one that is meant."
             )
         chosen.append(fitting[0])
@@ -174,7 +184,7 @@ def _unordered(hunks: Sequence[Hunk], candidates: list[list[_Spot]], shown: str)
     if all(len(spots) == 1 for spots in candidates):
         spots = [spots[0] for spots in candidates]
         ordered = sorted(spots, key=lambda spot: (spot.start, spot.end))
-        if all(a.end <= b.start for a, b in zip(ordered, ordered[1:], strict=False)):
+        if all(a.end <= b.start for a, b in pairwise(ordered)):
             return spots
     found = "; ".join(
         f"{hunk.label} at {ranges([spot.start + 1 for spot in spots])}"
@@ -205,10 +215,7 @@ def _new_text(file: TextFile, hunk: Hunk, spot: _Spot, shown: str) -> str:
     open_end = bool(pieces) and not pieces[-1].endswith(("\n", default))
     if spot.end < last or not out:
         return "".join(out)
-    if hunk.old_open != hunk.new_open:
-        wanted_open = hunk.new_open
-    else:
-        wanted_open = open_end
+    wanted_open = hunk.new_open if hunk.old_open != hunk.new_open else open_end
     out = [piece if piece.endswith(("\n", default)) else piece + default for piece in out]
     if wanted_open:
         out[-1] = (
@@ -226,7 +233,8 @@ def _added(
     shifted = spot.shift.apply(text)
     if shifted is None:
         raise ToolError(
-            f"{shown}: {hunk.label} was found only with less indentation, and the line {text!r} cannot be shifted to fit. "
+            f"{shown}: {hunk.label} was found only with less indentation, and the line {text!r} cannot "
+            "be shifted to fit. "
             "Nothing was changed."
         )
     return with_line_end(shifted + "\n", file.pieces, min(taken, max(at - 1, 0)), default)

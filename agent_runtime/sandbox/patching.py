@@ -1,8 +1,10 @@
-"""A patch over several files: all results are worked out first, on files held in memory, then all are written."""
+"""A patch over several files.
+
+All results are worked out first, on files held in memory, then all are written.
+"""
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +53,10 @@ class Patching:
     report: list[str] = field(default_factory=list)
 
     def apply(self, files: Sequence[FilePatch]) -> tuple[str, list[Path]]:
-        """Work out and write. Gives the words for the model and the paths touched; raises ToolError, nothing changed."""
+        """Work out and write. Gives the words for the model and the paths touched.
+
+        Raises ToolError, nothing changed.
+        """
         for file in files:
             with explained(file.path):
                 {"add": self._add, "delete": self._delete, "update": self._update}[file.action](file)
@@ -77,7 +82,8 @@ class Patching:
         name = self.shown(entry.place.real)
         if entry.data is not None:
             raise ToolError(
-                f"{name} exists already, so it cannot be added. Nothing was changed. Use `*** Update File: `, or put "
+                f"{name} exists already, so it cannot be added. Nothing was changed. Use `*** Update "
+                "File: `, or put "
                 f"`*** Delete File: {file.path}` before it to replace it whole."
             )
         text = added_text(file.hunks)
@@ -116,7 +122,8 @@ class Patching:
     def _move(self, source: _Entry, target: _Entry, path: str) -> str:
         if target.data is not None:
             raise ToolError(
-                f"{path} exists already, so {self.shown(source.place.real)} cannot be moved there. Nothing was changed."
+                f"{path} exists already, so {self.shown(source.place.real)} cannot be moved there. "
+                "Nothing was changed."
             )
         target.like, target.executable = source.before or source.like, source.executable
         source.data = None
@@ -142,10 +149,11 @@ def missing(place: Place, shown: str) -> ToolError:
         return ToolError(f"{shown} is a dangling symlink: nothing is at {place.dangling}.")
     if place.missing:
         return ToolError(
-            f"{shown}: no such file; there is no folder {place.missing[0]} in {place.real.parents[len(place.missing)]}."
+            f"{shown}: no such file; there is no folder {place.missing[0]} in "
+            f"{place.real.parents[len(place.missing)]}."
         )
     try:
-        close = get_close_matches(place.name, os.listdir(place.real.parent), 3)
+        close = get_close_matches(place.name, [entry.name for entry in place.real.parent.iterdir()], 3)
     except OSError:
         close = []
     hint = f" Close to it: {', '.join(map(visible, close))}." if close else ""

@@ -13,7 +13,10 @@ _BEGIN, _END = "*** Begin Patch", "*** End Patch"
 
 @dataclass(frozen=True)
 class PatchLine:
-    """A line of a hunk: context (" "), taken out ("-") or put in ("+"). `bare`: written without even the blank."""
+    """A line of a hunk: context (" "), taken out ("-") or put in ("+"). `bare`.
+
+    Written without even the blank.
+    """
 
     tag: Literal[" ", "-", "+"]
     text: str
@@ -24,9 +27,10 @@ class PatchLine:
 class Hunk:
     """One change of a file.
 
-    `line` is where it begins in the patch; `start` the line of the file that a unified diff names (from 1), a hint.
-    `anchors` are lines to be found before it, outermost first. `old_open` and `new_open` say that a side ends without
-    a line end ("\\ No newline at end of file"); `marked` that the hunk says so of either side.
+    `line` is where it begins in the patch; `start` the line of the file that a unified diff names (from 1),
+    a hint. `anchors` are lines to be found before it, outermost first. `old_open` and `new_open` say that a
+    side ends without a line end ("\\ No newline at end of file"); `marked` that the hunk says so of either
+    side.
     """
 
     number: int
@@ -73,15 +77,17 @@ def parse(text: str) -> list[FilePatch]:
         return parse_unified(lines, 0)
     if begin is None:
         raise ToolError(
-            f"This is no patch: it has neither a `{_BEGIN}` line nor the `---` and `+++` lines of a unified diff. "
+            f"This is no patch: it has neither a `{_BEGIN}` line nor the `---` and `+++` lines of a "
+            "unified diff. "
             f"Expected:\n{_BEGIN}\n*** Update File: path\n@@\n context\n-old\n+new\n{_END}"
         )
     end = next((i for i in range(len(lines) - 1, begin, -1) if lines[i].strip() == _END), None)
     if end is None:
         raise ToolError(
-            f"The patch is not whole: there is no `{_END}` line, so it may have been cut. Nothing was changed."
+            f"The patch is not whole: there is no `{_END}` line, so it may have been cut. Nothing was "
+            "changed."
         )
-    if any(line.strip() in (_BEGIN, _END) and not line[:1] in "+- " for line in lines[begin + 1 : end]):
+    if any(line.strip() in (_BEGIN, _END) and line[:1] not in "+- " for line in lines[begin + 1 : end]):
         raise ToolError(f"One patch a call: there is a second `{_BEGIN}` or `{_END}` line inside.")
     body = _dedented(lines[begin:end])
     if looks_unified(body[1:3]) is not None:

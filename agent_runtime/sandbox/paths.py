@@ -1,8 +1,9 @@
 """From the path a model wrote to a place in the file system that cannot be swapped under our feet.
 
-A path is walked a component at a time, each opened relative to the folder before it and never through a link: links are
-read and walked like any other part. What comes out is a descriptor of the folder and a name in it, so whatever is put in
-the place of a folder afterwards, the file that was checked is the file that is used.
+A path is walked a component at a time, each opened relative to the folder before it and never through a
+link: links are read and walked like any other part. What comes out is a descriptor of the folder and a name
+in it, so whatever is put in the place of a folder afterwards, the file that was checked is the file that is
+used.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Place:
 
 
 def walk(path: str, base: Path, *, follow: bool = True) -> Place:
-    """Where `path` leads, from `base` when it is relative. The last component may be missing; `follow`: be it a link.
+    """Where `path` leads, from `base` when it is relative. The last component may be missing; `follow`: be
+    it a link.
 
     Raises ToolError when a component is no folder, when links go in circles, or when the path is no path.
     """
@@ -81,7 +83,7 @@ def explained(path: object) -> Iterator[None]:
 
 
 def refuse_special(real: Path, status: os.stat_result, shown: str) -> None:
-    """Raises ToolError for whatever is no regular file, and for what /proc tells of processes (keys among it)."""
+    """Raises ToolError for what is no regular file, and for what /proc tells of processes (keys among it)."""
     kinds = {
         stat.S_ISDIR: "a directory",
         stat.S_ISFIFO: "a FIFO (named pipe)",
@@ -210,11 +212,11 @@ class _Walk:
 def same_name(wanted: str, folder: Path) -> str | None:
     """The one entry of a folder that a model can only have meant by this name.
 
-    Names that are not UTF-8 reach the model with U+FFFD in them, composed and decomposed letters and odd spaces look
-    alike to it. None when no entry is meant, or more than one.
+    Names that are not UTF-8 reach the model with U+FFFD in them, composed and decomposed letters and odd
+    spaces look alike to it. None when no entry is meant, or more than one.
     """
     try:
-        close = [name for name in os.listdir(folder) if _looks(name) == _looks(wanted)]
+        close = [entry.name for entry in folder.iterdir() if _looks(entry.name) == _looks(wanted)]
     except OSError:
         return None
     return close[0] if len(close) == 1 else None

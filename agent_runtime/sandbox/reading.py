@@ -1,4 +1,7 @@
-"""A text file as the model reads it: the lines it asked for, numbered and bounded, and nothing read that need not be."""
+"""A text file as the model reads it.
+
+The lines it asked for, numbered and bounded, and nothing read that need not be.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ def binary_kind(head: bytes, size: int) -> str | None:
 
 
 def page(file: TextFile, first: int | None, last: int | None, budget: int, shown: str) -> Page:
-    """Lines `first` to `last` (from 1; None or -1: to the end) of a file that is in memory, in at most `budget` bytes."""
+    """Lines `first` to `last` (from 1; None or -1.
+
+    To the end) of a file that is in memory, in at most `budget` bytes.
+    """
     total = len(file.lines)
     low, high = _range(first, last, total, shown)
     if not total:
@@ -75,12 +81,15 @@ def page(file: TextFile, first: int | None, last: int | None, budget: int, shown
 
 
 def page_of_large(fd: int, size: int, first: int | None, last: int | None, budget: int, shown: str) -> Page:
-    """The same of a file too large to hold: it is read up to the last line asked for, or to the end of the budget."""
+    """The same of a file too large to hold.
+
+    It is read up to the last line asked for, or to the end of the budget.
+    """
     low, high = _range(first, last, None, shown)
     head = os.pread(fd, _HEAD, 0)
     encoding = detect(head, whole=False)
     os.lseek(fd, len(encoding.mark), os.SEEK_SET)
-    stream = io.open(fd, encoding=encoding.codec, errors="replace", newline="\n", closefd=False)
+    stream = io.TextIOWrapper(io.FileIO(fd, closefd=False), encoding.codec, "replace", newline="\n")
     wanted: list[str] = []
     room = budget
     number = 0

@@ -1,6 +1,7 @@
 """The three ways one file's text is changed: replace a piece, insert lines, give it new content. No I/O.
 
-Each gives the file's new bytes and what the model is told: where, how it matched, and how the place looks now.
+Each gives the file's new bytes and what the model is told: where, how it matched, and how the place looks
+now.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def sound(text: str, what: str) -> str:
         if joined.count("\ufffd") > text.count("\ufffd"):
             at = next(i for i, char in enumerate(text) if "\ud800" <= char <= "\udfff")
             raise ToolError(
-                f"{what} has half a character (a lone surrogate) after {text[max(0, at - 20) : at]!r}: it was cut or "
+                f"{what} has half a character (a lone surrogate) after {text[max(0, at - 20) : at]!r}: "
+                "it was cut or "
                 "damaged on its way. Nothing was written. Send it again."
             ) from None
         return joined
@@ -133,7 +135,8 @@ def _apart(spans: tuple[Span, ...]) -> list[Span]:
 def _ambiguous(matches: Matches, at: list[int], shown: str) -> str:
     how = "" if matches.how == EXACT else f" {matches.how}"
     return (
-        f"The old text matches {len(at)} places in {shown}{how}, at lines {ranges([line + 1 for line in at])}. "
+        f"The old text matches {len(at)} places in {shown}{how}, at lines "
+        f"{ranges([line + 1 for line in at])}. "
         "Nothing was written. Give more of the lines around the one that is meant."
     )
 
@@ -158,14 +161,17 @@ def _replaced(file: TextFile, data: bytes, matches: Matches, spans: list[Span], 
             starts[0] + file.plain.count("\n", spans[0].start, max(spans[0].start, spans[0].end - 1)),
         )
         words.append(
-            f"The old text is not there exactly; it matched lines {first + 1}-{last + 1} of {shown} {matches.how}:\n"
-            f"{numbered(file.lines[first : last + 1][:40], first + 1, 500)}\nThese were replaced; the place is now:"
+            f"The old text is not there exactly; it matched lines {first + 1}-{last + 1} of {shown} "
+            f"{matches.how}:\n"
+            f"{numbered(file.lines[first : last + 1][:40], first + 1, 500)}\nThese were replaced; the "
+            "place is now:"
         )
     elif len(spans) == 1:
         words.append(f"Replaced the text at line {starts[0] + 1} of {shown}:")
     else:
         words.append(
-            f"Replaced {len(spans)} places in {shown}, at lines {ranges([line + 1 for line in starts])} (as before)."
+            f"Replaced {len(spans)} places in {shown}, at lines {ranges([line + 1 for line in starts])} "
+            "(as before)."
         )
         return words[0]
     after = decode(data).lines

@@ -1,8 +1,8 @@
 """New text in the place of old, taking from the file whatever the two have in common.
 
-A model repeats what it does not change, and not always to the byte: line ends are LF to it, blanks at line ends are
-lost, quotes are straightened. So the old and the new words are compared with each other, and lines that are in both
-stay as they are in the file.
+A model repeats what it does not change, and not always to the byte: line ends are LF to it, blanks at line
+ends are lost, quotes are straightened. So the old and the new words are compared with each other, and lines
+that are in both stay as they are in the file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str
             shifted = span.shift.apply(line)
             if shifted is None:
                 raise ToolError(
-                    "old text was found only with less indentation than given, and the new text has a line that "
+                    "old text was found only with less indentation than given, and the new text has a "
+                    "line that "
                     f"cannot be shifted to fit: {line.rstrip()!r}. Give both with the file's own indentation."
                 )
             out.append(with_line_end(shifted, there, a + i, line_end))
@@ -64,7 +65,7 @@ def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, int, 
 
 
 def with_line_end(line: str, there: Sequence[str], index: int, default: str) -> str:
-    """A line of the model's (ending in LF, or at its end in nothing) with the line end that its place in the file has."""
+    """A line of the model's (with LF, or without a line end) with the line end of its place in the file."""
     if not line.endswith("\n"):
         return line
     content = line[:-1].removesuffix("\r")

@@ -1,8 +1,9 @@
 """A text file as bytes and as text at once, so that an edit can leave every byte outside it alone.
 
-The encoding is found by evidence, strongest first: a byte order mark; valid UTF-8; the pattern of NULs that UTF-16
-leaves in mostly-ASCII text; UTF-8 with a few damaged bytes (kept by `surrogateescape`); and, as the last resort, one
-byte a character: windows-1252 where the bytes 0x80..0x9F are used as it uses them, latin-1 otherwise.
+The encoding is found by evidence, strongest first: a byte order mark; valid UTF-8; the pattern of NULs that
+UTF-16 leaves in mostly-ASCII text; UTF-8 with a few damaged bytes (kept by `surrogateescape`); and, as the
+last resort, one byte a character: windows-1252 where the bytes 0x80..0x9F are used as it uses them, latin-1
+otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 
 @dataclass(frozen=True)
 class Encoding:
-    """How bytes become text: a codec, what it does with bytes it cannot read, and the mark the file begins with."""
+    """How bytes become text.
+
+    A codec, what it does with bytes it cannot read, and the mark the file begins with.
+    """
 
     codec: str
     mark: bytes = b""
@@ -60,12 +64,18 @@ class TextFile:
 
     @cached_property
     def only_cr(self) -> bool:
-        """Lines end in a lone CR, as on the classic Mac. Elsewhere a lone CR is a character like any other."""
+        """Lines end in a lone CR, as on the classic Mac.
+
+        Elsewhere a lone CR is a character like any other.
+        """
         return "\n" not in self.text and "\r" in self.text
 
     @cached_property
     def plain(self) -> str:
-        """The text with every line end as LF: what the model is shown, and what its words are looked for in."""
+        """The text with every line end as LF.
+
+        What the model is shown, and what its words are looked for in.
+        """
         return self.text.replace("\r", "\n") if self.only_cr else self.text.replace("\r\n", "\n")
 
     @cached_property
@@ -90,7 +100,10 @@ class TextFile:
         return [piece.removesuffix("\n") for piece in split_lines(self.plain)]
 
     def line_end(self, start: int, end: int) -> str:
-        """The line end in force around `text[start:end]`: within it, else after it, else before it, else LF."""
+        """The line end in force around `text[start:end]`.
+
+        Within it, else after it, else before it, else LF.
+        """
         ends = re.compile("\r" if self.only_cr else "\r?\n")
         found = ends.search(self.text, start, end) or ends.search(self.text, end)
         if found:
@@ -101,18 +114,22 @@ class TextFile:
         return "\r\n" if self.text[max(0, before - 1) : before + 1] == "\r\n" else self.text[before]
 
     def encode(self, text: str) -> bytes:
-        """Text in the file's encoding. Raises ToolError naming the character that the encoding does not have."""
+        """Text in the file's encoding.
+
+        Raises ToolError naming the character that the encoding does not have.
+        """
         try:
             return text.encode(self.encoding.codec, self.encoding.errors)
         except UnicodeEncodeError as error:
             char = text[error.start]
             raise ToolError(
-                f"the file is {self.encoding.label}, which has no {char!r} (U+{ord(char):04X}). Nothing was written. "
+                f"the file is {self.encoding.label}, which has no {char!r} (U+{ord(char):04X}). Nothing "
+                "was written. "
                 "Use other characters, or convert the file to UTF-8 first (iconv)."
             ) from error
 
     def splice(self, edits: Iterable[Edit]) -> bytes:
-        """The file's bytes with the edits (in order, not overlapping) made, and all other bytes as they are."""
+        """The file's bytes with these edits (in order, apart from each other); all other bytes as they are."""
         out: list[bytes] = []
         chars = at = 0
         body = memoryview(self.data)[len(self.encoding.mark) :]

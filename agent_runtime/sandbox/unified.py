@@ -80,7 +80,10 @@ class _Section:
 
 
 def parse_unified(lines: Sequence[str], first: int) -> list[FilePatch]:
-    """A diff of one or more files. Lines before and between the files that are no headers are taken for prose."""
+    """A diff of one or more files.
+
+    Lines before and between the files that are no headers are taken for prose.
+    """
     return _Diff(lines, first).parse()
 
 
@@ -168,7 +171,8 @@ class _Diff:
         header = _HUNK.match(line)
         if not header:
             raise ToolError(
-                f"Line {self.at + 1} of the patch: {line[:200]!r} is no hunk header; expected `@@ -start,count +start,count @@`."
+                f"Line {self.at + 1} of the patch: {line[:200]!r} is no hunk header; expected `@@ "
+                "-start,count +start,count @@`."
             )
         counts = [int(header[2] or 1), int(header[4] or 1)]
         body = _Body(self.lines, self.at + 1, counts)
@@ -178,8 +182,10 @@ class _Diff:
             raise ToolError(f"The hunk at line {where} of the patch has no lines. Nothing was changed.")
         if body.cut:
             raise ToolError(
-                f"The hunk at line {where} of the patch ends early: its header says {counts[0]} old and {counts[1]} new "
-                f"lines, there are {body.old} and {body.new}. The patch was cut, or its counts are wrong. Nothing was changed."
+                f"The hunk at line {where} of the patch ends early: its header says {counts[0]} old and "
+                f"{counts[1]} new "
+                f"lines, there are {body.old} and {body.new}. The patch was cut, or its counts are "
+                "wrong. Nothing was changed."
             )
         number = len(self.section.hunks) + 1
         start = int(header[1]) + (1 if header[2] == "0" else 0)

@@ -1,0 +1,182 @@
+"""Searching a folder by content (`grep`) and by name (`file_search`).
+
+ripgrep does the work where it is installed, `scanning` where it is not (or where the pattern needs what
+ripgrep has not, such as lookaround). Both see the same files in the same order: hidden ones too, but not
+`.git`, nor what .gitignore files leave out, nor binary files; names are in byte order within a folder. The
+words for the model are made here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+
+from agent_runtime.errors import ToolError
+from agent_runtime.sandbox import ripgrep, scanning
+from agent_runtime.sandbox.hits import FileHits, Hit, Query
+from agent_runtime.sandbox.numbering import visible
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+Mode = Literal["content", "files", "count"]
+_TIMEOUT = 30.0  # seconds; what was found until then is given
+_SHOWN_LINE = 400  # characters of a line that matched
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where to search.
+
+    A folder or a file, without links in its path, and how its paths are told to the model.
+    """
+
+    base: Path
+    shown: Callable[[Path], str]
+
+    @property
+    def folder(self) -> Path:
+        """What relative globs are relative to."""
+        return self.base if self.base.is_dir() else self.base.parent
+
+
+async def grep(query: Query, scope: Scope, *, glob: str | None, mode: Mode, limit: int, budget: int) -> str:
+    """Lines that match a pattern: at most `limit` of them (or files, by the mode), in at most `budget` bytes.
+
+    Raises ToolError when the pattern is none.
+    """
+    wanted = _matcher(glob)
+    report = _Report(scope, mode, limit, budget)
+    with anyio.move_on_after(_TIMEOUT) as timer:
+        async with aclosing(_found(query, scope)) as found:
+            async for file in found:
+                if wanted(str(file.path.relative_to(scope.folder))) and not report.add(file):
+                    break
+    return report.text("No matches.", timer.cancelled_caught)
+
+
+async def file_search(pattern: str, scope: Scope, *, limit: int, budget: int) -> str:
+    """Files whose path fits a glob, or has the pattern in it (whatever its case) when that is no glob."""
+    by_glob = any(char in pattern for char in "*?[{")
+    wanted = _matcher(pattern) if by_glob else partial(_has, pattern.lower())
+    report = _Report(scope, "files", limit, budget)
+    with anyio.move_on_after(_TIMEOUT) as timer:
+        files = ripgrep.files(scope.base) if ripgrep.available() else scanning.files(scope.base)
+        async with aclosing(files) as found:
+            async for path in found:
+                if wanted(str(path.relative_to(scope.folder))) and not report.add(FileHits(path, ())):
+                    break
+    return report.text("No files found.", timer.cancelled_caught)
+
+
+async def _found(query: Query, scope: Scope) -> AsyncGenerator[FileHits, None]:
+    if ripgrep.available():
+        try:
+            async with aclosing(ripgrep.search(query, scope.base)) as found:
+                async for file in found:
+                    yield file
+            return
+        except ripgrep.Unsupported:
+            pass
+    async with aclosing(scanning.search(query, scope.base)) as found:
+        async for file in found:
+            yield file
+
+
+@dataclass
+class _Report:
+    """What is shown, as it is found; `add` says whether there is room for more."""
+
+    scope: Scope
+    mode: Mode
+    limit: int
+    budget: int
+    lines: list[str] = field(default_factory=list)
+    count: int = 0
+    full: bool = False
+
+    def add(self, file: FileHits) -> bool:
+        path = self.scope.shown(file.path)
+        if self.mode == "files":
+            self._put(path)
+        elif self.mode == "count":
+            self._put(f"{path}:{sum(hit.matches for hit in file.hits)}")
+        else:
+            self._content(path, file.hits)
+        return not self.full
+
+    def _content(self, path: str, hits: tuple[Hit, ...]) -> None:
+        context = any(not hit.matches for hit in hits)
+        before = None
+        for hit in hits:
+            apart = before is not None and hit.line != before + 1
+            if context and self.lines and (apart or before is None):
+                self._put("--", counts=False)
+            before = hit.line
+            sign = ":" if hit.matches else "-"
+            self._put(f"{path}{sign}{hit.line}{sign}{_cut(hit)}", counts=hit.matches)
+
+    def _put(self, line: str, counts: bool = True) -> None:
+        line = visible(line)
+        size = len(line.encode()) + 1
+        if self.full or (counts and self.count >= self.limit) or (self.lines and self.budget < size):
+            self.full = True
+            return
+        self.budget -= size
+        self.count += counts
+        self.lines.append(line)
+
+    def text(self, nothing: str, timed_out: bool) -> str:
+        if self.lines and self.lines[-1] == "--":
+            self.lines.pop()
+        what = "files" if self.mode != "content" else "matches"
+        notes: list[str] = []
+        if self.full:
+            notes.append(
+                f"[the first {self.count} {what}; there are more: narrow the search, or raise the limit]"
+            )
+        if timed_out:
+            notes.append(f"[stopped after {_TIMEOUT:.0f} s; there may be more]")
+        return "\n".join([*(self.lines or [nothing]), *notes])
+
+
+def _cut(hit: Hit) -> str:
+    """The line, or the part of it around the match when it is long."""
+    if len(hit.text) <= _SHOWN_LINE:
+        return hit.text
+    start = max(0, min(hit.at - 100, len(hit.text) - _SHOWN_LINE))
+    end = start + _SHOWN_LINE
+    return ("..." if start else "") + hit.text[start:end] + ("..." if end < len(hit.text) else "")
+
+
+def _has(wanted: str, path: str) -> bool:
+    return wanted in path.lower()
+
+
+def _matcher(glob: str | None) -> Callable[[str], bool]:
+    """Paths that a glob means, by the rules of .gitignore lines: without a slash, a name at any depth."""
+    if not glob:
+        return lambda path: True
+    from pathspec import GitIgnoreSpec
+
+    negative = glob.startswith("!")
+    spec: GitIgnoreSpec = GitIgnoreSpec.from_lines(_braces(glob.removeprefix("!").removeprefix("./")))
+    return lambda path: spec.match_file(path) != negative
+
+
+def _braces(glob: str) -> list[str]:
+    """`*.{js,ts}` as `*.js` and `*.ts`: .gitignore patterns have no braces."""
+    found = re.search(r"\{([^{}]*)\}", glob)
+    if not found:
+        return [glob]
+    parts = [glob[: found.start()] + part + glob[found.end() :] for part in found[1].split(",")]
+    if len(parts) > 100:
+        raise ToolError("the glob has too many alternatives")
+    return [one for part in parts for one in _braces(part)]

@@ -1,0 +1,38 @@
+"""Search files by name."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field
+
+from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.tools import prompt
+
+
+class SearchParams(Params):
+    """Which names, where."""
+
+    pattern: str = Field(
+        validation_alias=AliasChoices("pattern", "query", "glob"),
+        description="A glob such as `*.py` or `src/**/test_*.ts`; else a part of the path, in any case.",
+    )
+    path: str = Field(
+        default=".",
+        validation_alias=AliasChoices("path", "directory", "dir_path"),
+        description="Directory to search. Default: the workspace.",
+    )
+    limit: int = Field(
+        default=200,
+        ge=1,
+        le=5_000,
+        validation_alias=AliasChoices("limit", "max_results"),
+        description="At most so many files.",
+    )
+
+
+async def run(params: SearchParams, ctx: ToolContext) -> ToolOutput:
+    """Search."""
+    done = await ctx.files.search(params.pattern, params.path, limit=params.limit, tokens=ctx.output_tokens)
+    return ToolOutput.of(done)
+
+
+TOOL = FunctionTool(name="file_search", description=prompt("file_search"), params=SearchParams, run=run)

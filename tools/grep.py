@@ -1,0 +1,71 @@
+"""Search the contents of files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+
+from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.tools import prompt
+
+
+class GrepParams(Params):
+    """What, where, and how it is shown."""
+
+    pattern: str = Field(
+        validation_alias=AliasChoices("pattern", "query", "regex"),
+        description="A regular expression, matched line by line.",
+    )
+    path: str = Field(
+        default=".",
+        validation_alias=AliasChoices("path", "directory", "dir_path"),
+        description="Directory or file to search. Default: the workspace.",
+    )
+    glob: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("glob", "include", "file_pattern"),
+        description="Only files that fit, such as `*.py`, `src/**/*.{ts,tsx}` or `!*.min.js`.",
+    )
+    ignore_case: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("ignore_case", "case_insensitive"),
+        description="Upper and lower case alike.",
+    )
+    literal: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("literal", "fixed_strings"),
+        description="The pattern is plain text.",
+    )
+    context: int = Field(default=0, ge=0, le=20, description="Lines to show before and after each match.")
+    output_mode: Literal["content", "files", "files_with_matches", "count"] = Field(
+        default="content",
+        description="content: matching lines; files: paths only; count: matching lines per file.",
+    )
+    limit: int = Field(
+        default=200,
+        ge=1,
+        le=5_000,
+        validation_alias=AliasChoices("limit", "max_results", "head_limit"),
+        description="At most so many matches (or files).",
+    )
+
+
+async def run(params: GrepParams, ctx: ToolContext) -> ToolOutput:
+    """Search."""
+    mode = "files" if params.output_mode == "files_with_matches" else params.output_mode
+    done = await ctx.files.grep(
+        params.pattern,
+        params.path,
+        glob=params.glob,
+        ignore_case=params.ignore_case,
+        literal=params.literal,
+        context=params.context if mode == "content" else 0,
+        mode=mode,
+        limit=params.limit,
+        tokens=ctx.output_tokens,
+    )
+    return ToolOutput.of(done)
+
+
+TOOL = FunctionTool(name="grep", description=prompt("grep"), params=GrepParams, run=run)
