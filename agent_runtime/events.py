@@ -215,7 +215,7 @@ class Complete(Event):
     ignored_changes: Maybe[dict[str, Any]]
     dev_url: str | None = None
     dev_urls: tuple[dict[str, Any], ...] = ()
-    usage: TotalUsage = TotalUsage()
+    usage: TotalUsage = Field(default_factory=lambda: TotalUsage())
     iterations: int = 0
     duration_ms: int = 0
     thread_id: str | None = None

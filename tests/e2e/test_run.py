@@ -25,7 +25,7 @@ def sh(format: str, command: str) -> Call:
 def test_a_run_with_a_command_an_edit_and_an_answer(format: WireFormat, workspace: Path) -> None:
     edit = {
         "anthropic": Call("str_replace_based_edit_tool", {"command": "str_replace", "path": "a.txt", "old_str": "one", "new_str": "two"}),
-        "openai-responses": Call("apply_patch", "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n", freeform=True),
+        "openai-responses": Call("apply_patch", "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n"),
         "openai-chat": Call("apply_patch", {"input": "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n"}),
     }[format]
     script = [

@@ -1,0 +1,255 @@
+"""Cancelling, steering, pausing, signals and lost readers, at each step of the loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
+from tests.support.runtime import COMMAND, Result, environment, result
+
+HANG = "sleep 300 & sleep 300"
+Event = dict[str, Any]
+
+
+class Running:
+    """A run under way: its events as they come, its stdin, its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.lines: list[bytes] = []
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self._more:
+                self.lines.append(line)
+                self._more.notify_all()
+
+    def until(self, kind: str, seconds: float = 20) -> Event:
+        """The first event of that type."""
+
+        def found() -> Event | None:
+            events = map(json.loads, self.lines)
+            return next((event for event in events if event["type"] == kind), None)
+
+        with self._more:
+            assert self._more.wait_for(lambda: found() is not None, seconds), self.lines
+            event = found()
+            assert event
+            return event
+
+    def say(self, **message: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def end(self, seconds: float = 20) -> Result:
+        code = self.process.wait(seconds)
+        self._reader.join()
+        assert self.process.stderr
+        return result(b"".join(self.lines), code, self.process.stderr.read())
+
+
+@contextmanager
+def running(server: ModelServer, workspace: Path, *options: str, request: Event | None = None) -> Iterator[Running]:
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--workspace", str(workspace), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(server.environ("anthropic"), workspace.parent / "state"),
+    )
+    with process:
+        run = Running(process)
+        assert process.stdin
+        process.stdin.write(json.dumps(request or {"prompt": "go"}).encode())
+        process.stdin.flush()
+        try:
+            yield run
+        finally:
+            process.kill()
+
+
+def bash(command: str) -> Turn:
+    return Turn(calls=[Call("bash", {"command": command})])
+
+
+# the state of the loop -> its script, and the event after which the run is in it
+STATES: dict[str, tuple[list[Turn], str]] = {
+    "model": ([Turn(fault=Fault(black_hole=True))], "start"),
+    "stream": ([Turn(text="abc" * 10, fault=Fault(hang_after=4))], "start"),
+    "retry": ([Turn(fault=Fault(429, {"retry-after": "50"}))], "error"),
+    "tool": ([bash(HANG)], "tool_call"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "control"])
+def test_a_cancel_ends_the_run_in_every_state(state: str, how: str, workspace: Path) -> None:
+    script, event = STATES[state]
+    with ModelServer(script) as server, running(server, workspace) as run:
+        run.until(event)
+        if state in ("model", "stream"):
+            wait_for(lambda: bool(server.requests))
+        started = time.monotonic()
+        if how == "control":
+            run.say(action="cancel")
+        else:
+            run.process.send_signal(getattr(signal, how))
+        done = run.end()
+        assert time.monotonic() - started < 3
+    assert done.code == {"SIGINT": 130, "SIGTERM": 143, "control": 130}[how]
+    assert (done.complete["status"], done.complete["stopReason"]) == ("cancelled", "cancelled")
+    assert [each["outcome"] for each in done.of("tool_result")] == (["cancelled"] if state == "tool" else [])
+    assert not processes_named("sleep 300", workspace)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def processes_named(command: str, workspace: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if line.startswith(command) and (entry / "cwd").readlink() == workspace:
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def test_what_a_cancelled_command_had_printed_is_told(workspace: Path) -> None:
+    with ModelServer([bash("echo before; touch here; sleep 300")]) as server, running(server, workspace) as run:
+        wait_for(lambda: (workspace / "here").exists())
+        run.say(action="cancel")
+        done = run.end()
+    (answer,) = done.of("tool_result")
+    assert answer["outcome"] == "cancelled" and "before" in answer["output"]
+    assert done.complete["files"] == [str(workspace / "here")]
+
+
+def test_the_timeout_of_the_run(workspace: Path) -> None:
+    with ModelServer([bash("touch here; sleep 300")]) as server:
+        with running(server, workspace, "--timeout", "1.5") as run:
+            started = time.monotonic()
+            done = run.end()
+    assert time.monotonic() - started < 6
+    assert (done.code, done.complete["stopReason"], done.complete["error"]["code"]) == (3, "timeout", "timeout")
+    assert done.complete["files"] == [str(workspace / "here")]
+
+
+def test_steering_is_delivered_and_keeps_a_finished_run_going(workspace: Path) -> None:
+    def answer(request: Request) -> Turn:
+        run.say(action="input", text="and another thing")
+        return Turn(text="first", fault=Fault(slow=0.05))
+
+    with ModelServer([answer, Turn(text="second")]) as server, running(server, workspace) as run:
+        done = run.end()
+    assert server.violations == []
+    assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "second", 2)
+    assert [each["content"] for each in done.of("thinking")] == ["first"]
+    assert "and another thing" in json.dumps(server.bodies[1]["messages"][-1])
+
+
+def test_pause_holds_the_next_step_and_resume_lets_it_go(workspace: Path) -> None:
+    with ModelServer([bash("touch one; sleep 0.3"), bash("touch two"), Turn(text="ok")]) as server:
+        with running(server, workspace) as run:
+            run.until("tool_call")
+            run.say(action="pause")
+            run.until("tool_result")
+            time.sleep(0.5)  # time enough for a run that does not pause
+            assert len(server.requests) == 1
+            run.say(action="resume")
+            done = run.end()
+    assert done.code == 0 and len(server.requests) == 3
+
+
+def test_a_malformed_control_line_changes_nothing(workspace: Path) -> None:
+    with ModelServer([bash("sleep 0.3"), Turn(text="ok")]) as server, running(server, workspace) as run:
+        assert run.process.stdin
+        run.until("tool_call")
+        run.process.stdin.write(b"nonsense\n")
+        run.say(action="explode")
+        run.process.stdin.close()
+        run.process.stdin = None
+        done = run.end()
+    assert done.code == 0
+    assert [error["code"] for error in done.of("error")] == ["invalid_request"] * 2
+
+
+@pytest.mark.parametrize("state", ["model", "tool"])
+def test_a_closed_stdout_ends_the_run(state: str, workspace: Path, tmp_path: Path) -> None:
+    script, _ = STATES[state]
+    reader, writer = os.pipe()
+    transcript = tmp_path / "transcript.ndjson"
+    with ModelServer(script) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--record", str(transcript)],
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), tmp_path / "state"),
+        )
+        os.close(writer)
+        with process:
+            assert b'"start"' in os.read(reader, 100)
+            wait_for(lambda: bool(server.requests))
+            os.close(reader)
+            assert process.wait(4) == 74
+            assert process.stderr and b"Traceback" not in process.stderr.read()
+    assert not processes_named("sleep 300", workspace)
+    records = [json.loads(line) for line in transcript.read_text().splitlines()]
+    assert records[-1]["kind"] == "end" and records[-1]["exitCode"] == 74
+    kinds = [record["event"]["type"] for record in records if record["kind"] == "event"]
+    assert kinds[0] == "start" and kinds[-1] == "complete"
+
+
+def test_a_reader_that_has_stopped_reading_does_not_hold_up_a_cancel(workspace: Path) -> None:
+    reader, writer = os.pipe()
+    with ModelServer([Turn(text="x" * 400_000, calls=[Call("bash", {"command": "true"})])]) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=subprocess.DEVNULL,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        os.close(writer)
+        with process:
+            wait_for(lambda: bool(server.requests))
+            time.sleep(1.0)  # the pipe is full by now; if it is not, the test is only weaker
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(4) == 143
+    os.close(reader)
+
+
+def test_a_signal_before_the_request(workspace: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "run"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=workspace
+    )
+    with process:
+        time.sleep(0.5)  # it now waits for its request
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=5)
+    (complete,) = map(json.loads, stdout.splitlines())
+    assert (process.returncode, complete["type"], complete["status"]) == (130, "complete", "cancelled"), stderr
