@@ -39,7 +39,7 @@ from agent_runtime.sandbox.shell import Shell
 from agent_runtime.template import Facts, render
 from agent_runtime.tokens import Estimator
 from agent_runtime.tool import Tool, ToolContext, ToolOutput
-from agent_runtime.transcript_player import RecordedTool
+from agent_runtime.transcript_player import RecordedTool, ReplayedTool
 
 if TYPE_CHECKING:
     from agent_runtime.life import Life
@@ -207,8 +207,9 @@ def _hands(life: Life, environment: dict[str, str], observer: WorldObserver | Bl
 def _tools(life: Life) -> dict[str, Tool]:
     run = life.frame
     kit: dict[str, Tool] = {name: tools.load(name) for name in life.plan.tools}
-    if run.player and run.recorded:
-        kit = {name: RecordedTool(tool, run.player) for name, tool in kit.items()}
+    if player := run.player:
+        replayed = RecordedTool if run.recorded else ReplayedTool
+        kit = {name: replayed(tool, player) for name, tool in kit.items()}
     return kit
 
 
@@ -255,6 +256,8 @@ async def _answered(life: Life, deltas: dict[str, ToolDeltas], call: ToolCall, o
         await deltas.pop(call.id).finish(shown(output))
     if life.frame.recorder:
         life.frame.recorder.tool_result(call.id, call.name, output, round(seconds * 1000))
+    if life.frame.player:
+        life.frame.player.answered()
 
 
 def _partial(hands: Hands, id: str) -> ToolOutput | None:

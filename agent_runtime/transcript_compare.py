@@ -56,6 +56,7 @@ _VOLATILE = [
         (r"\b0x[0-9a-f]{6,}\b", "<address>"),
     )
 ]  # fmt: skip
+_RUN_DIR = re.compile(r"""[^\s"'<>]*/runs/[\w\-]+(?=/(?:output|logs|diffs|events)\b)""")
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def compare(
         new_workspace: absolute path now.
     """
     blank = _volatile if executed else str
-    left = _canonical(recorded, path_change(old_workspace, "<workspace>"), blank)
-    right = _canonical(now, path_change(new_workspace, "<workspace>"), blank)
+    left = _canonical(recorded, _rename(old_workspace), blank)
+    right = _canonical(now, _rename(new_workspace), blank)
     for index in range(max(len(left), len(right))):
         old, new = (side[index] if index < len(side) else (None, None) for side in (left, right))
         if old[0] == new[0]:
@@ -126,6 +127,12 @@ def compare(
         field = next(name for name in names if old[0].get(name) != new[0].get(name))
         return Divergence(old[1], new[1], field, before, old[0].get(field), new[0].get(field))
     return None
+
+
+def _rename(workspace: str) -> Change:
+    """One name for the workspace, and one for what the runtime keeps of a run."""
+    move = path_change(workspace, "<workspace>")
+    return lambda text: _RUN_DIR.sub("<run>", move(text)) if "/runs/" in text else move(text)
 
 
 def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[tuple[Any, Any]]:

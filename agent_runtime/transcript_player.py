@@ -83,20 +83,17 @@ class Player:
         return record
 
     def next_output(self, call_id: str, tool: str) -> ToolResultRecord | None:
-        """What the tool gave back, in order where ids repeat. None, and a mismatch, when nothing is there."""
+        """What the tool gave back, in order where ids repeat. None when nothing further is recorded."""
         outputs = self._outputs.get((call_id, tool))
         if not outputs:
-            self.mismatch = ReplayMismatch(
-                f"the recording holds no further result of {tool} for call {call_id}"
-            )
             return None
         record = outputs.popleft()
         if self._moved:
             return ToolResultRecord.model_validate(rewrite(record.model_dump(by_alias=True), self._change))
         return record
 
-    def finished_result(self) -> None:
-        """A tool result has come: steering that came after it is delivered."""
+    def answered(self) -> None:
+        """A tool call has its result: steering that came after it is delivered."""
         self.results += 1
         self.deliver()
 
@@ -111,15 +108,19 @@ class Player:
         """Was the recorded run cancelled, or out of time, while this came in?"""
         return response.call in self._stopped
 
-    async def stopped(self) -> None:
+    def stop(self) -> None:
         """The recorded run was cancelled, or timed out, at this point: so is this one."""
         stop = next((record for record in self._controls if record.action in _STOPS), None)
         if stop is not None:
             self._controls.remove(stop)
             self.on_control(stop)
-            import anyio
 
-            await anyio.sleep_forever()
+    async def stopped(self) -> None:
+        """Stop, and wait for it."""
+        import anyio
+
+        self.stop()
+        await anyio.sleep_forever()
 
     async def wait(self, milliseconds: float) -> None:
         """Wait as the recorded run did, faster by `speed`."""
@@ -166,17 +167,21 @@ class ReplayTransport:
 
 
 @dataclass(frozen=True)
-class RecordedTool:
-    """A tool that runs nothing: it gives back what the recording holds for the call."""
+class ReplayedTool:
+    """A tool of a replay: the real one, but where the recorded run was stopped, so is this one."""
 
     tool: Tool
     player: Player
-    scans: bool = False
 
     @property
     def name(self) -> str:
         """The real tool's."""
         return self.tool.name
+
+    @property
+    def scans(self) -> bool:
+        """The real tool's."""
+        return self.tool.scans
 
     @property
     def parallel(self) -> bool:
@@ -188,14 +193,48 @@ class RecordedTool:
         return self.tool.spec()
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """The recorded output; without one the replay ends at its next model call."""
+        """Run it, for as long as the recorded call ran before it was cancelled."""
+        import anyio
+
         record = self.player.next_output(ctx.call_id, self.name)
+        if record is not None and record.outcome == "not_started":
+            self.player.stop()
+            return record.output()
+        if record is None or record.outcome != "cancelled":
+            return await self.tool.call(input, ctx)
+
+        async def stop(seconds: float) -> None:
+            await anyio.sleep(seconds)
+            self.player.stop()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(stop, record.duration_ms / 1000)
+            output = await self.tool.call(input, ctx)
+            group.cancel_scope.cancel()
+        return output
+
+
+@dataclass(frozen=True)
+class RecordedTool(ReplayedTool):
+    """A tool that runs nothing: it gives back what the recording holds for the call."""
+
+    @property
+    def scans(self) -> bool:
+        """Nothing is changed."""
+        return False
+
+    async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
+        """The recorded output; without one the replay ends at its next model call."""
+        player = self.player
+        record = player.next_output(ctx.call_id, self.name)
         if record is None:
-            return ToolOutput.of(str(self.player.mismatch), is_error=True, outcome="failed")
-        await self.player.wait(record.duration_ms)
-        if record.outcome == "cancelled":
-            await self.player.stopped()
-        self.player.finished_result()
+            player.mismatch = ReplayMismatch(
+                f"the recording holds no further result of {self.name} for call {ctx.call_id}"
+            )
+            return ToolOutput.of(str(player.mismatch), is_error=True, outcome="failed")
+        await player.wait(record.duration_ms)
+        if record.outcome in ("cancelled", "not_started"):
+            player.stop()
         return record.output()
 
 

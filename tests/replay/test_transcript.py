@@ -77,8 +77,6 @@ async def test_tool_outputs_come_back_whole_and_in_order(tmp_path: Path) -> None
         ToolOutput.of("second, of the same id"),
     ]
     assert player.next_output("call_1", "bash") is None
-    with pytest.raises(ReplayMismatch, match="no further result of bash for call call_1"):
-        player.next_response("anthropic")
 
 
 async def test_what_was_streamed_before_a_cancel_is_kept(tmp_path: Path) -> None:
