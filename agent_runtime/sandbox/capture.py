@@ -14,17 +14,21 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 
 from agent_runtime.sandbox import keeper, processes
 from agent_runtime.sandbox.keeper import BoundedLog
 from agent_runtime.sandbox.output import BYTES_PER_TOKEN, Fitted, cut, join, where
+from agent_runtime.sandbox.processes import Process
 from agent_runtime.sandbox.terminal import clean, decode_head, decode_tail
 
 RING = 2 << 20
 HEAD = 256 << 10
+_QUIET = 0.05  # seconds without output after which what is left running is taken to be at rest
+_SETTLE = 1.0  # and the longest wait for that
 _PIPE = 1 << 20  # /proc/sys/fs/pipe-max-size: as much as a user may ask for
 
 
@@ -47,7 +51,7 @@ class Capture:
         self._head = b""
         self._loop = asyncio.get_running_loop()
         self._changed = anyio.Event()
-        self._notified = False
+        self._awaited = False
         self._done = False
         self._lock = threading.Lock()
         self._stopped = os.eventfd(0, os.EFD_CLOEXEC)
@@ -59,13 +63,30 @@ class Capture:
 
     async def more(self, seen: int) -> None:
         """Wait until more than `seen` bytes have come, or the end."""
-        while self.total <= seen and not self.ended:
+        while True:
+            self._awaited = True  # before looking: the thread sets first, then looks
+            if self.total > seen or self.ended:
+                return
             await self._changed.wait()
+
+    async def settle(self, writers: Callable[[], Iterable[Process]]) -> None:
+        """Wait for what has been printed and is still on its way (`exec > >(tee log)`), and for a server's first
+        words: until the end, or until nothing comes and no writer is busy, at most a second."""
+        end = time.monotonic() + _SETTLE
+        while not self.ended and time.monotonic() < end:
+            seen = self.total
+            with anyio.move_on_after(_QUIET):
+                await self.more(seen)
+            if self.total == seen and not any(process.state in "RD" for process in writers()):
+                return
 
     async def drain(self) -> None:
         """Take what has been written by now, and stop reading."""
         os.eventfd_write(self._stopped, 1)
-        while not self._done:
+        while True:
+            self._awaited = True
+            if self._done:
+                return
             await self._changed.wait()
 
     def close(self) -> None:
@@ -78,13 +99,16 @@ class Capture:
         if self.log:
             self.log.close()
 
-    def hand_over(self) -> subprocess.Popen[bytes]:
-        """Give the pipe to a keeper, which writes the log for as long as anybody has the pipe open. After `drain`."""
+    def hand_over(self, *, hold: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+        """Give the pipe to a keeper, which writes the log for as long as anybody can write. After `drain`.
+
+        `hold`: descriptors that it keeps open for as long.
+        """
         log = self.spilled()
         args = [sys.executable, "-I", "-S", keeper.__file__, log.path, *map(str, (log.limit, log.size, log.cut))]
         null = os.open(os.devnull, os.O_RDWR)
         env = {processes.MARK: "keeper", "PATH": os.defpath}
-        kept = processes.spawn(args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null)
+        kept = processes.spawn(args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold)
         os.close(null)
         return kept
 
@@ -108,23 +132,23 @@ class Capture:
                 return bytes(self._ring[begin:stop])
             return bytes(self._ring[begin:]) + bytes(self._ring[:stop])
 
-    def fit(self, tokens: int, *, since: int = 0) -> Fitted:
-        """The output from `since` on as the model gets it: cleaned, and cut to so many tokens."""
-        size = self.total - since
-        if size <= RING:
-            text = clean(self.read(since, self.total).decode("utf-8", "replace")).removesuffix("\n")
-            if len(text) <= tokens * BYTES_PER_TOKEN and len(text.encode()) <= tokens * BYTES_PER_TOKEN:
+    def fit(self, tokens: int, *, since: int = 0, until: int | None = None) -> Fitted:
+        """The output from `since` on (to `until`) as the model gets it: cleaned, and cut to so many tokens."""
+        until = self.total if until is None else until
+        size, lines = until - since, self.lines
+        if size <= RING // 2:
+            text = clean(self.read(since, until).decode("utf-8", "replace")).removesuffix("\n")
+            if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
                 return Fitted(text, False, size, None)
             head = tail = text
             size, lines = len(text.encode()), text.count("\n")
         else:
-            end = len(self._head)
-            head = clean(decode_head(self.read(since, end) if since < end else b""))
-            tail = clean(decode_tail(self.read(self.total - HEAD, self.total))).removesuffix("\n")
-            lines = self.lines
+            head = clean(decode_head(self.read(since, HEAD)))
+            tail = clean(decode_tail(self.read(until - HEAD, until))).removesuffix("\n")
         log = self.spilled()
         first, last = cut(head, tail, tokens=tokens)
-        return Fitted(join(first, last, size, lines, where(log)), True, self.total, None if log.error else log.path)
+        text = join(first, last, size, lines, where(log))
+        return Fitted(text, True, until - since, None if log.error else log.path)
 
     def _pump(self) -> None:
         poll = select.poll()
@@ -165,13 +189,12 @@ class Capture:
                 self.log.write(ring)
 
     def _notify(self) -> None:
-        if self._notified:
+        if not self._awaited:  # a wake-up for each piece would halve the speed
             return
-        self._notified = True
+        self._awaited = False
         with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._announce)
 
     def _announce(self) -> None:
-        self._notified = False
         changed, self._changed = self._changed, anyio.Event()
         changed.set()

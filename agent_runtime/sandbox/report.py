@@ -45,7 +45,7 @@ def report(ending: Ending, fitted: Fitted) -> ToolOutput:
     """The result of the call: the output, how it ended, what it left running."""
     code = ending.exit_code
     failed = code != 0
-    lines = [fitted.text, *_how(ending), *ending.notes, *_left(ending.left)]
+    lines = [fitted.text, *_how(ending), *ending.notes, *left_running(ending.left)]
     return ToolOutput.of(
         "\n".join(line for line in lines if line) or "(no output)",
         is_error=failed,
@@ -89,7 +89,8 @@ def _signal_name(code: int) -> str:
         return ""
 
 
-def _left(left: list[Background]) -> list[str]:
+def left_running(left: list[Background]) -> list[str]:
+    """What a call left running, a line each, for the model."""
     if not left:
         return []
     lines = ["[left running]"]

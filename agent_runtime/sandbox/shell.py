@@ -32,8 +32,6 @@ from agent_runtime.tool import ToolOutput
 
 OnOutput = Callable[[str], Awaitable[None]]
 
-_QUIET = 0.05  # seconds without output after which what is left running is taken to be at rest
-_SETTLE = 1.0  # and the longest wait for that
 _LAST_WORDS = 0.5  # seconds that a shell told to stop has for its EXIT trap
 
 
@@ -161,7 +159,7 @@ class Shell:
             call.ending.timeout = timeout
             await self._stop(call)
         else:
-            await self._settle(call)
+            await call.capture.settle(call.family.living)
 
     async def _status(self, call: _Call) -> int | None:
         idle = False
@@ -171,17 +169,6 @@ class Shell:
             if idle and call.bash.idle:  # it went past the command without a word: `set -n`
                 call.bash.send(signal.SIGKILL)
             idle = call.bash.idle
-
-    async def _settle(self, call: _Call) -> None:
-        # what has been printed but is still on its way (`exec > >(tee log)`), and a server's first words
-        end = time.monotonic() + _SETTLE
-        while not call.capture.ended and time.monotonic() < end:
-            seen = call.capture.total
-            with anyio.move_on_after(_QUIET):
-                await call.capture.more(seen)
-            busy = any(process.state in "RD" for process in call.family.living())
-            if call.capture.total == seen and not busy:
-                return
 
     async def _stop(self, call: _Call) -> None:
         call.bash.send(STOP)

@@ -1,0 +1,173 @@
+"""One process that the model talks to: on a pseudo-terminal, or on pipes.
+
+On a pseudo-terminal it has the terminal for its own: control characters act, a hang-up ends it. Without one its output
+is a pipe, and only its stdin is the end of a terminal that controls nothing: it can be typed into, programs that would
+read a piped stdin to its end do not wait for it, and nothing dies of a hang-up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pwd
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from agent_runtime.sandbox import processes, screen
+from agent_runtime.sandbox.capture import RING, Capture
+from agent_runtime.sandbox.family import Family
+from agent_runtime.sandbox.keeper import BoundedLog
+from agent_runtime.sandbox.output import Fitted, cut, join, where
+from agent_runtime.sandbox.processes import Process
+
+ROWS, COLUMNS = 40, 120
+_INTERRUPT = b"\x03"
+# A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its stdin. So
+# the leader takes the one, and is another process than the one that has the other.
+_OWN_TERMINAL = ': <"$0"; exec bash -c "$1"'
+_TYPED_INTO = r'eval "bash -c \"\$1\" <&$0 $0<&-"; exit'
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a session is started with; see Sessions.open for the fields."""
+
+    command: str
+    cwd: Path
+    env: Mapping[str, str]
+    tty: bool
+    user: str | None
+    rows: int = ROWS
+    columns: int = COLUMNS
+
+
+class Session:
+    """A running program, its unread output, and its keyboard."""
+
+    def __init__(self, start: Start, *, call_id: str, mark: str, open_log: Callable[[], BoundedLog]) -> None:
+        self.start = start
+        self.used = time.monotonic()
+        self.read = 0  # bytes of the output that the model has been given
+        self.family = Family(0, mark, mark, call_id)
+        self.keyboard, terminal = _terminal(start)
+        if start.tty:
+            output, written = os.dup(self.keyboard), os.dup(terminal)
+        else:
+            output, written = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._process = self._spawn(mark, terminal, written)
+        except BaseException:
+            os.close(self.keyboard)
+            os.close(output)
+            raise
+        finally:
+            os.close(terminal)
+            os.close(written)
+        self.pid = self.family.root = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+        self.capture = Capture(output, open_log)
+
+    @property
+    def ended(self) -> int | None:
+        """The exit code (128 + N for signal N); None while it runs."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for its end, at most so long; then also for the rest of its output."""
+        with anyio.move_on_after(seconds):
+            while self.ended is None:
+                await processes.ready(self._pidfd)
+        if self.ended is not None:
+            await self.capture.settle(self.family.living)
+
+    async def type(self, data: bytes) -> None:
+        """Type on its keyboard. Raises OSError when it has closed its terminal."""
+        with memoryview(data) as rest:
+            while rest:
+                try:
+                    rest = rest[os.write(self.keyboard, rest) :]
+                except BlockingIOError:  # nobody reads there, and the line discipline's buffer is full
+                    with anyio.fail_after(5):
+                        await processes.ready(write=self.keyboard)
+        if not self.start.tty and _INTERRUPT in data:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGINT)
+
+    def unread(self, tokens: int) -> Fitted:
+        """The output that the model has not been given yet, as text."""
+        since, self.read = self.read, self.capture.total
+        data = self.capture.read(max(since, self.read - RING // 2), self.read)
+        if not (self.start.tty and screen.draws(data)):
+            return self.capture.fit(tokens, since=since, until=self.read)
+        drawn = self.capture.read(max(0, self.read - RING // 8), self.read)
+        text = screen.render(drawn, rows=self.start.rows, columns=self.start.columns)
+        if len(text.encode()) <= tokens * 4:
+            return Fitted(text, False, len(data), None)
+        head, tail = cut(text, text, tokens=tokens)
+        log = self.capture.spilled()
+        return Fitted(join(head, tail, len(text.encode()), text.count("\n"), where(log)), True, len(data), log.path)
+
+    def living(self) -> list[Process]:
+        """All its processes that live, itself included."""
+        own = Process.of(self.pid) if self.ended is None else None
+        return [*([own] if own else []), *self.family.living()]
+
+    async def close(self) -> subprocess.Popen[bytes] | None:
+        """Let go of it. What still runs goes on, its output read by the keeper that is returned."""
+        await self.capture.drain()
+        keeper = None
+        if not self.capture.ended:
+            keeper = self.capture.hand_over(hold=[self.keyboard])
+            self.family.log_file = self.capture.spilled().path
+        self.capture.close()
+        os.close(self.keyboard)
+        os.close(self._pidfd)
+        if self.ended is None:
+            self._process.returncode = 0  # it outlives us: nobody is to wait for it
+        return keeper
+
+    def _spawn(self, mark: str, terminal: int, written: int) -> subprocess.Popen[bytes]:
+        start = self.start
+        env = {**start.env, processes.MARK: mark}
+        if start.tty:
+            env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}
+            stdin, args = terminal, [_OWN_TERMINAL, os.ttyname(terminal)]
+        else:
+            stdin, args = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), [_TYPED_INTO, str(terminal)]
+        try:
+            return processes.spawn(
+                ["bash", "-c", *args, start.command],
+                cwd=start.cwd,
+                env=env,
+                stdin=stdin,
+                stdout=written,
+                stderr=written,
+                pass_fds=[] if start.tty else [terminal],
+                user=start.user,
+            )
+        finally:
+            if not start.tty:
+                os.close(stdin)
+
+
+def _terminal(start: Start) -> tuple[int, int]:
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", start.rows, start.columns, 0, 0))
+    if not start.tty:  # nobody reads the echo
+        mode = termios.tcgetattr(slave)
+        mode[3] &= ~(termios.ECHO | termios.ECHONL)
+        termios.tcsetattr(slave, termios.TCSANOW, mode)
+    if start.user:
+        os.fchown(slave, pwd.getpwnam(start.user).pw_uid, -1)
+    os.set_blocking(master, False)
+    return master, slave

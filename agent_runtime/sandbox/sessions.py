@@ -1,0 +1,203 @@
+"""The sessions of a run: several programs that the model starts, reads, types into and comes back to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import Popen
+
+import anyio
+
+from agent_runtime.errors import ToolError
+from agent_runtime.messages import clean_text
+from agent_runtime.sandbox import processes
+from agent_runtime.sandbox.family import Background, Family
+from agent_runtime.sandbox.output import Fitted, OutputStore
+from agent_runtime.sandbox.report import left_running
+from agent_runtime.sandbox.session import Session, Start
+from agent_runtime.tool import Outcome, ToolOutput
+
+LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
+
+
+class Sessions:
+    """Interactive sessions.
+
+    Args:
+        cwd: where they start by default.
+        env: see environment.tool_environment.
+        outputs: bounds what an output may take on the disk.
+        log_dir: where outputs go that are too long for the model, and the logs of what is left running.
+        user: whom they run as; this process must be root then.
+        limit: how many may run at once; the one unused for longest makes room for a new one.
+    """
+
+    def __init__(
+        self,
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        outputs: OutputStore,
+        log_dir: Path,
+        user: str | None = None,
+        limit: int = 16,
+    ) -> None:
+        self._cwd = cwd
+        self._env = dict(env) | (processes.identity(user) if user else {})
+        self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
+        self._user = user
+        self._limit = limit
+        self._sessions: dict[int, Session] = {}
+        self._number = 0
+        self._left: list[Family] = []
+        self._keepers: list[Popen[bytes]] = []
+        self._partials: dict[str, ToolOutput] = {}
+
+    async def open(
+        self, command: str, *, cwd: str | None, tty: bool, seconds: float, tokens: int, call_id: str
+    ) -> ToolOutput:
+        """Start a program.
+
+        Args:
+            command: for bash.
+            cwd: its directory, relative to the workspace.
+            tty: give it a terminal of its own.
+            seconds: how long to wait for its end before the model is given what there is.
+            tokens: at most so much of the output is returned.
+            call_id: names the log file.
+
+        When it is cancelled the program is ended; `partial` then gives its result.
+        """
+        started = time.monotonic()
+        notes = await self._make_room()
+        self._number += 1
+        number = self._number
+        session = self._start(number, command, cwd, tty, call_id)
+        self._sessions[number] = session
+        try:
+            await session.wait(seconds)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await processes.terminate_tree(session.living)
+                fitted = session.unread(tokens)
+                await self._let_go(number)
+                self._partials[call_id] = _result(fitted, "[cancelled]", time.monotonic() - started, "cancelled")
+            raise
+        return await self._report(number, tokens, started, notes)
+
+    async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
+        """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed since."""
+        started = time.monotonic()
+        session = self._sessions.get(number)
+        if session is None:
+            raise ToolError(f"session_id: there is no session {number}. {self._listed()}")
+        if text and session.ended is None:
+            try:
+                await session.type(clean_text(text).encode())
+            except (OSError, TimeoutError) as error:
+                raise ToolError(f"session {number} does not take any input now: {error}") from error
+        await session.wait(seconds)
+        return await self._report(number, tokens, started, [])
+
+    def partial(self, call_id: str) -> ToolOutput | None:
+        """The result of a start that was cancelled. Given once."""
+        return self._partials.pop(call_id, None)
+
+    def background(self) -> list[Background]:
+        """What runs: sessions, and what ended sessions left behind."""
+        running = [
+            Background(s.pid, s.start.command, None, s.family.started, s.family.call_id)
+            for s in self._sessions.values()
+            if s.ended is None
+        ]
+        return running + [process for family in self._left for process in family.background()]
+
+    async def aclose(self, *, kill: bool) -> None:
+        """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its logs."""
+        with anyio.CancelScope(shield=True):
+            if kill:
+                living = [s.living for s in self._sessions.values()] + [f.living for f in self._left]
+                await processes.terminate_tree(lambda: [process for find in living for process in find()])
+            for number in list(self._sessions):
+                await self._let_go(number)
+        for keeper in self._keepers:
+            if keeper.poll() is None:
+                keeper.returncode = 0  # it outlives us: nobody is to wait for it
+
+    def _start(self, number: int, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
+        command = clean_text(command)
+        if "\0" in command:
+            raise ToolError("cmd: it has a NUL character in it, which no command line can hold")
+        if len(command.encode()) > LONGEST_COMMAND:
+            raise ToolError(f"cmd: longer than {LONGEST_COMMAND} bytes; write a script file and run that")
+        directory = self._cwd / (cwd or "")
+        if not directory.is_dir():
+            raise ToolError(f"workdir: {directory} is not a directory")
+        processes.become_subreaper()
+        start = Start(command, directory, self._env, tty, self._user)
+        mark = f"session-{id(self):x}-{number}"
+        try:
+            return Session(start, call_id=call_id, mark=mark, open_log=lambda: self._outputs.log(call_id))
+        except OSError as error:
+            raise ToolError(f"the command cannot be started: {error}") from error
+
+    async def _report(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
+        session = self._sessions[number]
+        session.used = time.monotonic()
+        code = session.ended
+        if code is None:
+            return _result(
+                session.unread(tokens), f"Process running with session ID {number}", session.used - started, notes=notes
+            )
+        await session.capture.drain()
+        fitted = session.unread(tokens)
+        await self._let_go(number)
+        notes += left_running(session.family.background())
+        outcome: Outcome = "failed" if code else "completed"
+        seconds = time.monotonic() - started
+        return _result(fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes)
+
+    async def _let_go(self, number: int) -> None:
+        session = self._sessions.pop(number)
+        keeper = await session.close()
+        if keeper:
+            self._keepers.append(keeper)
+        self._left.append(session.family)
+
+    async def _make_room(self) -> list[str]:
+        self._left = [family for family in self._left if family.living()]
+        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
+        if len(self._sessions) < self._limit:
+            return []
+        number = min(self._sessions, key=lambda n: (self._sessions[n].ended is None, self._sessions[n].used))
+        session = self._sessions[number]
+        await processes.terminate_tree(session.living)
+        await self._let_go(number)
+        command = session.start.command[:100]
+        return [f"[at most {self._limit} sessions run at once: session {number} ({command}) was ended]"]
+
+    def _listed(self) -> str:
+        running = ", ".join(f"{n} ({s.start.command[:60]})" for n, s in self._sessions.items())
+        return f"Running: {running}." if running else "None is running."
+
+
+def _result(
+    fitted: Fitted,
+    state: str,
+    seconds: float,
+    outcome: Outcome = "completed",
+    *,
+    code: int | None = None,
+    notes: list[str] | None = None,
+) -> ToolOutput:
+    lines = [f"Wall time: {seconds:.4f} seconds", state, "Output:", fitted.text, *(notes or [])]
+    return ToolOutput.of(
+        "\n".join(lines),
+        is_error=outcome != "completed",
+        outcome=outcome,
+        exit_code=code,
+        truncated=fitted.truncated,
+        output_bytes=fitted.output_bytes if fitted.truncated else None,
+        output_file=fitted.output_file,
+    )

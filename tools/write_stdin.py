@@ -1,0 +1,39 @@
+"""`write_stdin`: type into a session of `exec_command`, or look at it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.tools import prompt
+
+AFTER_TYPING_MS = 1_000
+WHEN_LOOKING_MS = 5_000
+LONGEST_YIELD_MS = 600_000
+
+
+class WriteStdinParams(Params):
+    """What the model may say."""
+
+    session_id: int = Field(description="The session's ID, from exec_command.")
+    chars: str = Field("", description="What to type; may be empty, to look only.")
+    yield_time_ms: int | None = Field(
+        None, ge=0, le=LONGEST_YIELD_MS, description="Milliseconds to wait for output, or for its end."
+    )
+    max_output_tokens: int | None = Field(None, gt=0, description="Longer output is cut in the middle.")
+
+
+async def run(params: WriteStdinParams, ctx: ToolContext) -> ToolOutput:
+    """Type, wait, read."""
+    wait = params.yield_time_ms
+    if wait is None:
+        wait = AFTER_TYPING_MS if params.chars else WHEN_LOOKING_MS
+    return await ctx.sessions.write(
+        params.session_id,
+        params.chars,
+        seconds=wait / 1000,
+        tokens=min(params.max_output_tokens or ctx.output_tokens, ctx.output_tokens),
+    )
+
+
+TOOL = FunctionTool("write_stdin", prompt("write_stdin"), WriteStdinParams, run, scans=True)
