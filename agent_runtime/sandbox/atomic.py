@@ -14,32 +14,21 @@ import secrets
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.paths import Place, refuse_special
+from agent_runtime.sandbox.paths import Place
+from agent_runtime.sandbox.snapshots import Snapshot
 
 TEMPORARY = ".agent-runtime-"  # how the names of temporary files begin
-MAX_SIZE = 256 << 20  # bytes; a larger file is not held in memory to be edited
-_BLOCK = 1 << 20
-_UNKEPT = ("security.capability",)  # the kernel takes capabilities away from a program that is written to
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A file as it was when it was read."""
-
-    data: bytes
-    status: os.stat_result
-    attributes: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Write:
-    """One file's change. `data` None deletes; `before` None creates; `like` gives a new file its mode and
-    owner.
+    """One file's change.
 
-    `executable` sets or takes the execute bits; None leaves them. `owner` is for new files.
+    `data` None deletes; `before` None creates; `like` gives a new file its mode and owner. `executable` sets
+    or takes the execute bits; None leaves them. `owner` is for new files and folders.
     """
 
     place: Place
@@ -50,58 +39,10 @@ class Write:
     owner: tuple[int, int] | None = None
 
 
-def snapshot(place: Place, shown: str, limit: int = MAX_SIZE) -> Snapshot:
-    """Read a regular file. Never blocks: whatever is no regular file is refused before it is opened, and
-    after.
-
-    Raises ToolError for what is no regular file or larger than `limit` bytes, FileNotFoundError when
-    nothing is there.
-    """
-    fd = open_regular(place, shown)
-    try:
-        status = os.fstat(fd)
-        if status.st_size > limit:
-            raise ToolError(
-                f"{shown} has {status.st_size:,} bytes; more than {limit:,} are edited with the shell only"
-            )
-        chunks: list[bytes] = []
-        room = limit + 1  # a file of /proc or /sys has a size of 0, another may be growing
-        while room > 0 and (chunk := os.read(fd, min(room, max(_BLOCK, status.st_size + 1)))):
-            chunks.append(chunk)
-            room -= len(chunk)
-        if not room:
-            raise ToolError(f"{shown} grows past {limit:,} bytes while it is read")
-        return Snapshot(b"".join(chunks), status, _attributes(fd))
-    finally:
-        os.close(fd)
-
-
-def snapshot_link(place: Place) -> Snapshot:
-    """A symlink itself: its text as data."""
-    status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
-    return Snapshot(os.fsencode(os.readlink(place.name, dir_fd=place.folder)), status)
-
-
-def open_regular(place: Place, shown: str) -> int:
-    """A descriptor to read a regular file by. The caller closes it."""
-    found = place.lstat()
-    if found is None:
-        raise FileNotFoundError(2, os.strerror(2), shown)
-    refuse_special(place.real, found, shown)
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
-    fd = os.open(place.name, flags, dir_fd=place.folder)
-    try:
-        refuse_special(place.real, os.fstat(fd), shown)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
-
-
 def write_all(writes: Sequence[Write]) -> None:
-    """Make all changes, or none: everything that can fail is done before the first rename, the rest is
-    rolled back.
+    """Make all changes, or none.
 
+    What can fail is done before the first rename; should one of those fail too, the others are rolled back.
     Raises OSError, or ToolError when a file is no longer what its snapshot says.
     """
     staged: list[_Staged] = []
@@ -133,6 +74,7 @@ class _Staged:
         self.folder = os.dup(write.place.folder)
         self.made: list[tuple[int, str]] = []  # folders made on the way: the one they are in, their name
         self.temporary: str | None = None
+        self.arrived = not write.place.missing  # is `folder` the one that the file is in?
         self.changed = False
 
     @property
@@ -145,6 +87,7 @@ class _Staged:
         self._check()
         for name in self.place.missing:
             self._make_folder(name)
+        self.arrived = True
         if self.write.data is None:
             return
         before = self._model if self.write.before else None
@@ -213,12 +156,11 @@ class _Staged:
 
     def _check(self) -> None:
         """The file must still be what it was when its new text was made from it."""
-        try:
-            now = os.stat(self.place.name, dir_fd=self.folder, follow_symlinks=False)
-        except FileNotFoundError:
-            now = None
-        if self.place.missing and not self.made:
-            now = None
+        now = None
+        with suppress(FileNotFoundError):
+            now = (
+                os.stat(self.place.name, dir_fd=self.folder, follow_symlinks=False) if self.arrived else None
+            )
         before = self.write.before and self.write.before.status
         if (now and _signature(now)) != (before and _signature(before)):
             raise ToolError(
@@ -291,13 +233,6 @@ def _give(fd: int, uid: int, gid: int) -> None:
 
 def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _attributes(fd: int) -> dict[str, bytes]:
-    try:
-        return {name: os.getxattr(fd, name) for name in os.listxattr(fd) if name not in _UNKEPT}
-    except OSError:
-        return {}
 
 
 def _write(fd: int, data: bytes) -> None:

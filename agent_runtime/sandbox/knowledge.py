@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.atomic import Snapshot
 from agent_runtime.sandbox.numbering import fitted
 from agent_runtime.sandbox.reading import binary_kind
+from agent_runtime.sandbox.snapshots import Snapshot
 from agent_runtime.sandbox.textfile import decode
 
 _HEAD = 65_536

@@ -8,16 +8,15 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.atomic import Snapshot, Write, snapshot, snapshot_link, write_all
+from agent_runtime.sandbox.atomic import Write, write_all
 from agent_runtime.sandbox.knowledge import Knowledge
-from agent_runtime.sandbox.numbering import visible
 from agent_runtime.sandbox.patch import added_text, apply_hunks, verify_whole
 from agent_runtime.sandbox.patchset import FilePatch
-from agent_runtime.sandbox.paths import Place, explained
+from agent_runtime.sandbox.paths import Place, explained, missing
+from agent_runtime.sandbox.snapshots import Snapshot, snapshot, snapshot_link
 from agent_runtime.sandbox.textfile import decode
 
 
@@ -141,20 +140,3 @@ class Patching:
                 self.known.refuse_stale(place.real, before, self.shown(place.real))
             entry = self.entries[place.real] = _Entry(place, before, before.data if before else None)
         return entry
-
-
-def missing(place: Place, shown: str) -> ToolError:
-    """Nothing is there: what may have been meant."""
-    if place.dangling is not None:
-        return ToolError(f"{shown} is a dangling symlink: nothing is at {place.dangling}.")
-    if place.missing:
-        return ToolError(
-            f"{shown}: no such file; there is no folder {place.missing[0]} in "
-            f"{place.real.parents[len(place.missing)]}."
-        )
-    try:
-        close = get_close_matches(place.name, [entry.name for entry in place.real.parent.iterdir()], 3)
-    except OSError:
-        close = []
-    hint = f" Close to it: {', '.join(map(visible, close))}." if close else ""
-    return ToolError(f"{shown}: no such file or directory.{hint}")

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 
@@ -224,3 +225,20 @@ def same_name(wanted: str, folder: Path) -> str | None:
 
 def _looks(name: str) -> str:
     return re.sub(r"[\u00a0\u2000-\u200a\u202f]", " ", unicodedata.normalize("NFC", clean_text(name)))
+
+
+def missing(place: Place, shown: str) -> ToolError:
+    """Nothing is there: what may have been meant."""
+    if place.dangling is not None:
+        return ToolError(f"{shown} is a dangling symlink: nothing is at {place.dangling}.")
+    if place.missing:
+        return ToolError(
+            f"{shown}: no such file; there is no folder {place.missing[0]} in "
+            f"{place.real.parents[len(place.missing)]}."
+        )
+    try:
+        close = get_close_matches(place.name, [entry.name for entry in place.real.parent.iterdir()], 3)
+    except OSError:
+        close = []
+    hint = f" Close to it: {', '.join(map(clean_text, close))}." if close else ""
+    return ToolError(f"{shown}: no such file or directory.{hint}")

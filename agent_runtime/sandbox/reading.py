@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.atomic import Snapshot
 from agent_runtime.sandbox.numbering import fitted
+from agent_runtime.sandbox.snapshots import Snapshot
 from agent_runtime.sandbox.textfile import TextFile, decode, detect
 
 WHOLE = 16 << 20  # bytes; a larger file is read up to the last line asked for

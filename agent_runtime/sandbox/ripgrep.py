@@ -87,7 +87,9 @@ async def _running(options: Sequence[str], base: Path) -> AsyncIterator[tuple[Pr
         yield process, where
     finally:
         if process.returncode is None:
-            with suppress(ProcessLookupError):  # not process.kill(): that would reap it, behind asyncio's back
+            with suppress(
+                ProcessLookupError
+            ):  # not process.kill(): that would reap it, behind asyncio's back
                 os.kill(process.pid, signal.SIGKILL)
         with anyio.CancelScope(shield=True):
             await process.aclose()

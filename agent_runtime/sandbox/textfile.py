@@ -129,7 +129,7 @@ class TextFile:
             ) from error
 
     def splice(self, edits: Iterable[Edit]) -> bytes:
-        """The file's bytes with these edits (in order, apart from each other); all other bytes as they are."""
+        """The bytes with these edits (in order, apart from each other) made, and no other byte touched."""
         out: list[bytes] = []
         chars = at = 0
         body = memoryview(self.data)[len(self.encoding.mark) :]
