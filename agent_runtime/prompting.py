@@ -159,12 +159,12 @@ def front_matter(path: Path, head: str) -> dict[str, Any]:
 def _flat(head: str) -> dict[str, Any] | None:
     # YAML of the plainest kind, or None: importing a parser takes a fifth of the time to the first event
     fields: dict[str, Any] = {}
-    key: str | None = None
+    key = ""
     for line in head.split("\n"):
         if not line.strip() or line.startswith("#"):
             continue
         if item := _ITEM.fullmatch(line):
-            if key is None or not isinstance(fields[key] or [], list):
+            if not key or not isinstance(fields[key] or [], list):
                 return None
             value = _scalar(item[1])
             if not isinstance(value, str):

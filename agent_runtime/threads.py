@@ -2,8 +2,8 @@
 
 Every message is appended in a transaction of its own that is on disk when it returns (write-ahead log, full
 sync): a process killed at any moment leaves a thread that ends with a whole message. A turn is stored before
-its calls run; a call whose result is missing was cut, and the history that is made of it says so. One writer at
-a time holds a lock on the thread, which dies with its process.
+its calls run; a call whose result is missing was cut, and the history that is made of it says so. One writer
+at a time holds a lock on the thread, which dies with its process.
 
 Layout: `threads.sqlite3` (`user_version` is the schema's), `threads.locks/ID.lock`. Everything here blocks.
 """
@@ -223,7 +223,7 @@ class Thread:
         try:
             self._store.append(self.id, self.agent, messages, shortened=shortened)
         except ThreadStoreError as error:
-            log.warning("thread %s: %s", self.id, error)
+            log.warning("thread %s: %s", self.id, error.expected)
             return False
         self._unsaved = []
         return True

@@ -1,4 +1,4 @@
-"""A history beyond the window: outputs are shortened, turns summarised, and an overflow is typed, never a loop."""
+"""A history beyond the window: shortened, summarised, or refused as a typed overflow; never a loop."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_runtime.history import BEGINNING, CONTINUE, NO_OUTPUT, Healed, heal, mend
-from agent_runtime.messages import Text, Thinking, ToolCall, ToolResult
+from agent_runtime.messages import Message, Text, Thinking, ToolCall, ToolResult
 from agent_runtime.pairing import INTERRUPTED
 from tests.context.messages import call, model, native, picture, result, user
 
@@ -58,7 +58,13 @@ def test_results_come_first_and_in_the_order_of_their_calls() -> None:
 
 
 def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> None:
-    history = [user("go"), model(call(x=1)), user(result(text="1")), model(call(x=2)), user(result(text="2"))]
+    history: list[Message] = [
+        user("go"),
+        model(call(x=1)),
+        user(result(text="1")),
+        model(call(x=2)),
+        user(result(text="2")),
+    ]
     healed = heal(history)
     assert healed.messages == (
         *history[:3],
@@ -68,13 +74,11 @@ def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> Non
 
 
 def test_an_id_changed_in_the_blocks_is_changed_in_the_native_form() -> None:
-    item = {
-        "role": "assistant",
-        "tool_calls": [{"id": "c1", "function": {"name": "bash", "arguments": "{}"}}],
-    }
-    turns = [model(call(), native=native(item, format="openai-chat")), user(result())]
+    made = {"id": "c1", "function": {"name": "bash", "arguments": "{}"}}
+    item = {"role": "assistant", "tool_calls": [made]}
+    turns: list[Message] = [model(call(), native=native(item, format="openai-chat")), user(result())]
     second = heal([user("go"), *turns, *turns]).messages[3]
-    renamed = {"role": "assistant", "tool_calls": [item["tool_calls"][0] | {"id": "c1-2"}]}  # type: ignore[index, operator]
+    renamed = {"role": "assistant", "tool_calls": [made | {"id": "c1-2"}]}
     assert second == model(call("c1-2"), native=native(renamed, format="openai-chat"))
 
 
@@ -146,7 +150,7 @@ def test_a_turn_of_reasoning_alone_is_no_turn() -> None:
 
 def test_reasoning_signed_for_another_model_or_wire_is_left_out() -> None:
     turn = model(call(), native=native(THOUGHT, USE, model="claude-a-20250101"))
-    history = [user("go"), turn, user(result())]
+    history: list[Message] = [user("go"), turn, user(result())]
     assert heal(history, model="claude-a").messages[1] == turn
     assert heal(history, model="claude-b").messages[1] == model(
         call(), native=native(USE, model="claude-a-20250101")
@@ -173,7 +177,11 @@ def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
 
 
 def test_a_refused_history_is_mended_by_what_was_blamed() -> None:
-    history = [user("go", picture()), model(call(), native=native(THOUGHT, USE)), user(result())]
+    history: list[Message] = [
+        user("go", picture()),
+        model(call(), native=native(THOUGHT, USE)),
+        user(result()),
+    ]
     forged = mend(history, "messages.1.content.0: Invalid `signature` in `thinking` block")
     assert forged is not None
     assert forged.messages == (history[0], model(call()), history[2])

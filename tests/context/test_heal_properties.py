@@ -60,13 +60,17 @@ results = st.builds(
 
 def native_of(turn: tuple[list[Any], str, str, bool]) -> AssistantMessage:
     blocks, format, odd, other_model = turn
-    items: list[dict[str, Any]] = {
-        "anthropic": lambda: list(_anthropic(blocks, odd)),
-        "openai-responses": lambda: list(_responses(blocks, odd)),
-        "openai-chat": lambda: [_chat(blocks)],
-    }[format]()
+    items: dict[str, list[dict[str, Any]]] = {
+        "anthropic": list(_anthropic(blocks, odd)),
+        "openai-responses": list(_responses(blocks, odd)),
+        "openai-chat": [_chat(blocks)],
+    }
     model = "another" if other_model else MODELS[format]
-    native = Native.model_validate({"format": format, "model": model, "items": items}) if items else None
+    native = (
+        Native.model_validate({"format": format, "model": model, "items": items[format]})
+        if items[format]
+        else None
+    )
     return AssistantMessage(blocks=tuple(blocks), native=native)
 
 
