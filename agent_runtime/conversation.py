@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from agent_runtime import events
 from agent_runtime.compaction import Compactor
 from agent_runtime.errors import ProviderError
-from agent_runtime.history import heal, mend
+from agent_runtime.history import Memory, heal, mend
 from agent_runtime.messages import AssistantMessage, Message, Usage, UserMessage, WireFormat
 from agent_runtime.past import Past
 from agent_runtime.provider import ModelCall, Turn
@@ -39,6 +39,7 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
     _told: set[str] = field(default_factory=set)
+    _memory: Memory = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
         for message in self.past.messages:
@@ -81,7 +82,7 @@ class Conversation:
             self.past.replace(fitted)
             await self.notify(notice)
         model = self.template.model if self.format else None
-        healed = heal(fitted, paused=self._paused, format=self.format, model=model)
+        healed = heal(fitted, paused=self._paused, format=self.format, model=model, memory=self._memory)
         await self._tell(healed.repairs)
         return healed.messages
 

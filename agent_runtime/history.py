@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent_runtime import native as natives
 from agent_runtime.images import ImageLimits, fit_images, left_out
@@ -45,6 +45,7 @@ _UNSENDABLE = "text that no wire can carry was replaced"
 _BLAMED = re.compile(r"signature|thinking|reasoning|encrypted|tool_use|tool_result|tool call|call_id|item")
 
 
+M = TypeVar("M", UserMessage, AssistantMessage)
 Words = TypeVar("Words", Text, Thinking)
 
 
@@ -68,6 +69,25 @@ class _Notes:
         return tuple(what if n == 1 else f"{what} ({n} times)" for what, n in self.found.items())
 
 
+class Memory:
+    """Messages never change: what was found in one is remembered."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[Message, Message | None, Counter[str]]] = {}
+
+    def clean(
+        self, message: Message, format: WireFormat | None, model: str | None, notes: _Notes
+    ) -> Message | None:
+        """The message by itself, without what cannot be sent."""
+        key = (id(message), format, model)  # the message is kept, so that its id is no other's
+        if key not in self._known:
+            own = _Notes()
+            self._known[key] = (message, _clean(message, format, model, own), own.found)
+        _, kept, found = self._known[key]
+        notes.found.update(found)
+        return kept
+
+
 def heal(
     messages: Iterable[Message],
     *,
@@ -75,6 +95,7 @@ def heal(
     format: WireFormat | None = None,
     model: str | None = None,
     images: ImageLimits | None = None,
+    memory: Memory | None = None,
 ) -> Healed:
     """The same history with all of the above guaranteed. Pure and idempotent: go on with what it gives.
 
@@ -84,9 +105,11 @@ def heal(
         format: the wire it is meant for. Native forms of another wire are left out; None keeps them all.
         model: the model it is meant for. Reasoning signed for another model is left out; None keeps it.
         images: what images may cost.
+        memory: what is known from earlier calls; a growing history is healed before every turn of a run.
     """
     notes = _Notes()
-    clean = [kept for message in messages if (kept := _clean(message, format, model, notes))]
+    known = Memory() if memory is None else memory
+    clean = [kept for message in messages if (kept := known.clean(message, format, model, notes))]
     turns = _alternate(pair(_settled(clean, paused, notes), notes.add))
     turns = _from_user_to_user(turns, paused, notes)
     return Healed(tuple(fit_images(turns, images or ImageLimits(), notes.add)), notes.texts())
@@ -117,7 +140,7 @@ def mend(messages: Sequence[Message], blame: str) -> Healed | None:
 def _clean(message: Message, format: WireFormat | None, model: str | None, notes: _Notes) -> Message | None:
     if isinstance(message, UserMessage):
         blocks = tuple(kept for block in message.blocks if (kept := _clean_user(block, notes)))
-        return message.model_copy(update={"blocks": blocks}) if blocks else None
+        return _with(message, blocks=blocks) if blocks else None
     said = tuple(fit for item in message.blocks if (fit := _clean_assistant(item, notes)))
     native = message.native
     if native and format in (None, native.format):
@@ -129,7 +152,13 @@ def _clean(message: Message, format: WireFormat | None, model: str | None, notes
     if native and not (calls == message.calls and natives.agrees(native, [call.id for call in calls])):
         notes.add("a turn whose native form did not agree with its blocks went by the blocks")
         native = None
-    return _unless_empty(message.model_copy(update={"blocks": said, "native": native}))
+    return _unless_empty(_with(message, blocks=said, native=native))
+
+
+def _with(message: M, **changes: object) -> M:
+    # most messages are sound, and every one passes here before each model call
+    same = all(getattr(message, name) == value for name, value in changes.items())
+    return message if same else message.model_copy(update=changes)
 
 
 def _unless_empty(turn: AssistantMessage) -> AssistantMessage | None:
@@ -187,7 +216,10 @@ def _settled(messages: Sequence[Message], paused: bool, notes: _Notes) -> list[M
             continue
         native, repair = natives.settle(message.native, answered)
         notes.add(repair)
-        turn = _unless_empty(message.model_copy(update={"native": native}))
+        if native is message.native:
+            settled.append(message)
+            continue
+        turn = _unless_empty(_with(message, native=native))
         settled += [turn] if turn else []
     return settled
 
