@@ -26,15 +26,7 @@ from agent_runtime.sandbox.environment import tool_environment
 from agent_runtime.sandbox.output import OutputStore
 from agent_runtime.sandbox.processes import Reaper, become_subreaper
 from agent_runtime.sandbox.seal import seal
-try:
-    from agent_runtime.sandbox.sessions import Sessions
-except ImportError:  # TEMPORARY: not there yet
-
-    class Sessions:  # type: ignore[no-redef]
-        def __init__(self, **settings: Any) -> None: ...
-        def partial(self, id: str) -> None: ...
-        async def aclose(self, *, kill: bool) -> None: ...
-
+from agent_runtime.sandbox.sessions import Sessions
 from agent_runtime.sandbox.shell import Shell
 from agent_runtime.template import Facts, render
 from agent_runtime.tokens import Estimator

@@ -97,9 +97,9 @@ def test_a_call_cut_by_the_output_limit_is_not_executed(format: WireFormat, work
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_answer_cut_by_the_output_limit_ends_the_run(format: WireFormat, workspace: Path) -> None:
     with ModelServer([Turn(text="half an ans", stop="max_tokens")]) as server:
-        done = run({"prompt": "x", "config": {"maxTokens": 7}}, workspace, server.environ(format))
+        done = run({"prompt": "x", "config": {"maxTokens": 77}}, workspace, server.environ(format))
     assert (done.code, done.complete["stopReason"], done.complete["output"]) == (3, "max_tokens", "half an ans")
-    assert 7 in [server.bodies[0].get(name) for name in ("max_tokens", "max_output_tokens", "max_completion_tokens")]
+    assert 77 in [server.bodies[0].get(name) for name in ("max_tokens", "max_output_tokens", "max_completion_tokens")]
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -1,0 +1,209 @@
+"""Threads, partial output, heartbeats, fallbacks, the tools' environment, compaction: through the real program."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from agent_runtime.messages import WireFormat
+from tests.support.model_server import Call, Fault, ModelServer, Turn
+from tests.support.runtime import COMMAND, Result, environment, result, run
+
+KEY = "sk-ant-loopback-0123456789"
+
+
+def bash(command: str) -> Turn:
+    return Turn(calls=[Call("bash", {"command": command})])
+
+
+def test_a_thread_goes_on_where_it_was(workspace: Path) -> None:
+    with ModelServer([bash("echo one"), Turn(text="first"), Turn(text="second")]) as server:
+        for prompt in ("begin", "go on"):
+            done = run({"prompt": prompt, "threadId": "t1"}, workspace, server.environ("anthropic"))
+            assert done.code == 0 and done.complete["threadId"] == "t1"
+    assert server.violations == []
+    roles = [message["role"] for message in server.bodies[-1]["messages"]]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
+    assert "go on" in json.dumps(server.bodies[-1]["messages"][-1])
+
+
+def test_a_killed_thread_resumes_and_the_model_is_told_the_truth(workspace: Path) -> None:
+    with ModelServer([bash("echo started > marker; sleep 60"), Turn(text="resumed")]) as server:
+        environ = environment(server.environ("anthropic"), workspace.parent / "workspace.state")
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--thread", "t"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=environ,
+        )
+        with process:
+            assert process.stdout
+            for line in process.stdout:
+                if b'"tool_call"' in line:
+                    break
+            process.kill()
+        done = run({"prompt": "go on", "threadId": "t"}, workspace, server.environ("anthropic"))
+    assert done.code == 0 and server.violations == []
+    assert "whether it took effect is unknown" in json.dumps(server.bodies[-1])
+    assert [notice["code"] for notice in done.of("notice")] == ["history_repaired"]
+
+
+def test_caller_managed_messages_touch_no_thread(workspace: Path) -> None:
+    messages = [
+        {"role": "user", "content": "my name is Ada"},
+        {"role": "assistant", "content": "Hello Ada"},
+        {"role": "user", "content": [{"type": "text", "text": "what is my name?"}]},
+    ]
+    with ModelServer([Turn(text="Ada"), Turn(text="who?")]) as server:
+        done = run({"messages": messages, "threadId": "t"}, workspace, server.environ("anthropic"))
+        assert done.complete["output"] == "Ada"
+        run({"prompt": "and now?", "threadId": "t"}, workspace, server.environ("anthropic"))
+    assert "my name is Ada" in json.dumps(server.bodies[0])
+    assert "Ada" not in json.dumps(server.bodies[1]["messages"])
+
+
+@pytest.mark.parametrize("format", get_args(WireFormat))
+def test_the_deltas_add_up(format: WireFormat, workspace: Path) -> None:
+    tool = ("bash", "command") if format == "anthropic" else ("exec_command", "cmd")
+    script = [
+        Turn(thinking="think hard", text="I say", calls=[Call(tool[0], {tool[1]: "seq 3; printf end"})]),
+        Turn(text="fin\U0001f600al"),
+    ]
+    with ModelServer(script, awkward=True) as server:
+        done = run({"prompt": "x"}, workspace, server.environ(format), ["--partial"])
+    assert done.code == 0
+
+    def joined(kind: str, turn: int) -> str:
+        return "".join(event["delta"] for event in done.of(kind) if event["turn"] == turn)
+
+    said = {(event["kind"], event["turn"]): event["content"] for event in done.of("thinking")}
+    assert joined("thinking_delta", 1) == said["reasoning", 1] == "think hard"
+    assert joined("text_delta", 1) == said["text", 1] == "I say"
+    assert joined("text_delta", 2) == done.complete["output"] == "fin\U0001f600al"
+    assert json.loads(joined("tool_input_delta", 1)) == done.of("tool_call")[0]["input"]
+    assert joined("tool_output_delta", 1) == done.of("tool_result")[0]["output"]
+    assert len(done.of("text_delta")) > 2
+
+
+def test_heartbeats_tell_what_is_awaited(workspace: Path) -> None:
+    with ModelServer([bash("sleep 1"), Turn(text="ok")]) as server:
+        done = run({"prompt": "x", "heartbeat": 0.2}, workspace, server.environ("anthropic"))
+    assert {event["awaiting"] for event in done.of("heartbeat")} >= {"tool"}
+    assert all(event["since"].endswith("Z") for event in done.of("heartbeat"))
+
+
+def test_failures_that_are_tried_again_are_reported(workspace: Path) -> None:
+    script = [
+        Turn(fault=Fault(529, code="overloaded_error")),
+        Turn(text="half of", fault=Fault(cut_after=4)),
+        Turn(text="whole"),
+    ]
+    with ModelServer(script) as server:
+        done = run({"prompt": "x"}, workspace, server.environ("anthropic"))
+    assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "whole", 1)
+    told = [(error["code"], error["retryable"], error["attempt"]) for error in done.of("error")]
+    assert told == [("overloaded", True, 1), ("provider_error", True, 2)]
+    assert all(error["retryInMs"] >= 0 for error in done.of("error"))
+
+
+def test_the_next_model_is_used_when_one_is_gone(workspace: Path) -> None:
+    script = [Turn(fault=Fault(404, code="not_found_error")), Turn(text="here")]
+    with ModelServer(script) as server:
+        models = ["claude-gone-1", "claude-sonnet-4-5"]
+        done = run({"prompt": "x", "model": models}, workspace, server.environ("anthropic"))
+    assert (done.code, done.complete["output"]) == (0, "here")
+    assert [body["model"] for body in server.bodies] == models
+    assert [notice["code"] for notice in done.of("notice")] == ["fallback_model"]
+
+
+def test_no_key_gets_out(workspace: Path, tmp_path: Path) -> None:
+    command = (
+        "env; tr '\\0' '\\n' < /proc/$PPID/environ; head -c 1 /proc/$PPID/mem; "
+        f"echo {KEY}; echo {KEY} | base64; cat /proc/$PPID/environ | base64; echo $MY_TOKEN"
+    )
+    transcript = tmp_path / "t.ndjson"
+    with ModelServer([Turn(text=f"the key is {KEY}", calls=[Call("bash", {"command": command})]), Turn(text=KEY)]) as server:
+        done = run(
+            {"prompt": "x", "env": {"MY_TOKEN": "token-value-123456"}},
+            workspace,
+            server.environ("anthropic"),
+            ["--record", str(transcript), "--partial"],
+        )
+    assert done.code == 0
+    wire = json.dumps(done.events) + done.stderr + transcript.read_text()
+    for secret in (KEY, base64.b64encode(KEY.encode()).decode()[:-4], "token-value-123456"):
+        assert secret not in wire
+    output = done.of("tool_result")[0]["output"]
+    assert "ANTHROPIC_API_KEY=[" not in output and "OPENAI_API_KEY=[" not in output  # wiped, not only masked
+    assert any(KEY in value for value in server.requests[0].headers.values())
+    assert "token-value-123456" in json.dumps(server.bodies[1])  # the model's own tools may use what they were given
+
+
+def test_a_key_in_the_request_is_used_and_hidden(workspace: Path) -> None:
+    with ModelServer([bash("env"), Turn(text="ok")]) as server:
+        model = {"provider": "custom", "endpoint": server.url, "apiKey": "custom-key-12345678", "format": "anthropic", "name": "m"}
+        done = run({"prompt": "x", "model": model}, workspace, {})
+    assert done.code == 0, done.events
+    assert server.requests[0].headers["x-api-key"] == "custom-key-12345678"
+    assert "custom-key-12345678" not in json.dumps(done.events) + done.stderr
+
+
+def test_a_history_beyond_the_window_is_shortened(workspace: Path) -> None:
+    big = "x" * 300_000
+    messages: list[dict[str, Any]] = []
+    for number in range(6):
+        messages += [{"role": "user", "content": f"{number} {big}"}, {"role": "assistant", "content": "ok"}]
+    messages.append({"role": "user", "content": "go on"})
+    with ModelServer([Turn(text="the summary"), Turn(text="done")]) as server:
+        done = run({"messages": messages}, workspace, server.environ("anthropic"))
+    assert (done.code, done.complete["output"]) == (0, "done"), done.events
+    (notice,) = done.of("notice")
+    assert notice["code"] == "context_compacted"
+    assert notice["details"]["tokensAfter"] < notice["details"]["tokensBefore"]
+    assert "the summary" in json.dumps(server.bodies[1])
+
+
+def test_a_server_outlives_the_run_and_is_named(workspace: Path) -> None:
+    code = "import http.server as h; s = h.ThreadingHTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler); print(s.server_port, flush=True); s.serve_forever()"
+    script = [
+        Turn(calls=[Call("str_replace_based_edit_tool", {"command": "create", "path": "s.py", "file_text": code})]),
+        bash("python3 s.py > port & while [ ! -s port ]; do sleep 0.05; done"),
+        bash("sleep 0.6"),
+        Turn(text="up"),
+    ]
+    with ModelServer(script) as server:
+        done = run({"prompt": "x", "sandboxId": "sb1"}, workspace, server.environ("anthropic"), ["--dev-url", "https://{port}-{sandboxId}.example.com"])
+    assert done.code == 0
+    port = int((workspace / "port").read_text())
+    up = done.of("dev_url")[0]
+    try:
+        assert (up["status"], up["url"], up["loopbackOnly"]) == ("up", f"https://{port}-sb1.example.com", False)
+        assert done.complete["devUrl"] == up["url"]
+        assert [each["port"] for each in done.complete["devUrls"]] == [port]
+        import urllib.request
+
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/s.py", timeout=5) as answer:
+            assert answer.read().decode() == code
+    finally:
+        os.kill(up["pid"], 9)
+
+
+def test_a_hanging_library_print_stays_off_the_stream(workspace: Path) -> None:
+    with ModelServer([Turn(text="ok")]) as server:
+        environ = environment(server.environ("anthropic"), workspace.parent / "state")
+        code = (
+            "import atexit, os, sys; atexit.register(lambda: os.write(1, b'late\\n'));"
+            "sys.argv = ['agent-runtime', 'run', '--prompt', 'x'];"
+            "from agent_runtime.__main__ import main; main()"
+        )
+        done = subprocess.run(
+            [COMMAND[0], "-I", "-c", code], capture_output=True, env=environ, cwd=workspace, stdin=subprocess.DEVNULL
+        )
+    outcome: Result = result(done.stdout, done.returncode, done.stderr)
+    assert outcome.code == 0 and "late" in outcome.stderr
