@@ -36,4 +36,4 @@ async def run(params: WriteStdinParams, ctx: ToolContext) -> ToolOutput:
     )
 
 
-TOOL = FunctionTool("write_stdin", prompt("write_stdin"), WriteStdinParams, run, scans=True)
+TOOL = FunctionTool("write_stdin", prompt("write_stdin"), WriteStdinParams, run, scans=True, parallel=False)

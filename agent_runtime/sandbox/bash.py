@@ -2,13 +2,13 @@
 
 Bash reads its script from a pipe (its stdin) and gets each command as one line,
 
-    { \\builtin eval 'COMMAND'; } </dev/null >FIFO 2>&1      and then      \\builtin printf 'N STATUS' >&REPORT
+    { \\builtin eval 'COMMAND'; } </dev/null >FIFO 2>&1      and then      \\builtin printf 'N STATUS'
+    >&REPORT
 
-so the command is parsed as a unit (an open quote is an error, never a wait), has its own output pipe whatever it does
-to the shell's descriptors, and its end is told over a descriptor that its children do not have. When the shell is
-about to end (exit, set -e) or is told to stop (SIGRTMAX, at a timeout), a trap writes variables, functions, options
-and directory down for the next one.
-"""
+so the command is parsed as a unit (an open quote is an error, never a wait), has its own output pipe whatever
+it does to the shell's descriptors, and its end is told over a descriptor that its children do not have. When
+the shell is about to end (exit, set -e) or is told to stop (SIGRTMAX, at a timeout), a trap writes variables,
+functions, options and directory down for the next one."""
 
 from __future__ import annotations
 
@@ -119,12 +119,12 @@ class Bash:
             return False
         return not self._pending and call[:2] == [str(_READ.get(os.uname().machine)), "0x0"]
 
-    async def close(self, timeout: float) -> None:
+    async def close(self, seconds: float) -> None:
         """Let it end by itself (its EXIT trap runs), kill it when it does not."""
         if self._script >= 0:
             os.close(self._script)
             self._script = -1
-        if not await self.wait(timeout):
+        if not await self.wait(seconds):
             self.send(signal.SIGKILL)
             await self.wait(5)
         for fd in (self._report, self._pidfd):
@@ -132,9 +132,9 @@ class Bash:
                 os.close(fd)
         self._report = self._pidfd = -1
 
-    async def wait(self, timeout: float) -> bool:
+    async def wait(self, seconds: float) -> bool:
         """Wait for the shell to end; has it?"""
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(seconds):
             while self.ended is None:
                 await processes.ready(self._pidfd)
         return self.ended is not None
@@ -165,8 +165,9 @@ def _prologue(state: Path) -> str:
     # the options first, for `set -e` would end the shell in the middle of the rest
     save = (
         f"{{ \\builtin set +o; }} >|{options} 2>/dev/null; \\builtin set +eux; "
-        "{ \\builtin declare -p; \\builtin declare -f; \\builtin declare -Fx; \\builtin alias -p; \\builtin shopt -p;"
-        " \\builtin umask -p; \\builtin trap -p; \\builtin printf '\\\\builtin cd -- %q\\n# whole\\n' \"$PWD\"; }"
+        "{ \\builtin declare -p; \\builtin declare -f; \\builtin declare -Fx; \\builtin alias -p; "
+        "\\builtin shopt -p; \\builtin umask -p; \\builtin trap -p; "
+        "\\builtin printf '\\\\builtin cd -- %q\\n# whole\\n' \"$PWD\"; }"
         f" >|{file} 2>/dev/null"
     )
     stop = shlex.quote(save + "; \\builtin exit 143")

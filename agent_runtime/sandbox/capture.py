@@ -1,8 +1,7 @@
 """Reads what a process prints, at the speed of its pipe and in bounded memory.
 
-A thread reads into a ring; the ring's content is the end of the output, and all of it as long as it fits. Only an
-output that is larger, or whose writers outlive the call, is written to a file.
-"""
+A thread reads into a ring; the ring's content is the end of the output, and all of it as long as it fits.
+Only an output that is larger, or whose writers outlive the call, is written to a file."""
 
 from __future__ import annotations
 
@@ -70,8 +69,9 @@ class Capture:
             await self._changed.wait()
 
     async def settle(self, writers: Callable[[], Iterable[Process]]) -> None:
-        """Wait for what has been printed and is still on its way (`exec > >(tee log)`), and for a server's first
-        words: until the end, or until nothing comes and no writer is busy, at most a second."""
+        """Wait for what has been printed and is still on its way (`exec > >(tee log)`), and for a server's
+        first words: until the end, or until nothing comes and no writer is busy, at most a second.
+        """
         end = time.monotonic() + _SETTLE
         while not self.ended and time.monotonic() < end:
             seen = self.total
@@ -105,10 +105,19 @@ class Capture:
         `hold`: descriptors that it keeps open for as long.
         """
         log = self.spilled()
-        args = [sys.executable, "-I", "-S", keeper.__file__, log.path, *map(str, (log.limit, log.size, log.cut))]
+        args = [
+            sys.executable,
+            "-I",
+            "-S",
+            keeper.__file__,
+            log.path,
+            *map(str, (log.limit, log.size, log.cut)),
+        ]
         null = os.open(os.devnull, os.O_RDWR)
         env = {processes.MARK: "keeper", "PATH": os.defpath}
-        kept = processes.spawn(args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold)
+        kept = processes.spawn(
+            args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold
+        )
         os.close(null)
         return kept
 
@@ -133,7 +142,7 @@ class Capture:
             return bytes(self._ring[begin:]) + bytes(self._ring[:stop])
 
     def fit(self, tokens: int, *, since: int = 0, until: int | None = None) -> Fitted:
-        """The output from `since` on (to `until`) as the model gets it: cleaned, and cut to so many tokens."""
+        """The output from `since` on (to `until`) as the model gets it: cleaned, cut to so many tokens."""
         until = self.total if until is None else until
         size, lines = until - since, self.lines
         if size <= RING // 2:

@@ -24,8 +24,9 @@ class Background:
 class Family:
     """The processes that one call started.
 
-    A process is the call's when it came up after the call began, below the call's shell or as an orphan that this
-    process adopted, unless its mark says that it descends from something else (a server of an earlier call).
+    A process is the call's when it came up after the call began, below the call's shell or as an orphan that
+    this process adopted, unless its mark says that it descends from something else (a server of an earlier
+    call).
 
     Args:
         root: pid of the shell that runs the call.

@@ -1,13 +1,14 @@
-"""Keeps the log of processes that outlive their call, or the runtime: `python -I -S keeper.py LOG LIMIT SIZE CUT < pipe`.
+"""Keeps the log of processes that outlive their call, or the runtime: `python -I -S keeper.py LOG LIMIT SIZE
+CUT < pipe`.
 
-Why a pipe with a keeper, and not a plain log file as the command's stdout: a file cannot be bounded while somebody
-else writes it, `> /dev/stderr` in a script would truncate it, and a flood would outrun any trimming. A pipe slows
-its writer down. While a call runs the runtime itself reads the pipe; what outlives the call is handed to this small
-process of its own session. So a background server never gets a SIGPIPE, whatever becomes of the runtime, and its
-log stays bounded for as long as it lives.
+Why a pipe with a keeper, and not a plain log file as the command's stdout: a file cannot be bounded while
+somebody else writes it, `> /dev/stderr` in a script would truncate it, and a flood would outrun any trimming.
+A pipe slows its writer down. While a call runs the runtime itself reads the pipe; what outlives the call is
+handed to this small process of its own session. So a background server never gets a SIGPIPE, whatever becomes
+of the runtime, and its log stays bounded for as long as it lives.
 
-This file is run by its path and imports nothing but `os` and `sys`: it starts in milliseconds and stays small.
-"""
+This file is run by its path and imports nothing but `os` and `sys`: it starts in milliseconds and stays
+small."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ _PIECE = 1 << 20
 class BoundedLog:
     """A log file of at most `limit` bytes: its first half stays, the rest follows the end of the output.
 
-    Whenever the file is full the last quarter of it moves up to the middle, so that it is always one readable text
-    in order, also for `tail -f`. A disk that is full loses text, never the writer: see `lost`.
+    Whenever the file is full the last quarter of it moves up to the middle, so that it is always one readable
+    text in order, also for `tail -f`. A disk that is full loses text, never the writer: see `lost`.
 
     Args:
         path: made (0644) at the first write.

@@ -1,4 +1,6 @@
-"""What of an output reaches the model: its head and its tail, with the cut named and the whole kept in a file."""
+"""What of an output reaches the model: its head and its tail, with the cut named and the whole kept in a
+file.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class OutputStore:
         self.spill_limit = spill_limit
 
     def fit(self, text: str, *, tokens: int, call_id: str) -> Fitted:
-        """Cut a text to at most so many tokens. The whole is spilled to a file when something had to be cut."""
+        """Cut a text to at most so many tokens. The whole is spilled to a file if that cuts it."""
         text = clean(clean_text(text))
         size = len(text.encode())
         if size <= tokens * BYTES_PER_TOKEN:
@@ -46,7 +48,9 @@ class OutputStore:
         log.close()
         whole = where(log)
         head, tail = cut(text, text, tokens=tokens)
-        return Fitted(join(head, tail, size, text.count("\n"), whole), True, size, log.path if not log.error else None)
+        return Fitted(
+            join(head, tail, size, text.count("\n"), whole), True, size, log.path if not log.error else None
+        )
 
     def log(self, call_id: str) -> BoundedLog:
         """A new file for the output of a call; nothing is written yet."""
@@ -65,8 +69,9 @@ def free_path(directory: Path, call_id: str) -> Path:
 
 
 def cut(head: str, tail: str, *, tokens: int) -> tuple[str, str]:
-    """The first and the last bytes of an output, so many tokens together, ending and beginning with whole lines
-    where that costs less than half of them. `head` and `tail` may be the same text."""
+    """The first and the last bytes of an output, so many tokens together, ending and beginning with whole
+    lines where that costs less than half of them. `head` and `tail` may be the same text.
+    """
     half = max(tokens * BYTES_PER_TOKEN // 2, 1)
     first, last = head.encode()[:half], tail.encode()[-half:]
     end, begin = first.rfind(b"\n") + 1, last.find(b"\n") + 1

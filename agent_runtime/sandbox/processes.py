@@ -1,18 +1,15 @@
 """Processes: starting them clean, finding whatever descends from them, ending them, and leaving no zombie.
 
-The runtime is a subreaper: a process whose parents have all exited becomes its child, wherever it went (double fork,
-new session), so nothing that a tool starts can leave this family. Which call an orphan came from is told by the
-variable MARK in its environment.
-"""
+The runtime is a subreaper: a process whose parents have all exited becomes its child, wherever it went
+(double fork, new session), so nothing that a tool starts can leave this family. Which call an orphan came
+from is told by the variable MARK in its environment."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import pwd
-import select
 import signal
 import subprocess
 import threading
@@ -30,6 +27,8 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 def become_subreaper() -> bool:
     """Adopt every orphan among the descendants of this process. False where the kernel refuses."""
+    import ctypes  # costs milliseconds of a start
+
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
@@ -93,12 +92,15 @@ def children(pid: int) -> list[Process]:
         lists = []
     if lists or not Path(f"/proc/{pid}/stat").exists():
         return _existing(int(child) for found in lists for child in found.split())
-    numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())  # a kernel without CONFIG_PROC_CHILDREN
+    # a kernel without CONFIG_PROC_CHILDREN
+    numbers = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [process for process in _existing(numbers) if process.ppid == pid]
 
 
 def descendants(pid: int, *, skip: Callable[[Process], bool] = lambda _: False) -> list[Process]:
-    """All living processes below `pid`, parents first. A process that `skip` names is left out with all below it."""
+    """All living processes below `pid`, parents first. A process that `skip` names is left out with all below
+    it.
+    """
     found: list[Process] = []
     waiting = [pid]
     while waiting:
@@ -120,8 +122,9 @@ def spawn(
     pass_fds: Sequence[int] = (),
     user: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, with no controlling terminal and nothing of ours: no descriptors, no
-    blocked and no ignored signals. `user`: whom it runs as, all groups of that user included."""
+    """Start a program in a session of its own, with no controlling terminal and nothing of ours: no
+    descriptors, no blocked and no ignored signals. `user`: whom it runs as, all groups of that user included.
+    """
     unignore_signals()
     entry = pwd.getpwnam(user) if user else None
     blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -150,7 +153,7 @@ def identity(user: str) -> dict[str, str]:
 
 
 def unignore_signals() -> None:
-    """Ignore by a handler what was ignored by SIG_IGN: children inherit the latter (nohup, a background job)."""
+    """Ignore by a handler what was ignored by SIG_IGN, which children inherit (nohup, a background job)."""
     if threading.current_thread() is not threading.main_thread():
         return
     restored_by_popen = {signal.SIGPIPE, signal.SIGXFSZ}
@@ -160,7 +163,9 @@ def unignore_signals() -> None:
 
 
 async def ready(*read: int, write: int | None = None) -> None:
-    """Wait until one of the descriptors can be read (a pidfd: until its process has ended), or the one be written."""
+    """Wait until one of the descriptors can be read (a pidfd: until its process has ended), or the one be
+    written.
+    """
     loop = asyncio.get_running_loop()
     happened: asyncio.Future[None] = loop.create_future()
 
@@ -197,19 +202,19 @@ async def terminate_tree(find: Callable[[], Iterable[Process]], *, grace: float 
                 asked.add((process.pid, process.start))
                 process.send(signal.SIGTERM)
                 process.send(signal.SIGCONT)  # a stopped process would not see it
-        await _ended(living, timeout=0.05)
+        await _ended(living, seconds=0.05)
         if time.monotonic() > deadline + 1.0:
             return  # uninterruptible (state D): the kernel ends it when it can
 
 
-async def _ended(processes: Iterable[Process], timeout: float) -> None:
+async def _ended(processes: Iterable[Process], seconds: float) -> None:
     with contextlib.ExitStack() as stack:
         fds = []
         for process in processes:
             with contextlib.suppress(OSError):
                 fds.append(os.pidfd_open(process.pid))
                 stack.callback(os.close, fds[-1])
-        with anyio.move_on_after(timeout):
+        with anyio.move_on_after(seconds):
             for fd in fds:
                 await ready(fd)
 
@@ -217,12 +222,13 @@ async def _ended(processes: Iterable[Process], timeout: float) -> None:
 class Reaper:
     """Reaps what nobody waits for: orphans that this process, as a subreaper or as PID 1, has been given.
 
-    A child of this program's own is left to whoever started it. It is told from an orphan by its session (orphans of
-    tools are in another) or by a pidfd that this process holds of it.
-    """
+    A child of this program's own is left to whoever started it. It is told from an orphan by its session
+    (orphans of tools are in another) or by a pidfd that this process holds of it."""
 
     def __init__(self) -> None:
-        self._inherited = {child.pid for child in children(os.getpid())}  # by exec: not started by this program
+        self._inherited = {
+            child.pid for child in children(os.getpid())
+        }  # by exec: not started by this program
 
     async def run(self) -> None:
         """Reap at every SIGCHLD, until cancelled."""

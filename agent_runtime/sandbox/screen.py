@@ -7,7 +7,9 @@ import re
 # cursor addressing, moves up, clearing of the screen, the alternate screen: text that is no longer in lines
 _DRAWS = re.compile(rb"\x1b\[(?:\d*;?\d*[HfAFd]|[0-3]?J|\?(?:1049|47|1047)[hl])")
 
-_PRIVATE = re.compile(rb"\x1b\[[<=>][^@-~]*[@-~]|\x1b\[\?[\d;]*[^hl\d;]")  # queries and modes that pyte trips over
+_PRIVATE = re.compile(
+    rb"\x1b\[[<=>][^@-~]*[@-~]|\x1b\[\?[\d;]*[^hl\d;]"
+)  # queries and modes that pyte trips over
 
 
 def draws(data: bytes) -> bool:

@@ -1,9 +1,8 @@
 """One process that the model talks to: on a pseudo-terminal, or on pipes.
 
-On a pseudo-terminal it has the terminal for its own: control characters act, a hang-up ends it. Without one its output
-is a pipe, and only its stdin is the end of a terminal that controls nothing: it can be typed into, programs that would
-read a piped stdin to its end do not wait for it, and nothing dies of a hang-up.
-"""
+On a pseudo-terminal it has the terminal for its own: control characters act, a hang-up ends it. Without one
+its output is a pipe, and only its stdin is the end of a terminal that controls nothing: it can be typed into,
+programs that would read a piped stdin to its end do not wait for it, and nothing dies of a hang-up."""
 
 from __future__ import annotations
 
@@ -31,8 +30,8 @@ from agent_runtime.sandbox.processes import Process
 
 ROWS, COLUMNS = 40, 120
 _INTERRUPT = b"\x03"
-# A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its stdin. So
-# the leader takes the one, and is another process than the one that has the other.
+# A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its
+# stdin. So the leader takes the one, and is another process than the one that has the other.
 _OWN_TERMINAL = ': <"$0"; exec bash -c "$1"'
 _TYPED_INTO = r'eval "bash -c \"\$1\" <&$0 $0<&-"; exit'
 
@@ -115,7 +114,9 @@ class Session:
             return Fitted(text, False, len(data), None)
         head, tail = cut(text, text, tokens=tokens)
         log = self.capture.spilled()
-        return Fitted(join(head, tail, len(text.encode()), text.count("\n"), where(log)), True, len(data), log.path)
+        return Fitted(
+            join(head, tail, len(text.encode()), text.count("\n"), where(log)), True, len(data), log.path
+        )
 
     def living(self) -> list[Process]:
         """All its processes that live, itself included."""

@@ -82,12 +82,16 @@ class Sessions:
                 await processes.terminate_tree(session.living)
                 fitted = session.unread(tokens)
                 await self._let_go(number)
-                self._partials[call_id] = _result(fitted, "[cancelled]", time.monotonic() - started, "cancelled")
+                self._partials[call_id] = _result(
+                    fitted, "[cancelled]", time.monotonic() - started, "cancelled"
+                )
             raise
         return await self._report(number, tokens, started, notes)
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
-        """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed since."""
+        """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed
+        since.
+        """
         started = time.monotonic()
         session = self._sessions.get(number)
         if session is None:
@@ -114,7 +118,9 @@ class Sessions:
         return running + [process for family in self._left for process in family.background()]
 
     async def aclose(self, *, kill: bool) -> None:
-        """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its logs."""
+        """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its
+        logs.
+        """
         with anyio.CancelScope(shield=True):
             if kill:
                 living = [s.living for s in self._sessions.values()] + [f.living for f in self._left]
@@ -148,7 +154,10 @@ class Sessions:
         code = session.ended
         if code is None:
             return _result(
-                session.unread(tokens), f"Process running with session ID {number}", session.used - started, notes=notes
+                session.unread(tokens),
+                f"Process running with session ID {number}",
+                session.used - started,
+                notes=notes,
             )
         await session.capture.drain()
         fitted = session.unread(tokens)

@@ -1,8 +1,8 @@
 """The shell of a run: one bash that keeps its directory, variables and functions from call to call.
 
-A call ends when bash has finished the command, never when a pipe closes. What it leaves running keeps its own log
-(see keeper.py), can outlive the run, and is named to the model. A timeout or a cancel ends all that the call started.
-"""
+A call ends when bash has finished the command, never when a pipe closes. What it leaves running keeps its own
+log (see keeper.py), can outlive the run, and is named to the model. A timeout or a cancel ends all that the
+call started."""
 
 from __future__ import annotations
 
@@ -61,7 +61,13 @@ class Shell:
     """
 
     def __init__(
-        self, *, cwd: Path, env: Mapping[str, str], outputs: OutputStore, log_dir: Path, user: str | None = None
+        self,
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        outputs: OutputStore,
+        log_dir: Path,
+        user: str | None = None,
     ) -> None:
         self._env = dict(env) | (processes.identity(user) if user else {})
         self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
@@ -76,7 +82,13 @@ class Shell:
         self._partials: dict[str, ToolOutput] = {}
 
     async def run(
-        self, command: str, *, timeout: float, call_id: str, tokens: int, on_output: OnOutput | None = None
+        self,
+        command: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- at its end there is a result, not an exception
+        call_id: str,
+        tokens: int,
+        on_output: OnOutput | None = None,
     ) -> ToolOutput:
         """Run a command; calls wait for each other.
 
@@ -93,7 +105,10 @@ class Shell:
             raise ToolError("command: it has a NUL character in it, which no command line can hold")
         live = Live(tokens, on_output) if on_output else None
         async with self._lock:
-            call = self._begin(clean_text(command), call_id, tokens)
+            try:
+                call = self._begin(clean_text(command), call_id, tokens)
+            except OSError as error:
+                raise ToolError(f"the shell cannot be started: {error}") from error
             try:
                 async with anyio.create_task_group() as tasks:
                     if live:
@@ -119,15 +134,18 @@ class Shell:
     async def restart(self) -> None:
         """A new shell in the directory of the old, which is ended; what it left running lives on."""
         async with self._lock:
-            await self._close_bash(0.2)
-            self._forget_state()
+            await self._close_bash(_LAST_WORDS)
+            if self._room:
+                self._forget_state()
 
     def background(self) -> list[Background]:
         """What calls left running and still runs."""
         return [process for family in self._left for process in family.background()]
 
     async def aclose(self, *, kill: bool) -> None:
-        """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its logs."""
+        """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its
+        logs.
+        """
         with anyio.CancelScope(shield=True):
             await self._close_bash(_LAST_WORDS)
             if kill:
@@ -152,11 +170,11 @@ class Shell:
         bash.give(self._number, command, output=fifo, cwd=self._way_back(bash, ending), mark=mark)
         return _Call(self._number, call_id, tokens, bash, capture, family, ending=ending)
 
-    async def _until_end(self, call: _Call, timeout: float) -> None:
-        with anyio.move_on_after(timeout) as limit:
+    async def _until_end(self, call: _Call, seconds: float) -> None:
+        with anyio.move_on_after(seconds) as limit:
             call.ending.status = await self._status(call)
         if limit.cancelled_caught:
-            call.ending.timeout = timeout
+            call.ending.timeout = seconds
             await self._stop(call)
         else:
             await call.capture.settle(call.family.living)
@@ -218,18 +236,15 @@ class Shell:
                 shutil.chown(self._room, self._user)
         processes.become_subreaper()
         mark = f"{self._name}.{self._number}.shell"
-        try:
-            self._bash = Bash(
-                cwd=_existing(self._cwd), env=self._env, mark=mark, state=self._state, user=self._user
-            )
-        except FileNotFoundError as error:
-            raise ToolError(f"the shell cannot be started: {error}") from error
+        self._bash = Bash(
+            cwd=_existing(self._cwd), env=self._env, mark=mark, state=self._state, user=self._user
+        )
         return self._bash
 
-    async def _close_bash(self, timeout: float) -> None:
+    async def _close_bash(self, seconds: float) -> None:
         bash, self._bash = self._bash, None
         if bash:
-            await bash.close(timeout)
+            await bash.close(seconds)
 
     def _way_back(self, bash: Bash, ending: Ending) -> Path | None:
         # out of a directory that has been deleted

@@ -15,7 +15,10 @@ _ESCAPE = re.compile(
 )
 _ERASE = re.compile(r"\x1b\[([012]?)K")
 _SPECIAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_DROPPED = {code: None for code in [*range(1, 9), 11, *range(14, 32), *range(0x7F, 0xA0)]} | {0: "\ufffd", 12: "\n"}
+_DROPPED = {code: None for code in [*range(1, 9), 11, *range(14, 32), *range(0x7F, 0xA0)]} | {
+    0: "\ufffd",
+    12: "\n",
+}
 _TOKEN = re.compile(r"\r|\x08|\x1b\[[012]?K|[^\r\x08\x1b]+")
 
 
@@ -39,7 +42,8 @@ def _clean_line(line: str) -> str:
 
 def _overwritten(line: str) -> str:
     # what is on the line after all carriage returns, backspaces and erasures
-    shown, column = "", 0
+    shown: list[str] = []
+    column = 0
     for token in _TOKEN.findall(line):
         if token == "\r":
             column = 0
@@ -48,13 +52,14 @@ def _overwritten(line: str) -> str:
         elif token[0] == "\x1b":
             part = token[2:-1]
             if part in ("", "0"):
-                shown = shown[:column]
+                del shown[column:]
             else:
-                shown = "" if part == "2" else " " * column + shown[column:]
+                shown[: column if part == "1" else len(shown)] = " " * column
         else:
-            shown = shown[:column].ljust(column) + token + shown[column + len(token) :]
+            shown.extend(" " * (column - len(shown)))
+            shown[column : column + len(token)] = token
             column += len(token)
-    return shown
+    return "".join(shown).rstrip(" ") if "\x1b" in line else "".join(shown)
 
 
 def decode_tail(data: bytes) -> str:
