@@ -69,9 +69,9 @@ class Failure(Frozen):
     code: ErrorCode
     message: str
     retryable: bool
-    retry_after: Maybe[float]
-    status: Maybe[int]
-    request_id: Maybe[str]
+    retry_after: Maybe[float] = None
+    status: Maybe[int] = None
+    request_id: Maybe[str] = None
     details: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
@@ -114,7 +114,7 @@ class ModelResponseRecord(Frozen):
     duration_ms: int
     chunks: tuple[dict[str, Any], ...]
     offsets: tuple[int, ...]
-    error: Maybe[Failure]
+    error: Maybe[Failure] = None
     interrupted: bool = False
 
 
@@ -129,10 +129,10 @@ class ToolResultRecord(Frozen):
     content: tuple[Annotated[Text | Image, Field(discriminator="type")], ...]
     is_error: bool = False
     outcome: Outcome = "completed"
-    exit_code: Maybe[int]
+    exit_code: Maybe[int] = None
     truncated: bool = False
-    output_bytes: Maybe[int]
-    output_file: Maybe[str]
+    output_bytes: Maybe[int] = None
+    output_file: Maybe[str] = None
 
     def output(self) -> ToolOutput:
         """The same output again."""
@@ -158,8 +158,8 @@ class ControlRecord(Frozen):
     action: Literal["input", "pause", "resume", "cancel", "timeout"]
     calls: int
     results: int
-    text: Maybe[str]
-    reason: Maybe[str]
+    text: Maybe[str] = None
+    reason: Maybe[str] = None
 
 
 _EVENTS: dict[str, type[Event]] = {
