@@ -157,7 +157,7 @@ def _clean(message: Message, format: WireFormat | None, model: str | None, notes
 
 def _with(message: M, **changes: object) -> M:
     # most messages are sound, and every one passes here before each model call
-    same = all(getattr(message, name) == value for name, value in changes.items())
+    same = all((old := getattr(message, name)) is value or old == value for name, value in changes.items())
     return message if same else message.model_copy(update=changes)
 
 

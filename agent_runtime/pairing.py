@@ -18,6 +18,7 @@ INTERRUPTED = (
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_ID = 40  # Chat Completions' limit for tool_call_id, the strictest
+_MAX_ID_AT_HOME = 64  # what goes back to the one that made it: Responses' limit for call_id
 
 Note = Callable[[str], None]
 
@@ -58,7 +59,7 @@ def pair(messages: Sequence[Message], note: Note) -> list[Message]:
         if isinstance(message, UserMessage):
             rest = tuple(block for block in message.blocks if not isinstance(block, ToolResult))
             if rest:
-                paired.append(message.model_copy(update={"blocks": rest}))
+                paired.append(message if rest == message.blocks else UserMessage(blocks=rest))
             continue
         answers = [_answer(call, results.take(call.id, position), note) for call in message.calls]
         turn = _with_fit_ids(message, seen, note)
@@ -105,7 +106,7 @@ def _with_fit_ids(turn: AssistantMessage, seen: set[str], note: Note) -> Assista
 
 
 def _fresh_id(id: str, seen: set[str], *, at_home: bool) -> str:
-    fit = id if at_home and id else _UNFIT.sub("_", id)[:_MAX_ID] or "call"
+    fit = id if at_home and 0 < len(id) <= _MAX_ID_AT_HOME else _UNFIT.sub("_", id)[:_MAX_ID] or "call"
     if fit not in seen:
         return fit
     stem = _UNFIT.sub("_", fit)[: _MAX_ID - 8]

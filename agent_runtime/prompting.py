@@ -63,7 +63,7 @@ def find_agent(slug: str, directories: Sequence[Path]) -> Agent:
     for directory in directories:
         path = directory / f"{slug}.md"
         if os.path.lexists(path):
-            return _read(slug, path)
+            return _read(slug, path, inside=_workspace_of(directory))
     known = ", ".join(known_agents(directories)) or "none"
     raise RequestError("agent", f"there is no agent {slug!r}; known agents: {known}")
 
@@ -94,6 +94,8 @@ def read_bounded(path: Path, limit: int, *, inside: Path | None = None) -> bytes
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"not a regular file: {path}")
         real = Path(f"/proc/self/fd/{file.fileno()}").readlink()
+        if real.parts[1] in ("proc", "sys"):  # regular by their kind, and full of this process's secrets
+            raise OSError(f"not a regular file: {path}")
         if inside is not None and not real.is_relative_to(inside.resolve()):
             raise OSError(f"outside of {inside}: {path}")
         data = bytearray()
@@ -106,9 +108,14 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
-def _read(slug: str, path: Path) -> Agent:
+def _workspace_of(directory: Path) -> Path | None:
+    # a workspace is untrusted: a link in it must not put another file of this machine into a prompt
+    return directory.parents[1] if directory.parts[-2:] == WORKSPACE_AGENTS.parts else None
+
+
+def _read(slug: str, path: Path, *, inside: Path | None) -> Agent:
     try:
-        data = read_bounded(path, _MAX_FILE)
+        data = read_bounded(path, _MAX_FILE, inside=inside)
         if len(data) > _MAX_FILE:
             raise OSError(f"larger than {_MAX_FILE} bytes: {path}")
         text = data.decode("utf-8-sig").replace("\r\n", "\n")

@@ -88,6 +88,14 @@ class ThreadStore:
             ).fetchall()
         return [message for (body,) in rows for message in decode(id, body)]
 
+    def record(self, id: str) -> list[Message]:
+        """Every message of a thread, also those that the model sees in shortened form only."""
+        with self._reading():
+            rows = self._connection.execute(
+                "SELECT body FROM entries WHERE thread = ? AND NOT shortened ORDER BY number", (check_id(id),)
+            ).fetchall()
+        return [message for (body,) in rows for message in decode(id, body)]
+
     def list(self, *, agent: str | None = None, limit: int = 20, cursor: str | None = None) -> Page:
         """Threads, the last used first.
 

@@ -172,6 +172,21 @@ def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
         assert "cannot be read" in refusal(slug, [tmp_path])
 
 
+def test_an_agent_of_the_workspace_is_no_way_out_of_it(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    write(workspace / WORKSPACE_AGENTS, "mine", "Be good.")
+    (workspace / WORKSPACE_AGENTS / "out.md").symlink_to(write(tmp_path, "secret", "a secret"))
+    (workspace / WORKSPACE_AGENTS / "in.md").symlink_to("mine.md")
+    directories = agent_directories(workspace)
+    assert "cannot be read" in refusal("out", directories)
+    assert find_agent("in", directories).template == "Be good.\n"
+
+
+def test_what_the_kernel_makes_up_is_no_file() -> None:
+    with pytest.raises(OSError, match="not a regular file"):
+        read_bounded(Path("/proc/self/environ"), 10)
+
+
 def test_a_bounded_read_stays_inside(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "secret").write_text("s")

@@ -142,6 +142,7 @@ def test_a_shortened_history_takes_the_place_of_what_came_before(store: ThreadSt
     thread.append(model("done"))
     thread.close()
     assert store.messages("t") == [user("task", "summary"), TURN, user(result()), model("done")]
+    assert store.record("t") == [user("task"), TURN, user(result()), model("done")]
     info = store.get("t")
     assert info is not None and info.messages == 4
 
