@@ -9,24 +9,26 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-I", "-m", "agent_runtime", "run"]
+say = partial(print, flush=True)  # whoever follows this launcher through a pipe sees it live
 
 
 def show(event: dict[str, Any]) -> None:
     match event["type"]:
         case "tool_call":
-            print(f"{event['tool']} {json.dumps(event['input'], ensure_ascii=False)}")
+            say(f"{event['tool']} {json.dumps(event['input'], ensure_ascii=False)}")
         case "file_edit":
-            print(f"  {event['action']} {event['path']} (+{event['additions']} -{event['deletions']})")
+            say(f"  {event['action']} {event['path']} (+{event['additions']} -{event['deletions']})")
         case "dev_url":
-            print(f"  {event['url']} is {event['status']}")
+            say(f"  {event['url']} is {event['status']}")
         case "error":
-            print(f"  {event['code']}: {event['message']}", file=sys.stderr)
+            say(f"  {event['code']}: {event['message']}", file=sys.stderr)
         case "complete":
-            print(f"{event['status']}: {event['output']}")
+            say(f"{event['status']}: {event['output']}")
 
 
 def launch(request: dict[str, Any], workspace: str) -> int:
