@@ -67,6 +67,7 @@ class Compactor:
         self.budget = int(window - min(reserve, window // 2) - window * _MARGIN)
         self._estimator = estimator
         self._summarise = summarise
+        self._at_work = False
 
     async def fit(self, messages: Sequence[Message], force: bool = False) -> Fitted:
         """The messages, shortened if they do not fit.
@@ -81,6 +82,17 @@ class Compactor:
         before = self._estimator.context
         if before <= self.budget and not force:
             return Fitted(list(messages), None)
+        if self._at_work:  # the summary's own request was too long: that is for the attempt below to answer
+            raise ProviderError(
+                "context_overflow", "the record to be summarised is too long", retryable=False
+            )
+        self._at_work = True
+        try:
+            return await self._shorten(messages, before, force)
+        finally:
+            self._at_work = False
+
+    async def _shorten(self, messages: Sequence[Message], before: int, force: bool) -> Fitted:
         limit = min(self.budget, before * 2 // 3) if force else self.budget
         fixed = max(0, before - self._estimator.size(messages))  # system prompt and tools
         paused = bool(messages) and isinstance(messages[-1], AssistantMessage)

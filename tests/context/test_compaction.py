@@ -189,6 +189,24 @@ async def test_calls_are_never_separated_from_their_results_even_in_a_cut_histor
     assert calls == results and calls[-1] == "cut"
 
 
+async def test_a_summary_that_overflows_itself_ends_in_a_typed_overflow() -> None:
+    history = turns(30, said=2_500)
+    asked = 0
+
+    async def overflowing(messages: list[Message]) -> str:
+        nonlocal asked
+        asked += 1
+        await fitting.fit(messages, force=True)  # what a call does that the provider finds too long
+        return "never"
+
+    estimator = Estimator()
+    estimator.replaced(history)
+    fitting = Compactor(window=WINDOW, reserve=RESERVE, estimator=estimator, summarise=overflowing)
+    with pytest.raises(ProviderError) as failed:
+        await fitting.fit(history)
+    assert (failed.value.code, asked) == ("context_overflow", 2)
+
+
 async def test_the_providers_own_count_decides() -> None:
     history = turns(2)
     fitting = compactor(history, Summariser())
