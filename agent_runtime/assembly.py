@@ -113,7 +113,9 @@ async def assemble(life: Life) -> Parts:
     observer = BlindObserver() if run.recorded else WorldObserver(run.tracker, run.servers, life.emit)
     hands = _hands(life, environment, observer)
     kit = _tools(life)
-    specs = tuple(spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format))
+    specs = tuple(
+        spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format)
+    )
     system = await to_thread.run_sync(_system_prompt, life)
     endpoint = plan.endpoints[0]
     estimator = Estimator(system, specs)
@@ -189,7 +191,12 @@ def _environment(life: Life) -> dict[str, str]:
 def _hands(life: Life, environment: dict[str, str], observer: WorldObserver | BlindObserver) -> Hands:
     plan, folder = life.plan, life.frame.run_dir
     outputs = OutputStore(folder / "output")
-    settings: dict[str, Any] = {"cwd": plan.workspace, "env": environment, "outputs": outputs, "log_dir": folder / "logs"}
+    settings: dict[str, Any] = {
+        "cwd": plan.workspace,
+        "env": environment,
+        "outputs": outputs,
+        "log_dir": folder / "logs",
+    }
     user = plan.request.tool_user
     seen = {} if isinstance(observer, BlindObserver) else {"on_change": observer.edited}
     files = Files(workspace=plan.workspace, owner=plan.tool_owner, **seen)
@@ -224,7 +231,9 @@ def _system_prompt(life: Life) -> str:
     return f"{text}\n{life.frame.past.system}".strip() if life.frame.past.system else text
 
 
-def _context(life: Life, hands: Hands, call: ToolCall, turn: int, deltas: dict[str, ToolDeltas]) -> ToolContext:
+def _context(
+    life: Life, hands: Hands, call: ToolCall, turn: int, deltas: dict[str, ToolDeltas]
+) -> ToolContext:
     limits = life.plan.limits
     if life.plan.request.partial:
         deltas[call.id] = ToolDeltas(life.send, life.frame.mask, call.id, turn)
@@ -242,7 +251,9 @@ def _context(life: Life, hands: Hands, call: ToolCall, turn: int, deltas: dict[s
     )
 
 
-async def _answered(life: Life, deltas: dict[str, ToolDeltas], call: ToolCall, output: ToolOutput, seconds: float) -> None:
+async def _answered(
+    life: Life, deltas: dict[str, ToolDeltas], call: ToolCall, output: ToolOutput, seconds: float
+) -> None:
     """A call has its final output: the rest of its deltas, and its record."""
     if call.id in deltas:
         await deltas.pop(call.id).finish(shown(output))

@@ -26,9 +26,17 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "--record": ("record", "text", "write a transcript to this file"),
     "--partial": ("partial", "flag", "emit the delta events too"),
     "--format": ("format", "text", "ndjson, or pretty (the default on a terminal)"),
-    "--dev-url": ("devUrl", "text", "template of public addresses, such as https://{port}-{sandboxId}.example.com"),
+    "--dev-url": (
+        "devUrl",
+        "text",
+        "template of public addresses, such as https://{port}-{sandboxId}.example.com",
+    ),
     "--tool-user": ("toolUser", "text", "run the tools as this user"),
-    "--confine": ("confine", "flag", "tools write only in the workspace, the mounts and the temporary folder"),
+    "--confine": (
+        "confine",
+        "flag",
+        "tools write only in the workspace, the mounts and the temporary folder",
+    ),
     "--track-ignored": ("trackIgnored", "flag", "report changes of ignored files too"),
     "--heartbeat": ("heartbeat", "float", "emit a heartbeat after so many seconds of silence"),
     "--agents-dir": ("agentsDir", "text", "a folder with more agent definitions"),
@@ -37,38 +45,50 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    top = argparse.ArgumentParser(prog="agent-runtime", description="The agent loop that runs inside a sandbox.", allow_abbrev=False)
+    top = argparse.ArgumentParser(
+        prog="agent-runtime", description="The agent loop that runs inside a sandbox.", allow_abbrev=False
+    )
     top.add_argument("--version", action="version", version=f"agent-runtime {VERSION}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    run = commands.add_parser("run", help="one run: a JSON request on stdin, NDJSON events on stdout", allow_abbrev=False)
+    run = commands.add_parser(
+        "run", help="one run: a JSON request on stdin, NDJSON events on stdout", allow_abbrev=False
+    )
     run.add_argument("--request", metavar="FILE", help="read the request from a file")
-    run.add_argument("--prompt", metavar="TEXT", help="the task; nothing is read from stdin but control messages")
+    run.add_argument(
+        "--prompt", metavar="TEXT", help="the task; nothing is read from stdin but control messages"
+    )
     run.add_argument("--socket", metavar="PATH", help="hand the run to a standby that listens there")
     for option, (_, kind, text) in OPTIONS.items():
-        run.add_argument(option, **({"action": "store_true"} if kind == "flag" else {"metavar": "VALUE"}), help=text)  # type: ignore[arg-type]
+        if kind == "flag":
+            run.add_argument(option, action="store_true", help=text)
+        else:
+            run.add_argument(option, metavar="VALUE", help=text)
     replay = commands.add_parser("replay", help="re-run a transcript without a model", allow_abbrev=False)
     replay.add_argument("transcript")
     replay.add_argument("--tools", choices=("execute", "recorded"), default="execute")
     replay.add_argument("--workspace", metavar="DIR")
-    replay.add_argument("--verify", action="store_true", help="compare with the recorded events; exit 4 where they part")
+    replay.add_argument(
+        "--verify", action="store_true", help="compare with the recorded events; exit 4 where they part"
+    )
     replay.add_argument("--speed", default="max", help="a factor, or max (the default)")
     for option in ("--record", "--state-dir", "--format"):
         replay.add_argument(option, metavar="VALUE", help=OPTIONS[option][2])
-    standby = commands.add_parser("standby", help="import everything once, fork a process for each run", allow_abbrev=False)
+    standby = commands.add_parser(
+        "standby", help="import everything once, fork a process for each run", allow_abbrev=False
+    )
     standby.add_argument("--socket", metavar="PATH", required=True)
-    serve = commands.add_parser("serve", help="the HTTP API, for debugging in a container", allow_abbrev=False)
-    serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8080)
-    serve.add_argument("--api-key", action="append", metavar="KEY[:TIER]", default=[])
-    serve.add_argument("--state-dir", metavar="DIR")
-    demo = commands.add_parser("demo", help="a recorded run with real tools; no key, no network", allow_abbrev=False)
+    demo = commands.add_parser(
+        "demo", help="a recorded run with real tools; no key, no network", allow_abbrev=False
+    )
     demo.add_argument("--format", choices=("ndjson", "pretty"))
     demo.add_argument("--keep", action="store_true", help="keep the temporary workspace")
     demo.add_argument("--record", metavar="FILE", help=OPTIONS["--record"][2])
     report = commands.add_parser("report", help="one HTML page about a transcript", allow_abbrev=False)
     report.add_argument("transcript")
     report.add_argument("-o", "--output", metavar="FILE.html", required=True)
-    schema = commands.add_parser("schema", help="JSON Schema of what goes in and comes out", allow_abbrev=False)
+    schema = commands.add_parser(
+        "schema", help="JSON Schema of what goes in and comes out", allow_abbrev=False
+    )
     schema.add_argument("name", nargs="?", choices=("request", "event", "result", "transcript"))
     commands.add_parser("doctor", help="check what a run needs", allow_abbrev=False)
     return top
@@ -83,12 +103,16 @@ def main(argv: Sequence[str]) -> int:
             top.print_usage(sys.stderr)
             return ExitCode.INVALID_REQUEST
         case "run":
-            from agent_runtime.launch import run_command
-
             if arguments.request is None and arguments.prompt is None and os.isatty(0):
                 print('usage: agent-runtime run [--prompt TEXT | --request FILE] [options], or a JSON request on stdin;\n'
                       "       agent-runtime run --help lists the options", file=sys.stderr)  # fmt: skip
                 return ExitCode.INVALID_REQUEST
+            if arguments.socket is not None:
+                from agent_runtime.handover import hand_over
+
+                return hand_over(arguments, overlay(arguments))
+            from agent_runtime.launch import run_command
+
             return run_command(arguments, overlay(arguments))
         case "replay":
             from agent_runtime.replay import replay_command
@@ -110,14 +134,10 @@ def main(argv: Sequence[str]) -> int:
             from agent_runtime.doctor import doctor_command
 
             return doctor_command(os.environ)
-        case "standby":
+        case _:
             from agent_runtime.standby import standby_command
 
             return standby_command(arguments.socket)
-        case _:
-            from agent_runtime.server.app import serve_command
-
-            return serve_command(arguments)
 
 
 def overlay(arguments: argparse.Namespace) -> dict[str, Any]:

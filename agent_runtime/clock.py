@@ -18,7 +18,9 @@ FROZEN = 10.0  # a tick that comes this much late was not just a busy machine
 class RunClock:
     """Seconds since the start of the run, without those it was frozen."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
         self._monotonic, self._wall = monotonic, wall
         self._started = monotonic()
         self._frozen = 0.0
@@ -39,7 +41,9 @@ class RunClock:
         self._last = now
         return gap if gap >= FROZEN else 0.0
 
-    async def watch(self, timeout: float | None, expire: Callable[[], None], thawed: Callable[[float], Awaitable[None]]) -> None:
+    async def watch(
+        self, timeout: float | None, expire: Callable[[], None], thawed: Callable[[float], Awaitable[None]]
+    ) -> None:
         """Until cancelled: call `expire` at the deadline, `thawed` with the seconds after a freeze."""
         while True:
             left = TICK if timeout is None else min(TICK, max(0.0, timeout - self.elapsed()))

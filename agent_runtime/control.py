@@ -20,10 +20,15 @@ LINE_LIMIT = 4 << 20  # bytes of one control line
 _EXPECTED = 'expected one JSON object such as {"prompt": "..."}'
 
 
-def read_request(fd: int) -> tuple[Any, bytes]:
-    """The first JSON object on `fd`, and the bytes that were read beyond it. Raises RequestError."""
+def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
+    """The first JSON object on `fd`, and the bytes that were read beyond it. Raises RequestError.
+
+    Args:
+        fd: where to read.
+        begun: what was read of it already.
+    """
     scan = _Braces()
-    data = bytearray()
+    data = bytearray(begun)
     while (end := scan.feed(data)) is None:
         piece = os.read(fd, 1 << 16)
         if not piece:
@@ -42,7 +47,9 @@ def decode(text: bytes | str, field: str = "request") -> Any:
         raise ValueError(f"{name} is no JSON number")
 
     try:
-        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text, parse_constant=constant)
+        return json.loads(
+            text.decode("utf-8-sig") if isinstance(text, bytes) else text, parse_constant=constant
+        )
     except RecursionError:
         raise RequestError(field, f"{_EXPECTED}: it is nested too deeply") from None
     except ValueError as error:

@@ -89,7 +89,9 @@ class Conversation:
     async def _tell(self, repairs: tuple[str, ...]) -> None:
         if new := [repair for repair in repairs if repair not in self._told]:
             self._told.update(new)
-            await self.notify(events.Notice(code="history_repaired", message="; ".join(new), details={"repairs": new}))
+            await self.notify(
+                events.Notice(code="history_repaired", message="; ".join(new), details={"repairs": new})
+            )
 
     async def usage(self, turn: Turn) -> Usage:
         """The provider's usage of the turn that was appended last; where it reported none, a count."""

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent_runtime.errors import ExitCode, RequestError, TranscriptError
-from agent_runtime.launch import refuse, stopped_early
-from agent_runtime.replay import damaged, play, replan, shown
+from agent_runtime.launch import refuse, shown, stopped_early
+from agent_runtime.replay import damaged, play, replan
 from agent_runtime.signals import Interrupted, Interrupts
 from agent_runtime.stream import claim_stdout
 from agent_runtime.transcript_reader import read

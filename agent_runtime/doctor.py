@@ -43,8 +43,15 @@ def doctor_command(environ: Mapping[str, str]) -> int:
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything."""
     yield _program("bash", True, "install bash: the shell tools need it", environ)
-    yield _program("git", False, "install git: without it the agent has no version control, and change tracking is slower", environ)
-    yield _program("rg", False, "install ripgrep: grep and file_search fall back to slower code of ours", environ)
+    yield _program(
+        "git",
+        False,
+        "install git: without it the agent has no version control, and change tracking is slower",
+        environ,
+    )
+    yield _program(
+        "rg", False, "install ripgrep: grep and file_search fall back to slower code of ours", environ
+    )
     yield from _keys(environ)
     yield from _base_urls(environ)
     yield _inotify()
@@ -61,7 +68,13 @@ def _program(name: str, required: bool, advice: str, environ: Mapping[str, str])
 def _keys(environ: Mapping[str, str]) -> Iterator[Finding]:
     present = sorted(name for name in key_variables() if environ.get(name))
     fact = f"set: {', '.join(present)}" if present else "none of the providers' key variables is set"
-    yield Finding("keys", bool(present), True, fact, "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request")
+    yield Finding(
+        "keys",
+        bool(present),
+        True,
+        fact,
+        "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request",
+    )
 
 
 def _base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -69,14 +82,18 @@ def _base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
         value = environ.get(name)
         if value is not None:
             well = value.startswith(("http://", "https://"))
-            yield Finding(name, well, True, value, "give a URL that begins with http:// or https://, or unset it")
+            yield Finding(
+                name, well, True, value, "give a URL that begins with http:// or https://, or unset it"
+            )
 
 
 def _inotify() -> Finding:
     try:
         watches = int(_WATCHES.read_text())
     except (OSError, ValueError):
-        return Finding("inotify", False, False, "no limit can be read", "changes are found by scanning, which is slower")
+        return Finding(
+            "inotify", False, False, "no limit can be read", "changes are found by scanning, which is slower"
+        )
     advice = f"sysctl fs.inotify.max_user_watches={_FEW_WATCHES} or more; until then large trees are scanned, which is slower"
     return Finding("inotify", watches >= _FEW_WATCHES, False, f"{watches} watches for each user", advice)
 
@@ -90,16 +107,30 @@ def _state(environ: Mapping[str, str]) -> Finding:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        return Finding("state", False, True, f"{path}: {error.strerror}", "make it writable, or set AGENT_RUNTIME_STATE_DIR")
+        return Finding(
+            "state",
+            False,
+            True,
+            f"{path}: {error.strerror}",
+            "make it writable, or set AGENT_RUNTIME_STATE_DIR",
+        )
     return Finding("state", True, True, f"{path} can be written")
 
 
 def _tokenizer() -> Finding:
     path = Path(__file__).parent / "data" / "o200k_base.tiktoken"
     well = path.is_file() and path.stat().st_size > 3_000_000
-    return Finding("tokenizer", well, True, str(path) if well else f"{path} is missing or cut", "reinstall agent-runtime")
+    return Finding(
+        "tokenizer", well, True, str(path) if well else f"{path} is missing or cut", "reinstall agent-runtime"
+    )
 
 
 def _proc() -> Finding:
     well = os.access(f"/proc/{os.getpid()}/stat", os.R_OK) and os.access("/proc/net/tcp", os.R_OK)
-    return Finding("/proc", well, False, "readable" if well else "not readable", "mount /proc: leftover processes and dev servers are found there")
+    return Finding(
+        "/proc",
+        well,
+        False,
+        "readable" if well else "not readable",
+        "mount /proc: leftover processes and dev servers are found there",
+    )

@@ -1,11 +1,11 @@
 """The errors that cross a layer, and the codes and exit statuses that callers see (CONTRACT sections 2 and 3).
 
-    AgentRuntimeError
-    ├── RequestError          the caller must react: the request is wrong          (exit 2)
-    ├── ProviderError         the model's side failed; `retryable` says if it may be tried again
-    ├── ToolError             for the model: becomes a tool_result with isError, the run goes on
-    ├── TranscriptError       a recording that is damaged, or newer than this program
-    └── ReplayMismatch        a replay that went another way than its recording     (exit 4)
+AgentRuntimeError
+├── RequestError          the caller must react: the request is wrong          (exit 2)
+├── ProviderError         the model's side failed; `retryable` says if it may be tried again
+├── ToolError             for the model: becomes a tool_result with isError, the run goes on
+├── TranscriptError       a recording that is damaged, or newer than this program
+└── ReplayMismatch        a replay that went another way than its recording     (exit 4)
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def _absent(value: object) -> bool:
     return value is None
 
 
-Maybe = Annotated[T | None, Field(default=None, exclude_if=_absent)]
+Maybe = Annotated[T | None, Field(exclude_if=_absent)]
 
 Status = Literal["completed", "failed", "cancelled"]
 StopReason = Literal[
@@ -40,11 +40,16 @@ Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"
 
 
 class Event(Frozen):
-    """The envelope: `seq` counts from 0 without gaps, `ts` is RFC 3339 UTC with milliseconds."""
+    """The envelope: `seq` counts from 0 without gaps, `ts` is RFC 3339 UTC with milliseconds.
+
+    `truncated` says that something in the event was cut; the whole is in `output_file`.
+    """
 
     seq: int = -1
     ts: str = ""
     run_id: str = ""
+    truncated: Maybe[bool] = None
+    output_file: Maybe[str] = None
 
 
 class Start(Event):
@@ -61,9 +66,9 @@ class Start(Event):
     limits: dict[str, Any]
     thread_id: str | None = None
     sandbox_id: str | None = None
-    rollout_id: Maybe[str]
-    target_device_id: Maybe[str]
-    execution_mode: Maybe[str]
+    rollout_id: Maybe[str] = None
+    target_device_id: Maybe[str] = None
+    execution_mode: Maybe[str] = None
     metadata: Any = None
 
 
@@ -74,7 +79,6 @@ class Thinking(Event):
     content: str
     kind: Literal["reasoning", "text"]
     turn: int
-    truncated: Maybe[bool]
 
 
 class ToolCall(Event):
@@ -85,7 +89,6 @@ class ToolCall(Event):
     tool: str
     input: Any
     turn: int
-    truncated: Maybe[bool]
 
 
 class ToolResult(Event):
@@ -98,10 +101,8 @@ class ToolResult(Event):
     is_error: bool
     outcome: Outcome
     duration_ms: int
-    exit_code: Maybe[int]
-    truncated: Maybe[bool]
-    output_bytes: Maybe[int]
-    output_file: Maybe[str]
+    exit_code: Maybe[int] = None
+    output_bytes: Maybe[int] = None
     turn: int
 
 
@@ -111,18 +112,17 @@ class FileEdit(Event):
     type: Literal["file_edit"] = "file_edit"
     path: str
     action: Literal["create", "modify", "delete", "rename"]
-    old_path: Maybe[str]
+    old_path: Maybe[str] = None
     diff: str
     additions: int
     deletions: int
-    binary: Maybe[bool]
-    sha256: Maybe[str]
-    size: Maybe[int]
-    truncated: Maybe[bool]
-    diff_file: Maybe[str]
-    outside_workspace: Maybe[bool]
+    binary: Maybe[bool] = None
+    sha256: Maybe[str] = None
+    size: Maybe[int] = None
+    diff_file: Maybe[str] = None
+    outside_workspace: Maybe[bool] = None
     source: Literal["tool", "shell"]
-    tool_call_id: Maybe[str]
+    tool_call_id: Maybe[str] = None
 
 
 class DevUrl(Event):
@@ -133,10 +133,10 @@ class DevUrl(Event):
     port: int
     local_url: str
     status: Literal["up", "down"]
-    pid: Maybe[int]
-    command: Maybe[str]
-    log_file: Maybe[str]
-    http: Maybe[bool]
+    pid: Maybe[int] = None
+    command: Maybe[str] = None
+    log_file: Maybe[str] = None
+    http: Maybe[bool] = None
     loopback_only: bool
 
 
@@ -153,7 +153,7 @@ class UsageReport(Event):
     total_tokens: int
     context_tokens: int
     context_window: int
-    estimated: Maybe[bool]
+    estimated: Maybe[bool] = None
 
 
 class Error(Event):
@@ -163,9 +163,9 @@ class Error(Event):
     code: ErrorCode
     message: str
     retryable: bool
-    attempt: Maybe[int]
-    retry_in_ms: Maybe[int]
-    details: Maybe[dict[str, Any]]
+    attempt: Maybe[int] = None
+    retry_in_ms: Maybe[int] = None
+    details: Maybe[dict[str, Any]] = None
 
 
 class Notice(Event):
@@ -174,7 +174,7 @@ class Notice(Event):
     type: Literal["notice"] = "notice"
     code: str
     message: str
-    details: Maybe[dict[str, Any]]
+    details: Maybe[dict[str, Any]] = None
 
 
 class TotalUsage(Frozen):
@@ -188,7 +188,7 @@ class TotalUsage(Frozen):
     total_tokens: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    estimated: Maybe[bool]
+    estimated: Maybe[bool] = None
 
 
 class ErrorInfo(Frozen):
@@ -197,7 +197,7 @@ class ErrorInfo(Frozen):
     code: ErrorCode
     message: str
     retryable: bool = False
-    details: Maybe[dict[str, Any]]
+    details: Maybe[dict[str, Any]] = None
 
 
 class Complete(Event):
@@ -208,11 +208,9 @@ class Complete(Event):
     stop_reason: StopReason
     output: str
     result: str
-    truncated: Maybe[bool]
-    output_file: Maybe[str]
     files: tuple[str, ...] = ()
     deleted_files: tuple[str, ...] = ()
-    ignored_changes: Maybe[dict[str, Any]]
+    ignored_changes: Maybe[dict[str, Any]] = None
     dev_url: str | None = None
     dev_urls: tuple[dict[str, Any], ...] = ()
     usage: TotalUsage = Field(default_factory=lambda: TotalUsage())
@@ -221,10 +219,10 @@ class Complete(Event):
     thread_id: str | None = None
     sandbox_id: str | None = None
     rollout_id: str | None = None
-    target_device_id: Maybe[str]
+    target_device_id: Maybe[str] = None
     execution_mode: str | None = None
     metadata: Any = None
-    error: Maybe[ErrorInfo]
+    error: Maybe[ErrorInfo] = None
 
 
 class TextDelta(Event):

@@ -85,7 +85,11 @@ class ToolExecutor:
         return self.parallel and tool is not None and tool.parallel
 
     async def _run_batch(
-        self, batch: list[tuple[int, ToolCall]], turn: int, answered: dict[int, ToolResult], reported: set[int]
+        self,
+        batch: list[tuple[int, ToolCall]],
+        turn: int,
+        answered: dict[int, ToolResult],
+        reported: set[int],
     ) -> None:
         for index, call in batch:
             reported.add(index)
@@ -149,7 +153,8 @@ class ToolExecutor:
         await self.answered(call, output, seconds)
         await self.emit(_result_event(call, output, turn, seconds))
         content = tuple(
-            Text(text=clean_text(part.text) or "(no output)") if isinstance(part, Text) else part for part in output.content
+            Text(text=clean_text(part.text) or "(no output)") if isinstance(part, Text) else part
+            for part in output.content
         )
         return ToolResult(
             id=call.id,
@@ -188,7 +193,9 @@ def _call_event(call: ToolCall, turn: int) -> events.ToolCall:
 def shown(output: ToolOutput) -> str:
     """An output as the `tool_result` event has it: texts as the model gets them, images named."""
     parts = [
-        f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]" if isinstance(part, Image) else part.text
+        f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]"
+        if isinstance(part, Image)
+        else part.text
         for part in output.content
     ]
     return clean_text("\n".join(parts))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,22 @@ def run_command(arguments: argparse.Namespace, overlay: dict[str, Any]) -> int:
         out = claim_stdout()
     except OSError:  # there is no stdout
         return ExitCode.STDOUT_CLOSED
-    raw: Any = {}
-    rest = b""
-    try:
-        if arguments.socket:
-            from agent_runtime.standby import hand_over
 
-            return hand_over(arguments, overlay, out)
+    def read() -> tuple[Any, bytes]:
         if arguments.request is not None:
-            raw = _file(arguments.request)
-        elif arguments.prompt is None:
-            raw, rest = read_request(0)
+            return _file(arguments.request), b""
+        return ({}, b"") if arguments.prompt is not None else read_request(0)
+
+    return answer(read, overlay, out=out, interrupts=interrupts)
+
+
+def answer(
+    read: Callable[[], tuple[Any, bytes]], overlay: dict[str, Any], *, out: int, interrupts: Interrupts
+) -> int:
+    """One request from its first byte to the exit status. `read` gives it, and what was read of stdin beyond it."""
+    raw: Any = {}
+    try:
+        raw, rest = read()
         return start(raw, overlay, out=out, stdin=0, rest=rest, environ=os.environ, interrupts=interrupts)
     except RequestError as error:
         return refuse(out, raw, error)
@@ -63,7 +69,17 @@ def start(
     decided = plan.prepare(request, environ)
     from agent_runtime.run import Run
 
-    return Run(decided, out=out, environ=environ, interrupts=interrupts).execute(stdin, rest)
+    with shown(request.format, out) as stream:
+        return Run(decided, out=stream, environ=environ, interrupts=interrupts).execute(stdin, rest)
+
+
+def shown(format: str | None, out: int) -> AbstractContextManager[int]:
+    """A context that gives the descriptor to write events to: rendered for a person, where that is wanted."""
+    if format == "pretty" or (format is None and os.isatty(out)):
+        from agent_runtime.pretty import rendered
+
+        return rendered(out)
+    return nullcontext(out)
 
 
 def merge(raw: Any, overlay: dict[str, Any]) -> Any:
@@ -142,4 +158,6 @@ def _file(name: str) -> Any:
     try:
         return decode(Path(name).read_bytes())
     except OSError as error:
-        raise RequestError("request", f"expected a file that can be read: {name} ({error.strerror})") from error
+        raise RequestError(
+            "request", f"expected a file that can be read: {name} ({error.strerror})"
+        ) from error

@@ -92,7 +92,12 @@ class Life:
             beside.start_soon(self._guard, self._watch_stdout)
             if stdin is not None:
                 beside.start_soon(self._guard, lambda: listen(stdin, rest, self.control))
-            beside.start_soon(self._guard, lambda: self.clock.watch(self.plan.limits.timeout, lambda: self.stop("timeout"), self._thawed))
+            beside.start_soon(
+                self._guard,
+                lambda: self.clock.watch(
+                    self.plan.limits.timeout, lambda: self.stop("timeout"), self._thawed
+                ),
+            )
             if self.plan.request.heartbeat:
                 beat = self.plan.request.heartbeat
                 beside.start_soon(self._guard, lambda: self.heart.beat(beat))
@@ -156,7 +161,9 @@ class Life:
     async def spend(self, usage: Usage) -> None:
         """Count a model call that was no turn (a summary)."""
         self.budget.usage += usage
-        await self.emit(outcome.usage_report(usage, self.budget.turns, (0, self.plan.endpoints[0].context_window)))
+        await self.emit(
+            outcome.usage_report(usage, self.budget.turns, (0, self.plan.endpoints[0].context_window))
+        )
 
     # -- beside the loop ------------------------------------------------------------------------------------------
 
@@ -165,8 +172,14 @@ class Life:
         try:
             done = self.inbox.handle(line)
         except RequestError as error:
-            details = {"field": error.field, "expected": error.expected, "line": line[:200].decode("utf-8", "replace")}
-            await self.emit(events.Error(code=error.code, message=str(error), retryable=False, details=details))
+            details = {
+                "field": error.field,
+                "expected": error.expected,
+                "line": line[:200].decode("utf-8", "replace"),
+            }
+            await self.emit(
+                events.Error(code=error.code, message=str(error), retryable=False, details=details)
+            )
             return
         if self.frame.recorder and done.action != "cancel":
             self.frame.recorder.control(done.action, text=done.text)
@@ -234,7 +247,9 @@ def single(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, BaseExceptionGroup):
-        return next((inner for inner in map(single, error.exceptions) if isinstance(inner, AgentRuntimeError)), error)
+        return next(
+            (inner for inner in map(single, error.exceptions) if isinstance(inner, AgentRuntimeError)), error
+        )
     return error
 
 

@@ -79,7 +79,9 @@ class Budget:
             if limit is None or name in self._told or not (last_turn or 0 < NEAR * limit <= spent):
                 continue
             self._told.add(name)
-            found[name] = f"{_LEFT[name].format(left=max(0, limit - spent))}. Bring the work to a good end now."
+            found[name] = (
+                f"{_LEFT[name].format(left=max(0, limit - spent))}. Bring the work to a good end now."
+            )
         return found
 
 

@@ -100,7 +100,9 @@ async def run_loop(loop: Loop) -> Ended:
         if turn.message.calls:
             await use_tools(loop, turn, number)
             if cut_in_a_row >= MAX_CUT_CALLS:
-                return Ended("max_tokens", output, f"{cut_in_a_row} turns in a row were cut inside a tool call")
+                return Ended(
+                    "max_tokens", output, f"{cut_in_a_row} turns in a row were cut inside a tool call"
+                )
         elif turn.stop == "max_tokens":
             return Ended("max_tokens", output, "the answer was cut by the output limit of a model call")
         elif turn.stop == "context_overflow":

@@ -63,19 +63,38 @@ async def build_models(life: Life) -> Models:
         life.heart.awaiting("retry")
         details = error.event_details() or None
         await life.emit(
-            events.Error(code=error.code, message=error.message, retryable=True, attempt=attempt, retry_in_ms=wait, details=details)
+            events.Error(
+                code=error.code,
+                message=error.message,
+                retryable=True,
+                attempt=attempt,
+                retry_in_ms=wait,
+                details=details,
+            )
         )
 
     async def fell_back(failed: Candidate, now: Candidate, error: ProviderError) -> None:
         message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from here on"
-        await life.emit(events.Notice(code="fallback_model", message=message, details={"from": failed.label, "to": now.label}))
+        await life.emit(
+            events.Notice(
+                code="fallback_model", message=message, details={"from": failed.label, "to": now.label}
+            )
+        )
 
     async def dropped(parameter: Dropped) -> None:
         message = f"{parameter.parameter} was left out: {parameter.reason}"
-        await life.emit(events.Notice(code="parameter_dropped", message=message, details={"parameter": parameter.parameter}))
+        await life.emit(
+            events.Notice(
+                code="parameter_dropped", message=message, details={"parameter": parameter.parameter}
+            )
+        )
 
     candidates = [
-        Candidate(endpoint.model, Adapter(wire_for(endpoint), transport, on_dropped=dropped), f"{endpoint.provider}:{endpoint.model}")
+        Candidate(
+            endpoint.model,
+            Adapter(wire_for(endpoint), transport, on_dropped=dropped),
+            f"{endpoint.provider}:{endpoint.model}",
+        )
         for endpoint, transport in zip(life.plan.endpoints, transports, strict=True)
     ]
     models = Models(transports)
@@ -110,5 +129,7 @@ def _transport(life: Life, endpoint: Endpoint) -> Transport:
     if life.frame.recorder:
         from agent_runtime.transcript_writer import RecordingTransport
 
-        return RecordingTransport(transport, life.frame.recorder, provider=endpoint.provider, format=endpoint.format)
+        return RecordingTransport(
+            transport, life.frame.recorder, provider=endpoint.provider, format=endpoint.format
+        )
     return transport

@@ -18,7 +18,9 @@ _CLOSES = (events.Thinking, events.ToolCall, events.UsageReport, events.Error, e
 class Deltas:
     """Emits pieces as they arrive, for those who asked. A key split over two pieces is masked all the same."""
 
-    def __init__(self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, *, wanted: bool) -> None:
+    def __init__(
+        self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, *, wanted: bool
+    ) -> None:
         self._emit, self._mask, self._wanted = emit, mask, wanted
         self._maskers: dict[tuple[str, str], StreamMasker] = {}
         self._turn = 0
@@ -54,7 +56,9 @@ class Deltas:
 class ToolDeltas:
     """The pieces of one call's output; their concatenation is the output of its `tool_result`."""
 
-    def __init__(self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, call_id: str, turn: int) -> None:
+    def __init__(
+        self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, call_id: str, turn: int
+    ) -> None:
         self._emit, self._call_id, self._turn = emit, call_id, turn
         self._masker = StreamMasker(mask)
         self._taken = ""

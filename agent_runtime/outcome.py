@@ -10,8 +10,16 @@ from agent_runtime.errors import ErrorCode, ExitCode, ProviderError, ReplayMisma
 from agent_runtime.loop import Ended
 from agent_runtime.messages import Usage
 
-# what the stop reasons mean to a caller: an error code, and the exit status
-_LIMITS: tuple[events.StopReason, ...] = ("max_turns", "max_tokens", "max_total_tokens", "timeout")
+# what the stop reasons mean to a caller
+_CODES: dict[events.StopReason, ErrorCode] = {
+    "max_turns": "max_turns",
+    "max_tokens": "max_tokens",
+    "max_total_tokens": "max_total_tokens",
+    "timeout": "timeout",
+    "refusal": "refusal",
+    "context_overflow": "context_overflow",
+}
+_LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "timeout")
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,9 @@ class Outcome:
         if self.error is None:
             return None
         error = self.error
-        return events.Error(code=error.code, message=error.message, retryable=error.retryable, details=error.details)
+        return events.Error(
+            code=error.code, message=error.message, retryable=error.retryable, details=error.details
+        )
 
 
 def ended(end: Ended) -> Outcome:
@@ -37,7 +47,7 @@ def ended(end: Ended) -> Outcome:
     if end.stop == "end_turn":
         return Outcome("completed", "end_turn", end.output, ExitCode.COMPLETED)
     exit_code = ExitCode.LIMIT if end.stop in _LIMITS else ExitCode.FAILED
-    code: ErrorCode = end.stop if end.stop in _LIMITS or end.stop in ("refusal", "context_overflow") else "internal_error"  # type: ignore[assignment]
+    code: ErrorCode = _CODES.get(end.stop, "internal_error")
     return Outcome("failed", end.stop, end.output, exit_code, events.ErrorInfo(code=code, message=end.detail))
 
 
@@ -46,7 +56,9 @@ def interrupted(reason: str, output: str, seconds: float | None) -> Outcome:
     if reason == "timeout":
         error = events.ErrorInfo(code="timeout", message=f"the run has taken its {seconds:g} seconds")
         return Outcome("failed", "timeout", output, ExitCode.LIMIT, error)
-    exit_code = {"SIGTERM": ExitCode.SIGTERM, "stdout_closed": ExitCode.STDOUT_CLOSED}.get(reason, ExitCode.SIGINT)
+    exit_code = {"SIGTERM": ExitCode.SIGTERM, "stdout_closed": ExitCode.STDOUT_CLOSED}.get(
+        reason, ExitCode.SIGINT
+    )
     return Outcome("cancelled", "cancelled", output, exit_code)
 
 
@@ -59,7 +71,7 @@ def failed(error: BaseException, output: str) -> Outcome:
     if isinstance(error, ProviderError):
         details, retryable = error.event_details() or None, error.retryable
         if error.code in ("context_overflow", "refusal"):
-            stop = error.code  # type: ignore[assignment]
+            stop = error.code
     elif isinstance(error, RequestError):
         details, exit_code = {"field": error.field, "expected": error.expected}, ExitCode.INVALID_REQUEST
     elif isinstance(error, ReplayMismatch):

@@ -90,7 +90,9 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Mapping[str,
         endpoints = _endpoints(request, agent, environ)
         names = _tools(request.tools if request.tools is not None else agent.tools, endpoints[0])
         limits = _limits(request.config, agent)
-        temperature = request.config.temperature if request.config.temperature is not None else agent.temperature
+        temperature = (
+            request.config.temperature if request.config.temperature is not None else agent.temperature
+        )
     return Plan(
         request=request,
         run_id=run_id,
@@ -120,7 +122,9 @@ def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
         os.scandir(path).close()
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise RequestError("workspace", f"expected a folder that exists and can be read: {named or '.'} ({reason})") from error
+        raise RequestError(
+            "workspace", f"expected a folder that exists and can be read: {named or '.'} ({reason})"
+        ) from error
     return path
 
 
@@ -180,7 +184,9 @@ def _tools(wanted: Sequence[str] | None, endpoint: Endpoint) -> tuple[str, ...]:
     known = tools.names()
     for index, name in enumerate(wanted):
         if name not in known:
-            raise RequestError(f"tools[{index}]", f"there is no tool {name!r}; expected one of {', '.join(known)}")
+            raise RequestError(
+                f"tools[{index}]", f"there is no tool {name!r}; expected one of {', '.join(known)}"
+            )
     return tuple(dict.fromkeys(wanted))
 
 

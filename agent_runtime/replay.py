@@ -11,14 +11,13 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent_runtime import events, plan
 from agent_runtime.errors import AgentRuntimeError, ExitCode, RequestError, TranscriptError
-from agent_runtime.launch import refuse, stopped_early
+from agent_runtime.launch import refuse, shown, stopped_early
 from agent_runtime.plan import Plan
 from agent_runtime.replay_stream import ReplayEmitter
 from agent_runtime.request import parse
@@ -135,15 +134,6 @@ def parse_speed(text: str) -> float:
     if not speed > 0:
         raise RequestError("speed", f"expected a number above 0, or max: {text}")
     return speed
-
-
-def shown(format: str | None, out: int) -> AbstractContextManager[int]:
-    """A context that gives the descriptor to write events to: rendered for a person, where that is wanted."""
-    if format == "pretty" or (format is None and os.isatty(out)):
-        from agent_runtime.pretty import rendered
-
-        return rendered(out)
-    return nullcontext(out)
 
 
 def damaged(out: int, error: AgentRuntimeError) -> int:

@@ -75,7 +75,7 @@ class Request(_Body):
     model: str | CustomModel | list[str | CustomModel] | None = None
     system_prompt: str | None = None
     tools: list[Name] | None = None
-    config: Config = Field(default_factory=Config)
+    config: Config = Field(default_factory=lambda: Config())
     thread_id: Name | None = None
     stream: bool | None = None
     params: dict[str, Any] | None = None
@@ -129,7 +129,16 @@ class Request(_Body):
 
 # the older body's names, and the options that belong into `config`
 _SYNONYMS = {"message": "prompt", "agentSlug": "agent", "thread": "threadId"}
-_IN_CONFIG = ("maxTurns", "maxTokens", "maxTotalTokens", "temperature", "timeout", "toolTimeout", "effort", "maxRetries")
+_IN_CONFIG = (
+    "maxTurns",
+    "maxTokens",
+    "maxTotalTokens",
+    "temperature",
+    "timeout",
+    "toolTimeout",
+    "effort",
+    "maxRetries",
+)
 
 
 def parse(raw: object) -> tuple[Request, list[str]]:
@@ -202,13 +211,28 @@ def _first(error: ValidationError, body: dict[str, Any]) -> RequestError:
     path = ""
     for step in first["loc"]:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected").replace("Field required", "required")
+    message = (
+        first["msg"]
+        .removeprefix("Value error, ")
+        .replace("Input should be", "expected")
+        .replace("Field required", "required")
+    )
     message = message.replace("a valid dictionary or instance of Config", "an object")
-    message = message.replace("a valid dictionary", "an object").replace("a valid list", "an array").replace("a valid ", "a ")
+    message = (
+        message.replace("a valid dictionary", "an object")
+        .replace("a valid list", "an array")
+        .replace("a valid ", "a ")
+    )
     if message.startswith("String should match pattern"):
         message = f"expected a text that matches {first['ctx']['pattern']}"
     got = first.get("input")
-    shown = f", got {got!r}" if isinstance(got, int | float) else f", got {_kind(got)}" if "expected" in message else ""
+    shown = (
+        f", got {got!r}"
+        if isinstance(got, int | float)
+        else f", got {_kind(got)}"
+        if "expected" in message
+        else ""
+    )
     return RequestError(path.replace(".[key]", ""), message + shown)
 
 
@@ -218,7 +242,13 @@ def _about_model(model: Any, error: ValidationError) -> RequestError:
         'expected "provider:name", or {"provider":"custom","endpoint":"https://...","apiKey":"...",'
         '"format":"openai"|"anthropic","name":"..."}, or a list of these'
     )
-    wrong = sorted({str(e["loc"][-1]) for e in error.errors() if "CustomModel" in e["loc"] and e["loc"][-1] != "CustomModel"})
+    wrong = sorted(
+        {
+            str(e["loc"][-1])
+            for e in error.errors()
+            if "CustomModel" in e["loc"] and e["loc"][-1] != "CustomModel"
+        }
+    )
     fields = f" (wrong or missing: {', '.join(wrong)})" if wrong and isinstance(model, dict | list) else ""
     field = f"model.{wrong[0]}" if isinstance(model, dict) and wrong else "model"
     return RequestError(field, f"{expected}, got {_kind(model)}{fields}")

@@ -82,7 +82,9 @@ class Run:
             self.servers.begin()
         self.interrupts.raising = False  # from here on a signal is noted, and told by `complete`
         self.emitter.put(self.plan.start_event())
-        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        )
         from agent_runtime import outcome
 
         try:
@@ -111,7 +113,11 @@ class Run:
         from agent_runtime.transcript_writer import Recorder
 
         recorder = Recorder(path, self.mask, self._recording_failed)
-        recorder.begin(runtime_version=self.plan.start_event().runtime_version, run_id=self.plan.run_id, workspace=self.plan.workspace)
+        recorder.begin(
+            runtime_version=self.plan.start_event().runtime_version,
+            run_id=self.plan.run_id,
+            workspace=self.plan.workspace,
+        )
         request = self.plan.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         recorder.request(request, self.plan.resolved())
         self.recorder = recorder
@@ -119,7 +125,9 @@ class Run:
 
     def _recording_failed(self, reason: str) -> None:
         self.emitter.tee = None
-        self.emitter.put(events.Notice(code="recording_stopped", message=f"the transcript cannot be written: {reason}"))
+        self.emitter.put(
+            events.Notice(code="recording_stopped", message=f"the transcript cannot be written: {reason}")
+        )
 
     def _bare_complete(self, ended: Outcome, started: float) -> events.Complete:
         request = self.plan.request
@@ -157,4 +165,8 @@ def _keys(plan: Plan, environ: Mapping[str, str]) -> list[str]:
     from agent_runtime.providers.registry import key_variables
 
     given = [endpoint.api_key for endpoint in plan.endpoints if endpoint.api_key]
-    return given + [environ[name] for name in key_variables() if environ.get(name)] + secret_values(plan.request.env)
+    return (
+        given
+        + [environ[name] for name in key_variables() if environ.get(name)]
+        + secret_values(plan.request.env)
+    )

@@ -24,7 +24,11 @@ from agent_runtime.messages import clean_text
 
 LINE_LIMIT = 1 << 20
 _CHUNK = select.PIPE_BUF
-_JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}  # line ends to many a reader, though not to JSON
+_JOIN = {
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+    "\x85": "\\u0085",
+}  # line ends to many a reader, though not to JSON
 
 
 class StdoutClosed(Exception):
@@ -175,9 +179,9 @@ class Emitter:
         assert self.spill is not None
         name = "diffFile" if payload["type"] == "file_edit" else "outputFile"
         main = _MAIN_TEXT.get(payload["type"], "")
-        text = payload.get(main)
-        is_main = isinstance(text, str) and len(encode_line({"": text})) > len(line) / 2
-        whole: str = text if is_main else line
+        text = str(payload.get(main, ""))
+        is_main = len(encode_line({"": text})) > len(line) / 2
+        whole = text if is_main else line
         if payload.get(name):
             return  # the tool has kept it already
         path = self.spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
@@ -208,4 +212,8 @@ def _halve_longest(payload: dict[str, Any]) -> None:
     _, node, key = best
     value = node[key]
     keep = len(value) // 4
-    node[key] = value[:keep] + "\n[... cut ...]\n" + value[-keep:] if isinstance(value, str) else value[: len(value) // 2]
+    node[key] = (
+        value[:keep] + "\n[... cut ...]\n" + value[-keep:]
+        if isinstance(value, str)
+        else value[: len(value) // 2]
+    )

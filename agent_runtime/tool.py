@@ -145,7 +145,10 @@ class FunctionTool(Generic[P]):
 
 def explain(name: str, error: ValidationError, params: type[BaseModel]) -> str:
     """What is wrong with a call's arguments, field by field, and what the tool expects."""
-    wrong = [f"- {'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors(include_url=False)]
+    wrong = [
+        f"- {'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}"
+        for e in error.errors(include_url=False)
+    ]
     expected = json.dumps(_without_titles(params.model_json_schema()), separators=(",", ":"))
     return f"Invalid arguments for {name}:\n" + "\n".join(wrong) + f"\nExpected JSON Schema: {expected}"
 

@@ -16,7 +16,9 @@ from agent_runtime.errors import RequestError
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
-    st.none() | st.integers() | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=8
+    st.none() | st.integers() | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=8,
 )
 
 

@@ -85,7 +85,12 @@ def test_an_option_wins_over_the_request() -> None:
     raw = {"prompt": "a", "config": {"maxTurns": 3, "timeout": 9}, "model": "claude-x", "workspace": "/a"}
     merged = merge(raw, {"maxTurns": 5, "model": "gpt-5", "workspace": "/b"})
     request, _ = parse(merged)
-    assert (request.config.max_turns, request.config.timeout, request.model, request.workspace) == (5, 9, "gpt-5", "/b")
+    assert (request.config.max_turns, request.config.timeout, request.model, request.workspace) == (
+        5,
+        9,
+        "gpt-5",
+        "/b",
+    )
 
 
 def test_lone_surrogates_do_not_get_in() -> None:

@@ -18,7 +18,9 @@ def test_a_key_is_masked_in_base64_whatever_stands_around_it(before: bytes, afte
         masked = Masker([KEY])(text)
         assert MASK in masked
         left = masked.replace(MASK, "")
-        assert len(left) <= len(text) - len(KEY) + 4  # at most the characters that share bits with the neighbours
+        assert (
+            len(left) <= len(text) - len(KEY) + 4
+        )  # at most the characters that share bits with the neighbours
 
 
 def test_a_key_is_masked_in_every_spelling() -> None:
@@ -41,7 +43,15 @@ def test_short_values_garble_nothing() -> None:
 
 
 def test_names() -> None:
-    secret = ["ANTHROPIC_API_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "apiKey", "PGPASSWORD", "MY_CREDENTIALS"]
+    secret = [
+        "ANTHROPIC_API_KEY",
+        "GITHUB_TOKEN",
+        "DB_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "apiKey",
+        "PGPASSWORD",
+        "MY_CREDENTIALS",
+    ]
     harmless = ["PATH", "HOME", "KEYBOARD", "SSH_AUTH_SOCK", "MONKEY", "TOKENIZERS_PARALLELISM", "SECRETARY"]
     assert [name for name in secret if not named_as_secret(name)] == []
     assert [name for name in harmless if named_as_secret(name)] == []

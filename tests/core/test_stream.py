@@ -105,7 +105,10 @@ def test_a_line_is_cut_below_the_limit_and_its_whole_text_is_in_a_file(tmp_path:
     assert [len(line) < LINE_LIMIT for line in lines] == [True] * 3
     output, call, last = map(json.loads, lines)
     assert output["truncated"] and Path(output["outputFile"]).read_text() == text
-    assert call["truncated"] and json.loads(Path(call["outputFile"]).read_text())["input"]["nested"][0]["deep"] == text
+    assert (
+        call["truncated"]
+        and json.loads(Path(call["outputFile"]).read_text())["input"]["nested"][0]["deep"] == text
+    )
     assert last["truncated"] and len(json.loads(Path(last["outputFile"]).read_text())["files"]) == 20_000
 
 

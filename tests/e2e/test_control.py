@@ -65,7 +65,9 @@ class Running:
 
 
 @contextmanager
-def running(server: ModelServer, workspace: Path, *options: str, request: Event | None = None) -> Iterator[Running]:
+def running(
+    server: ModelServer, workspace: Path, *options: str, request: Event | None = None
+) -> Iterator[Running]:
     process = subprocess.Popen(
         [*COMMAND, "run", "--workspace", str(workspace), *options],
         stdin=subprocess.PIPE,
@@ -139,7 +141,10 @@ def processes_named(command: str, workspace: Path) -> list[int]:
 
 
 def test_what_a_cancelled_command_had_printed_is_told(workspace: Path) -> None:
-    with ModelServer([bash("echo before; touch here; sleep 300")]) as server, running(server, workspace) as run:
+    with (
+        ModelServer([bash("echo before; touch here; sleep 300")]) as server,
+        running(server, workspace) as run,
+    ):
         wait_for(lambda: (workspace / "here").exists())
         run.say(action="cancel")
         done = run.end()
@@ -154,7 +159,11 @@ def test_the_timeout_of_the_run(workspace: Path) -> None:
             started = time.monotonic()
             done = run.end()
     assert time.monotonic() - started < 6
-    assert (done.code, done.complete["stopReason"], done.complete["error"]["code"]) == (3, "timeout", "timeout")
+    assert (done.code, done.complete["stopReason"], done.complete["error"]["code"]) == (
+        3,
+        "timeout",
+        "timeout",
+    )
     assert done.complete["files"] == [str(workspace / "here")]
 
 
@@ -245,11 +254,17 @@ def test_a_reader_that_has_stopped_reading_does_not_hold_up_a_cancel(workspace: 
 
 def test_a_signal_before_the_request(workspace: Path) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "run"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=workspace
+        [*COMMAND, "run"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=workspace,
     )
     with process:
         time.sleep(0.5)  # it now waits for its request
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=5)
     (complete,) = map(json.loads, stdout.splitlines())
-    assert (process.returncode, complete["type"], complete["status"]) == (130, "complete", "cancelled"), stderr
+    assert (process.returncode, complete["type"], complete["status"]) == (130, "complete", "cancelled"), (
+        stderr
+    )

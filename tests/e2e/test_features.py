@@ -128,7 +128,9 @@ def test_no_key_gets_out(workspace: Path, tmp_path: Path) -> None:
         f"echo {KEY}; echo {KEY} | base64; cat /proc/$PPID/environ | base64; echo $MY_TOKEN"
     )
     transcript = tmp_path / "t.ndjson"
-    with ModelServer([Turn(text=f"the key is {KEY}", calls=[Call("bash", {"command": command})]), Turn(text=KEY)]) as server:
+    with ModelServer(
+        [Turn(text=f"the key is {KEY}", calls=[Call("bash", {"command": command})]), Turn(text=KEY)]
+    ) as server:
         done = run(
             {"prompt": "x", "env": {"MY_TOKEN": "token-value-123456"}},
             workspace,
@@ -142,12 +144,20 @@ def test_no_key_gets_out(workspace: Path, tmp_path: Path) -> None:
     output = done.of("tool_result")[0]["output"]
     assert "ANTHROPIC_API_KEY=[" not in output and "OPENAI_API_KEY=[" not in output  # wiped, not only masked
     assert any(KEY in value for value in server.requests[0].headers.values())
-    assert "token-value-123456" in json.dumps(server.bodies[1])  # the model's own tools may use what they were given
+    assert "token-value-123456" in json.dumps(
+        server.bodies[1]
+    )  # the model's own tools may use what they were given
 
 
 def test_a_key_in_the_request_is_used_and_hidden(workspace: Path) -> None:
     with ModelServer([bash("env"), Turn(text="ok")]) as server:
-        model = {"provider": "custom", "endpoint": server.url, "apiKey": "custom-key-12345678", "format": "anthropic", "name": "m"}
+        model = {
+            "provider": "custom",
+            "endpoint": server.url,
+            "apiKey": "custom-key-12345678",
+            "format": "anthropic",
+            "name": "m",
+        }
         done = run({"prompt": "x", "model": model}, workspace, {})
     assert done.code == 0, done.events
     assert server.requests[0].headers["x-api-key"] == "custom-key-12345678"
@@ -172,18 +182,31 @@ def test_a_history_beyond_the_window_is_shortened(workspace: Path) -> None:
 def test_a_server_outlives_the_run_and_is_named(workspace: Path) -> None:
     code = "import http.server as h; s = h.ThreadingHTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler); print(s.server_port, flush=True); s.serve_forever()"
     script = [
-        Turn(calls=[Call("str_replace_based_edit_tool", {"command": "create", "path": "s.py", "file_text": code})]),
+        Turn(
+            calls=[
+                Call("str_replace_based_edit_tool", {"command": "create", "path": "s.py", "file_text": code})
+            ]
+        ),
         bash("python3 s.py > port & while [ ! -s port ]; do sleep 0.05; done"),
         bash("sleep 0.6"),
         Turn(text="up"),
     ]
     with ModelServer(script) as server:
-        done = run({"prompt": "x", "sandboxId": "sb1"}, workspace, server.environ("anthropic"), ["--dev-url", "https://{port}-{sandboxId}.example.com"])
+        done = run(
+            {"prompt": "x", "sandboxId": "sb1"},
+            workspace,
+            server.environ("anthropic"),
+            ["--dev-url", "https://{port}-{sandboxId}.example.com"],
+        )
     assert done.code == 0
     port = int((workspace / "port").read_text())
     up = done.of("dev_url")[0]
     try:
-        assert (up["status"], up["url"], up["loopbackOnly"]) == ("up", f"https://{port}-sb1.example.com", False)
+        assert (up["status"], up["url"], up["loopbackOnly"]) == (
+            "up",
+            f"https://{port}-sb1.example.com",
+            False,
+        )
         assert done.complete["devUrl"] == up["url"]
         assert [each["port"] for each in done.complete["devUrls"]] == [port]
         import urllib.request
@@ -203,7 +226,11 @@ def test_a_hanging_library_print_stays_off_the_stream(workspace: Path) -> None:
             "from agent_runtime.__main__ import main; main()"
         )
         done = subprocess.run(
-            [COMMAND[0], "-I", "-c", code], capture_output=True, env=environ, cwd=workspace, stdin=subprocess.DEVNULL
+            [COMMAND[0], "-I", "-c", code],
+            capture_output=True,
+            env=environ,
+            cwd=workspace,
+            stdin=subprocess.DEVNULL,
         )
     outcome: Result = result(done.stdout, done.returncode, done.stderr)
     assert outcome.code == 0 and "late" in outcome.stderr

@@ -13,7 +13,11 @@ from tests.support.model_server import Call, Fault, ModelServer, Turn
 from tests.support.runtime import run
 
 FORMATS = get_args(WireFormat)
-SHELL = {"anthropic": ("bash", "command"), "openai-responses": ("exec_command", "cmd"), "openai-chat": ("exec_command", "cmd")}
+SHELL = {
+    "anthropic": ("bash", "command"),
+    "openai-responses": ("exec_command", "cmd"),
+    "openai-chat": ("exec_command", "cmd"),
+}
 
 
 def sh(format: str, command: str) -> Call:
@@ -24,12 +28,23 @@ def sh(format: str, command: str) -> Call:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_run_with_a_command_an_edit_and_an_answer(format: WireFormat, workspace: Path) -> None:
     edit = {
-        "anthropic": Call("str_replace_based_edit_tool", {"command": "str_replace", "path": "a.txt", "old_str": "one", "new_str": "two"}),
-        "openai-responses": Call("apply_patch", "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n"),
-        "openai-chat": Call("apply_patch", {"input": "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n"}),
+        "anthropic": Call(
+            "str_replace_based_edit_tool",
+            {"command": "str_replace", "path": "a.txt", "old_str": "one", "new_str": "two"},
+        ),
+        "openai-responses": Call(
+            "apply_patch", "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n"
+        ),
+        "openai-chat": Call(
+            "apply_patch", {"input": "*** Begin Patch\n*** Update File: a.txt\n-one\n+two\n*** End Patch\n"}
+        ),
     }[format]
     script = [
-        Turn(thinking="look first", text="I make a file.", calls=[sh(format, "echo one > a.txt; echo said; exit 3")]),
+        Turn(
+            thinking="look first",
+            text="I make a file.",
+            calls=[sh(format, "echo one > a.txt; echo said; exit 3")],
+        ),
         Turn(calls=[edit]),
         Turn(text="All done."),
     ]
@@ -40,7 +55,10 @@ def test_a_run_with_a_command_an_edit_and_an_answer(format: WireFormat, workspac
     assert (workspace / "a.txt").read_text() == "two\n"
     start = done.events[0]
     assert start["workspace"] == str(workspace) and start["metadata"] == {"k": [1]}
-    assert [(e["kind"], e["content"]) for e in done.of("thinking")] == [("reasoning", "look first"), ("text", "I make a file.")]
+    assert [(e["kind"], e["content"]) for e in done.of("thinking")] == [
+        ("reasoning", "look first"),
+        ("text", "I make a file."),
+    ]
     first, second = done.of("tool_result")
     assert "said" in first["output"] and first["turn"] == 1 and second["isError"] is False
     assert [(e["action"], e["source"], e["additions"], e["deletions"]) for e in done.of("file_edit")] == [
@@ -48,7 +66,11 @@ def test_a_run_with_a_command_an_edit_and_an_answer(format: WireFormat, workspac
         ("modify", "tool", 1, 1),
     ]
     complete = done.complete
-    assert (complete["status"], complete["stopReason"], complete["output"]) == ("completed", "end_turn", "All done.")
+    assert (complete["status"], complete["stopReason"], complete["output"]) == (
+        "completed",
+        "end_turn",
+        "All done.",
+    )
     assert complete["files"] == [str(workspace / "a.txt")] and complete["iterations"] == 3
     assert complete["metadata"] == {"k": [1]} and complete["devUrl"] is None
 
@@ -98,8 +120,14 @@ def test_a_call_cut_by_the_output_limit_is_not_executed(format: WireFormat, work
 def test_an_answer_cut_by_the_output_limit_ends_the_run(format: WireFormat, workspace: Path) -> None:
     with ModelServer([Turn(text="half an ans", stop="max_tokens")]) as server:
         done = run({"prompt": "x", "config": {"maxTokens": 77}}, workspace, server.environ(format))
-    assert (done.code, done.complete["stopReason"], done.complete["output"]) == (3, "max_tokens", "half an ans")
-    assert 77 in [server.bodies[0].get(name) for name in ("max_tokens", "max_output_tokens", "max_completion_tokens")]
+    assert (done.code, done.complete["stopReason"], done.complete["output"]) == (
+        3,
+        "max_tokens",
+        "half an ans",
+    )
+    assert 77 in [
+        server.bodies[0].get(name) for name in ("max_tokens", "max_output_tokens", "max_completion_tokens")
+    ]
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -129,7 +157,10 @@ def test_a_missing_workspace_an_unknown_tool_and_an_unknown_agent(workspace: Pat
 def test_two_edits_of_one_turn_both_land(workspace: Path) -> None:
     (workspace / "a.txt").write_text("one\ntwo\n")
     calls = [
-        Call("str_replace_based_edit_tool", {"command": "str_replace", "path": "a.txt", "old_str": old, "new_str": new})
+        Call(
+            "str_replace_based_edit_tool",
+            {"command": "str_replace", "path": "a.txt", "old_str": old, "new_str": new},
+        )
         for old, new in [("one", "1"), ("two", "2")]
     ]
     with ModelServer([Turn(calls=calls), Turn(text="ok")]) as server:
@@ -144,8 +175,24 @@ def test_the_diffs_lead_from_the_old_tree_to_the_new(workspace: Path, tmp_path: 
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-a", workspace, copy], check=True)
     script = [
-        Turn(calls=[Call("bash", {"command": "sed -i s/b/c/ keep.txt; rm gone.txt; mkdir d; printf new > 'd/n w.txt'; chmod +x keep.txt"})]),
-        Turn(calls=[Call("str_replace_based_edit_tool", {"command": "create", "path": "d/e.txt", "file_text": "e\n"})]),
+        Turn(
+            calls=[
+                Call(
+                    "bash",
+                    {
+                        "command": "sed -i s/b/c/ keep.txt; rm gone.txt; mkdir d; printf new > 'd/n w.txt'; chmod +x keep.txt"
+                    },
+                )
+            ]
+        ),
+        Turn(
+            calls=[
+                Call(
+                    "str_replace_based_edit_tool",
+                    {"command": "create", "path": "d/e.txt", "file_text": "e\n"},
+                )
+            ]
+        ),
         Turn(text="ok"),
     ]
     with ModelServer(script) as server:
@@ -153,5 +200,7 @@ def test_the_diffs_lead_from_the_old_tree_to_the_new(workspace: Path, tmp_path: 
     for event in done.of("file_edit"):
         subprocess.run(["git", "apply", "-"], input=event["diff"].encode(), cwd=copy, check=True)
     subprocess.run(["diff", "-r", workspace, copy], check=True)
-    assert done.complete["files"] == sorted(str(workspace / name) for name in ("keep.txt", "d/n w.txt", "d/e.txt"))
+    assert done.complete["files"] == sorted(
+        str(workspace / name) for name in ("keep.txt", "d/n w.txt", "d/e.txt")
+    )
     assert done.complete["deletedFiles"] == [str(workspace / "gone.txt")]
