@@ -71,9 +71,7 @@ class Pretty:
         self._show_call(event)
 
     def _on_tool_result(self, event: Event) -> None:
-        call = self._calls.pop(str(event.get("id")), None)
-        if call and self._shown != event.get("id"):  # calls ran side by side: say whose result this is
-            self._show_call(call)
+        self._recall(event.get("id"))
         lines = _clean(event.get("output", "")).strip("\n").splitlines()
         self._lines(_abridged(lines, OUTPUT_LINES), "dim", "  │ ")
         failed = bool(event.get("isError")) or event.get("exitCode") not in (None, 0)
@@ -85,6 +83,7 @@ class Pretty:
         self._line(f"  {'✗' if failed else '✓'} {' · '.join(facts)}", "red" if failed else "green")
 
     def _on_file_edit(self, event: Event) -> None:
+        self._recall(event.get("toolCallId"))
         name, old = self._relative(event.get("path")), event.get("oldPath")
         text = Text("  ").append(f"{event.get('action')} ", "yellow")
         text.append(f"{self._relative(old)} → {name}" if old else name, "bold")
@@ -130,12 +129,20 @@ class Pretty:
         asked = f"{usage.get('inputTokens', 0):,} tokens in, {usage.get('outputTokens', 0):,} out"
         self._fact("model", f"{event.get('iterations', 0)} calls, {asked}")
 
-    def _show_call(self, call: Event) -> None:
+    def _show_call(self, call: Event, style: str = "bold blue") -> None:
         self._shown = str(call.get("id"))
         title, body = _command(call.get("input"))
-        text = Text("▶ ", "bold blue").append(str(call.get("tool")), "bold blue")
-        self._console.print(text.append(f"  {title}" if title else ""))
+        text = Text("▶ ", style).append(str(call.get("tool")), style)
+        text.append(f"  {title.replace(self._workspace, '')}" if title else "")
+        self._console.print(text, overflow="ellipsis", no_wrap=True)
         self._lines(_abridged(body, INPUT_LINES), "", "    ")
+
+    def _recall(self, call_id: object) -> None:
+        """Calls may run side by side: say whose result comes next."""
+        call = self._calls.get(str(call_id))
+        if call and self._shown != call_id:
+            self._console.print()
+            self._show_call(call, "blue")
 
     def _relative(self, path: object) -> str:
         return _clean(path).removeprefix(self._workspace)
