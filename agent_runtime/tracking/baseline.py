@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -97,7 +98,7 @@ class Baseline:
             return {}, 0
         try:
             return repository.tracked()
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, IndexError, struct.error) as error:
             log.warning("git's index could not be read (%s): all files are kept", error)
             return {}, 0
 

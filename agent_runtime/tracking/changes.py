@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Any
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.baseline import Baseline
 from agent_runtime.tracking.contents import read_content
-from agent_runtime.tracking.entries import UNKNOWN, Entry, unpack
-from agent_runtime.tracking.pairing import Change
+from agent_runtime.tracking.entries import UNKNOWN, Change, Entry, unpack
 from agent_runtime.tracking.paths import located, parent, real, relative, under
-from agent_runtime.tracking.reporting import Reporter, Source
 from agent_runtime.tracking.tree import Suspects
 
 if TYPE_CHECKING:
     import anyio
+
+    from agent_runtime.tracking.reporting import Reporter, Source
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,8 @@ class ChangeTracker:
         self._lock = threading.Lock()  # over all that follows
         self._first: dict[bytes, Entry | None] = {}  # what each path that ever changed was at the beginning
         self._extra: dict[bytes, Entry | None] = {}  # paths that tools wrote to outside of what is tracked
+        self._expected: set[bytes] = set()  # paths that an edit tool is writing to just now
+        self._deferred: Suspects = {}  # what a scan saw of those
         self._unlisted: set[bytes] = set()  # folders that appeared with a tool's file in them
         self._orphans: list[FileEdit] = []  # found for a caller that was cancelled
         self._reporter: Reporter | None = None
@@ -101,7 +103,11 @@ class ChangeTracker:
             await self._in_thread(lambda: ())
 
     async def expect(self, paths: Sequence[Path]) -> None:
-        """Paths that an edit tool is about to write: keeps what they hold where nobody else would (outside, ignored)."""
+        """Paths that an edit tool is about to write; `note` follows, also when the write failed.
+
+        Keeps what they hold where the baseline has nothing: outside of the workspace, and in ignored places. Until
+        `note`, a scan that runs beside leaves these paths alone.
+        """
         await self._in_thread(lambda: self._expect(paths))
 
     async def note(self, paths: Sequence[Path], *, call_id: str) -> list[FileEdit]:
@@ -179,6 +185,8 @@ class ChangeTracker:
         return orphans + found
 
     def _locked(self, work: Callable[[], Iterable[FileEdit]], found: list[FileEdit]) -> None:
+        from agent_runtime.tracking.reporting import Reporter  # not needed to start
+
         if self._thread:
             self._thread.join()
         with self._lock:
@@ -191,11 +199,13 @@ class ChangeTracker:
                 log.warning("changed files could not be looked at", exc_info=True)
 
     def _scan(self, call_id: str | None, *, all_of_it: bool = False) -> Iterator[FileEdit]:
-        suspects: Suspects = {}
+        suspects, self._deferred = self._deferred, {}
         self._baseline.look(suspects, all_of_it=all_of_it)
         for folder in self._unlisted:
             self._baseline.tree.compare(suspects, folder)
         self._unlisted.clear()
+        if not all_of_it:
+            self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
         yield from self._tell(suspects, "shell", call_id, also=list(self._extra))
 
     def _collect(self) -> Iterable[FileEdit]:
@@ -211,7 +221,10 @@ class ChangeTracker:
                 extra.append(path)
                 self._extra.setdefault(path, None)
             else:
-                suspects[path] = tree.get(path)
+                suspects[path] = self._deferred.pop(path, None) or tree.get(path)
+                if tree.adopt(parent(path)):
+                    self._unlisted.add(parent(path))
+            self._expected.discard(path)
         yield from self._tell(suspects, "tool", call_id, also=extra)
 
     def _tell(
@@ -260,32 +273,23 @@ class ChangeTracker:
         return unpack(packed) if packed else None
 
     def _expect(self, paths: Sequence[Path]) -> Iterable[FileEdit]:
-        for path in self._keys(paths):
+        keys = self._keys(paths)
+        self._expected |= keys
+        for path in keys:
             if path not in self._extra and self._is_extra(path):
                 content = read_content(under(self._root, path))
                 offset = self._baseline.contents.keep(content, binary=True) if content else 0
                 self._extra[path] = content.entry(offset) if content else None
         return ()
 
-    def _keys(self, paths: Sequence[Path]) -> list[bytes]:
+    def _keys(self, paths: Sequence[Path]) -> set[bytes]:
         """Relative to the workspace, or absolute when outside; a symlink stands for what it points to as well."""
-        keys: dict[bytes, None] = {}
+        keys: set[bytes] = set()
         for path in paths:
             own = located(self._root, os.fsencode(path))
             for full in (own, real(own)):
-                keys[relative(self._real, full)] = None
-        return list(keys)
+                keys.add(relative(self._real, full))
+        return keys
 
     def _is_extra(self, path: bytes) -> bool:
-        if path in self._extra or path.startswith(b"/"):
-            return True
-        tree = self._baseline.tree
-        folder = parent(path)
-        new = folder not in tree.folders
-        if tree.get(path):
-            return False
-        if not tree.adopt(path):
-            return True
-        if new:
-            self._unlisted.add(folder)
-        return False
+        return path in self._extra or path.startswith(b"/") or not self._baseline.tree.covers(path)

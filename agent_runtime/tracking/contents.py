@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
+import struct
+import zlib
 from dataclasses import dataclass
 
-from agent_runtime.tracking.entries import IN_GIT, NOWHERE, UNKNOWN, Entry, blob_id, git_mode, pack_stat, unpack
+from agent_runtime.tracking.entries import (
+    IN_GIT,
+    NOWHERE,
+    UNKNOWN,
+    Entry,
+    blob_id,
+    git_mode,
+    pack_stat,
+    unpack,
+)
 from agent_runtime.tracking.gitrepo import Blobs
 from agent_runtime.tracking.paths import open_quietly
 from agent_runtime.tracking.store import ContentStore
+
+log = logging.getLogger(__name__)
 
 KEEP_LIMIT = 64 << 20  # bytes; a larger file is no longer read whole
 _HASH_LIMIT = 512 << 20  # bytes; a larger one is known by its stat alone
@@ -90,7 +104,11 @@ class Contents:
     def load(self, entry: Entry, blobs: Blobs) -> bytes | None:
         """The content of an entry; None when nobody has it."""
         if entry.offset >= 0:
-            return self._store.get(entry.offset)
+            try:
+                return self._store.get(entry.offset)
+            except (OSError, zlib.error, struct.error):
+                log.warning("a content that was kept cannot be read", exc_info=True)
+                return None
         return blobs.get(entry.oid) if entry.offset == IN_GIT else None
 
     def blobs(self) -> Blobs:

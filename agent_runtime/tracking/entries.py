@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import time
+from dataclasses import dataclass
 from typing import NamedTuple
 
 REGULAR, EXECUTABLE, SYMLINK = 0o100644, 0o100755, 0o120000  # git's modes: all that a patch can say
@@ -51,6 +52,16 @@ class Entry(NamedTuple):
         if self.oid == UNKNOWN or other.oid == UNKNOWN:
             return self[1:5] == other[1:5]
         return self.oid == other.oid
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path before and after; None: no file. With `source`, it was moved here from there."""
+
+    path: bytes
+    old: Entry | None
+    new: Entry | None
+    source: bytes | None = None
 
 
 def unpack(packed: bytes) -> Entry:

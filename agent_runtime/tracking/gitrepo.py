@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import struct
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from agent_runtime.tracking.entries import Entry
 from agent_runtime.tracking.paths import home, under
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 _STAT = struct.Struct(">10I")  # ctime s, ns, mtime s, ns, dev, ino, mode, uid, gid, size
 _MASK = 0xFFFFFFFF
@@ -54,7 +57,7 @@ class Blobs:
 
     def __init__(self, workspace: bytes) -> None:
         self._workspace = workspace
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Popen[bytes] | None = None
 
     def __enter__(self) -> Blobs:
         return self
@@ -94,6 +97,8 @@ def discover(workspace: bytes) -> Repository | None:
     here = Path(os.fsdecode(workspace))
     if not any((folder / ".git").exists() for folder in (here, *here.parents)):
         return None  # saves a process
+    import subprocess
+
     options = "--show-object-format --show-toplevel --show-prefix --git-path index --git-path info/exclude"
     try:
         answer = _git(workspace, "rev-parse", *options.split(), "--git-path", "info/attributes")
@@ -175,6 +180,8 @@ def _command(*args: str) -> list[str]:
 
 
 def _git(workspace: bytes, *args: str) -> bytes:
+    import subprocess
+
     done = subprocess.run(
         _command(*args), cwd=workspace, env=_environment(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, timeout=10,
@@ -182,7 +189,9 @@ def _git(workspace: bytes, *args: str) -> bytes:
     return done.stdout
 
 
-def _start(workspace: bytes, *args: str) -> subprocess.Popen[bytes]:
+def _start(workspace: bytes, *args: str) -> Popen[bytes]:
+    import subprocess
+
     return subprocess.Popen(
         _command(*args), cwd=workspace, env=_environment(), stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ left between anchors goes to difflib, whose time is quadratic, and a stretch too
 
 from __future__ import annotations
 
-import difflib
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,6 +83,8 @@ def _leaf(a: list[bytes], i1: int, i2: int, b: list[bytes], j1: int, j2: int) ->
     if (i2 - i1) * (j2 - j1) > _QUADRATIC:
         yield i1, i2, j1, j2
         return
+    import difflib
+
     matcher = difflib.SequenceMatcher(None, a[i1:i2], b[j1:j2], autojunk=False)
     for tag, p, q, r, s in matcher.get_opcodes():
         if tag != "equal":

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from agent_runtime.tracking.entries import SYMLINK, UNKNOWN, Entry
+from agent_runtime.tracking.entries import SYMLINK, UNKNOWN, Change, Entry
 from agent_runtime.tracking.linediff import split_lines
 from agent_runtime.tracking.paths import base
 
@@ -14,16 +13,6 @@ _COMPARED = 400  # pairs of contents looked into for one report
 _LONGEST = 1 << 20  # bytes of a content that is
 
 Load = Callable[[Entry], bytes | None]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One path before and after; None: no file. With `source`, it was moved here from there."""
-
-    path: bytes
-    old: Entry | None
-    new: Entry | None
-    source: bytes | None = None
 
 
 def arrange(changes: Iterable[Change], load: Load) -> list[Change]:

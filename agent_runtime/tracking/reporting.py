@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.contents import Contents, sha256_of
-from agent_runtime.tracking.entries import Entry
+from agent_runtime.tracking.entries import Change, Entry
 from agent_runtime.tracking.gitpatch import Patch, Side, make_patch
 from agent_runtime.tracking.gitrepo import Blobs
-from agent_runtime.tracking.pairing import Change, arrange
+from agent_runtime.tracking.pairing import arrange
 from agent_runtime.tracking.paths import under
+
+log = logging.getLogger(__name__)
 
 INLINE_LIMIT = 128 << 10  # bytes: six times that, were every byte escaped, is still a line of less than 1 MiB
 _INLINE_TOTAL = 16 << 20  # bytes of all patches of one report that are held in memory
@@ -93,11 +96,15 @@ class Reporter:
         shown = text[:_SHOWN]
         return shown[: shown.rfind(b"\n") + 1].decode(errors="replace"), self._write(patch.text)
 
-    def _write(self, text: bytes) -> str:
-        self._diff_dir.mkdir(parents=True, exist_ok=True)
+    def _write(self, text: bytes) -> str | None:
         self._written += 1
         file = self._diff_dir / f"{self._written:06d}.patch"
-        file.write_bytes(text)
+        try:
+            self._diff_dir.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text)
+        except OSError as error:
+            log.warning("a patch could not be written: %s", error)
+            return None
         return str(file)
 
 

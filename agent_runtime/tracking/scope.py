@@ -11,6 +11,9 @@ from agent_runtime.tracking.ignore import HEAVY, Rules, parse
 from agent_runtime.tracking.paths import exists, join, parent, read_file, under
 
 
+_UNFINISHED = b".agent-runtime-"  # how the edit tools name a file that they will rename in a moment
+
+
 class Scope:
     """Judges names. `everything`: nothing but `.git` is left out.
 
@@ -42,7 +45,7 @@ class Scope:
 
     def excludes(self, path: bytes, name: bytes) -> bool:
         """Is it no part of the tree: a repository's own files, or the runtime's?"""
-        return name == b".git" or path in self._exclude
+        return name == b".git" or name.startswith(_UNFINISHED) or path in self._exclude
 
     def ignores(self, folder: bytes, name: bytes, is_folder: bool) -> bool:
         """Is this name in this folder to be left out?"""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-import tempfile
 import weakref
 import zlib
 from pathlib import Path
@@ -16,18 +16,33 @@ _BUFFER = 1 << 20
 _COMPRESS_FROM = 4096  # bytes; below, setting zlib up costs more than the disk
 
 
+def _nameless(directory: Path) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC
+    for folder in (directory, Path("/var/tmp"), Path("/tmp")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # not every file system knows nameless files
+                return os.open(folder, flags | os.O_TMPFILE, 0o600)
+            path = folder / f"contents-{os.getpid()}-{os.urandom(4).hex()}"
+            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            path.unlink()
+            return fd
+        except OSError as error:
+            trouble = error
+    raise trouble
+
+
 class ContentStore:
     """Append-only. Holds at most `limit` bytes; what is added past that is not kept (NOWHERE).
 
     Args:
-        directory: where the nameless file lives; outside the workspace.
+        directory: where the nameless file lives, outside the workspace; /var/tmp or /tmp if it cannot be
+            written. Raises OSError when none can.
         limit: bytes; default 1 GiB, and never more than half of what the file system has free.
     """
 
     def __init__(self, directory: Path, *, limit: int = 1 << 30) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._fd, name = tempfile.mkstemp(dir=directory, prefix="contents-")
-        Path(name).unlink()
+        self._fd = _nameless(directory)
         self.close = weakref.finalize(self, os.close, self._fd)  # gives the space back, once
         free = os.fstatvfs(self._fd)
         self._limit = min(limit, free.f_bavail * free.f_frsize // 2)
@@ -35,29 +50,34 @@ class ContentStore:
         self._flushed = 0
 
     def add(self, data: bytes) -> int:
-        """Keep it. Returns its offset, or NOWHERE when the store is full or cannot be written."""
+        """Keep it. Returns its offset, or NOWHERE when the store is full or the disk is."""
         packed = zlib.compress(data, 1) if len(data) >= _COMPRESS_FROM else data
         offset = self._flushed + len(self._tail)
         if offset + len(packed) > self._limit:
             return NOWHERE
         self._tail += _HEADER.pack(packed is not data, len(packed)) + packed
         if len(self._tail) >= _BUFFER:
-            self._flush()
+            try:
+                self._flush()
+            except OSError:
+                self._limit = 0  # what is in memory stays there, and no more is taken
         return offset
 
     def get(self, offset: int) -> bytes:
         """What was added there. Raises OSError when the disk fails."""
-        if self._tail:
-            self._flush()
-        compressed, length = _HEADER.unpack(os.pread(self._fd, _HEADER.size, offset))
-        data = os.pread(self._fd, length, offset + _HEADER.size)
+        compressed, length = _HEADER.unpack(self._read(offset, _HEADER.size))
+        data = self._read(offset + _HEADER.size, length)
         return zlib.decompress(data) if compressed else data
 
+    def _read(self, offset: int, length: int) -> bytes:
+        if offset >= self._flushed:
+            at = offset - self._flushed
+            return bytes(self._tail[at : at + length])
+        return os.pread(self._fd, length, offset)
+
     def _flush(self) -> None:
-        view = memoryview(self._tail)
-        while view:
-            done = os.pwrite(self._fd, view, self._flushed)
-            self._flushed += done
-            view = view[done:]
-        view.release()
+        done = 0
+        while done < len(self._tail):
+            done += os.pwrite(self._fd, self._tail[done:] if done else self._tail, self._flushed + done)
+        self._flushed += done
         self._tail = bytearray()

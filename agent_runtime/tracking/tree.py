@@ -98,20 +98,37 @@ class Tree:
         while stack:
             self._compare_folder(stack.pop(), suspects, stack)
 
-    def adopt(self, path: bytes) -> bool:
-        """Is this path, that may be new, one that counts? Makes its folders known if so."""
-        folder, _, name = path.rpartition(b"/")
+    def covers(self, path: bytes) -> bool:
+        """Does this path, that may be new, belong to what is tracked?"""
+        *folders, name = path.split(b"/")
         above = b""
-        for part in folder.split(b"/") if folder else ():
-            known = self.folders[above].get(part)
-            if known != FOLDER and (known == IGNORED or not self._enter(above, part)):
+        for part in folders:
+            child, known = join(above, part), self.folders.get(above, {}).get(part)
+            if self.scope.excludes(child, part) or known == IGNORED:
                 return False
-            above = join(above, part)
-            if above not in self.folders:
-                self.folders[above] = {}
-                self._watch(above)
-        known = self.folders[folder].get(name)
-        return known != IGNORED if known is not None else path in self.recalled or self._counts(folder, name)
+            if known is None and child not in self.scope.tracked:
+                if above in self._partial or self.scope.ignores(above, part, True):
+                    return False
+            above = child
+        known = self.folders.get(above, {}).get(name)
+        if known is not None or path in self.recalled:
+            return known != IGNORED
+        return not (
+            self.scope.excludes(path, name)
+            or above in self._partial
+            or self.scope.ignores(above, name, False)
+        )
+
+    def adopt(self, folder: bytes) -> bool:
+        """A folder that is tracked and there: make it known, unlisted. False when it was known."""
+        if folder in self.folders:
+            return False
+        above, _, name = folder.rpartition(b"/")
+        self.adopt(above)
+        self.folders[above][name] = FOLDER
+        self.folders[folder] = {}
+        self._watch(folder)
+        return True
 
     def _compare_folder(self, folder: bytes, suspects: Suspects, stack: list[bytes]) -> None:
         names = self.folders.setdefault(folder, {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -80,14 +79,26 @@ class Lab:
         bash(script, self.ws)
 
     def begin(self) -> None:
+        self.keep_start()
+        self.track()
+
+    def keep_start(self) -> None:
         self.copy = self.folder / "copy"
         subprocess.run(["cp", "-a", self.ws, self.copy], check=True)
         if not self.keep_git:
-            shutil.rmtree(self.copy / ".git", ignore_errors=True)
+            bash("rm -rf .git", self.copy)
         # what patches do not speak of, and what would keep a folder from giving way to a file
-        bash("find . -name .git -prune -o '(' -type p -o -name .cache -o -name node_modules ')' -print0 | xargs -0 rm -rf", self.copy)
-        bash("find . -name .git -prune -o -type d -print0 | sort -zr | xargs -0 rmdir 2>/dev/null || true", self.copy)
+        bash(
+            "find . -name .git -prune -o '(' -type p -o -name .cache -o -name node_modules ')' -print0 | xargs -0 rm -rf",
+            self.copy,
+        )
+        bash(
+            "find . -name .git -prune -o -type d -print0 | sort -zr | xargs -0 rmdir 2>/dev/null || true",
+            self.copy,
+        )
         self.start = snapshot(self.ws)
+
+    def track(self) -> None:
         self.tracker = ChangeTracker(
             self.ws, diff_dir=self.folder / "state" / "diffs", track_ignored=self.track_ignored
         )

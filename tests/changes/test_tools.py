@@ -1,0 +1,168 @@
+"""What edit tools write: told at once, as theirs, wherever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from agent_runtime.events import FileEdit
+from tests.changes.lab import Lab, apply, brief
+
+
+def replace_text(path: Path, text: str) -> None:
+    """As an edit engine does: a new file renamed over the old."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(".agent-runtime-unfinished")
+    beside.write_text(text)
+    beside.rename(path)
+
+
+def test_a_tools_edit_is_its_own(lab: Lab) -> None:
+    lab.sh("seq 9 > f; seq 5 > g; seq 30 > h")
+    lab.begin()
+    replace_text(lab.ws / "f", "new\n")
+    (lab.ws / "h").rename(lab.ws / "i")
+    lab.sh("echo by the shell >> g")
+    events = lab.note(lab.ws / "f", lab.ws / "h", Path("i"), lab.ws / "untouched")
+    assert brief(events, lab.ws) == [("rename", "i", "h"), ("modify", "f")]
+    assert {(event.source, event.tool_call_id) for event in events} == {("tool", "t1")}
+    assert [(event.source, event.path) for event in lab.scan()] == [("shell", str(lab.ws / "g"))]
+    assert lab.note(lab.ws / "f") == []
+    lab.check()
+
+
+def test_new_folders_of_a_tool_are_watched(lab: Lab) -> None:
+    lab.begin()
+    lab.expect(lab.ws / "a/b/new")
+    replace_text(lab.ws / "a/b/new", "one\n")
+    (lab.ws / "a/b/beside").write_text("by another\n")
+    assert brief(lab.note(lab.ws / "a/b/new"), lab.ws) == [("create", "a/b/new")]
+    assert brief(lab.scan(), lab.ws) == [("create", "a/b/beside")]
+    assert brief(lab.run("echo two >> a/b/new; echo x > a/other"), lab.ws) == [
+        ("modify", "a/b/new"),
+        ("create", "a/other"),
+    ]
+    lab.check()
+
+
+def test_a_scan_beside_leaves_an_expected_edit_alone(lab: Lab) -> None:
+    lab.sh("seq 9 > f; seq 9 > g")
+    lab.begin()
+    lab.expect(lab.ws / "f")
+    replace_text(lab.ws / "f", "by a tool\n")
+    assert brief(lab.run("echo x >> g"), lab.ws) == [("modify", "g")]
+    assert lab.scan() == []
+    (event,) = lab.note(lab.ws / "f")
+    assert (event.source, event.additions, event.deletions) == ("tool", 1, 9)
+    lab.expect(lab.ws / "f")
+    lab.sh("echo y >> f")
+    assert lab.scan() == [] and brief(lab.finish(), lab.ws) == [("modify", "f")]
+    lab.check()
+
+
+def test_through_symlinks(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "real")
+    (tmp_path / "alias").symlink_to(lab.folder)
+    lab.sh("mkdir d; seq 9 > d/f; ln -s d link; ln -s d/f file")
+    lab.begin()
+    (lab.ws / "d/f").write_text("one\n")
+    assert brief(lab.note(tmp_path / "alias/ws/link/f"), lab.ws) == [("modify", "d/f")]
+    (lab.ws / "d/f").write_text("two\n")
+    assert brief(lab.note(lab.ws / "file"), lab.ws) == [("modify", "d/f")]
+    lab.check()
+
+
+def test_outside_of_the_workspace(lab: Lab) -> None:
+    there, new = lab.folder / "elsewhere/conf", lab.folder / "elsewhere/new"
+    there.parent.mkdir()
+    there.write_text("one\ntwo\n")
+    lab.begin()
+    lab.expect(there, new)
+    there.write_text("one\n2\n")
+    new.write_text("x\n")
+    events = lab.note(there, new)
+    name = str(there).lstrip("/")
+    assert (
+        events[0].diff
+        == f"diff --git a/{name} b/{name}\n--- a/{name}\n+++ b/{name}\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n"
+    )
+    assert [(event.action, event.path, event.outside_workspace) for event in events] == [
+        ("modify", str(there), True), ("create", str(new), True),
+    ]  # fmt: skip
+    there.write_text("one\n3\n")
+    (later,) = lab.scan()
+    assert (later.action, later.source, later.additions) == ("modify", "shell", 1)
+    new.unlink()
+    lab.finish()
+    assert lab.tracker.net().files == (str(there),) and lab.tracker.net().deleted_files == ()
+
+
+def test_ignored_files_that_a_tool_writes_are_told(lab: Lab) -> None:
+    lab.sh("printf '.env\nout\n' > .gitignore; echo A=1 > .env; mkdir out; seq 9 > out/f; git init -q")
+    lab.begin()
+    for path, text in (
+        (lab.ws / ".env", "A=2\n"),
+        (lab.ws / "out/f", "x\n"),
+        (lab.ws / ".git/description", "mine\n"),
+    ):
+        lab.expect(path)
+        path.write_text(text)
+        lab.note(path)
+    assert [event.action for event in lab.events] == ["modify"] * 3
+    assert lab.events[2].diff == ""  # git takes no patch of its own files
+    for event in lab.events:
+        apply(event, lab.copy)
+    assert (lab.copy / ".env").read_text() == "A=2\n" and (lab.copy / "out/f").read_text() == "x\n"
+
+
+def test_background_writers_are_seen_between_calls(lab: Lab) -> None:
+    lab.sh("seq 9 > f")
+    lab.begin()
+
+    async def main() -> None:
+        send, receive = anyio.create_memory_object_stream[FileEdit](10)
+        async with anyio.create_task_group() as group, send, receive:
+            group.start_soon(lab.tracker.watch, send.send)
+            with lab.tracker.hold():
+                await anyio.run_process(["bash", "-c", "echo x >> f"], cwd=lab.ws)
+                with anyio.move_on_after(0.5):
+                    lab.events.append(await receive.receive())
+                assert lab.events == []
+                lab.events += await lab.tracker.scan(call_id="c1")
+            await anyio.run_process(
+                ["bash", "-c", "(sleep 0.1; echo y >> f; mkdir -p new/deep; echo z > new/deep/f) &"],
+                cwd=lab.ws,
+            )
+            with anyio.fail_after(5):
+                lab.events += [await receive.receive(), await receive.receive()]
+            group.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert [(event.tool_call_id, event.source) for event in lab.events] == [
+        ("c1", "shell"),
+        (None, "shell"),
+        (None, "shell"),
+    ]
+    lab.check()
+
+
+def test_what_a_cancelled_scan_found_is_told_by_the_next(lab: Lab) -> None:
+    lab.begin()
+    lab.sh("seq 9 > f")
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await lab.tracker.scan(call_id="c1")
+        async with anyio.create_task_group() as group:
+            group.start_soon(cancelled_soon, group)
+        lab.events += await lab.tracker.scan(call_id="c2")
+
+    async def cancelled_soon(group: anyio.abc.TaskGroup) -> None:
+        group.cancel_scope.cancel()
+        await lab.tracker.scan(call_id="c1")
+
+    anyio.run(main)
+    assert brief(lab.events, lab.ws) == [("create", "f")]
+    lab.check()
