@@ -32,8 +32,6 @@ def http_fault(error: Exception) -> ProviderError:
 
 
 def _cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error, httpx2.HTTPError | httpx2.InvalidURL):
         error = error.__cause__
-        if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL):
-            break
     return error

@@ -70,6 +70,7 @@ class LiveTransport:
         self._patience = patience or Patience()
         self._http_client = http_client
         self._client: Client | None = None
+        self._waiting: set[anyio.CancelScope] = set()
 
     async def prepare(self) -> None:
         """Import the SDK and make its client, ahead of the first call."""
@@ -90,26 +91,33 @@ class LiveTransport:
             raise client.fault(error) from error
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections. A call that is waiting on one fails, and may be tried again."""
         client, self._client = self._client, None
+        waiting, self._waiting = self._waiting, set()
+        for scope in waiting:
+            scope.cancel()
         if client is not None:
             await client.aclose()
 
     async def _connected(self) -> Client:
         if self._client is None:
-            name = f"{__package__}.{_SDKS[self._endpoint.format]}"
-            module = await anyio.to_thread.run_sync(import_module, name)
-            self._client = module.connect(self._endpoint, self._patience, self._http_client)
-        assert self._client is not None
+            self._client = await anyio.to_thread.run_sync(self._connect)
         return self._client
+
+    def _connect(self) -> Client:
+        module = import_module(f"{__package__}.{_SDKS[self._endpoint.format]}")
+        client: Client = module.connect(self._endpoint, self._patience, self._http_client)
+        return client
 
     async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         limit = self._patience.first
         deadline = anyio.current_time() + limit
         stream: AsyncIterator[Any] | None = None
+        waiting = anyio.CancelScope()
         try:
             while True:
                 with anyio.move_on_at(deadline) as waiting:
+                    self._waiting.add(waiting)
                     if stream is None:
                         stream = await client.open(body)
                     try:
@@ -117,7 +125,8 @@ class LiveTransport:
                     except StopAsyncIteration:
                         return
                 if waiting.cancelled_caught:
-                    raise _stalled(limit)
+                    raise _stalled(limit) if waiting in self._waiting else cut("the connection was closed")
+                self._waiting.discard(waiting)
                 if not isinstance(chunk, dict):
                     raise cut("the stream holds an event that is no JSON object")
                 if progresses(chunk):
@@ -125,6 +134,7 @@ class LiveTransport:
                     deadline = anyio.current_time() + limit
                 yield chunk
         finally:
+            self._waiting.discard(waiting)
             close = getattr(stream, "close", None)
             if close is not None:
                 with anyio.move_on_after(1, shield=True):

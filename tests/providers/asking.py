@@ -16,7 +16,7 @@ from agent_runtime.providers.transport import Patience
 from tests.support.model_server import ModelServer
 from tests.support.model_streams import WireFormat
 
-MODELS: dict[WireFormat, str] = {
+MODELS: dict[str, str] = {
     "anthropic": "anthropic:claude-sonnet-4-5",
     "openai-responses": "openai:gpt-5.2",
     "openai-chat": "openai-chat:gpt-5.2",
@@ -53,9 +53,9 @@ async def asking(
     server: ModelServer, model: str | WireFormat, *, patience: Patience | None = None, **changes: Any
 ) -> AsyncIterator[Asker]:
     """An asker for a model (or the usual one of a format) at that server."""
-    name = MODELS[model] if model in MODELS else model  # type: ignore[index]
+    name = MODELS.get(model, model)
     endpoint = replace(resolve(name, server.environ("anthropic")), **changes)
-    transport = connect(endpoint, limits=patience)
+    transport = connect(endpoint, limits=patience or Patience(first=5, between=5))
     dropped: list[Dropped] = []
 
     async def on_dropped(item: Dropped) -> None:

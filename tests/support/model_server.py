@@ -240,6 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._event(format, self._error(fault, format))
                 break
             self._event(format, chunk)
+        if fault.hang_after is not None and fault.hang_after >= len(chunks):
+            closing.wait()
         if format == "openai-chat" and not fault.error_in_stream:
             self._bits(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
