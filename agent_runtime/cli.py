@@ -43,19 +43,24 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+def parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """All commands; the options of the `wanted` one, or of all (making them takes a few milliseconds)."""
     top = argparse.ArgumentParser(
         prog="agent-runtime", description="The agent loop that runs inside a sandbox.", allow_abbrev=False
     )
     top.add_argument("--version", action="version", version=f"agent-runtime {VERSION}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    run = commands.add_parser(
-        "run", help="one run: a JSON request on stdin, NDJSON events on stdout", allow_abbrev=False
-    )
+    for name, (add_options, text) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, allow_abbrev=False)
+        if wanted in (None, name):
+            add_options(command)
+    return top
+
+
+def _run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--request", metavar="FILE", help="read the request from a file")
     run.add_argument(
-        "--prompt", metavar="TEXT", help="the task; nothing is read from stdin but control messages"
+        "--prompt", metavar="TEXT", help="the task; stdin then holds nothing but control messages"
     )
     run.add_argument("--socket", metavar="PATH", help="hand the run to a standby that listens there")
     for option, (_, kind, text) in OPTIONS.items():
@@ -63,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
             run.add_argument(option, action="store_true", help=text)
         else:
             run.add_argument(option, metavar="VALUE", help=text)
-    replay = commands.add_parser("replay", help="re-run a transcript without a model", allow_abbrev=False)
+
+
+def _replay(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("transcript")
     replay.add_argument("--tools", choices=("execute", "recorded"), default="execute")
     replay.add_argument("--workspace", metavar="DIR")
@@ -73,30 +80,45 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--speed", default="max", help="a factor, or max (the default)")
     for option in ("--record", "--state-dir", "--format"):
         replay.add_argument(option, metavar="VALUE", help=OPTIONS[option][2])
-    standby = commands.add_parser(
-        "standby", help="import everything once, fork a process for each run", allow_abbrev=False
-    )
+
+
+def _standby(standby: argparse.ArgumentParser) -> None:
     standby.add_argument("--socket", metavar="PATH", required=True)
-    demo = commands.add_parser(
-        "demo", help="a recorded run with real tools; no key, no network", allow_abbrev=False
-    )
+
+
+def _demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--format", choices=("ndjson", "pretty"))
     demo.add_argument("--keep", action="store_true", help="keep the temporary workspace")
     demo.add_argument("--record", metavar="FILE", help=OPTIONS["--record"][2])
-    report = commands.add_parser("report", help="one HTML page about a transcript", allow_abbrev=False)
+
+
+def _report(report: argparse.ArgumentParser) -> None:
     report.add_argument("transcript")
     report.add_argument("-o", "--output", metavar="FILE.html", required=True)
-    schema = commands.add_parser(
-        "schema", help="JSON Schema of what goes in and comes out", allow_abbrev=False
-    )
+
+
+def _schema(schema: argparse.ArgumentParser) -> None:
     schema.add_argument("name", nargs="?", choices=("request", "event", "result", "transcript"))
-    commands.add_parser("doctor", help="check what a run needs", allow_abbrev=False)
-    return top
+
+
+def _doctor(doctor: argparse.ArgumentParser) -> None:
+    """It has none."""
+
+
+_COMMANDS = {
+    "run": (_run, "one run: a JSON request on stdin, NDJSON events on stdout"),
+    "replay": (_replay, "re-run a transcript without a model"),
+    "standby": (_standby, "import everything once, fork a process for each run"),
+    "demo": (_demo, "a recorded run with real tools; no key, no network"),
+    "report": (_report, "one HTML page about a transcript"),
+    "schema": (_schema, "JSON Schema of what goes in and comes out"),
+    "doctor": (_doctor, "check what a run needs"),
+}
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command; returns the exit status."""
-    top = parser()
+    top = parser(argv[0] if argv else None)
     arguments = top.parse_args(list(argv))
     match arguments.command:
         case None:

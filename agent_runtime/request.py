@@ -36,7 +36,7 @@ class CustomModel(_Body):
     """A model at an endpoint that the caller names; `format` is the wire format it speaks."""
 
     provider: Name
-    endpoint: str | None = Field(None, pattern=r"^https?://")
+    endpoint: str | None = Field(default=None, pattern=r"^https?://")
     api_key: str | None = None
     format: Literal["openai", "anthropic"] | None = None
     name: Name
@@ -48,13 +48,13 @@ class Config(_Body):
     max_turns: Count | None = None
     max_tokens: Count | None = None
     max_total_tokens: Count | None = None
-    temperature: float | None = Field(None, ge=0, le=2)
+    temperature: float | None = Field(default=None, ge=0, le=2)
     timeout: Seconds | None = None
     tool_timeout: Seconds | None = None
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     thinking: bool | None = None
     parallel_tools: bool | None = None
-    max_retries: int | None = Field(None, ge=0, le=100)
+    max_retries: int | None = Field(default=None, ge=0, le=100)
     model_timeout: Seconds | None = None
     tool_output_tokens: Count | None = None
 
@@ -82,8 +82,8 @@ class Request(_Body):
     context: dict[str, Any] | None = None
     metadata: Any = None
     mounts: list[Mount] = Field(default_factory=list)
-    run_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
-    sandbox_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    sandbox_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
     rollout_id: Name | None = None
     target_device_id: Name | None = None
     execution_mode: Name | None = None
