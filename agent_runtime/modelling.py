@@ -10,7 +10,7 @@ import anyio
 
 from agent_runtime import events
 from agent_runtime.errors import ProviderError
-from agent_runtime.provider import Dropped, ModelCall, OnDelta, Transport, Turn
+from agent_runtime.provider import Dropped, ModelCall, OnDelta, Transport, Turn, Wire
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.registry import Endpoint
@@ -92,7 +92,7 @@ async def build_models(life: Life) -> Models:
     candidates = [
         Candidate(
             endpoint.model,
-            Adapter(wire_for(endpoint), transport, on_dropped=dropped),
+            Adapter(_wire(life, endpoint), transport, on_dropped=dropped),
             f"{endpoint.provider}:{endpoint.model}",
         )
         for endpoint, transport in zip(life.plan.endpoints, transports, strict=True)
@@ -114,6 +114,15 @@ def _replayed_sleep(player: Player) -> Callable[[float], Awaitable[None]]:
         await player.wait(seconds * 1000)
 
     return sleep
+
+
+def _wire(life: Life, endpoint: Endpoint) -> Wire:
+    wire = wire_for(endpoint)
+    if life.frame.player and not life.frame.recorder:
+        from agent_runtime.transcript_player import ReplayWire
+
+        return ReplayWire(wire)
+    return wire
 
 
 def _transport(life: Life, endpoint: Endpoint) -> Transport:

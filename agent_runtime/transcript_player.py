@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import ReplayMismatch
 from agent_runtime.messages import WireFormat
-from agent_runtime.provider import ToolSpec
+from agent_runtime.provider import Decoder, Dropped, ModelCall, ToolSpec, Wire
 from agent_runtime.tool import Tool, ToolContext, ToolOutput
 from agent_runtime.transcript import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
 from agent_runtime.transcript_rewrite import Change, path_change, rewrite, rewrite_chunks
@@ -164,6 +164,22 @@ class ReplayTransport:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+class ReplayWire:
+    """The real wire, spared of what goes nowhere: of a history that grows with every turn it encodes the end."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.format: WireFormat = wire.format
+
+    def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[Dropped]]:
+        """The body of a call with the last message alone; what the model does not take is all there."""
+        return self._wire.encode(replace(call, messages=call.messages[-1:]))
+
+    def decoder(self, call: ModelCall) -> Decoder:
+        """The real decoder."""
+        return self._wire.decoder(call)
 
 
 @dataclass(frozen=True)
