@@ -152,8 +152,8 @@ class Files:
     ) -> AsyncIterator[list[Place]]:
         """The places of these paths, nobody else editing them.
 
-        Locks are taken in one order, so that no two calls wait for each other. What is at the places is looked
-        at with the locks held: another call may just have made it.
+        Locks are taken in one order, so that no two calls wait for each other. What is at the places is
+        looked at with the locks held: another call may just have made it.
         """
 
         def find(opened: ExitStack) -> list[Place]:

@@ -15,7 +15,7 @@ from agent_runtime.sandbox.matching import EXACT, Matches, Span, find
 from agent_runtime.sandbox.nearest import describe
 from agent_runtime.sandbox.numbering import around, numbered, ranges
 from agent_runtime.sandbox.splicing import replacement
-from agent_runtime.sandbox.textfile import Edit, TextFile, decode
+from agent_runtime.sandbox.textfile import Edit, TextFile, decode, plain
 
 _NUMBERED = re.compile(r"\s*\d+\t")
 
@@ -50,7 +50,10 @@ def replace(file: TextFile, shown: str, *, old: str, new: str, every: bool) -> R
 
     Raises ToolError when there is no such place, when there are several, or when nothing would change.
     """
-    old, new = _plain(file, sound(old, "The old text")), _plain(file, sound(new, "The new text"))
+    old, new = (
+        plain(sound(old, "The old text"), file.only_cr),
+        plain(sound(new, "The new text"), file.only_cr),
+    )
     if not old:
         raise ToolError("The old text is empty: say which text to replace, or use insert or create.")
     if old == new:
@@ -73,22 +76,21 @@ def insert(file: TextFile, shown: str, *, after: int, text: str) -> Rewritten:
         raise ToolError(
             f"insert_line must be from 0 to {len(pieces)}, the number of lines of {shown}; it was {after}."
         )
-    text = _plain(file, sound(text, "The text"))
+    text = plain(sound(text, "The text"), file.only_cr)
     if not text:
         raise ToolError("The text to insert is empty.")
     at = sum(map(len, pieces[:after]))
-    end = file.line_end(at, at) if after < len(pieces) else file.line_end(max(0, at - 2), at)
+    end = file.line_end(at, at)
     open_end = after == len(pieces) and after > 0 and not pieces[-1].endswith(("\n", end))
     if open_end:
         text = "\n" + text
     elif not text.endswith("\n"):
         text += "\n"
     data = file.splice([Edit(at, at, text.replace("\n", end))])
-    count = len(decode(data).lines) - len(pieces)
+    after_lines = decode(data, file.encoding).lines
+    count = len(after_lines) - len(pieces)
     place = f"after line {after}" if after else "at the beginning"
-    message = (
-        f"Inserted {_lines(count)} {place} of {shown}.\n{around(decode(data).lines, after, after + count)}"
-    )
+    message = f"Inserted {_lines(count)} {place} of {shown}.\n{around(after_lines, after, after + count)}"
     return Rewritten(data, message)
 
 
@@ -117,11 +119,6 @@ def overwrite(file: TextFile, shown: str, *, content: str) -> Rewritten:
         kept.append(f"{'CR' if file.only_cr else 'CRLF'} line ends kept")
     note = f"; {', '.join(kept)}" if kept else ""
     return Rewritten(data, f"Wrote {shown} ({_lines(_count(content))}, before {len(file.lines)}{note}).")
-
-
-def _plain(file: TextFile, text: str) -> str:
-    text = text.replace("\r\n", "\n")
-    return text.replace("\r", "\n") if file.only_cr else text
 
 
 def _apart(spans: tuple[Span, ...]) -> list[Span]:
@@ -174,7 +171,7 @@ def _replaced(file: TextFile, data: bytes, matches: Matches, spans: list[Span], 
             "(as before)."
         )
         return words[0]
-    after = decode(data).lines
+    after = decode(data, file.encoding).lines
     words.append(
         around(after, starts[0], starts[0] + new.count("\n") + (0 if new.endswith("\n") or not new else 1))
     )

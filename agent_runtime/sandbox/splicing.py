@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from agent_runtime.errors import ToolError
 from agent_runtime.sandbox.matching import QUOTES, Matches, Span, fold
-from agent_runtime.sandbox.textfile import Edit, TextFile, split_lines
+from agent_runtime.sandbox.textfile import Edit, TextFile, end_of, split_lines
 
 _COMPARED = 4_000_000  # lines times lines; beyond it the whole of the changed part is new
 
@@ -71,7 +71,7 @@ def with_line_end(line: str, there: Sequence[str], index: int, default: str) -> 
     content = line[:-1].removesuffix("\r")
     for i in range(min(index, len(there) - 1), -1, -1):
         if default != "\r" and there[i].endswith("\n"):
-            return content + ("\r\n" if there[i].endswith("\r\n") else "\n")
+            return content + end_of(there[i])
     return content + default
 
 

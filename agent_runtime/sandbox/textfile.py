@@ -72,22 +72,21 @@ class TextFile:
 
     @cached_property
     def plain(self) -> str:
-        """The text with every line end as LF.
-
-        What the model is shown, and what its words are looked for in.
-        """
-        return self.text.replace("\r", "\n") if self.only_cr else self.text.replace("\r\n", "\n")
+        """The text with every line end as LF: what the model is shown, and where its words are looked for."""
+        return plain(self.text, self.only_cr)
 
     @cached_property
-    def _crlf(self) -> list[int]:
-        """Where `plain` has an LF that is a CRLF in `text`."""
-        if self.only_cr:
-            return []
-        return [match.start() - i for i, match in enumerate(re.finditer("\r\n", self.text))]
+    def _dropped(self) -> list[int]:
+        """Where in `plain` a CR of `text` is missing, once for each; all are before an LF."""
+        places: list[int] = []
+        if not self.only_cr:
+            for end in re.finditer("\r+\n", self.text):
+                places += [end.start() - len(places)] * (len(end[0]) - 1)
+        return places
 
     def offset(self, plain_offset: int) -> int:
         """The offset in `text` of an offset in `plain`."""
-        return plain_offset + bisect_left(self._crlf, plain_offset)
+        return plain_offset + bisect_left(self._dropped, plain_offset)
 
     @cached_property
     def pieces(self) -> list[str]:
@@ -104,14 +103,12 @@ class TextFile:
 
         Within it, else after it, else before it, else LF.
         """
-        ends = re.compile("\r" if self.only_cr else "\r?\n")
+        ends = re.compile("\r" if self.only_cr else "\r*\n")
         found = ends.search(self.text, start, end) or ends.search(self.text, end)
         if found:
             return found[0]
-        before = self.text.rfind("\r" if self.only_cr else "\n", 0, start)
-        if before < 0:
-            return "\n"
-        return "\r\n" if self.text[max(0, before - 1) : before + 1] == "\r\n" else self.text[before]
+        before = self.text.rfind("\r" if self.only_cr else "\n", 0, start) + 1
+        return end_of(self.text[:before]) if before else "\n"
 
     def encode(self, text: str) -> bytes:
         """Text in the file's encoding.
@@ -146,9 +143,9 @@ class TextFile:
         return len(self.text[start:end].encode(self.encoding.codec, self.encoding.errors))
 
 
-def decode(data: bytes) -> TextFile:
-    """Any bytes as a text file whose text gives the same bytes again."""
-    encoding = detect(data)
+def decode(data: bytes, known: Encoding | None = None) -> TextFile:
+    """Any bytes as a text file whose text gives the same bytes again; in the encoding `known`, if it is."""
+    encoding = known or detect(data)
     try:
         return TextFile(data, data[len(encoding.mark) :].decode(encoding.codec, encoding.errors), encoding)
     except UnicodeDecodeError:  # a mark that promised more than the bytes hold
@@ -177,6 +174,18 @@ def split_lines(text: str, end: str = "\n") -> list[str]:
     parts = text.split(end)
     last = parts.pop()
     return [part + end for part in parts] + ([last] if last else [])
+
+
+def plain(text: str, only_cr: bool = False) -> str:
+    """Text with LF line ends, for CRLF, also where it was made twice (CR CR LF), and for CR in a CR file."""
+    if only_cr:
+        return text.replace("\r", "\n")
+    return re.sub("\r+\n", "\n", text) if "\r\r\n" in text else text.replace("\r\n", "\n")
+
+
+def end_of(line: str) -> str:
+    """The line end of a line that has one."""
+    return line[len(line.rstrip("\r\n")) :] if line.endswith("\n") else line[-1:]
 
 
 def _width_of(codec: str) -> int:

@@ -10,7 +10,8 @@ from agent_runtime.errors import ToolError
 from agent_runtime.sandbox.patchset import FilePatch, Hunk, PatchLine
 
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$")
-_GIT = re.compile(r'^diff --git (?:"?[a-z]/(.+?)"? "?[a-z]/\1"?|(\S+) (\S+))$')
+_GIT = re.compile(r"^([a-z]/)?(.+) ([a-z]/)?\2$")  # the same name twice: it may have blanks in it
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\S+')
 _NOTHING = "/dev/null"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -113,11 +114,13 @@ class _Diff:
     def _git(self, line: str) -> None:
         self._open(git=True)
         assert self.section
-        if found := _GIT.match(line):
-            name, old, new = found.groups()
-            self.section.old, self.section.new = (
-                (f"a/{_unquoted(name)}", f"b/{_unquoted(name)}") if name else (old, new)
-            )
+        names = line.removeprefix("diff --git ")
+        if '"' in names:
+            old, new, *_ = [_unquoted(name) for name in _QUOTED.findall(names)] * 2
+            self.section.old, self.section.new = old, new
+        elif found := _GIT.match(names):
+            prefix, name, other = found.groups()
+            self.section.old, self.section.new = (prefix or "") + name, (other or "") + name
 
     def _names(self) -> None:
         if not (self.section and self.section.git and not self.section.hunks):

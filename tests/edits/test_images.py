@@ -1,0 +1,101 @@
+"""Images are given as images the provider takes, or refused with a reason (claude-code#13480, opencode#7235)."""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+
+import pytest
+from PIL import Image as Pillow
+
+from agent_runtime.errors import ToolError
+from agent_runtime.messages import Image, Text
+from agent_runtime.tool import ToolOutput
+from tests.edits.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+
+def encoded(kind: str, size: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
+    out = io.BytesIO()
+    Pillow.new(mode, size, 1).save(out, kind, **options)
+    return out.getvalue()
+
+
+def sent(output: ToolOutput) -> tuple[str, bytes, str]:
+    note, image = output.content
+    assert isinstance(note, Text)
+    assert isinstance(image, Image)
+    return image.media_type, base64.b64decode(image.data), note.text
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+async def test_what_fits_is_sent_as_it_is(lab: Lab, kind: str) -> None:
+    data = encoded(kind, (40, 30))
+    lab.put(image=data)
+    expected = (f"image/{kind.lower()}", data, f"image: {kind} image, 40x30 pixels")
+    assert sent(await lab.files.image("image")) == expected
+    assert sent(await lab.files.read("image", tokens=100)) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (encoded("PNG", (5000, 2500)), (1568, 784)),
+        (encoded("PNG", (9000, 3)), (1568, 1)),
+        (encoded("BMP", (30, 20)), (30, 20)),
+        (encoded("TIFF", (30, 20), "CMYK"), (30, 20)),
+        (encoded("PNG", (2000, 20), "I;16"), (1568, 16)),
+        (encoded("PNG", (2000, 2000), "P"), (1568, 1568)),
+        (encoded("PNG", (2000, 2000), "1"), (1568, 1568)),
+    ],
+)
+async def test_what_does_not_is_made_to_fit(lab: Lab, data: bytes, size: tuple[int, int]) -> None:
+    lab.put(image=data)
+    media_type, image, _ = sent(await lab.files.image("image"))
+    with Pillow.open(io.BytesIO(image)) as picture:
+        assert (media_type, picture.size) == ("image/png", size)
+
+
+async def test_a_picture_that_does_not_compress_becomes_a_small_jpeg(lab: Lab) -> None:
+    noise = Pillow.frombytes("RGB", (1500, 1500), random.Random(1).randbytes(1500 * 1500 * 3))
+    noise.save(lab.folder / "noise.png")
+    media_type, image, _ = sent(await lab.files.image("noise.png"))
+    assert media_type == "image/jpeg"
+    assert len(base64.b64encode(image)) < 5_000_000
+
+
+async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(lab: Lab) -> None:
+    frames = [Pillow.new("RGB", (20, 10), color) for color in ("red", "blue")]
+    frames[0].save(lab.folder / "a.gif", save_all=True, append_images=frames[1:])
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    frames[0].save(lab.folder / "b.jpg", exif=exif)
+    media_type, _, note = sent(await lab.files.image("a.gif"))
+    assert (media_type, note) == ("image/png", "a.gif: GIF image, 20x10 pixels, the first of 2 frames")
+    _, turned, _ = sent(await lab.files.image("b.jpg"))
+    with Pillow.open(io.BytesIO(turned)) as picture:
+        assert picture.size == (10, 20)
+
+
+def bomb() -> bytes:
+    """A PNG of 30,000 by 30,000 pixels in a few kilobytes."""
+    return encoded("PNG", (30_000, 30_000), "1")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (encoded("PNG", (400, 400))[:-40], "broken"),
+        (encoded("JPEG", (400, 400))[:300], "broken"),
+        (b"\x89PNG\r\n\x1a\n" + b"junk" * 20, "no image that can be read|broken"),
+        (bomb(), "too large to be shown"),
+        (b"text\n", "no image that can be read"),
+        (b"", "no image that can be read"),
+    ],
+)
+async def test_refused_with_the_reason(lab: Lab, data: bytes, said: str) -> None:
+    lab.put(image=data)
+    with pytest.raises(ToolError, match=said):
+        await lab.files.image("image")
