@@ -30,6 +30,9 @@ LATEST = "The latest instructions, in full:"
 REMINDER = "<system-reminder>"  # how the program itself speaks to the model
 _MARGIN = 0.05  # of the window: estimates err
 _ENOUGH = 0.9  # of what fits: shortened outputs that get there need no summary
+_READING = 0.6  # of what fits is given to the summariser to read; half of that in the second attempt
+_MAX_PRESSURE = 4.0
+_ATTEMPTS = 2
 _REASON = "the conversation was shortened"
 
 
@@ -68,6 +71,7 @@ class Compactor:
         self._estimator = estimator
         self._summarise = summarise
         self._at_work = False
+        self._in_a_row = 0  # times it was shortened, and the provider still counted too much
 
     async def fit(self, messages: Sequence[Message], force: bool = False) -> Fitted:
         """The messages, shortened if they do not fit.
@@ -81,7 +85,10 @@ class Compactor:
         """
         before = self._estimator.context
         if before <= self.budget and not force:
+            self._in_a_row = 0
             return Fitted(list(messages), None)
+        if self._estimator.known <= self.budget:  # it had helped; what came since is too much
+            self._in_a_row = 0
         if self._at_work:  # the summary's own request was too long: that is for the attempt below to answer
             raise ProviderError(
                 "context_overflow", "the record to be summarised is too long", retryable=False
@@ -93,29 +100,35 @@ class Compactor:
             self._at_work = False
 
     async def _shorten(self, messages: Sequence[Message], before: int, force: bool) -> Fitted:
-        limit = min(self.budget, before * 2 // 3) if force else self.budget
-        fixed = max(0, before - self._estimator.size(messages))  # system prompt and tools
         paused = bool(messages) and isinstance(messages[-1], AssistantMessage)
         shorter = list(heal(messages, paused=paused).messages)
+        first = self._estimator.total(shorter)
+        before = max(before, first)
+        pressure = before / first  # the provider may have counted more than the estimate: its count stands
+        limit = min(self.budget, before * 2 // 3) if force else self.budget
+        if self._in_a_row == _ATTEMPTS:
+            raise self._overflow(before, "shortening it does not help")
         cause = "nothing in it can be shortened"
-        for number, effort in enumerate((_HARD, _HARD) if force else (_GENTLE, _HARD), 1):
-            shorter = self._shorten_outputs(shorter, effort, int(limit * effort.target) - fixed)
-            if fixed + self._estimator.size(shorter) > limit * _ENOUGH:
+        for number, effort in enumerate((_HARD, _HARD) if force or self._in_a_row else (_GENTLE, _HARD), 1):
+            shorter = self._shorten_outputs(shorter, effort, int(limit * effort.target / pressure))
+            if self._estimator.total(shorter) * pressure > limit * _ENOUGH:
+                room = int(limit * effort.tail / pressure)
+                reading = int(self.budget * _READING / number / min(pressure, _MAX_PRESSURE))
                 try:
-                    shorter = await self._summarise_turns(
-                        shorter, int(limit * effort.tail), int(limit * 0.6 / number)
-                    )
+                    shorter = await self._summarise_turns(shorter, room, reading)
                 except ProviderError as error:
                     cause = f"the summary failed: {error}"
                     log.warning("compaction: %s", cause)
-            if (after := fixed + self._estimator.size(shorter)) <= limit:
+            after = self._estimator.total(shorter)
+            if after < first and after <= self.budget:
+                self._in_a_row += 1
                 return self._done(shorter, before, after)
-        raise ProviderError(
-            "context_overflow",
-            f"the conversation takes about {before} tokens, {self.budget} fit, and {cause}",
-            retryable=False,
-            details={"tokens": before, "budget": self.budget},
-        )
+        raise self._overflow(before, cause)
+
+    def _overflow(self, tokens: int, cause: str) -> ProviderError:
+        message = f"the conversation takes about {tokens} tokens, {self.budget} fit, and {cause}"
+        details = {"tokens": tokens, "budget": self.budget}
+        return ProviderError("context_overflow", message, retryable=False, details=details)
 
     def _done(self, messages: list[Message], before: int, after: int) -> Fitted:
         self._estimator.replaced(messages)
@@ -130,7 +143,7 @@ class Compactor:
         if effort.whole_turns > len(turns):
             return messages
         shorter = list(messages)
-        size = self._estimator.size(messages)
+        size = self._estimator.total(messages)
         for index, message in enumerate(messages[:whole]):
             if size <= target:
                 break

@@ -128,6 +128,15 @@ class Estimator:
             return round(self._raw * self._scale)
         return self._known + self.size(self._since)
 
+    @property
+    def known(self) -> int:
+        """What was counted last, without what came since; 0 when nothing was."""
+        return self._known if self._counted else 0
+
+    def total(self, messages: Iterable[Message]) -> int:
+        """Tokens of the context if these were its messages, by estimate."""
+        return round((estimate(self._head) + sum(map(_raw, messages))) * self._scale)
+
     def add(self, message: Message) -> None:
         """A message was appended."""
         self._since.append(message)
@@ -138,7 +147,7 @@ class Estimator:
         self.add(turn)
         if usage is None or usage.total_tokens == 0:
             return
-        self._scale = min(4.0, max(0.25, usage.total_tokens / max(1, self._raw)))
+        self._scale = min(4.0, max(0.5, usage.total_tokens / max(1, self._raw)))
         self._settle(usage.total_tokens)
 
     def replaced(self, messages: Sequence[Message]) -> None:

@@ -207,10 +207,32 @@ async def test_a_summary_that_overflows_itself_ends_in_a_typed_overflow() -> Non
     assert (failed.value.code, asked) == ("context_overflow", 2)
 
 
-async def test_the_providers_own_count_decides() -> None:
-    history = turns(2)
+async def test_the_providers_own_count_decides_and_never_loops() -> None:
+    summariser = Summariser()
+    history = turns(6)
+    fitting = compactor(history, summariser)
+    reported = 0
+    with pytest.raises(ProviderError) as failed:
+        for number in range(10):
+            turn = model(call(f"new{number}", n=number))
+            fitting._estimator.observe(Usage(input_tokens=WINDOW, output_tokens=10), turn)
+            history = [*history, turn, user(result(f"new{number}"))]
+            fitting._estimator.add(history[-1])
+            fitted = await fitting.fit(history)
+            before, after = tokens(fitted.notice)
+            assert before > fitting.budget >= after
+            history, reported = fitted.messages, reported + 1
+    assert (failed.value.code, reported) == ("context_overflow", 2)
+    assert "does not help" in str(failed.value)
+
+
+async def test_growth_that_is_new_may_be_shortened_again_and_again() -> None:
+    history = turns(1)
     fitting = compactor(history, Summariser())
-    turn = model("done")
-    fitting._estimator.observe(Usage(input_tokens=WINDOW, output_tokens=10), turn)
-    with pytest.raises(ProviderError):
-        await fitting.fit([*history, turn])
+    for number in range(6):
+        turn = model(call(f"new{number}"))
+        fitting._estimator.observe(Usage(input_tokens=3_000, output_tokens=10), turn)
+        history = [*history, turn, user(result(f"new{number}", "z" * 60_000))]
+        fitting._estimator.add(history[-1])
+        history = (await fitting.fit(history)).messages
+    assert outputs(history)[-1].startswith("zzz")
