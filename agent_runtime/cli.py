@@ -120,21 +120,27 @@ def main(argv: Sequence[str]) -> int:
     """Run a command; returns the exit status."""
     top = parser(argv[0] if argv else None)
     arguments = top.parse_args(list(argv))
-    match arguments.command:
-        case None:
-            top.print_usage(sys.stderr)
-            return ExitCode.INVALID_REQUEST
-        case "run":
-            if arguments.request is None and arguments.prompt is None and os.isatty(0):
-                print('usage: agent-runtime run [--prompt TEXT | --request FILE] [options], or a JSON request on stdin;\n'
-                      "       agent-runtime run --help lists the options", file=sys.stderr)  # fmt: skip
-                return ExitCode.INVALID_REQUEST
-            if arguments.socket is not None:
-                from agent_runtime.handover import hand_over
+    if arguments.command is None:
+        top.print_usage(sys.stderr)
+        return ExitCode.INVALID_REQUEST
+    try:
+        code = dispatch(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # of what is printed plainly; a run sees to its stream itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return ExitCode.STDOUT_CLOSED
+    return code
 
-                return hand_over(arguments, overlay(arguments))
+
+def dispatch(arguments: argparse.Namespace) -> int:
+    """Import the command, and nothing else, and run it."""
+    match arguments.command:
+        case "run":
             from agent_runtime.launch import run_command
 
+            if arguments.request is None and arguments.prompt is None and os.isatty(0):
+                print(_USAGE, file=sys.stderr)
+                return ExitCode.INVALID_REQUEST
             return run_command(arguments, overlay(arguments))
         case "replay":
             from agent_runtime.replay import replay_command
@@ -160,6 +166,10 @@ def main(argv: Sequence[str]) -> int:
             from agent_runtime.standby import standby_command
 
             return standby_command(arguments.socket)
+
+
+_USAGE = """usage: agent-runtime run [--prompt TEXT | --request FILE] [options], or a JSON request on stdin;
+       agent-runtime run --help lists the options"""
 
 
 def overlay(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -18,7 +18,10 @@ from agent_runtime.providers.registry import Endpoint, resolve
 from agent_runtime.request import Config, Request
 from agent_runtime.version import VERSION
 
-DEFAULT_MODEL = "claude-sonnet-4-5"
+DEFAULT_MODELS = (
+    ("ANTHROPIC_API_KEY", "claude-sonnet-5-5"),
+    ("OPENAI_API_KEY", "gpt-5.5"),
+)  # by the key that is there
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -168,7 +171,8 @@ def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tu
     if not wanted and agent.model:
         wanted = [agent.model] if isinstance(agent.model, str) else list(agent.model)
     if not wanted:
-        wanted = [environ.get("AGENT_RUNTIME_MODEL") or DEFAULT_MODEL]
+        default = next((model for key, model in DEFAULT_MODELS if environ.get(key)), DEFAULT_MODELS[0][1])
+        wanted = [environ.get("AGENT_RUNTIME_MODEL") or default]
     if request.model is not None and not request.models:
         raise RequestError("model", "expected at least one model in the list")
     return tuple(

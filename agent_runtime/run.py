@@ -6,6 +6,7 @@ A run is one object graph without module-level state, so that a warm process can
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -82,6 +83,8 @@ class Run:
             self.servers.begin()
         self.interrupts.raising = False  # from here on a signal is noted, and told by `complete`
         self.emitter.put(self.plan.start_event())
+        gc.freeze()  # what is here now is not garbage (see __main__)
+        gc.enable()
         logging.basicConfig(
             stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
         )
