@@ -153,7 +153,9 @@ class Capture:
             size, lines = len(text.encode()), text.count("\n")
         else:
             head = clean(decode_head(self.read(since, HEAD)))
-            tail = clean(decode_tail(self.read(until - HEAD, until))).removesuffix("\n")
+            end = clean(decode_tail(self.read(until - HEAD, until)))
+            tail = end.removesuffix("\n")
+            size, lines = size - len(end) + len(tail), lines - len(end) + len(tail)
         log = self.spilled()
         first, last = cut(head, tail, tokens=tokens)
         text = join(first, last, size, lines, where(log))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.sandbox.environment import tool_environment
+from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.sessions import Sessions
+from agent_runtime.sandbox.shell import Shell
+from agent_runtime.tool import ToolOutput
+
+
+@dataclass
+class Bench:
+    """A shell with a shorter call."""
+
+    shell: Shell
+    home: Path
+    calls: int = 0
+    pieces: list[str] = field(default_factory=list)
+
+    async def __call__(self, command: str, timeout: float = 20.0, tokens: int = 10_000) -> ToolOutput:  # noqa: ASYNC109
+        self.calls += 1
+        self.pieces.clear()
+
+        async def keep(piece: str) -> None:
+            self.pieces.append(piece)
+
+        result = await self.shell.run(
+            command, timeout=timeout, call_id=f"call-{self.calls}", tokens=tokens, on_output=keep
+        )
+        assert "".join(self.pieces) == result.text
+        return result
+
+
+def make_shell(home: Path, **more: str) -> Shell:
+    return Shell(cwd=home, env=clean_env(), outputs=OutputStore(home.parent / "out"), log_dir=home.parent / "logs", **more)
+
+
+def clean_env() -> dict[str, str]:
+    return tool_environment(os.environ, extra={}, hidden=[])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+async def sh(home: Path) -> AsyncIterator[Bench]:
+    shell = make_shell(home)
+    yield Bench(shell, home)
+    await shell.aclose(kill=True)
+
+
+@pytest.fixture
+async def sessions(home: Path) -> AsyncIterator[Sessions]:
+    sessions = Sessions(
+        cwd=home, env=clean_env(), outputs=OutputStore(home.parent / "out"), log_dir=home.parent / "logs"
+    )
+    yield sessions
+    await sessions.aclose(kill=True)

@@ -1,0 +1,152 @@
+"""Huge, odd and live output (opencode#9699, #15385; codex#35712; claude-code#50019, #68325)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_runtime.sandbox.capture import Capture
+from agent_runtime.sandbox.keeper import BoundedLog
+from agent_runtime.sandbox.live import Live
+from agent_runtime.sandbox.output import OutputStore
+
+from .conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+
+def resident() -> int:
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_a_flood_is_bounded_in_memory_and_on_disk(sh: Bench) -> None:
+    await sh("true")
+    before, began = resident(), time.monotonic()
+    result = await sh("yes | head -c 300M", timeout=60)
+    assert time.monotonic() - began < 20
+    assert resident() - before < 20 << 20
+    assert (result.exit_code, result.truncated, result.output_bytes) == (0, True, 300 << 20)
+    assert result.output_file == str(sh.home.parent / "logs/call-2.log")
+    kept = Path(result.output_file)
+    assert 40 << 20 < kept.stat().st_size <= 64 << 20
+    assert len(result.text.encode()) < 41_000
+    head, _, tail = result.text.partition("[... ")
+    tail = tail.partition("\n")[2]
+    missing = (300 << 20) - len(head) - len(tail) - 1
+    assert f"\n[... {missing} bytes ({missing // 2} lines) cut here; its beginning and its end, " in result.text
+    assert {*head.split(), *tail.split()} == {"y"}
+    kept.unlink()
+
+
+async def test_head_and_tail_reach_the_model_and_the_whole_is_in_the_file(sh: Bench) -> None:
+    result = await sh("seq 1 20000", tokens=100)
+    whole = "".join(f"{n}\n" for n in range(1, 20001))
+    assert result.output_file
+    assert Path(result.output_file).read_text() == whole
+    head, cut, tail = result.text.partition("[... ")
+    assert head == "".join(f"{n}\n" for n in range(1, 70))
+    assert tail.startswith(f"{len(whole) - 1 - len(head) - 197} bytes (19898 lines) cut here; the whole output is in ")
+    assert tail.split("\n")[1:] == [str(n) for n in range(19968, 20001)]
+    assert cut
+
+
+async def test_a_cut_never_splits_a_character(sh: Bench) -> None:
+    result = await sh("for n in $(seq 2000); do printf '😀é'; done", tokens=101)
+    assert "�" not in result.text
+    assert result.text.startswith("😀é😀é")
+    assert result.text.endswith("😀é😀é")
+
+
+async def test_bytes_that_are_no_text(sh: Bench) -> None:
+    assert (await sh(r"printf 'a\0b\xff\xfe\xe2\x82c\xed\xa0\xbd'")).text == "a�b���c���"
+    assert (await sh(r"printf '\xf0\x9f'; sleep 0.1; printf '\x98\x80\n'")).text == "😀"
+
+
+async def test_progress_bars_and_colours(sh: Bench) -> None:
+    result = await sh(r"for n in 1 50 100; do printf '\r%3d%%' $n; sleep 0.05; done; echo; printf '\e[31mred\e[0m\n'")
+    assert result.text == "100%\nred"
+
+
+async def test_output_comes_while_it_is_printed(sh: Bench) -> None:
+    arrived: list[tuple[float, str]] = []
+    began = time.monotonic()
+
+    async def note(piece: str) -> None:
+        arrived.append((time.monotonic() - began, piece))
+
+    command = "echo one; sleep 0.6; echo two"
+    await sh.shell.run(command, timeout=9, call_id="x", tokens=1000, on_output=note)
+    assert [piece for _, piece in arrived] == ["one", "\ntwo"]
+    assert arrived[0][0] < 0.4
+
+
+async def test_what_was_printed_before_a_timeout_is_returned(sh: Bench) -> None:
+    result = await sh("printf 'no newline'; sleep 60", timeout=0.5)
+    assert result.text.startswith("no newline")
+
+
+async def test_no_output(sh: Bench) -> None:
+    assert (await sh("true")).text == "(no output)"
+
+
+async def test_two_calls_of_one_id_have_two_files(sh: Bench) -> None:
+    for _ in range(2):
+        await sh.shell.run("seq 1000", timeout=9, call_id="../a b", tokens=10)
+    assert sorted(p.name for p in (sh.home.parent / "logs").iterdir()) == ["_a_b-2.log", "_a_b.log"]
+
+
+@given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\n", b"\r", b"\x1b[K", b"\x1b]0;", b"\xf0\x9f", b"\x08"])))
+def test_live_pieces_are_the_final_text(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]) -> None:
+    async def main() -> None:
+        read, write = os.pipe()
+        store = OutputStore(tmp_path_factory.getbasetemp() / "fuzz")
+        capture = Capture(read, lambda: store.log("x"))
+        pieces: list[str] = []
+
+        async def send(piece: str) -> None:
+            pieces.append(piece)
+
+        live = Live(20, send)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(live.follow, capture)
+            for chunk in chunks:
+                os.write(write, chunk)
+                await anyio.sleep(0)
+            os.close(write)
+        await capture.drain()
+        text = capture.fit(20).text
+        await live.finish(text)
+        capture.close()
+        assert "".join(pieces) == text
+        assert text.encode().decode() == text
+
+    anyio.run(main)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=5000), max_size=40))
+def test_a_log_keeps_its_beginning_and_its_end(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]) -> None:
+    path = tmp_path_factory.getbasetemp() / "log"
+    path.unlink(missing_ok=True)
+    log = BoundedLog(str(path), 8192)
+    for chunk in chunks:
+        log.write(chunk)
+    log.close()
+    whole = b"".join(chunks)
+    kept = path.read_bytes() if whole else b""
+    assert len(kept) == log.size <= 8192
+    if log.cut:
+        assert kept[:4096] == whole[:4096]
+        head, mark, tail = kept.partition(f"\n[... {log.cut} bytes cut here ...]".encode())
+        assert mark and len(head) == 4096
+        tail = tail.lstrip(b" ").removeprefix(b"\n") if tail.startswith(b" ") else tail[1:]
+        assert whole.endswith(tail[1:])
+        assert len(head) + log.cut + (len(kept) - 4096 - 80) == len(whole)
+    else:
+        assert kept == whole

@@ -1,0 +1,73 @@
+"""A call ends with the shell's command, never with a pipe (openai/codex#4337, #7846; pi#7636; goose#7689)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from .conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 300 & echo hi",
+        "setsid sleep 300 & echo hi",
+        "nohup sleep 300 & echo hi",
+        "(sleep 300 &) ; echo hi",
+        "(setsid sh -c 'sleep 300; true' >&2 &) ; echo hi",
+        "exec 3>&1; sleep 300 >&3 & echo hi",
+        "sleep 300 | sleep 300 & echo hi",
+    ],
+)
+async def test_returns_at_once_while_a_grandchild_holds_stdout(sh: Bench, command: str) -> None:
+    began = time.monotonic()
+    result = await sh(command)
+    assert time.monotonic() - began < 2
+    assert result.text.startswith("hi\n[left running]\n- pid ")
+    assert result.exit_code == 0
+    assert [process.log_file for process in sh.shell.background()][0] == str(sh.home.parent / "logs/call-1.log")
+
+
+async def test_output_through_tee_is_whole(sh: Bench) -> None:
+    result = await sh("exec > >(tee copy); seq 1 2000")
+    assert result.text.split() == [str(n) for n in range(1, 2001)]
+    assert (await sh("cat copy | wc -l; echo back")).text == "2000\nback"
+
+
+async def test_a_silent_process_is_listed_without_a_log(sh: Bench) -> None:
+    result = await sh("sleep 300 >/dev/null 2>&1 & echo $!")
+    pid = int(result.text.split()[0])
+    assert result.text == f"{pid}\n[left running]\n- pid {pid}: sleep 300"
+    assert [process.pid for process in sh.shell.background()] == [pid]
+    await sh(f"kill {pid}; wait {pid}")
+    assert sh.shell.background() == []
+
+
+async def test_what_is_left_keeps_its_log(sh: Bench) -> None:
+    await sh("(for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done) & echo first")
+    log = sh.shell.background()[0].log_file
+    assert log
+    assert (await sh(f"wait; sleep 0.3; cat {log}")).text.split("\n") == ["first", *(f"line {n}" for n in range(1, 6))]
+
+
+async def test_later_output_of_a_background_process_is_not_the_next_call_s(sh: Bench) -> None:
+    await sh("(sleep 0.2; echo late) & true")
+    assert (await sh("sleep 0.5; echo mine")).text == "mine"
+
+
+async def test_the_shell_s_own_jobs_are_there(sh: Bench) -> None:
+    await sh("sleep 0.2 & echo started")
+    assert (await sh("wait %1; echo status $?")).text == "status 0"
+
+
+async def test_a_call_costs_milliseconds(sh: Bench) -> None:
+    took = []
+    for _ in range(30):
+        began = time.monotonic()
+        await sh("true")
+        took.append(time.monotonic() - began)
+    assert sorted(took)[15] < 0.05

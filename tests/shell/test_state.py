@@ -1,0 +1,147 @@
+"""The shell keeps its state, and nothing a command does leaves the next one without a shell (claude-code#52747)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from agent_runtime.errors import ToolError
+
+from .conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+KEPT = (
+    "[the shell ended; the next command runs in a new one: its directory, variables, functions and options "
+    "(except `set -e`) were kept]"
+)
+
+
+async def test_state_persists(sh: Bench) -> None:
+    await sh("mkdir sub; cd sub; x=1; export y=2; arr=(a 'b c'); f() { echo f $x; }; alias g='echo aliased'; shopt -s nullglob")
+    result = await sh("f; pwd; echo $y ${arr[1]}; g; echo *.none; bash -c 'echo $y'")
+    assert result.text == f"f 1\n{sh.home}/sub\n2 b c\naliased\n\n2"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("exit 3", 3),
+        ("set -e; false; echo no", 1),
+        ("set -u; echo $none; echo no", 1),
+        ("set -e; g() { false; }; g", 1),
+        (": ${none?gone}", 1),
+        ("kill $$", 143),
+    ],
+)
+async def test_a_shell_that_ends_leaves_its_state(sh: Bench, command: str, code: int) -> None:
+    await sh("mkdir sub; x='a b'; declare -A map=([k]='v w'); f() { echo f $x; }; set -o pipefail")
+    result = await sh(f"cd sub; z=9; {command}")
+    assert (result.exit_code, result.outcome, result.is_error) == (code, "failed", True)
+    assert KEPT in result.text
+    after = await sh("pwd; f; echo ${map[k]} $z; set -o | grep -E 'errexit|pipefail'")
+    assert after.text.split() == f"{sh.home}/sub f a b v w 9 errexit off pipefail on".split()
+    assert (after.outcome, after.exit_code) == ("completed", 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "text"),
+    [
+        ("exec ls -d /", 0, "/\n"),
+        ("kill -9 $$", 137, "[exit code 137 (SIGKILL)]\n"),
+        ("exec 10>&- 11>&- 12>&- 13>&-; echo x", 0, "x\n"),
+    ],
+)
+async def test_a_shell_that_is_gone_is_replaced(sh: Bench, command: str, code: int, text: str) -> None:
+    await sh("mkdir sub; cd sub; x=1")
+    result = await sh(command)
+    assert result.exit_code == code
+    assert result.text.startswith(text)
+    assert "[the shell ended; the next command runs in a new one: " in result.text
+    assert (await sh("echo back; pwd")).text == f"back\n{sh.home}/sub"
+
+
+@pytest.mark.parametrize("command", ["echo 'open", 'echo "open', "if true", "f() {", "echo $(", "cat <<X\nopen", "}", ")", "do"])
+async def test_unbalanced_commands_are_errors_never_waits(sh: Bench, command: str) -> None:
+    began = time.monotonic()
+    result = await sh(command)
+    assert time.monotonic() - began < 2
+    assert "bash: " in result.text
+    assert (await sh("echo next")).text == "next"
+
+
+async def test_a_deleted_directory_is_left(sh: Bench) -> None:
+    await sh("mkdir -p a/b; cd a/b")
+    await sh("rm -r ../../a")
+    result = await sh("pwd; touch here")
+    assert result.text == f"{sh.home}\n[the working directory {sh.home}/a/b no longer exists; now in {sh.home}]"
+    assert (sh.home / "here").exists()
+    await sh("mkdir again; cd again; rmdir ../again; mkdir ../again")
+    assert (await sh("touch there; pwd")).text == f"{sh.home}/again"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "exec >file",
+        "exec >&- 2>&-",
+        "exec </dev/zero",
+        "exec 0<&- 1>&- 2>&-",
+        "trap 'echo trapped' DEBUG ERR EXIT; false; trap - DEBUG ERR",
+        "printf() { :; }; eval() { :; }; cd() { :; }; exit() { :; }; trap() { :; }",
+        "PS1=x; PROMPT_COMMAND='exit 1'; unset PATH HOME; PATH=/usr/bin:/bin",
+        "set -f; set -C; IFS=xyz",
+        "alias builtin=false printf=false eval=false",
+        "exec 5</dev/null; set -x; set +x",
+        "break; continue; return; shift 9",
+        "unset AGENT_RUNTIME_CALL; readonly REPLY=1",
+        "set -o posix",
+        "set --",
+    ],
+)
+async def test_nothing_confuses_the_shell(sh: Bench, command: str) -> None:
+    await sh(command)
+    result = await sh("command echo out; command echo err >&2; cat")
+    assert [line for line in result.text.split("\n") if line in ("out", "err")] == ["out", "err"]
+    assert result.exit_code == 0
+
+
+async def test_a_shell_that_no_longer_executes_is_replaced(sh: Bench) -> None:
+    began = time.monotonic()
+    result = await sh("x=1; set -n")
+    assert time.monotonic() - began < 5
+    assert "[the shell ended" in result.text
+    assert (await sh("echo alive")).text == "alive"
+
+
+async def test_a_command_of_a_megabyte(sh: Bench) -> None:
+    text = "y" * 1_000_000
+    result = await sh(f"x='{text}'; echo ${{#x}}")
+    assert result.text == "1000000"
+
+
+async def test_nul_and_lone_surrogates_in_a_command(sh: Bench) -> None:
+    with pytest.raises(ToolError, match="NUL"):
+        await sh("echo a\0b")
+    assert (await sh("echo 'a\ud83d'")).text == "a�"
+
+
+async def test_restart(sh: Bench) -> None:
+    await sh("x=1; mkdir sub; cd sub; sleep 300 & true")
+    await sh.shell.restart()
+    assert (await sh("echo x$x; pwd")).text == f"x\n{sh.home}/sub"
+    assert [process.command for process in sh.shell.background()] == ["sleep 300"]
+
+
+async def test_restart_before_anything_ran(sh: Bench) -> None:
+    await sh.shell.restart()
+    assert (await sh("echo ok")).text == "ok"
+
+
+async def test_exit_codes_and_signals_are_reported(sh: Bench) -> None:
+    result = await sh("(exit 7)")
+    assert (result.text, result.exit_code, result.outcome) == ("[exit code 7]", 7, "failed")
+    result = await sh("sh -c 'kill -SEGV $$'")
+    assert result.exit_code == 139
+    assert result.text.endswith("[exit code 139 (SIGSEGV)]")

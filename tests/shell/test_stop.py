@@ -1,0 +1,129 @@
+"""A timeout or a cancel ends all that the call started, and nothing else (codex#42717, #27758; claude-code#29096,
+#62987; e2b-dev/E2B#1031)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.sandbox.processes import descendants
+
+from .conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = "sleep 3; touch sentinel"
+TREES = [
+    f"sh -c '{PATIENT}'",
+    f"({PATIENT}) & sleep 60",
+    f"(setsid sh -c '{PATIENT}' &) ; sleep 60",
+    f"(setsid sh -c \"(sh -c '{PATIENT}' &)\" >/dev/null 2>&1 </dev/null &) ; sleep 60",
+    f"(env -i sh -c '{PATIENT}' &) ; sleep 60",
+    f"(setsid env -i sh -c '{PATIENT}' &) ; sleep 60",
+    f"trap '' TERM INT HUP; (trap '' TERM; {PATIENT})",
+    "f() { sleep 3; }; f; touch sentinel",
+    "while ! touch -d @0 x; do :; done; while :; do sleep 3 && touch sentinel; done",
+    "for n in $(seq 100); do (sleep 3; touch sentinel) & done; wait",
+    "exec sh -c 'sleep 3; touch sentinel'",
+    "python3 -c 'import os,time; os.fork() or (os.setsid(), os.fork() or (time.sleep(3), open(\"sentinel\", \"w\"))); time.sleep(60)'",
+    "trap 'sleep 60' EXIT; sleep 3; touch sentinel",
+    "mkfifo pipe; read x < pipe; touch sentinel",
+    "kill -STOP $BASHPID",
+]
+
+
+@pytest.mark.parametrize("command", TREES)
+async def test_a_timeout_ends_the_whole_tree(sh: Bench, command: str) -> None:
+    began = time.monotonic()
+    result = await sh(f"echo before; {command}", timeout=0.7)
+    assert time.monotonic() - began < 0.7 + 2.5
+    assert result.text.startswith("before\n")
+    assert "[timed out after 0.7 s; all processes of the call were ended]" in result.text
+    assert (result.outcome, result.exit_code, result.is_error) == ("timed_out", None, True)
+    assert [process for process in descendants(os.getpid()) if process.mark != "keeper"] == []
+    assert not (sh.home / "sentinel").exists()
+    assert (await sh("echo usable")).text == "usable"
+
+
+async def test_a_cancel_ends_the_whole_tree_and_keeps_the_output(sh: Bench) -> None:
+    began = time.monotonic()
+    with anyio.move_on_after(0.7):
+        await sh(f"echo printed; (setsid sh -c '{PATIENT}' &) ; {PATIENT}")
+    assert time.monotonic() - began < 3
+    partial = sh.shell.partial("call-1")
+    assert partial is not None
+    assert partial.text.startswith("printed\n")
+    assert partial.outcome == "cancelled"
+    assert sh.shell.partial("call-1") is None
+    await anyio.sleep(max(0.0, began + 3.6 - time.monotonic()))
+    assert not (sh.home / "sentinel").exists()
+    assert (await sh("echo usable")).text == "usable"
+
+
+async def test_state_survives_a_timeout(sh: Bench) -> None:
+    await sh("mkdir sub; x=1; f() { echo f $x; }")
+    await sh("cd sub; export y=2; f() { echo g $x; }; sleep 60", timeout=0.5)
+    assert (await sh("f; echo $y; pwd")).text == f"g 1\n2\n{sh.home}/sub"
+
+
+async def test_what_earlier_calls_left_running_stays(sh: Bench) -> None:
+    await sh("(while :; do sleep 0.1; (true &) ; date +%s%N > beat; done) & sleep 400 & setsid sleep 401 & true")
+    pids = {process.pid for process in sh.shell.background()}
+    assert len(pids) == 3
+    assert (await sh("sleep 402 & sleep 60", timeout=0.5)).outcome == "timed_out"
+    assert {process.pid for process in sh.shell.background()} == pids
+    before = (sh.home / "beat").read_text()
+    await anyio.sleep(0.5)
+    assert (sh.home / "beat").read_text() != before
+
+
+async def test_a_server_s_port_is_free_after_a_timeout(sh: Bench) -> None:
+    # the shape of `npm run dev`: a shell that starts node that starts the server, in a new session
+    (sh.home / "server.py").write_text(
+        "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen();"
+        "open('port', 'w').write(str(s.getsockname()[1])); print('up', flush=True); time.sleep(60)"
+    )
+    result = await sh("sh -c 'setsid sh -c \"python3 server.py | cat; true\"; true'", timeout=2)
+    assert result.text.startswith("up\n")
+    with socket.socket() as again:
+        again.bind(("127.0.0.1", int((sh.home / "port").read_text())))
+
+
+async def test_sigterm_comes_first(sh: Bench) -> None:
+    script = "import signal,sys,time; signal.signal(15, lambda *_: (time.sleep(0.5), open('clean','w'), sys.exit()))"
+    result = await sh(f"python3 -c \"{script}; print('ready', flush=True); time.sleep(60)\"", timeout=1.5)
+    assert result.text.startswith("ready")
+    assert (sh.home / "clean").exists()
+
+
+async def test_git_leaves_no_lock(sh: Bench) -> None:
+    await sh("git init -q . && git config user.email a@b.c && git config user.name n && echo x > f")
+    await sh("mkdir -p .git/hooks; printf '#!/bin/sh\\nsleep 60\\n' > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit")
+    result = await sh("git add f; exec 3>&1; git commit -m x f", timeout=1)
+    assert result.outcome == "timed_out"
+    assert not (sh.home / ".git/index.lock").exists()
+    assert (await sh("git add f && echo fine")).text == "fine"
+
+
+async def test_cancelled_calls_wait_for_nobody(sh: Bench, home: Path) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sh, "sleep 60; touch sentinel")
+        await anyio.sleep(0.3)
+        tasks.cancel_scope.cancel()
+    assert (await sh("echo next")).text == "next"
+    assert not (home / "sentinel").exists()
+
+
+async def test_no_descriptors_are_left_open(sh: Bench) -> None:
+    await sh("true")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for command in ["true", "exit 1", "kill -9 $$", "echo out; sleep 60 & true"]:
+        await sh(command)
+    await sh("sleep 60", timeout=0.2)
+    await sh("true")
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
