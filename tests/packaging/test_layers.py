@@ -20,54 +20,22 @@ import pytest
 REPO = Path(__file__).parents[2]
 PACKAGE = "agent_runtime"
 
-ROWS: dict[str, set[str]] = {
-    "words": {"errors", "messages", "events", "request", "limits", "version"},
-    "seams": {"provider", "tool"},
-    "hands": {
-        *("sandbox", "tracking", "providers"),
-        *("transcript", "transcript_writer", "transcript_reader", "transcript_player", "transcript_rewrite"),
-        *(
-            "transcript_compare",
-            "history",
-            "pairing",
-            "native",
-            "images",
-            "tokens",
-            "compaction",
-            "conversation",
-        ),
-        *(
-            "prompting",
-            "template",
-            "threads",
-            "stream",
-            "secrets",
-            "control",
-            "clock",
-            "signals",
-            "intake",
-            "record",
-        ),
-    },
-    "tools": {"tools"},
-    "loop": {"loop", "executor"},
-    "composition": {
-        *(
-            "run",
-            "life",
-            "assembly",
-            "plan",
-            "launch",
-            "narration",
-            "observer",
-            "outcome",
-            "replay",
-            "replay_stream",
-            "demo",
-        ),
-        *("cli", "__main__", "standby", "server", "report", "schema", "doctor", "pretty"),
-    },
+ROOMS = {
+    "words": "errors messages events request limits version",
+    "seams": "provider tool",
+    "hands": """
+        sandbox tracking providers prompting template threads threadfiles stream secrets control clock signals
+        history past pairing native images intake tokens compaction record conversation
+        transcript transcript_writer transcript_reader transcript_player transcript_rewrite transcript_compare
+        """,
+    "tools": "tools",
+    "loop": "loop executor",
+    "composition": """
+        run life assembly modelling plan launch narration observer outcome replay replay_stream demo
+        cli __main__ standby handover server report schema doctor pretty
+        """,
 }
+ROWS: dict[str, set[str]] = {row: set(rooms.split()) for row, rooms in ROOMS.items()}
 MAY_IMPORT: dict[str, set[str]] = {
     "words": {"words"},
     "seams": {"words", "seams"},

@@ -5,10 +5,12 @@ A block below `<!-- test: syntax only, REASON -->` is only parsed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +37,8 @@ def blocks(path: Path) -> list[Block]:
     return [Block(m["language"], m["code"], (m["only"] or "").startswith("syntax only")) for m in found]
 
 
-def model(request: Request) -> Turn:
-    """Writes greet.py by the shell tool that it has, then is content."""
+def model(request: Request, versions: Iterator[int] = itertools.count(1)) -> Turn:  # noqa: B008
+    """Writes another greet.py by the shell tool that it has, then is content."""
     last = (request.body.get("messages") or request.body["input"])[-1]
     answered = last.get("role") == "tool" or "tool_result" in str(last) or "call_output" in str(last)
     shells = {"bash": "command", "exec_command": "cmd"}
@@ -44,7 +46,7 @@ def model(request: Request) -> Turn:
     shell = next((name for name in names if name in shells), None)
     if answered or shell is None:
         return Turn(text="Done.")
-    command = "printf 'def greet(name):\\n    return name\\n' >greet.py"
+    command = f"echo 'def greet(name): return name  # version {next(versions)}' >greet.py"
     return Turn(text="On it.", calls=[(shell, {shells[shell]: command})])
 
 

@@ -46,7 +46,7 @@ def first_line(arguments: Sequence[str], environment: Mapping[str, str], cwd: Pa
         assert process.stdout is not None
         line = process.stdout.readline()
         took = time.perf_counter() - began
-        process.stdout.read()
+        process.kill()  # no tool has run: nothing is left behind
     return took, line
 
 
