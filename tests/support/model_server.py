@@ -169,6 +169,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every small write waits 40 ms for an acknowledgement
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -1,0 +1,27 @@
+"""A stream decoded without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent_runtime.messages import Message
+from agent_runtime.provider import Delta, ModelCall, Turn
+from agent_runtime.providers.connect import wire_for
+from agent_runtime.providers.registry import resolve
+from tests.providers.asking import MODELS
+
+
+def decode(
+    format: str, chunks: Sequence[dict[str, Any]], history: Sequence[Message] = ()
+) -> tuple[Turn, list[Delta]]:
+    """The turn and the deltas."""
+    endpoint = resolve(MODELS[format], {})
+    decoder = wire_for(endpoint).decoder(ModelCall(endpoint.model, "", history))
+    deltas = [delta for chunk in chunks for delta in decoder.feed(chunk)]
+    return decoder.finish(), deltas
+
+
+def shown(deltas: Sequence[Delta], kind: str) -> str:
+    """What came as deltas of that kind."""
+    return "".join(delta.text for delta in deltas if delta.kind == kind)

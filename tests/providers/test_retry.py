@@ -1,0 +1,203 @@
+"""The policy for failures, on a virtual clock: nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.messages import AssistantMessage, Text, UserMessage
+from agent_runtime.provider import Delta, ModelCall, OnDelta, Turn
+from agent_runtime.providers.retry import Candidate, Resilient, RetryPolicy
+
+pytestmark = pytest.mark.anyio
+
+CALL = ModelCall("asked-for", "", [UserMessage.of("go")])
+
+
+def turn(text: str = "done") -> Turn:
+    return Turn(AssistantMessage(blocks=(Text(text=text),)), "end_turn", None)
+
+
+def error(code: Any = "provider_error", *, retryable: bool = True, **more: Any) -> ProviderError:
+    return ProviderError(code, f"it is {code}", retryable=retryable, **more)
+
+
+@dataclass
+class Scripted:
+    """An attempt that does what it is told: deltas, then an error or a turn."""
+
+    script: list[Sequence[Delta | ProviderError | Turn]]
+    calls: list[ModelCall] = field(default_factory=list)
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        self.calls.append(call)
+        for step in self.script.pop(0):
+            if isinstance(step, ProviderError):
+                raise step
+            if isinstance(step, Turn):
+                return step
+            await on_delta(step)
+        raise AssertionError("a script ends with an error or a turn")
+
+
+class World:
+    """A resilient model and what it did: the waits, the reports, the fallbacks, the deltas."""
+
+    def __init__(
+        self, *scripts: list[Any], policy: RetryPolicy | None = None, jitter: float = 1.0, mend: Any = None
+    ):
+        self.attempts = [Scripted([s if isinstance(s, list) else [s] for s in script]) for script in scripts]
+        self.waits: list[float] = []
+        self.reports: list[tuple[str, int, int]] = []
+        self.fallbacks: list[tuple[str, str]] = []
+        self.deltas: list[Delta] = []
+        rand: Callable[[], float] = lambda: jitter  # noqa: E731
+        self.model = Resilient(
+            [Candidate(f"model-{i}", attempt) for i, attempt in enumerate(self.attempts)],
+            policy=policy,
+            report=self._report,
+            on_fallback=self._on_fallback,
+            mend=mend,
+            sleep=self._sleep,
+            rand=rand,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def _report(self, failed: ProviderError, attempt: int, retry_in_ms: int) -> None:
+        self.reports.append((failed.code, attempt, retry_in_ms))
+
+    async def _on_fallback(self, failed: Candidate, then: Candidate, why: ProviderError) -> None:
+        self.fallbacks.append((failed.name, then.name))
+
+    async def _take(self, delta: Delta) -> None:
+        self.deltas.append(delta)
+
+    async def turn(self) -> Turn:
+        return await self.model.turn(CALL, self._take)
+
+    async def failure(self) -> ProviderError:
+        with pytest.raises(ProviderError) as caught:
+            await self.turn()
+        return caught.value
+
+
+async def test_waits_grow_and_each_failure_is_reported() -> None:
+    world = World([error(), error("overloaded"), error("provider_timeout"), turn()])
+    assert await world.turn() == turn()
+    assert world.waits == [0.5, 1.0, 2.0]
+    assert world.reports == [
+        ("provider_error", 1, 500),
+        ("overloaded", 2, 1000),
+        ("provider_timeout", 3, 2000),
+    ]
+
+
+async def test_attempts_are_bounded_and_the_last_error_stands() -> None:
+    world = World([error("rate_limited") for _ in range(9)])
+    failed = await world.failure()
+    assert (failed.code, failed.details, len(world.attempts[0].calls)) == ("rate_limited", {"attempts": 5}, 5)
+    assert len(world.reports) == 4
+
+
+async def test_jitter_is_full_and_waits_are_capped() -> None:
+    policy = RetryPolicy(max_retries=9, total_wait=10_000)
+    assert (await World([error()] * 10, policy=policy, jitter=0.0).failure()).code == "provider_error"
+    world = World([error()] * 10, policy=policy)
+    await world.failure()
+    assert world.waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+async def test_total_waiting_is_bounded() -> None:
+    world = World([error("rate_limited", retry_after=50)] * 9, policy=RetryPolicy(max_retries=8))
+    await world.failure()
+    assert world.waits == [50, 50, 50]  # a fourth would be more than three minutes
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(7.0, [7.0]), (0.1, [0.5]), (60.0, [60.0]), (61.0, [])])
+async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, waits: list[float]) -> None:
+    world = World([error("rate_limited", retry_after=asked), turn()])
+    if waits:
+        assert await world.turn() == turn()
+    else:
+        assert (await world.failure()).retry_after == asked
+    assert world.waits == waits
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "insufficient_quota",
+        "authentication_error",
+        "permission_denied",
+        "model_not_found",
+        "context_overflow",
+    ],
+)
+async def test_what_no_retry_mends_is_final_at_once(code: str) -> None:
+    world = World([error(code, retryable=False), turn()])
+    assert (await world.failure()).code == code
+    assert (world.waits, world.reports) == ([], [])
+
+
+async def test_no_retries_asked_for() -> None:
+    assert (
+        await World([error(), turn()], policy=RetryPolicy(max_retries=0)).failure()
+    ).code == "provider_error"
+
+
+@pytest.mark.parametrize(("code", "retryable"), [("overloaded", True), ("model_not_found", False)])
+async def test_the_next_model_is_used_at_once_and_stays(code: str, retryable: bool) -> None:
+    world = World([error(code, retryable=retryable)], [turn("one"), turn("two")])
+    assert [await world.turn(), await world.turn()] == [turn("one"), turn("two")]
+    assert (world.fallbacks, world.waits, world.reports) == ([("model-0", "model-1")], [], [(code, 1, 0)])
+    assert [call.model for call in world.attempts[1].calls] == ["model-1", "model-1"]
+
+
+async def test_the_next_model_is_used_when_the_first_ran_out_of_retries() -> None:
+    world = World([error()] * 3, [error(), turn()], policy=RetryPolicy(max_retries=2))
+    assert await world.turn() == turn()
+    assert (world.fallbacks, world.waits) == ([("model-0", "model-1")], [0.5, 1.0, 0.5])
+
+
+async def test_quota_is_final_even_with_another_model() -> None:
+    world = World([error("insufficient_quota", retryable=False)], [turn()])
+    assert (await world.failure()).code == "insufficient_quota"
+
+
+async def test_a_refused_request_is_mended_once() -> None:
+    mended = ModelCall("asked-for", "", [UserMessage.of("mended")])
+
+    async def mend(call: ModelCall, refused: ProviderError) -> ModelCall | None:
+        return mended if "provider_error" in refused.message else None
+
+    refused = error(retryable=False, status=400)
+    world = World([refused, turn()], mend=mend)
+    assert await world.turn() == turn()
+    assert [call.messages for call in world.attempts[0].calls] == [CALL.messages, mended.messages]
+    assert (await World([refused, refused, turn()], mend=mend).failure()) is refused
+    overflow = error("context_overflow", retryable=False, status=400)
+    assert (await World([overflow, turn()], mend=mend).failure()) is overflow
+
+
+async def test_a_retry_shows_nothing_twice() -> None:
+    first = [Delta("thinking", "hm"), Delta("text", "Hel"), Delta("text", "lo"), error()]
+    second = [Delta("thinking", "hm"), Delta("text", "Hello "), error()]
+    third = [Delta("thinking", "hm, "), Delta("text", "Hello wor"), Delta("text", "ld"), turn("Hello world")]
+    world = World([first, second, third])
+    await world.turn()
+    assert "".join(d.text for d in world.deltas if d.kind == "text") == "Hello world"
+    assert "".join(d.text for d in world.deltas if d.kind == "thinking") == "hm, "
+
+
+async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() -> None:
+    world = World(
+        [[Delta("text", "Hello"), error()], [Delta("text", "Hel"), Delta("text", "p me"), turn("Help me")]]
+    )
+    await world.turn()
+    assert [d.text for d in world.deltas] == ["Hello", "Help me"]
