@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
@@ -191,3 +192,22 @@ def test_a_failed_write_is_logged_and_made_good_by_the_next(
     assert thread.append(TURN)
     thread.close()
     assert store.messages("t") == [user("task"), TURN]
+
+
+# Python 3.12 warns of forking beside the threads of a parallel test run; the children here touch none of them
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_runs_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    children = []
+    for number in range(4):
+        if (child := os.fork()) == 0:
+            try:  # the database is made, and written to, by all of them at once
+                begin(ThreadStore(tmp_path), f"t{number}", *[user(f"{number}.{n}") for n in range(20)])
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    store = ThreadStore(tmp_path)
+    for number in range(4):
+        assert store.messages(f"t{number}") == [user(f"{number}.{n}") for n in range(20)]
+    store.close()

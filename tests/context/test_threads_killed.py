@@ -9,6 +9,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from agent_runtime.history import heal
 from agent_runtime.messages import Message, ToolResult
 from agent_runtime.pairing import INTERRUPTED
@@ -61,6 +63,8 @@ def check(stored: list[Message]) -> bool:
     return len(stored) % 2 == 0
 
 
+# Python 3.12 warns of forking beside the threads of a parallel test run; the children here touch none of them
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_thread_killed_at_any_moment_resumes(tmp_path: Path) -> None:
     wire = AnthropicMessages(resolve("anthropic:claude-sonnet-4-5", {"ANTHROPIC_API_KEY": "k"}))
     moments = random.Random(7)
