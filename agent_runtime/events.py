@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from agent_runtime.errors import ErrorCode
-from agent_runtime.messages import Frozen
+from agent_runtime.messages import Frozen, Usage
 
 SCHEMA_VERSION = 1
 
@@ -154,6 +154,18 @@ class UsageReport(Event):
     context_tokens: int
     context_window: int
     estimated: Maybe[bool] = None
+
+
+def usage_report(usage: Usage, turn: int, context: tuple[int, int]) -> UsageReport:
+    """The event of one model call; `context` is the tokens in the context, and the window."""
+    return UsageReport(
+        turn=turn,
+        **usage.model_dump(exclude={"estimated"}),
+        total_tokens=usage.total_tokens,
+        context_tokens=context[0],
+        context_window=context[1],
+        estimated=usage.estimated or None,
+    )
 
 
 class Error(Event):

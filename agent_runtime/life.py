@@ -162,7 +162,7 @@ class Life:
         """Count a model call that was no turn (a summary)."""
         self.budget.usage += usage
         await self.emit(
-            outcome.usage_report(usage, self.budget.turns, (0, self.plan.endpoints[0].context_window))
+            events.usage_report(usage, self.budget.turns, (0, self.plan.endpoints[0].context_window))
         )
 
     # -- beside the loop ------------------------------------------------------------------------------------------

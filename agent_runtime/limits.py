@@ -88,5 +88,5 @@ class Budget:
 _LEFT: dict[LimitName, str] = {
     "max_turns": "{left:.0f} of the turns that this run may take are left",
     "max_total_tokens": "{left:.0f} of the tokens that this run may use are left",
-    "timeout": "{left:.0f} seconds of the time that this run may take are left",
+    "timeout": "{left:.0f} of the seconds that this run may take are left",
 }

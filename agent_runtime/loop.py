@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent_runtime import events
-from agent_runtime.limits import Budget
+from agent_runtime.events import usage_report
+from agent_runtime.limits import Budget, LimitName
 from agent_runtime.messages import Text, Thinking, ToolCall, ToolResult, Usage, UserMessage
 from agent_runtime.provider import Model, ModelCall, OnDelta, Turn
 
@@ -87,12 +88,12 @@ async def run_loop(loop: Loop) -> Ended:
     for number in itertools.count(1):
         await before_turn(loop)
         if limit := loop.budget.reached():
-            return Ended(limit, output, f"the run has reached {limit}: {loop.budget.turns} model calls, "
-                         f"{loop.budget.usage.total_tokens} tokens")  # fmt: skip
+            return Ended(limit, output, reached(limit, loop.budget))
         loop.awaiting("model")
         turn = await loop.model.turn(await loop.conversation.call(), loop.deltas(number))
         loop.conversation.add(turn)
-        await report(loop, turn, number)
+        goes_on = bool(turn.message.calls) or turn.stop == "pause_turn" or loop.inbox.pending
+        await report(loop, turn, number, texts=goes_on)
         output = turn.message.text or output
         cut_in_a_row = cut_in_a_row + 1 if any(call.truncated for call in turn.message.calls) else 0
         if turn.stop == "refusal":
@@ -109,6 +110,8 @@ async def run_loop(loop: Loop) -> Ended:
             return Ended("context_overflow", output, "the model's context window is full")
         elif turn.stop != "pause_turn" and not loop.inbox.pending:
             return Ended("end_turn", turn.message.text)
+        elif not goes_on:  # steering has come while the turn was reported
+            await say(loop, turn.message.text, number)
     raise AssertionError("unreachable")
 
 
@@ -123,27 +126,34 @@ async def before_turn(loop: Loop) -> None:
         await loop.emit(events.Notice(code="limit_near", message=warning, details={"limit": name}))
 
 
-async def report(loop: Loop, turn: Turn, number: int) -> None:
-    """Emit what the model thought and said, and what it used. The final answer is left to `complete`."""
-    final = not turn.message.calls and turn.stop != "pause_turn" and not loop.inbox.pending
+async def report(loop: Loop, turn: Turn, number: int, *, texts: bool) -> None:
+    """Emit what the model thought, what it said before or between its calls (`texts`), and what it used.
+
+    The final answer is left to `complete`.
+    """
     for block in turn.message.blocks:
         if isinstance(block, Thinking) and block.text.strip():
             await loop.emit(events.Thinking(content=block.text, kind="reasoning", turn=number))
-        elif isinstance(block, Text) and block.text.strip() and not final:
-            await loop.emit(events.Thinking(content=block.text, kind="text", turn=number))
+        elif isinstance(block, Text) and texts:
+            await say(loop, block.text, number)
     usage = await loop.conversation.usage(turn)
     loop.budget.spend(usage)
-    tokens, window = loop.conversation.context
-    await loop.emit(
-        events.UsageReport(
-            turn=number,
-            **usage.model_dump(exclude={"estimated"}),
-            total_tokens=usage.total_tokens,
-            context_tokens=tokens,
-            context_window=window,
-            estimated=usage.estimated or None,
-        )
-    )
+    await loop.emit(usage_report(usage, number, loop.conversation.context))
+
+
+async def say(loop: Loop, text: str, number: int) -> None:
+    """Emit what the model said, when it is not its final answer."""
+    if text.strip():
+        await loop.emit(events.Thinking(content=text, kind="text", turn=number))
+
+
+def reached(limit: LimitName, budget: Budget) -> str:
+    """What the `error` event says of a limit."""
+    spent = {
+        "max_turns": f"{budget.turns} model calls",
+        "max_total_tokens": f"{budget.usage.total_tokens} tokens",
+    }
+    return f"the run has reached {limit}: {spent.get(limit, '')} are used"
 
 
 async def use_tools(loop: Loop, turn: Turn, number: int) -> None:

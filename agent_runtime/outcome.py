@@ -82,18 +82,6 @@ def failed(error: BaseException, output: str) -> Outcome:
     return Outcome("failed", stop, output, exit_code, info)
 
 
-def usage_report(usage: Usage, turn: int, context: tuple[int, int]) -> events.UsageReport:
-    """The `usage` event of one model call."""
-    return events.UsageReport(
-        turn=turn,
-        **usage.model_dump(exclude={"estimated"}),
-        total_tokens=usage.total_tokens,
-        context_tokens=context[0],
-        context_window=context[1],
-        estimated=usage.estimated or None,
-    )
-
-
 def total(usage: Usage) -> events.TotalUsage:
     """The sums, with their synonyms."""
     return events.TotalUsage(
