@@ -167,7 +167,7 @@ class ReplayTransport:
 
 
 class ReplayWire:
-    """The real wire, spared of what goes nowhere: of a history that grows with every turn it encodes the end."""
+    """The real wire, spared of what goes nowhere: of a history that grows it encodes the end only."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
