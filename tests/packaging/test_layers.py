@@ -26,12 +26,12 @@ ROOMS = {
     "seams": "provider tool",
     "hands": """
         sandbox tracking providers prompting template stream secrets control clock signals
-        history pairing native images intake tokens compaction record conversation transcript* thread*
+        history pairing native images intake tokens compaction record transcript* thread*
         """,
     "tools": "tools",
     "loop": "loop executor",
     "composition": """
-        run life past assembly modelling plan launch narration observer outcome replay* demo
+        run life past conversation assembly modelling plan launch narration observer outcome replay* demo
         cli __main__ standby handover server report schema doctor pretty
         """,
 }
