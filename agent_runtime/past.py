@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_runtime.errors import RequestError
 from agent_runtime.messages import Message, UserMessage
@@ -47,8 +47,27 @@ class Past:
         if self.store:
             self.store.close()
 
+    def recorded(self) -> dict[str, Any]:
+        """For a transcript: a replay has neither the thread nor the files that the messages were made of."""
+        task = self.task and self.task.model_dump(mode="json", by_alias=True)
+        messages = [message.model_dump(mode="json", by_alias=True) for message in self.messages]
+        return {"messages": messages, "task": task, "system": self.system}
 
-def open_past(plan: Plan, *, threads: bool = True) -> Past:
+    @classmethod
+    def replayed(cls, recorded: Mapping[str, Any]) -> Past:
+        """From a transcript; nothing is kept anywhere. Raises ValueError where it is damaged."""
+        from pydantic import TypeAdapter
+
+        adapter: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+        task = recorded.get("task")
+        return cls(
+            messages=adapter.validate_python(recorded.get("messages")),
+            task=None if task is None else UserMessage.model_validate(task),
+            system=str(recorded.get("system", "")),
+        )
+
+
+def open_past(plan: Plan) -> Past:
     """Read it. Caller-managed `messages` touch no thread. Raises RequestError naming the field."""
     request = plan.request
     if request.messages is not None:
@@ -57,7 +76,7 @@ def open_past(plan: Plan, *, threads: bool = True) -> Past:
         intake = take_in(request.messages, workspace=plan.workspace, prompt=request.prompt)
         return Past(messages=intake.messages, system=intake.system)
     task = UserMessage.of(request.prompt or "")
-    if request.thread_id is None or not threads:
+    if request.thread_id is None:
         return Past(task=task)
     from agent_runtime.threads import ThreadStore, ThreadStoreError
 

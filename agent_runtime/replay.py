@@ -18,6 +18,8 @@ from typing import Any
 from agent_runtime import events, plan
 from agent_runtime.errors import AgentRuntimeError, ExitCode, RequestError, TranscriptError
 from agent_runtime.launch import refuse, shown, stopped_early
+from agent_runtime.messages import UserMessage
+from agent_runtime.past import Past
 from agent_runtime.plan import Plan
 from agent_runtime.replay_stream import ReplayEmitter
 from agent_runtime.request import parse
@@ -85,6 +87,7 @@ def play(
         player=player,
         recorded=recorded,
         emitter=emitter,
+        past=past_of(transcript, decided),
     )
     code = run.execute(None)
     if emitter.divergence is not None:
@@ -123,6 +126,20 @@ def replan(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TranscriptError(f"{transcript.path}, line 2: `request` record: resolved: {error!r}") from error
     return replace(decided, workspace=Path(named).absolute()) if recorded else decided
+
+
+def past_of(transcript: Transcript, decided: Plan) -> Past:
+    """The history that the recorded run began with. Raises TranscriptError."""
+    recorded = transcript.request.resolved.get("past")
+    if recorded is None:
+        return Past(task=UserMessage.of(decided.request.prompt or ""))
+    move = path_change(transcript.header.workspace, str(decided.workspace))
+    try:
+        return Past.replayed(rewrite(recorded, move))
+    except (ValueError, AttributeError) as error:
+        raise TranscriptError(
+            f"{transcript.path}, line 2: `request` record: resolved.past: {error}"
+        ) from error
 
 
 def parse_speed(text: str) -> float:

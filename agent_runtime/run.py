@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from agent_runtime import events
 from agent_runtime.errors import ExitCode
-from agent_runtime.past import open_past
+from agent_runtime.past import Past, open_past
 from agent_runtime.plan import Plan
 from agent_runtime.secrets import Masker, secret_values
 from agent_runtime.signals import Interrupts
@@ -44,6 +44,7 @@ class Run:
         environ: the runtime's own environment.
         interrupts: its signals.
         player: a transcript in the place of the model (and of the tools, with `recorded`).
+        past: the history to begin with; without it, that of the request.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Run:
         player: Player | None = None,
         recorded: bool = False,
         emitter: Emitter | None = None,
+        past: Past | None = None,
     ) -> None:
         self.plan, self.environ, self.interrupts = plan, environ, interrupts
         self.player, self.recorded = player, recorded
@@ -69,7 +71,7 @@ class Run:
             diff_dir=self.run_dir / "diffs",
             track_ignored=plan.request.track_ignored,
         )
-        self.past = open_past(plan, threads=player is None)
+        self.past = past or open_past(plan)
         template = plan.request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL")
         self.servers = DevServers(template=template, sandbox_id=plan.request.sandbox_id)
 
@@ -122,7 +124,8 @@ class Run:
             workspace=self.plan.workspace,
         )
         request = self.plan.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        recorder.request(request, self.plan.resolved())
+        past = {"past": self.past.recorded()} if self.past.messages else {}
+        recorder.request(request, self.plan.resolved() | past)
         self.recorder = recorder
         self.emitter.tee = recorder.event
 

@@ -162,6 +162,34 @@ def test_failed_attempts_are_replayed_without_their_waits(tmp_path: Path) -> Non
     assert codes[0] == codes[1]
 
 
+def test_a_history_is_recorded_with_the_files_it_was_made_of(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "notes.txt").write_text("remember the milk")
+    parts = [{"type": "text", "text": "first"}, {"type": "file", "path": "notes.txt"}]
+    messages = [{"role": "user", "content": parts}, {"role": "assistant", "content": "yes"}]
+    with ModelServer([Turn(text="done")]) as server:
+        options = ("--record", str(tmp_path / "t.ndjson"))
+        request = {"messages": messages, "prompt": "second"}
+        assert run(request, tmp_path / "live", server.environ("anthropic"), options).code == 0
+    assert "remember the milk" in (tmp_path / "t.ndjson").read_text()
+    (tmp_path / "live" / "notes.txt").unlink()
+    assert replay(tmp_path / "t.ndjson", "--tools", "recorded", "--verify").code == 0
+
+
+def test_a_replay_leaves_the_thread_alone(tmp_path: Path) -> None:
+    state = ("--state-dir", str(tmp_path / "state"))
+    first = record(tmp_path, [Turn(text="one")], "anthropic", "--thread", "t1", *state)
+    assert first.code == 0
+    with ModelServer([Turn(text="two")]) as server:
+        options = ("--record", str(tmp_path / "t.ndjson"), "--thread", "t1", *state)
+        assert run({"prompt": "again"}, tmp_path / "live", server.environ("anthropic"), options).code == 0
+        assert len(server.bodies[0]["messages"]) == 3
+    before = tree(tmp_path / "state")
+    again = replay(tmp_path / "t.ndjson", "--tools", "recorded", "--verify", *state)
+    assert (again.code, again.complete["threadId"]) == (0, "t1")
+    assert {name: data for name, data in tree(tmp_path / "state").items() if name in before} == before
+
+
 def test_no_key_is_in_a_transcript(tmp_path: Path) -> None:
     key = "sk-ant-loopback-0123456789"
     script = [
