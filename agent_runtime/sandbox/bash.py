@@ -70,7 +70,7 @@ class Bash:
 
     @property
     def cwd(self) -> str:
-        """The directory that it is in; with ` (deleted)` behind it when that is gone; "" when the shell is."""
+        """The directory that it is in; with ` (deleted)` after it when that is gone; "" when the shell is."""
         try:
             return str(Path(f"/proc/{self.pid}/cwd").readlink())
         except OSError:

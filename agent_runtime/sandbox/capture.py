@@ -114,7 +114,7 @@ class Capture:
             *map(str, (log.limit, log.size, log.cut)),
         ]
         null = os.open(os.devnull, os.O_RDWR)
-        env = {processes.MARK: "keeper", "PATH": os.defpath}
+        env = {processes.MARK: f"{os.getpid()}.keeper", "PATH": os.defpath}
         kept = processes.spawn(
             args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold
         )

@@ -44,7 +44,7 @@ _ENV_START = 47  # of /proc/PID/stat, counted after the name (proc_pid_stat(5): 
 
 # Each set only where the caller's `env` does not say otherwise.
 NO_PROMPTS: Mapping[str, str] = {
-    "CI": "1",
+    "CI": "true",
     "TERM": "dumb",  # less, git and progress bars take it as "no screen"
     "PAGER": "cat",
     "MANPAGER": "cat",
@@ -54,6 +54,7 @@ NO_PROMPTS: Mapping[str, str] = {
     "AWS_PAGER": "",
     "EDITOR": "true",
     "VISUAL": "true",
+    "VIMINIT": "autocmd SafeState * cquit",  # not before it would wait for a key: `vim -c ...` works
     "GIT_EDITOR": "true",
     "GIT_SEQUENCE_EDITOR": "true",
     "GIT_TERMINAL_PROMPT": "0",

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from agent_runtime.sandbox.processes import Process, children, descendants
 
 
+def mark_of(name: str) -> str:
+    """A value for processes.MARK that no other runtime uses."""
+    return f"{os.getpid()}.{name}"
+
+
 @dataclass(frozen=True)
 class Background:
     """What a call left running. `log_file` is None when it writes nowhere we know; `started` is Unix time."""
@@ -48,13 +53,15 @@ class Family:
 
     def living(self) -> list[Process]:
         """Its processes that live now, without the shell; parents before their children."""
-        found = descendants(self.root, skip=self._is_foreign)
-        session = os.getsid(0)
+        found = descendants(self.root, skip=self._is_older)
         for child in children(os.getpid()):
-            if child.pid == self.root or self._is_foreign(child) or child.gone:
-                continue
-            if child.session != session or child.mark is not None:
-                found += [child, *descendants(child.pid, skip=self._is_foreign)]
+            if (
+                child.pid != self.root
+                and not child.gone
+                and not self._is_older(child)
+                and self._is_ours(child)
+            ):
+                found += [child, *descendants(child.pid, skip=self._is_older)]
         return found
 
     def background(self) -> list[Background]:
@@ -67,7 +74,11 @@ class Family:
             if process.ppid not in pids
         ]
 
-    def _is_foreign(self, process: Process) -> bool:
-        if (process.pid, process.start) in self._before:
-            return True
-        return process.mark not in (None, self.mark, self.root_mark)
+    def _is_older(self, process: Process) -> bool:
+        return (process.pid, process.start) in self._before
+
+    def _is_ours(self, orphan: Process) -> bool:
+        mark = orphan.mark or ""
+        if mark.startswith(mark_of("")):  # of this runtime, and not of another inside a tool of ours
+            return mark in (self.mark, self.root_mark)
+        return orphan.session != os.getsid(0)  # else it is a child that this program started for itself

@@ -141,6 +141,7 @@ class Session:
         start = self.start
         env = {**start.env, processes.MARK: mark}
         if start.tty:
+            env.pop("VIMINIT", None)  # here somebody presses the keys
             env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}
             stdin, args = terminal, [_OWN_TERMINAL, os.ttyname(terminal)]
         else:

@@ -12,7 +12,7 @@ import anyio
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
 from agent_runtime.sandbox import processes
-from agent_runtime.sandbox.family import Background, Family
+from agent_runtime.sandbox.family import Background, Family, mark_of
 from agent_runtime.sandbox.output import Fitted, OutputStore
 from agent_runtime.sandbox.report import left_running
 from agent_runtime.sandbox.session import Session, Start
@@ -142,7 +142,7 @@ class Sessions:
             raise ToolError(f"workdir: {directory} is not a directory")
         processes.become_subreaper()
         start = Start(command, directory, self._env, tty, self._user)
-        mark = f"session-{id(self):x}-{number}"
+        mark = mark_of(f"session-{number}")
         try:
             return Session(start, call_id=call_id, mark=mark, open_log=lambda: self._outputs.log(call_id))
         except OSError as error:

@@ -24,7 +24,7 @@ from agent_runtime.messages import clean_text
 from agent_runtime.sandbox import processes
 from agent_runtime.sandbox.bash import STOP, Bash, saved
 from agent_runtime.sandbox.capture import Capture
-from agent_runtime.sandbox.family import Background, Family
+from agent_runtime.sandbox.family import Background, Family, mark_of
 from agent_runtime.sandbox.live import Live
 from agent_runtime.sandbox.output import OutputStore
 from agent_runtime.sandbox.report import Ending, report
@@ -163,7 +163,7 @@ class Shell:
         ending = Ending()
         bash = self._bash or self._start()
         fifo = self._fifo()
-        mark = f"{self._name}.{self._number}"
+        mark = mark_of(f"{self._name}.{self._number}")
         family = Family(bash.pid, mark, bash.mark, call_id)
         fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         capture = Capture(fd, lambda: self._outputs.log(call_id))
@@ -235,7 +235,7 @@ class Shell:
             if self._user:
                 shutil.chown(self._room, self._user)
         processes.become_subreaper()
-        mark = f"{self._name}.{self._number}.shell"
+        mark = mark_of(f"{self._name}.{self._number}.shell")
         self._bash = Bash(
             cwd=_existing(self._cwd), env=self._env, mark=mark, state=self._state, user=self._user
         )

@@ -38,7 +38,13 @@ class Bench:
 
 
 def make_shell(home: Path, **more: str) -> Shell:
-    return Shell(cwd=home, env=clean_env(), outputs=OutputStore(home.parent / "out"), log_dir=home.parent / "logs", **more)
+    return Shell(
+        cwd=home,
+        env=clean_env(),
+        outputs=OutputStore(home.parent / "out"),
+        log_dir=home.parent / "logs",
+        **more,
+    )
 
 
 def clean_env() -> dict[str, str]:

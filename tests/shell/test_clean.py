@@ -1,4 +1,4 @@
-"""Commands get nothing of the runtime: no keys, no descriptors, no signal state, no terminal (opencode#43336)."""
+"""Commands get nothing of the runtime: keys, descriptors, signal state, terminal (opencode#43336)."""
 
 from __future__ import annotations
 
@@ -47,25 +47,37 @@ def test_keys_are_hidden() -> None:
 
 
 def test_what_execve_refuses_is_left_out() -> None:
-    environment = tool_environment({}, extra={"": "x", "a=b": "x", "n\0": "x", "v": "\0", "ok": "é"}, hidden=[])
+    environment = tool_environment(
+        {}, extra={"": "x", "a=b": "x", "n\0": "x", "v": "\0", "ok": "é"}, hidden=[]
+    )
     assert [environment.get(name) for name in ("", "a=b", "n\0", "v", "ok")] == [None, None, None, None, "é"]
 
 
 def test_keys_are_wiped_from_proc() -> None:
     code = (
         "import os; from agent_runtime.sandbox.environment import wipe_keys; wipe_keys(['MINE']);"
-        "print(open(f'/proc/{os.getpid()}/environ').read().replace('\\0', '\\n'), os.environ['OPENAI_API_KEY'])"
+        "print(open(f'/proc/{os.getpid()}/environ').read().replace(chr(0), ' '), os.environ['OPENAI_API_KEY'])"
     )
     env = {"OPENAI_API_KEY": "sk-1234", "MINE": "hidden", "OTHER": "seen", "PYTHONPATH": str(Path.cwd())}
-    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    assert out.split() == ["OPENAI_API_KEY=*******", "MINE=******", "OTHER=seen", f"PYTHONPATH={Path.cwd()}", "sk-1234"]
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout
+    assert out.split() == [
+        "OPENAI_API_KEY=*******",
+        "MINE=******",
+        "OTHER=seen",
+        f"PYTHONPATH={Path.cwd()}",
+        "sk-1234",
+    ]
 
 
 async def test_no_descriptors_are_inherited(sh: Bench) -> None:
     read, write = os.pipe()
     os.set_inheritable(write, True)
     try:
-        result = await sh("exec 3>&-; python3 -c 'import os; print(sorted(os.listdir(\"/proc/self/fd\"))[:-1])'")
+        result = await sh(
+            "exec 3>&-; python3 -c 'import os; print(sorted(os.listdir(\"/proc/self/fd\"))[:-1])'"
+        )
     finally:
         os.close(read)
         os.close(write)

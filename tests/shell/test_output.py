@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +41,9 @@ async def test_a_flood_is_bounded_in_memory_and_on_disk(sh: Bench) -> None:
     head, _, tail = result.text.partition("[... ")
     tail = tail.partition("\n")[2]
     missing = (300 << 20) - len(head) - len(tail) - 1
-    assert f"\n[... {missing} bytes ({missing // 2} lines) cut here; its beginning and its end, " in result.text
+    assert (
+        f"\n[... {missing} bytes ({missing // 2} lines) cut here; its beginning and its end, " in result.text
+    )
     assert {*head.split(), *tail.split()} == {"y"}
     kept.unlink()
 
@@ -52,7 +55,9 @@ async def test_head_and_tail_reach_the_model_and_the_whole_is_in_the_file(sh: Be
     assert Path(result.output_file).read_text() == whole
     head, cut, tail = result.text.partition("[... ")
     assert head == "".join(f"{n}\n" for n in range(1, 70))
-    assert tail.startswith(f"{len(whole) - 1 - len(head) - 197} bytes (19898 lines) cut here; the whole output is in ")
+    assert tail.startswith(
+        f"{len(whole) - 1 - len(head) - 197} bytes (19898 lines) cut here; the whole output is in "
+    )
     assert tail.split("\n")[1:] == [str(n) for n in range(19968, 20001)]
     assert cut
 
@@ -70,7 +75,9 @@ async def test_bytes_that_are_no_text(sh: Bench) -> None:
 
 
 async def test_progress_bars_and_colours(sh: Bench) -> None:
-    result = await sh(r"for n in 1 50 100; do printf '\r%3d%%' $n; sleep 0.05; done; echo; printf '\e[31mred\e[0m\n'")
+    result = await sh(
+        r"for n in 1 50 100; do printf '\r%3d%%' $n; sleep 0.05; done; echo; printf '\e[31mred\e[0m\n'"
+    )
     assert result.text == "100%\nred"
 
 
@@ -102,8 +109,14 @@ async def test_two_calls_of_one_id_have_two_files(sh: Bench) -> None:
     assert sorted(p.name for p in (sh.home.parent / "logs").iterdir()) == ["_a_b-2.log", "_a_b.log"]
 
 
-@given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\n", b"\r", b"\x1b[K", b"\x1b]0;", b"\xf0\x9f", b"\x08"])))
-def test_live_pieces_are_the_final_text(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]) -> None:
+@given(
+    st.lists(
+        st.binary(max_size=60) | st.sampled_from([b"\n", b"\r", b"\x1b[K", b"\x1b]0;", b"\xf0\x9f", b"\x08"])
+    )
+)
+def test_live_pieces_are_the_final_text(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]
+) -> None:
     async def main() -> None:
         read, write = os.pipe()
         store = OutputStore(tmp_path_factory.getbasetemp() / "fuzz")
@@ -118,7 +131,7 @@ def test_live_pieces_are_the_final_text(tmp_path_factory: pytest.TempPathFactory
             tasks.start_soon(live.follow, capture)
             for chunk in chunks:
                 os.write(write, chunk)
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             os.close(write)
         await capture.drain()
         text = capture.fit(20).text
@@ -131,7 +144,9 @@ def test_live_pieces_are_the_final_text(tmp_path_factory: pytest.TempPathFactory
 
 
 @given(st.lists(st.binary(min_size=1, max_size=5000), max_size=40))
-def test_a_log_keeps_its_beginning_and_its_end(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]) -> None:
+def test_a_log_keeps_its_beginning_and_its_end(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "log"
     path.unlink(missing_ok=True)
     log = BoundedLog(str(path), 8192)

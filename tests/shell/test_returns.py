@@ -29,7 +29,9 @@ async def test_returns_at_once_while_a_grandchild_holds_stdout(sh: Bench, comman
     assert time.monotonic() - began < 2
     assert result.text.startswith("hi\n[left running]\n- pid ")
     assert result.exit_code == 0
-    assert [process.log_file for process in sh.shell.background()][0] == str(sh.home.parent / "logs/call-1.log")
+    assert [process.log_file for process in sh.shell.background()][0] == str(
+        sh.home.parent / "logs/call-1.log"
+    )
 
 
 async def test_output_through_tee_is_whole(sh: Bench) -> None:
@@ -51,7 +53,10 @@ async def test_what_is_left_keeps_its_log(sh: Bench) -> None:
     await sh("(for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done) & echo first")
     log = sh.shell.background()[0].log_file
     assert log
-    assert (await sh(f"wait; sleep 0.3; cat {log}")).text.split("\n") == ["first", *(f"line {n}" for n in range(1, 6))]
+    assert (await sh(f"wait; sleep 0.3; cat {log}")).text.split("\n") == [
+        "first",
+        *(f"line {n}" for n in range(1, 6)),
+    ]
 
 
 async def test_later_output_of_a_background_process_is_not_the_next_call_s(sh: Bench) -> None:

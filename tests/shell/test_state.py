@@ -19,7 +19,9 @@ KEPT = (
 
 
 async def test_state_persists(sh: Bench) -> None:
-    await sh("mkdir sub; cd sub; x=1; export y=2; arr=(a 'b c'); f() { echo f $x; }; alias g='echo aliased'; shopt -s nullglob")
+    await sh(
+        "mkdir sub; cd sub; x=1; export y=2; arr=(a 'b c'); f() { echo f $x; }; alias g='echo aliased'; shopt -s nullglob"
+    )
     result = await sh("f; pwd; echo $y ${arr[1]}; g; echo *.none; bash -c 'echo $y'")
     assert result.text == f"f 1\n{sh.home}/sub\n2 b c\naliased\n\n2"
 
@@ -62,7 +64,9 @@ async def test_a_shell_that_is_gone_is_replaced(sh: Bench, command: str, code: i
     assert (await sh("echo back; pwd")).text == f"back\n{sh.home}/sub"
 
 
-@pytest.mark.parametrize("command", ["echo 'open", 'echo "open', "if true", "f() {", "echo $(", "cat <<X\nopen", "}", ")", "do"])
+@pytest.mark.parametrize(
+    "command", ["echo 'open", 'echo "open', "if true", "f() {", "echo $(", "cat <<X\nopen", "}", ")", "do"]
+)
 async def test_unbalanced_commands_are_errors_never_waits(sh: Bench, command: str) -> None:
     began = time.monotonic()
     result = await sh(command)
@@ -75,7 +79,9 @@ async def test_a_deleted_directory_is_left(sh: Bench) -> None:
     await sh("mkdir -p a/b; cd a/b")
     await sh("rm -r ../../a")
     result = await sh("pwd; touch here")
-    assert result.text == f"{sh.home}\n[the working directory {sh.home}/a/b no longer exists; now in {sh.home}]"
+    assert (
+        result.text == f"{sh.home}\n[the working directory {sh.home}/a/b no longer exists; now in {sh.home}]"
+    )
     assert (sh.home / "here").exists()
     await sh("mkdir again; cd again; rmdir ../again; mkdir ../again")
     assert (await sh("touch there; pwd")).text == f"{sh.home}/again"

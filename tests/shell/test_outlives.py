@@ -1,0 +1,99 @@
+"""What a call left running lives on after the runtime, and can still write (claude-code#61416, #25629)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.sandbox.processes import Process
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+import anyio
+from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.sessions import Sessions
+from agent_runtime.sandbox.shell import Shell
+
+SERVER = (
+    "trap 'echo hup >> hups' HUP PIPE; n=0; "
+    "while :; do n=$((n+1)); echo line $n; echo err $n >&2; sleep 0.05; done"
+)
+
+async def main():
+    home, how = Path(sys.argv[1]), sys.argv[2]
+    made = dict(cwd=home, env=dict(os.environ), outputs=OutputStore(home / "out"), log_dir=home / "logs")
+    shell, sessions = Shell(**made), Sessions(**made)
+    if how == "shell":
+        await shell.run(f"({SERVER}) & echo $! > pid", timeout=9, call_id="c", tokens=100)
+    else:
+        command, tty = f"echo $$ > pid; {SERVER}", how == "tty"
+        await sessions.open(command, cwd=None, tty=tty, seconds=0.5, tokens=100, call_id="c")
+    if sys.argv[3] == "kill -9":
+        os.kill(os.getpid(), 9)
+    await shell.aclose(kill=sys.argv[3] == "kill")
+    await sessions.aclose(kill=sys.argv[3] == "kill")
+
+anyio.run(main)
+"""
+
+
+def start(tmp_path: Path, how: str, end: str) -> tuple[Process | None, Path]:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    began = time.monotonic()
+    subprocess.run(
+        [sys.executable, str(program), str(tmp_path), how, end],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        timeout=30,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    assert time.monotonic() - began < 10
+    return Process.of(int((tmp_path / "pid").read_text())), tmp_path / "logs/c.log"
+
+
+@pytest.mark.parametrize(
+    ("how", "end"), [("shell", "leave"), ("pipe", "leave"), ("tty", "leave"), ("shell", "kill -9")]
+)
+def test_a_server_lives_on_and_writes_its_log(tmp_path: Path, how: str, end: str) -> None:
+    server, log = start(tmp_path, how, end)
+    assert server is not None and not server.gone
+    try:
+        size = log.stat().st_size
+        deadline = time.monotonic() + 5
+        while log.stat().st_size < size + 200:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        assert not (tmp_path / "hups").exists()
+        lines = log.read_text().replace("\r", "").split("\n")[:-1]
+        numbers = [int(line.split()[1]) for line in lines if line.startswith("line ")]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert "err 1" in lines
+    finally:
+        server.send(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", ["shell", "pipe", "tty"])
+def test_a_server_ends_with_the_run_when_that_is_wanted(tmp_path: Path, how: str) -> None:
+    server, _ = start(tmp_path, how, "kill")
+    assert server is None or server.gone
+
+
+def test_a_keeper_ends_with_its_last_writer_and_bounds_the_log(tmp_path: Path) -> None:
+    from agent_runtime.sandbox import keeper
+
+    log = tmp_path / "log"
+    args = [sys.executable, "-I", "-S", keeper.__file__, str(log), "1000000", "0", "0"]
+    done = subprocess.run(args, input=b"".join(b"%d\n" % n for n in range(1_000_000)), timeout=30, check=True)
+    text = log.read_bytes()
+    assert done.returncode == 0
+    assert len(text) <= 1_000_000
+    assert text.startswith(b"0\n1\n2\n") and text.endswith(b"\n999999\n")

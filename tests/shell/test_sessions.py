@@ -1,0 +1,155 @@
+"""Programs that the model types into and comes back to."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.errors import ToolError
+from agent_runtime.sandbox.sessions import Sessions
+from agent_runtime.tool import ToolOutput
+
+pytestmark = pytest.mark.anyio
+
+
+async def start(
+    sessions: Sessions, command: str, *, tty: bool = False, seconds: float = 5, tokens: int = 1000
+) -> ToolOutput:
+    return await sessions.open(command, cwd=None, tty=tty, seconds=seconds, tokens=tokens, call_id="call")
+
+
+async def write(sessions: Sessions, number: int, text: str, seconds: float = 0.5) -> str:
+    return body(await sessions.write(number, text, seconds=seconds, tokens=1000))
+
+
+def body(result: ToolOutput) -> str:
+    return result.text.partition("Output:\n")[2]
+
+
+def number(result: ToolOutput) -> int:
+    found = re.search(r"session ID (\d+)", result.text)
+    assert found, result.text
+    return int(found[1])
+
+
+async def until(sessions: Sessions, session: int, wanted: str) -> str:
+    seen, deadline = "", time.monotonic() + 8
+    while wanted not in seen:
+        assert time.monotonic() < deadline, seen
+        seen += await write(sessions, session, "", 0.2)
+    return seen
+
+
+async def test_a_command_that_ends(sessions: Sessions) -> None:
+    result = await start(sessions, "echo out; echo err >&2; exit 3")
+    assert re.fullmatch(
+        r"Wall time: 0\.\d+ seconds\nProcess exited with code 3\nOutput:\nout\nerr", result.text
+    )
+    assert (result.exit_code, result.outcome, result.is_error) == (3, "failed", True)
+
+
+async def test_polling_resumes_where_it_was(sessions: Sessions) -> None:
+    result = await start(sessions, "for n in 1 2 3 4; do echo $n; sleep 0.4; done; exit 2", seconds=0.6)
+    session = number(result)
+    seen = body(result)
+    last = await sessions.write(session, "", seconds=5, tokens=1000)
+    assert (seen + "\n" + body(last)).split() == ["1", "2", "3", "4"]
+    assert last.exit_code == 2
+    with pytest.raises(ToolError, match=f"there is no session {session}. None is running."):
+        await write(sessions, session, "")
+
+
+async def test_a_terminal(sessions: Sessions) -> None:
+    result = await start(sessions, "tty; stty size; echo $TERM; test -t 1 && echo yes", tty=True)
+    assert re.fullmatch(r"/dev/pts/\d+\n40 120\nxterm-256color\nyes", body(result))
+
+
+async def test_typing_and_control_characters(sessions: Sessions) -> None:
+    session = number(await start(sessions, "exec python3 -i -q -c 'print(\"ready\")'", tty=True, seconds=0.5))
+    await write(sessions, session, "6*7\n")
+    await write(sessions, session, "import time; time.sleep(60)\n")
+    assert "KeyboardInterrupt" in await write(sessions, session, "\x03", 1.5)
+    ended = await sessions.write(session, "\x04", seconds=5, tokens=100)
+    assert "Process exited with code" in ended.text
+
+
+async def test_typing_without_a_terminal(sessions: Sessions) -> None:
+    session = number(await start(sessions, "test -t 1 || cat", seconds=0.3))
+    assert await write(sessions, session, "hello\n") == "hello"
+    ended = await sessions.write(session, "\x04", seconds=5, tokens=100)
+    assert ended.exit_code == 0
+    session = number(await start(sessions, "sleep 60", seconds=0.3))
+    assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
+
+
+async def test_several_at_once(sessions: Sessions) -> None:
+    numbers = [number(await start(sessions, f"echo from {n}; cat", tty=True, seconds=0.2)) for n in range(3)]
+    for n in reversed(numbers):
+        assert f"for {n}" in await write(sessions, n, f"for {n}\n")
+    assert len(sessions.background()) == 3
+
+
+async def test_a_program_that_draws(sessions: Sessions) -> None:
+    draw = (
+        r"printf '\033[2J\033[Hmenu\033[3;3Hfirst\033[4;3Hsecond'; read -r x; printf '\033[4;1H>'; sleep 60"
+    )
+    result = await start(sessions, draw, tty=True, seconds=0.4)
+    assert body(result) == "menu\n\n  first\n  second"
+    assert (await write(sessions, number(result), "\n")).endswith("\n  first\n> second")
+
+
+async def test_a_background_process_of_an_ended_session(sessions: Sessions) -> None:
+    result = await start(sessions, "sleep 300 & echo started")
+    log = Path(sessions.background()[0].log_file or "")
+    assert (
+        body(result)
+        == f"started\n[left running]\n- pid {sessions.background()[0].pid}: sleep 300; log: {log}"
+    )
+    assert log.read_text() == "started\n"
+
+
+async def test_the_oldest_makes_room(sessions: Sessions) -> None:
+    sessions._limit = 2
+    first = number(await start(sessions, "sleep 301", seconds=0.05))
+    second = number(await start(sessions, "sleep 302", seconds=0.05))
+    await write(sessions, first, "", 0.05)
+    third = await start(sessions, "sleep 303", seconds=0.05)
+    assert third.text.endswith(f"[at most 2 sessions run at once: session {second} (sleep 302) was ended]")
+    with pytest.raises(
+        ToolError,
+        match=rf"no session {second}. Running: {first} \(sleep 301\), {number(third)} \(sleep 303\)",
+    ):
+        await write(sessions, second, "")
+
+
+async def test_a_cancelled_start_ends_the_program(sessions: Sessions, home: Path) -> None:
+    with anyio.move_on_after(0.5):
+        await start(
+            sessions, "echo before; (setsid sh -c 'sleep 2; touch sentinel' &) ; sleep 2; touch sentinel"
+        )
+    partial = sessions.partial("call")
+    assert partial is not None and partial.outcome == "cancelled" and "before" in partial.text
+    assert sessions.background() == []
+    await anyio.sleep(2)
+    assert not (home / "sentinel").exists()
+
+
+async def test_wrong_arguments(sessions: Sessions) -> None:
+    for command, cwd, said in [
+        ("a\0b", None, "NUL"),
+        ("x" * 200_000, None, "longer"),
+        ("true", "none", "workdir"),
+    ]:
+        with pytest.raises(ToolError, match=said):
+            await sessions.open(command, cwd=cwd, tty=False, seconds=1, tokens=10, call_id="c")
+
+
+async def test_long_output_is_cut_and_kept(sessions: Sessions) -> None:
+    result = await start(sessions, "seq 100000", tokens=50)
+    assert result.truncated and result.output_file
+    assert Path(result.output_file).read_text() == "".join(f"{n}\n" for n in range(1, 100_001))
+    assert body(result).endswith("\n100000")
