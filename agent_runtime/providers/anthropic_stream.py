@@ -75,7 +75,7 @@ class AnthropicDecoder:
 
     def __init__(self, model: str, call: ModelCall) -> None:
         self._model = model
-        self._ids = Ids(call.messages)
+        self._ids = Ids(call.messages, fits=r"[a-zA-Z0-9_-]+")
         self._blocks: list[_Block] = []
         self._open: dict[Any, _Block] = {}
         self._calls: dict[int, ToolCall] = {}

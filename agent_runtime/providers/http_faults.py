@@ -1,5 +1,4 @@
-"""What an error below a provider's own answer means: no connection, a broken one, bytes that are no stream.
-"""
+"""What an error below a provider's answer means: no connection, a broken one, bytes that are no stream."""
 
 from __future__ import annotations
 
@@ -14,8 +13,7 @@ _OURS = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidUR
 
 
 def http_fault(error: Exception) -> ProviderError:
-    """An error of the HTTP library, wrapped by an SDK or not; the innermost one that says something is told.
-    """
+    """An error of the HTTP library, whether an SDK has wrapped it or not."""
     cause = _cause(error)
     words = str(cause) or type(cause).__name__
     if isinstance(cause, httpx2.TimeoutException):

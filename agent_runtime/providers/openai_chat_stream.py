@@ -1,5 +1,4 @@
-"""The Chat Completions format: a turn from the chunks of its stream, in the dialects of those who speak it.
-"""
+"""The Chat Completions format: a turn from the chunks of its stream, in whichever dialect."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ def refuse(parameter: str, endpoint: Endpoint) -> Dropped:
 
 
 def nearest_effort(effort: Effort, endpoint: Endpoint, dropped: list[Dropped]) -> str:
-    """The effort itself, or the next lower one that the model takes (then `dropped` says so), or its lowest.
-    """
+    """The effort itself, or the next lower one that the model takes: then `dropped` says so."""
     if effort in endpoint.efforts:
         return effort
     lower = [level for level in EFFORTS[: EFFORTS.index(effort)] if level in endpoint.efforts]

@@ -39,8 +39,7 @@ class Pieces:
         return self._keep(half)
 
     def complete(self, whole: str) -> str:
-        """The whole text is known: what of it has not been shown. Where it is another text, that one stands.
-        """
+        """The whole text is known: what of it has not been shown. Another text takes its place."""
         self._half = ""
         whole, shown = clean_text(whole), self.text
         self._parts = [whole]
@@ -88,14 +87,15 @@ class Ids:
     Deterministic, so that a replay comes to the same ids.
     """
 
-    def __init__(self, messages: Iterable[Message]) -> None:
+    def __init__(self, messages: Iterable[Message], fits: str = r".+") -> None:
         turns = [message for message in messages if isinstance(message, AssistantMessage)]
         self._used = {call.id for turn in turns for call in turn.calls}
         self._number = len(self._used)
+        self._fits = re.compile(fits, re.S)
 
     def take(self, id: object) -> str:
-        """The id itself, or a new one when it is missing or taken."""
-        if isinstance(id, str) and id and id not in self._used:
+        """The id itself, or a new one when it is missing, taken, or unfit to be sent back."""
+        if isinstance(id, str) and id not in self._used and self._fits.fullmatch(id):
             self._used.add(id)
             return id
         while (made := f"call_{self._number:06d}") in self._used:

@@ -61,8 +61,7 @@ class Endpoint:
 
 
 def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
-    """The endpoint of a model. Raises RequestError naming `model` when it cannot be told which one is meant.
-    """
+    """The endpoint of a model. Raises RequestError naming `model` when none can be told."""
     if isinstance(model, str):
         provider, name = _split(model)
         return _endpoint(provider, PROVIDERS[provider], name, environ)

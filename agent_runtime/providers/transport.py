@@ -114,6 +114,7 @@ class LiveTransport:
         deadline = anyio.current_time() + limit
         stream: AsyncIterator[Any] | None = None
         waiting = anyio.CancelScope()
+        chunk: Any = None
         try:
             while True:
                 with anyio.move_on_at(deadline) as waiting:

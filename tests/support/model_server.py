@@ -170,7 +170,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or every small write waits 40 ms for an acknowledgement
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -185,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-        format = next((f for end, f in _PATHS.items() if self.path.split("?")[0].endswith(end)), None)
+        path = self.path.split("?")[0]
+        format: WireFormat | None = next((_PATHS[end] for end in _PATHS if path.endswith(end)), None)
         if format is None:
             return self._whole(404, {"error": {"message": f"no such path: {self.path}"}})
         headers = {k.lower(): v for k, v in self.headers.items()}
