@@ -16,18 +16,22 @@ if TYPE_CHECKING:
 class Ignore:
     """The rules in force in a folder: those of its own .gitignore first, then those of the folders around it.
 
-    They end at the folder that holds a `.git`, as a repository does.
+    They end at the folder that holds a `.git`, as a repository does. A folder that is itself left out, and is
+    looked into all the same because it was named, is `named`: what the folders around it say counts no more.
     """
 
     folder: Path
     outer: Ignore | None
+    named: bool = False
 
     @classmethod
     def at(cls, folder: Path) -> Ignore:
         """The rules of a folder, read from it and from those above it."""
         if os.path.lexists(folder / ".git") or folder == folder.parent:
             return cls(folder, None)
-        return cls(folder, cls.at(folder.parent))
+        outer = cls.at(folder.parent)
+        named = outer.named or outer.ignores(folder.name, is_folder=True)
+        return cls(folder, None if named else outer, named)
 
     def below(self, name: str) -> Ignore:
         """The rules of a folder in this one."""

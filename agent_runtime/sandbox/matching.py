@@ -101,7 +101,12 @@ def _trailing(text: str, wanted: str) -> tuple[Span, ...]:
         r"[ \t]*"
     ):  # from the start of a run of blanks only: else each of its characters matches
         pattern = r"(?<![ \t])" + pattern
-    return tuple(Span(*match.span(1)) for match in re.finditer(f"(?=({pattern}))", text))
+    compiled, spans = re.compile(pattern), []
+    found = compiled.search(text)
+    while found:
+        spans.append(Span(*found.span()))
+        found = compiled.search(text, found.start() + 1)
+    return tuple(spans)
 
 
 def _by_lines(text: str, wanted: str) -> Matches:

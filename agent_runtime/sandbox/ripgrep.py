@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import Process
 
 from agent_runtime.sandbox.hits import FileHits, Hit, Query
+from agent_runtime.sandbox.ignoring import Ignore
 
 _SAME_FILES = (  # as `scanning` sees them: .gitignore files alone decide, in a repository or not
     "--no-config",
@@ -75,6 +76,8 @@ async def _running(options: Sequence[str], base: Path) -> AsyncIterator[tuple[Pr
     """ripgrep at work in a folder, or on one file of it; gone when the block is left."""
     where = base if base.is_dir() else base.parent
     target = "." if base.is_dir() else f"./{base.name}"
+    if base.is_dir() and Ignore.at(base).named:
+        options = [*options, "--no-ignore-parent"]
     process = await anyio.open_process(
         ["rg", *options, "--", target],
         cwd=where,

@@ -31,7 +31,7 @@ class _Pattern(Protocol):
 
 
 _LONGEST = 16 << 20  # bytes of a line; what is longer is searched in pieces
-_PATIENCE = 5.0  # seconds for one line: only a pattern that backtracks without end takes them
+_PATIENCE = 2.0  # seconds for one line: only a pattern that backtracks without end takes them
 _BATCH = 0.1  # seconds of work between two looks at whether the call was cancelled
 
 

@@ -79,7 +79,7 @@ class TextFile:
     def _dropped(self) -> list[int]:
         """Where in `plain` a CR of `text` is missing, once for each; all are before an LF."""
         places: list[int] = []
-        if not self.only_cr:
+        if "\r" in self.text and not self.only_cr:
             for end in re.finditer("\r+\n", self.text):
                 places += [end.start() - len(places)] * (len(end[0]) - 1)
         return places
@@ -96,7 +96,8 @@ class TextFile:
     @cached_property
     def lines(self) -> list[str]:
         """The lines of `plain` without line ends; no empty one after a final line end."""
-        return [piece.removesuffix("\n") for piece in split_lines(self.plain)]
+        lines = self.plain.split("\n")
+        return lines if lines[-1] else lines[:-1]
 
     def line_end(self, start: int, end: int) -> str:
         """The line end in force around `text[start:end]`.

@@ -1,10 +1,12 @@
-"""Images are given as images the provider takes, or refused with a reason (claude-code#13480, opencode#7235)."""
+"""Images are given as the provider takes them, or refused with a reason (claude-code#13480)."""
 
 from __future__ import annotations
 
 import base64
 import io
 import random
+import struct
+import zlib
 
 import pytest
 from PIL import Image as Pillow
@@ -80,8 +82,14 @@ async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(l
 
 
 def bomb() -> bytes:
-    """A PNG of 30,000 by 30,000 pixels in a few kilobytes."""
-    return encoded("PNG", (30_000, 30_000), "1")
+    """The head of a PNG of 30,000 by 30,000 pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(1_000))
+    chunks = (
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in (head, data)
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a file is besides its bytes stays: mode, owner, attributes, links; and the write is whole or nothing."""
+"""What a file is besides its bytes stays: mode, owner, attributes, links; a write is whole or nothing."""
 
 from __future__ import annotations
 

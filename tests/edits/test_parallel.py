@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -36,7 +37,7 @@ async def test_edits_and_patches_over_the_same_files(lab: Lab) -> None:
 async def test_new_files_in_a_new_folder(lab: Lab) -> None:
     async with anyio.create_task_group() as group:
         for i in range(10):
-            group.start_soon(lambda i=i: lab.files.write(f"new/deep/{i}", f"{i}", call_id="c"))
+            group.start_soon(partial(lab.files.write, f"new/deep/{i}", f"{i}", call_id="c"))
     assert lab.tree() == {f"new/deep/{i}": str(i).encode() for i in range(10)}
 
 
@@ -52,7 +53,7 @@ async def test_the_report_comes_while_nobody_else_may_edit(lab: Lab) -> None:
     lab.files = Files(workspace=lab.folder, on_change=note)
     async with anyio.create_task_group() as group:
         for i in range(5):
-            group.start_soon(lambda i=i: lab.files.write("f", f"text {i}", call_id="c"))
+            group.start_soon(partial(lab.files.write, "f", f"text {i}", call_id="c"))
     assert texts[0::2] == texts[1::2]
     assert len(set(texts)) == 5
 

@@ -71,16 +71,38 @@ async def test_what_cannot_be_done_is_said(lab: Lab, old: str, new: str, said: s
     [
         ("a  \nb\t\nc\n", "a\nb\nc", "a\nB\nc", "a  \nB\nc\n", "lines 1-3 of f but for blanks at line ends"),
         ("a\nb\nc\n", "a \nb  \n", "a \nB  \n", "a\nB  \nc\n", "but for blanks at line ends"),
-        ("say “hi” – now\n", 'say "hi" - now', 'say "ho" - now', "say “ho” – now\n", "but for typographic quotes"),
+        (
+            "say “hi” – now\n",
+            'say "hi" - now',
+            'say "ho" - now',
+            "say “ho” – now\n",
+            "but for typographic quotes",
+        ),
         ("it's\n", "it’s", "it’s so", "it's so\n", "but for typographic quotes"),
-        ("class A:\n        x = 1\n        y = 2\n", "    x = 1\n    y = 2\n", "    x = 1\n    if x:\n        y = 3\n",
-         "class A:\n        x = 1\n        if x:\n            y = 3\n", "but for the indentation, shifted as a whole"),
-        ("\tif a:\n\t\tb()\n\n\tc()\n", "if a:\n\tb()\n\nc()", "if a:\n\tb(1)\n\nc()", "\tif a:\n\t\tb(1)\n\n\tc()\n",
-         "shifted as a whole"),
-        ("if a:\n    b()\n", "    if a:\n        b()\n", "    if a:\n        b(1)\n", "if a:\n    b(1)\n", "shifted as a whole"),
+        (
+            "class A:\n        x = 1\n        y = 2\n",
+            "    x = 1\n    y = 2\n",
+            "    x = 1\n    if x:\n        y = 3\n",
+            "class A:\n        x = 1\n        if x:\n            y = 3\n",
+            "but for the indentation, shifted as a whole",
+        ),
+        (
+            "\tif a:\n\t\tb()\n\n\tc()\n",
+            "if a:\n\tb()\n\nc()",
+            "if a:\n\tb(1)\n\nc()",
+            "\tif a:\n\t\tb(1)\n\n\tc()\n",
+            "shifted as a whole",
+        ),
+        (
+            "if a:\n    b()\n",
+            "    if a:\n        b()\n",
+            "    if a:\n        b(1)\n",
+            "if a:\n    b(1)\n",
+            "shifted as a whole",
+        ),
         ("a\r\n  b \r\nc\r\n", "a\n  b\nc", "a\n  B\nc", "a\r\n  B\r\nc\r\n", "but for blanks at line ends"),
     ],
-)  # fmt: skip
+)
 async def test_tolerated_where_the_meaning_is_certain_and_said(
     lab: Lab, there: str, old: str, new: str, then: str, how: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Property: whatever the bytes, an edit changes nothing outside of its span (opencode#44999, openclaw#116011)."""
+"""Property: whatever the bytes, an edit changes nothing outside of its span (openclaw#116011)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import pytest
@@ -24,7 +24,7 @@ async def at_once() -> AsyncIterator[None]:
 @pytest.mark.parametrize("how", ["read", "replace", "write", "insert", "delete", "patch", "image", "grep"])
 async def test_a_fifo(lab: Lab, how: str, at_once: None) -> None:
     os.mkfifo(lab.folder / "fifo")
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "read": lambda: lab.files.read("fifo", tokens=100),
         "replace": lambda: lab.replace("fifo", "a", "b"),
         "write": lambda: lab.files.write("fifo", "a", call_id="c"),
