@@ -41,6 +41,7 @@ class Baseline:
         self._directory = directory
         self._everything = everything
         self._noticed = Noticed()
+        self.taken = False
 
     @property
     def watcher(self) -> Inotify | None:
@@ -48,11 +49,12 @@ class Baseline:
         return self.tree.watcher
 
     def take(self) -> None:
-        """Look at everything and keep what must be kept. Logs what fails; a part is better than nothing."""
+        """Look at everything and keep what must be kept. When that fails it is logged, and `taken` stays False."""
         try:
             self._take()
+            self.taken = True
         except Exception:
-            log.warning("the files at the start could not all be looked at", exc_info=True)
+            log.warning("changed files will not be told: the tree could not be looked at", exc_info=True)
 
     def look(self, suspects: Suspects, *, all_of_it: bool) -> None:
         """Whatever may differ from what was last seen."""
@@ -73,7 +75,6 @@ class Baseline:
             seen = self.watcher.drain()
         except OSError as error:
             log.warning("inotify failed (%s): files are compared one by one", error)
-            self.watcher.close()
             self.tree.watcher = None
             return
         self._noticed.files |= seen.files

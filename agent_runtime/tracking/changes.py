@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BEGIN_WAIT = 0.1  # seconds that `begin` waits for its thread
+_BEGIN_WAIT = 0.05  # seconds that `begin` waits for its thread
 _SETTLE = 0.2  # seconds of writes that `watch` takes for one
-_POLL = 2.0  # seconds between looks where the kernel does not tell
+_SETTLE_MOST = 5.0  # the same, for a file that is written on and on
+_POLL = 2.0  # seconds between looks where the kernel does not tell, or twenty times as long as a look takes
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class ChangeTracker:
         self._used = False
 
     def begin(self) -> None:
-        """Start to look; returns when done, or after a tenth of a second. The rest is awaited by `ready`."""
+        """Start to look; returns when done, or after a twentieth of a second. The rest is awaited by `ready`."""
         self._thread = threading.Thread(target=self._baseline.take, name="baseline", daemon=True)
         self._thread.start()
         self._thread.join(_BEGIN_WAIT)
@@ -125,21 +127,27 @@ class ChangeTracker:
     async def watch(self, emit: Callable[[FileEdit], Awaitable[None]]) -> None:
         """Reports what is written between calls, until cancelled; while `hold` is held it leaves that to `scan`."""
         import anyio
+        import anyio.to_thread
 
-        await self.ready()
-        while True:
+        if self._thread:
+            await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+        pause, took, told = _SETTLE, 0.0, 0.0
+        while self._baseline.taken:
             watcher = self._baseline.watcher
             if watcher is None:
-                await anyio.sleep(_POLL)
+                await anyio.sleep(max(_POLL, 20 * took))
             else:
                 await anyio.wait_readable(watcher.fd)
-                await anyio.sleep(_SETTLE)
+                await anyio.sleep(pause)
             async with self.turn():
-                if self._held:
-                    await self._in_thread(self._collect)
-                else:
-                    for event in await self.scan(call_id=None):
-                        await emit(event)
+                began = time.monotonic()
+                found = await self._in_thread(self._collect if self._held else lambda: self._scan(None))
+                took = time.monotonic() - began
+                for event in found:
+                    await emit(event)
+                if found:
+                    pause = min(2 * pause, _SETTLE_MOST) if began - told < 2 * _SETTLE_MOST else _SETTLE
+                    told = time.monotonic()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -189,6 +197,8 @@ class ChangeTracker:
 
         if self._thread:
             self._thread.join()
+        if not self._baseline.taken:
+            return
         with self._lock:
             try:
                 self._reporter = self._reporter or Reporter(
@@ -216,7 +226,7 @@ class ChangeTracker:
         tree = self._baseline.tree
         suspects: Suspects = {}
         extra: list[bytes] = []
-        for path in self._keys(paths):
+        for path in sorted(self._keys(paths)):  # a file that became a folder before what is in it
             if self._is_extra(path):
                 extra.append(path)
                 self._extra.setdefault(path, None)

@@ -111,6 +111,11 @@ class Contents:
                 return None
         return blobs.get(entry.oid) if entry.offset == IN_GIT else None
 
+    def release(self, entry: Entry) -> None:
+        """Nobody will ask for this one again."""
+        if entry.offset >= 0:
+            self._store.release(entry.offset)
+
     def blobs(self) -> Blobs:
         """The repository's, for as long as it is entered."""
         return Blobs(self._workspace)

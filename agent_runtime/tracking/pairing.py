@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from agent_runtime.tracking.entries import SYMLINK, UNKNOWN, Change, Entry
 from agent_runtime.tracking.linediff import split_lines
-from agent_runtime.tracking.paths import base
+from agent_runtime.tracking.paths import base, parent
 
 _SIMILAR = 0.5  # of the longer side's bytes, in lines that both have
-_COMPARED = 400  # pairs of contents looked into for one report
-_LONGEST = 1 << 20  # bytes of a content that is
+_COMPARED = 200  # pairs of contents looked into for one report
+_LONGEST = 256 << 10  # bytes of a content that is
 
 Load = Callable[[Entry], bytes | None]
 
@@ -30,22 +30,29 @@ def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
         del come[move.path]
         assert move.source
         del gone[move.source]
-    return [*reversed(gone.values()), *moves, *kept, *come.values()]
+    return [*gone.values(), *moves, *kept, *come.values()]
 
 
 def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> list[Change]:
+    above = {folder for path in gone for folder in _above(path)}
+    # where a path that goes stands in the place of a folder that this one needs, or the other way round, no move is safe
+    waiting = [
+        change for change in come.values()
+        if change.path not in above and not any(folder in gone for folder in _above(change.path))
+    ]  # fmt: skip
     free = dict(gone)
-    waiting = [change for change in come.values() if not _in_the_way(change.path, gone)]
     moves: list[Change] = []
-    for match in (_same_file, _same_content):
-        by_key: dict[object, list[Change]] = {}
+    for key in (_same_file, _same_content):
+        sources: dict[object, list[Change]] = {}
         for change in reversed(free.values()):
-            by_key.setdefault(match(change.old, change.path), []).append(change)
+            assert change.old
+            sources.setdefault(key(change.old), []).append(change)
         rest: list[Change] = []
         for change in waiting:
-            sources = by_key.get(match(change.new, change.path))
-            source = _pick(sources, change) if sources else None
-            if source:
+            assert change.new
+            alike = sources.get(key(change.new))
+            if alike and key(change.new):
+                source = _nearest(alike, change)
                 del free[source.path]
                 moves.append(Change(change.path, source.old, change.new, source.path))
             else:
@@ -56,27 +63,26 @@ def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> 
     return moves
 
 
-def _same_file(entry: Entry | None, path: bytes) -> object:
-    # mv keeps the inode; an id alone would pair any two empty files
-    assert entry
-    return (entry.ino, entry.oid) if entry.oid != UNKNOWN else path
+def _same_file(entry: Entry) -> object:
+    # mv keeps the inode; the content alone would pair any two empty files
+    return (entry.ino, entry.mode == SYMLINK, entry.oid) if entry.oid != UNKNOWN else None
 
 
-def _same_content(entry: Entry | None, path: bytes) -> object:
-    assert entry
-    return (entry.mode == SYMLINK, entry.oid) if entry.size and entry.oid != UNKNOWN else path
+def _same_content(entry: Entry) -> object:
+    return (entry.mode == SYMLINK, entry.oid) if entry.size and entry.oid != UNKNOWN else None
 
 
-def _pick(sources: list[Change], target: Change) -> Change | None:
-    """One of the same name if there is one."""
-    assert target.new
-    fit = [s for s in sources if s.old and (s.old.mode == SYMLINK) == (target.new.mode == SYMLINK)]
-    if not fit:
-        return None
-    named = [s for s in fit if base(s.path) == base(target.path)]
-    chosen = (named or fit)[-1]
-    sources.remove(chosen)
-    return chosen
+def _nearest(sources: list[Change], target: Change) -> Change:
+    """Takes one out: one of the same name if there is one among the next few."""
+    for at in range(len(sources) - 1, max(-1, len(sources) - 100), -1):
+        if base(sources[at].path) == base(target.path):
+            return sources.pop(at)
+    return sources.pop()
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while path := parent(path):
+        yield path
 
 
 def _similar(gone: list[Change], come: list[Change], load: Load) -> list[Change]:
@@ -120,13 +126,3 @@ def _score(gone: Change, come: Change, load: Load) -> tuple[float, bool]:
             left[line] -= 1
             shared += len(line)
     return shared / max(len(a), len(b), 1), base(gone.path) == base(come.path)
-
-
-def _in_the_way(path: bytes, gone: dict[bytes, Change]) -> bool:
-    """Does a path that goes stand where this one needs a folder, or the other way round? Then no move is safe."""
-    above = path
-    while b"/" in above:
-        above = above.rpartition(b"/")[0]
-        if above in gone:
-            return True
-    return any(other.startswith(path + b"/") for other in gone)

@@ -46,6 +46,8 @@ class Reporter:
             for change in arrange(changes, lambda entry: self._contents.load(entry, blobs)):
                 event = self._event(change, source, call_id, blobs, room)
                 room -= len(event.diff)
+                if change.old:
+                    self._contents.release(change.old)  # from here on the new content is the old one
                 yield event
 
     def text(self, path: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import struct
 import weakref
@@ -46,14 +47,17 @@ class ContentStore:
         self.close = weakref.finalize(self, os.close, self._fd)  # gives the space back, once
         free = os.fstatvfs(self._fd)
         self._limit = min(limit, free.f_bavail * free.f_frsize // 2)
+        self._punch = ctypes.CDLL(None).fallocate  # mode 3: PUNCH_HOLE and KEEP_SIZE, which the second needs
+        self._punch.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
         self._tail = bytearray()
         self._flushed = 0
+        self._released = 0
 
     def add(self, data: bytes) -> int:
         """Keep it. Returns its offset, or NOWHERE when the store is full or the disk is."""
         packed = zlib.compress(data, 1) if len(data) >= _COMPRESS_FROM else data
         offset = self._flushed + len(self._tail)
-        if offset + len(packed) > self._limit:
+        if offset + len(packed) - self._released > self._limit:
             return NOWHERE
         self._tail += _HEADER.pack(packed is not data, len(packed)) + packed
         if len(self._tail) >= _BUFFER:
@@ -68,6 +72,15 @@ class ContentStore:
         compressed, length = _HEADER.unpack(self._read(offset, _HEADER.size))
         data = self._read(offset + _HEADER.size, length)
         return zlib.decompress(data) if compressed else data
+
+    def release(self, offset: int) -> None:
+        """It will not be asked for again: gives its space back, where the file system can."""
+        try:
+            _, length = _HEADER.unpack(self._read(offset, _HEADER.size))
+        except OSError:
+            return
+        if offset < self._flushed and self._punch(self._fd, 3, offset, length + _HEADER.size) == 0:
+            self._released += length
 
     def _read(self, offset: int, length: int) -> bytes:
         if offset >= self._flushed:

@@ -5,6 +5,7 @@ Nothing is read here, only listed and stat-ed: what looks different is a suspect
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -14,6 +15,8 @@ from agent_runtime.tracking.ignored import IgnoredChanges
 from agent_runtime.tracking.inotify import Inotify
 from agent_runtime.tracking.paths import exists, is_folder, join, under
 from agent_runtime.tracking.scope import Scope
+
+log = logging.getLogger(__name__)
 
 FOLDER, IGNORED = b"/", b""  # what a name may stand for, besides a packed entry
 
@@ -230,9 +233,9 @@ class Tree:
         if self.watcher:
             try:
                 self.watcher.add(folder)
-            except OSError:
-                self.watcher.close()
+            except OSError as error:
                 self.watcher = None
+                log.warning("no more inotify watches (%s): files are compared one by one", error)
 
     def _listing(self, folder: bytes, missing: set[bytes] | None = None) -> Iterator[os.DirEntry[bytes]]:
         try:

@@ -18,7 +18,7 @@ from tests.changes.lab import Lab, brief
         ("", "mkdir -p a/b && echo hi > a/b/c", [("create", "a/b/c")]),
         ("seq 20 > f", "sed -i 's/^7$/seven/' f", [("modify", "f")]),
         ("seq 20 > f", "rm f", [("delete", "f")]),
-        ("mkdir d && seq 20 > d/f && seq 9 > d/g", "rm -r d", [("delete", "d/g"), ("delete", "d/f")]),
+        ("mkdir d && seq 20 > d/f && seq 9 > d/g", "rm -r d", [("delete", "d/f"), ("delete", "d/g")]),
         ("seq 20 > f", "mv f g", [("rename", "g", "f")]),
         ("mkdir d && seq 9 > d/f", "mv d e", [("rename", "e/f", "d/f")]),
         ("seq 200 > f", "mv f g && echo more >> g", [("rename", "g", "f")]),
