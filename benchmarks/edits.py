@@ -51,7 +51,7 @@ async def run(edits: int, lines: int) -> None:
     print(
         f"{edits} edits of {lines:,} lines ({size / 1e6:.1f} MB): {sum(times):.1f} s, peak memory {rss:.0f} MB"
     )
-    print(f"median {median(times) * 1e3:.1f} ms, 95 % within {slowest * 1e3:.1f} ms; of each kind: {counts}")
+    print(f"median {median(times) * 1e3:.1f} ms, 95 % in {slowest * 1e3:.1f} ms; of each kind: {counts}")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ class EditorParams(Params):
 
     command: Literal["view", "create", "str_replace", "insert"] = Field(description="What to do.")
     path: str = Field(description="File or directory: absolute, or relative to the workspace.")
-    view_range: tuple[int, int] | None = Field(
+    view_range: list[int] | None = Field(
         default=None,
+        min_length=2,
+        max_length=2,
         description="For view: first and last line, counted from 1; a last line of -1 means to the end.",
     )
     file_text: str | None = Field(default=None, description="For create: the whole content.")

@@ -9,6 +9,7 @@ other projects, and could not be atomic.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -189,7 +190,7 @@ class _Staged:
         try:
             self._dress(fd, like or self._model, None if like else self.write.executable)
             _write(fd, data)
-            os.fsync(fd)
+            _sync(fd)
         finally:
             os.close(fd)
 
@@ -246,9 +247,17 @@ def _overwrite(folder: int, name: str, data: bytes) -> None:
     try:
         _write(fd, data)
         os.ftruncate(fd, len(data))
-        os.fsync(fd)
+        _sync(fd)
     finally:
         os.close(fd)
+
+
+def _sync(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            raise
 
 
 def _sync_folder(folder: int) -> None:
@@ -257,7 +266,6 @@ def _sync_folder(folder: int) -> None:
     except PermissionError:
         return  # a folder that may be written to, not read
     try:
-        with suppress(OSError):  # a file system without it
-            os.fsync(fd)
+        _sync(fd)
     finally:
         os.close(fd)

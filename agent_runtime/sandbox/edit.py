@@ -84,9 +84,16 @@ class Files:
         return await run_sync(partial(self._viewer.entries, path, depth, tokens * 4))
 
     async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:
-        """Replace the one place of `old` by `new`, or every one. Gives the words for the model."""
+        """Replace the one place of `old` by `new`, or every one; without any `old` a new file is made.
+
+        Gives the words for the model.
+        """
         return await self._change(
-            path, call_id, old, partial(rewriting.replace, old=old, new=new, every=every)
+            path,
+            call_id,
+            old,
+            partial(rewriting.replace, old=old, new=new, every=every),
+            None if old else partial(rewriting.create, content=new),
         )
 
     async def insert(self, path: str, after: int, text: str, *, call_id: str) -> str:

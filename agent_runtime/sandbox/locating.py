@@ -45,9 +45,7 @@ class Locator:
             if self._roots is not None and not within(place.real, self._roots):
                 raise ToolError(f"{path} is outside of the folders that may be changed.")
             if place.dangling is not None and follow:
-                raise ToolError(
-                    f"{path} is a dangling symlink: nothing is at {place.dangling} ({place.real})."
-                )
+                raise ToolError(f"{path} is a dangling symlink: nothing is at {visible(place.dangling)}.")
             if create and path.endswith("/") and place.lstat() is None:
                 raise ToolError(f"{path} ends in a slash: that is a folder, not a file.")
         except BaseException:

@@ -237,6 +237,8 @@ def _added(
             "be shifted to fit. "
             "Nothing was changed."
         )
+    if hunk.shows_ends:
+        return shifted + "\n"
     return with_line_end(shifted + "\n", file.pieces, min(taken, max(at - 1, 0)), default)
 
 

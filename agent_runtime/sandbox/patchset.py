@@ -44,8 +44,13 @@ class Hunk:
 
     @property
     def old(self) -> list[str]:
-        """What must be in the file."""
-        return [line.text for line in self.lines if line.tag != "+"]
+        """What must be in the file, without line ends."""
+        return [line.text.removesuffix("\r") for line in self.lines if line.tag != "+"]
+
+    @property
+    def shows_ends(self) -> bool:
+        """Are there CRs in it? Then its line ends are meant as they are; else those of the file are taken."""
+        return any(line.text.endswith("\r") for line in self.lines)
 
     @property
     def label(self) -> str:
@@ -70,7 +75,9 @@ def parse(text: str) -> list[FilePatch]:
     """Either format, told apart by what comes first. Raises ToolError naming the line that is wrong."""
     from agent_runtime.sandbox.unified import looks_unified, parse_unified
 
-    lines = text.replace("\r\n", "\n").split("\n")
+    lines = text.split("\n")
+    if all(line.endswith("\r") for line in lines if line):  # the patch as a whole came with CRLF
+        lines = [line.removesuffix("\r") for line in lines]
     begin = next((i for i, line in enumerate(lines) if line.strip() == _BEGIN), None)
     diff = looks_unified(lines)
     if diff is not None and (begin is None or diff < begin):
@@ -200,7 +207,7 @@ class _Envelope:
             and not self.lines[self.at].startswith("@@")
             and not self._at_file_marker()
         ):
-            line = self.lines[self.at]
+            line = self.lines[self.at] if self.lines[self.at] != "\r" else ""
             if line.rstrip() == "*** End of File":
                 draft.end_of_file = True
                 self.at += 1

@@ -185,10 +185,10 @@ class _Walk:
         except FileNotFoundError:
             rest = [other for other in self.queue if other not in ("", ".")]
             if ".." in rest:
-                raise ToolError(f"{self.shown}: no such file or directory: {self._real(part)}") from None
+                raise ToolError(f"{self.shown}: no such file or directory: {part}") from None
             return (part, *rest[:-1]), rest[-1]
         except NotADirectoryError:
-            raise ToolError(f"{self.shown}: {self._real(part)} is not a directory") from None
+            raise ToolError(f"{self.shown}: {part} is not a directory") from None
         except OSError as error:
             raise ToolError(f"{self.shown}: {(error.strerror or '').lower()}") from error
 
@@ -230,7 +230,7 @@ def _looks(name: str) -> str:
 def missing(place: Place, shown: str) -> ToolError:
     """Nothing is there: what may have been meant."""
     if place.dangling is not None:
-        return ToolError(f"{shown} is a dangling symlink: nothing is at {place.dangling}.")
+        return ToolError(f"{shown} is a dangling symlink: nothing is at {clean_text(place.dangling)}.")
     if place.missing:
         return ToolError(
             f"{shown}: no such file; there is no folder {place.missing[0]} in "

@@ -7,6 +7,7 @@ now.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
@@ -54,6 +55,8 @@ def replace(file: TextFile, shown: str, *, old: str, new: str, every: bool) -> R
         plain(sound(old, "The old text"), file.only_cr),
         plain(sound(new, "The new text"), file.only_cr),
     )
+    if not old and not file.text:
+        return overwrite(file, shown, content=new)
     if not old:
         raise ToolError("The old text is empty: say which text to replace, or use insert or create.")
     if old == new:
@@ -61,9 +64,8 @@ def replace(file: TextFile, shown: str, *, old: str, new: str, every: bool) -> R
     matches = find(file.plain, old)
     if not matches.spans:
         raise ToolError(_absent(file, old, new, shown))
-    at = [file.plain.count("\n", 0, span.start) for span in matches.spans]
-    if len(at) > 1 and not (every and matches.how == EXACT):
-        raise ToolError(_ambiguous(matches, at, shown))
+    if len(matches.spans) > 1 and not (every and matches.how == EXACT):
+        raise ToolError(_ambiguous(file, matches, shown))
     spans = _apart(matches.spans)
     data = file.splice([replacement(file, matches, span, old, new) for span in spans])
     return Rewritten(data, _replaced(file, data, matches, spans, new, shown))
@@ -129,13 +131,23 @@ def _apart(spans: tuple[Span, ...]) -> list[Span]:
     return out
 
 
-def _ambiguous(matches: Matches, at: list[int], shown: str) -> str:
+def _ambiguous(file: TextFile, matches: Matches, shown: str) -> str:
     how = "" if matches.how == EXACT else f" {matches.how}"
     return (
-        f"The old text matches {len(at)} places in {shown}{how}, at lines "
-        f"{ranges([line + 1 for line in at])}. "
+        f"The old text matches {len(matches.spans):,} places in {shown}{how}, at {_at(file, matches.spans)}. "
         "Nothing was written. Give more of the lines around the one that is meant."
     )
+
+
+def _at(file: TextFile, spans: Sequence[Span]) -> str:
+    """The lines where they begin, each once."""
+    numbers: list[int] = []
+    line, upto = 1, 0
+    for span in spans:
+        line, upto = line + file.plain.count("\n", upto, span.start), span.start
+        if not numbers or numbers[-1] != line:
+            numbers.append(line)
+    return f"{'line' if len(numbers) == 1 else 'lines'} {ranges(numbers)}"
 
 
 def _absent(file: TextFile, old: str, new: str, shown: str) -> str:
@@ -150,12 +162,14 @@ def _absent(file: TextFile, old: str, new: str, shown: str) -> str:
 
 
 def _replaced(file: TextFile, data: bytes, matches: Matches, spans: list[Span], new: str, shown: str) -> str:
-    starts = [file.plain.count("\n", 0, span.start) for span in spans]
+    if len(spans) > 1:
+        return f"Replaced {len(spans):,} places in {shown}, at {_at(file, spans)} (as before)."
+    start = file.plain.count("\n", 0, spans[0].start)
     words: list[str] = []
     if matches.how != EXACT:
         first, last = (
-            starts[0],
-            starts[0] + file.plain.count("\n", spans[0].start, max(spans[0].start, spans[0].end - 1)),
+            start,
+            start + file.plain.count("\n", spans[0].start, max(spans[0].start, spans[0].end - 1)),
         )
         words.append(
             f"The old text is not there exactly; it matched lines {first + 1}-{last + 1} of {shown} "
@@ -163,18 +177,10 @@ def _replaced(file: TextFile, data: bytes, matches: Matches, spans: list[Span], 
             f"{numbered(file.lines[first : last + 1][:40], first + 1, 500)}\nThese were replaced; the "
             "place is now:"
         )
-    elif len(spans) == 1:
-        words.append(f"Replaced the text at line {starts[0] + 1} of {shown}:")
     else:
-        words.append(
-            f"Replaced {len(spans)} places in {shown}, at lines {ranges([line + 1 for line in starts])} "
-            "(as before)."
-        )
-        return words[0]
+        words.append(f"Replaced the text at line {start + 1} of {shown}:")
     after = decode(data, file.encoding).lines
-    words.append(
-        around(after, starts[0], starts[0] + new.count("\n") + (0 if new.endswith("\n") or not new else 1))
-    )
+    words.append(around(after, start, start + new.count("\n") + (0 if new.endswith("\n") or not new else 1)))
     return "\n".join(words)
 
 

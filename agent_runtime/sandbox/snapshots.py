@@ -34,7 +34,7 @@ def snapshot(place: Place, shown: str, limit: int = MAX_SIZE) -> Snapshot:
         status = os.fstat(fd)
         if status.st_size > limit:
             raise ToolError(
-                f"{shown} has {status.st_size:,} bytes; more than {limit:,} are edited with the shell only"
+                f"{shown} has {status.st_size:,} bytes; at most {limit:,} are taken here. Use the shell."
             )
         chunks: list[bytes] = []
         room = limit + 1  # a file of /proc or /sys has a size of 0, another may be growing

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.matching import QUOTES, Matches, Span, fold
+from agent_runtime.sandbox.matching import EXACT, QUOTES, Matches, Span, fold
 from agent_runtime.sandbox.textfile import Edit, TextFile, end_of, split_lines
 
 _COMPARED = 4_000_000  # lines times lines; beyond it the whole of the changed part is new
@@ -20,6 +20,8 @@ _COMPARED = 4_000_000  # lines times lines; beyond it the whole of the changed p
 def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str) -> Edit:
     """The edit that puts `new` where `old` was found, in the file's own line ends and indentation."""
     start, end = file.offset(span.start), file.offset(span.end)
+    if matches.how == EXACT and "\n" not in old and "\n" not in new:
+        return Edit(start, end, new)
     there = split_lines(file.text[start:end], "\r" if file.only_cr else "\n")
     mine, wanted = split_lines(old), split_lines(new)
     if len(there) != len(mine):

@@ -231,7 +231,7 @@ class _Body:
             return False
         if not self._counted() and self._is_header() and (line[:2] in ("@@", "di") or self._two_headers()):
             return False
-        if line == "":
+        if line in ("", "\r"):
             self._add(PatchLine(" ", "", bare=True))
         elif line[0] in " +-":
             self._add(PatchLine(line[0], line[1:]))  # type: ignore[arg-type]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import signal
 import threading
 from pathlib import Path
 
@@ -99,6 +102,23 @@ def test_a_failure_in_the_middle_takes_back_what_was_done(lab: Lab) -> None:
     assert (lab.folder / "a").stat().st_mode & 0o777 == 0o640
     for place in places.values():
         os.close(place.folder)
+
+
+def test_no_room_leaves_the_file_and_nothing_beside_it(lab: Lab) -> None:
+    """A limit on the size of files stands for a full disk."""
+    lab.put(f="a\n")
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+        try:
+            with walk("f", lab.folder) as place:
+                write_all([Write(place, snapshot(place, "f"), b"x" * 5_000)])
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.EFBIG
+    assert lab.tree() == {"f": b"a\n"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

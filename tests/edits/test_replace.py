@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from tests.edits.lab import Lab
@@ -34,6 +35,24 @@ async def test_ambiguous_is_refused_with_every_line(lab: Lab) -> None:
 async def test_overlapping_places_are_ambiguous_too(lab: Lab) -> None:
     lab.put(a="aaa")
     assert "matches 2 places" in await lab.refused("a", "aa", "b")
+
+
+async def test_a_hundred_thousand_places_take_no_longer(lab: Lab) -> None:
+    lab.put(a="x " * 300_000 + "\n" + "x\n" * 100_000)
+    with anyio.fail_after(10):
+        said = await lab.refused("a", "x", "y")
+        assert said.startswith("The old text matches 400,000 places in a, at lines 1, 2, 3, 4,")
+        assert "and 98,001 more" in said
+        await lab.replace("a", "x", "y", every=True)
+    assert lab.tree() == {"a": b"y " * 300_000 + b"\n" + b"y\n" * 100_000}
+
+
+async def test_no_old_text_makes_a_file_and_only_then(lab: Lab) -> None:
+    lab.put(empty="", full="x")
+    await lab.replace("new", "", "a\n")
+    await lab.replace("empty", "", "b\n")
+    assert "The old text is empty" in await lab.refused("full", "", "y")
+    assert lab.tree() == {"new": b"a\n", "empty": b"b\n", "full": b"x"}
 
 
 async def test_every_place_when_asked(lab: Lab) -> None:

@@ -96,6 +96,23 @@ async def test_refused_with_nothing_changed(lab: Lab, patch: str, said: str) -> 
     assert said in await lab.patch_refused(patch if patch.startswith("@@") else other + patch)
 
 
+async def test_line_ends_that_a_diff_shows_are_meant(lab: Lab) -> None:
+    """git shows CRs; a model's own diff of a CRLF file does not; a patch all in CRLF came so over the wire."""
+    lab.put(shown="a\r\nb\r\n", plain="a\r\nb\r\n", wire="a\nb\n", turned="a\nb\n")
+    await lab.patch("--- a/shown\n+++ b/shown\n@@ -1,2 +1,3 @@\n a\r\n-b\r\n+B\r\n+c\n")
+    await lab.patch("--- a/plain\n+++ b/plain\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n")
+    await lab.patch("--- a/wire\r\n+++ b/wire\r\n@@ -1,2 +1,2 @@\r\n a\r\n-b\r\n+B\r\n")
+    await lab.patch("--- a/turned\n+++ b/turned\n@@ -1,2 +1,2 @@\n-a\n+a\r\n b\n")
+    await lab.patch("--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+a\r\n")
+    assert lab.tree() == {
+        "shown": b"a\r\nB\r\nc\n",
+        "plain": b"a\r\nB\r\n",
+        "wire": b"a\nB\n",
+        "turned": b"a\r\nb\n",
+        "new": b"a\r\n",
+    }
+
+
 async def test_inside_the_other_envelope(lab: Lab) -> None:
     lab.put(a_txt="a\n")
     await lab.patch("*** Begin Patch\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+b\n*** End Patch\n")
