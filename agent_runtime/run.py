@@ -70,6 +70,7 @@ class Run:
             plan.workspace,
             diff_dir=self.run_dir / "diffs",
             track_ignored=plan.request.track_ignored,
+            exclude=_own_files(plan, self.run_dir),
         )
         self.past = past or open_past(plan)
         template = plan.request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL")
@@ -164,6 +165,14 @@ def _run_dir(plan: Plan) -> tuple[Path, str]:
 
         return Path(tempfile.mkdtemp(prefix="agent-runtime-")), f"{plan.run_dir}: {error.strerror}"
     return plan.run_dir, ""
+
+
+def _own_files(plan: Plan, run_dir: Path) -> list[Path]:
+    """What the runtime itself writes, wherever the caller wants it: no change of the agent's."""
+    ends = ("sqlite3", "sqlite3-wal", "sqlite3-shm", "locks")
+    threads = [plan.state_dir / f"threads.{end}" for end in ends]
+    record = [Path(plan.request.record).absolute()] if plan.request.record else []
+    return [plan.state_dir / "runs", run_dir, *threads, *record]
 
 
 def _keys(plan: Plan, environ: Mapping[str, str]) -> list[str]:

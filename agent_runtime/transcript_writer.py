@@ -58,6 +58,7 @@ class Recorder:
         self.calls = 0
         self._mask = mask
         self._on_failure = on_failure
+        self._trouble = ""  # told with the next event: an event of its own would be out of place elsewhere
         self._results = 0
         self._last = ("", 0)  # digest of the last body, and how often it was sent
         self._began = time.monotonic()
@@ -79,6 +80,9 @@ class Recorder:
     def event(self, line: str) -> None:
         """A line of the event stream, as the emitter made it: masked, one JSON object."""
         self._append(f'{{"kind":"event","at":{self.now()},"event":{line}}}')
+        if self._trouble:
+            trouble, self._trouble = self._trouble, ""
+            self._on_failure(trouble)
 
     def tool_result(self, call_id: str, tool: str, output: ToolOutput, duration_ms: int) -> None:
         """What a tool gave back."""
@@ -157,7 +161,7 @@ class Recorder:
             with suppress(OSError):
                 os.ftruncate(self._file, start)  # what was written before stays readable
             self.close()
-            self._on_failure(f"{self.path}: {error.strerror}")
+            self._trouble = f"{self.path}: {error.strerror}"
 
 
 class RecordingTransport:

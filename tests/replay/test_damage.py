@@ -85,13 +85,16 @@ def test_the_end_of_a_whole_file_needs_no_line_break(tmp_path: Path) -> None:
     assert read(tmp_path / "t").end is not None
 
 
-def whole(folder: Path) -> bytes:
-    recorder = begun(folder / "whole")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The lines of a transcript without damage."""
+    path = tmp_path_factory.mktemp("whole") / "t"
+    recorder = begun(path)
     recorder.event(start())
     recorder.tool_result("1", "bash", ToolOutput.of("é\u2028"), 1)
     recorder.control("input", text="x")
     recorder.end(status="completed", exit_code=0)
-    return (folder / "whole").read_bytes()
+    return path.read_bytes().splitlines(keepends=True)
 
 
 JSON = st.recursive(
@@ -101,10 +104,10 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_damage_is_a_crash(tmp_path: Path, data: st.DataObject) -> None:
-    lines = whole(tmp_path).splitlines(keepends=True)
+def test_no_damage_is_a_crash(tmp_path: Path, whole: list[bytes], data: st.DataObject) -> None:
+    lines = list(whole)
     number = data.draw(st.integers(0, len(lines) - 1))
     record = json.loads(lines[number])
     match data.draw(st.sampled_from(["field", "bytes", "cut", "drop"])):

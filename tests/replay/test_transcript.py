@@ -202,7 +202,9 @@ def test_a_full_disk_ends_the_recording_and_says_so_once() -> None:
     told: list[str] = []
     recorder = Recorder(Path("/dev/full"), on_failure=told.append)
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
-    recorder.tool_result("1", "bash", ToolOutput.of("x"), 0)
+    assert told == []  # nothing can be said before the first event
+    recorder.event(start())
+    recorder.event(event("thinking", 1))
     recorder.end(status="completed", exit_code=0)
     assert told == ["/dev/full: No space left on device"]
 
@@ -218,6 +220,7 @@ def test_a_file_that_may_not_grow_keeps_its_whole_lines(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
     try:
         recorder.tool_result("1", "bash", ToolOutput.of("x" * 8000), 0)
+        recorder.event(start())
         recorder.end(status="completed", exit_code=0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
