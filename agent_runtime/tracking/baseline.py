@@ -49,7 +49,7 @@ class Baseline:
         return self.tree.watcher
 
     def take(self) -> None:
-        """Look at everything and keep what must be kept. When that fails it is logged, and `taken` stays False."""
+        """Look at everything, keep what must be kept. A failure is logged, and `taken` stays False."""
         try:
             self._take()
             self.taken = True

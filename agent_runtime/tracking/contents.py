@@ -22,7 +22,7 @@ from agent_runtime.tracking.entries import (
     unpack,
 )
 from agent_runtime.tracking.gitrepo import Blobs
-from agent_runtime.tracking.paths import open_quietly
+from agent_runtime.tracking.paths import link_target, open_quietly
 from agent_runtime.tracking.store import ContentStore
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ class Content:
 def read_content(path: bytes, *, regular: bool = False) -> Content | None:
     """A regular file's bytes or a symlink's target; None for anything else and for what is not there.
 
-    A FIFO or a device is never opened: that alone would wake a writer, or do something. The stat is of before the
+    A FIFO or a device is never opened: that alone would wake a writer, or do something. The stat is of before
+    the
     reading: when the file changes meanwhile, it will be found to differ.
 
     Args:
@@ -63,7 +64,7 @@ def read_content(path: bytes, *, regular: bool = False) -> Content | None:
         if not regular:
             st = os.lstat(path)
             if stat.S_ISLNK(st.st_mode):
-                target = os.readlink(path)  # noqa: PTH115 (bytes)
+                target = link_target(path)
                 return Content(st, blob_id(target), target)
             if not stat.S_ISREG(st.st_mode):
                 return None

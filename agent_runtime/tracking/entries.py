@@ -1,6 +1,7 @@
-"""What is remembered of one file: its place in time (stat), its content's name (git's blob id), where that is kept.
+"""What is remembered of one file: its stat, its content's name (git's blob id), and where that is kept.
 
-A tree of 100,000 files is held in memory, so an entry is packed into 64 bytes and only unpacked to be looked at.
+A tree of 100,000 files is held in memory, so an entry is packed into 64 bytes and only unpacked to be looked
+at.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ RACY_NS = 50_000_000  # longer than any kernel's clock tick: a write this soon m
 
 
 class Entry(NamedTuple):
-    """A regular file or a symlink. `mode` is git's, times are in nanoseconds, `oid` is the SHA-1 of git's blob."""
+    """A regular file or a symlink. `mode` is git's, times are in ns, `oid` is the SHA-1 of git's blob."""
 
     mode: int
     size: int
@@ -44,6 +45,10 @@ class Entry(NamedTuple):
     def pack(self) -> bytes:
         """64 bytes, that begin with the stat signature."""
         return _WHOLE.pack(*self)
+
+    def looks_like(self, other: Entry) -> bool:
+        """The same kind, size and time of writing."""
+        return (self.mode, self.size, self.mtime) == (other.mode, other.size, other.mtime)
 
     def same(self, other: Entry | None) -> bool:
         """Is it the same file to git: mode and content?"""
@@ -77,15 +82,16 @@ def git_mode(st_mode: int) -> int:
 
 
 def signature(st: os.stat_result) -> bytes:
-    """The bytes that change when a file does. ctime cannot be set by a program, and moves when mtime is set back."""
+    """Bytes that change when a file does: no program can set ctime, it moves when mtime is set back."""
     return _SIGNATURE.pack(git_mode(st.st_mode), st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
 
 
 def pack_stat(st: os.stat_result, oid: bytes, offset: int) -> bytes:
     """A packed entry as `stat` tells it.
 
-    A file written within the last clock tick could be written again without a trace in its times; its ctime is
-    kept as 0, so that the next look reads it once more. A clock that stands far off makes that a read too many.
+    A file written within the last clock tick could be written again without a trace in its times; its ctime
+    is kept as 0, so that the next look reads it once more. A clock that stands far off makes that a read too
+    many.
     """
     changed = st.st_ctime_ns
     ctime = 0 if abs(time.time_ns() - changed) < RACY_NS else changed

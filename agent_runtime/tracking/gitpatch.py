@@ -1,4 +1,4 @@
-"""The text of a patch that `git apply` takes, in a repository or not. Format: git's diff-format documentation.
+"""The text of a patch that `git apply` takes, in a repository or not. Format: git's diff-format page.
 
 Text goes into hunks. What has no lines (binary files), or whose old content nobody has any more, goes into a
 `GIT binary patch`: it names the old content by its id alone, and git checks that id before it applies.
@@ -25,7 +25,7 @@ _PLAIN = re.compile(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git stumbles over a bar
 
 @dataclass(frozen=True)
 class Side:
-    """A file before or after. `data` is None where its content is not to be had; a symlink's is its target."""
+    """A file before or after. `data` is None where the content is lost. A symlink's is its target."""
 
     path: bytes
     mode: int
@@ -67,7 +67,7 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
 
 
 def quoted(path: bytes) -> bytes:
-    """As git writes it: in C quotes with octal escapes when it has control characters, quotes, or is not UTF-8."""
+    """As git writes it: in C quotes, with octal escapes, when it has control characters or is not UTF-8."""
     try:
         path.decode()
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
 """What the workspace's repository knows, read without touching it and without running anything it names.
 
-Three commands are all that is ever run: `rev-parse`, `config --list` and `cat-file`. None writes, looks at the
-worktree, or calls a hook, a filter, a diff driver or a file system monitor. The index is read here, not by git:
-git would refresh it. Format: git's index-format documentation, versions 2 to 4.
+Three commands are all that is ever run: `rev-parse`, `config --list` and `cat-file`. None writes, looks at
+the worktree, or calls a hook, a filter, a diff driver or a file system monitor. The index is read here, not
+by git: git would refresh it. Format: git's index-format documentation, versions 2 to 4.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _STAT = struct.Struct(">10I")  # ctime s, ns, mtime s, ns, dev, ino, mode, uid, gid, size
 _MASK = 0xFFFFFFFF
-_BEHIND_NS = 50_000_000  # a file changed so shortly before the index was written may have changed after it was looked at
+_BEHIND_NS = 50_000_000  # changed so shortly before the index was written: maybe after git had looked
 
 Tracked = dict[bytes, dict[bytes, bytes]]  # folder -> name -> 60 bytes: the stat and the id, as in the index
 
@@ -93,7 +93,7 @@ def blob_sizes(workspace: bytes, oids: list[bytes]) -> list[int]:
 
 
 def discover(workspace: bytes) -> Repository | None:
-    """The repository whose worktree the workspace is, or lies in; None when there is none that can be read."""
+    """The repository whose worktree the workspace is, or lies in; None when none can be read."""
     here = Path(os.fsdecode(workspace))
     if not any((folder / ".git").exists() for folder in (here, *here.parents)):
         return None  # saves a process

@@ -1,7 +1,8 @@
 """Which paths do not count: git's ignore rules, and folders that tools fill by the thousand.
 
-The rules are gitignore(5)'s, from the nearest `.gitignore` up to the top of the repository, then `info/exclude`, then
-the user's own file. They hold in a tree without git too. A name that no rule speaks of and that is in HEAVY is ignored.
+The rules are gitignore(5)'s, from the nearest `.gitignore` up to the top of the repository, then
+`info/exclude`, then the user's own file. They hold in a tree without git too. A name that no rule speaks of
+and that is in HEAVY is ignored.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 HEAVY = frozenset(
-    b"node_modules .venv venv target __pycache__ .pytest_cache .mypy_cache .ruff_cache .cache .tox .nox .hypothesis "
-    b".gradle .next .nuxt .turbo .parcel-cache .svelte-kit .yarn .pnpm-store bower_components".split()
+    b"node_modules .venv venv target __pycache__ .pytest_cache .mypy_cache .ruff_cache .cache .tox .nox "
+    b".hypothesis .gradle .next .nuxt .turbo .parcel-cache .svelte-kit .yarn bower_components".split()
 )
 
 _CLASSES = {
@@ -35,7 +36,7 @@ Matcher = re.Pattern[bytes] | None
 
 @dataclass(frozen=True)
 class Group:
-    """Patterns that stand together and decide alike, by what they look at: the name or the path, any or folders."""
+    """Patterns that stand together and decide alike, by what they look at: name or path, any or folders."""
 
     ignores: bool
     name: Matcher
@@ -55,14 +56,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Rules:
-    """One file of patterns, for the tree below `base` (with a final slash, or empty); `above` is asked when it is silent."""
+    """One file of patterns, for what is below `base` (empty or with a final slash); then `above` is asked."""
 
     base: bytes
     groups: tuple[Group, ...]
     above: Rules | None
 
     def ignores(self, path: bytes, name: bytes, folder: bool) -> bool | None:
-        """True, False (a `!` pattern), or None when no pattern matches. `path` is relative to the repository."""
+        """True, False (a `!` pattern), or None when none matches. `path` is relative to the repository."""
         rules: Rules | None = self
         while rules:
             below = path[len(rules.base) :]
@@ -132,7 +133,7 @@ def _trimmed(line: bytes) -> bytes:
 
 
 def translate(glob: bytes) -> bytes:
-    """A pattern of git's wildmatch, with `*` stopping at `/`, as a regular expression. Raises ValueError when broken."""
+    """A pattern of git's wildmatch as a regular expression; `*` stops at `/`. ValueError: broken."""
     out = bytearray(b"(?:")
     at = 0
     while at < len(glob):

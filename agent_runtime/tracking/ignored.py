@@ -12,7 +12,7 @@ _REMEMBERED = 10_000  # paths
 
 
 class IgnoredChanges:
-    """Counts what comes along anyway: a folder's own time, the names directly in it, files beside tracked ones."""
+    """Counts what comes along anyway: a folder's time, the names directly in it, files near tracked ones."""
 
     def __init__(self, root: bytes) -> None:
         self._root = root
@@ -31,7 +31,7 @@ class IgnoredChanges:
             self._changed.add(path)
 
     def summary(self) -> dict[str, Any] | None:
-        """`{"atLeast": 12, "folders": {"node_modules": 11, ".": 1}}`; None when nothing was seen to change."""
+        """`{"atLeast": 12, "folders": {"node_modules": 11, ".": 1}}`; None when nothing changed."""
         counts: Counter[str] = Counter()
         for path in self._changed - self._folders.keys():
             counts[_top(path)] += 1

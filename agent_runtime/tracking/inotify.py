@@ -1,7 +1,8 @@
 """Linux's inotify(7), without a thread between: what the kernel queued can be taken at once and whole.
 
-The kernel queues an event before the write that caused it returns; so when a command has ended, one look at the
-queue tells all that it did. A library that delivers from a thread of its own, later, could not promise that.
+The kernel queues an event before the write that caused it returns; so when a command has ended, one look at
+the queue tells all that it did. A library that delivers from a thread of its own, later, could not promise
+that.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Noticed:
 
 
 class Inotify:
-    """Watches folders below a root, each by its path relative to it. Raises OSError when the system has none left."""
+    """Watches folders below a root, by their paths relative to it. Raises OSError when there is none left."""
 
     def __init__(self, root: bytes) -> None:
         self._root = root

@@ -1,7 +1,8 @@
 """The hunks of a unified diff, over bytes.
 
-Patience diff: lines that occur once on both sides anchor the rest, which splits large files in n log n; only what is
-left between anchors goes to difflib, whose time is quadratic, and a stretch too large for that is replaced whole.
+Patience diff: lines that occur once on both sides anchor the rest, which splits large files in n log n; only
+what is left between anchors goes to difflib, whose time is quadratic, and a stretch too large for that is
+replaced whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From what changed to what is told: renames found, and an order in which the patches apply one after another."""
+"""From what changed to what is told: renames found, and an order in which the patches apply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Load = Callable[[Entry], bytes | None]
 
 
 def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
-    """Deletions, moves, modifications, creations: each finds the place it needs free, and what it reads unchanged."""
+    """Deletions, moves, modifications, creations: each finds the place that it needs free."""
     gone: dict[bytes, Change] = {}
     come: dict[bytes, Change] = {}
     kept: list[Change] = []
@@ -35,7 +35,7 @@ def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
 
 def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> list[Change]:
     above = {folder for path in gone for folder in _above(path)}
-    # where a path that goes stands in the place of a folder that this one needs, or the other way round, no move is safe
+    # no move is safe where a path that goes stands in the way of a needed folder, or the other way round
     waiting = [
         change for change in come.values()
         if change.path not in above and not any(folder in gone for folder in _above(change.path))

@@ -1,7 +1,7 @@
-"""What belongs to the tree that is tracked: the ignore rules of each folder, read when they are first asked for.
+"""What belongs to the tree that is tracked: the ignore rules of each folder, read when first asked for.
 
-A path is judged when it is first seen, and stays what it was found to be: a `.gitignore` that changes during a run
-counts for names that are new since then.
+A path is judged when it is first seen, and stays what it was found to be: a `.gitignore` that changes during
+a run counts for names that are new since then.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from agent_runtime.tracking.gitrepo import Repository
 from agent_runtime.tracking.ignore import HEAVY, Rules, parse
 from agent_runtime.tracking.paths import exists, join, parent, read_file, under
-
 
 _UNFINISHED = b".agent-runtime-"  # how the edit tools name a file that they will rename in a moment
 

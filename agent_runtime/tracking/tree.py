@@ -1,6 +1,7 @@
 """The workspace as it was last seen, and looking for what differs from that.
 
-Nothing is read here, only listed and stat-ed: what looks different is a suspect, and its content decides later.
+Nothing is read here, only listed and stat-ed: what looks different is a suspect, and its content decides
+later.
 """
 
 from __future__ import annotations
@@ -109,9 +110,9 @@ class Tree:
             child, known = join(above, part), self.folders.get(above, {}).get(part)
             if self.scope.excludes(child, part) or known == IGNORED:
                 return False
-            if known is None and child not in self.scope.tracked:
-                if above in self._partial or self.scope.ignores(above, part, True):
-                    return False
+            new = known is None and child not in self.scope.tracked
+            if new and (above in self._partial or self.scope.ignores(above, part, True)):
+                return False
             above = child
         known = self.folders.get(above, {}).get(name)
         if known is not None or path in self.recalled:

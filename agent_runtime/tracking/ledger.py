@@ -1,0 +1,142 @@
+"""The tracker's books, kept by one thread at a time: what each path was, and what it is now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_runtime.tracking.contents import read_content
+from agent_runtime.tracking.entries import UNKNOWN, Change, Entry, unpack
+from agent_runtime.tracking.paths import located, parent, real, relative, under
+
+if TYPE_CHECKING:
+    from agent_runtime.events import FileEdit
+    from agent_runtime.tracking.baseline import Baseline
+    from agent_runtime.tracking.reporting import Reporter, Source
+    from agent_runtime.tracking.tree import Suspects
+
+
+class Ledger:
+    """Finds changes and enters them.
+
+    A path is bytes relative to the workspace, or absolute when it lies outside.
+
+    Args:
+        root: the workspace.
+        baseline: taken.
+        reporter: makes the events.
+    """
+
+    def __init__(self, root: bytes, baseline: Baseline, reporter: Reporter) -> None:
+        self._root = root
+        self._real = real(root)
+        self._baseline = baseline
+        self._reporter = reporter
+        self._first: dict[bytes, Entry | None] = {}  # what each path that ever changed was at the beginning
+        self._extra: dict[bytes, Entry | None] = {}  # paths that tools wrote to outside of what is tracked
+        self._expected: set[bytes] = set()  # paths that an edit tool is writing to just now
+        self._deferred: Suspects = {}  # what a scan saw of those
+        self._unlisted: set[bytes] = set()  # folders that appeared with a tool's file in them
+
+    def scan(self, call_id: str | None, *, all_of_it: bool = False) -> Iterator[FileEdit]:
+        """Whatever changed since the last look; `all_of_it` asks every file, not the kernel alone."""
+        suspects, self._deferred = self._deferred, {}
+        self._baseline.look(suspects, all_of_it=all_of_it)
+        for folder in self._unlisted:
+            self._baseline.tree.compare(suspects, folder)
+        self._unlisted.clear()
+        if not all_of_it:
+            self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
+        yield from self._tell(suspects, "shell", call_id, also=list(self._extra))
+
+    def note(self, paths: Sequence[Path], call_id: str) -> Iterator[FileEdit]:
+        """Exactly these paths, as an edit tool left them."""
+        tree = self._baseline.tree
+        suspects: Suspects = {}
+        extra: list[bytes] = []
+        for path in sorted(self._keys(paths)):  # a file that became a folder before what is in it
+            if self._is_extra(path):
+                extra.append(path)
+                self._extra.setdefault(path, None)
+            else:
+                suspects[path] = self._deferred.pop(path, None) or tree.get(path)
+                if tree.adopt(parent(path)):
+                    self._unlisted.add(parent(path))
+            self._expected.discard(path)
+        yield from self._tell(suspects, "tool", call_id, also=extra)
+
+    def expect(self, paths: Sequence[Path]) -> Iterable[FileEdit]:
+        """Keep what an edit tool is about to write over; tells nothing."""
+        keys = self._keys(paths)
+        self._expected |= keys
+        for path in keys:
+            if path not in self._extra and self._is_extra(path):
+                content = read_content(under(self._root, path))
+                offset = self._baseline.contents.keep(content, binary=True) if content else 0
+                self._extra[path] = content.entry(offset) if content else None
+        return ()
+
+    def collect(self) -> Iterable[FileEdit]:
+        """Make room in the kernel's queue; tells nothing."""
+        self._baseline.collect()
+        return ()
+
+    def net(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(created or modified and still there, gone since the beginning), as events name them, sorted."""
+        now = {path: self._now(path) for path in self._first}
+        files = [path for path, entry in now.items() if entry and not entry.same(self._first[path])]
+        gone = [path for path, entry in now.items() if not entry and self._first[path]]
+        return tuple(sorted(map(self._reporter.text, files))), tuple(sorted(map(self._reporter.text, gone)))
+
+    def _tell(
+        self, suspects: Suspects, source: Source, call_id: str | None, also: Sequence[bytes]
+    ) -> Iterator[FileEdit]:
+        changes = [self._examine(path, unpack(old) if old else None) for path, old in suspects.items()]
+        changes += [self._examine(path, self._extra[path]) for path in also]
+        yield from self._reporter.report([change for change in changes if change], source, call_id)
+
+    def _examine(self, path: bytes, old: Entry | None) -> Change | None:
+        """Read a suspect. What it is now is what it was from here on."""
+        content = read_content(under(self._root, path))
+        if content is None:
+            if old is None:
+                return None
+            self._enter(path, None)
+            self._first.setdefault(path, old)
+            return Change(path, old, None)
+        seen = content.entry(0)
+        if content.oid == UNKNOWN and old and old.looks_like(seen):
+            seen = seen._replace(oid=old.oid)  # it may not be read any more; its times say it is the same
+        if old and seen.same(old):
+            self._enter(path, seen._replace(offset=old.offset))
+            return None
+        seen = seen._replace(offset=self._baseline.contents.keep(content, binary=True))
+        self._enter(path, seen)
+        self._first.setdefault(path, old)
+        return Change(path, old, seen)
+
+    def _enter(self, path: bytes, entry: Entry | None) -> None:
+        if path in self._extra:
+            self._extra[path] = entry
+            return
+        self._baseline.tree.recalled.add(path)
+        self._baseline.tree.put(path, entry.pack() if entry else None)
+
+    def _now(self, path: bytes) -> Entry | None:
+        if path in self._extra:
+            return self._extra[path]
+        packed = self._baseline.tree.get(path)
+        return unpack(packed) if packed else None
+
+    def _keys(self, paths: Sequence[Path]) -> set[bytes]:
+        """A symlink stands for what it points to as well."""
+        keys: set[bytes] = set()
+        for path in paths:
+            own = located(self._root, os.fsencode(path))
+            keys |= {relative(self._real, own), relative(self._real, real(own))}
+        return keys
+
+    def _is_extra(self, path: bytes) -> bool:
+        return path in self._extra or path.startswith(b"/") or not self._baseline.tree.covers(path)
