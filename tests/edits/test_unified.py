@@ -97,7 +97,7 @@ async def test_refused_with_nothing_changed(lab: Lab, patch: str, said: str) -> 
 
 
 async def test_line_ends_that_a_diff_shows_are_meant(lab: Lab) -> None:
-    """git shows CRs; a model's own diff of a CRLF file does not; a patch all in CRLF came so over the wire."""
+    """git shows CRs; a model's own diff of a CRLF file does not; a patch all in CRLF came so."""
     lab.put(shown="a\r\nb\r\n", plain="a\r\nb\r\n", wire="a\nb\n", turned="a\nb\n")
     await lab.patch("--- a/shown\n+++ b/shown\n@@ -1,2 +1,3 @@\n a\r\n-b\r\n+B\r\n+c\n")
     await lab.patch("--- a/plain\n+++ b/plain\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n")
