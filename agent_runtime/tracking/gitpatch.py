@@ -61,7 +61,7 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
     before, after = (old.data if old else b""), (new.data if new else b"")
     if binary or before is None or after is None or _too_long(old, new, before, after):
         body = _literal(old, new, after)
-        return Patch(header + body if body else b"", binary=binary or before is None or after is None)
+        return Patch(header + body if body else b"", binary=binary or after is None)
     changes = hunks(before, after)
     return Patch(header + _names(old, new, changes.text), changes.additions, changes.deletions)
 

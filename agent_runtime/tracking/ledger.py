@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_runtime.tracking.contents import read_content
-from agent_runtime.tracking.entries import UNKNOWN, Change, Entry, unpack
+from agent_runtime.tracking.entries import NOWHERE, REGULAR, UNKNOWN, Change, Entry, unpack
 from agent_runtime.tracking.paths import located, parent, real, relative, under
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from agent_runtime.tracking.baseline import Baseline
     from agent_runtime.tracking.reporting import Reporter, Source
     from agent_runtime.tracking.tree import Suspects
+
+
+# An ignored file that a tool wrote without `expect`: it may have been there, so no patch can be made.
+_UNSEEN = Entry(REGULAR, -1, 0, 0, 0, UNKNOWN, NOWHERE)
 
 
 class Ledger:
@@ -59,7 +63,7 @@ class Ledger:
         for path in sorted(self._keys(paths)):  # a file that became a folder before what is in it
             if self._is_extra(path):
                 extra.append(path)
-                self._extra.setdefault(path, None)
+                self._extra.setdefault(path, None if path.startswith(b"/") else _UNSEEN)
             else:
                 suspects[path] = self._deferred.pop(path, None) or tree.get(path)
                 if tree.adopt(parent(path)):

@@ -116,6 +116,17 @@ def test_ignored_files_that_a_tool_writes_are_told(lab: Lab) -> None:
     assert (lab.copy / ".env").read_text() == "A=2\n" and (lab.copy / "out/f").read_text() == "x\n"
 
 
+def test_ignored_files_of_unknown_content_get_no_patch(lab: Lab) -> None:
+    lab.sh("echo .env > .gitignore; echo A=1 > .env")
+    lab.begin()
+    (lab.ws / ".env").write_text("A=2\n")
+    (event,) = lab.note(lab.ws / ".env")
+    assert (event.action, event.diff, event.binary) == ("modify", "", None)
+    (event,) = lab.run("echo A=3 > .env")
+    assert (event.action, event.additions, event.deletions) == ("modify", 1, 1)
+    assert lab.tracker.net().files == lab.texts([b".env"])
+
+
 def test_background_writers_are_seen_between_calls(lab: Lab) -> None:
     lab.sh("seq 9 > f")
     lab.begin()
