@@ -73,6 +73,8 @@ class Conversation:
         if (healed := mend(call.messages, error.message)) is None:
             return None
         await self._tell(healed.repairs)
+        self.messages = list(healed.messages)
+        self.past.replace(self.messages)
         return replace(call, messages=healed.messages)
 
     async def _fitting(self, *, force: bool) -> tuple[Message, ...]:
@@ -80,6 +82,7 @@ class Conversation:
         if notice is not None:
             self.messages = list(fitted)
             self.past.replace(fitted)
+            self._memory = Memory()  # it would keep what was replaced alive
             await self.notify(notice)
         model = self.template.model if self.format else None
         healed = heal(fitted, paused=self._paused, format=self.format, model=model, memory=self._memory)

@@ -50,6 +50,8 @@ def answer(
         return refuse(out, raw, error)
     except Interrupted:
         return stopped_early(out, raw, interrupts)
+    except Exception as error:
+        return broken(out, raw, error)
 
 
 def start(
@@ -102,6 +104,16 @@ def refuse(out: int, raw: Any, error: RequestError) -> int:
     told = events.Error(code=error.code, message=str(error), retryable=False, details=details)
     info = events.ErrorInfo(code=error.code, message=str(error), details=details)
     return _without_run(out, raw, told, "failed", "error", ExitCode.INVALID_REQUEST, info)
+
+
+def broken(out: int, raw: Any, error: Exception) -> int:
+    """This program is damaged, or has a bug: that too is told by `error` and `complete`."""
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+    info = events.ErrorInfo(code="internal_error", message=f"{type(error).__name__}: {error}")
+    told = events.Error(code=info.code, message=info.message, retryable=False)
+    return _without_run(out, raw, told, "failed", "error", ExitCode.FAILED, info)
 
 
 def stopped_early(out: int, raw: Any, interrupts: Interrupts) -> int:

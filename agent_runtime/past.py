@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent_runtime.errors import RequestError
 from agent_runtime.messages import Message, UserMessage
 from agent_runtime.plan import Plan
 
@@ -68,7 +67,7 @@ class Past:
 
 
 def open_past(plan: Plan) -> Past:
-    """Read it. Caller-managed `messages` touch no thread. Raises RequestError naming the field."""
+    """Read it. Caller-managed `messages` touch no thread. Raises RequestError naming the field, ThreadBusy."""
     request = plan.request
     if request.messages is not None:
         from agent_runtime.intake import take_in
@@ -78,11 +77,8 @@ def open_past(plan: Plan) -> Past:
     task = UserMessage.of(request.prompt or "")
     if request.thread_id is None:
         return Past(task=task)
-    from agent_runtime.threads import ThreadStore, ThreadStoreError
+    from agent_runtime.threads import ThreadStore
 
-    try:
-        store = ThreadStore(plan.state_dir)
-        thread = store.open(request.thread_id, agent=plan.agent.slug)
-    except ThreadStoreError as error:
-        raise RequestError("threadId", f"the thread cannot be kept: {error}") from error
+    store = ThreadStore(plan.state_dir)
+    thread = store.open(request.thread_id, agent=plan.agent.slug)
     return Past(messages=list(thread.messages), task=task, thread=thread, store=store)

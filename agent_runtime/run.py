@@ -61,7 +61,7 @@ class Run:
     ) -> None:
         self.plan, self.environ, self.interrupts = plan, environ, interrupts
         self.player, self.recorded = player, recorded
-        self.run_dir, self._run_dir_trouble = _run_dir(plan)
+        self.run_dir, self.trouble = _run_dir(plan)
         self.mask = Masker(_keys(plan, environ))
         self.emitter = emitter or Emitter(out, plan.run_id)
         self.emitter.mask, self.emitter.spill = self.mask, self.run_dir / "events"
@@ -91,6 +91,9 @@ class Run:
         logging.basicConfig(
             stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
         )
+        if self.trouble:
+            message = f"outputs are kept in {self.run_dir}, because the state directory cannot be written: {self.trouble}"
+            self.emitter.put(events.Notice(code="state_dir_unwritable", message=message))
         from agent_runtime import outcome
 
         try:

@@ -28,6 +28,8 @@ class Live:
             await capture.more(seen)
             seen = min(capture.total, begin + 2 * self._room + 65536)
             data = capture.read(begin, seen)
+            if not data and seen > begin:
+                return  # it came faster than it was read, and is kept no longer
             end = data.rfind(b"\n") + 1
             if end:
                 await self._lines(data[:end].decode("utf-8", "replace"))

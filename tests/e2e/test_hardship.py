@@ -1,0 +1,158 @@
+"""A run where the machine gives little: descriptors, memory, disk, a state directory, a reader, time."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.model_server import Call, Fault, ModelServer, Turn
+from tests.support.runtime import COMMAND, Result, environment, result, run
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
+
+
+def bash(command: str) -> Turn:
+    return Turn(calls=[Call("bash", {"command": command})])
+
+
+def run_limited(
+    server: ModelServer, workspace: Path, limits: Sequence[tuple[int, int]], *options: str
+) -> Result:
+    def limit() -> None:
+        for kind, value in limits:
+            resource.setrlimit(kind, (value, value))
+
+    done = subprocess.run(
+        [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        preexec_fn=limit,
+        timeout=60,
+    )
+    return result(done.stdout, done.returncode, done.stderr)
+
+
+def test_sixty_four_descriptors(workspace: Path) -> None:
+    script = [bash(f"echo {number} > f{number}; sleep 300 & true") for number in range(5)] + [Turn(text="ok")]
+    with ModelServer(script) as server:
+        done = run_limited(server, workspace, [(resource.RLIMIT_NOFILE, 64)], "--timeout", "40")
+    assert (done.code, len(done.complete["files"])) == (0, 5)
+    subprocess.run(["pkill", "-f", "^sleep 300$"], check=False)
+
+
+def test_little_memory(workspace: Path) -> None:
+    with ModelServer([bash("seq 2000000; seq 2000000 >&2"), Turn(text="ok")]) as server:
+        done = run_limited(server, workspace, [(resource.RLIMIT_DATA, 256 << 20)])
+    assert done.code == 0
+    (answer,) = done.of("tool_result")
+    assert answer["truncated"] and Path(answer["outputFile"]).stat().st_size > 20_000_000
+
+
+def test_a_state_directory_that_cannot_be_written(workspace: Path) -> None:
+    with ModelServer([bash("seq 100000"), Turn(text="ok")]) as server:
+        done = run({"prompt": "x", "stateDir": "/proc/nowhere"}, workspace, server.environ("anthropic"))
+        assert done.code == 0
+        assert [notice["code"] for notice in done.of("notice")] == ["state_dir_unwritable"]
+        done = run(
+            {"prompt": "x", "stateDir": "/proc/nowhere", "threadId": "t"},
+            workspace,
+            server.environ("anthropic"),
+        )
+        assert (done.code, done.of("error")[0]["details"]["field"]) == (2, "stateDir")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode()}")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+@needs_root
+def test_a_full_disk_ends_the_recording_and_not_the_run(workspace: Path, small_disk: Path) -> None:
+    script = [bash("seq 300000; echo end"), bash("seq 300000; echo end"), Turn(text="ok")]
+    with ModelServer(script) as server:
+        request = {
+            "prompt": "x",
+            "stateDir": str(small_disk / "state"),
+            "record": str(small_disk / "t.ndjson"),
+            "threadId": "t",
+        }
+        done = run(request, workspace, server.environ("anthropic"))
+    assert (done.code, done.complete["output"]) == (0, "ok")
+    assert all("end" in answer["output"] for answer in done.of("tool_result"))
+    assert "recording_stopped" in [notice["code"] for notice in done.of("notice")]
+    for line in (small_disk / "t.ndjson").read_text().splitlines():
+        json.loads(line)
+
+
+def test_a_slow_reader_gets_everything_and_memory_stays_bounded(workspace: Path) -> None:
+    script = [bash("seq -f %0100.0f 3000") for _ in range(40)] + [Turn(text="ok")]
+    reader, writer = os.pipe()
+    with ModelServer(script) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--workspace", str(workspace), "--partial"],
+            stdin=subprocess.PIPE,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        os.close(writer)
+        assert process.stdin
+        process.stdin.write(json.dumps({"prompt": "x", "config": {"toolOutputTokens": 100_000}}).encode())
+        process.stdin.close()
+        data, most = bytearray(), 0
+        with process:
+            while piece := os.read(reader, 1 << 16):
+                data += piece
+                time.sleep(0.004)
+                most = max(most, _resident(process.pid))
+            assert process.stderr
+            stderr = process.stderr.read()
+    os.close(reader)
+    done = result(bytes(data), process.returncode, stderr)
+    assert done.code == 0 and len(data) > 20_000_000
+    assert most < 350 << 20, f"{most >> 20} MB"
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+    except (OSError, IndexError):
+        return 0
+
+
+def test_a_frozen_run_goes_on_when_it_is_thawed(workspace: Path) -> None:
+    script = [Turn(text="half", fault=Fault(hang_after=3)), Turn(text="whole")]
+    with ModelServer(script) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--timeout", "9"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        with process:
+            while not server.requests:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGSTOP)
+            threading.Timer(11.5, process.send_signal, [signal.SIGCONT]).start()
+            stdout, stderr = process.communicate(timeout=40)
+    done = result(stdout, process.returncode, stderr)
+    assert (done.code, done.complete["output"]) == (0, "whole")
+    assert [notice["code"] for notice in done.of("notice")] == ["thawed"]
+    assert [error["retryable"] for error in done.of("error")] == [True]
