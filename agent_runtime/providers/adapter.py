@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.provider import Decoder, Dropped, ModelCall, OnDelta, Transport, Turn, Wire
+from agent_runtime.providers.faults import cut
 
+P = ParamSpec("P")
+T = TypeVar("T")
 OnDropped = Callable[[Dropped], Awaitable[None]]
 
 LINGER = (
@@ -51,14 +54,11 @@ class Adapter:
         stream = self._transport.stream(body)
         try:
             while (chunk := await self._next(stream, decoder)) is not None:
-                for delta in decoder.feed(chunk):
+                for delta in _read(decoder.feed, chunk):
                     await on_delta(delta)
-        except ProviderError:
-            if not decoder.complete:
-                raise  # what fails after the turn's end (a broken connection, say) has cost nothing
         finally:
             await _close(stream)
-        return decoder.finish()
+        return _read(decoder.finish)
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -70,6 +70,9 @@ class Adapter:
                 return await anext(stream)
             except StopAsyncIteration:
                 return None
+            except ProviderError:
+                if not decoder.complete:
+                    raise  # what breaks after the turn's end has cost nothing
         return None
 
     async def _tell(self, dropped: Sequence[Dropped]) -> None:
@@ -77,6 +80,16 @@ class Adapter:
             if self._on_dropped is not None and item.parameter not in self._told:
                 self._told.add(item.parameter)
                 await self._on_dropped(item)
+
+
+def _read(decode: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Decoding has no errors of its own: shapes that no decoder expects are the provider's failure."""
+    try:
+        return decode(*args, **kwargs)
+    except ProviderError:
+        raise
+    except Exception as error:
+        raise cut(f"the provider's stream is not of its format ({type(error).__name__}: {error})") from error
 
 
 async def _close(stream: AsyncIterator[dict[str, Any]]) -> None:

@@ -134,6 +134,7 @@ class AnthropicDecoder:
     def _start_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         block = _Block(clean_json(dict(_object(chunk.get("content_block")))))
         self._blocks.append(block)
+        self.complete = False
         self._open[chunk.get("index")] = block
         if block.type == "tool_use":
             block.id = block.item["id"] = self._ids.take(block.item.get("id"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agent_runtime.provider import Wire
@@ -26,7 +27,9 @@ def wire_for(endpoint: Endpoint) -> Wire:
     return OpenAIChat(endpoint)
 
 
-def connect(endpoint: Endpoint, *, limits: Patience | None = None, http_client: Any = None) -> LiveTransport:
+def connect(
+    endpoint: Endpoint, *, limits: Patience | None = None, http_client: Callable[[], Any] | None = None
+) -> LiveTransport:
     """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread (or by
     `prepare`).
     """

@@ -32,7 +32,6 @@ _STOPS: dict[str, StopReason] = {
 }
 _FAILURES = frozenset({"error", "insufficient_system_resource", "network_error"})
 _THOUGHTS = ("reasoning_content", "reasoning")  # the names under which providers stream a model's thinking
-_KEYS = frozenset({"choices", "usage", "object", "id", "model", "x_groq"})
 
 
 @dataclass
@@ -74,10 +73,8 @@ class ChatDecoder:
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
         """Take the next chunk."""
-        if chunk.get("error"):
+        if chunk.get("error") or chunk.get("object") == "error":
             raise fault(chunk)
-        if not _KEYS.intersection(chunk):
-            raise cut("the stream holds a chunk that is none of the Chat Completions format")
         self._answered_by = self._answered_by or text_of(chunk.get("model"))
         groq = chunk.get("x_groq")
         self._count(groq.get("usage") if isinstance(groq, dict) else None)

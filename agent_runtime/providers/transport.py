@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -60,11 +60,15 @@ class LiveTransport:
     Args:
         endpoint: where to.
         patience: how long to wait for progress.
-        http_client: an httpx2.AsyncClient to use in the place of the SDK's own, for tests.
+        http_client: makes an httpx2.AsyncClient to use in the place of the SDK's own, for tests.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, patience: Patience | None = None, http_client: Any = None
+        self,
+        endpoint: Endpoint,
+        *,
+        patience: Patience | None = None,
+        http_client: Callable[[], Any] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._patience = patience or Patience()
@@ -88,6 +92,8 @@ class LiveTransport:
         except (ProviderError, GeneratorExit):
             raise
         except Exception as error:
+            if client is not self._client:
+                raise cut("the connection was closed") from error
             raise client.fault(error) from error
 
     async def aclose(self) -> None:
@@ -106,7 +112,8 @@ class LiveTransport:
 
     def _connect(self) -> Client:
         module = import_module(f"{__package__}.{_SDKS[self._endpoint.format]}")
-        client: Client = module.connect(self._endpoint, self._patience, self._http_client)
+        http_client = self._http_client() if self._http_client else None
+        client: Client = module.connect(self._endpoint, self._patience, http_client)
         return client
 
     async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

@@ -208,7 +208,7 @@ def test_an_empty_answer() -> None:
         ({"error": {"message": "m", "code": 502}}, "provider_error", True),
         (chunk("insufficient_system_resource"), "overloaded", True),
         (chunk("error"), "provider_error", True),
-        ({"what": "is this"}, "provider_error", True),
+        ({"object": "error", "message": "m", "type": "BadRequestError"}, "provider_error", True),
     ],
 )
 def test_failures_inside_the_stream(bad: Json, code: str, retryable: bool) -> None:
