@@ -48,11 +48,9 @@ async def run(edits: int, lines: int) -> None:
     assert sum(counts) == edits, counts
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu, slowest = time.process_time() / edits, quantiles(times, n=20)[-1]
+    print(f"{edits} edits, {lines:,} lines ({size / 1e6:.1f} MB): {sum(times):.1f} s; peak RSS {rss:.0f} MB")
     print(
-        f"{edits} edits of {lines:,} lines ({size / 1e6:.1f} MB): {sum(times):.1f} s; peak memory {rss:.0f} MB"
-    )
-    print(
-        f"median {median(times) * 1e3:.1f} ms (CPU {cpu * 1e3:.1f} ms), 95 % in {slowest * 1e3:.1f} ms; {counts}"
+        f"median {median(times) * 1e3:.0f} ms (CPU {cpu * 1e3:.0f} ms), 95 % in {slowest * 1e3:.0f} ms; {counts}"
     )
 
 
