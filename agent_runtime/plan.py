@@ -26,6 +26,17 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """What a transcript says was decided; see Plan."""
+
+    agent: Agent
+    endpoints: tuple[Endpoint, ...]
+    tools: tuple[str, ...]
+    limits: Limits
+    temperature: float | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A request with every open question answered."""
 
@@ -77,16 +88,14 @@ class Plan:
         }
 
 
-def prepare(request: Request, environ: Mapping[str, str], resolved: Mapping[str, Any] | None = None) -> Plan:
+def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | None = None) -> Plan:
     """Decide. `resolved` is what a transcript says was decided. Raises RequestError naming the field."""
     workspace = _workspace(request, environ)
     _check_mounts(request, workspace)
     run_id = request.run_id or new_run_id()
     if resolved is not None:
-        agent = Agent(**{**resolved["agent"], "path": Path(resolved["agent"]["path"])})
-        endpoints = tuple(Endpoint(**endpoint) for endpoint in resolved["endpoints"])
-        names = tuple(resolved["tools"])
-        limits, temperature = Limits(**resolved["limits"]), resolved["temperature"]
+        agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
+        limits, temperature = resolved.limits, resolved.temperature
     else:
         folder = _folder("agentsDir", request.agents_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))

@@ -7,6 +7,7 @@ request, wire, loop, executor, emitter.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -15,7 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent_runtime import events, plan
+from pydantic import TypeAdapter
+
+from agent_runtime import events, plan, tools
 from agent_runtime.errors import AgentRuntimeError, ExitCode, RequestError, TranscriptError
 from agent_runtime.launch import refuse, shown, stopped_early
 from agent_runtime.messages import UserMessage
@@ -118,14 +121,25 @@ def replan(
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         request, _ = parse(wanted | given | {"workspace": "/" if recorded else here})
-        decided = plan.prepare(request, environ, transcript.request.resolved)
+        decided = plan.prepare(request, environ, resolved(transcript))
     except RequestError as error:
         if error.field in given or error.field == "workspace":
             raise
         raise TranscriptError(f"{transcript.path}, line 2: `request` record: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TranscriptError(f"{transcript.path}, line 2: `request` record: resolved: {error!r}") from error
+    except ValueError as error:
+        raise TranscriptError(f"{transcript.path}, line 2: `request` record: resolved: {error}") from error
     return replace(decided, workspace=Path(named).absolute()) if recorded else decided
+
+
+def resolved(transcript: Transcript) -> plan.Resolved:
+    """The recorded decisions. Raises ValueError that names what is damaged."""
+    adapter = TypeAdapter(plan.Resolved)
+    found = adapter.validate_json(json.dumps(transcript.request.resolved), strict=True)
+    if unknown := set(found.tools) - set(tools.names()):
+        raise ValueError(f"tools: there is no tool {', '.join(sorted(unknown))}")
+    if not found.endpoints or any(min(each.context_window, each.max_output) < 1 for each in found.endpoints):
+        raise ValueError("endpoints: expected at least one, with a context window and an output")
+    return found
 
 
 def past_of(transcript: Transcript, decided: Plan) -> Past:

@@ -125,7 +125,7 @@ def test_the_recording_is_the_same_again_in_another_place(tmp_path: Path) -> Non
     assert not re.search(r"/root|/home", RECORDING.read_text())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_request_is_named(tmp_path: Path, data: st.DataObject) -> None:
     lines = RECORDING.read_text().splitlines(keepends=True)
@@ -138,7 +138,7 @@ def test_a_damaged_request_is_named(tmp_path: Path, data: st.DataObject) -> None
         place = place[key]
     if isinstance(place, dict) and place:
         place[data.draw(st.sampled_from([*sorted(place), "new"]))] = data.draw(JSON)
-    (tmp_path / "t").write_text("".join([lines[0], json.dumps(record) + "\n", *lines[2:]]))
+    (tmp_path / "t").write_text(lines[0] + json.dumps(record) + "\n")
     transcript = read(tmp_path / "t")
     for recorded in (True, False):
         try:
