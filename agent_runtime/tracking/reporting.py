@@ -9,7 +9,7 @@ from typing import Literal
 
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.contents import Contents, sha256_of
-from agent_runtime.tracking.entries import Change, Entry
+from agent_runtime.tracking.entries import IN_GIT, Change, Entry
 from agent_runtime.tracking.gitpatch import Patch, Side, make_patch
 from agent_runtime.tracking.gitrepo import Blobs
 from agent_runtime.tracking.pairing import arrange
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 INLINE_LIMIT = 128 << 10  # bytes: six times that, were every byte escaped, is still a line of less than 1 MiB
 _INLINE_TOTAL = 16 << 20  # bytes of all patches of one report that are held in memory
+_GROUP = 4 << 20  # bytes of old contents that are fetched together
 _SHOWN = 16 << 10  # bytes of a patch that does not fit
 
 Source = Literal["tool", "shell"]
@@ -43,12 +44,17 @@ class Reporter:
         """The events of what was found together, in an order in which their patches apply."""
         room = _INLINE_TOTAL
         with self._contents.blobs() as blobs:
-            for change in arrange(changes, lambda entry: self._contents.load(entry, blobs)):
-                event = self._event(change, source, call_id, blobs, room)
-                room -= len(event.diff)
-                if change.old:
-                    self._contents.release(change.old)  # from here on the new content is the old one
-                yield event
+            arranged = arrange(changes, lambda entry: self._contents.load(entry, blobs))
+            for group in _groups(arranged):
+                blobs.fetch(
+                    [change.old.oid for change in group if change.old and change.old.offset == IN_GIT]
+                )
+                for change in group:
+                    event = self._event(change, source, call_id, blobs, room)
+                    room -= len(event.diff)
+                    if change.old:
+                        self._contents.release(change.old)  # from here on the new content is the old one
+                    yield event
 
     def text(self, path: bytes) -> str:
         """A path as events carry it: absolute, and valid UTF-8."""
@@ -108,6 +114,20 @@ class Reporter:
             log.warning("a patch could not be written: %s", error)
             return None
         return str(file)
+
+
+def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """As many at a time as may be in memory together."""
+    group: list[Change] = []
+    room = _GROUP
+    for change in changes:
+        group.append(change)
+        room -= change.old.size if change.old else 0
+        if room < 0 or len(group) == 100:
+            yield group
+            group, room = [], _GROUP
+    if group:
+        yield group
 
 
 def git_takes(path: bytes) -> bool:
