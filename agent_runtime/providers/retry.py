@@ -119,7 +119,8 @@ class Resilient:
                 retries = 0
                 continue
             if wait is None:
-                error.details.setdefault("attempts", attempt)
+                if attempt > 1:
+                    error.details.setdefault("attempts", attempt)
                 raise error
             retries += 1
             waited += wait

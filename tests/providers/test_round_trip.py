@@ -174,3 +174,32 @@ async def test_signed_thinking_goes_back_to_the_byte_beside_the_cache_marks() ->
             "text",
             "tool_use",
         ]
+
+
+async def test_a_call_by_a_tool_we_never_offered_is_answered() -> None:
+    patch = {
+        "type": "apply_patch_call",
+        "id": "apc_1",
+        "call_id": "call_9",
+        "status": "completed",
+        "operation": {},
+    }
+    asked = {"type": "mcp_approval_request", "id": "mcpr_1", "name": "x", "arguments": "{}"}
+    found = {"type": "tool_search_call", "id": "tsc_1", "call_id": "call_8", "execution": "server"}
+    done = [
+        {"type": "response.output_item.done", "output_index": i, "item": x}
+        for i, x in enumerate([patch, asked, found])
+    ]
+    with ModelServer(
+        [Turn(raw=[*done, {"type": "response.completed", "response": {}}]), Turn("done")]
+    ) as server:
+        async with asking(server, "openai-responses") as asker:
+            turn = await asker.ask("go")
+            assert (turn.message.calls, turn.stop) == ((), "end_turn")
+            await asker.ask("go", turn.message, "and on")
+        sent = server.bodies[1]["input"][1:-1]
+    assert sent[:3] == [patch, asked, found]
+    assert [(item["type"], item.get("call_id") or item.get("approval_request_id")) for item in sent[3:]] == [
+        ("apply_patch_call_output", "call_9"),
+        ("mcp_approval_response", "mcpr_1"),
+    ]
