@@ -28,19 +28,24 @@ INDENT = "but for the indentation, shifted as a whole"
 
 @dataclass(frozen=True)
 class Shift:
-    """How the file's indentation differs from the model's.
+    """How the file's indentation differs from the model's: `remove` at the front of a line, then put `add`.
 
-    `remove` at the front of a line, then put `add`.
+    With `each`, every step of `remove` in the indentation is one of `add`: blanks for tabs, or the reverse.
     """
 
     remove: str = ""
     add: str = ""
+    each: bool = False
 
     def apply(self, line: str) -> str | None:
-        """The line as the file would have it; None when it is not indented far enough to be shifted."""
+        """The line as the file would have it; None when its indentation does not allow it."""
         if not line.strip():
             return line
-        return self.add + line[len(self.remove) :] if line.startswith(self.remove) else None
+        if not self.each:
+            return self.add + line[len(self.remove) :] if line.startswith(self.remove) else None
+        indentation = _indentation(line)
+        steps = len(indentation) // len(self.remove)
+        return self.add * steps + line.lstrip() if indentation == self.remove * steps else None
 
 
 UNSHIFTED = Shift()
@@ -193,12 +198,21 @@ def _blocks(lines: list[str], block: Sequence[str]) -> list[Hit]:
 
 def _shift(block: Sequence[str], there: Sequence[str]) -> Shift | None:
     """The one shift that makes the block's indentation that of the lines there; None when there is none."""
-    shifts = {
-        _difference(_indentation(mine), _indentation(theirs))
+    pairs = [
+        (_indentation(mine), _indentation(theirs))
         for mine, theirs in zip(block, there, strict=True)
         if mine.strip()
-    }
-    return shifts.pop() if len(shifts) == 1 else None
+    ]
+    shifts = {_difference(mine, theirs) for mine, theirs in pairs}
+    if len(shifts) == 1 and (shift := shifts.pop()):
+        return shift
+    tab, blanks = "\t", [" " * width for width in (2, 4, 8)]
+    units = [(blank, tab) for blank in blanks] + [(tab, blank) for blank in blanks]
+    for remove, add in units:
+        shift = Shift(remove, add, each=True)
+        if all(shift.apply(f"{mine}x") == f"{theirs}x" for mine, theirs in pairs):
+            return shift
+    return None
 
 
 def _difference(mine: str, theirs: str) -> Shift | None:

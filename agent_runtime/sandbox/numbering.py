@@ -53,6 +53,11 @@ def ranges(numbers: Sequence[int], most: int = 2_000) -> str:
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
 
 
+def extent(low: int, high: int) -> str:
+    """Lines `low` to `high` (included), in words: "line 3", "lines 3-5"."""
+    return f"line {low}" if low >= high else f"lines {low}-{high}"
+
+
 def fitted(lines: Sequence[str], first: int, budget: int) -> tuple[str, int]:
     """As many numbered lines as fit `budget` bytes (one at least), and how many they are."""
     limit = LINE_LIMIT if len(lines) > 1 else max(LINE_LIMIT, budget // 2)

@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from agent_runtime.errors import ToolError
 from agent_runtime.sandbox.matching import EXACT, QUOTES, UNSHIFTED, Lines, Shift, fold
 from agent_runtime.sandbox.nearest import describe
-from agent_runtime.sandbox.numbering import ranges
+from agent_runtime.sandbox.numbering import extent, ranges
 from agent_runtime.sandbox.patchset import Hunk
 from agent_runtime.sandbox.splicing import with_line_end, with_their_quotes
 from agent_runtime.sandbox.textfile import Edit, TextFile
@@ -52,7 +52,7 @@ def apply_hunks(file: TextFile, hunks: Sequence[Hunk], shown: str) -> Patched:
         )
     ]
     remarks = tuple(
-        f"{hunk.label} is not there exactly; it matched lines {spot.start + 1}-{spot.end} {spot.how}"
+        f"{hunk.label} is not there exactly; it matched {extent(spot.start + 1, spot.end)} {spot.how}"
         for hunk, spot in zip(hunks, spots, strict=True)
         if spot.how != EXACT
     )

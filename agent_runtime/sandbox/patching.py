@@ -13,11 +13,12 @@ from pathlib import Path
 from agent_runtime.errors import ToolError
 from agent_runtime.sandbox.atomic import Write, write_all
 from agent_runtime.sandbox.knowledge import Knowledge
+from agent_runtime.sandbox.numbering import extent
 from agent_runtime.sandbox.patch import added_text, apply_hunks, verify_whole
 from agent_runtime.sandbox.patchset import FilePatch
 from agent_runtime.sandbox.paths import Place, explained, missing
 from agent_runtime.sandbox.snapshots import Snapshot, snapshot, snapshot_link
-from agent_runtime.sandbox.textfile import decode
+from agent_runtime.sandbox.textfile import decode, split_lines
 
 
 @dataclass
@@ -87,7 +88,8 @@ class Patching:
             )
         text = added_text(file.hunks)
         entry.data, entry.executable = text.encode(), file.executable
-        self.report.append(f"A {name} ({text.count(chr(10))} lines)")
+        count = len(split_lines(text))
+        self.report.append(f"A {name} ({count} {'line' if count == 1 else 'lines'})")
 
     def _delete(self, file: FilePatch) -> None:
         entry = self._entry(file.path)
@@ -106,8 +108,8 @@ class Patching:
         if entry.data is None:
             raise missing(entry.place, name)
         patched = apply_hunks(decode(entry.data), file.hunks, name)
-        lines = ", ".join(str(low) if low >= high else f"{low}-{high}" for low, high in patched.touched)
-        where = f" (at lines {lines} of the former text)" if lines else ""
+        lines = ", ".join(extent(low, high) for low, high in patched.touched)
+        where = f" (at {lines} of the former text)" if lines else ""
         if file.move_to:
             target = self._entry(file.move_to)
             if target is not entry:

@@ -88,6 +88,10 @@ def parse(text: str) -> list[FilePatch]:
             "unified diff. "
             f"Expected:\n{_BEGIN}\n*** Update File: path\n@@\n context\n-old\n+new\n{_END}"
         )
+    if any(re.match(r"\s*cd\s", line) for line in lines[:begin]):
+        raise ToolError(
+            "Paths of a patch are relative to the workspace: give them so, without a `cd` before it."
+        )
     end = next((i for i in range(len(lines) - 1, begin, -1) if lines[i].strip() == _END), None)
     if end is None:
         raise ToolError(

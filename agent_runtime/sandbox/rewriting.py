@@ -14,7 +14,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
 from agent_runtime.sandbox.matching import EXACT, Matches, Span, find
 from agent_runtime.sandbox.nearest import describe
-from agent_runtime.sandbox.numbering import around, numbered, ranges
+from agent_runtime.sandbox.numbering import around, extent, numbered, ranges
 from agent_runtime.sandbox.splicing import replacement
 from agent_runtime.sandbox.textfile import Edit, TextFile, decode, plain
 
@@ -167,15 +167,11 @@ def _replaced(file: TextFile, data: bytes, matches: Matches, spans: list[Span], 
     start = file.plain.count("\n", 0, spans[0].start)
     words: list[str] = []
     if matches.how != EXACT:
-        first, last = (
-            start,
-            start + file.plain.count("\n", spans[0].start, max(spans[0].start, spans[0].end - 1)),
-        )
+        last = start + file.plain.count("\n", spans[0].start, max(spans[0].start, spans[0].end - 1))
+        there = numbered(file.lines[start : last + 1][:40], start + 1, 500)
         words.append(
-            f"The old text is not there exactly; it matched lines {first + 1}-{last + 1} of {shown} "
-            f"{matches.how}:\n"
-            f"{numbered(file.lines[first : last + 1][:40], first + 1, 500)}\nThese were replaced; the "
-            "place is now:"
+            f"The old text is not there exactly; it matched {extent(start + 1, last + 1)} of {shown} "
+            f"{matches.how}:\n{there}\nThis was replaced; the place is now:"
         )
     else:
         words.append(f"Replaced the text at line {start + 1} of {shown}:")

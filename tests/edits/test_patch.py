@@ -44,8 +44,8 @@ async def test_add_update_delete_and_move_in_one_patch(lab: Lab) -> None:
     assert (lab.folder / "new/d.txt").stat().st_mode & 0o777 == 0o755
     assert lab.changes == [(["a.txt", "b.txt", "c.txt", "new/d.txt", "new/e.txt"], "c")]
     assert done == (
-        "Applied:\nM a.txt (at lines 2 of the former text)\nD b.txt\n"
-        "R c.txt -> new/d.txt (at lines 2 of the former text)\nA new/e.txt (2 lines)"
+        "Applied:\nM a.txt (at line 2 of the former text)\nD b.txt\n"
+        "R c.txt -> new/d.txt (at line 2 of the former text)\nA new/e.txt (2 lines)"
     )
 
 
@@ -137,6 +137,12 @@ async def test_two_updates_of_one_file_follow_each_other(lab: Lab) -> None:
         envelope("*** Update File: a.txt", "-a", "+x", "*** Update File: ./a.txt", " x", "-b", "+y")
     )
     assert lab.tree() == {"a.txt": b"x\ny\n"}
+
+
+async def test_a_patch_for_another_folder_is_not_applied_to_this_one(lab: Lab) -> None:
+    patch = envelope("*** Add File: a", "+x")
+    said = await lab.patch_refused(f"cd sub && apply_patch <<'EOF'\n{patch}EOF\n")
+    assert "relative to the workspace" in said
 
 
 @pytest.mark.parametrize("wrap", ["apply_patch <<'EOF'\n{}EOF\n", "```\n{}```", "\n\n  {}\n", "{}\r\n"])

@@ -119,6 +119,20 @@ async def test_what_cannot_be_done_is_said(lab: Lab, old: str, new: str, said: s
             "if a:\n    b(1)\n",
             "shifted as a whole",
         ),
+        (
+            "if a:\n\tb()\n",
+            "if a:\n    b()\n",
+            "if a:\n    if b:\n        c()\n",
+            "if a:\n\tif b:\n\t\tc()\n",
+            "shifted",
+        ),
+        (
+            "if a:\n  b()\n",
+            "if a:\n\tb()\n",
+            "if a:\n\tif b:\n\t\tc()\n",
+            "if a:\n  if b:\n    c()\n",
+            "shifted",
+        ),
         ("a\r\n  b \r\nc\r\n", "a\n  b\nc", "a\n  B\nc", "a\r\n  B\r\nc\r\n", "but for blanks at line ends"),
     ],
 )
@@ -128,7 +142,7 @@ async def test_tolerated_where_the_meaning_is_certain_and_said(
     lab.put(f=there)
     done = await lab.replace("f", old, new)
     assert lab.tree() == {"f": then.encode()}
-    assert "The old text is not there exactly; it matched lines " in done
+    assert "The old text is not there exactly; it matched line" in done
     assert how in done
 
 
