@@ -42,14 +42,14 @@ class RunClock:
         return gap if gap >= FROZEN else 0.0
 
     async def watch(
-        self, timeout: float | None, expire: Callable[[], None], thawed: Callable[[float], Awaitable[None]]
+        self, limit: float | None, expire: Callable[[], None], thawed: Callable[[float], Awaitable[None]]
     ) -> None:
         """Until cancelled: call `expire` at the deadline, `thawed` with the seconds after a freeze."""
         while True:
-            left = TICK if timeout is None else min(TICK, max(0.0, timeout - self.elapsed()))
+            left = TICK if limit is None else min(TICK, max(0.0, limit - self.elapsed()))
             await anyio.sleep(left)
             if gap := self.tick():
                 await thawed(gap)
-            elif timeout is not None and self.elapsed() >= timeout:
+            elif limit is not None and self.elapsed() >= limit:
                 expire()
                 return

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -175,10 +176,8 @@ async def listen(fd: int, rest: bytes, handle: Callable[[bytes], Awaitable[None]
         if len(data) > LINE_LIMIT:
             await handle(bytes(data[:64]) + b" [a control line over 4 MiB]")
             data.clear()
-        try:
+        with suppress(OSError):  # epoll takes no regular file, and reading one never blocks
             await wait_readable(fd)
-        except OSError:  # epoll takes no regular file, and reading one never blocks
-            pass
         try:
             piece = os.read(fd, 1 << 16)
         except OSError:

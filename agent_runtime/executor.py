@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any, Protocol
 
 import anyio
@@ -69,16 +68,25 @@ class ToolExecutor:
         answered: dict[int, ToolResult] = {}
         reported: set[int] = set()
         try:
-            for together, group in groupby(enumerate(calls), key=lambda item: self._may_share(item[1])):
-                batches = [list(group)] if together else [[item] for item in group]
-                for batch in batches:
-                    await self.gate()
-                    self.awaiting("tool")
-                    await self._run_batch(batch, turn, answered, reported)
+            for batch in self._batches(calls):
+                await self.gate()
+                self.awaiting("tool")
+                await self._run_batch(batch, turn, answered, reported)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._answer_the_rest(calls, turn, answered, reported)
             results.extend(answered[index] for index in range(len(calls)))
+
+    def _batches(self, calls: Sequence[ToolCall]) -> Iterator[list[tuple[int, ToolCall]]]:
+        """The calls with their numbers: neighbours that may share a batch together, every other call alone."""
+        batch: list[tuple[int, ToolCall]] = []
+        for index, call in enumerate(calls):
+            if batch and not (self._may_share(call) and self._may_share(batch[-1][1])):
+                yield batch
+                batch = []
+            batch.append((index, call))
+        if batch:
+            yield batch
 
     def _may_share(self, call: ToolCall) -> bool:
         tool = self.tools.get(call.name)

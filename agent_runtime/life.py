@@ -124,7 +124,7 @@ class Life:
                 if not isinstance(inner, AgentRuntimeError):
                     log.exception("the run failed")
                 ended = outcome.failed(inner, self.said)
-        if ended is None or (self.reason and not ended.status == "completed"):
+        if ended is None or (self.reason and ended.status != "completed"):
             return outcome.interrupted(self.reason or "cancelled", self.said, self.plan.limits.timeout)
         return ended
 

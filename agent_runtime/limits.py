@@ -49,7 +49,7 @@ class Budget:
     limits: Limits
     elapsed: Callable[[], float]
     turns: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     _told: set[str] = field(default_factory=set)
 
     def spend(self, usage: Usage) -> None:

@@ -62,9 +62,17 @@ class Inbox(Protocol):
     """What the caller says while the run goes on."""
 
     @property
-    def pending(self) -> bool: ...
-    async def ready(self) -> None: ...
-    def take(self) -> list[str]: ...
+    def pending(self) -> bool:
+        """Is there something that the model has not been given?"""
+        ...
+
+    async def ready(self) -> None:
+        """Returns when the run is not paused."""
+        ...
+
+    def take(self) -> list[str]:
+        """What has come in, oldest first."""
+        ...
 
 
 @dataclass

@@ -43,6 +43,7 @@ class Masker:
         self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else None
 
     def __call__(self, text: str) -> str:
+        """The text without secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def held_back(self, text: str) -> int:

@@ -38,7 +38,9 @@ class StdoutClosed(Exception):
 class Emit(Protocol):
     """How everything in a run reports an event."""
 
-    async def __call__(self, event: Event) -> None: ...
+    async def __call__(self, event: Event) -> None:
+        """Take one event."""
+        ...
 
 
 def claim_stdout() -> int:

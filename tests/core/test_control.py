@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,7 +114,7 @@ def test_control_messages_arrive_in_order_and_the_end_of_input_is_no_cancel() ->
             group.start_soon(listen, reader, b'{"action":"input","text":"zero"}\n', handle)
             with anyio.fail_after(5):
                 while not inbox.paused:
-                    await anyio.sleep(0)
+                    await anyio.lowlevel.checkpoint()
             os.write(writer, b'put","text":"two"}')
             os.close(writer)
         os.close(reader)
