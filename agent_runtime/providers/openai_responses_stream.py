@@ -96,14 +96,22 @@ class ResponsesDecoder:
 
     def _add(self, chunk: dict[str, Any]) -> _Item:
         item = clean_json(chunk["item"]) if isinstance(chunk.get("item"), dict) else {}
-        known = self._items.setdefault(chunk.get("output_index", len(self._items)), _Item(item))
+        known = self._find(chunk, item.get("id"))
+        if known is None:
+            known = self._items[chunk.get("output_index", ("new", len(self._items)))] = _Item(item)
         known.item = item
         if item.get("type") in _INPUT and not known.call_id:
             known.call_id = self._ids.take(item.get("call_id"))
         return known
 
+    def _find(self, chunk: dict[str, Any], id: object) -> _Item | None:
+        """The item that an event is about, by its place, or by its id where the place is left out."""
+        if chunk.get("output_index") is not None:
+            return self._items.get(chunk["output_index"])
+        return next((item for item in self._items.values() if id and item.item.get("id") == id), None)
+
     def _delta(self, event: str, chunk: dict[str, Any]) -> Iterator[Delta]:
-        item = self._items.get(chunk.get("output_index"))
+        item = self._find(chunk, chunk.get("item_id"))
         if item is None:
             raise cut("the stream adds to an item that it has not begun")
         kind, where = _DELTAS[event]

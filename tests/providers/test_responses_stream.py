@@ -78,6 +78,16 @@ def test_what_deltas_left_out_is_shown_when_the_item_is_whole() -> None:
     assert turn.message.text == shown(deltas, "text") == "hello"
 
 
+def test_events_without_a_place_are_told_apart_by_id() -> None:
+    delta = {"type": "response.output_text.delta", "delta": "hel", "item_id": "msg_1"}
+    placed = [*item(0, message("hello"), delta), *item(1, call())]
+    turn, deltas = decode(
+        FORMAT, [{k: v for k, v in e.items() if k != "output_index"} for e in placed] + [end()]
+    )
+    assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
+    assert shown(deltas, "text") == "hello"
+
+
 def test_a_free_form_call_is_text() -> None:
     patch = "*** Begin Patch\n*** End Patch"
     free = {
