@@ -31,7 +31,7 @@ from agent_runtime.sandbox.shell import Shell
 from agent_runtime.template import Facts, render
 from agent_runtime.tokens import Estimator
 from agent_runtime.tool import Tool, ToolContext, ToolOutput
-from agent_runtime.transcript_player import RecordedTool, ReplayedTool
+from agent_runtime.transcript_tools import RecordedTool, ReplayedTool
 
 if TYPE_CHECKING:
     from agent_runtime.life import Life

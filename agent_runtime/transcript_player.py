@@ -1,18 +1,17 @@
-"""Playing a transcript back: in the place of the model's transport, and of the tools."""
+"""Playing a transcript back in the place of the model's transport; see `transcript_tools` for the tools."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import ReplayMismatch
 from agent_runtime.messages import WireFormat
-from agent_runtime.provider import Decoder, Dropped, ModelCall, ToolSpec, Wire
-from agent_runtime.tool import Tool, ToolContext, ToolOutput
+from agent_runtime.provider import Decoder, Dropped, ModelCall, Wire
 from agent_runtime.transcript import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
 from agent_runtime.transcript_rewrite import Change, path_change, rewrite, rewrite_chunks
 
@@ -180,78 +179,6 @@ class ReplayWire:
     def decoder(self, call: ModelCall) -> Decoder:
         """The real decoder."""
         return self._wire.decoder(call)
-
-
-@dataclass(frozen=True)
-class ReplayedTool:
-    """A tool of a replay: the real one, but where the recorded run was stopped, so is this one."""
-
-    tool: Tool
-    player: Player
-
-    @property
-    def name(self) -> str:
-        """The real tool's."""
-        return self.tool.name
-
-    @property
-    def scans(self) -> bool:
-        """The real tool's."""
-        return self.tool.scans
-
-    @property
-    def parallel(self) -> bool:
-        """The real tool's."""
-        return self.tool.parallel
-
-    def spec(self) -> ToolSpec:
-        """The real tool's."""
-        return self.tool.spec()
-
-    async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """Run it, for as long as the recorded call ran before it was cancelled."""
-        import anyio
-
-        record = self.player.next_output(ctx.call_id, self.name)
-        if record is not None and record.outcome == "not_started":
-            self.player.stop()
-            return record.output()
-        if record is None or record.outcome != "cancelled":
-            return await self.tool.call(input, ctx)
-
-        async def stop(seconds: float) -> None:
-            await anyio.sleep(seconds)
-            self.player.stop()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(stop, record.duration_ms / 1000)
-            output = await self.tool.call(input, ctx)
-            group.cancel_scope.cancel()
-        return output
-
-
-@dataclass(frozen=True)
-class RecordedTool(ReplayedTool):
-    """A tool that runs nothing: it gives back what the recording holds for the call."""
-
-    @property
-    def scans(self) -> bool:
-        """Nothing is changed."""
-        return False
-
-    async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """The recorded output; without one the replay ends at its next model call."""
-        player = self.player
-        record = player.next_output(ctx.call_id, self.name)
-        if record is None:
-            player.mismatch = ReplayMismatch(
-                f"the recording holds no further result of {self.name} for call {ctx.call_id}"
-            )
-            return ToolOutput.of(str(player.mismatch), is_error=True, outcome="failed")
-        await player.wait(record.duration_ms)
-        if record.outcome in ("cancelled", "not_started"):
-            player.stop()
-        return record.output()
 
 
 def _stopped_calls(records: Sequence[Any]) -> set[int]:

@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.secrets import MASK
+
 Change = Callable[[str], str]
 Streams = dict[tuple[Any, ...], list[tuple[Any, Any, str]]]  # place -> (container, key, text)
 
+_SECRET_FIELDS = frozenset({"apikey", "authorization", "xapikey"})
 _IDENTITY = ("type", "index", "output_index", "content_index", "summary_index", "item_id")
 
 
@@ -51,6 +54,22 @@ def path_change(old: str, new: str) -> Change:
         return lambda text: text
     pattern = re.compile(rf"(?<![\w.\-/]){re.escape(old)}(?![\w\-]|\.\w)")
     return lambda text: pattern.sub(lambda _: new, text) if old in text else text
+
+
+def without_secrets(value: Any) -> Any:
+    """The same JSON value, masked where a field is named as a key, also when the key is known to nobody."""
+    if isinstance(value, dict):
+        return {
+            key: MASK if _is_secret(key) and isinstance(item, str) and item else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_secrets(item) for item in value]
+    return value
+
+
+def _is_secret(name: object) -> bool:
+    return str(name).lower().replace("_", "").replace("-", "") in _SECRET_FIELDS
 
 
 def _collect(value: Any, place: tuple[Any, ...], streams: Streams, change: Change) -> Any:

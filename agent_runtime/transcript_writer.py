@@ -18,7 +18,6 @@ from agent_runtime.errors import ProviderError, RequestError
 from agent_runtime.events import Status
 from agent_runtime.messages import Frozen, WireFormat
 from agent_runtime.provider import Transport
-from agent_runtime.secrets import MASK
 from agent_runtime.tool import ToolOutput
 from agent_runtime.transcript import (
     ControlRecord,
@@ -30,10 +29,9 @@ from agent_runtime.transcript import (
     RequestRecord,
     ToolResultRecord,
 )
-from agent_runtime.transcript_rewrite import rewrite_chunks
+from agent_runtime.transcript_rewrite import rewrite_chunks, without_secrets
 
 Mask = Callable[[str], str]
-SECRET_FIELDS = frozenset({"apikey", "authorization", "xapikey"})
 
 
 class Recorder:
@@ -74,7 +72,7 @@ class Recorder:
     def request(self, request: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
         """The request, after the options of the command line were put into it."""
         self._write(
-            RequestRecord(request=_without_secrets(dict(request)), resolved=_without_secrets(dict(resolved)))
+            RequestRecord(request=without_secrets(dict(request)), resolved=without_secrets(dict(resolved)))
         )
 
     def event(self, line: str) -> None:
@@ -219,21 +217,6 @@ async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[di
     finally:
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: MASK if _is_secret(key) and isinstance(item, str) and item else _without_secrets(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_without_secrets(item) for item in value]
-    return value
-
-
-def _is_secret(name: object) -> bool:
-    return str(name).lower().replace("_", "").replace("-", "") in SECRET_FIELDS
 
 
 def _create(path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.replay.test_runs import record, replay
+from tests.replay.runs import record, replay
 from tests.support.model_server import Fault, ModelServer, Turn
 from tests.support.runtime import COMMAND, Result, environment, result
 
