@@ -21,6 +21,7 @@ def texts(draw: st.DrawFn, ends: tuple[str, ...] = ENDS) -> str:
 
 
 @given(data=st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_bytes_are_text_and_the_same_bytes_again(data: bytes) -> None:
     file = decode(data)
     assert file.encoding.mark + file.encode(file.text) == data
@@ -35,7 +36,7 @@ def test_any_bytes_are_text_and_the_same_bytes_again(data: bytes) -> None:
     size=st.integers(1, 30),
     new=WORDS,
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_bytes_outside_the_span_stay(text: str, encoding: str, start: int, size: int, new: str) -> None:
     try:
         data = text.encode(encoding)
@@ -59,7 +60,7 @@ def test_bytes_outside_the_span_stay(text: str, encoding: str, start: int, size:
 
 
 @given(data=st.binary(max_size=200), start=st.integers(0, 100), size=st.integers(1, 20))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_random_bytes_outside_the_span_stay(data: bytes, start: int, size: int) -> None:
     file = decode(data)
     old = file.plain[start : start + size]
@@ -76,6 +77,7 @@ def test_random_bytes_outside_the_span_stay(data: bytes, start: int, size: int) 
 
 
 @given(text=texts(ends=("\n", "\r\n")), keep=st.integers(0, 12), new=st.lists(WORDS, min_size=1, max_size=3))
+@settings(deadline=None)
 def test_kept_lines_of_a_mixed_file_keep_their_own_ends(text: str, keep: int, new: list[str]) -> None:
     file = decode(text.encode())
     assume(keep < len(file.lines))
@@ -89,6 +91,7 @@ def test_kept_lines_of_a_mixed_file_keep_their_own_ends(text: str, keep: int, ne
 
 
 @given(text=texts(), after=st.integers(0, 14), new=WORDS.filter(bool), encoding=st.sampled_from(ENCODINGS))
+@settings(deadline=None)
 def test_inserting_leaves_all_other_bytes(text: str, after: int, new: str, encoding: str) -> None:
     try:
         data = text.encode(encoding)
