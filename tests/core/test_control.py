@@ -104,17 +104,19 @@ def test_control_messages_arrive_in_order_and_the_end_of_input_is_no_cancel() ->
 
     async def main() -> None:
         inbox = Inbox(cancelled.append)
+        arrived = anyio.Event()
         reader, writer = os.pipe()
         os.write(writer, b'{"action":"pause"}\n{"action":"input","text":"one"}\n{"action":"in')
 
         async def handle(line: bytes) -> None:
             inbox.handle(line)
+            if inbox.paused:
+                arrived.set()
 
         async with anyio.create_task_group() as group:
             group.start_soon(listen, reader, b'{"action":"input","text":"zero"}\n', handle)
             with anyio.fail_after(5):
-                while not inbox.paused:
-                    await anyio.lowlevel.checkpoint()
+                await arrived.wait()
             os.write(writer, b'put","text":"two"}')
             os.close(writer)
         os.close(reader)
