@@ -8,9 +8,11 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +82,27 @@ def environment(tmp_path: Path) -> dict[str, str]:
     )  # a mistake here installs nothing
 
 
+def run(block: Block, cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Exit status and output; nothing that the block started in the background outlives it."""
+    command = ["bash", "-eu", "-o", "pipefail", *(["-n"] if block.syntax_only else []), "-c", block.code]
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        try:
+            output, _ = shell.communicate(timeout=120)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    return shell.returncode, output
+
+
 def test_every_command_of_the_readme_runs(checkout: Path, environment: dict[str, str]) -> None:
     shell_blocks = [block for block in blocks(REPO / "README.md") if block.language == "sh"]
     assert len(shell_blocks) >= 10
@@ -87,16 +110,8 @@ def test_every_command_of_the_readme_runs(checkout: Path, environment: dict[str,
         # the model is the README's to choose: only addresses and keys come from here
         given = {k: v for k, v in server.environ("anthropic").items() if not k.startswith("AGENT_RUNTIME")}
         for block in shell_blocks:
-            done = subprocess.run(
-                ["bash", "-eu", "-o", "pipefail", *(["-n"] if block.syntax_only else []), "-c", block.code],
-                cwd=checkout,
-                env=environment | given,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            assert done.returncode == 0, f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            code, output = run(block, checkout, environment | given)
+            assert code == 0, f"{block.code}\n{output[-4000:]}"
     assert server.violations == []
     assert len(server.requests) > 10
     assert "greet" in (checkout / "hello" / "greet.py").read_text()
