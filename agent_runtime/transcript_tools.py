@@ -49,16 +49,10 @@ class ReplayedTool:
         if record is None or record.outcome != "cancelled":
             return await self.tool.call(input, ctx)
 
-        async def stop(seconds: float) -> None:
-            await anyio.sleep(seconds)
-            self.player.stop()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(stop, record.duration_ms / 1000)
-            try:
-                return await self.tool.call(input, ctx)
-            finally:
-                group.cancel_scope.cancel()
+        with anyio.move_on_after(record.duration_ms / 1000):
+            return await self.tool.call(input, ctx)
+        await self.player.stopped()
+        raise AssertionError("the run was to be cancelled")
 
 
 @dataclass(frozen=True)
