@@ -169,7 +169,7 @@ async def summarise(life: Life, models: Models, messages: list[Message]) -> str:
     async def nothing(_: object) -> None:
         pass
 
-    call = ModelCall(model=plan.endpoints[0].model, system="", messages=messages, thinking=False)
+    call = ModelCall(model=plan.endpoints[0].model, system="", messages=messages)
     turn = await models.turn(call, nothing)
     if turn.usage:
         await life.spend(turn.usage)
