@@ -136,11 +136,15 @@ def dispatch(arguments: argparse.Namespace) -> int:
     """Import the command, and nothing else, and run it."""
     match arguments.command:
         case "run":
-            from agent_runtime.launch import run_command
-
             if arguments.request is None and arguments.prompt is None and os.isatty(0):
                 print(_USAGE, file=sys.stderr)
                 return ExitCode.INVALID_REQUEST
+            if arguments.socket is not None:
+                from agent_runtime.handover import hand_over
+
+                return hand_over(arguments, overlay(arguments))
+            from agent_runtime.launch import run_command
+
             return run_command(arguments, overlay(arguments))
         case "replay":
             from agent_runtime.replay import replay_command
