@@ -81,9 +81,9 @@ async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(l
         assert picture.size == (10, 20)
 
 
-def bomb() -> bytes:
-    """The head of a PNG of 30,000 by 30,000 pixels."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+def bomb(edge: int) -> bytes:
+    """The head of a PNG of so many pixels, square."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(bytes(1_000))
     chunks = (
         struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -97,8 +97,10 @@ def bomb() -> bytes:
     [
         (encoded("PNG", (400, 400))[:-40], "broken"),
         (encoded("JPEG", (400, 400))[:300], "broken"),
+        (encoded("JPEG", (400, 400))[:-500], "broken"),
         (b"\x89PNG\r\n\x1a\n" + b"junk" * 20, "no image that can be read|broken"),
-        (bomb(), "too large to be shown"),
+        (bomb(8_500), "too large to be shown"),
+        (bomb(30_000), "too large to be shown"),
         (b"text\n", "no image that can be read"),
         (b"", "no image that can be read"),
     ],
