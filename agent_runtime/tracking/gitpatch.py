@@ -31,11 +31,12 @@ class Side:
     mode: int
     oid: bytes
     data: bytes | None
+    opaque: bool = False  # nobody kept it, for being binary or large
 
     @property
     def binary(self) -> bool:
         """Known to be no text: a NUL somewhere."""
-        return self.data is not None and b"\0" in self.data
+        return self.opaque if self.data is None else b"\0" in self.data
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
     before, after = (old.data if old else b""), (new.data if new else b"")
     if binary or before is None or after is None or _too_long(old, new, before, after):
         body = _literal(old, new, after)
-        return Patch(header + body if body else b"", binary=binary or after is None)
+        return Patch(header + body if body else b"", binary=binary)
     changes = hunks(before, after)
     return Patch(header + _names(old, new, changes.text), changes.additions, changes.deletions)
 

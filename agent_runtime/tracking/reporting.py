@@ -9,7 +9,7 @@ from typing import Literal
 
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.contents import Contents, sha256_of
-from agent_runtime.tracking.entries import IN_GIT, Change, Entry
+from agent_runtime.tracking.entries import IN_GIT, NOWHERE, UNKNOWN, Change, Entry
 from agent_runtime.tracking.gitpatch import Patch, Side, make_patch
 from agent_runtime.tracking.gitrepo import Blobs
 from agent_runtime.tracking.pairing import arrange
@@ -89,7 +89,8 @@ class Reporter:
     def _side(self, path: bytes, entry: Entry | None, blobs: Blobs) -> Side | None:
         if entry is None:
             return None
-        return Side(path.lstrip(b"/"), entry.mode, entry.oid, self._contents.load(entry, blobs))
+        opaque = entry.offset == NOWHERE and entry.oid != UNKNOWN
+        return Side(path.lstrip(b"/"), entry.mode, entry.oid, self._contents.load(entry, blobs), opaque)
 
     def _placed(self, patch: Patch, room: int) -> tuple[str, str | None]:
         """(what goes into the line, the file with all of it if that is not all)."""

@@ -39,18 +39,16 @@ def bash(script: str, cwd: Path) -> None:
 def snapshot(root: Path, leave_out: Sequence[bytes] = (b".git",)) -> Snapshot:
     """Every file: git's mode and the bytes (a symlink's target)."""
     found: Snapshot = {}
-    top = os.fsencode(root)
-    for folder, folders, files in os.walk(top):
-        folders[:] = [name for name in folders if name not in leave_out]
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in [*files, *links]:
-            path = os.path.join(folder, name)
-            key = os.path.relpath(path, top)
-            if os.path.islink(path):
-                found[key] = ("120000", os.readlink(path))
-            elif os.path.isfile(path) and name not in leave_out:
-                mode = "100755" if os.stat(path).st_mode & 0o100 else "100644"
-                found[key] = (mode, Path(os.fsdecode(path)).read_bytes())
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if os.fsencode(name) not in leave_out]
+        for name in [*files, *folders]:
+            path = Path(folder, name)
+            key = os.fsencode(path.relative_to(root))
+            if path.is_symlink():
+                found[key] = ("120000", os.fsencode(path.readlink()))
+            elif path.is_file() and os.fsencode(name) not in leave_out:
+                mode = "100755" if path.stat().st_mode & 0o100 else "100644"
+                found[key] = (mode, path.read_bytes())
     return found
 
 
@@ -89,7 +87,8 @@ class Lab:
             bash("rm -rf .git", self.copy)
         # what patches do not speak of, and what would keep a folder from giving way to a file
         bash(
-            "find . -name .git -prune -o '(' -type p -o -name .cache -o -name node_modules ')' -print0 | xargs -0 rm -rf",
+            "find . -name .git -prune -o '(' -type p -o -name .cache -o -name node_modules ')' "
+            "-print0 | xargs -0 rm -rf",
             self.copy,
         )
         bash(

@@ -1,4 +1,4 @@
-"""Where the kernel does not tell, or a file may not be read: slower, or less, but never wrong and never fatal."""
+"""Where the kernel does not tell, or a file may not be read: slower, or less, never wrong and never fatal."""
 
 from __future__ import annotations
 

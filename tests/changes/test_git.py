@@ -1,4 +1,4 @@
-"""Baselines from a repository: nothing in it is written, nothing that it names is run, and what it has is right."""
+"""Baselines from a repository: nothing is written to it, nothing it names is run, what it has is right."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def in_git(lab: Lab) -> set[str]:
 def test_clean_files_are_left_to_git_and_nothing_is_written(lab: Lab) -> None:
     lab.sh("mkdir d; seq 9 > d/clean; seq 9 > dirty; seq 9 > staged; echo '*.log' > .gitignore")
     lab.sh(
-        f"{COMMIT}; {PAST}; echo x >> dirty; echo y >> staged; git add staged; seq 5 > untracked; echo l > a.log"
+        f"{COMMIT}; {PAST}; echo x >> dirty; echo y >> staged; git add staged; "
+        "seq 5 > untracked; echo l > a.log"
     )
     before = snapshot(lab.ws / ".git", ())
     times = {path: path.stat().st_mtime_ns for path in (lab.ws / ".git").rglob("*")}
@@ -42,8 +43,9 @@ def test_clean_files_are_left_to_git_and_nothing_is_written(lab: Lab) -> None:
 def test_nothing_the_repository_names_is_run(lab: Lab) -> None:
     trap = lab.folder / "trap"
     lab.sh(f"seq 9 > f; echo 'f filter=evil diff=evil' > .gitattributes; {COMMIT}; {PAST}")
-    for setting in ("core.fsmonitor", "filter.evil.clean", "filter.evil.smudge", "diff.evil.textconv", "core.pager",
-                    "diff.external", "core.hooksPath", "core.sshCommand", "alias.cat-file", "filter.evil.process"):  # fmt: skip
+    filters = "filter.evil.clean filter.evil.smudge filter.evil.process diff.evil.textconv diff.external"
+    others = "core.fsmonitor core.pager core.hooksPath core.sshCommand alias.cat-file"
+    for setting in f"{filters} {others}".split():
         bash(f"git config {setting} 'touch {trap}; cat'", lab.ws)
     lab.begin()
     lab.run("echo x >> f")
@@ -54,15 +56,22 @@ def test_nothing_the_repository_names_is_run(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    ["git config core.autocrlf true", "echo '* text eol=crlf' > .gitattributes", "echo '*.txt text=auto' > .gitattributes",
-     "echo '* eol=crlf' > .git/info/attributes", "git config filter.rot.clean 'tr a-z b-za'; git config filter.rot.smudge 'tr b-za a-z';"
-     "echo '*.txt filter=rot' > .gitattributes", "echo '*.txt ident' > .gitattributes",
-     "printf 'a\\0b\\0' > u16.txt; echo 'u16.txt working-tree-encoding=UTF-16LE' > .gitattributes"],
-)  # fmt: skip
+    [
+        "git config core.autocrlf true",
+        "echo '* text eol=crlf' > .gitattributes",
+        "echo '*.txt text=auto' > .gitattributes",
+        "echo '* eol=crlf' > .git/info/attributes",
+        "git config filter.rot.clean 'tr a-z b-za'; git config filter.rot.smudge 'tr b-za a-z'; "
+        "echo '*.txt filter=rot' > .gitattributes",
+        "echo '*.txt ident' > .gitattributes",
+        "printf 'a\\0b\\0' > u16.txt; echo 'u16.txt working-tree-encoding=UTF-16LE' > .gitattributes",
+    ],
+)
 def test_files_that_are_not_their_blobs(lab: Lab, config: str) -> None:
     lab.keep_git = False
     lab.sh(
-        f"printf 'a\\r\\nb $Id$\\r\\n' > crlf.txt; printf 'abc\\nb $Id$\\n' > lf.txt; git init -q; {config}; git add -A; git commit -qm x"
+        "printf 'a\\r\\nb $Id$\\r\\n' > crlf.txt; printf 'abc\\nb $Id$\\n' > lf.txt; git init -q; "
+        f"{config}; git add -A; git commit -qm x"
     )
     lab.sh(f"rm *.txt; git checkout -q -- .; {PAST}")
     lab.begin()
@@ -76,7 +85,9 @@ def test_branches_stash_and_a_repository_that_goes(lab: Lab) -> None:
         f"mkdir d; for i in 1 2 3; do seq $i 30 > d/f$i; done; ln -s d link; {COMMIT}; git checkout -qb side"
     )
     lab.sh(
-        "git mv d/f1 d/g1; seq 50 > d/f2; git rm -q link; seq 3 > new; git add -A; git commit -qm two; git checkout -q main"
+        "git mv d/f1 d/g1; seq 50 > d/f2; "
+        "git rm -q link; seq 3 > new; "
+        "git add -A; git commit -qm two; git checkout -q main"
     )
     lab.sh(PAST)
     lab.begin()
@@ -95,10 +106,12 @@ def test_branches_stash_and_a_repository_that_goes(lab: Lab) -> None:
 
 def test_a_folder_of_a_repository(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "repo" / "packages", keep_git=False)
-    bash("mkdir -p other; seq 3 > other/x; printf 'dist/\\n/packages/ws/local\\n' > .gitignore; git init -q; git add -A",
+    bash("mkdir -p other; seq 3 > other/x; printf 'dist/\\n/packages/ws/local\\n' > .gitignore; "
+         "git init -q; git add -A",
          tmp_path / "repo")  # fmt: skip
     lab.sh(
-        "mkdir src dist; seq 9 > src/f; seq 9 > dist/out; seq 3 > local; seq 9 > seen; git add -A; git commit -qm one"
+        "mkdir src dist; seq 9 > src/f; seq 9 > dist/out; seq 3 > local; seq 9 > seen; "
+        "git add -A; git commit -qm one"
     )
     lab.sh(PAST)
     lab.begin()
@@ -113,7 +126,8 @@ def test_a_folder_of_a_repository(tmp_path: Path) -> None:
 )
 def test_forms_of_the_index(lab: Lab, index: str) -> None:
     lab.sh(
-        f"mkdir -p a/b; for i in $(seq 30); do seq $i 40 > a/b/file-$i; done; {COMMIT}; git update-index {index}; {PAST}"
+        f"mkdir -p a/b; for i in $(seq 30); do seq $i 40 > a/b/file-$i; done; "
+        f"{COMMIT}; git update-index {index}; {PAST}"
     )
     lab.begin()
     assert "split" in index or len(in_git(lab)) == 30
@@ -123,26 +137,35 @@ def test_forms_of_the_index(lab: Lab, index: str) -> None:
 
 def test_worktrees_submodules_and_nested_repositories(tmp_path: Path) -> None:
     bash(f"mkdir main lib; cd lib; seq 9 > l; {COMMIT}; cd ../main; seq 9 > f; {COMMIT};"
-         "git -c protocol.file.allow=always submodule --quiet add ../lib sub; git commit -qm sub", tmp_path)  # fmt: skip
+         "git -c protocol.file.allow=always submodule --quiet add ../lib sub; "
+         "git commit -qm sub", tmp_path)  # fmt: skip
     lab = Lab(tmp_path / "lab", keep_git=False)
     lab.ws.rmdir()
     bash(f"git worktree add -q {lab.ws} -b wt", tmp_path / "main")
     lab.sh(
-        "git -c protocol.file.allow=always submodule --quiet update --init; mkdir nested; cd nested; git init -q; seq 5 > n"
+        "git -c protocol.file.allow=always submodule --quiet update --init; "
+        "mkdir nested; cd nested; git init -q; seq 5 > n"
     )
     lab.sh("cd nested; echo '*.o' > .gitignore; echo x > a.o; git add -A; git commit -qm n")
     lab.begin()
     lab.run(
-        "echo x >> f; echo x >> sub/l; echo x >> nested/n; echo y > nested/a.o; cd nested; git commit -qam more"
+        "echo x >> f; echo x >> sub/l; echo x >> nested/n; echo y > nested/a.o; "
+        "cd nested; git commit -qam more"
     )
     assert brief(lab.events, lab.ws) == [("modify", "f"), ("modify", "nested/n"), ("modify", "sub/l")]
     lab.check((b".git", b"a.o"))
 
 
 @pytest.mark.parametrize(
-    "make", ["git init -q --bare .", "mkdir -p x; git init -q; echo junk > .git/index", "echo 'gitdir: /nowhere' > .git",
-             "git init -q --object-format=sha256; git add -A; git commit -qm x", "git init -q"],
-)  # fmt: skip
+    "make",
+    [
+        "git init -q --bare .",
+        "mkdir -p x; git init -q; echo junk > .git/index",
+        "echo 'gitdir: /nowhere' > .git",
+        "git init -q --object-format=sha256; git add -A; git commit -qm x",
+        "git init -q",
+    ],
+)
 def test_repositories_of_little_use(lab: Lab, make: str) -> None:
     lab.keep_git = False
     lab.sh(f"seq 9 > f; {make}")

@@ -18,9 +18,25 @@ from tests.changes.lab import Lab, snapshot
 UNSEEN = (b".git", b".cache", b"node_modules")
 SEEDS = int(os.environ.get("CHANGES_SEEDS", "24"))
 NAMES = [
-    "a", "b", "main.py", "with space", "quote\"d", "it's", "tab\tname", "new\nline", "b\\slash", "ünï", "-dash",
-    "x.txt", "trailing ", "#hash", "[br]", "*star*", "dir", "sub", "deep", b"latin-\xe9".decode("utf-8", "surrogateescape"),
-]  # fmt: skip
+    *[
+        "a",
+        "b",
+        "main.py",
+        'quote"d',
+        "it's",
+        "b\\slash",
+        "ünï",
+        "-dash",
+        "x.txt",
+        "#hash",
+        "[br]",
+        "*star*",
+        "dir",
+        "sub",
+        "deep",
+    ],
+    *("with space", "trailing ", "tab\tname", "new\nline", os.fsdecode(b"latin-\xe9")),
+]
 LINES = [
     "alpha",
     "beta",
@@ -101,13 +117,15 @@ def mutations(rng: random.Random, root: Path, git: bool) -> str:
 
 def seeded(rng: random.Random, lab: Lab, git: bool) -> None:
     lab.sh(
-        "mkdir -p src/deep docs; for i in $(seq 12); do seq $i 40 > src/f$i.txt; done; seq 5 > docs/x; seq 90 > src/deep/y"
+        "mkdir -p src/deep docs; for i in $(seq 12); do seq $i 40 > src/f$i.txt; done; "
+        "seq 5 > docs/x; seq 90 > src/deep/y"
     )
     for _ in range(6):
         lab.sh(mutations(rng, lab.ws, False))
     if git:
         lab.sh(
-            "git init -q -b main && printf '.cache\\nnode_modules\\n' > .git/info/exclude && git add -A . 2>/dev/null && git commit -qm one --allow-empty && git checkout -q -b side"
+            "git init -q -b main && printf '.cache\\nnode_modules\\n' > .git/info/exclude && "
+            "git add -A . 2>/dev/null && git commit -qm one --allow-empty && git checkout -q -b side"
         )
         for _ in range(3):
             lab.sh(mutations(rng, lab.ws, False))

@@ -177,3 +177,47 @@ def test_what_a_cancelled_scan_found_is_told_by_the_next(lab: Lab) -> None:
     anyio.run(main)
     assert brief(lab.events, lab.ws) == [("create", "f")]
     lab.check()
+
+
+def test_everything_at_once_stays_in_order(lab: Lab) -> None:
+    """Background writers, a watch, scans and edits of the same files: the patches still apply one after another."""
+    lab.sh("for i in 1 2 3; do seq 40 > f$i; done")
+    lab.begin()
+
+    async def emit(event: FileEdit) -> None:
+        await anyio.sleep(0.001)  # a slow reader
+        lab.events.append(event)
+
+    async def edit(number: int) -> None:
+        for turn in range(12):
+            path = lab.ws / f"f{number % 3 + 1}"
+            await lab.tracker.expect([path])
+            replace_text(path, f"edit {number} {turn}\n" + path.read_text())
+            async with lab.tracker.turn():
+                for event in await lab.tracker.note([path], call_id=f"e{number}"):
+                    await emit(event)
+            await anyio.sleep(0.02)
+
+    async def shell() -> None:
+        for turn in range(6):
+            with lab.tracker.hold():
+                await anyio.run_process(
+                    ["bash", "-c", f"sed -i {turn + 2}d f2; seq {turn} >> g{turn % 2}"], cwd=lab.ws
+                )
+                async with lab.tracker.turn():
+                    for event in await lab.tracker.scan(call_id=f"s{turn}"):
+                        await emit(event)
+
+    async def main() -> None:
+        writer = "for i in $(seq 40); do echo $i >> log; sed -i 1d f3; sleep 0.02; done"
+        async with anyio.create_task_group() as group:
+            group.start_soon(lab.tracker.watch, emit)
+            async with anyio.create_task_group() as work:
+                work.start_soon(anyio.run_process, ["bash", "-c", f"cd {lab.ws}; {writer}"])
+                work.start_soon(edit, 0)
+                work.start_soon(shell)
+            await anyio.sleep(0.3)
+            group.cancel_scope.cancel()
+
+    anyio.run(main)
+    lab.check()
