@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import Call, ModelServer, Turn
+from tests.support.runtime import COMMAND, check, environment
+
+Json = dict[str, Any]
+
+
+class Client:
+    """A client of the standby as the contract has it: a line in, events out."""
+
+    def __init__(self, path: Path, request: Json) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(str(path))
+        self.say(request)
+        self._lines = self.socket.makefile("rb")
+
+    def say(self, message: Json) -> None:
+        self.socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def event(self) -> Json:
+        event: Json = json.loads(self._lines.readline())
+        return event
+
+    def until(self, kind: str) -> Json:
+        while (event := self.event())["type"] != kind:
+            pass
+        return event
+
+    def events(self, code: int = 0) -> list[Json]:
+        """All the events up to the end, checked against the promises for a run with that exit status."""
+        events = [json.loads(line) for line in self._lines]
+        self.close()
+        check(events, code)
+        return events
+
+    def close(self) -> None:
+        self._lines.close()
+        self.socket.close()
+
+
+class Running:
+    """A standby process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], path: Path) -> None:
+        self.process, self.path, self.pid = process, path, process.pid
+
+    def run(self, request: Json) -> Client:
+        return Client(self.path, request)
+
+    def children(self) -> list[int]:
+        """Zombies too."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[Running]:
+    """A standby, ready when the context begins."""
+    path = folder / "standby.sock"
+    process = subprocess.Popen(
+        [*COMMAND, "standby", "--socket", str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment({"WHOSE": "the standby's"}, folder / "state"),
+        cwd=folder,
+    )
+    assert process.stderr
+    try:
+        assert b"standing by" in process.stderr.readline()
+        yield Running(process, path)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+        process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for all tests: warming up takes a while, and runs are apart from each other anyway."""
+    with standing(tmp_path_factory.mktemp("standby")) as running:
+        yield running
+
+
+def asked(server: ModelServer, **fields: Any) -> Json:
+    """A request to the scripted model."""
+    model = {"provider": "custom", "endpoint": server.url, "apiKey": "k", "format": "anthropic", "name": "m"}
+    return {"prompt": "hi", "model": model} | fields
+
+
+def sh(command: str) -> Turn:
+    return Turn(calls=[Call("bash", {"command": command})])
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "workspace"
+    path.mkdir()
+    return path
