@@ -19,6 +19,7 @@ from agent_runtime.tracking.tree import Suspects, Tree
 
 log = logging.getLogger(__name__)
 
+_KERNELS = (b"/proc", b"/sys", b"/dev", b"/run")  # no files to track, should the workspace be the root itself
 _BATCH = 1000  # blobs asked after at a time
 
 
@@ -37,7 +38,7 @@ class Baseline:
 
     def __init__(self, root: bytes, directory: Path, *, exclude: Sequence[bytes], everything: bool) -> None:
         self._root = root
-        self._exclude = frozenset(relative(real(root), located(root, path)) for path in exclude)
+        self._exclude = frozenset(relative(real(root), located(root, path)) for path in (*exclude, *_KERNELS))
         self._directory = directory
         self._everything = everything
         self._noticed = Noticed()

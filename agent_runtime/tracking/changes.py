@@ -68,7 +68,7 @@ class ChangeTracker:
         self, workspace: Path, *, diff_dir: Path, track_ignored: bool = False, exclude: Sequence[Path] = ()
     ) -> None:
         self._root = os.fsencode(workspace.absolute())
-        self._diff_dir = diff_dir
+        self._diff_dir = diff_dir.absolute()
         self._baseline = Baseline(
             self._root,
             diff_dir.parent,
@@ -130,7 +130,7 @@ class ChangeTracker:
                 await anyio.sleep(max(_POLL, 20 * took))
             else:
                 await anyio.wait_readable(watcher.fd)
-                await anyio.sleep(pause)
+                await anyio.sleep(_SETTLE if self._held else pause)
             async with self.turn():
                 began = time.monotonic()
                 found = await self._in_thread(self._between_calls)

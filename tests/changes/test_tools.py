@@ -180,7 +180,7 @@ def test_what_a_cancelled_scan_found_is_told_by_the_next(lab: Lab) -> None:
 
 
 def test_everything_at_once_stays_in_order(lab: Lab) -> None:
-    """Background writers, a watch, scans and edits of the same files: the patches still apply one after another."""
+    """Background writers, a watch, scans and edits of the same files: the patches still apply in order."""
     lab.sh("for i in 1 2 3; do seq 40 > f$i; done")
     lab.begin()
 
