@@ -38,7 +38,11 @@ class Models:
         except ProviderError as error:
             if error.code != "context_overflow" or self.mend is None:
                 raise
-            shorter = await self.mend(call, error)
+            try:
+                shorter = await self.mend(call, error)
+            except ProviderError as failed:  # the provider's words and request id say more than ours
+                error.details["compaction"] = failed.message
+                raise error from failed
             if shorter is None:
                 raise
         return await self.resilient.turn(shorter, on_delta)

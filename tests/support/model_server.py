@@ -196,6 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.black_hole and fault.hang_after is None:
             self.server.model.closing.wait()
             self.close_connection = True
+        elif fault.drop:
+            self.close_connection = True
         elif fault.status:
             body = self._error(fault, format) if fault.body is None else fault.body
             self._whole(fault.status, body, fault.headers)

@@ -35,6 +35,7 @@ class Fault:
     message: str = "scripted failure"
     code: str = "scripted"  # the provider's own type or code, e.g. overloaded_error, insufficient_quota
     body: Any = None  # the whole error body (object or text), in the place of one made of message and code
+    drop: bool = False  # the connection is closed without a word
     cut_after: int | None = None  # the connection drops after so many events
     black_hole: bool = False  # nothing is ever answered (with hang_after: not even more)
     hang_after: int | None = None  # silence after so many events, the connection stays open
