@@ -112,6 +112,7 @@ async def assemble(life: Life) -> Parts:
     seal(key_variables() | {endpoint.key_variable for endpoint in plan.endpoints})
     observer = BlindObserver() if run.recorded else WorldObserver(run.tracker, run.servers, life.emit)
     hands = _hands(life, environment, observer)
+    run.servers.attach(hands.shell.background)
     kit = _tools(life)
     specs = tuple(
         spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format)
@@ -198,8 +199,13 @@ def _hands(life: Life, environment: dict[str, str], observer: WorldObserver | Bl
         "log_dir": folder / "logs",
     }
     user = plan.request.tool_user
-    seen = {} if isinstance(observer, BlindObserver) else {"on_change": observer.edited}
-    files = Files(workspace=plan.workspace, owner=plan.tool_owner, **seen)
+    eyes = observer if isinstance(observer, WorldObserver) else None
+    files = Files(
+        workspace=plan.workspace,
+        owner=plan.tool_owner,
+        on_change=eyes.edited if eyes else None,
+        before_change=eyes.expect if eyes else None,
+    )
     return Hands(outputs, Shell(**settings, user=user), Sessions(**settings, user=user), files)
 
 

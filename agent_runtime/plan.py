@@ -16,6 +16,7 @@ from agent_runtime.limits import Limits
 from agent_runtime.prompting import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.providers.registry import Endpoint, resolve
 from agent_runtime.request import Config, Request
+from agent_runtime.tracking.urls import check_template
 from agent_runtime.version import VERSION
 
 DEFAULT_MODELS = (
@@ -50,6 +51,7 @@ class Plan:
     limits: Limits
     temperature: float | None
     tool_owner: tuple[int, int] | None = None  # user and group id of what the tools write
+    dev_url: str | None = None  # template of public addresses
 
     @property
     def run_dir(self) -> Path:
@@ -116,6 +118,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         limits=limits,
         temperature=temperature,
         tool_owner=_tool_owner(request.tool_user),
+        dev_url=_dev_url(request, environ),
     )
 
 
@@ -153,6 +156,13 @@ def _folder(field: str, named: str | None) -> Path | None:
     if not Path(named).is_dir():
         raise RequestError(field, f"expected a folder that exists: {named}")
     return Path(named).absolute()
+
+
+def _dev_url(request: Request, environ: Mapping[str, str]) -> str | None:
+    template = request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL") or None
+    if template is not None:
+        check_template(template)
+    return template
 
 
 def _tool_owner(user: str | None) -> tuple[int, int] | None:

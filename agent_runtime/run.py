@@ -73,8 +73,9 @@ class Run:
             exclude=_own_files(plan, self.run_dir),
         )
         self.past = past or open_past(plan)
-        template = plan.request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL")
-        self.servers = DevServers(template=template, sandbox_id=plan.request.sandbox_id)
+        self.servers = DevServers(
+            template=plan.dev_url, sandbox_id=plan.request.sandbox_id, marker=plan.run_id
+        )
 
     def execute(self, stdin: int | None, rest: bytes = b"") -> int:
         """Run to the end; returns the exit status. Raises RequestError before `start` only."""
