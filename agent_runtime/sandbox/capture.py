@@ -5,6 +5,7 @@ Only an output that is larger, or whose writers outlive the call, is written to 
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
 import fcntl
@@ -12,6 +13,7 @@ import os
 import select
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -52,8 +54,9 @@ class Capture:
         self._changed = anyio.Event()
         self._awaited = False
         self._done = False
+        self._stopping = False
         self._lock = threading.Lock()
-        self._stopped = os.eventfd(0, os.EFD_CLOEXEC)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._pump, name="output", daemon=True)
         os.set_blocking(fd, False)
         with contextlib.suppress(OSError):  # a terminal, or beyond the user's share of pipe memory
@@ -82,7 +85,8 @@ class Capture:
 
     async def drain(self) -> None:
         """Take what has been written by now, and stop reading."""
-        os.eventfd_write(self._stopped, 1)
+        self._stopping = True
+        os.eventfd_write(self._wake, 1)
         while True:
             self._awaited = True
             if self._done:
@@ -92,10 +96,10 @@ class Capture:
     def close(self) -> None:
         """Let go of descriptors and file. After `drain` only."""
         self._thread.join()
-        for fd in (self._fd, self._stopped):
+        for fd in (self._fd, self._wake):
             if fd >= 0:
                 os.close(fd)
-        self._fd = self._stopped = -1
+        self._fd = self._wake = -1
         if self.log:
             self.log.close()
 
@@ -164,30 +168,44 @@ class Capture:
     def _pump(self) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        poll.register(self._stopped, select.POLLIN)
-        while not self.ended:
-            ready = {fd for fd, _ in poll.poll()}
-            if self._fd in ready:
-                with self._lock:
-                    self._take()
-            elif self._stopped in ready:
-                break
-            self._notify()
+        poll.register(self._wake, select.POLLIN)
+        poll.poll()  # a FIFO that nobody has opened yet would look like one at its end
+        last: int | None = None  # bytes to take after being told to stop: a flood has no end of its own
+        while not self.ended and (last is None or last > 0):
+            if self._stopping and last is None:
+                last = self._waiting()
+            with self._lock:
+                taken = self._take()
+            if taken:
+                last = None if last is None else last - taken
+                self._notify()
+            elif not self.ended:
+                if self._stopping:
+                    break
+                poll.poll()
         self._done = True
         self._notify()
 
-    def _take(self) -> None:
+    def _waiting(self) -> int:
+        size = array.array("i", [0])
+        try:
+            fcntl.ioctl(self._fd, termios.FIONREAD, size)
+        except OSError:
+            return 0
+        return size[0]
+
+    def _take(self) -> int:
         place = self.total % RING
         with memoryview(self._ring) as ring:
             try:
                 count = os.readv(self._fd, [ring[place : place + _PIPE]])
             except BlockingIOError:
-                return
+                return 0
             except OSError:  # EIO: the last process on a pseudo-terminal has closed it
                 count = 0
             if not count:
                 self.ended = True
-                return
+                return 0
             piece = ring[place : place + count]
             self.lines += self._ring.count(b"\n", place, place + count)
             if len(self._head) < HEAD:
@@ -198,6 +216,7 @@ class Capture:
             elif self.total >= RING:  # from here on the ring overwrites itself
                 self.log = self._open_log()
                 self.log.write(ring)
+        return count
 
     def _notify(self) -> None:
         if not self._awaited:  # a wake-up for each piece would halve the speed

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 # Variables of the runtime itself, or of the interpreter that runs it: they would change how the agent's own
 # Python programs behave.
@@ -39,8 +38,6 @@ _PROVIDERS = (
     "|FIREWORKS|CEREBRAS|MOONSHOT|DASHSCOPE|PERPLEXITY|COHERE|OLLAMA|NVIDIA|ZAI|MINIMAX|HF|HUGGINGFACE|REPLICATE"
 )
 _KEY = re.compile(rf"({_PROVIDERS})(_\w+)?_(API_?)?(KEY|TOKEN|SECRET)S?(_\w+)?|ANTHROPIC_CUSTOM_HEADERS")
-
-_ENV_START = 47  # of /proc/PID/stat, counted after the name (proc_pid_stat(5): field 50)
 
 # Each set only where the caller's `env` does not say otherwise.
 NO_PROMPTS: Mapping[str, str] = {
@@ -113,25 +110,6 @@ def tool_environment(
         for name, value in {**_DEFAULTS, **kept, **NO_PROMPTS, **extra}.items()
         if name not in hidden and not any(text in value for text in secrets) and _is_settable(name, value)
     }
-
-
-def wipe_keys(hidden: Collection[str] = ()) -> None:
-    """Blank the values of key variables in this process's own /proc/PID/environ, which its tools could read.
-
-    `os.environ` keeps them: Python has its own copy. Does nothing where the kernel shows no addresses.
-    """
-    import ctypes  # costs milliseconds of a start
-
-    block = Path("/proc/self/environ").read_bytes()
-    fields = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()
-    address = int(fields[_ENV_START])
-    if not address or ctypes.string_at(address, len(block)) != block:
-        return
-    for entry in block.split(b"\0"):
-        name, _, value = entry.partition(b"=")
-        if name.decode("utf-8", "replace") in hidden or _is_key(name.decode("utf-8", "replace")):
-            ctypes.memset(address + len(name) + 1, ord("*"), len(value))
-        address += len(entry) + 1
 
 
 def _is_key(name: str) -> bool:

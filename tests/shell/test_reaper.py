@@ -32,8 +32,8 @@ async def main():
                 done = await anyio.run_process(["sh", "-c", f"sleep 0.02; exit {code}"], check=False)
                 statuses.append(done.returncode == code)
         tasks.start_soon(own)
-        spawn = "import os\\nfor n in range(1000):\\n  p = os.fork()\\n  if not p:\\n    os.fork()\\n    os._exit(0)\\n  os.waitpid(p, 0)"
-        result = await shell.run(f"python3 -c '{spawn}'; exit 9", timeout=60, call_id="a", tokens=100)
+        forks = "for n in {1..1000}; do ( : & ); done; exit 9"
+        result = await shell.run(forks, timeout=60, call_id="a", tokens=100)
         while len(statuses) < 40:
             await anyio.sleep(0.05)
         await anyio.sleep(0.3)

@@ -29,9 +29,7 @@ async def test_returns_at_once_while_a_grandchild_holds_stdout(sh: Bench, comman
     assert time.monotonic() - began < 2
     assert result.text.startswith("hi\n[left running]\n- pid ")
     assert result.exit_code == 0
-    assert [process.log_file for process in sh.shell.background()][0] == str(
-        sh.home.parent / "logs/call-1.log"
-    )
+    assert sh.shell.background()[0].log_file == str(sh.home.parent / "logs/call-1.log")
 
 
 async def test_output_through_tee_is_whole(sh: Bench) -> None:
@@ -62,6 +60,14 @@ async def test_what_is_left_keeps_its_log(sh: Bench) -> None:
 async def test_later_output_of_a_background_process_is_not_the_next_call_s(sh: Bench) -> None:
     await sh("(sleep 0.2; echo late) & true")
     assert (await sh("sleep 0.5; echo mine")).text == "mine"
+
+
+async def test_a_flood_left_running_does_not_hold_the_call(sh: Bench) -> None:
+    began = time.monotonic()
+    result = await sh("yes & echo $! > pid")
+    assert time.monotonic() - began < 3
+    assert "[left running]\n- pid " in result.text
+    await sh("kill $(cat pid)")
 
 
 async def test_the_shell_s_own_jobs_are_there(sh: Bench) -> None:

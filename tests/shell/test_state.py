@@ -1,4 +1,4 @@
-"""The shell keeps its state, and nothing a command does leaves the next one without a shell (claude-code#52747)."""
+"""The shell keeps its state, and no command leaves the next one without a shell (claude-code#52747)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ KEPT = (
 
 async def test_state_persists(sh: Bench) -> None:
     await sh(
-        "mkdir sub; cd sub; x=1; export y=2; arr=(a 'b c'); f() { echo f $x; }; alias g='echo aliased'; shopt -s nullglob"
+        "mkdir sub; cd sub; x=1; export y=2; arr=(a 'b c'); f() { echo f $x; }; "
+        "alias g='echo aliased'; shopt -s nullglob"
     )
     result = await sh("f; pwd; echo $y ${arr[1]}; g; echo *.none; bash -c 'echo $y'")
     assert result.text == f"f 1\n{sh.home}/sub\n2 b c\naliased\n\n2"

@@ -1,5 +1,7 @@
-"""A timeout or a cancel ends all that the call started, and nothing else (codex#42717, #27758; claude-code#29096,
-#62987; e2b-dev/E2B#1031)."""
+"""A timeout or a cancel ends all that the call started, and nothing else.
+
+codex#42717, #27758; claude-code#29096, #62987; e2b-dev/E2B#1031
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ TREES = [
     "while ! touch -d @0 x; do :; done; while :; do sleep 3 && touch sentinel; done",
     "for n in $(seq 100); do (sleep 3; touch sentinel) & done; wait",
     "exec sh -c 'sleep 3; touch sentinel'",
-    'python3 -c \'import os,time; os.fork() or (os.setsid(), os.fork() or (time.sleep(3), open("sentinel", "w"))); time.sleep(60)\'',
+    "python3 -c 'import os, time; os.fork() or (os.setsid(), os.fork() or "
+    '(time.sleep(3), open("sentinel", "w"))); time.sleep(60)\'',
     "trap 'sleep 60' EXIT; sleep 3; touch sentinel",
     "mkfifo pipe; read x < pipe; touch sentinel",
     "kill -STOP $BASHPID",
@@ -99,7 +102,8 @@ async def test_a_server_s_port_is_free_after_a_timeout(sh: Bench) -> None:
 
 
 async def test_sigterm_comes_first(sh: Bench) -> None:
-    script = "import signal,sys,time; signal.signal(15, lambda *_: (time.sleep(0.5), open('clean','w'), sys.exit()))"
+    handler = "lambda *_: (time.sleep(0.5), open('clean', 'w'), sys.exit())"
+    script = f"import signal, sys, time; signal.signal(15, {handler})"
     result = await sh(f"python3 -c \"{script}; print('ready', flush=True); time.sleep(60)\"", timeout=1.5)
     assert result.text.startswith("ready")
     assert (sh.home / "clean").exists()
@@ -107,9 +111,7 @@ async def test_sigterm_comes_first(sh: Bench) -> None:
 
 async def test_git_leaves_no_lock(sh: Bench) -> None:
     await sh("git init -q . && git config user.email a@b.c && git config user.name n && echo x > f")
-    await sh(
-        "mkdir -p .git/hooks; printf '#!/bin/sh\\nsleep 60\\n' > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit"
-    )
+    await sh("cd .git/hooks; printf '#!/bin/sh\\nsleep 60\\n' > pre-commit; chmod +x pre-commit; cd ../..")
     result = await sh("git add f; exec 3>&1; git commit -m x f", timeout=1)
     assert result.outcome == "timed_out"
     assert not (sh.home / ".git/index.lock").exists()

@@ -71,7 +71,8 @@ def test_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
     fitted = store.fit(text, tokens=10, call_id="b")
     path = str(store.directory / "b.log")
     assert fitted.text == (
-        f"line 0\nline 1\n[... {len(text) - 29} bytes (96 lines) cut here; the whole output is in {path} ...]\nline 98\nline 99"
+        f"line 0\nline 1\n[... {len(text) - 29} bytes (96 lines) cut here; "
+        f"the whole output is in {path} ...]\nline 98\nline 99"
     )
     assert (fitted.truncated, fitted.output_bytes, fitted.output_file) == (True, len(text), path)
 

@@ -55,7 +55,7 @@ async def test_bash(sh: Bench, sessions: Sessions) -> None:
 
 @pytest.mark.parametrize("wrong", [{}, {"restart": False}, {"cmd": "x"}, {"command": "x", "timeout": -1}])
 async def test_wrong_arguments_are_told(sh: Bench, sessions: Sessions, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ToolError, match="command|timeout"):
+    with pytest.raises(ToolError, match=r"command|timeout"):
         await call("bash", wrong, sh, sessions)
 
 
