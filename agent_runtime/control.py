@@ -106,10 +106,12 @@ def parse_control(line: bytes) -> Control:
     action = message.get("action") if isinstance(message, dict) else None
     if action not in ("pause", "resume", "cancel", "input"):
         raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input"')
+    if action != "input":
+        return Control(action)
     text = message.get("text")
-    if action == "input" and not (isinstance(text, str) and text.strip()):
+    if not isinstance(text, str) or not text.strip():
         raise RequestError("text", 'expected a text that is not empty with {"action":"input"}')
-    return Control(action, clean_text(text) if action == "input" else None)
+    return Control(action, clean_text(text))
 
 
 class Inbox:

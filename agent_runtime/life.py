@@ -87,6 +87,7 @@ class Life:
         self.scope = anyio.CancelScope()
         loop = asyncio.get_running_loop()
         self.frame.interrupts.listen(lambda reason: void(loop.call_soon_threadsafe(self.stop, reason)))
+        ended: Outcome | None = None
         async with anyio.create_task_group() as beside:
             self.inbox = Inbox(self.stop)
             beside.start_soon(self._guard, self._watch_stdout)
@@ -103,6 +104,7 @@ class Life:
                 beside.start_soon(self._guard, lambda: self.heart.beat(beat))
             ended = await self._until_it_ends(beside)
             beside.cancel_scope.cancel()
+        assert ended
         with anyio.CancelScope(shield=True):
             await self._finish(ended)
         return ended

@@ -224,7 +224,7 @@ def _first(error: ValidationError, body: dict[str, Any]) -> RequestError:
         .replace("a valid ", "a ")
     )
     if message.startswith("String should match pattern"):
-        message = f"expected a text that matches {first['ctx']['pattern']}"
+        message = f"expected a text that matches {first.get('ctx', {}).get('pattern')}"
     got = first.get("input")
     shown = (
         f", got {got!r}"

@@ -201,7 +201,7 @@ _MAIN_TEXT = {"tool_result": "output", "thinking": "content", "file_edit": "diff
 
 def _halve_longest(payload: dict[str, Any]) -> None:
     """Cut the longest text (head and tail are kept) or list in half, wherever it is nested."""
-    best: tuple[int, Any, Any] = (0, None, None)
+    best: tuple[int, Any, Any] = (0, {}, "")
     walk: list[Any] = [payload]
     while walk:
         node = walk.pop()

@@ -35,6 +35,7 @@ from agent_runtime.sandbox.viewing import Viewer
 from agent_runtime.tool import ToolOutput
 
 OnChange = Callable[[Sequence[Path], str], Awaitable[None]]
+BeforeChange = Callable[[Sequence[Path]], Awaitable[None]]
 _Rewrite = Callable[[TextFile, str], Rewritten]  # a file's text, and its path as the model is told it
 _Create = Callable[[str], Rewritten]
 
@@ -46,6 +47,7 @@ class Files:
         workspace: where relative paths begin.
         on_change: awaited with every path touched (both ends of a move) and the call's id, after the change
             and while nobody else may edit these files.
+        before_change: awaited with every path that may be touched, before it is.
         roots: confine changes to what lies below these; None: anywhere. Links are followed, then judged.
         owner: user and group id that new files are given; None: those of this process.
     """
@@ -55,11 +57,13 @@ class Files:
         *,
         workspace: Path,
         on_change: OnChange | None = None,
+        before_change: BeforeChange | None = None,
         roots: Sequence[Path] | None = None,
         owner: tuple[int, int] | None = None,
     ) -> None:
         self.workspace = workspace
         self._on_change = on_change
+        self._before_change = before_change
         self._owner = owner
         self._known = Knowledge()
         self._locator = Locator(workspace, roots)
@@ -178,6 +182,8 @@ class Files:
                 places = await run_sync(find, opened)
                 if {place.real for place in places} != wanted:
                     raise ToolError("A folder or link on the path was changed just now. Nothing was written.")
+                if self._before_change:
+                    await self._before_change([place.real for place in places])
                 yield places
 
     async def _change(

@@ -77,9 +77,9 @@ def test_a_cancelled_wait_loses_nothing() -> None:
         with anyio.move_on_after(0.05) as scope:
             await emitter.emit(notice("x" * 200_000))
         assert scope.cancelled_caught
+        got = b""
         async with anyio.create_task_group() as group:
             group.start_soon(emitter.emit, notice("second"))
-            got = b""
             while got.count(b"\n") < 2:
                 got += await anyio.to_thread.run_sync(os.read, reader, 1 << 16)
         assert [json.loads(line)["message"] for line in got.splitlines()] == ["x" * 200_000, "second"]

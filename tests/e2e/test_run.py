@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -141,17 +141,18 @@ def test_a_fatal_error_of_the_provider_fails_the_run(format: WireFormat, workspa
 
 def test_a_missing_workspace_an_unknown_tool_and_an_unknown_agent(workspace: Path) -> None:
     with ModelServer() as server:
-        for request, field in [
+        wrong: list[tuple[dict[str, Any], str]] = [
             ({"prompt": "x", "tools": ["bash", "teleport"]}, "tools[1]"),
             ({"prompt": "x", "agent": "nobody"}, "agent"),
             ({"prompt": "x", "model": "nobody:x"}, "model"),
             ({"prompt": "x", "mounts": [{"workspaceId": "w", "path": "/no/such"}]}, "mounts[0].path"),
-        ]:
+        ]
+        for request, field in wrong:
             done = run(request, workspace, server.environ("anthropic"))
             assert (done.code, done.of("error")[0]["details"]["field"]) == (2, field)
-        done = run({"prompt": "x"}, workspace / "missing", server.environ("anthropic")) if False else None
+        done = run({"prompt": "x"}, workspace / "missing", server.environ("anthropic"))
+        assert (done.code, done.of("error")[0]["details"]["field"]) == (2, "workspace")
     assert server.requests == []
-    assert done is None
 
 
 def test_two_edits_of_one_turn_both_land(workspace: Path) -> None:
