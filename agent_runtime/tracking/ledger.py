@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent_runtime.tracking.contents import read_content
 from agent_runtime.tracking.entries import NOWHERE, REGULAR, UNKNOWN, Change, Entry, unpack
-from agent_runtime.tracking.paths import located, parent, real, relative, under
+from agent_runtime.tracking.paths import base, is_folder, located, parent, real, relative, under
 
 if TYPE_CHECKING:
     from agent_runtime.events import FileEdit
@@ -68,6 +68,8 @@ class Ledger:
                 suspects[path] = self._deferred.pop(path, None) or tree.get(path)
                 if tree.adopt(parent(path)):
                     self._unlisted.add(parent(path))
+                if path and (path in tree.folders or is_folder(under(self._root, path))):
+                    tree.visit(parent(path), base(path), suspects)  # a whole folder, made, moved or gone
             self._expected.discard(path)
         yield from self._tell(suspects, "tool", call_id, also=extra)
 

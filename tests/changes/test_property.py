@@ -16,7 +16,7 @@ import pytest
 from tests.changes.lab import Lab, snapshot
 
 UNSEEN = (b".git", b".cache", b"node_modules")
-SEEDS = int(os.environ.get("CHANGES_SEEDS", "24"))
+SEEDS = int(os.environ.get("CHANGES_SEEDS", "12"))
 NAMES = [
     *[
         "a",

@@ -46,6 +46,17 @@ def test_new_folders_of_a_tool_are_watched(lab: Lab) -> None:
     lab.check()
 
 
+def test_whole_folders_of_a_tool(lab: Lab) -> None:
+    lab.sh("mkdir -p a/b c; seq 9 > a/b/f; seq 8 > c/g")
+    lab.begin()
+    lab.sh("mv a d; rm -r c")
+    events = lab.note(lab.ws / "a", lab.ws / "d", lab.ws / "c")
+    assert brief(events, lab.ws) == [("delete", "c/g"), ("rename", "d/b/f", "a/b/f")]
+    assert {event.source for event in events} == {"tool"} and lab.scan() == []
+    assert brief(lab.run("echo x >> d/b/f"), lab.ws) == [("modify", "d/b/f")]
+    lab.check()
+
+
 def test_a_scan_beside_leaves_an_expected_edit_alone(lab: Lab) -> None:
     lab.sh("seq 9 > f; seq 9 > g")
     lab.begin()
