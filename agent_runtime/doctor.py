@@ -94,7 +94,7 @@ def _inotify() -> Finding:
         return Finding(
             "inotify", False, False, "no limit can be read", "changes are found by scanning, which is slower"
         )
-    advice = f"sysctl fs.inotify.max_user_watches={_FEW_WATCHES} or more; until then large trees are scanned, which is slower"
+    advice = f"sysctl fs.inotify.max_user_watches={_FEW_WATCHES} or more; else large trees are scanned"
     return Finding("inotify", watches >= _FEW_WATCHES, False, f"{watches} watches for each user", advice)
 
 

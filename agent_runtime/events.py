@@ -141,7 +141,7 @@ class DevUrl(Event):
 
 
 class UsageReport(Event):
-    """After each model call: its tokens, and how full the context is. `estimated`: counted here, not by the provider."""
+    """After each model call: its tokens, and how full the context is. `estimated`: counted here, not there."""
 
     type: Literal["usage"] = "usage"
     turn: int

@@ -129,7 +129,7 @@ class ToolExecutor:
         if call.truncated:
             return _refused(_CUT, outcome="not_started")
         if call.input is None:
-            return _refused(f"The arguments are not a JSON object, so the call was not run. They were: {call.arguments[:2000]}"
+            return _refused(f"The arguments are not a JSON object, so the call was not run: {call.arguments[:2000]}"
                             f"\nExpected JSON Schema: {json.dumps(tool.spec().parameters)}")  # fmt: skip
         context = self.context(call, turn)
         try:
@@ -184,7 +184,7 @@ class ToolExecutor:
 
 
 _CUT = (
-    "Your answer was cut by the output limit in the middle of this call, so the call was NOT run and nothing was changed. "
+    "Your answer was cut by the output limit in the middle of this call, so the call was NOT run. "
     "Do the work in smaller pieces: several calls, each with a shorter argument."
 )
 

@@ -207,7 +207,9 @@ class Life:
                     return
 
     async def _thawed(self, seconds: float) -> None:
-        message = f"the machine was frozen for about {seconds:.0f} s; deadlines are moved, and connections are made anew"
+        message = (
+            f"the machine was frozen for about {seconds:.0f} s; deadlines are moved, connections made anew"
+        )
         await self.emit(events.Notice(code="thawed", message=message, details={"seconds": round(seconds)}))
         if self.parts:
             await self.parts.thawed()

@@ -1,4 +1,4 @@
-"""Looks at what tools did to the machine: changed files and listening servers become events before the tool's result."""
+"""Looks at what tools did to the machine: changed files and new servers become events before the result."""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ class Run:
             stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
         )
         if self.trouble:
-            message = f"outputs are kept in {self.run_dir}, because the state directory cannot be written: {self.trouble}"
+            message = (
+                f"outputs are kept in {self.run_dir}, the state directory cannot be written: {self.trouble}"
+            )
             self.emitter.put(events.Notice(code="state_dir_unwritable", message=message))
         from agent_runtime import outcome
 

@@ -21,7 +21,7 @@ CAP_SYS_PTRACE = 19
 
 
 def seal(names: Collection[str]) -> None:
-    """Shut the process off, and remove the variables of these names from its environment. Call it before any tool runs."""
+    """Shut the process off, and take these variables out of its environment. Call it before any tool runs."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
         log.warning("the process stays dumpable: %s", os.strerror(ctypes.get_errno()))

@@ -180,7 +180,10 @@ def test_a_history_beyond_the_window_is_shortened(workspace: Path) -> None:
 
 
 def test_a_server_outlives_the_run_and_is_named(workspace: Path) -> None:
-    code = "import http.server as h; s = h.ThreadingHTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler); print(s.server_port, flush=True); s.serve_forever()"
+    code = (
+        "import http.server as h; s = h.ThreadingHTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler); "
+        "print(s.server_port, flush=True); s.serve_forever()"
+    )
     script = [
         Turn(
             calls=[

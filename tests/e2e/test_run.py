@@ -181,7 +181,8 @@ def test_the_diffs_lead_from_the_old_tree_to_the_new(workspace: Path, tmp_path: 
                 Call(
                     "bash",
                     {
-                        "command": "sed -i s/b/c/ keep.txt; rm gone.txt; mkdir d; printf new > 'd/n w.txt'; chmod +x keep.txt"
+                        "command": "sed -i s/b/c/ keep.txt; rm gone.txt; mkdir d;"
+                        " printf new > 'd/n w.txt'; chmod +x keep.txt"
                     },
                 )
             ]
