@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MARKER = "AGENT_RUNTIME_RUN_ID"  # the variable of the tools' environment that holds the run's id
@@ -18,10 +18,13 @@ _COMMAND_LIMIT = 1000  # characters of a command line that are kept
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process. A pid comes again; together with `started` (clock ticks since boot) it does not."""
+    """A process. A pid comes again; together with `started` (clock ticks since boot) it does not.
+
+    Orphans get another parent, and stay the same process.
+    """
 
     pid: int
-    parent: int
+    parent: int = field(compare=False)
     started: int
 
     def age(self) -> tuple[int, int]:

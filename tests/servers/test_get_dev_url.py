@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
@@ -100,8 +103,13 @@ async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, t
             await shell.run("sleep 30 &", timeout=5, call_id="3", tokens=1000)
             assert await scene.servers.settle() == []
             assert (quick < 0.5, time.monotonic() - began < 1.5) == (True, True)
+            with anyio.fail_after(5):
+                await shell.run("kill $!", timeout=5, call_id="4", tokens=1000)
+                await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
+            assert not scene.servers._expected(60)
         finally:
             await shell.aclose(kill=True)
+            os.kill(events[0].pid or 0, signal.SIGKILL)
 
 
 SAY = "\nprint(f'http://localhost:{s.getsockname()[1]}/base')\n"
