@@ -3,7 +3,8 @@
 Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, where spilled output and
 diffs lie, how long was waited before a retry, heartbeats and deltas, notices that depend on the clock. The
 workspace has one name in both. Where tools really ran, clock times, durations, process ids, short hashes,
-ports chosen by the kernel and temporary paths are blanked in what they printed and wrote.
+ports chosen by the kernel and temporary paths are blanked in what they printed and wrote; what a call printed
+before it was cancelled is left out.
 
 Not compared in order: results of calls that ran side by side (each is looked at with its call), edits within
 one call, edits by processes in the background (a set of paths), servers (a set).
@@ -193,7 +194,11 @@ def _comparable(event: Event, blank: Change) -> Event:
         case "start":
             kept.pop("runtimeVersion", None)
         case "tool_result":
-            kept["output"] = blank(str(event.get("output")).replace(str(event.get("outputFile")), "<file>"))
+            printed = str(event.get("output")).replace(str(event.get("outputFile")), "<file>")
+            # how far a call came before it was cancelled is a matter of timing
+            kept["output"] = blank(
+                "" if blank is _volatile and event.get("outcome") == "cancelled" else printed
+            )
         case "file_edit":
             return _comparable_edit(kept, blank)
         case "dev_url":
