@@ -22,7 +22,8 @@ from agent_runtime.observer import BlindObserver, WorldObserver
 from agent_runtime.provider import ModelCall, ToolSpec
 from agent_runtime.providers.registry import key_variables
 from agent_runtime.sandbox.edit import Files
-from agent_runtime.sandbox.environment import tool_environment
+from agent_runtime.sandbox.environment import confined_caches, tool_environment
+from agent_runtime.sandbox.landlock import Confinement
 from agent_runtime.sandbox.output import OutputStore
 from agent_runtime.sandbox.processes import Reaper, become_subreaper
 from agent_runtime.sandbox.seal import seal
@@ -181,7 +182,8 @@ async def summarise(life: Life, models: Models, messages: list[Message]) -> str:
 
 def _environment(life: Life) -> dict[str, str]:
     request = life.plan.request
-    extra = {"AGENT_RUNTIME_RUN_ID": life.plan.run_id} | request.env
+    caches = confined_caches(life.plan.run_id) if request.confine else {}
+    extra = {"AGENT_RUNTIME_RUN_ID": life.plan.run_id} | caches | request.env
     for name, value in (("AGENT_PARAMS", request.params), ("AGENT_CONTEXT", request.context)):
         if value is not None:
             extra[name] = json.dumps(value)
@@ -197,16 +199,18 @@ def _hands(life: Life, environment: dict[str, str], observer: WorldObserver | Bl
         "env": environment,
         "outputs": outputs,
         "log_dir": folder / "logs",
+        "user": plan.request.tool_user,
+        "confine": Confinement(plan.roots) if plan.roots is not None else None,
     }
-    user = plan.request.tool_user
     eyes = observer if isinstance(observer, WorldObserver) else None
     files = Files(
         workspace=plan.workspace,
         owner=plan.tool_owner,
+        roots=plan.roots,
         on_change=eyes.edited if eyes else None,
         before_change=eyes.expect if eyes else None,
     )
-    return Hands(outputs, Shell(**settings, user=user), Sessions(**settings, user=user), files)
+    return Hands(outputs, Shell(**settings), Sessions(**settings), files)
 
 
 def _tools(life: Life) -> dict[str, Tool]:

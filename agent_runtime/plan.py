@@ -58,6 +58,16 @@ class Plan:
         """Where this run keeps what is too large for the stream: outputs, diffs, logs."""
         return self.state_dir / "runs" / self.run_id.replace(":", "_")
 
+    @property
+    def roots(self) -> list[Path] | None:
+        """Where the tools may write: the workspace, the mounts and the temporary folder; None: anywhere."""
+        if not self.request.confine:
+            return None
+        import tempfile
+
+        mounts = [self.workspace / mount.path for mount in self.request.mounts]
+        return [self.workspace, *mounts, Path(tempfile.gettempdir())]
+
     def start_event(self) -> Start:
         """The first line of the stream."""
         request = self.request
@@ -94,6 +104,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     """Decide. `resolved` is what a transcript says was decided. Raises RequestError naming the field."""
     workspace = _workspace(request, environ)
     _check_mounts(request, workspace)
+    _check_confine(request)
     run_id = request.run_id or new_run_id()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
@@ -177,6 +188,19 @@ def _tool_owner(user: str | None) -> tuple[int, int] | None:
     if os.geteuid() not in (0, entry.pw_uid):
         raise RequestError("toolUser", f"only root can run tools as another user: {user}")
     return (entry.pw_uid, entry.pw_gid)
+
+
+def _check_confine(request: Request) -> None:
+    if not request.confine:
+        return
+    from agent_runtime.sandbox import landlock
+
+    try:
+        landlock.check()
+    except OSError as error:
+        raise RequestError(
+            "confine", f"expected a kernel that can confine what tools write: {error.strerror}"
+        ) from error
 
 
 def _check_mounts(request: Request, workspace: Path) -> None:

@@ -19,10 +19,14 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
 from agent_runtime.sandbox import processes
+
+if TYPE_CHECKING:
+    from agent_runtime.sandbox.landlock import Confinement
 
 STOP = signal.SIGRTMAX
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
@@ -35,12 +39,20 @@ class Bash:
         cwd: where it starts.
         env: its variables.
         mark: the value of processes.MARK that it and its subshells show.
-        state: the file that it leaves its state in, and takes it up from.
+        state: the file that it leaves its state in when it ends; the one of its predecessor is taken over.
         user: whom it runs as.
+        confine: where it may write.
     """
 
     def __init__(
-        self, *, cwd: Path, env: Mapping[str, str], mark: str, state: Path, user: str | None
+        self,
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        mark: str,
+        state: Path,
+        user: str | None,
+        confine: Confinement | None,
     ) -> None:
         self.mark = mark
         script, self._script = os.pipe2(os.O_CLOEXEC)
@@ -58,6 +70,7 @@ class Bash:
                 stderr=null,
                 pass_fds=[report],
                 user=user,
+                confine=confine,
             )
         finally:
             for fd in (script, report, null):
@@ -65,7 +78,7 @@ class Bash:
         self.pid = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
         self._report_fd = report
-        self._pending = bytearray(_prologue(state).encode())
+        self._pending = bytearray(_prologue(state, take_over(state)).encode())
         self._received = b""
 
     @property
@@ -157,11 +170,21 @@ def saved(state: Path) -> bool:
         return False
 
 
+def take_over(state: Path) -> Path:
+    """The file with the state of the shell before, put aside so that the next may write its own."""
+    before = state.with_suffix(".before")
+    if saved(state):
+        Path(f"{state}.options").replace(f"{before}.options")
+        state.replace(before)
+    return before
+
+
 _WHOLE = b"# whole\n"
 
 
-def _prologue(state: Path) -> str:
+def _prologue(state: Path, before: Path) -> str:
     file, options = shlex.quote(str(state)), shlex.quote(f"{state}.options")
+    start, start_options = shlex.quote(str(before)), shlex.quote(f"{before}.options")
     # the options first, for `set -e` would end the shell in the middle of the rest
     save = (
         f"{{ \\builtin set +o; }} >|{options} 2>/dev/null; \\builtin set +eux; "
@@ -173,7 +196,7 @@ def _prologue(state: Path) -> str:
     stop = shlex.quote(save + "; \\builtin exit 143")
     return (
         "\\builtin shopt -s expand_aliases\n"
-        f"if [[ -r {file} ]]; then \\builtin . {file}; \\builtin . {options}; fi\n"
+        f"if [[ -r {start} ]]; then \\builtin . {start}; \\builtin . {start_options}; fi\n"
         "\\builtin set +e\n"
         f"\\builtin trap {stop} {STOP.name.removeprefix('SIG')}\n"
         f"\\builtin trap {shlex.quote(save)} EXIT\n"

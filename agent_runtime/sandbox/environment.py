@@ -7,7 +7,9 @@ editor off."""
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 # Variables of the runtime itself, or of the interpreter that runs it: they would change how the agent's own
 # Python programs behave.
@@ -110,6 +112,13 @@ def tool_environment(
         for name, value in {**_DEFAULTS, **kept, **NO_PROMPTS, **extra}.items()
         if name not in hidden and not any(text in value for text in secrets) and _is_settable(name, value)
     }
+
+
+def confined_caches(run_id: str) -> dict[str, str]:
+    """Variables for tools that may not write to the home directory: caches of package managers go elsewhere."""
+    cache = Path(tempfile.gettempdir()) / f"agent-cache-{run_id}"
+    named = {"npm_config_cache": "npm", "GOMODCACHE": "go", "PIP_CACHE_DIR": "pip"}
+    return {"XDG_CACHE_HOME": str(cache)} | {name: str(cache / folder) for name, folder in named.items()}
 
 
 def _is_key(name: str) -> bool:

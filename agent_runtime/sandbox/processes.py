@@ -17,8 +17,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
+
+if TYPE_CHECKING:
+    from agent_runtime.sandbox.landlock import Confinement
 
 MARK = "AGENT_RUNTIME_CALL"
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL: a cancelled run ends within 3 s
@@ -121,29 +125,35 @@ def spawn(
     stderr: int,
     pass_fds: Sequence[int] = (),
     user: str | None = None,
+    confine: Confinement | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, with no controlling terminal and nothing of ours: no
     descriptors, no blocked and no ignored signals. `user`: whom it runs as, all groups of that user included.
+    `confine`: where it may write, and all that it starts.
     """
     unignore_signals()
     entry = pwd.getpwnam(user) if user else None
-    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    try:
-        return subprocess.Popen(
-            args,
-            cwd=cwd,
-            env=dict(env),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=pass_fds,
-            start_new_session=True,
-            user=entry.pw_uid if entry else None,
-            group=entry.pw_gid if entry else None,
-            extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else None,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def start() -> subprocess.Popen[bytes]:
+        blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        try:
+            return subprocess.Popen(
+                args,
+                cwd=cwd,
+                env=dict(env),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                user=entry.pw_uid if entry else None,
+                group=entry.pw_gid if entry else None,
+                extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else None,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    return confine(start) if confine else start()
 
 
 def identity(user: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -27,6 +28,9 @@ from agent_runtime.sandbox.family import Family
 from agent_runtime.sandbox.keeper import BoundedLog
 from agent_runtime.sandbox.output import Fitted, cut, join, where
 from agent_runtime.sandbox.processes import Process
+
+if TYPE_CHECKING:
+    from agent_runtime.sandbox.landlock import Confinement
 
 ROWS, COLUMNS = 40, 120
 _INTERRUPT = b"\x03"
@@ -45,6 +49,7 @@ class Start:
     env: Mapping[str, str]
     tty: bool
     user: str | None
+    confine: Confinement | None = None
     rows: int = ROWS
     columns: int = COLUMNS
 
@@ -156,6 +161,7 @@ class Session:
                 stderr=written,
                 pass_fds=[] if start.tty else [terminal],
                 user=start.user,
+                confine=start.confine,
             )
         finally:
             if not start.tty:

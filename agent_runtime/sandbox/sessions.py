@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import Popen
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -17,6 +18,9 @@ from agent_runtime.sandbox.output import Fitted, OutputStore
 from agent_runtime.sandbox.report import left_running
 from agent_runtime.sandbox.session import Session, Start
 from agent_runtime.tool import Outcome, ToolOutput
+
+if TYPE_CHECKING:
+    from agent_runtime.sandbox.landlock import Confinement
 
 LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 
@@ -30,6 +34,7 @@ class Sessions:
         outputs: bounds what an output may take on the disk.
         log_dir: where outputs go that are too long for the model, and the logs of what is left running.
         user: whom they run as; this process must be root then.
+        confine: where they may write, when not everywhere.
         limit: how many may run at once; the one unused for longest makes room for a new one.
     """
 
@@ -41,12 +46,13 @@ class Sessions:
         outputs: OutputStore,
         log_dir: Path,
         user: str | None = None,
+        confine: Confinement | None = None,
         limit: int = 16,
     ) -> None:
         self._cwd = cwd
         self._env = dict(env) | (processes.identity(user) if user else {})
         self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
-        self._user = user
+        self._user, self._confine = user, confine
         self._limit = limit
         self._sessions: dict[int, Session] = {}
         self._number = 0
@@ -141,7 +147,7 @@ class Sessions:
         if not directory.is_dir():
             raise ToolError(f"workdir: {directory} is not a directory")
         processes.become_subreaper()
-        start = Start(command, directory, self._env, tty, self._user)
+        start = Start(command, directory, self._env, tty, self._user, self._confine)
         mark = mark_of(f"session-{number}")
         try:
             return Session(start, call_id=call_id, mark=mark, open_log=lambda: self._outputs.log(call_id))

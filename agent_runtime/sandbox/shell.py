@@ -16,19 +16,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
+from typing import TYPE_CHECKING
 
 import anyio
 
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
 from agent_runtime.sandbox import processes
-from agent_runtime.sandbox.bash import STOP, Bash, saved
+from agent_runtime.sandbox.bash import STOP, Bash, saved, take_over
 from agent_runtime.sandbox.capture import Capture
 from agent_runtime.sandbox.family import Background, Family, mark_of
 from agent_runtime.sandbox.live import Live
 from agent_runtime.sandbox.output import OutputStore
 from agent_runtime.sandbox.report import Ending, report
 from agent_runtime.tool import ToolOutput
+
+if TYPE_CHECKING:
+    from agent_runtime.sandbox.landlock import Confinement
 
 OnOutput = Callable[[str], Awaitable[None]]
 
@@ -58,6 +62,7 @@ class Shell:
         outputs: bounds what an output may take on the disk.
         log_dir: where outputs go that are too long for the model, and the logs of what is left running.
         user: whom the commands run as; this process must be root then.
+        confine: where the commands may write, when not everywhere; the temporary folder must be part of it.
     """
 
     def __init__(
@@ -68,10 +73,11 @@ class Shell:
         outputs: OutputStore,
         log_dir: Path,
         user: str | None = None,
+        confine: Confinement | None = None,
     ) -> None:
         self._env = dict(env) | (processes.identity(user) if user else {})
         self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
-        self._user = user
+        self._user, self._confine = user, confine
         self._cwd = cwd
         self._room: Path | None = None  # of pipes and of the state file; the user's own
         self._bash: Bash | None = None
@@ -136,7 +142,7 @@ class Shell:
         async with self._lock:
             await self._close_bash(_LAST_WORDS)
             if self._room:
-                self._forget_state()
+                self._forget(take_over(self._state))
 
     def background(self) -> list[Background]:
         """What calls left running and still runs."""
@@ -185,6 +191,7 @@ class Shell:
             with anyio.move_on_after(1.0):
                 return await call.bash.status(call.number)
             if idle and call.bash.idle:  # it went past the command without a word: `set -n`
+                call.ending.notes.append("[the shell no longer executed commands (`set -n`?) and was ended]")
                 call.bash.send(signal.SIGKILL)
             idle = call.bash.idle
 
@@ -217,15 +224,16 @@ class Shell:
     async def _look_after_bash(self, call: _Call) -> None:
         if call.bash.ended is None:
             self._cwd = Path(call.bash.cwd.removesuffix(" (deleted)") or self._cwd)
-            self._forget_state()  # a new shell has taken it up
+            self._forget(take_over(self._state))  # the shell has it, and has finished a command since
             return
         if call.ending.timeout is None and not call.ending.cancelled:
             call.ending.status = call.bash.ended
         await self._close_bash(0)
         if saved(self._state):
             kept = "its directory, variables, functions and options (except `set -e`) were kept"
+        elif saved(self._state.with_suffix(".before")):
+            kept = "its directory, variables, functions and options are as before this command"
         else:
-            self._forget_state()
             kept = f"it starts in {self._cwd}; variables, functions and options are lost"
         call.ending.notes.append(f"[the shell ended; the next command runs in a new one: {kept}]")
 
@@ -237,7 +245,12 @@ class Shell:
         processes.become_subreaper()
         mark = mark_of(f"{self._name}.{self._number}.shell")
         self._bash = Bash(
-            cwd=_existing(self._cwd), env=self._env, mark=mark, state=self._state, user=self._user
+            cwd=_existing(self._cwd),
+            env=self._env,
+            mark=mark,
+            state=self._state,
+            user=self._user,
+            confine=self._confine,
         )
         return self._bash
 
@@ -265,9 +278,9 @@ class Shell:
             shutil.chown(path, self._user)
         return path
 
-    def _forget_state(self) -> None:
+    def _forget(self, state: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._state.unlink()
+            state.unlink()
 
     @property
     def _name(self) -> str:
