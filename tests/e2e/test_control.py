@@ -158,7 +158,7 @@ def test_the_timeout_of_the_run(workspace: Path) -> None:
     with ModelServer(script) as server, running(server, workspace, "--timeout", "3") as run:
         started = time.monotonic()
         done = run.end()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 25  # and not the 300 of the command
     assert (done.code, done.complete["stopReason"], done.complete["error"]["code"]) == (
         3,
         "timeout",
