@@ -37,13 +37,13 @@ class Bench:
         return result
 
 
-def make_shell(home: Path, **more: str) -> Shell:
+def make_shell(home: Path, user: str | None = None) -> Shell:
     return Shell(
         cwd=home,
         env=clean_env(),
         outputs=OutputStore(home.parent / "out"),
         log_dir=home.parent / "logs",
-        **more,
+        user=user,
     )
 
 

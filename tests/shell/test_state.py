@@ -76,6 +76,13 @@ async def test_unbalanced_commands_are_errors_never_waits(sh: Bench, command: st
     assert (await sh("echo next")).text == "next"
 
 
+async def test_a_killed_shell_falls_back_on_the_state_before_the_command(sh: Bench) -> None:
+    await sh("x=1; exit 1")
+    result = await sh("x=2; kill -9 $$")
+    assert result.text.endswith("its directory, variables, functions and options are as before this command]")
+    assert (await sh("echo $x")).text == "1"
+
+
 async def test_a_deleted_directory_is_left(sh: Bench) -> None:
     await sh("mkdir -p a/b; cd a/b")
     await sh("rm -r ../../a")
