@@ -180,7 +180,7 @@ class Capture:
                 last = None if last is None else last - taken
                 self._notify()
             elif not self.ended:
-                if self._stopping:
+                if last is not None:  # not `_stopping`: it may have been set, and more have come, since the look
                     break
                 poll.poll()
         self._done = True
