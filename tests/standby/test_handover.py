@@ -81,7 +81,8 @@ def test_it_can_be_cancelled(how: str | signal.Signals, code: int, standby: Runn
         run.stdin.flush()
         head = b""
         while b'"tool_call"' not in head:
-            assert (line := run.stdout.readline()), (head, run.stderr.read())
+            line = run.stdout.readline()
+            assert line, (head, run.stderr.read())
             head += line
         began = time.monotonic()
         if isinstance(how, signal.Signals):
