@@ -73,7 +73,7 @@ class Trial:
         while (event := self._next()) is not None:
             if event["type"] in kinds:
                 return event
-        raise AssertionError(f"no {kinds} in {self.events}, stderr: {self.stderr()}")
+        raise AssertionError(f"no {kinds} in {self.events}, stderr: {self.stderr()!r}")
 
     def end(self) -> Result:
         """All that was said to the end, checked; the process has ended."""
