@@ -43,6 +43,7 @@ def standby_command(path: str) -> int:
     try:
         _refuse_when_live(path)
         warm_up()
+        _hide_keys()
         with listening(path) as listener:
             print(f"agent-runtime: standing by at {path}", file=sys.stderr, flush=True)
             return Standby(listener).serve()
@@ -78,6 +79,16 @@ def warm_up() -> None:
             model.model_rebuild()
     gc.collect()
     gc.freeze()  # what is here now is never looked at again: its pages stay shared with the runs
+
+
+def _hide_keys() -> None:
+    """Shut this process off from its runs' tools, as each run does itself; the keys stay known to the runs."""
+    from agent_runtime.providers.registry import key_variables
+    from agent_runtime.sandbox.seal import seal
+
+    keys = {name: os.environ[name] for name in key_variables() if name in os.environ}
+    seal(keys)
+    os.environ.update(keys)  # memory that /proc does not show
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,16 @@ class Running:
         """Zombies too."""
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
+    def descriptors(self) -> int | None:
+        """None where only root may look: the process is sealed."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
+        except PermissionError:
+            return None
 
 
 @contextmanager
-def standing(folder: Path) -> Iterator[Running]:
+def standing(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
     """A standby, ready when the context begins."""
     path = folder / "standby.sock"
     process = subprocess.Popen(
@@ -79,7 +83,7 @@ def standing(folder: Path) -> Iterator[Running]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=environment({"WHOSE": "the standby's"}, folder / "state"),
+        env=environment({"WHOSE": "the standby's", **(environ or {})}, folder / "state"),
         cwd=folder,
     )
     assert process.stderr

@@ -114,14 +114,16 @@ def test_its_own_socket_and_its_end(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "standby.sock"
     with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed
         dead.bind(str(path))
-    with ModelServer([sh("sleep 30")]) as server, standing(tmp_path) as standby:
+    script = [sh("grep -c sk-ant-loopback /proc/*/environ"), sh("sleep 30")]
+    with ModelServer(script) as server, standing(tmp_path, server.environ("anthropic")) as standby:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         code, out, errors = another(path)
         assert (code, out, "another standby listens there" in errors) == (1, "", True)
         bad = standby.run({"prompt": 1}).events(code=2)
         assert [event["type"] for event in bad] == ["error", "complete"]
 
-        client = standby.run(asked(server, workspace=str(workspace)))
+        client = standby.run({"prompt": "hi", "workspace": str(workspace)})
+        assert f"/proc/{standby.pid}/environ:1" not in client.until("tool_result")["output"]
         client.until("tool_call")
         began = time.monotonic()
         standby.process.terminate()
