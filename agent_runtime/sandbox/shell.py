@@ -115,20 +115,20 @@ class Shell:
                 call = self._begin(clean_text(command), call_id, tokens)
             except OSError as error:
                 raise ToolError(f"the shell cannot be started: {error}") from error
+            call.ending.cancelled = True  # unless it gets to its end
             try:
                 async with anyio.create_task_group() as tasks:
                     if live:
                         tasks.start_soon(live.follow, call.capture)
                     await self._until_end(call, timeout)
                     tasks.cancel_scope.cancel()
-            except anyio.get_cancelled_exc_class():
+                call.ending.cancelled = False
+            finally:
                 with anyio.CancelScope(shield=True):
-                    call.ending.cancelled = True
-                    await self._stop(call)
+                    if call.ending.cancelled:
+                        await self._stop(call)
                     self._partials[call_id] = await self._conclude(call)
-                raise
-            with anyio.CancelScope(shield=True):
-                result = await self._conclude(call)
+        result = self._partials.pop(call_id)
         if live:
             await live.finish(result.text)
         return result
