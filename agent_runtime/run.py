@@ -89,9 +89,8 @@ class Run:
         self.emitter.put(self.plan.start_event())
         gc.freeze()  # what is here now is not garbage (see __main__)
         gc.enable()
-        logging.basicConfig(
-            stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-        )
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+        logging.getLogger().handlers[0].setFormatter(_Masked(self.mask))
         if self.trouble:
             message = (
                 f"outputs are kept in {self.run_dir}, the state directory cannot be written: {self.trouble}"
@@ -158,6 +157,17 @@ class Run:
             metadata=request.metadata,
             error=ended.error,
         )
+
+
+class _Masked(logging.Formatter):
+    """Log lines, tracebacks included, without keys."""
+
+    def __init__(self, mask: Masker) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._mask(super().format(record))
 
 
 def _run_dir(plan: Plan) -> tuple[Path, str]:
