@@ -28,12 +28,15 @@ class Trial:
 
     Args:
         standby: the warm process.
-        request: the request; `runId` is given, so that what the run starts can be found.
+        request: the request, or the bytes of one; an object is given a `runId`, by which what
+            the run starts can be found.
         environ: the run's environment, besides what every test's run gets.
         folder: of the state directory; the workspace is in it.
     """
 
-    def __init__(self, standby: Running, request: Json, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, standby: Running, request: Json | bytes, environ: Mapping[str, str], folder: Path
+    ) -> None:
         self.folder, self.workspace, self.state = folder, folder / "workspace", folder / "state"
         self.workspace.mkdir(exist_ok=True)
         self.run_id = f"run_{os.urandom(8).hex()}"
@@ -47,7 +50,11 @@ class Trial:
         launch = {"cwd": str(self.workspace), "env": environment(environ, self.state), "options": {}}
         preamble = json.dumps({PREAMBLE: launch}).encode() + b"\n"
         socket.send_fds(self._socket, [preamble], [self._stderr.fileno()])
-        self.write(json.dumps({"prompt": "go", "runId": self.run_id} | request).encode() + b"\n")
+        if isinstance(request, bytes):  # as it is, and nothing after it
+            self.write(request)
+            self._socket.shutdown(socket.SHUT_WR)
+        else:
+            self.write(json.dumps({"prompt": "go", "runId": self.run_id} | request).encode() + b"\n")
         self._lines = self._socket.makefile("rb")
         self.pid = int(json.loads(self._lines.readline())["pid"])
 
