@@ -113,9 +113,8 @@ class ToolExecutor:
             output = await self._output(call, turn)
         finally:
             if output is None:  # cancelled while it ran
-                said = self.partial(call.id) or ToolOutput.of("")
-                text = f"{said.text}\n[the run was cancelled while this call ran]".strip()
-                output = replace(said, content=(Text(text=text),), is_error=True, outcome="cancelled")
+                said = self.partial(call.id) or ToolOutput.of("[the run was cancelled while this call ran]")
+                output = replace(said, is_error=True, outcome="cancelled")
             with anyio.CancelScope(shield=True):
                 output = await self._look(call, output)
                 answered[index] = await self._answer(call, output, turn, time.monotonic() - started)
