@@ -68,9 +68,7 @@ class Blobs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        if self._process:
-            self._process.communicate()
-            self._process = None
+        self._end()
 
     def get(self, oid: bytes) -> bytes | None:
         """The content; None when the repository does not have it any more."""
@@ -85,8 +83,13 @@ class Blobs:
             try:
                 self._fetched |= self._ask(oids[at : at + _ASKED])
             except (OSError, ValueError):
-                self._process = None  # it was ended; another may do better
+                self._end()  # another may do better
                 return
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.communicate()
 
     def _ask(self, oids: Sequence[bytes]) -> dict[bytes, bytes | None]:
         process = self._process = self._process or _start(self._workspace, "cat-file", "--batch")
