@@ -76,7 +76,7 @@ class Parts:
 
     async def last_look(self) -> None:
         """The last file edits and servers."""
-        await self.observer.finish()
+        await self.observer.finish(hurried=self.life.reason is not None)
 
     async def close(self) -> None:
         """Close connections and the thread."""

@@ -25,27 +25,28 @@ class WorldObserver:
     servers: DevServers
     emit: Callable[[events.Event], Awaitable[None]]
     _running: dict[str, ExitStack] = field(default_factory=dict)
+    _scanning: set[str] = field(default_factory=set)
     _shared: set[str] = field(default_factory=set)  # calls that ran beside another that may change files
 
     async def before(self, call: ToolCall, tool: Tool) -> None:
         """Have the baseline complete before anything can change it."""
         await self.tracker.ready()
-        if not tool.scans:
-            return
+        if tool.scans and not self._running:  # what others wrote before this call is not its work
+            await self._scan(None)
         self._running[call.id] = stack = ExitStack()
         stack.enter_context(self.tracker.hold())
-        if len(self._running) > 1:
-            self._shared |= self._running.keys()
+        if tool.scans:
+            self._scanning.add(call.id)
+        if len(self._scanning) > 1:
+            self._shared |= self._scanning
 
     async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
         """Emit what changed and what came up. A change is attributed when this call alone can have made it."""
-        if not tool.scans:
-            return ""
-        stack = self._running.pop(call.id, ExitStack())
-        with stack:
-            async with self.tracker.turn():
-                alone = call.id not in self._shared
-                await self._emit_all(await self.tracker.scan(call_id=call.id if alone else None))
+        with self._running.pop(call.id, ExitStack()):
+            if not tool.scans:
+                return ""
+            await self._scan(None if call.id in self._shared else call.id)
+            self._scanning.discard(call.id)
         self.servers.hint(output.text)
         await self._emit_all(await self.servers.settle())
         return self.servers.advice()
@@ -59,11 +60,18 @@ class WorldObserver:
         async with self.tracker.turn():
             await self._emit_all(await self.tracker.note(paths, call_id=call_id))
 
-    async def finish(self) -> None:
-        """The last look, when nothing watches any more."""
-        async with self.tracker.turn():
-            await self._emit_all(await self.tracker.finish())
+    async def finish(self, *, hurried: bool) -> None:
+        """The last look, when nothing watches any more; a hurried one goes by what the kernel has reported."""
+        if hurried:
+            await self._scan(None)
+        else:
+            async with self.tracker.turn():
+                await self._emit_all(await self.tracker.finish())
         await self._emit_all(await self.servers.finish())
+
+    async def _scan(self, call_id: str | None) -> None:
+        async with self.tracker.turn():
+            await self._emit_all(await self.tracker.scan(call_id=call_id))
 
     async def _emit_all(self, found: Iterable[events.Event]) -> None:
         for event in found:
@@ -81,5 +89,5 @@ class BlindObserver:
         """Nothing."""
         return ""
 
-    async def finish(self) -> None:
+    async def finish(self, *, hurried: bool) -> None:
         """Nothing."""
