@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import select
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -223,27 +222,10 @@ class Life:
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def complete(self, ended: Outcome, started: float) -> events.Complete:
-        """The last event."""
-        request = self.plan.request
+    def facts(self) -> dict[str, Any]:
+        """What `complete` says of the run's work."""
         world = self.parts.world() if self.parts else {}
-        return events.Complete(
-            status=ended.status,
-            stop_reason=ended.stop,
-            output=ended.output,
-            result=ended.output,
-            usage=outcome.total(self.budget.usage),
-            iterations=self.budget.turns,
-            duration_ms=round((time.monotonic() - started) * 1000),
-            thread_id=request.thread_id,
-            sandbox_id=request.sandbox_id,
-            rollout_id=request.rollout_id,
-            target_device_id=request.target_device_id,
-            execution_mode=request.execution_mode,
-            metadata=request.metadata,
-            error=ended.error,
-            **world,
-        )
+        return {"usage": outcome.total(self.budget.usage), "iterations": self.budget.turns, **world}
 
 
 def single(error: BaseException) -> BaseException:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_runtime import events
 from agent_runtime.errors import ExitCode
@@ -98,17 +98,17 @@ class Run:
             self.emitter.put(events.Notice(code="state_dir_unwritable", message=message))
         from agent_runtime import outcome
 
+        facts: dict[str, Any] = {}
         try:
             from agent_runtime.life import Life
 
             life = Life(self)
             ended = life.run(stdin, rest)
-            complete = life.complete(ended, started)
+            facts = life.facts()
         except BaseException as error:  # whatever it is, the stream ends with `complete`
             log.exception("the run failed")
             ended = outcome.failed(error, "")
-            complete = self._bare_complete(ended, started)
-        return self._end(ended, complete)
+        return self._end(ended, self._complete(ended, started, facts))
 
     def _end(self, ended: Outcome, complete: events.Complete) -> int:
         if told := ended.error_event():
@@ -141,7 +141,7 @@ class Run:
             events.Notice(code="recording_stopped", message=f"the transcript cannot be written: {reason}")
         )
 
-    def _bare_complete(self, ended: Outcome, started: float) -> events.Complete:
+    def _complete(self, ended: Outcome, started: float, facts: dict[str, Any]) -> events.Complete:
         request = self.plan.request
         return events.Complete(
             status=ended.status,
@@ -156,6 +156,7 @@ class Run:
             execution_mode=request.execution_mode,
             metadata=request.metadata,
             error=ended.error,
+            **facts,
         )
 
 
