@@ -34,6 +34,10 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
             connection.connect(arguments.socket)
             socket.send_fds(connection, [_preamble(options)], [2])
             connection.sendall(request)
+        except RequestError as error:
+            from agent_runtime.launch import refuse
+
+            return refuse(1, {}, error)
         except OSError as error:
             from agent_runtime.launch import refuse
 
@@ -52,8 +56,16 @@ def _request(arguments: Namespace) -> bytes:
 def _preamble(options: dict[str, Any]) -> bytes:
     if "format" not in options and os.isatty(1):
         options = {**options, "format": "pretty"}
-    launch = {"cwd": str(Path.cwd()), "env": dict(os.environ), "options": options}
+    launch = {"cwd": str(Path.cwd()), "env": _environ(), "options": options}
     return json.dumps({PREAMBLE: launch}).encode() + b"\n"
+
+
+def _environ() -> dict[str, str]:
+    if not any(name.endswith("_FD") for name in os.environ):
+        return dict(os.environ)
+    from agent_runtime.keys import received  # the descriptors are this process's own
+
+    return received(os.environ)
 
 
 class _Relay:

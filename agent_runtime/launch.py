@@ -13,6 +13,7 @@ from typing import Any
 from agent_runtime import events, plan
 from agent_runtime.control import decode, read_request
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.keys import received
 from agent_runtime.plan import new_run_id
 from agent_runtime.request import normalise, parse
 from agent_runtime.secrets import Masker
@@ -45,7 +46,8 @@ def answer(
     raw: Any = {}
     try:
         raw, rest = read()
-        return start(raw, overlay, out=out, stdin=0, rest=rest, environ=os.environ, interrupts=interrupts)
+        environ = received(os.environ)
+        return start(raw, overlay, out=out, stdin=0, rest=rest, environ=environ, interrupts=interrupts)
     except RequestError as error:
         return refuse(out, raw, error)
     except Interrupted:

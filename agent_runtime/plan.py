@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from agent_runtime import tools
 from agent_runtime.errors import RequestError
 from agent_runtime.events import Start
+from agent_runtime.keys import from_request
 from agent_runtime.limits import Limits
 from agent_runtime.prompting import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.providers.registry import Endpoint, resolve
-from agent_runtime.request import Config, Request
+from agent_runtime.request import Config, CustomModel, Request
 from agent_runtime.tracking.urls import check_template
 from agent_runtime.version import VERSION
 
@@ -218,10 +220,15 @@ def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tu
         wanted = [environ.get("AGENT_RUNTIME_MODEL") or default]
     if request.model is not None and not request.models:
         raise RequestError("model", "expected at least one model in the list")
-    return tuple(
-        resolve(item if isinstance(item, str) else item.model_dump(by_alias=True, exclude_none=True), environ)
-        for item in wanted
-    )
+    key_of = cache(from_request)  # a descriptor is read once, though two models may name it
+
+    def place(item: str | CustomModel) -> Endpoint:
+        if isinstance(item, str):
+            return resolve(item, environ)
+        key = {"apiKey": key_of(item.api_key)} if item.api_key else {}
+        return resolve(item.model_dump(by_alias=True, exclude_none=True) | key, environ)
+
+    return tuple(map(place, wanted))
 
 
 def _tools(wanted: Sequence[str] | None, endpoint: Endpoint) -> tuple[str, ...]:

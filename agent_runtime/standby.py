@@ -47,6 +47,9 @@ def standby_command(path: str) -> int:
         with listening(path) as listener:
             print(f"agent-runtime: standing by at {path}", file=sys.stderr, flush=True)
             return Standby(listener).serve()
+    except RequestError as error:
+        print(f"agent-runtime: {error}", file=sys.stderr)
+        return ExitCode.INVALID_REQUEST
     except OSError as error:
         print(f"agent-runtime: standby cannot listen at {path}: {error.strerror or error}", file=sys.stderr)
         return ExitCode.FAILED
@@ -83,11 +86,15 @@ def warm_up() -> None:
 
 def _hide_keys() -> None:
     """Shut this process off from its runs' tools, as each run does itself; the keys stay known to the runs."""
+    from agent_runtime.keys import received
     from agent_runtime.providers.registry import key_variables
     from agent_runtime.sandbox.seal import seal
 
-    keys = {name: os.environ[name] for name in key_variables() if name in os.environ}
+    environ = received(os.environ)
+    keys = {name: environ[name] for name in key_variables() if name in environ}
     seal(keys)
+    for name in os.environ.keys() - environ.keys():
+        del os.environ[name]
     os.environ.update(keys)  # memory that /proc does not show
 
 
