@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 class Past:
     """The history before the first turn, and where what follows is kept.
 
-    `messages` were there before; `task` is new, and is kept with all that comes after it.
+    `messages` were there before; `task` is new, and is kept with all that comes after it. `mask` hides keys
+    from what is kept.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -28,16 +29,22 @@ class Past:
     system: str = ""
     thread: Thread | None = None
     store: ThreadStore | None = None
+    mask: Callable[[str], str] = lambda text: text
 
     def keep(self, message: Message) -> None:
         """Store a message in the thread; a failure is logged there and does not end the run."""
         if self.thread:
-            self.thread.append(message)
+            self.thread.append(self._masked(message))
 
     def replace(self, messages: Sequence[Message]) -> None:
         """The history was shortened."""
         if self.thread:
-            self.thread.replace(messages)
+            self.thread.replace([self._masked(message) for message in messages])
+
+    def _masked(self, message: Message) -> Message:
+        text = message.model_dump_json()
+        masked = self.mask(text)
+        return message if masked == text else type(message).model_validate_json(masked)
 
     def close(self) -> None:
         """Let the next writer of the thread in."""

@@ -73,6 +73,7 @@ class Run:
             exclude=_own_files(plan, self.run_dir),
         )
         self.past = past or open_past(plan)
+        self.past.mask = self.mask
         self.servers = DevServers(
             template=plan.dev_url, sandbox_id=plan.request.sandbox_id, marker=plan.run_id
         )

@@ -185,7 +185,8 @@ def _setting(item: bytes) -> tuple[bytes, bytes]:
 
 
 def _environment() -> dict[bytes, bytes]:
-    env = {name: value for name, value in os.environb.items() if not name.startswith(b"GIT_")}
+    # no more than git needs to find its settings: a key in the environment of a process of ours is no secret
+    env = {name: value for name, value in os.environb.items() if name in _SETTINGS}
     quiet = {
         b"GIT_OPTIONAL_LOCKS": b"0",
         b"GIT_TERMINAL_PROMPT": b"0",
@@ -193,6 +194,9 @@ def _environment() -> dict[bytes, bytes]:
         b"LC_ALL": b"C",
     }
     return env | quiet | {b"GIT_ALLOW_PROTOCOL": b"none"}  # a partial clone must not fetch for our sake
+
+
+_SETTINGS = frozenset({b"PATH", b"HOME", b"XDG_CONFIG_HOME", b"TMPDIR"})
 
 
 def _command(*args: str) -> list[str]:

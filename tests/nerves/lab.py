@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +150,15 @@ def request_for(format: WireFormat, **fields: Any) -> Json:
     return {"tools": ["bash"], "config": config} | fields
 
 
-def resumed(standby: Running, format: WireFormat, thread: str, folder: Path) -> list[Any]:
-    """Take a thread up again: a strict provider accepts its history. The messages that it was sent."""
+def resumed(
+    standby: Running, format: WireFormat, thread: str, folder: Path, sealed: Collection[str] = ()
+) -> list[Any]:
+    """Take a thread up again: a strict provider accepts its history. The messages that it was sent.
+
+    `sealed`: the signatures that the provider gave before.
+    """
     with ModelServer([Turn(text="resumed")]) as server:
+        server.sealed |= set(sealed)
         request = request_for(format, threadId=thread, prompt="and now?")
         done = Trial(standby, request, server.environ(format), folder).end()
         assert server.violations == []

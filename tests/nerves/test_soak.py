@@ -91,13 +91,14 @@ def test_soak(standby: Running, tmp_path: Path) -> None:
     soak = Soak()
     with ModelServer([soak], repeat_last=True) as server:
         tools = ["bash", EDIT, "exec_command", "write_stdin"]
-        config = {"maxTurns": 2 * TURNS, "maxRetries": 10}
+        config = {"maxTurns": 2 * TURNS, "maxRetries": 10, "modelTimeout": 60}
         request = request_for("anthropic", tools=tools, config=config)
         soak.trial = Trial(standby, request, server.environ("anthropic"), tmp_path)
         done = soak.trial.end()
         assert server.violations == []
     assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "done", TURNS + 1)
-    assert len(done.of("error")) == len(server.requests) - TURNS - 1  # each failed attempt was told
+    failed = [event["code"] for event in done.of("error")]
+    assert len(failed) == len(server.requests) - TURNS - 1  # each failed attempt was told
     first, last = slice(SETTLED - 50, SETTLED), slice(-50, None)
     assert median(soak.memory[last]) - median(soak.memory[first]) < GROWTH, soak.memory[::20]
     assert median(soak.descriptors[last]) <= median(soak.descriptors[first]), soak.descriptors[::20]
