@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent_runtime.errors import ExitCode
+from agent_runtime.signals import Interrupts
 from agent_runtime.version import VERSION
 
 # option -> (field of the request, kind, help)
@@ -143,9 +144,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
                 from agent_runtime.handover import hand_over
 
                 return hand_over(arguments, overlay(arguments))
+            interrupts = Interrupts()  # before the imports, which take most of the time to the first event
             from agent_runtime.launch import run_command
 
-            return run_command(arguments, overlay(arguments))
+            return run_command(arguments, overlay(arguments), interrupts)
         case "replay":
             from agent_runtime.replay import replay_command
 

@@ -36,6 +36,7 @@ def demo_command(arguments: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="agent-runtime-demo-")).resolve()
     workspace = folder / "reading-time"
     try:
+        interrupts.arm()
         workspace.mkdir()
         return _demo(arguments, workspace, out, interrupts)
     except RequestError as error:

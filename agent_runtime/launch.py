@@ -23,9 +23,8 @@ from agent_runtime.stream import Emitter, claim_stdout
 FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
 
 
-def run_command(arguments: argparse.Namespace, overlay: dict[str, Any]) -> int:
+def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], interrupts: Interrupts) -> int:
     """The whole command: read, decide, run."""
-    interrupts = Interrupts()
     try:
         out = claim_stdout()
     except OSError:  # there is no stdout
@@ -45,6 +44,7 @@ def answer(
     """One request from its first byte to the exit status. `read` gives it, and what was read of stdin beyond it."""
     raw: Any = {}
     try:
+        interrupts.arm()
         raw, rest = read()
         environ = received(os.environ)
         return start(raw, overlay, out=out, stdin=0, rest=rest, environ=environ, interrupts=interrupts)

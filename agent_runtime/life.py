@@ -23,6 +23,7 @@ from agent_runtime.loop import Loop, run_loop
 from agent_runtime.messages import Usage
 from agent_runtime.narration import Deltas, Heartbeat
 from agent_runtime.outcome import Outcome
+from agent_runtime.sandbox.processes import kill_descendants
 from agent_runtime.stream import StdoutClosed
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Life:
         self.scope = anyio.CancelScope()
         loop = asyncio.get_running_loop()
         self.frame.interrupts.listen(lambda reason: void(loop.call_soon_threadsafe(self.stop, reason)))
+        self.frame.interrupts.kill = kill_descendants
         ended: Outcome | None = None
         async with anyio.create_task_group() as beside:
             self.inbox = Inbox(self.stop)

@@ -45,6 +45,7 @@ def replay_command(arguments: argparse.Namespace) -> int:
     except OSError:  # there is no stdout
         return ExitCode.STDOUT_CLOSED
     try:
+        interrupts.arm()
         transcript = read(Path(arguments.transcript))
         speed = parse_speed(arguments.speed)
         overrides = {"stateDir": arguments.state_dir, "record": arguments.record, "format": arguments.format}

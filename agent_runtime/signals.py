@@ -19,17 +19,24 @@ class Interrupted(BaseException):
 class Interrupts:
     """Notes the first signal and tells whoever listens; a second one within two seconds kills the process.
 
-    While `raising` (the synchronous part, before the first event) a signal raises Interrupted instead.
+    While it is armed (the synchronous part, before the first event) a signal raises Interrupted instead.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self.raising = True
+        self.raising = False
         self.listener: Callable[[str], None] | None = None
         self.kill: Callable[[], None] = lambda: None  # ends the children when the process is killed
         self._when = 0.0
         for number in CAUGHT:
             signal.signal(number, self._caught)
+
+    def arm(self) -> None:
+        """From now on a signal raises Interrupted; one that came before does so at once."""
+        self.raising = True
+        if self.reason:
+            self.raising = False
+            raise Interrupted
 
     def listen(self, listener: Callable[[str], None]) -> None:
         """From now on `listener` is told, also of a signal that came before. It may be called at any instruction."""

@@ -115,6 +115,12 @@ def descendants(pid: int, *, skip: Callable[[Process], bool] = lambda _: False) 
     return [process for process in found if not process.gone]
 
 
+def kill_descendants() -> None:
+    """SIGKILL to all that this process has started, however it was detached. Waits for nothing."""
+    for process in descendants(os.getpid()):
+        process.send(signal.SIGKILL)
+
+
 def spawn(
     args: Sequence[str],
     *,

@@ -261,10 +261,29 @@ def test_a_signal_before_the_request(workspace: Path) -> None:
         cwd=workspace,
     )
     with process:
-        time.sleep(0.5)  # it now waits for its request
+        wait_for(lambda: catches(process.pid, signal.SIGTERM))
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=5)
+        stdout, stderr = process.communicate(timeout=20)
     (complete,) = map(json.loads, stdout.splitlines())
     assert (process.returncode, complete["type"], complete["status"]) == (130, "complete", "cancelled"), (
         stderr
     )
+
+
+def catches(pid: int, number: int) -> bool:
+    """Has the process a handler for that signal?"""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
+
+
+def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> None:
+    stubborn = "trap '' TERM INT; (trap '' TERM; sleep 300) & touch up; sleep 300; sleep 300"
+    with ModelServer([bash(stubborn)]) as server, running(server, workspace) as run:
+        wait_for(lambda: (workspace / "up").exists())
+        run.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)  # two signals at the same moment are one
+        run.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert run.process.wait(10) == 143
+        assert time.monotonic() - started < 1
+    wait_for(lambda: not processes_named("sleep 300", workspace))

@@ -23,7 +23,7 @@ BASELINE = [
     "-c",
     "from pydantic import BaseModel\nclass M(BaseModel):\n    x: int\nprint(M(x=1), flush=True)",
 ]
-RATIO = 2.0
+RATIO = 2.5
 
 TOO_HEAVY = (
     *("anthropic", "openai", "httpx", "httpx2", "httpcore2", "tiktoken", "regex", "requests"),
