@@ -69,10 +69,17 @@ class Trial:
 
     def hang_up(self) -> None:
         """Close its stdin and stdout, and wait for its end."""
-        self._lines.close()
-        self._socket.close()
+        self._close()
         wait_for(lambda: not Path(f"/proc/{self.pid}").exists(), 4)
         assert b"Traceback" not in self.stderr(), self.stderr()
+        self._stderr.close()
+
+    def kill(self) -> None:
+        """SIGKILL, and the end of all that it had started."""
+        self.signal(signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
+        kill(self.started())
+        self._close()
         self._stderr.close()
 
     def until(self, *kinds: str) -> Json:
@@ -86,8 +93,7 @@ class Trial:
         """All that was said to the end, checked; the process has ended."""
         while self._next() is not None:
             pass
-        self._lines.close()
-        self._socket.close()
+        self._close()
         assert self.code is not None, (self.events[-3:], self.stderr())
         wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
         stderr = self.stderr()
@@ -103,6 +109,10 @@ class Trial:
     def started(self) -> list[int]:
         """The processes that live and were started by this run: told by their environment or command line."""
         return [pid for pid in pids() if self.run_id in said_by(pid)]
+
+    def _close(self) -> None:
+        self._lines.close()
+        self._socket.close()
 
     def _next(self) -> Json | None:
         line = self._lines.readline()
