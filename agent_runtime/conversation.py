@@ -70,12 +70,25 @@ class Conversation:
         """The same request once more, when it can be made acceptable: shorter, or without what was blamed."""
         if error.code == "context_overflow":
             return replace(call, messages=await self._fitting(force=True))
+        if refused := {tool.name for tool in call.tools if tool.hosted and tool.name in error.message}:
+            return await self._without(refused, call)
         if (healed := mend(call.messages, error.message)) is None:
             return None
         await self._tell(healed.repairs)
         self.messages = list(healed.messages)
         self.past.replace(self.messages)
         return replace(call, messages=healed.messages)
+
+    async def _without(self, refused: set[str], call: ModelCall) -> ModelCall:
+        """Hosted tools that the account may not use are no reason to fail: go on without them."""
+        names = ", ".join(sorted(refused))
+        notice = f"{names} was left out: the provider refuses it"
+        await self.notify(
+            events.Notice(code="parameter_dropped", message=notice, details={"parameter": names})
+        )
+        kept = tuple(tool for tool in self.template.tools if tool.name not in refused)
+        self.template = replace(self.template, tools=kept)
+        return replace(call, tools=kept)
 
     async def _fitting(self, *, force: bool) -> tuple[Message, ...]:
         fitted, notice = await self.compactor.fit(self.messages, force)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.errors import ExitCode
+from agent_runtime.plan import state_dir
 from agent_runtime.providers.registry import key_variables
 
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -99,9 +100,7 @@ def _inotify() -> Finding:
 
 
 def _state(environ: Mapping[str, str]) -> Finding:
-    named = environ.get("AGENT_RUNTIME_STATE_DIR")
-    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
-    path = Path(named) if named else Path(base) / "agent-runtime"
+    path = state_dir(None, environ)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

@@ -124,7 +124,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         request=request,
         run_id=run_id,
         workspace=workspace,
-        state_dir=_state_dir(request, environ),
+        state_dir=state_dir(request.state_dir, environ),
         agent=agent,
         endpoints=endpoints,
         tools=names,
@@ -156,8 +156,9 @@ def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def _state_dir(request: Request, environ: Mapping[str, str]) -> Path:
-    if named := request.state_dir or environ.get("AGENT_RUNTIME_STATE_DIR"):
+def state_dir(wanted: str | None, environ: Mapping[str, str]) -> Path:
+    """Where state is kept: as wanted, or as the environment says."""
+    if named := wanted or environ.get("AGENT_RUNTIME_STATE_DIR"):
         return Path(named).absolute()
     base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
     return Path(base).absolute() / "agent-runtime"

@@ -122,6 +122,16 @@ def test_the_next_model_is_used_when_one_is_gone(workspace: Path) -> None:
     assert [notice["code"] for notice in done.of("notice")] == ["fallback_model"]
 
 
+def test_a_hosted_tool_that_the_account_may_not_use_is_left_out(workspace: Path) -> None:
+    refusal = Fault(400, message="tools.4: web_search is not enabled for your organization")
+    with ModelServer([Turn(fault=refusal), Turn(text="without")]) as server:
+        done = run({"prompt": "x"}, workspace, server.environ("anthropic"))
+    assert (done.code, done.complete["output"]) == (0, "without")
+    offered = [[tool["name"] for tool in body["tools"]] for body in server.bodies]
+    assert "web_search" in offered[0] and offered[1] == [name for name in offered[0] if name != "web_search"]
+    assert [notice["code"] for notice in done.of("notice")] == ["parameter_dropped"]
+
+
 def test_no_key_gets_out(workspace: Path, tmp_path: Path) -> None:
     command = (
         "env; tr '\\0' '\\n' < /proc/$PPID/environ; head -c 1 /proc/$PPID/mem; "
