@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
 
 TURNS = 1000 if os.environ.get("AGENT_RUNTIME_SLOW_TESTS") else 300
 SETTLED = 100  # turns after which everything is loaded that will be
-GROWTH = 6 << 20  # bytes that the history of so many turns may take
+GROWTH = 6 << 20  # bytes
+SMALL = "gpt-3.5"  # a model whose window is full after some dozens of turns: the history is summarised then
 NOW = {"retry-after-ms": "1"}
 EDIT = "str_replace_based_edit_tool"
 
@@ -55,21 +57,27 @@ class Soak:
     random: random.Random = field(default_factory=lambda: random.Random(5))
     trial: Trial | None = None
     turns: int = 0
+    failures: int = 0
+    summaries: int = 0
     memory: list[int] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     zombies: list[int] = field(default_factory=list)
 
     def __call__(self, request: Request) -> Turn:
+        if not request.body.get("tools"):
+            self.summaries += 1
+            return Turn(text="a summary of what was done")
         if self.random.random() < 0.08:
+            self.failures += 1
             return Turn(text="lost", fault=self.random.choice(FAULTS))
         self.turns += 1
         self._look()
         if self.turns > TURNS:
             return Turn(text="done")
-        if self.turns <= SESSIONS:
-            return Turn(calls=[SESSION])
         make = self.random.choices(CALLS, [8, 4, 1, 2, 1, 1, 2, 4, 2, 2, 3, 1, 1, 1])[0]
-        return Turn(text="so far so good", calls=[make(self.turns)])
+        call = SESSION if self.turns <= SESSIONS else make(self.turns)
+        usage = {"input": len(json.dumps(request.body)) // 4, "output": 20}
+        return Turn(text="so far so good", calls=[call], usage=usage)
 
     def _look(self) -> None:
         assert self.trial
@@ -91,14 +99,21 @@ def test_soak(standby: Running, tmp_path: Path) -> None:
     soak = Soak()
     with ModelServer([soak], repeat_last=True) as server:
         tools = ["bash", EDIT, "exec_command", "write_stdin"]
-        config = {"maxTurns": 2 * TURNS, "maxRetries": 10, "modelTimeout": 60}
-        request = request_for("anthropic", tools=tools, config=config)
-        soak.trial = Trial(standby, request, server.environ("anthropic"), tmp_path)
+        config = {"maxTurns": 2 * TURNS, "maxRetries": 10, "modelTimeout": 60, "toolOutputTokens": 500}
+        at = {
+            "provider": "custom",
+            "endpoint": server.url,
+            "apiKey": "k",
+            "format": "anthropic",
+            "name": SMALL,
+        }
+        request = request_for("anthropic", tools=tools, config=config, model=at)
+        soak.trial = Trial(standby, request, {}, tmp_path)
         done = soak.trial.end()
         assert server.violations == []
     assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "done", TURNS + 1)
-    failed = [event["code"] for event in done.of("error")]
-    assert len(failed) == len(server.requests) - TURNS - 1  # each failed attempt was told
+    assert len(done.of("error")) == soak.failures  # each failed attempt was told
+    assert len(done.of("notice")) == soak.summaries > TURNS // 100
     first, last = slice(SETTLED - 50, SETTLED), slice(-50, None)
     assert median(soak.memory[last]) - median(soak.memory[first]) < GROWTH, soak.memory[::20]
     assert median(soak.descriptors[last]) <= median(soak.descriptors[first]), soak.descriptors[::20]
