@@ -72,11 +72,14 @@ class Budget:
         return None
 
     def near(self) -> dict[LimitName, str]:
-        """Limits that have come near since last asked, each with what to tell the model about it."""
+        """Limits that have come near since last asked, each with what to tell the model about it.
+
+        One that is reached is not among them: there is no further call to tell anybody.
+        """
         found: dict[LimitName, str] = {}
         for name, (spent, limit) in self._shares().items():
             last_turn = name == "max_turns" and self.turns == self.limits.max_turns - 1 > 0
-            if limit is None or name in self._told or not (last_turn or 0 < NEAR * limit <= spent):
+            if limit is None or name in self._told or not (last_turn or 0 < NEAR * limit <= spent < limit):
                 continue
             self._told.add(name)
             found[name] = (

@@ -65,3 +65,4 @@ def test_the_last_turn_is_told_of_however_few_there_are() -> None:
     assert only.near() == {}
     only.spend(Usage())
     assert only.reached() == "max_turns"
+    assert only.near() == {}  # no call is left to be told
