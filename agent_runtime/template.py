@@ -140,8 +140,14 @@ def _environment() -> SandboxedEnvironment:
                 raise OverflowError(f"`{operator}` makes too much of {sizes[0]} and {sizes[1]}")
             return super().call_binop(context, operator, left, right)
 
+    class Absent(StrictUndefined):
+        """What was not given: it can be asked for (`{% if params.x %}`), but not be written down."""
+
+        def __bool__(self) -> bool:  # type: ignore[override]  # here it is always an error
+            return False
+
     environment = Bounded(
-        loader=FileSystemLoader(_SECTIONS), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_SECTIONS), undefined=Absent, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["json"] = _json
     return environment

@@ -54,6 +54,12 @@ def test_every_variable_is_there() -> None:
     )
 
 
+def test_a_template_can_ask_whether_a_parameter_was_given() -> None:
+    template = "{% if params.name %}Hello {{ params.name }}{% else %}Hello you{% endif %}, {{ context.day or 'today' }}"
+    assert render(agent(template), facts()) == "Hello you, today\n"
+    assert render(agent(template), facts(params={"name": "Ann"})) == "Hello Ann, today\n"
+
+
 @pytest.mark.parametrize(
     ("prompt", "rendered"),
     [
