@@ -6,12 +6,13 @@ Bash reads its script from a pipe (its stdin) and gets each command as one line,
     >&REPORT
 
 so the command is parsed as a unit (an open quote is an error, never a wait), has its own output pipe whatever
-it does to the shell's descriptors, and its end is told over a descriptor that its children do not have. When
-the shell is about to end (exit, set -e) or is told to stop (SIGRTMAX, at a timeout), a trap writes variables,
-functions, options and directory down for the next one."""
+it does to the shell's descriptors, and its end is told over a descriptor that its children do not have.
+When the shell has a moment, is about to end (exit, set -e) or is told to stop (SIGRTMAX, at a timeout), it
+writes its state down for the next one (see state.py)."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shlex
@@ -24,11 +25,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from agent_runtime.sandbox import processes
+from agent_runtime.sandbox.state import State, restore, save
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
 
 STOP = signal.SIGRTMAX
+_DELETED = " (deleted)"  # what proc(5) says of it; a directory may also be called that
+_IDLE = 0.05  # seconds
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
 
 
@@ -39,7 +43,7 @@ class Bash:
         cwd: where it starts.
         env: its variables.
         mark: the value of processes.MARK that it and its subshells show.
-        state: the file that it leaves its state in when it ends; the one of its predecessor is taken over.
+        state: where it finds the state of its predecessor, and leaves its own.
         user: whom it runs as.
         confine: where it may write.
     """
@@ -50,7 +54,7 @@ class Bash:
         cwd: Path,
         env: Mapping[str, str],
         mark: str,
-        state: Path,
+        state: State,
         user: str | None,
         confine: Confinement | None,
     ) -> None:
@@ -64,7 +68,7 @@ class Bash:
             self._process: subprocess.Popen[bytes] = processes.spawn(
                 ["bash", "--noprofile", "--norc"],
                 cwd=cwd,
-                env={**env, processes.MARK: mark},
+                env={**env, processes.MARK: mark, "PWD": str(cwd)},  # PWD: a path through links stays one
                 stdin=script,
                 stdout=null,
                 stderr=null,
@@ -78,33 +82,67 @@ class Bash:
         self.pid = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
         self._report_fd = report
-        self._pending = bytearray(_prologue(state, take_over(state)).encode())
+        self._state = state
+        state.take_over()
+        self._saving: asyncio.TimerHandle | None = None
+        self._is_saved = self.was_saved = True  # was_saved: before the last command
+        self._pending = bytearray(_prologue(state, cwd).encode("utf-8", "surrogateescape"))
         self._received = b""
 
     @property
     def cwd(self) -> str:
-        """The directory that it is in; with ` (deleted)` after it when that is gone; "" when the shell is."""
+        """The directory that it is in, or was in when that is gone; "" when the shell is."""
         try:
-            return str(Path(f"/proc/{self.pid}/cwd").readlink())
+            here = str(Path(f"/proc/{self.pid}/cwd").readlink())
         except OSError:
             return ""
+        return here.removesuffix(_DELETED) if self.lost else here
+
+    @property
+    def lost(self) -> bool:
+        """Has its directory been deleted?"""
+        link = Path(f"/proc/{self.pid}/cwd")
+        try:
+            return str(here := link.readlink()).endswith(_DELETED) and not here.exists()
+        except OSError:
+            return False
 
     @property
     def ended(self) -> int | None:
         """The exit status, negative for a signal; None while it lives."""
         return self._process.poll()
 
-    def give(self, number: int, command: str, *, output: Path, cwd: Path | None = None, mark: str) -> None:
-        """Hand it a command. `cwd`: go there first."""
+    def give(
+        self, number: int, command: str, *, output: Path, cwd: Path | None = None, mark: str, last: int = 0
+    ) -> None:
+        """Hand it a command. `cwd`: go there first. `last`: what `$?` is to it."""
+        self._give_up_saving()
+        self.was_saved, self._is_saved = self._is_saved, False
         lines = [f"{processes.MARK}={shlex.quote(mark)}"]
         if cwd is not None:
             lines.append(f"\\builtin cd -- {shlex.quote(str(cwd))}")
-        lines.append(
-            f"{{ \\builtin eval {shlex.quote(command)}\n}} </dev/null >|{shlex.quote(str(output))}"
-            f" 2>&1 {self._report_fd}>&-"
-        )
-        lines.append(f"\\builtin printf '{number} %s\\n' \"$?\" >&{self._report_fd}")
-        self._pending += ("\n".join(lines) + "\n").encode("utf-8", "replace")
+        status = f"(\\builtin exit {last}) || " if last else ""  # not `;`: `set -e` would end it here
+        lines += [
+            f"{{ {status}\\builtin eval {shlex.quote(command)}\n}} </dev/null >|{shlex.quote(str(output))}"
+            f" 2>&1 {self._report_fd}>&-",
+            f"\\builtin printf '{number} %s\\n' \"$?\" >&{self._report_fd}",
+            "[[ $- != *r* ]] || \\builtin kill -9 $$",  # restricted (`set -r`): it could not run another one
+        ]
+        self._pending += ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+
+    def save_soon(self) -> None:
+        """Let it write its state down if it has nothing to do for a moment, which costs more than `true` does."""
+        self._saving = asyncio.get_running_loop().call_later(_IDLE, self._save)
+
+    def _save(self) -> None:
+        script = save(self._state.before).encode("utf-8", "surrogateescape") + b"\n"
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            self._is_saved = os.write(self._script, script) == len(script)
+
+    def _give_up_saving(self) -> None:
+        if self._saving:
+            self._saving.cancel()
+            self._saving = None
 
     async def status(self, number: int) -> int | None:
         """Wait for the end of that command: its exit status, or None when the shell itself has ended."""
@@ -134,6 +172,7 @@ class Bash:
 
     async def close(self, seconds: float) -> None:
         """Let it end by itself (its EXIT trap runs), kill it when it does not."""
+        self._give_up_saving()
         if self._script >= 0:
             os.close(self._script)
             self._script = -1
@@ -162,43 +201,14 @@ class Bash:
             self._received = (self._received + os.read(self._report, 4096))[-4096:]
 
 
-def saved(state: Path) -> bool:
-    """Did the shell that ended write its whole state down?"""
-    try:
-        return state.read_bytes().endswith(_WHOLE)
-    except OSError:
-        return False
-
-
-def take_over(state: Path) -> Path:
-    """The file with the state of the shell before, put aside so that the next may write its own."""
-    before = state.with_suffix(".before")
-    if saved(state):
-        Path(f"{state}.options").replace(f"{before}.options")
-        state.replace(before)
-    return before
-
-
-_WHOLE = b"# whole\n"
-
-
-def _prologue(state: Path, before: Path) -> str:
-    file, options = shlex.quote(str(state)), shlex.quote(f"{state}.options")
-    start, start_options = shlex.quote(str(before)), shlex.quote(f"{before}.options")
-    # the options first, for `set -e` would end the shell in the middle of the rest
-    save = (
-        f"{{ \\builtin set +o; }} >|{options} 2>/dev/null; \\builtin set +eux; "
-        "{ \\builtin declare -p; \\builtin declare -f; \\builtin declare -Fx; \\builtin alias -p; "
-        "\\builtin shopt -p; \\builtin umask -p; \\builtin trap -p; "
-        "\\builtin printf '\\\\builtin cd -- %q\\n# whole\\n' \"$PWD\"; }"
-        f" >|{file} 2>/dev/null"
-    )
-    stop = shlex.quote(save + "; \\builtin exit 143")
+def _prologue(state: State, cwd: Path) -> str:
+    at_end = save(state.end)
+    stop = f"{at_end}; \\builtin exit 143"
     return (
         "\\builtin shopt -s expand_aliases\n"
-        f"if [[ -r {start} ]]; then \\builtin . {start}; \\builtin . {start_options}; fi\n"
+        f"{restore(state.before, cwd)}\n"
         "\\builtin set +e\n"
-        f"\\builtin trap {stop} {STOP.name.removeprefix('SIG')}\n"
-        f"\\builtin trap {shlex.quote(save)} EXIT\n"
+        f"\\builtin trap {shlex.quote(stop)} {STOP.name.removeprefix('SIG')}\n"
+        f"\\builtin trap {shlex.quote(at_end)} EXIT\n"
         f"\\builtin export {processes.MARK}\n"
     )

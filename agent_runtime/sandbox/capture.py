@@ -180,9 +180,13 @@ class Capture:
                 last = None if last is None else last - taken
                 self._notify()
             elif not self.ended:
-                if last is not None:  # not `_stopping`: it may have been set, and more have come, since the look
+                if (
+                    last is not None
+                ):  # not `_stopping`: it may have been set, and more have come, since the look
                     break
                 poll.poll()
+        hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a keeper would have nothing to do
+        self.ended = self.ended or hung_up == [found for found in poll.poll(0) if found[0] == self._fd]
         self._done = True
         self._notify()
 

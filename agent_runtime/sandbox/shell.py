@@ -6,7 +6,6 @@ call started."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -23,12 +22,13 @@ import anyio
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
 from agent_runtime.sandbox import processes
-from agent_runtime.sandbox.bash import STOP, Bash, saved, take_over
+from agent_runtime.sandbox.bash import STOP, Bash
 from agent_runtime.sandbox.capture import Capture
 from agent_runtime.sandbox.family import Background, Family, mark_of
 from agent_runtime.sandbox.live import Live
 from agent_runtime.sandbox.output import OutputStore
 from agent_runtime.sandbox.report import Ending, report
+from agent_runtime.sandbox.state import State
 from agent_runtime.tool import ToolOutput
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Shell:
         self._left: list[Family] = []
         self._keepers: list[Popen[bytes]] = []
         self._partials: dict[str, ToolOutput] = {}
+        self._last = 0  # exit status
 
     async def run(
         self,
@@ -112,7 +113,7 @@ class Shell:
         live = Live(tokens, on_output) if on_output else None
         async with self._lock:
             try:
-                call = self._begin(clean_text(command), call_id, tokens)
+                call = await self._begin(clean_text(command), call_id, tokens)
             except OSError as error:
                 raise ToolError(f"the shell cannot be started: {error}") from error
             call.ending.cancelled = True  # unless it gets to its end
@@ -142,7 +143,7 @@ class Shell:
         async with self._lock:
             await self._close_bash(_LAST_WORDS)
             if self._room:
-                self._forget(take_over(self._state))
+                self._state.forget()
 
     def background(self) -> list[Background]:
         """What calls left running and still runs."""
@@ -162,18 +163,22 @@ class Shell:
         if self._room:
             shutil.rmtree(self._room, ignore_errors=True)
 
-    def _begin(self, command: str, call_id: str, tokens: int) -> _Call:
+    async def _begin(self, command: str, call_id: str, tokens: int) -> _Call:
         self._left = [family for family in self._left if family.living()]
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
         self._number += 1
         ending = Ending()
+        if self._bash and self._bash.ended is not None:  # by a background process, since the last call
+            ending.notes.append(await self._replaced())
         bash = self._bash or self._start()
         fifo = self._fifo()
         mark = mark_of(f"{self._name}.{self._number}")
         family = Family(bash.pid, mark, bash.mark, call_id)
         fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         capture = Capture(fd, lambda: self._outputs.log(call_id))
-        bash.give(self._number, command, output=fifo, cwd=self._way_back(bash, ending), mark=mark)
+        bash.give(
+            self._number, command, output=fifo, cwd=self._way_back(bash, ending), mark=mark, last=self._last
+        )
         return _Call(self._number, call_id, tokens, bash, capture, family, ending=ending)
 
     async def _until_end(self, call: _Call, seconds: float) -> None:
@@ -207,13 +212,16 @@ class Shell:
         ending = call.ending
         ending.seconds = time.monotonic() - call.began
         await call.capture.drain()
-        if not call.capture.ended:
+        held = not call.capture.ended
+        if held:
             call.family.log_file = call.capture.spilled().path
-            self._keepers.append(call.capture.hand_over())
         ending.left = call.family.background()
+        if held:  # after the look: a keeper shows its mark only when its exec is over
+            self._keepers.append(call.capture.hand_over())
         if ending.left:
             self._left.append(call.family)
         await self._look_after_bash(call)
+        self._last = ending.exit_code or 0
         fitted = call.capture.fit(call.tokens)
         call.capture.close()
         if call.capture.log and call.capture.log.lost:
@@ -223,19 +231,28 @@ class Shell:
 
     async def _look_after_bash(self, call: _Call) -> None:
         if call.bash.ended is None:
-            self._cwd = Path(call.bash.cwd.removesuffix(" (deleted)") or self._cwd)
-            self._forget(take_over(self._state))  # the shell has it, and has finished a command since
+            self._cwd = Path(call.bash.cwd or self._cwd)
+            call.bash.save_soon()
             return
         if call.ending.timeout is None and not call.ending.cancelled:
             call.ending.status = call.bash.ended
+        call.ending.notes.append(await self._replaced())
+
+    async def _replaced(self) -> str:
+        """The shell has ended: the next call starts one. What that one will have, in words."""
+        since = "this command" if self._bash and self._bash.was_saved else "the last commands"
         await self._close_bash(0)
-        if saved(self._state):
+        self._cwd = self._state.directory() or self._cwd
+        there = _existing(self._cwd)
+        if self._state.ended:
             kept = "its directory, variables, functions and options (except `set -e`) were kept"
-        elif saved(self._state.with_suffix(".before")):
-            kept = "its directory, variables, functions and options are as before this command"
+        elif self._state.kept:
+            kept = f"its directory, variables, functions and options are as before {since}"
         else:
-            kept = f"it starts in {self._cwd}; variables, functions and options are lost"
-        call.ending.notes.append(f"[the shell ended; the next command runs in a new one: {kept}]")
+            kept = f"it starts in {there}; variables, functions and options are lost"
+        if there != self._cwd:
+            kept += f", but {self._cwd} no longer exists: it starts in {there}"
+        return f"[the shell ended; the next command runs in a new one: {kept}]"
 
     def _start(self) -> Bash:
         if self._room is None:
@@ -261,10 +278,9 @@ class Shell:
 
     def _way_back(self, bash: Bash, ending: Ending) -> Path | None:
         # out of a directory that has been deleted
-        here = bash.cwd
-        if not here.endswith(" (deleted)"):
+        if not bash.lost:
             return None
-        gone = Path(here.removesuffix(" (deleted)"))
+        gone = Path(bash.cwd)
         there = _existing(gone)
         if there != gone:
             ending.notes.append(f"[the working directory {gone} no longer exists; now in {there}]")
@@ -278,19 +294,15 @@ class Shell:
             shutil.chown(path, self._user)
         return path
 
-    def _forget(self, state: Path) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            state.unlink()
-
     @property
     def _name(self) -> str:
         assert self._room
         return self._room.name
 
     @property
-    def _state(self) -> Path:
+    def _state(self) -> State:
         assert self._room
-        return self._room / "state"
+        return State(self._room)
 
 
 def _existing(path: Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
+import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
@@ -76,11 +78,71 @@ async def test_unbalanced_commands_are_errors_never_waits(sh: Bench, command: st
     assert (await sh("echo next")).text == "next"
 
 
-async def test_a_killed_shell_falls_back_on_the_state_before_the_command(sh: Bench) -> None:
+BEFORE = "its directory, variables, functions and options are as before this command]"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "x=2; kill -9 $$",
+        "x=2; exec true",
+        "x=2; exec bash -c 'exit 3'",
+        "x=2; trap 'echo bye' EXIT; exit 5",
+        "x=2; set -n",
+        "x=2; ulimit -n 3",
+    ],
+)
+async def test_a_shell_that_could_not_say_goodbye_loses_one_command(sh: Bench, command: str) -> None:
+    await sh("x=1; f() { echo f; }; mkdir sub; cd sub; set -o pipefail")
+    await anyio.sleep(0.3)  # as long as a model takes at least
+    result = await sh(command)
+    assert result.text.endswith(BEFORE)
+    after = await sh("echo $x; f; pwd; set -o | grep -c 'pipefail.*on'")
+    assert after.text.split() == ["1", "f", f"{sh.home}/sub", "1"]
+
+
+async def test_a_state_that_is_older_is_called_so(sh: Bench) -> None:
     await sh("x=1; exit 1")
-    result = await sh("x=2; kill -9 $$")
-    assert result.text.endswith("its directory, variables, functions and options are as before this command]")
+    await sh("x=2")
+    result = await sh("kill -9 $$")
+    assert result.text.endswith("are as before the last commands]")
     assert (await sh("echo $x")).text == "1"
+
+
+async def test_a_shell_killed_between_two_calls(sh: Bench) -> None:
+    await sh("x=1; (sleep 0.3; kill -9 $$) >/dev/null 2>&1 &")
+    await anyio.sleep(0.6)
+    result = await sh("echo x$x")
+    assert result.text.split("\n")[0] == "x1"
+    assert (result.exit_code, "[the shell ended" in result.text) == (0, True)
+
+
+async def test_a_restricted_shell_is_replaced(sh: Bench) -> None:
+    await sh("set -r; true")
+    assert (await sh("cd /; pwd")).text.split("\n")[0] == "/"
+
+
+@pytest.mark.parametrize("code", [1, 3, 255])
+async def test_the_last_exit_status_is_known_to_the_next_command(sh: Bench, code: int) -> None:
+    await sh(f"set -e; trap 'echo err' ERR; ! true; (exit {code}) || (exit {code}) || set +e; (exit {code})")
+    assert (await sh("echo $?")).text == str(code)
+    assert (await sh("echo $?")).text == "0"
+
+
+async def test_a_directory_with_a_name_of_any_kind(sh: Bench) -> None:
+    for name in ("a (deleted)", "b \\n'\"c"):
+        await sh(f"cd {sh.home}; mkdir -p {shlex.quote(name)}; cd {shlex.quote(name)}; ln -s . link; cd link")
+        for end in ("true", "exit 1", "kill -9 $$"):
+            await anyio.sleep(0.2)
+            await sh(end)
+            assert (await sh("pwd")).text == f"{sh.home}/{name}/link"
+
+
+async def test_the_end_of_a_shell_whose_directory_is_gone(sh: Bench) -> None:
+    await sh("mkdir sub; x=1")
+    result = await sh("cd sub; rmdir ../sub; exit 1")
+    assert result.text.endswith(f"but {sh.home}/sub no longer exists: it starts in {sh.home}]")
+    assert (await sh("pwd; echo $PWD $x")).text.split() == [str(sh.home), str(sh.home), "1"]
 
 
 async def test_a_deleted_directory_is_left(sh: Bench) -> None:

@@ -42,7 +42,7 @@ TREES = [
 
 @pytest.mark.parametrize("command", TREES)
 async def test_a_timeout_ends_the_whole_tree(sh: Bench, command: str) -> None:
-    others = {process.pid for process in descendants(os.getpid())}  # what other tests of this process have started for longer
+    others = {process.pid for process in descendants(os.getpid())}  # of other tests, started for longer
     began = time.monotonic()
     result = await sh(f"echo before; {command}", timeout=0.7)
     assert time.monotonic() - began < 0.7 + 2.5
