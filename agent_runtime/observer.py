@@ -42,7 +42,9 @@ class WorldObserver:
 
     async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
         """Emit what changed and what came up. A change is attributed when this call alone can have made it."""
-        with self._running.pop(call.id, ExitStack()):
+        if call.id not in self._running:
+            return ""  # cancelled before it began
+        with self._running.pop(call.id):
             if not tool.scans:
                 return ""
             await self._scan(None if call.id in self._shared else call.id)
@@ -62,11 +64,8 @@ class WorldObserver:
 
     async def finish(self, *, hurried: bool) -> None:
         """The last look, when nothing watches any more; a hurried one goes by what the kernel has reported."""
-        if hurried:
-            await self._scan(None)
-        else:
-            async with self.tracker.turn():
-                await self._emit_all(await self.tracker.finish())
+        async with self.tracker.turn():
+            await self._emit_all(await self.tracker.finish(hurried=hurried))
         await self._emit_all(await self.servers.finish())
 
     async def _scan(self, call_id: str | None) -> None:

@@ -91,7 +91,11 @@ class ChangeTracker:
 
     async def ready(self) -> None:
         """Await this before the first tool that may change files: only then all old contents are kept."""
-        if not self._used or (self._thread and self._thread.is_alive()):
+        if self._thread and self._thread.is_alive():
+            from anyio import to_thread
+
+            await to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+        if not self._used:
             await self._in_thread(lambda ledger: ())
 
     async def expect(self, paths: Sequence[Path]) -> None:
@@ -110,11 +114,11 @@ class ChangeTracker:
         """What shell commands changed since the last look. `call_id` when only that one was running."""
         return await self._in_thread(lambda ledger: ledger.scan(call_id))
 
-    async def finish(self) -> list[FileEdit]:
-        """A last look at everything; at nothing when no tool was ever run."""
+    async def finish(self, *, hurried: bool = False) -> list[FileEdit]:
+        """A last look at everything, or, `hurried`, at what the kernel told; at nothing when no tool ever ran."""
         if not self._used:
             return []
-        return await self._in_thread(lambda ledger: ledger.scan(None, all_of_it=True))
+        return await self._in_thread(lambda ledger: ledger.scan(None, all_of_it=not hurried))
 
     async def watch(self, emit: Callable[[FileEdit], Awaitable[None]]) -> None:
         """Reports what is written between calls, until cancelled. While `hold` is held, `scan` does."""

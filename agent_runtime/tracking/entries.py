@@ -74,6 +74,11 @@ def unpack(packed: bytes) -> Entry:
     return Entry._make(_WHOLE.unpack(packed))
 
 
+def inode_of(packed: bytes) -> int:
+    """The inode in a packed entry."""
+    return int.from_bytes(packed[SIGNATURE_BYTES - 8 : SIGNATURE_BYTES], "little")
+
+
 def git_mode(st_mode: int) -> int:
     """Git's mode of a file; 0 for what git does not know (directories, sockets, FIFOs, devices)."""
     if stat.S_ISREG(st_mode):

@@ -43,6 +43,7 @@ class Ledger:
         self._expected: set[bytes] = set()  # paths that an edit tool is writing to just now
         self._deferred: Suspects = {}  # what a scan saw of those
         self._unlisted: set[bytes] = set()  # folders that appeared with a tool's file in them
+        self._linked: set[int] = set()  # inodes found changed that have another name somewhere
 
     def scan(self, call_id: str | None, *, all_of_it: bool = False) -> Iterator[FileEdit]:
         """Whatever changed since the last look; `all_of_it` asks every file, not the kernel alone."""
@@ -101,7 +102,21 @@ class Ledger:
     ) -> Iterator[FileEdit]:
         changes = [self._examine(path, unpack(old) if old else None) for path, old in suspects.items()]
         changes += [self._examine(path, self._extra[path]) for path in also]
+        changes += self._other_names(suspects)
         yield from self._reporter.report([change for change in changes if change], source, call_id)
+
+    def _other_names(self, seen: Suspects) -> list[Change | None]:
+        """A write through one of several hard links is reported of that name alone."""
+        if not self._linked:
+            return []
+        named = self._baseline.tree.named(self._linked)
+        found = [
+            self._examine(path, unpack(packed))
+            for path, packed in named
+            if path not in seen and path not in self._expected
+        ]
+        self._linked.clear()
+        return found
 
     def _examine(self, path: bytes, old: Entry | None) -> Change | None:
         """Read a suspect. What it is now is what it was from here on."""
@@ -118,6 +133,8 @@ class Ledger:
         if old and seen.same(old):
             self._enter(path, seen._replace(offset=old.offset))
             return None
+        if content.stat.st_nlink > 1:
+            self._linked.add(seen.ino)
         seen = seen._replace(offset=self._baseline.contents.keep(content, binary=True))
         self._enter(path, seen)
         self._first.setdefault(path, old)

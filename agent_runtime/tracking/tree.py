@@ -10,7 +10,15 @@ import logging
 import os
 from collections.abc import Iterator
 
-from agent_runtime.tracking.entries import IN_GIT, PENDING, SIGNATURE_BYTES, UNKNOWN, pack_stat, signature
+from agent_runtime.tracking.entries import (
+    IN_GIT,
+    PENDING,
+    SIGNATURE_BYTES,
+    UNKNOWN,
+    inode_of,
+    pack_stat,
+    signature,
+)
 from agent_runtime.tracking.gitrepo import Tracked, clean, oid_of
 from agent_runtime.tracking.ignored import IgnoredChanges
 from agent_runtime.tracking.inotify import Inotify
@@ -70,6 +78,14 @@ class Tree:
             for name, packed in list(names.items()):
                 if len(packed) > 1:
                     yield folder, names, name, packed
+
+    def named(self, inodes: set[int]) -> list[tuple[bytes, bytes]]:
+        """The paths, with their packed entries, that were last seen to name one of these inodes."""
+        return [
+            (join(folder, name), packed)
+            for folder, _, name, packed in self.entries()
+            if inode_of(packed) in inodes
+        ]
 
     def get(self, path: bytes) -> bytes | None:
         """The packed entry of a file; None when there is none that counts."""
