@@ -50,7 +50,8 @@ def parser(wanted: str | None = None) -> argparse.ArgumentParser:
         prog="agent-runtime", description="The agent loop that runs inside a sandbox.", allow_abbrev=False
     )
     top.add_argument("--version", action="version", version=f"agent-runtime {VERSION}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    # without `prog` argparse would lay out a usage, and import shutil and every compressor for its width
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", prog="agent-runtime")
     for name, (add_options, text) in _COMMANDS.items():
         command = commands.add_parser(name, help=text, allow_abbrev=False)
         if wanted in (None, name):
