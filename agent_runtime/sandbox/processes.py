@@ -218,12 +218,13 @@ async def terminate_tree(find: Callable[[], Iterable[Process]], *, grace: float 
                 asked.add((process.pid, process.start))
                 process.send(signal.SIGTERM)
                 process.send(signal.SIGCONT)  # a stopped process would not see it
-        await _ended(living, seconds=0.05)
+        await ended(living, seconds=0.05)
         if time.monotonic() > deadline + 1.0:
             return  # uninterruptible (state D): the kernel ends it when it can
 
 
-async def _ended(processes: Iterable[Process], seconds: float) -> None:
+async def ended(processes: Iterable[Process], seconds: float) -> None:
+    """Wait until all of them have ended, at most so long."""
     with contextlib.ExitStack() as stack:
         fds = []
         for process in processes:

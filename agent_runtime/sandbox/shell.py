@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 OnOutput = Callable[[str], Awaitable[None]]
 
+_LAST_STEPS = 0.05  # seconds for what has closed its output to end; it is not left running
 _LAST_WORDS = 0.5  # seconds that a shell told to stop has for its EXIT trap
 
 
@@ -212,6 +213,7 @@ class Shell:
         ending = call.ending
         ending.seconds = time.monotonic() - call.began
         await call.capture.drain()
+        await processes.ended(call.family.living(), _LAST_STEPS)
         held = not call.capture.ended
         if held:
             call.family.log_file = call.capture.spilled().path
