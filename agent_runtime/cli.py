@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from agent_runtime.errors import ExitCode
@@ -46,14 +47,18 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
 
 def parser(wanted: str | None = None) -> argparse.ArgumentParser:
     """All commands; the options of the `wanted` one, or of all (making them takes a few milliseconds)."""
+    # of a fixed width: to ask the terminal, argparse imports shutil and every compressor, help or not
+    layout = partial(argparse.HelpFormatter, width=100)
     top = argparse.ArgumentParser(
-        prog="agent-runtime", description="The agent loop that runs inside a sandbox.", allow_abbrev=False
+        prog="agent-runtime",
+        description="The agent loop that runs inside a sandbox.",
+        allow_abbrev=False,
+        formatter_class=layout,
     )
     top.add_argument("--version", action="version", version=f"agent-runtime {VERSION}")
-    # without `prog` argparse would lay out a usage, and import shutil and every compressor for its width
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", prog="agent-runtime")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, (add_options, text) in _COMMANDS.items():
-        command = commands.add_parser(name, help=text, allow_abbrev=False)
+        command = commands.add_parser(name, help=text, allow_abbrev=False, formatter_class=layout)
         if wanted in (None, name):
             add_options(command)
     return top
