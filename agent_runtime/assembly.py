@@ -208,7 +208,7 @@ def _hands(life: Life, environment: dict[str, str], observer: WorldObserver | Bl
         owner=plan.tool_owner,
         roots=plan.roots,
         on_change=eyes.edited if eyes else None,
-        before_change=eyes.expect if eyes else None,
+        changing=eyes.editing if eyes else None,
     )
     return Hands(outputs, Shell(**settings), Sessions(**settings), files)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import anyio
 
 from agent_runtime import events
 from agent_runtime.messages import ToolCall
@@ -53,9 +55,15 @@ class WorldObserver:
         await self._emit_all(await self.servers.settle())
         return self.servers.advice()
 
-    async def expect(self, paths: Sequence[Path]) -> None:
-        """An edit tool is about to write these paths."""
-        await self.tracker.expect(paths)
+    @asynccontextmanager
+    async def editing(self, paths: Sequence[Path]) -> AsyncIterator[None]:
+        """Entered while an edit tool may write these paths."""
+        expected = await self.tracker.expect(paths)
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.tracker.release(expected)
 
     async def edited(self, paths: Sequence[Path], call_id: str) -> None:
         """An edit tool has written these paths."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from agent_runtime.sandbox.viewing import Viewer
 from agent_runtime.tool import ToolOutput
 
 OnChange = Callable[[Sequence[Path], str], Awaitable[None]]
-BeforeChange = Callable[[Sequence[Path]], Awaitable[None]]
+Changing = Callable[[Sequence[Path]], AbstractAsyncContextManager[None]]
 _Rewrite = Callable[[TextFile, str], Rewritten]  # a file's text, and its path as the model is told it
 _Create = Callable[[str], Rewritten]
 
@@ -47,7 +47,7 @@ class Files:
         workspace: where relative paths begin.
         on_change: awaited with every path touched (both ends of a move) and the call's id, after the change
             and while nobody else may edit these files.
-        before_change: awaited with every path that may be touched, before it is.
+        changing: entered with every path that may be touched, for as long as it may.
         roots: confine changes to what lies below these; None: anywhere. Links are followed, then judged.
         owner: user and group id that new files are given; None: those of this process.
     """
@@ -57,13 +57,13 @@ class Files:
         *,
         workspace: Path,
         on_change: OnChange | None = None,
-        before_change: BeforeChange | None = None,
+        changing: Changing | None = None,
         roots: Sequence[Path] | None = None,
         owner: tuple[int, int] | None = None,
     ) -> None:
         self.workspace = workspace
         self._on_change = on_change
-        self._before_change = before_change
+        self._changing = changing
         self._owner = owner
         self._known = Knowledge()
         self._locator = Locator(workspace, roots)
@@ -182,8 +182,8 @@ class Files:
                 places = await run_sync(find, opened)
                 if {place.real for place in places} != wanted:
                     raise ToolError("A folder or link on the path was changed just now. Nothing was written.")
-                if self._before_change:
-                    await self._before_change([place.real for place in places])
+                if self._changing:
+                    await locked.enter_async_context(self._changing([place.real for place in places]))
                 yield places
 
     async def _change(

@@ -96,29 +96,35 @@ class ChangeTracker:
 
             await to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
         if not self._used:
-            await self._in_thread(lambda ledger: ())
+            await self._in_thread(lambda ledger: None)
 
-    async def expect(self, paths: Sequence[Path]) -> None:
-        """Paths that an edit tool is about to write; `note` follows, also when the write failed.
+    async def expect(self, paths: Sequence[Path]) -> set[bytes]:
+        """Paths that an edit tool is about to write. Returns what `release` takes, when it has, or has failed.
 
         Keeps what they hold where the baseline has nothing: outside of the workspace, and in ignored places.
-        Until `note`, a scan that runs beside leaves these paths alone.
+        Until the release, a scan that runs beside leaves these paths alone.
         """
-        await self._in_thread(lambda ledger: ledger.expect(paths))
+        expected: set[bytes] = set()
+        await self._in_thread(lambda ledger: expected.update(ledger.expect(paths)))
+        return expected
+
+    async def release(self, expected: set[bytes]) -> None:
+        """The edit is over: from here on a change of these paths is somebody else's."""
+        await self._in_thread(lambda ledger: ledger.release(expected))
 
     async def note(self, paths: Sequence[Path], *, call_id: str) -> list[FileEdit]:
         """What an edit tool has just written, deleted or moved; right after it, the path still locked."""
-        return await self._in_thread(lambda ledger: ledger.note(paths, call_id))
+        return await self._told(lambda ledger: ledger.note(paths, call_id))
 
     async def scan(self, *, call_id: str | None) -> list[FileEdit]:
         """What shell commands changed since the last look. `call_id` when only that one was running."""
-        return await self._in_thread(lambda ledger: ledger.scan(call_id))
+        return await self._told(lambda ledger: ledger.scan(call_id))
 
     async def finish(self, *, hurried: bool = False) -> list[FileEdit]:
         """A last look at everything, or, `hurried`, at what the kernel told; at nothing when no tool ever ran."""
         if not self._used:
             return []
-        return await self._in_thread(lambda ledger: ledger.scan(None, all_of_it=not hurried))
+        return await self._told(lambda ledger: ledger.finish(everything=not hurried))
 
     async def watch(self, emit: Callable[[FileEdit], Awaitable[None]]) -> None:
         """Reports what is written between calls, until cancelled. While `hold` is held, `scan` does."""
@@ -137,7 +143,7 @@ class ChangeTracker:
                 await anyio.sleep(_SETTLE if self._held else pause)
             async with self.turn():
                 began = time.monotonic()
-                found = await self._in_thread(self._between_calls)
+                found = await self._told(self._between_calls)
                 took = time.monotonic() - began
                 for event in found:
                     await emit(event)
@@ -173,20 +179,23 @@ class ChangeTracker:
     def _between_calls(self, ledger: Ledger) -> Iterable[FileEdit]:
         return ledger.collect() if self._held else ledger.scan(None)
 
-    async def _in_thread(self, work: Callable[[Ledger], Iterable[FileEdit]]) -> list[FileEdit]:
-        from anyio import to_thread
-
-        self._used = True
+    async def _told(self, work: Callable[[Ledger], Iterable[FileEdit]]) -> list[FileEdit]:
         found: list[FileEdit] = []
         try:
-            await to_thread.run_sync(self._locked, work, found)
+            await self._in_thread(lambda ledger: found.extend(work(ledger)))
         except BaseException:  # cancelled: what was found is not found again, so the next one tells it
             self._orphans += found
             raise
         orphans, self._orphans = self._orphans, []
         return orphans + found
 
-    def _locked(self, work: Callable[[Ledger], Iterable[FileEdit]], found: list[FileEdit]) -> None:
+    async def _in_thread(self, work: Callable[[Ledger], None]) -> None:
+        from anyio import to_thread
+
+        self._used = True
+        await to_thread.run_sync(self._locked, work)
+
+    def _locked(self, work: Callable[[Ledger], None]) -> None:
         if self._thread:
             self._thread.join()
         if not self._baseline.taken:
@@ -194,7 +203,7 @@ class ChangeTracker:
         with self._lock:
             try:
                 self._ledger = self._ledger or self._opened()
-                found.extend(work(self._ledger))
+                work(self._ledger)
             except Exception:
                 log.warning("changed files could not be looked at", exc_info=True)
 

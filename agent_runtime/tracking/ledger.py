@@ -52,9 +52,8 @@ class Ledger:
         for folder in self._unlisted:
             self._baseline.tree.compare(suspects, folder)
         self._unlisted.clear()
-        if not all_of_it:
-            self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
-        yield from self._tell(suspects, "shell", call_id, also=list(self._extra))
+        self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
+        yield from self._tell(suspects, "shell", call_id, also=list(self._extra.keys() - self._expected))
 
     def note(self, paths: Sequence[Path], call_id: str) -> Iterator[FileEdit]:
         """Exactly these paths, as an edit tool left them."""
@@ -71,11 +70,10 @@ class Ledger:
                     self._unlisted.add(parent(path))
                 if path and (path in tree.folders or is_folder(under(self._root, path))):
                     tree.visit(parent(path), base(path), suspects)  # a whole folder, made, moved or gone
-            self._expected.discard(path)
         yield from self._tell(suspects, "tool", call_id, also=extra)
 
-    def expect(self, paths: Sequence[Path]) -> Iterable[FileEdit]:
-        """Keep what an edit tool is about to write over; tells nothing."""
+    def expect(self, paths: Sequence[Path]) -> set[bytes]:
+        """Keep what an edit tool is about to write over."""
         keys = self._keys(paths)
         self._expected |= keys
         for path in keys:
@@ -83,7 +81,18 @@ class Ledger:
                 content = read_content(under(self._root, path))
                 offset = self._baseline.contents.keep(content, binary=True) if content else 0
                 self._extra[path] = content.entry(offset) if content else None
-        return ()
+        return keys
+
+    def release(self, keys: set[bytes]) -> None:
+        """The edit is over; what it did not write, and was not tracked before, is not tracked now."""
+        self._expected -= keys
+        for path in keys & self._extra.keys() - self._first.keys():
+            del self._extra[path]
+
+    def finish(self, *, everything: bool) -> Iterator[FileEdit]:
+        """The last scan, when no edit is under way any more."""
+        self._expected.clear()
+        return self.scan(None, all_of_it=everything)
 
     def collect(self) -> Iterable[FileEdit]:
         """Make room in the kernel's queue; tells nothing."""

@@ -68,6 +68,7 @@ class Lab:
     keep_git: bool = True
     track_ignored: bool = False
     events: list[FileEdit] = field(default_factory=list)
+    expected: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.ws = self.folder / "ws"
@@ -114,7 +115,9 @@ class Lab:
 
     def note(self, *paths: Path, call_id: str = "t1") -> list[FileEdit]:
         async def look() -> list[FileEdit]:
-            return await self.tracker.note(paths, call_id=call_id)
+            found = await self.tracker.note(paths, call_id=call_id)
+            await self.tracker.release(self.expected)
+            return found
 
         found = anyio.run(look)
         self.events += found
@@ -122,9 +125,12 @@ class Lab:
 
     def expect(self, *paths: Path) -> None:
         async def look() -> None:
-            await self.tracker.expect(paths)
+            self.expected = await self.tracker.expect(paths)
 
         anyio.run(look)
+
+    def release(self) -> None:
+        anyio.run(self.tracker.release, self.expected)
 
     def finish(self) -> list[FileEdit]:
         found = anyio.run(self.tracker.finish)

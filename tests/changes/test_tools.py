@@ -202,11 +202,12 @@ def test_everything_at_once_stays_in_order(lab: Lab) -> None:
     async def edit(number: int) -> None:
         for turn in range(12):
             path = lab.ws / f"f{number % 3 + 1}"
-            await lab.tracker.expect([path])
+            expected = await lab.tracker.expect([path])
             replace_text(path, f"edit {number} {turn}\n" + path.read_text())
             async with lab.tracker.turn():
                 for event in await lab.tracker.note([path], call_id=f"e{number}"):
                     await emit(event)
+            await lab.tracker.release(expected)
             await anyio.sleep(0.02)
 
     async def shell() -> None:
