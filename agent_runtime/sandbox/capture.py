@@ -9,6 +9,7 @@ import array
 import asyncio
 import contextlib
 import fcntl
+import mmap
 import os
 import select
 import subprocess
@@ -48,7 +49,7 @@ class Capture:
         self.log: BoundedLog | None = None
         self._open_log = open_log
         self._fd = fd
-        self._ring = bytearray(RING)
+        self._ring = mmap.mmap(-1, RING)  # a page is memory once it is written, and is given back
         self._head = b""
         self._loop = asyncio.get_running_loop()
         self._changed = anyio.Event()
@@ -142,8 +143,8 @@ class Capture:
                 return b""
             begin, stop = start % RING, end % RING
             if begin < stop:
-                return bytes(self._ring[begin:stop])
-            return bytes(self._ring[begin:]) + bytes(self._ring[:stop])
+                return self._ring[begin:stop]
+            return self._ring[begin:] + self._ring[:stop]
 
     def fit(self, tokens: int, *, since: int = 0, until: int | None = None) -> Fitted:
         """The output from `since` on (to `until`) as the model gets it: cleaned, cut to so many tokens."""
@@ -211,7 +212,7 @@ class Capture:
                 self.ended = True
                 return 0
             piece = ring[place : place + count]
-            self.lines += self._ring.count(b"\n", place, place + count)
+            self.lines += self._ring[place : place + count].count(b"\n")
             if len(self._head) < HEAD:
                 self._head += bytes(piece[: HEAD - len(self._head)])
             self.total += count
