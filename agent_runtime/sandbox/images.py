@@ -64,6 +64,8 @@ def load(data: bytes, shown: str) -> Loaded:
                     f"{shown}: an image of {width}x{height} pixels is too large to be shown; scale it "
                     "down first."
                 )
+            picture.verify()  # the checksums and the end, which load() does not ask for; it uses the picture up
+        with Pillow.open(io.BytesIO(data)) as picture:
             return _load(data, picture, shown)
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise ToolError(
@@ -71,16 +73,9 @@ def load(data: bytes, shown: str) -> Loaded:
         ) from error
     except UnidentifiedImageError as error:
         raise ToolError(f"{shown} is no image that can be read ({len(data):,} bytes).") from error
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        KeyError,
-        MemoryError,
-        OverflowError,
-    ) as error:
+    except ToolError:
+        raise
+    except Exception as error:  # Pillow lets through what its decoders raise: struct.error, zlib.error ...
         raise ToolError(f"{shown}: the image is broken ({error}).") from error
 
 

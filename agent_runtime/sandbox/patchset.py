@@ -73,7 +73,8 @@ class FilePatch:
 
 def parse(text: str) -> list[FilePatch]:
     """Either format, told apart by what comes first. Raises ToolError naming the line that is wrong."""
-    from agent_runtime.sandbox.unified import looks_unified, parse_unified
+    from agent_runtime.sandbox.hunkbody import looks_unified
+    from agent_runtime.sandbox.unified import parse_unified
 
     lines = text.split("\n")
     if all(line.endswith("\r") for line in lines if line):  # the patch as a whole came with CRLF
@@ -102,7 +103,7 @@ def parse(text: str) -> list[FilePatch]:
         raise ToolError(f"One patch a call: there is a second `{_BEGIN}` or `{_END}` line inside.")
     body = _dedented(lines[begin:end])
     if looks_unified(body[1:3]) is not None:
-        return parse_unified(lines[:end], begin + 1)
+        return parse_unified(lines[:end], begin + 1, closed=True)
     return _Envelope(body, begin).parse()
 
 

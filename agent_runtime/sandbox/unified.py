@@ -7,23 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox.patchset import FilePatch, Hunk, PatchLine
+from agent_runtime.sandbox.hunkbody import HunkBody
+from agent_runtime.sandbox.patchset import FilePatch, Hunk
 
+_UNNUMBERED = re.compile(
+    r"^@@(?!\s*-\d)\s*(?:\.\.\.)?\s*([^@]*?)\s*(?:@@ ?(.*))?$"
+)  # models leave numbers out
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$")
 _GIT = re.compile(r"^([a-z]/)?(.+) ([a-z]/)?\2$")  # the same name twice: it may have blanks in it
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\S+')
 _NOTHING = "/dev/null"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-
-
-def looks_unified(lines: Sequence[str]) -> int | None:
-    """The line at which a unified diff begins, if one does."""
-    for i, line in enumerate(lines):
-        if line.startswith("diff --git ") or (
-            line.startswith("--- ") and "".join(lines[i + 1 : i + 2]).startswith("+++ ")
-        ):
-            return i
-    return None
 
 
 @dataclass
@@ -48,6 +42,9 @@ class _Section:
                 f"Line {self.line} of the patch: mode {self.mode} (a symlink or submodule) is not supported."
             )
         old, new = self._names()
+        literal = (
+            self.new if self.old == self.new != new else None
+        )  # `a/x` twice: a folder `a`, if there is one
         hunks = tuple(self.hunks)
         if self.created or old == _NOTHING:
             self._require(new, "the new file")
@@ -66,6 +63,8 @@ class _Section:
             raise ToolError(
                 f"{new}: the patch (line {self.line}) changes nothing in it: there is no `@@` hunk."
             )
+        if literal:
+            return FilePatch("update", literal, self.line, hunks, executable=executable, other=new)
         return FilePatch("update", new or "", self.line, hunks, executable=executable, other=old)
 
     def _names(self) -> tuple[str | None, str | None]:
@@ -80,17 +79,18 @@ class _Section:
             raise ToolError(f"Line {self.line} of the patch: {what} has no name.")
 
 
-def parse_unified(lines: Sequence[str], first: int) -> list[FilePatch]:
-    """A diff of one or more files.
+def parse_unified(lines: Sequence[str], first: int, *, closed: bool = False) -> list[FilePatch]:
+    """A diff of one or more files. `closed`: something after it says that it is whole.
 
     Lines before and between the files that are no headers are taken for prose.
     """
-    return _Diff(lines, first).parse()
+    return _Diff(lines, first, closed).parse()
 
 
 class _Diff:
-    def __init__(self, lines: Sequence[str], first: int) -> None:
+    def __init__(self, lines: Sequence[str], first: int, closed: bool) -> None:
         self.lines = lines
+        self.closed = closed
         self.at = first
         self.section: _Section | None = None
         self.sections: list[_Section] = []
@@ -172,96 +172,32 @@ class _Diff:
                 f"Line {self.at + 1} of the patch: a hunk before any file name (`---` and `+++` lines)."
             )
         header = _HUNK.match(line)
-        if not header:
+        unnumbered = None if header else _UNNUMBERED.match(line)
+        if not header and not unnumbered:
             raise ToolError(
                 f"Line {self.at + 1} of the patch: {line[:200]!r} is no hunk header; expected `@@ "
                 "-start,count +start,count @@`."
             )
-        counts = [int(header[2] or 1), int(header[4] or 1)]
-        body = _Body(self.lines, self.at + 1, counts)
+        counts = [int(header[2] or 1), int(header[4] or 1)] if header else None
+        body = HunkBody(self.lines, self.at + 1, counts)
         body.read()
         where = self.at + 1
         if not body.lines:
             raise ToolError(f"The hunk at line {where} of the patch has no lines. Nothing was changed.")
-        if body.cut:
+        if body.cut and counts and not self.closed:
             raise ToolError(
                 f"The hunk at line {where} of the patch ends early: its header says {counts[0]} old and "
                 f"{counts[1]} new "
                 f"lines, there are {body.old} and {body.new}. The patch was cut, or its counts are "
                 "wrong. Nothing was changed."
             )
-        number = len(self.section.hunks) + 1
-        start = int(header[1]) + (1 if header[2] == "0" else 0)
+        number, lines = len(self.section.hunks) + 1, tuple(body.lines)
+        start = int(header[1]) + (1 if header[2] == "0" else 0) if header else None
+        anchors = tuple(text for text in unnumbered.groups() if text) if unnumbered else ()
         self.section.hunks.append(
-            Hunk(
-                number, where, tuple(body.lines), start=start, old_open=body.old_open, new_open=body.new_open
-            )
+            Hunk(number, where, lines, anchors, start=start, old_open=body.old_open, new_open=body.new_open)
         )
         self.at = body.at - 1
-
-
-class _Body:
-    """The lines of a hunk: as many as its header says, or up to the next header where the header is wrong."""
-
-    def __init__(self, lines: Sequence[str], at: int, counts: list[int]) -> None:
-        self.source, self.at, self.counts = lines, at, counts
-        self.lines: list[PatchLine] = []
-        self.old = self.new = 0
-        self.old_open = self.new_open = self.cut = False
-
-    def read(self) -> None:
-        while self.at < len(self.source) and self._take(self.source[self.at]):
-            self.at += 1
-        while not self._counted() and self.lines and self.lines[-1].bare:
-            self._drop_last()
-        rest = "".join(self.source[self.at :]).strip()
-        self.cut = (self.old < self.counts[0] or self.new < self.counts[1]) and rest in (
-            "",
-            "*** End Patch",
-            "```",
-        )
-
-    def _take(self, line: str) -> bool:
-        if line.startswith("\\"):
-            self._no_line_end()
-            return True
-        if self._counted() and (
-            self._is_header() or line.rstrip() == "--" or line[:1] not in ("+", "-", " ")
-        ):
-            return False
-        if not self._counted() and self._is_header() and (line[:2] in ("@@", "di") or self._two_headers()):
-            return False
-        if line in ("", "\r"):
-            self._add(PatchLine(" ", "", bare=True))
-        elif line[0] in " +-":
-            self._add(PatchLine(line[0], line[1:]))  # type: ignore[arg-type]
-        else:
-            return False
-        return True
-
-    def _counted(self) -> bool:
-        return self.old >= self.counts[0] and self.new >= self.counts[1]
-
-    def _is_header(self) -> bool:
-        return looks_unified(self.source[self.at : self.at + 2]) == 0 or self.source[self.at].startswith("@@")
-
-    def _two_headers(self) -> bool:
-        return "".join(self.source[self.at + 2 : self.at + 3]).startswith("@@")
-
-    def _add(self, line: PatchLine) -> None:
-        self.lines.append(line)
-        self.old += line.tag != "+"
-        self.new += line.tag != "-"
-
-    def _drop_last(self) -> None:
-        self.lines.pop()
-        self.old -= 1
-        self.new -= 1
-
-    def _no_line_end(self) -> None:
-        if self.lines:
-            self.old_open |= self.lines[-1].tag != "+"
-            self.new_open |= self.lines[-1].tag != "-"
 
 
 def _name(text: str) -> str:

@@ -96,6 +96,7 @@ def bomb(edge: int) -> bytes:
     ("data", "said"),
     [
         (encoded("PNG", (400, 400))[:-40], "broken"),
+        (encoded("PNG", (40, 40))[:-12], "broken"),  # no IEND: Pillow shows it, a provider does not
         (encoded("JPEG", (400, 400))[:300], "broken"),
         (encoded("JPEG", (400, 400))[:-500], "broken"),
         (b"\x89PNG\r\n\x1a\n" + b"junk" * 20, "no image that can be read|broken"),
@@ -109,3 +110,20 @@ async def test_refused_with_the_reason(lab: Lab, data: bytes, said: str) -> None
     lab.put(image=data)
     with pytest.raises(ToolError, match=said):
         await lab.files.image("image")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "ICO"])
+async def test_a_damaged_image_is_shown_or_refused(lab: Lab, kind: str) -> None:
+    rng = random.Random(kind)
+    whole = encoded(kind, (60, 40))
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        lab.put(image=bytes(data))
+        try:
+            _, image, _ = sent(await lab.files.image("image"))
+        except ToolError:
+            continue
+        with Pillow.open(io.BytesIO(image)) as picture:
+            picture.load()

@@ -83,7 +83,7 @@ async def test_new_and_deleted_files(lab: Lab) -> None:
         ("--- a/gone\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-X\n", "Line 2 differs: the file has 'b'"),
         ("--- a/gone\n+++ b/gone\n@@ -1,2 +1,9 @@\n a\n-b\n+c\n", "ends early"),
         ("--- a/gone\n+++ b/gone\n", "changes nothing"),
-        ("--- a/gone\n+++ b/gone\n@@ wrong @@\n a\n", "is no hunk header"),
+        ("--- a/gone\n+++ b/gone\n@@ -1,x +1 @@\n a\n", "is no hunk header"),
         ("diff --git a/p b/p\nindex 1..2 100644\nGIT binary patch\nliteral 1\n", "binary"),
         ("diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+x\n", "symlink"),
         ("@@ -1 +1 @@\n-a\n+b\n", "This is no patch"),
@@ -123,3 +123,47 @@ async def test_lines_that_look_like_headers(lab: Lab) -> None:
     lab.put(a_sql="-- one\n++ two\nend\n")
     await lab.patch("--- a/a.sql\n+++ b/a.sql\n@@ -1,3 +1,3 @@\n--- one\n-++ two\n+-- 1\n+++ 2\n end\n")
     assert lab.tree() == {"a.sql": b"-- 1\n++ 2\nend\n"}
+
+
+TWICE = "class A:\n    def f(self):\n        return 1\n\nclass B:\n    def f(self):\n        return 1\n"
+
+
+@pytest.mark.parametrize(
+    "header", ["@@ class B:", "@@ class B: @@", "@@ ... @@ class B:", "@@ @@ class B:", "@@\n class B:"]
+)
+async def test_headers_without_numbers(lab: Lab, header: str) -> None:
+    lab.put(f_py=TWICE)
+    hunk = f"{header}\n     def f(self):\n-        return 1\n+        return 2\n"
+    await lab.patch(f"--- a/f.py\n+++ b/f.py\n{hunk}--- /dev/null\n+++ b/new\n@@\n+x\n")
+    assert lab.tree() == {"f.py": f"{TWICE[:-2]}2\n".encode(), "new": b"x\n"}
+
+
+async def test_a_blank_line_of_a_hunk_without_numbers(lab: Lab) -> None:
+    lab.put(f_py=TWICE)
+    await lab.patch("--- a/f.py\n+++ b/f.py\n@@ ... @@\n-        return 1\n+        return 3\n\n class B:\n")
+    assert lab.tree() == {"f.py": TWICE.replace("return 1", "return 3", 1).encode()}
+
+
+async def test_a_hunk_without_numbers_and_two_places(lab: Lab) -> None:
+    lab.put(f_py=TWICE)
+    said = await lab.patch_refused("--- a/f.py\n+++ b/f.py\n@@ ... @@\n-        return 1\n+\n")
+    assert "matches 2 places, at lines 3 and 7" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("```diff\n", "```\n"), ("*** Begin Patch\n", "*** End Patch")]
+)
+async def test_counts_that_are_too_large_in_a_diff_that_is_whole(lab: Lab, before: str, after: str) -> None:
+    lab.put(f="a\nb\n")
+    await lab.patch(f"{before}--- a/f\n+++ b/f\n@@ -1,9 +1,9 @@\n a\n-b\n+c\n{after}")
+    assert lab.tree() == {"f": b"a\nc\n"}
+
+
+async def test_a_folder_that_is_called_like_a_prefix(lab: Lab) -> None:
+    (lab.folder / "a").mkdir()
+    lab.put(f="x\n")
+    (lab.folder / "a/f").write_text("x\n")
+    await lab.patch("--- a/f\n+++ a/f\n@@ -1 +1 @@\n-x\n+y\n")
+    assert lab.tree() == {"f": b"x\n", "a/f": b"y\n"}
+    await lab.patch("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-x\n+z\n")
+    assert lab.tree() == {"f": b"z\n", "a/f": b"y\n"}
