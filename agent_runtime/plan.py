@@ -115,7 +115,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         folder = _folder("agentsDir", request.agents_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
         endpoints = _endpoints(request, agent, environ)
-        names = _tools(request.tools if request.tools is not None else agent.tools, endpoints[0])
+        names = _tools(request.tools, agent, endpoints[0])
         limits = _limits(request.config, agent)
         temperature = (
             request.config.temperature if request.config.temperature is not None else agent.temperature
@@ -232,16 +232,16 @@ def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tu
     return tuple(map(place, wanted))
 
 
-def _tools(wanted: Sequence[str] | None, endpoint: Endpoint) -> tuple[str, ...]:
+def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tuple[str, ...]:
+    wanted = asked if asked is not None else agent.tools
     if wanted is None:
         family = tools.FAMILIES[endpoint.family]
         return tuple(name for name in family if endpoint.format in tools.HOSTED.get(name, (endpoint.format,)))
     known = tools.names()
     for index, name in enumerate(wanted):
         if name not in known:
-            raise RequestError(
-                f"tools[{index}]", f"there is no tool {name!r}; expected one of {', '.join(known)}"
-            )
+            field, whose = (f"tools[{index}]", "") if asked is not None else ("agent", f"{agent.path}: ")
+            raise RequestError(field, f"{whose}there is no tool {name!r}; expected one of {', '.join(known)}")
     return tuple(dict.fromkeys(wanted))
 
 

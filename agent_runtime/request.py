@@ -221,6 +221,7 @@ def _first(error: ValidationError, body: dict[str, Any]) -> RequestError:
     message = (
         message.replace("a valid dictionary", "an object")
         .replace("a valid list", "an array")
+        .replace("a valid integer", "an integer")
         .replace("a valid ", "a ")
     )
     if message.startswith("String should match pattern"):

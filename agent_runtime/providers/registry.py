@@ -114,6 +114,8 @@ def _endpoint(provider: str, row: Provider, name: str, environ: Mapping[str, str
     if not key and provider == "google":
         key = environ.get("GOOGLE_API_KEY")
     base_url = (environ.get(base_variable) or row.base_url).strip()
+    if row.format == "anthropic":  # its SDK adds the version itself
+        base_url = re.sub(r"/v1/*$", "", base_url)
     return _build(provider, row, name, base_url=base_url, api_key=(key or "").strip() or None)
 
 

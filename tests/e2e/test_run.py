@@ -140,8 +140,11 @@ def test_a_fatal_error_of_the_provider_fails_the_run(format: WireFormat, workspa
 
 
 def test_a_missing_workspace_an_unknown_tool_and_an_unknown_agent(workspace: Path) -> None:
+    (agents := workspace.parent / "agents").mkdir()
+    (agents / "odd.md").write_text("---\ntools: [teleport]\n---\nhi")
     with ModelServer() as server:
         wrong: list[tuple[dict[str, Any], str]] = [
+            ({"prompt": "x", "agent": "odd", "agentsDir": str(agents)}, "agent"),
             ({"prompt": "x", "tools": ["bash", "teleport"]}, "tools[1]"),
             ({"prompt": "x", "agent": "nobody"}, "agent"),
             ({"prompt": "x", "model": "nobody:x"}, "model"),

@@ -82,6 +82,12 @@ def test_a_custom_endpoint(given: dict[str, Any], base_url: str, format: str) ->
     assert endpoint.provider == "custom"
 
 
+@pytest.mark.parametrize("given", ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"])
+def test_a_base_url_may_name_the_version_that_the_sdk_adds(given: str) -> None:
+    endpoint = resolve("claude-x", {"ANTHROPIC_BASE_URL": given})
+    assert (endpoint.base_url or "").rstrip("/") == "http://h:1"
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
