@@ -23,6 +23,11 @@ class OpenPort:
         """What the sockets are known by."""
         return {socket.inode for socket in self.sockets}
 
+    @property
+    def loopback(self) -> bool:
+        """Does only this machine reach it?"""
+        return all(socket.loopback for socket in self.sockets)
+
 
 class Ownership:
     """The run's share of the table of sockets.

@@ -57,6 +57,13 @@ class Server:
             self.answer, self.asked, self.ask_at = "silent", 0, 0.0
         self.now, self.gone = now, None
 
+    def is_replaced(self, now: OpenPort) -> bool:
+        """Did the port close and open again, for another program, or where others can (or cannot) reach it?"""
+        if not self.now.inodes.isdisjoint(now.inodes):
+            return False
+        command = command_line(now.owners[0].pid)
+        return self.now.loopback != now.loopback or (command is not None and command != self.command)
+
     def find_log(self, logs: Mapping[int, str | None]) -> None:
         """Take the log that the shell keeps for it, or for a process above it; `logs` is by pid."""
         above = lineage(self.now.owners[0])
@@ -98,7 +105,7 @@ class Server:
             command=self.command,
             log_file=str(self.log) if self.log else None,
             http=self.http,
-            loopback_only=all(socket.loopback for socket in self.now.sockets),
+            loopback_only=self.now.loopback,
         )
 
 

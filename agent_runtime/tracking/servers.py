@@ -6,8 +6,8 @@ millisecond. Who owns a socket is expensive to find out and is asked once for ea
 - One event for a port, whatever number of sockets and processes share it. `up` within a second, once the port
   has been open for `RIPE`: a test suite's short-lived servers are neither reported nor disturbed by a probe.
 - `down` when the port has been closed for `GRACE`. A server that restarts faster (Vite's own restart, a
-  reloader's new process) is the same server and makes no event, also under a new pid; one that takes longer
-  makes `down` and `up`.
+  reloader's new process) is the same server and makes no event, also under a new pid; one that takes longer,
+  is another program, or is bound so that the outside can or cannot reach it any more, makes `down` and `up`.
 - `http` in the event is absent when the server has not answered yet; `up()` knows as soon as it has.
 - Only intervals of the monotonic clock are used: a frozen or adjusted clock makes no event.
 """
@@ -207,7 +207,11 @@ class DevServers:
             now = time.monotonic()
             ports = await self._ownership.ports()
             for number, port in ports.items():
-                server = self._up.get(number) or self._new.setdefault(number, Server(number, now, port))
+                server = self._up.get(number)
+                if server and server.is_replaced(port):
+                    self._report(server, "down")
+                    server = None
+                server = server or self._new.setdefault(number, Server(number, now, port))
                 server.refresh(port)
                 self._take_hint(server)
             for number in self._new.keys() - ports.keys():

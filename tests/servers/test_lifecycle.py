@@ -166,6 +166,38 @@ async def test_a_quick_restart_on_the_same_port_is_no_event(
         assert scene.servers.up() == [up]
 
 
+REBIND = RESTART.replace("for seconds in (0.8, 60)", "for host, seconds in (('127.0.0.1', 0.8), ('0.0.0.0', 60))")
+REBIND = REBIND.replace('("0.0.0.0", int', "(host, int")
+
+
+async def test_a_quick_restart_that_others_can_reach_is_told(
+    watching: Watching, python: Launch, free_port: int
+) -> None:
+    async with watching() as scene:
+        server = python(REBIND, str(free_port))
+        await until(lambda: scene.events[2:])
+        told = [(event.status, event.loopback_only, event.pid) for event in scene.events]
+        assert told == [("up", True, server.pid), ("down", True, server.pid), ("up", False, server.pid)]
+        assert scene.servers.up() == scene.events[2:]
+        assert "loopback" not in scene.servers.advice()
+
+
+async def test_another_program_on_the_port_is_another_server(
+    watching: Watching, python: Launch, free_port: int
+) -> None:
+    async with watching() as scene:
+        first = python(LISTEN + ANSWER + STAY, str(free_port))
+        await scene.event("up", pid=first.pid)
+        first.kill()
+        first.wait()
+        second = python(LISTEN + ANSWER + STAY, str(free_port), "another")
+        up = await scene.event("up", pid=second.pid)
+        assert [(event.status, event.pid) for event in scene.events] == [
+            ("up", first.pid), ("down", first.pid), ("up", second.pid),
+        ]  # fmt: skip
+        assert scene.servers.up() == [up]
+
+
 async def test_settle_and_watch_share_each_event_once(watching: Watching, python: Launch) -> None:
     async with watching() as scene:
         pids = {python(LISTEN + ANSWER + STAY).pid for _ in range(4)}
