@@ -166,7 +166,9 @@ async def test_a_quick_restart_on_the_same_port_is_no_event(
         assert scene.servers.up() == [up]
 
 
-REBIND = RESTART.replace("for seconds in (0.8, 60)", "for host, seconds in (('127.0.0.1', 0.8), ('0.0.0.0', 60))")
+REBIND = RESTART.replace(
+    "for seconds in (0.8, 60)", "for host, seconds in (('127.0.0.1', 0.8), ('0.0.0.0', 60))"
+)
 REBIND = REBIND.replace('("0.0.0.0", int', "(host, int")
 
 
