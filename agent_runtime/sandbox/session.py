@@ -7,9 +7,11 @@ programs that would read a piped stdin to its end do not wait for it, and nothin
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import pwd
+import select
 import signal
 import struct
 import subprocess
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 ROWS, COLUMNS = 40, 120
 _INTERRUPT = b"\x03"
+_TYPING = 5.0  # seconds for a program to take what is typed
 # A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its
 # stdin. So the leader takes the one, and is another process than the one that has the other.
 _OWN_TERMINAL = ': <"$0"; exec bash -c "$1"'
@@ -95,14 +98,18 @@ class Session:
             await self.capture.settle(self.family.living)
 
     async def type(self, data: bytes) -> None:
-        """Type on its keyboard. Raises OSError when it has closed its terminal."""
-        with memoryview(data) as rest:
-            while rest:
+        """Type on its keyboard. Raises OSError when it has closed its terminal, or does not take it all."""
+        typed = 0
+        with anyio.move_on_after(_TYPING), memoryview(data) as view:
+            while typed < len(data) and self.ended is None:
                 try:
-                    rest = rest[os.write(self.keyboard, rest) :]
+                    typed += os.write(self.keyboard, view[typed:])
                 except BlockingIOError:  # nobody reads there, and the line discipline's buffer is full
-                    with anyio.fail_after(5):
-                        await processes.ready(write=self.keyboard)
+                    if _is_hung_up(self.keyboard):  # then it seems ready for ever
+                        raise OSError(errno.EIO, "it has closed its terminal") from None
+                    await processes.ready(self._pidfd, write=self.keyboard)
+        if typed < len(data) and self.ended is None:
+            raise OSError(errno.EAGAIN, f"{len(data) - typed} of {len(data)} bytes were not taken")
         if not self.start.tty and _INTERRUPT in data:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGINT)
@@ -166,6 +173,12 @@ class Session:
         finally:
             if not start.tty:
                 os.close(stdin)
+
+
+def _is_hung_up(terminal: int) -> bool:
+    poll = select.poll()
+    poll.register(terminal, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _terminal(start: Start) -> tuple[int, int]:

@@ -105,8 +105,8 @@ class Sessions:
         if text and session.ended is None:
             try:
                 await session.type(clean_text(text).encode())
-            except (OSError, TimeoutError) as error:
-                raise ToolError(f"session {number} does not take any input now: {error}") from error
+            except OSError as error:
+                raise ToolError(f"session {number} does not take any input now: {error.strerror}") from error
         await session.wait(seconds)
         return await self._report(number, tokens, started, [])
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
+from agent_runtime.sandbox import session
 from agent_runtime.sandbox.sessions import Sessions
 from agent_runtime.tool import ToolOutput
 
@@ -153,3 +154,26 @@ async def test_long_output_is_cut_and_kept(sessions: Sessions) -> None:
     assert result.truncated and result.output_file
     assert Path(result.output_file).read_text() == "".join(f"{n}\n" for n in range(1, 100_001))
     assert body(result).endswith("\n100000")
+
+
+@pytest.mark.parametrize("tty", [True, False])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("stty raw -echo; sleep 1", "Process exited with code 0|it has closed its terminal"),
+        ("stty raw -echo; sleep 30", "bytes were not taken"),
+        ("exec <&- >&- 2>&-; sleep 30", "it has closed its terminal|session ID 1"),
+    ],
+)
+async def test_typing_into_what_does_not_read_comes_to_an_end(
+    sessions: Sessions, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_TYPING", 2.0)
+    assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0.3)).text
+    began = time.monotonic()
+    try:
+        text = await write(sessions, 1, "x" * 200_000)
+    except ToolError as error:
+        text = str(error)
+    assert re.search(said, text)
+    assert time.monotonic() - began < 4
