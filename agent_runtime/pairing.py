@@ -61,12 +61,15 @@ def pair(messages: Sequence[Message], note: Note) -> list[Message]:
             if rest:
                 paired.append(message if rest == message.blocks else UserMessage(blocks=rest))
             continue
-        answers = [_answer(call, results.take(call.id, position), note) for call in message.calls]
-        turn = _with_fit_ids(message, seen, note)
+        calls = message.calls
+        if not calls:
+            paired.append(message)
+            continue
+        answers = [_answer(call, results.take(call.id, position), note) for call in calls]
+        turn = _with_fit_ids(message, calls, seen, note)
         paired.append(turn)
-        if answers:
-            named = zip(turn.calls, answers, strict=True)
-            paired.append(UserMessage(blocks=tuple(_named(answer, call) for call, answer in named)))
+        named = zip(calls if turn is message else turn.calls, answers, strict=True)
+        paired.append(UserMessage(blocks=tuple(_named(answer, call) for call, answer in named)))
     if results.left:
         note("results that belonged to no call were dropped")
     return paired
@@ -85,9 +88,11 @@ def _named(result: ToolResult, call: ToolCall) -> ToolResult:
     return result if same else result.model_copy(update=names)
 
 
-def _with_fit_ids(turn: AssistantMessage, seen: set[str], note: Note) -> AssistantMessage:
+def _with_fit_ids(
+    turn: AssistantMessage, calls: Sequence[ToolCall], seen: set[str], note: Note
+) -> AssistantMessage:
     """Every id once in the history, and fit for any provider unless it goes back to the one that made it."""
-    old = [call.id for call in turn.calls]
+    old = [call.id for call in calls]
     own = turn.native if len(set(old)) == len(old) else None
     fresh: list[str] = []
     for id in old:
