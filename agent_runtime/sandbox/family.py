@@ -38,6 +38,7 @@ class Family:
         mark: value of processes.MARK in the environment of this call's programs.
         root_mark: that of the shell itself, which its subshells still show.
         call_id: for `Background`.
+        keeper: pid of the process that keeps its log, whose mark cannot be read while it is being started.
     """
 
     root: int
@@ -45,6 +46,7 @@ class Family:
     root_mark: str
     call_id: str
     log_file: str | None = None
+    keeper: int = 0
     started: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class Family:
         found = descendants(self.root, skip=self._is_older)
         for child in children(os.getpid()):
             if (
-                child.pid != self.root
+                child.pid not in (self.root, self.keeper)
                 and not child.gone
                 and not self._is_older(child)
                 and self._is_ours(child)

@@ -141,7 +141,7 @@ class Session:
         keeper = None
         if not self.capture.ended:
             keeper = self.capture.hand_over(hold=[self.keyboard])
-            self.family.log_file = self.capture.spilled().path
+            self.family.log_file, self.family.keeper = self.capture.spilled().path, keeper.pid
         self.capture.close()
         os.close(self.keyboard)
         os.close(self._pidfd)

@@ -214,12 +214,12 @@ class Shell:
         ending.seconds = time.monotonic() - call.began
         await call.capture.drain()
         await processes.ended(call.family.living(), _LAST_STEPS)
-        held = not call.capture.ended
-        if held:
+        if not call.capture.ended:
             call.family.log_file = call.capture.spilled().path
+            keeper = call.capture.hand_over()
+            call.family.keeper = keeper.pid
+            self._keepers.append(keeper)
         ending.left = call.family.background()
-        if held:  # after the look: a keeper shows its mark only when its exec is over
-            self._keepers.append(call.capture.hand_over())
         if ending.left:
             self._left.append(call.family)
         await self._look_after_bash(call)

@@ -172,7 +172,7 @@ async def test_typing_into_what_does_not_read_comes_to_an_end(
     assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0.3)).text
     began = time.monotonic()
     try:
-        text = await write(sessions, 1, "x" * 200_000)
+        text = (await sessions.write(1, "x" * 200_000, seconds=0.5, tokens=100)).text
     except ToolError as error:
         text = str(error)
     assert re.search(said, text)
