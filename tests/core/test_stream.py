@@ -148,3 +148,33 @@ Emitter(out, "run_1").put(events.Notice(code="x", message="y"))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["y"]
     assert sorted(done.stderr.splitlines()) == [b"from a child", b"from atexit", b"from fd 1", b"from print"]
+
+
+def test_a_gigabyte_through_a_pipe_in_bounded_memory() -> None:
+    """A gigabyte with AGENT_RUNTIME_SLOW_TESTS, a tenth of it without; the reader pauses now and then."""
+    lines = 1200 if os.environ.get("AGENT_RUNTIME_SLOW_TESTS") else 120
+    code = f"""
+import anyio, resource, sys
+from agent_runtime import events
+from agent_runtime.stream import Emitter, claim_stdout
+async def main():
+    emitter = Emitter(claim_stdout(), "run_1")
+    await emitter.emit(events.Notice(code="x", message="first"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range({lines}):
+        await emitter.emit(events.Notice(code=str(number), message="x" * 900_000))
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10, file=sys.stderr)
+anyio.run(main)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        codes = []
+        for line in process.stdout:
+            codes.append(json.loads(line)["code"])
+            if len(codes) % 40 == 0:
+                threading.Event().wait(0.1)  # a reader that is slow, not an event that is awaited
+        grown = int(process.stderr.read())
+    assert codes == ["x", *map(str, range(lines))]
+    assert grown < 24, f"{grown} MB"
