@@ -49,6 +49,7 @@ class Life:
         self.deltas = Deltas(self.send, run.mask, wanted=run.plan.request.partial)
         self.heart = Heartbeat(run.emitter, self.emit)
         self.parts: Parts | None = None
+        self._waits: list[anyio.CancelScope] = []  # for the reader, shielded ones too
         if run.player:
             run.player.on_control = self._replay_control
 
@@ -64,10 +65,14 @@ class Life:
         self.emitter.put(event)
         if self.reason is not None:
             return  # a reader that has stopped reading does not hold up the end
-        try:
-            await self.emitter.drain()
-        except StdoutClosed:
-            self.stop("stdout_closed")
+        with anyio.CancelScope() as wait:
+            self._waits.append(wait)
+            try:
+                await self.emitter.drain()
+            except StdoutClosed:
+                self.stop("stdout_closed")
+            finally:
+                self._waits.remove(wait)
 
     def stop(self, reason: str) -> None:
         """End the run early. Only the first reason counts."""
@@ -75,6 +80,8 @@ class Life:
             self.reason = reason
             if self.frame.recorder:
                 self.frame.recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
+            for wait in self._waits:
+                wait.cancel()
             self.scope.cancel()
 
     # -- the run --------------------------------------------------------------------------------------------------

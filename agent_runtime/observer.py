@@ -81,8 +81,9 @@ class WorldObserver:
             await self._emit_all(await self.tracker.scan(call_id=call_id))
 
     async def _emit_all(self, found: Iterable[events.Event]) -> None:
-        for event in found:
-            await self.emit(event)
+        with anyio.CancelScope(shield=True):  # what was found is not found again
+            for event in found:
+                await self.emit(event)
 
 
 @dataclass

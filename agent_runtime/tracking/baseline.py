@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -43,6 +44,7 @@ class Baseline:
         self._everything = everything
         self._noticed = Noticed()
         self.taken = False
+        self.walk = 0.0  # seconds that the latest look at everything took
 
     @property
     def watcher(self) -> Inotify | None:
@@ -62,7 +64,9 @@ class Baseline:
         self.collect()
         noticed, self._noticed = self._noticed, Noticed()
         if all_of_it or noticed.lost or self.watcher is None:
+            began = time.monotonic()
             self.tree.compare(suspects)
+            self.walk = time.monotonic() - began
         if noticed.folders or any(name == b".gitignore" for _, name in noticed.files):
             self.tree.scope.reread()
         for folder, name in sorted(noticed.folders) + sorted(noticed.files):

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _BEGIN_WAIT = 0.05  # seconds that `begin` waits for its thread
 _SETTLE = 0.2  # seconds of writes that `watch` takes for one
 _SETTLE_MOST = 5.0  # the same, for a file that is written on and on
+_HURRY = 0.3  # seconds that a last look may take when somebody waits for the end
 _POLL = 2.0  # seconds between looks where the kernel does not tell, or twenty times as long as a look takes
 
 
@@ -121,9 +122,14 @@ class ChangeTracker:
         return await self._told(lambda ledger: ledger.scan(call_id))
 
     async def finish(self, *, hurried: bool = False) -> list[FileEdit]:
-        """A last look at everything, or, `hurried`, at what the kernel told; at nothing when no tool ever ran."""
+        """A last look at everything, or, `hurried`, at what the kernel told; at nothing when no tool ever ran.
+
+        Where the kernel does not tell, a hurried look is at everything too, unless that is known to take long.
+        """
         if not self._used:
             return []
+        if hurried and self._baseline.watcher is None and self._baseline.walk > _HURRY:
+            return await self._told(lambda ledger: ())
         return await self._told(lambda ledger: ledger.finish(everything=not hurried))
 
     async def watch(self, emit: Callable[[FileEdit], Awaitable[None]]) -> None:
@@ -133,20 +139,20 @@ class ChangeTracker:
 
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
-        pause, took, told = _SETTLE, 0.0, 0.0
+        pause, told = _SETTLE, 0.0
         while self._baseline.taken:
             watcher = self._baseline.watcher
             if watcher is None:
-                await anyio.sleep(max(_POLL, 20 * took))
+                await anyio.sleep(max(_POLL, 20 * self._baseline.walk))
             else:
                 await anyio.wait_readable(watcher.fd)
                 await anyio.sleep(_SETTLE if self._held else pause)
             async with self.turn():
                 began = time.monotonic()
                 found = await self._told(self._between_calls)
-                took = time.monotonic() - began
-                for event in found:
-                    await emit(event)
+                with anyio.CancelScope(shield=True):  # what was found is not found again
+                    for event in found:
+                        await emit(event)
                 if found:  # a writer that goes on is told less and less often
                     pause = min(2 * pause, _SETTLE_MOST) if began - told < 2 * _SETTLE_MOST else _SETTLE
                     told = time.monotonic()

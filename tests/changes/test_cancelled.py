@@ -1,9 +1,12 @@
-"""A run that is cancelled while its tree is still being looked at does not wait for that look."""
+"""A run that is cancelled waits neither for the first look at its tree nor for a reader that has stopped."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import anyio
 import pytest
@@ -16,6 +19,8 @@ from agent_runtime.tracking.baseline import Baseline
 from agent_runtime.tracking.changes import ChangeTracker
 from agent_runtime.tracking.servers import DevServers
 from tests.changes.lab import Lab
+from tests.support.model_server import Call, ModelServer, Turn
+from tests.support.runtime import COMMAND, environment
 
 
 async def nothing(_: object) -> None:
@@ -54,3 +59,27 @@ def test_while_the_baseline_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
         timer.cancel()
         looked.set()
     assert tracker.net().files == ()
+
+
+def test_while_a_reader_that_stopped_is_sent_many_edits(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    many = Call("bash", {"command": "mkdir n; seq 1500 | split -l 1 -a 5 - n/f; touch ../made"})
+    with ModelServer([Turn(calls=[many])]) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), tmp_path / "state"),
+        )
+        with process:
+            try:
+                while not (tmp_path / "made").exists():
+                    assert process.poll() is None
+                    time.sleep(0.05)
+                time.sleep(1)  # by now the pipe is full
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(10) == 143
+            finally:
+                process.kill()
