@@ -38,6 +38,7 @@ TOOL = FunctionTool(
     description=prompt("apply_patch"),
     params=PatchParams,
     run=run,
+    parallel=False,
     native={
         "openai-responses": {
             "type": "custom",

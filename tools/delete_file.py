@@ -22,4 +22,6 @@ async def run(params: DeleteParams, ctx: ToolContext) -> ToolOutput:
     return ToolOutput.of(await ctx.files.delete(params.path, call_id=ctx.call_id))
 
 
-TOOL = FunctionTool(name="delete_file", description=prompt("delete_file"), params=DeleteParams, run=run)
+TOOL = FunctionTool(
+    name="delete_file", description=prompt("delete_file"), params=DeleteParams, run=run, parallel=False
+)

@@ -34,4 +34,6 @@ async def run(params: EditParams, ctx: ToolContext) -> ToolOutput:
     return ToolOutput.of(done)
 
 
-TOOL = FunctionTool(name="edit_file", description=prompt("edit_file"), params=EditParams, run=run)
+TOOL = FunctionTool(
+    name="edit_file", description=prompt("edit_file"), params=EditParams, run=run, parallel=False
+)

@@ -18,7 +18,7 @@ class ExecCommandParams(Params):
     workdir: str | None = Field(None, description="Working directory; the workspace by default.")
     tty: bool = Field(False, description="Give the command a terminal of its own; plain pipes by default.")
     yield_time_ms: int = Field(
-        DEFAULT_YIELD_MS, ge=0, le=LONGEST_YIELD_MS, description="Milliseconds to wait for it to end."
+        DEFAULT_YIELD_MS, ge=0, description="Milliseconds to wait for it to end; at most 600,000."
     )
     max_output_tokens: int | None = Field(None, gt=0, description="Longer output is cut in the middle.")
 
@@ -29,7 +29,7 @@ async def run(params: ExecCommandParams, ctx: ToolContext) -> ToolOutput:
         params.cmd,
         cwd=params.workdir,
         tty=params.tty,
-        seconds=params.yield_time_ms / 1000,
+        seconds=min(params.yield_time_ms, LONGEST_YIELD_MS) / 1000,
         tokens=min(params.max_output_tokens or ctx.output_tokens, ctx.output_tokens),
         call_id=ctx.call_id,
     )

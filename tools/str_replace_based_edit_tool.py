@@ -79,5 +79,6 @@ TOOL = FunctionTool(
     description=prompt("str_replace_based_edit_tool"),
     params=EditorParams,
     run=run,
+    parallel=False,
     native={"anthropic": {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}},
 )

@@ -26,4 +26,6 @@ async def run(params: WriteParams, ctx: ToolContext) -> ToolOutput:
     return ToolOutput.of(await ctx.files.write(params.path, params.content, call_id=ctx.call_id))
 
 
-TOOL = FunctionTool(name="write_file", description=prompt("write_file"), params=WriteParams, run=run)
+TOOL = FunctionTool(
+    name="write_file", description=prompt("write_file"), params=WriteParams, run=run, parallel=False
+)

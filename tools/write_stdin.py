@@ -18,7 +18,7 @@ class WriteStdinParams(Params):
     session_id: int = Field(description="The session's ID, from exec_command.")
     chars: str = Field("", description="What to type; may be empty, to look only.")
     yield_time_ms: int | None = Field(
-        None, ge=0, le=LONGEST_YIELD_MS, description="Milliseconds to wait for output, or for its end."
+        None, ge=0, description="Milliseconds to wait for output, or for its end; at most 600,000."
     )
     max_output_tokens: int | None = Field(None, gt=0, description="Longer output is cut in the middle.")
 
@@ -31,7 +31,7 @@ async def run(params: WriteStdinParams, ctx: ToolContext) -> ToolOutput:
     return await ctx.sessions.write(
         params.session_id,
         params.chars,
-        seconds=wait / 1000,
+        seconds=min(wait, LONGEST_YIELD_MS) / 1000,
         tokens=min(params.max_output_tokens or ctx.output_tokens, ctx.output_tokens),
     )
 
