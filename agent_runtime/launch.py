@@ -14,6 +14,7 @@ from agent_runtime import events, plan
 from agent_runtime.control import decode, read_request
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.keys import received
+from agent_runtime.messages import too_deep
 from agent_runtime.plan import new_run_id
 from agent_runtime.request import normalise, parse
 from agent_runtime.secrets import Masker
@@ -133,7 +134,7 @@ def _without_run(
     code: ExitCode,
     info: events.ErrorInfo | None,
 ) -> int:
-    known = raw if isinstance(raw, dict) else {}
+    known = raw if isinstance(raw, dict) and not too_deep(raw) else {}
 
     def given(*names: str) -> str | None:
         return next((known[name] for name in names if isinstance(known.get(name), str)), None)

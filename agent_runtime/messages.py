@@ -15,6 +15,8 @@ from pydantic.alias_generators import to_camel
 
 WireFormat = Literal["anthropic", "openai-responses", "openai-chat"]
 
+MAX_DEPTH = 200  # levels of JSON that are taken from outside; pydantic writes no more than 255
+
 
 class Frozen(BaseModel):
     """Immutable, closed, camelCase outside, built only when first used (start-up time is a promise)."""
@@ -152,14 +154,24 @@ class Usage(Frozen):
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | None:
-    """The JSON object in a function call's arguments; an empty string counts as `{}`; None when there is none."""
+    """The JSON object in a function call's arguments; an empty string counts as `{}`; None when there is none.
+
+    Nor is there one when it is nested so deeply that no event could carry it.
+    """
     if not arguments.strip():
         return {}
     try:
         value = json.loads(arguments)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    may_be_deep = arguments.count("{") + arguments.count("[") > MAX_DEPTH
+    return value if isinstance(value, dict) and not (may_be_deep and too_deep(value)) else None
+
+
+def too_deep(value: Any, levels: int = MAX_DEPTH) -> bool:
+    """Is there JSON inside this value that is more than so many levels down?"""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(too_deep(item, levels - 1) for item in inner)
 
 
 def clean_text(text: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 
 from agent_runtime.errors import RequestError
-from agent_runtime.messages import clean_text
+from agent_runtime.messages import MAX_DEPTH, clean_text, too_deep
 
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Count = Annotated[int, Field(ge=1, le=2**53)]
@@ -145,6 +145,8 @@ def parse(raw: object) -> tuple[Request, list[str]]:
     """The checked request, and the names of the fields that nobody knows. Raises RequestError."""
     if not isinstance(raw, dict):
         raise RequestError("request", f"expected one JSON object, got {_kind(raw)}")
+    if deep := next((name for name, value in raw.items() if too_deep(value)), None):
+        raise RequestError(deep, f"expected at most {MAX_DEPTH} levels of nesting")
     body = normalise(_clean(raw))
     unknown = _unknown(body)
     try:

@@ -158,6 +158,21 @@ def test_a_missing_workspace_an_unknown_tool_and_an_unknown_agent(workspace: Pat
     assert server.requests == []
 
 
+@pytest.mark.parametrize("field", ["metadata", "params", "model"])
+def test_what_is_nested_too_deeply_is_refused(field: str, workspace: Path) -> None:
+    deep = '{"n":' * 400 + "1" + "}" * 400
+    with ModelServer() as server:
+        done = run(f'{{"prompt":"x","{field}":{deep}}}', workspace, server.environ("anthropic"))
+    assert (done.code, done.of("error")[0]["details"]["field"]) == (2, field)
+
+
+def test_arguments_that_are_nested_too_deeply_are_told_to_the_model(workspace: Path) -> None:
+    call = Call("bash", '{"command":' * 400 + '"ls"' + "}" * 400)
+    with ModelServer([Turn(calls=[call]), Turn(text="ok")]) as server:
+        done = run({"prompt": "x"}, workspace, server.environ("anthropic"))
+    assert done.code == 0 and "not a JSON object" in done.of("tool_result")[0]["output"]
+
+
 def test_two_edits_of_one_turn_both_land(workspace: Path) -> None:
     (workspace / "a.txt").write_text("one\ntwo\n")
     calls = [
