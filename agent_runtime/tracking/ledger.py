@@ -129,7 +129,9 @@ class Ledger:
 
     def _examine(self, path: bytes, old: Entry | None) -> Change | None:
         """Read a suspect. What it is now is what it was from here on."""
-        content = read_content(under(self._root, path))
+        # a folder that gave way to a symlink takes its files with it, whatever the link leads to
+        gone = path not in self._extra and parent(path) not in self._baseline.tree.folders
+        content = None if gone else read_content(under(self._root, path))
         if content is None:
             if old is None:
                 return None

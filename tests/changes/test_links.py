@@ -1,4 +1,4 @@
-"""One file under several names: a write through one of them changes them all, in the same call."""
+"""One file under several names: by hard links, which all change with one write, and through linked folders."""
 
 from __future__ import annotations
 
@@ -34,4 +34,26 @@ def test_a_tools_write_through_another_name(lab: Lab) -> None:
         ("g", "tool", "t1"),
     ]
     assert lab.finish() == []
+    lab.check()
+
+
+@pytest.mark.parametrize("looks", ["inotify", "walks"])
+def test_a_folder_that_gives_way_to_a_link_takes_its_files_with_it(
+    lab: Lab, looks: str, blind: Callable[[], None]
+) -> None:
+    lab.sh("mkdir -p d/deep e; seq 9 > d/r; seq 5 > d/deep/s; cp -r d/. e")
+    if looks == "walks":
+        blind()
+    lab.begin()
+    assert brief(lab.run("rm -r d; ln -s e d"), lab.ws) == [
+        ("delete", "d/deep/s"),
+        ("delete", "d/r"),
+        ("create", "d"),
+    ]
+    assert brief(lab.run("echo x >> d/r"), lab.ws) == [("modify", "e/r")]
+    assert brief(lab.run("rm d; cp -r e d"), lab.ws) == [
+        ("delete", "d"),
+        ("create", "d/deep/s"),
+        ("create", "d/r"),
+    ]
     lab.check()
