@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 STOP = signal.SIGRTMAX
 _DELETED = " (deleted)"  # what proc(5) says of it; a directory may also be called that
-_IDLE = 0.05  # seconds
+_IDLE = 0.01  # seconds
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
 
 
@@ -125,8 +125,7 @@ class Bash:
         lines += [
             f"{{ {status}\\builtin eval {shlex.quote(command)}\n}} </dev/null >|{shlex.quote(str(output))}"
             f" 2>&1 {self._report_fd}>&-",
-            f"\\builtin printf '{number} %s\\n' \"$?\" >&{self._report_fd}",
-            "[[ $- != *r* ]] || \\builtin kill -9 $$",  # restricted (`set -r`): it could not run another one
+            f'\\builtin printf \'{number} %s %s\\n\' "$?" "${{-//[!r]/}}" >&{self._report_fd}',
         ]
         self._pending += ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
@@ -148,8 +147,12 @@ class Bash:
         """Wait for the end of that command: its exit status, or None when the shell itself has ended."""
         while True:
             for line in self._received.split(b"\n")[:-1]:
-                told, _, status = line.partition(b" ")
+                told, _, rest = line.partition(b" ")
+                status, _, restricted = rest.partition(b" ")
                 if told == str(number).encode():
+                    if restricted:  # `set -r`: it could not run another command
+                        self.send(signal.SIGKILL)
+                        await self.wait(1.0)
                     return int(status)
             if self.ended is not None:
                 return None

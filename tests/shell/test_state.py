@@ -104,7 +104,7 @@ async def test_a_shell_that_could_not_say_goodbye_loses_one_command(sh: Bench, c
 async def test_a_state_that_is_older_is_called_so(sh: Bench) -> None:
     await sh("x=1; exit 1")
     await sh("x=2")
-    result = await sh("kill -9 $$")
+    result = await sh("kill -9 $$")  # at once: no model is that fast
     assert result.text.endswith("are as before the last commands]")
     assert (await sh("echo $x")).text == "1"
 
@@ -118,7 +118,7 @@ async def test_a_shell_killed_between_two_calls(sh: Bench) -> None:
 
 
 async def test_a_restricted_shell_is_replaced(sh: Bench) -> None:
-    await sh("set -r; true")
+    assert "[the shell ended" in (await sh("set -r; true")).text
     assert (await sh("cd /; pwd")).text.split("\n")[0] == "/"
 
 
