@@ -10,6 +10,7 @@ import asyncio
 import logging
 import select
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -93,7 +94,12 @@ class Life:
     async def _main(self, stdin: int | None, rest: bytes) -> Outcome:
         self.scope = anyio.CancelScope()
         loop = asyncio.get_running_loop()
-        self.frame.interrupts.listen(lambda reason: void(loop.call_soon_threadsafe(self.stop, reason)))
+
+        def signalled(reason: str) -> None:
+            with suppress(RuntimeError):  # the loop has just been closed: the run is over anyway
+                loop.call_soon_threadsafe(self.stop, reason)
+
+        self.frame.interrupts.listen(signalled)
         self.frame.interrupts.kill = kill_descendants
         ended: Outcome | None = None
         async with anyio.create_task_group() as beside:
@@ -246,7 +252,3 @@ def single(error: BaseException) -> BaseException:
             (inner for inner in map(single, error.exceptions) if isinstance(inner, AgentRuntimeError)), error
         )
     return error
-
-
-def void(_: Any) -> None:
-    """Drop a value where a function that returns nothing is expected."""
