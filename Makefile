@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# a test that waits leaves its core to another
+WORKERS ?= 4
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .PHONY: demo test check requirements clean bytecode
@@ -10,7 +12,7 @@ demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
 
 test: $(VENV)/dev.stamp bytecode
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/dev.stamp bytecode
 	scripts/check

@@ -118,5 +118,6 @@ def test_soak(standby: Running, tmp_path: Path) -> None:
     assert median(soak.memory[last]) - median(soak.memory[first]) < GROWTH, soak.memory[::20]
     assert median(soak.descriptors[last]) <= median(soak.descriptors[first]), soak.descriptors[::20]
     assert max(soak.descriptors[last]) <= max(soak.descriptors[:SETTLED]) + 3, soak.descriptors[::20]
-    assert max(soak.zombies) <= 1 and sum(soak.zombies[last]) <= 2, soak.zombies  # one may have died just now
+    # what has died just now may be seen; what stays dead would be seen again and again
+    assert max(soak.zombies) <= 2 and median(soak.zombies[last]) == 0, soak.zombies
     print(f"RSS {[size >> 20 for size in soak.memory[::100]]} MB, descriptors {soak.descriptors[::100]}")

@@ -64,6 +64,10 @@ async def test_no_descriptors_are_inherited(sh: Bench) -> None:
     assert result.text == "['0', '1', '2']"
 
 
+# 32 and 33 belong to the C library, whose posix_spawn (make uses it) leaves them ignored in what it starts
+LIBC_SIGNALS = 1 << 31 | 1 << 32
+
+
 async def test_signals_are_as_a_login_would_have_them(home: Path) -> None:
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -76,8 +80,9 @@ async def test_signals_are_as_a_login_would_have_them(home: Path) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGHUP, hangup)
-    none = "0000000000000000"
-    assert result.text == f"SigBlk:\t{none}\nSigIgn:\t{none}\ny"
+    *lines, printed = result.text.splitlines()
+    masks = {name: int(bits, 16) & ~LIBC_SIGNALS for name, bits in (line.split(":") for line in lines)}
+    assert (masks, printed) == ({"SigBlk": 0, "SigIgn": 0}, "y")
 
 
 async def test_there_is_no_terminal(sh: Bench) -> None:
