@@ -76,7 +76,9 @@ def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpo
 
 def key_variables() -> frozenset[str]:
     """The environment variables that hold keys, of every provider there is."""
-    return frozenset({row.key_variable for row in PROVIDERS.values()} | {"ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"})
+    return frozenset(
+        {row.key_variable for row in PROVIDERS.values()} | {"ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"}
+    )
 
 
 def provider_names() -> list[str]:

@@ -147,7 +147,7 @@ def test_a_refused_request_does_not_echo_its_key(standby: Running, tmp_path: Pat
 
 def test_no_core_is_dumped(workspace: Path) -> None:
     def unlimited() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     if not _dumps(["sleep", "60"], {}, unlimited, workspace):
         pytest.skip("this machine dumps no core of any process")
