@@ -22,6 +22,7 @@ from tests.nerves.lab import (
     pause_and_resume,
     request_for,
     resumed,
+    wait_for,
 )
 from tests.standby.conftest import Running
 from tests.support.model_server import Fault, ModelServer, Turn
@@ -102,6 +103,8 @@ def test_fault(name: str, state: str, format: WireFormat, standby: Running, tmp_
         done = trial.end()
         assert server.violations == []
     check_end(done, case, before)
+    if state == "with-a-server":
+        wait_for(lambda: bool(trial.started()))  # one that is just being executed cannot be told
     left = trial.started()
     assert bool(left) == (state == "with-a-server")  # a run that was not cancelled leaves its server up
     kill(left)

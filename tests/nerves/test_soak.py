@@ -16,7 +16,7 @@ from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
 
 TURNS = 1000 if os.environ.get("AGENT_RUNTIME_SLOW_TESTS") else 300
 SETTLED = 100  # turns after which everything is loaded that will be
-GROWTH = 6 << 20  # bytes
+GROWTH = 9 << 20  # bytes
 SMALL = "gpt-3.5"  # a model whose window is full after some dozens of turns: the history is summarised then
 NOW = {"retry-after-ms": "1"}
 EDIT = "str_replace_based_edit_tool"
