@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 ErrorCode = Literal[
     "invalid_request",
@@ -35,7 +35,6 @@ ErrorCode = Literal[
     "transcript_error",
     "internal_error",
 ]
-ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
 
 class ExitCode(IntEnum):

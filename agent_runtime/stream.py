@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from agent_runtime.events import Complete, Event
 from agent_runtime.messages import clean_text
@@ -33,14 +33,6 @@ _JOIN = {
 
 class StdoutClosed(Exception):
     """The reader of the stream has gone."""
-
-
-class Emit(Protocol):
-    """How everything in a run reports an event."""
-
-    async def __call__(self, event: Event) -> None:
-        """Take one event."""
-        ...
 
 
 def claim_stdout() -> int:
@@ -94,7 +86,6 @@ class Emitter:
         self._direct = stat.S_ISREG(os.fstat(fd).st_mode)
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        self._draining = False
 
     def put(self, event: Event) -> None:
         """Take an event and write what the reader takes at once. After `complete` nothing is taken any more."""

@@ -74,7 +74,6 @@ class ToolContext:
     tool_timeout: float | None = None  # seconds; the run's default for tools that take a timeout
     output_tokens: int = 10_000  # at most so many tokens of output reach the model
     on_output: Callable[[str], Awaitable[None]] | None = None  # pieces as they arrive (tool_output_delta)
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Tool(Protocol):
