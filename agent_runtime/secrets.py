@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 MASK = "[secret]"
-SHORTEST = 8  # a shorter value is no key, and masking it would garble ordinary words
+SHORTEST = 6  # a shorter value is no key, and masking it would garble ordinary words
+_SHORTEST_FORM = 8  # of its other spellings: a short base64 text may stand anywhere
 
 _SECRET_NAME = re.compile(
     r"(^|_)(API_?KEY|KEY|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH|DSN)(_|$)|APIKEY$|PASSWORD$|TOKEN$|SECRET$",
@@ -86,4 +87,4 @@ def _forms(secret: str) -> set[str]:
             start = (0, 2, 3)[shift]
             end = len(text) - (1 if (len(raw) + shift) % 3 else 0)
             forms.add(text[start:end])
-    return {form for form in forms if len(form) >= SHORTEST}
+    return {form for form in forms if form == secret or len(form) >= _SHORTEST_FORM}

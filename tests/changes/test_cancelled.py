@@ -20,7 +20,7 @@ from agent_runtime.tracking.changes import ChangeTracker
 from agent_runtime.tracking.servers import DevServers
 from tests.changes.lab import Lab
 from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.runtime import COMMAND, environment
+from tests.support.runtime import COMMAND, environment, full
 
 
 async def nothing(_: object) -> None:
@@ -75,10 +75,10 @@ def test_while_a_reader_that_stopped_is_sent_many_edits(tmp_path: Path) -> None:
         )
         with process:
             try:
-                while not (tmp_path / "made").exists():
+                assert process.stdout
+                while not full(process.stdout.fileno()):
                     assert process.poll() is None
                     time.sleep(0.05)
-                time.sleep(1)  # by now the pipe is full
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(10) == 143
             finally:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
-from tests.support.runtime import COMMAND, Result, environment, result
+from tests.support.runtime import COMMAND, Result, environment, full, result
 
 HANG = "sleep 300 & sleep 300"
 Event = dict[str, Any]
@@ -245,8 +245,7 @@ def test_a_reader_that_has_stopped_reading_does_not_hold_up_a_cancel(workspace: 
         )
         os.close(writer)
         with process:
-            wait_for(lambda: bool(server.requests))
-            time.sleep(1.0)  # the pipe is full by now; if it is not, the test is only weaker
+            wait_for(lambda: full(reader))
             process.send_signal(signal.SIGTERM)
             assert process.wait(4) == 143
     os.close(reader)

@@ -43,7 +43,9 @@ def run_limited(
 
 
 def test_sixty_four_descriptors(workspace: Path) -> None:
-    script = [bash(f"echo {number} > f{number}; sleep 3164 & true") for number in range(5)] + [Turn(text="ok")]
+    script = [bash(f"echo {number} > f{number}; sleep 3164 & true") for number in range(5)] + [
+        Turn(text="ok")
+    ]
     with ModelServer(script) as server:
         done = run_limited(server, workspace, [(resource.RLIMIT_NOFILE, 64)], "--timeout", "40")
     assert (done.code, len(done.complete["files"])) == (0, 5)

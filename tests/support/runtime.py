@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,17 @@ def run(
         check=False,
     )
     return result(done.stdout, done.returncode, done.stderr)
+
+
+def full(reader: int) -> bool:
+    """Does the pipe that is read here take nothing more?"""
+    writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        poll = select.poll()
+        poll.register(writer, select.POLLOUT)
+        return not poll.poll(0)
+    finally:
+        os.close(writer)
 
 
 def result(stdout: bytes, code: int, stderr: bytes) -> Result:
