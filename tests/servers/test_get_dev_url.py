@@ -37,6 +37,7 @@ async def test_it_waits_for_the_port(watching: Watching, python: Launch, free_po
             f"https://{free_port}-s1.example.com (inside the sandbox: http://localhost:{free_port})"
         )
         assert await ask(scene.servers, timeout=0) == await ask(scene.servers, port=free_port)
+        await scene.event("up", port=free_port)
         assert len(scene.events) == 1
 
 
@@ -104,7 +105,7 @@ async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, t
             assert await scene.servers.settle() == []
             assert (quick < 0.5, time.monotonic() - began < 1.5) == (True, True)
             with anyio.fail_after(5):
-                await shell.run("kill $!", timeout=5, call_id="4", tokens=1000)
+                await shell.run("kill $!; wait $!", timeout=5, call_id="4", tokens=1000)
                 await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
             assert not scene.servers._expected(60)
         finally:
