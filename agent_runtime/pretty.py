@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.markdown import Markdown
@@ -20,7 +20,10 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
+from agent_runtime.diffview import diff_lines
+
 Event = dict[str, Any]
+T = TypeVar("T")
 
 OUTPUT_LINES = 12  # of a tool's output; head and tail are shown
 DIFF_LINES = 24
@@ -28,7 +31,7 @@ INPUT_LINES = 12  # of a command
 _ESCAPES = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
-_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_DIFF_STYLES = {"add": "green", "del": "red", "hunk": "cyan"}
 
 
 class Pretty:
@@ -91,13 +94,14 @@ class Pretty:
             f" -{event.get('deletions', 0)}", "red"
         )
         self._console.print(text)
-        body = [
-            line
-            for line in _clean(event.get("diff", "")).splitlines()
-            if not line.startswith(("---", "+++", "diff "))
-        ]
-        for line in _abridged(body, DIFF_LINES):
-            self._line(f"    {line}", _DIFF_STYLES.get(line[:1], "dim"))
+        for line in _abridged(diff_lines(str(event.get("diff", ""))), DIFF_LINES):
+            if isinstance(line, str):
+                self._line(f"    {line}", "dim")
+            else:
+                number = line.new or line.old or ""
+                self._line(f"{number:>6} {_clean(line.text)}", _DIFF_STYLES.get(line.kind, "dim"))
+        if event.get("truncated"):
+            self._line(f"       … the whole diff: {event.get('diffFile')}", "dim")
 
     def _on_dev_url(self, event: Event) -> None:
         up = event.get("status") == "up"
@@ -207,7 +211,7 @@ def _command(value: Any) -> tuple[str, list[str]]:
     return (first, []) if not rest else ("", [first, *rest])
 
 
-def _abridged(lines: Sequence[str], limit: int) -> list[str]:
+def _abridged(lines: Sequence[T], limit: int) -> list[T | str]:
     """Head and tail, and how many lines are between them."""
     if len(lines) <= limit:
         return list(lines)

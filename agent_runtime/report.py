@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.diffview import DiffLine, diff_lines
 from agent_runtime.errors import ExitCode, TranscriptError
 from agent_runtime.messages import clean_text
 from agent_runtime.transcript import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
@@ -16,7 +17,6 @@ from agent_runtime.transcript_reader import read
 
 TEMPLATE = Path(__file__).parent / "data" / "report.html"
 TEXT_LIMIT = 200_000  # characters of one output or diff; the transcript has the whole
-_DIFF_CLASSES = {"+": "add", "-": "del", "@": "hunk"}
 
 
 @dataclass
@@ -32,7 +32,8 @@ class Step:
     facts: list[str] = field(default_factory=list)
     output: str = ""
     images: list[str] = field(default_factory=list)  # data: addresses
-    diff: list[tuple[str, str]] = field(default_factory=list)  # class and line
+    diff: list[DiffLine] = field(default_factory=list)
+    whole: str = ""  # the file that has all of a diff that was cut
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def render(transcript: Transcript) -> str:
         request=transcript.request.request,
         start=by_type.get("start", {}),
         complete=by_type.get("complete", {}),
+        changed=changed(all_events),
         steps=steps(transcript),
         bars=timeline(transcript),
         turns=tokens(all_events),
@@ -128,11 +130,20 @@ def _add(found: list[Step], calls: dict[str, Step], event: dict[str, Any], turn:
 def _edit(event: dict[str, Any], turn: int, at: str) -> Step:
     name = f"{event['oldPath']} → {event['path']}" if event.get("oldPath") else event["path"]
     facts = [f"+{event['additions']}", f"−{event['deletions']}", f"by {event['source']}"]
-    lines = _cut(event["diff"]).splitlines()
-    diff = [
-        (_DIFF_CLASSES.get(line[:1], "") if line[:3] not in ("---", "+++") else "", line) for line in lines
-    ]
-    return Step("edit", turn, event["action"], name, at, facts=facts, diff=diff)
+    diff, whole = diff_lines(event["diff"][:TEXT_LIMIT]), event.get("diffFile") or ""
+    return Step("edit", turn, event["action"], name, at, facts=facts, diff=diff, whole=whole)
+
+
+def changed(all_events: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Per file: the lines that its edits added and took away, over the whole run."""
+    sums: dict[str, dict[str, int]] = {}
+    for event in all_events:
+        if event["type"] == "file_edit":
+            former = sums.pop(event.get("oldPath") or event["path"], {})
+            sums[event["path"]] = {
+                name: former.get(name, 0) + event[name] for name in ("additions", "deletions")
+            }
+    return sums
 
 
 def _facts(event: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ REPO = Path(__file__).parents[2]
 PACKAGE = "agent_runtime"
 
 ROOMS = {
-    "words": "errors messages events request limits version",
+    "words": "errors messages envelope progress events request limits version",
     "seams": "provider tool",
     "hands": """
         sandbox tracking providers prompting template stream secrets keys control clock signals
@@ -32,7 +32,7 @@ ROOMS = {
     "loop": "loop executor",
     "composition": """
         run life past conversation assembly modelling plan launch narration observer outcome replay* demo
-        cli __main__ standby handover server report schema doctor pretty
+        cli __main__ standby handover server report schema doctor pretty diffview
         """,
 }
 MAY_IMPORT: dict[str, set[str]] = {

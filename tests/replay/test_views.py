@@ -23,7 +23,7 @@ from tests.support.runtime import COMMAND
 USAGE = {"inputTokens": 1000, "outputTokens": 50, "cachedInputTokens": 400, "cacheWriteTokens": 0}
 TOTAL = USAGE | {"reasoningTokens": 0, "totalTokens": 1050}
 RESULT = {"isError": True, "outcome": "failed", "durationMs": 1234, "exitCode": 1, "turn": 1}
-DIFF = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-old\n+new\n"
+DIFF = "--- a/x.py\n+++ b/x.py\n@@ -7,2 +7,2 @@\n--- old\n+new\n same\n"
 EVIL = "<script>alert(1)</script>\x1b[2J\x1b]0;title\x07"
 
 LONG = "\n".join(f"line {n}" for n in range(40)) + EVIL
@@ -43,6 +43,8 @@ LINES = [
         deletions=1,
         source="shell",
         toolCallId="1",
+        truncated=True,
+        diffFile="/state/1.patch",
     ),
     event("tool_result", 5, id="1", tool="bash", output=LONG, **RESULT),
     event("tool_call", 6, id="2", tool="edit", input={"command": "view", "path": "/work"}, turn=1),
@@ -97,8 +99,8 @@ def test_pretty_shows_what_matters() -> None:
     ):
         assert said in text
     for said in (
-        "modify x.py  +1 -1",
-        "+new",
+        "modify x.py  +1 -1\n       @@ -7,2 +7,2 @@\n     7 --- old\n     7 +new\n     8  same\n",
+        "the whole diff: /state/1.patch",
         "server up at http://x:80",
         "overloaded: busy (again in 0.5 s)",
     ):
@@ -174,7 +176,10 @@ def test_the_report_holds_everything_and_loads_nothing(transcript: Path) -> None
     ):
         assert said in page.text, said
     assert "<script>alert(1)</script>" in page.text  # shown, not run
-    assert 'class="add"' in html and "prefers-color-scheme: dark" in html
+    assert '<span class="del"><i>7</i><i></i>--- old</span>' in html
+    assert '<span class="same"><i>8</i><i>8</i> same</span>' in html
+    assert "/work/x.py  +1 −1\n" in page.text and "/state/1.patch" in page.text
+    assert "prefers-color-scheme: dark" in html
 
 
 def test_a_recording_of_a_killed_run_has_a_report(transcript: Path) -> None:

@@ -1,0 +1,73 @@
+"""The diff of a `file_edit` as a person reads it: line by line, with the numbers of both sides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from unidiff.patch import PatchSet
+
+Kind = Literal["head", "hunk", "add", "del", "same"]
+_KINDS: dict[str, Kind] = {"+": "add", "-": "del", "@": "hunk", " ": "same"}
+_NAMES = re.compile(
+    r"^diff --git .*((?:\n(?![-+ @\\]|diff ).*)*)(?:\n--- .*\n\+\+\+ .*(?=\n@@ ))?", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class DiffLine:
+    """One line, its sign included. `old` and `new` are its numbers, from 1, on the sides that have it."""
+
+    kind: Kind
+    text: str
+    old: int | None = None
+    new: int | None = None
+
+
+def diff_lines(diff: str) -> list[DiffLine]:
+    """The lines of a diff, without the names, which whoever shows it has.
+
+    A diff that was cut is read up to the cut; what is no diff is given as it is, without numbers.
+    """
+    from unidiff.errors import UnidiffParseError
+    from unidiff.patch import PatchSet
+
+    # unidiff stumbles over names with ` b/` in them
+    nameless = _NAMES.sub(r"diff --git a/_ b/_\1", diff)
+    for text in (nameless, _recounted(nameless)):
+        try:
+            if found := list(_read(PatchSet.from_string(text))):
+                return found
+        except UnidiffParseError:
+            continue
+    plain = diff.removesuffix("\n").split("\n") if diff else []
+    return [DiffLine(_KINDS.get(line[:1], "head"), line) for line in plain]
+
+
+def _recounted(diff: str) -> str:
+    """With the counts that the last hunk really has: in a diff that was cut, its header promises more."""
+    before, mark, last = diff.rpartition("\n@@ ")
+    header, _, body = last.partition("\n")
+    body = body[: body.rfind("\n") + 1]  # what follows is half a line
+    signs = [line[:1] for line in body.split("\n")[:-1]]
+    sides = [
+        re.sub(r",\d+$", "", side) + f",{sum(sign in (own, ' ') for sign in signs)}"
+        for side, own in zip(header.split(" "), "-+", strict=False)
+    ]
+    return f"{before}{mark}{' '.join(sides)} @@\n{body}"
+
+
+def _read(patch: PatchSet) -> Iterator[DiffLine]:
+    for file in patch:
+        for info in (file.patch_info or [])[1:]:  # modes, renames; the first has the names again
+            yield DiffLine("head", info.removesuffix("\n"))
+        for hunk in file:
+            sides = f"-{hunk.source_start},{hunk.source_length} +{hunk.target_start},{hunk.target_length}"
+            yield DiffLine("hunk", f"@@ {sides} @@ {hunk.section_header}".rstrip())
+            for line in hunk:
+                kind = _KINDS.get(line.line_type, "head")
+                text = f"{line.line_type}{line.value}".removesuffix("\n")
+                yield DiffLine(kind, text, line.source_line_no, line.target_line_no)
