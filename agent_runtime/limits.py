@@ -11,12 +11,15 @@ from agent_runtime.messages import Usage
 LimitName = Literal["max_turns", "max_total_tokens", "timeout"]
 NEAR = 0.8  # the share of a limit at which the model is told, once for each limit
 
+CONNECT_SECONDS = 20.0  # a connection that does not stand by then seldom will
+
 
 @dataclass(frozen=True)
 class Limits:
     """The effective limits of a run: request over agent over default (CONTRACT section 2).
 
-    Seconds for `timeout`, `tool_timeout` and `model_timeout`; tokens elsewhere. None: no limit of our own.
+    Seconds for what is called a timeout, tokens elsewhere. None: no limit of our own; of the three that bound
+    a model call it means that `model_timeout` stands for it (transcripts from before they were settable).
     """
 
     max_turns: int = 50
@@ -27,9 +30,17 @@ class Limits:
     tool_output_tokens: int = 10_000
     max_retries: int = 4
     model_timeout: float = 300.0
+    connect_timeout: float | None = None
+    first_token_timeout: float | None = None
+    between_tokens_timeout: float | None = None
 
     def as_event(self) -> dict[str, Any]:
         """The `limits` object of the `start` event."""
+        waits = {
+            "connectTimeout": self.connect_timeout,
+            "firstTokenTimeout": self.first_token_timeout,
+            "betweenTokensTimeout": self.between_tokens_timeout,
+        }
         return {
             "maxTurns": self.max_turns,
             "maxTokens": self.max_tokens,
@@ -39,6 +50,7 @@ class Limits:
             "toolOutputTokens": self.tool_output_tokens,
             "maxRetries": self.max_retries,
             "modelTimeout": self.model_timeout,
+            **{name: seconds for name, seconds in waits.items() if seconds is not None},
         }
 
 

@@ -138,7 +138,7 @@ def _transport(life: Life, endpoint: Endpoint) -> Transport:
     else:
         from agent_runtime.providers.transport import Patience
 
-        transport = connect(endpoint, limits=Patience.of(life.plan.limits.model_timeout))
+        transport = connect(endpoint, limits=Patience.of(life.plan.limits))
     if life.frame.recorder:
         from agent_runtime.transcript_writer import RecordingTransport
 

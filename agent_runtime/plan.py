@@ -14,7 +14,7 @@ from agent_runtime import tools
 from agent_runtime.errors import RequestError
 from agent_runtime.events import Start
 from agent_runtime.keys import from_request
-from agent_runtime.limits import Limits
+from agent_runtime.limits import CONNECT_SECONDS, Limits
 from agent_runtime.prompting import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.providers.registry import Endpoint, resolve
 from agent_runtime.request import Config, CustomModel, Request
@@ -247,6 +247,7 @@ def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tup
 
 def _limits(config: Config, agent: Agent) -> Limits:
     default = Limits()
+    patience = config.model_timeout or default.model_timeout
 
     def first(*values: Any) -> Any:
         return next((value for value in values if value is not None), None)
@@ -259,5 +260,8 @@ def _limits(config: Config, agent: Agent) -> Limits:
         tool_timeout=config.tool_timeout,
         tool_output_tokens=first(config.tool_output_tokens, default.tool_output_tokens),
         max_retries=first(config.max_retries, default.max_retries),
-        model_timeout=first(config.model_timeout, default.model_timeout),
+        model_timeout=patience,
+        connect_timeout=first(config.connect_timeout, min(CONNECT_SECONDS, patience)),
+        first_token_timeout=first(config.first_token_timeout, patience),
+        between_tokens_timeout=first(config.between_tokens_timeout, patience),
     )

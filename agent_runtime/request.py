@@ -56,6 +56,9 @@ class Config(_Body):
     parallel_tools: bool | None = None
     max_retries: int | None = Field(default=None, ge=0, le=100)
     model_timeout: Seconds | None = None
+    connect_timeout: Seconds | None = None
+    first_token_timeout: Seconds | None = None
+    between_tokens_timeout: Seconds | None = None
     tool_output_tokens: Count | None = None
 
 

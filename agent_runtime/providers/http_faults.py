@@ -17,8 +17,11 @@ def http_fault(error: Exception) -> ProviderError:
     cause = _cause(error)
     words = str(cause) or type(cause).__name__
     if isinstance(cause, httpx2.TimeoutException):
-        where = "connecting to the provider" if isinstance(cause, httpx2.ConnectTimeout) else "the provider"
-        return ProviderError("provider_timeout", f"{where} took too long ({words})", retryable=True)
+        connecting = isinstance(cause, httpx2.ConnectTimeout)
+        where = "connecting to the provider" if connecting else "the provider"
+        limit = {"limit": "connectTimeout"} if connecting else None
+        message = f"{where} took too long ({words})"
+        return ProviderError("provider_timeout", message, retryable=True, details=limit)
     if isinstance(cause, _OURS):
         return ProviderError("provider_error", f"the request could not be sent: {words}", retryable=False)
     if isinstance(cause, httpx2.TransportError):

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.limits import CONNECT_SECONDS, Limits
 from agent_runtime.providers.faults import cut
 from agent_runtime.providers.registry import Endpoint
 
@@ -19,18 +20,23 @@ from agent_runtime.providers.registry import Endpoint
 class Patience:
     """How long a call may go without progress, in seconds. A slow stream that lives is never ended by these.
 
-    connect: until the connection stands. first: until the first chunk that says something. between: from
-    one such chunk to the next. Pings, comments and empty pieces say nothing.
+    connect: until the connection stands. first: from the call to the first chunk that says something.
+    between: from one such chunk to the next. Pings, comments and empty pieces say nothing.
     """
 
-    connect: float = 20.0
+    connect: float = CONNECT_SECONDS
     first: float = 300.0
     between: float = 300.0
 
     @classmethod
-    def of(cls, model_timeout: float) -> Patience:
-        """One limit for all of them (`config.modelTimeout`)."""
-        return cls(min(cls.connect, model_timeout), model_timeout, model_timeout)
+    def of(cls, limits: Limits) -> Patience:
+        """As a run's limits have it."""
+        default = limits.model_timeout
+        return cls(
+            limits.connect_timeout or default,
+            limits.first_token_timeout or default,
+            limits.between_tokens_timeout or default,
+        )
 
 
 class Client(Protocol):
@@ -117,8 +123,8 @@ class LiveTransport:
         return client
 
     async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        limit = self._patience.first
-        deadline = anyio.current_time() + limit
+        silence = _Silence("firstTokenTimeout", self._patience.first)
+        deadline = anyio.current_time() + silence.limit
         stream: AsyncIterator[Any] | None = None
         waiting = anyio.CancelScope()
         chunk: Any = None
@@ -133,13 +139,13 @@ class LiveTransport:
                     except StopAsyncIteration:
                         return
                 if waiting.cancelled_caught:
-                    raise _stalled(limit) if waiting in self._waiting else cut("the connection was closed")
+                    raise silence.told() if waiting in self._waiting else cut("the connection was closed")
                 self._waiting.discard(waiting)
                 if not isinstance(chunk, dict):
                     raise cut("the stream holds an event that is no JSON object")
                 if progresses(chunk):
-                    limit = self._patience.between
-                    deadline = anyio.current_time() + limit
+                    silence = _Silence("betweenTokensTimeout", self._patience.between)
+                    deadline = anyio.current_time() + silence.limit
                 yield chunk
         finally:
             self._waiting.discard(waiting)
@@ -149,8 +155,20 @@ class LiveTransport:
                     await close()
 
 
-def _stalled(limit: float) -> ProviderError:
-    return ProviderError("provider_timeout", f"no progress from the model for {limit:g} s", retryable=True)
+@dataclass(frozen=True)
+class _Silence:
+    """The limit that the next sign of progress must keep, by its name in the request's `config`."""
+
+    name: str
+    limit: float
+
+    def told(self) -> ProviderError:
+        return ProviderError(
+            "provider_timeout",
+            f"no progress from the model for {self.limit:g} s",
+            retryable=True,
+            details={"limit": self.name},
+        )
 
 
 _IDLE = frozenset({"ping", "keepalive", "response.in_progress", "response.queued"})
