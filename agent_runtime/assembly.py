@@ -25,7 +25,7 @@ from agent_runtime.sandbox.edit import Files
 from agent_runtime.sandbox.environment import confined_caches, tool_environment
 from agent_runtime.sandbox.landlock import Confinement
 from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.processes import Reaper, become_subreaper
+from agent_runtime.sandbox.reaper import Reaper, become_subreaper
 from agent_runtime.sandbox.seal import seal
 from agent_runtime.sandbox.sessions import Sessions
 from agent_runtime.sandbox.shell import Shell

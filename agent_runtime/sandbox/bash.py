@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from agent_runtime.sandbox import processes
+from agent_runtime.sandbox.spawning import spawn
 from agent_runtime.sandbox.state import State, restore, save
+from agent_runtime.sandbox.termination import ready
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
@@ -65,7 +67,7 @@ class Bash:
         os.set_blocking(self._report, False)
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self._process: subprocess.Popen[bytes] = processes.spawn(
+            self._process: subprocess.Popen[bytes] = spawn(
                 ["bash", "--noprofile", "--norc"],
                 cwd=cwd,
                 env={**env, processes.MARK: mark, "PWD": str(cwd)},  # PWD: a path through links stays one
@@ -191,7 +193,7 @@ class Bash:
         """Wait for the shell to end; has it?"""
         with anyio.move_on_after(seconds):
             while self.ended is None:
-                await processes.ready(self._pidfd)
+                await ready(self._pidfd)
         return self.ended is not None
 
     async def _step(self) -> None:
@@ -199,7 +201,7 @@ class Bash:
         if self._pending:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 del self._pending[: os.write(self._script, self._pending[: 1 << 16])]
-        await processes.ready(self._report, self._pidfd, write=self._script if self._pending else None)
+        await ready(self._report, self._pidfd, write=self._script if self._pending else None)
         with contextlib.suppress(BlockingIOError):
             self._received = (self._received + os.read(self._report, 4096))[-4096:]
 

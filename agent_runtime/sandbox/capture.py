@@ -25,6 +25,7 @@ from agent_runtime.sandbox import keeper, processes
 from agent_runtime.sandbox.keeper import BoundedLog
 from agent_runtime.sandbox.output import BYTES_PER_TOKEN, Fitted, cut, join, where
 from agent_runtime.sandbox.processes import Process
+from agent_runtime.sandbox.spawning import spawn
 from agent_runtime.sandbox.terminal import clean, decode_head, decode_tail
 
 RING = 2 << 20
@@ -120,9 +121,7 @@ class Capture:
         ]
         null = os.open(os.devnull, os.O_RDWR)
         env = {processes.MARK: f"{os.getpid()}.keeper", "PATH": os.defpath}
-        kept = processes.spawn(
-            args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold
-        )
+        kept = spawn(args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold)
         os.close(null)
         return kept
 

@@ -30,6 +30,8 @@ from agent_runtime.sandbox.family import Family
 from agent_runtime.sandbox.keeper import BoundedLog
 from agent_runtime.sandbox.output import Fitted, cut, join, where
 from agent_runtime.sandbox.processes import Process
+from agent_runtime.sandbox.spawning import spawn
+from agent_runtime.sandbox.termination import ready
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
@@ -93,7 +95,7 @@ class Session:
         """Wait for its end, at most so long; then also for the rest of its output."""
         with anyio.move_on_after(seconds):
             while self.ended is None:
-                await processes.ready(self._pidfd)
+                await ready(self._pidfd)
         if self.ended is not None:
             await self.capture.settle(self.family.living)
 
@@ -107,7 +109,7 @@ class Session:
                 except BlockingIOError:  # nobody reads there, and the line discipline's buffer is full
                     if _is_hung_up(self.keyboard):  # then it seems ready for ever
                         raise OSError(errno.EIO, "it has closed its terminal") from None
-                    await processes.ready(self._pidfd, write=self.keyboard)
+                    await ready(self._pidfd, write=self.keyboard)
         if typed < len(data) and self.ended is None:
             raise OSError(errno.EAGAIN, f"{len(data) - typed} of {len(data)} bytes were not taken")
         if not self.start.tty and _INTERRUPT in data:
@@ -159,7 +161,7 @@ class Session:
         else:
             stdin, args = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), [_TYPED_INTO, str(terminal)]
         try:
-            return processes.spawn(
+            return spawn(
                 ["bash", "-c", *args, start.command],
                 cwd=start.cwd,
                 env=env,

@@ -12,11 +12,13 @@ import anyio
 
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
-from agent_runtime.sandbox import processes
 from agent_runtime.sandbox.family import Background, Family, mark_of
 from agent_runtime.sandbox.output import Fitted, OutputStore
+from agent_runtime.sandbox.reaper import become_subreaper
 from agent_runtime.sandbox.report import left_running
 from agent_runtime.sandbox.session import Session, Start
+from agent_runtime.sandbox.spawning import identity
+from agent_runtime.sandbox.termination import terminate_tree
 from agent_runtime.tool import Outcome, ToolOutput
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Sessions:
         limit: int = 16,
     ) -> None:
         self._cwd = cwd
-        self._env = dict(env) | (processes.identity(user) if user else {})
+        self._env = dict(env) | (identity(user) if user else {})
         self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
         self._user, self._confine = user, confine
         self._limit = limit
@@ -85,7 +87,7 @@ class Sessions:
             await session.wait(seconds)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                await processes.terminate_tree(session.living)
+                await terminate_tree(session.living)
                 fitted = session.unread(tokens)
                 await self._let_go(number)
                 self._partials[call_id] = _result(
@@ -130,7 +132,7 @@ class Sessions:
         with anyio.CancelScope(shield=True):
             if kill:
                 living = [s.living for s in self._sessions.values()] + [f.living for f in self._left]
-                await processes.terminate_tree(lambda: [process for find in living for process in find()])
+                await terminate_tree(lambda: [process for find in living for process in find()])
             for number in list(self._sessions):
                 await self._let_go(number)
         for keeper in self._keepers:
@@ -146,7 +148,7 @@ class Sessions:
         directory = self._cwd / (cwd or "")
         if not directory.is_dir():
             raise ToolError(f"workdir: {directory} is not a directory")
-        processes.become_subreaper()
+        become_subreaper()
         start = Start(command, directory, self._env, tty, self._user, self._confine)
         mark = mark_of(f"session-{number}")
         try:
@@ -187,7 +189,7 @@ class Sessions:
             return []
         number = min(self._sessions, key=lambda n: (self._sessions[n].ended is None, self._sessions[n].used))
         session = self._sessions[number]
-        await processes.terminate_tree(session.living)
+        await terminate_tree(session.living)
         await self._let_go(number)
         command = session.start.command[:100]
         return [f"[at most {self._limit} sessions run at once: session {number} ({command}) was ended]"]

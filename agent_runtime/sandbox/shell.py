@@ -21,14 +21,16 @@ import anyio
 
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
-from agent_runtime.sandbox import processes
 from agent_runtime.sandbox.bash import STOP, Bash
 from agent_runtime.sandbox.capture import Capture
 from agent_runtime.sandbox.family import Background, Family, mark_of
 from agent_runtime.sandbox.live import Live
 from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.reaper import become_subreaper
 from agent_runtime.sandbox.report import Ending, report
+from agent_runtime.sandbox.spawning import identity
 from agent_runtime.sandbox.state import State
+from agent_runtime.sandbox.termination import ended, terminate_tree
 from agent_runtime.tool import ToolOutput
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class Shell:
         user: str | None = None,
         confine: Confinement | None = None,
     ) -> None:
-        self._env = dict(env) | (processes.identity(user) if user else {})
+        self._env = dict(env) | (identity(user) if user else {})
         self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
         self._user, self._confine = user, confine
         self._cwd = cwd
@@ -157,7 +159,7 @@ class Shell:
         with anyio.CancelScope(shield=True):
             await self._close_bash(_LAST_WORDS)
             if kill:
-                await processes.terminate_tree(lambda: [p for family in self._left for p in family.living()])
+                await terminate_tree(lambda: [p for family in self._left for p in family.living()])
         for keeper in self._keepers:
             if keeper.poll() is None:
                 keeper.returncode = 0  # it outlives us: nobody is to wait for it
@@ -203,17 +205,17 @@ class Shell:
 
     async def _stop(self, call: _Call) -> None:
         call.bash.send(STOP)
-        await processes.terminate_tree(call.family.living)
+        await terminate_tree(call.family.living)
         if call.bash.ended is None and not await call.bash.wait(_LAST_WORDS):
             call.bash.send(signal.SIGKILL)
             await call.bash.wait(1.0)
-        await processes.terminate_tree(call.family.living, grace=0)
+        await terminate_tree(call.family.living, grace=0)
 
     async def _conclude(self, call: _Call) -> ToolOutput:
         ending = call.ending
         ending.seconds = time.monotonic() - call.began
         await call.capture.drain()
-        await processes.ended(call.family.living(), _LAST_STEPS)
+        await ended(call.family.living(), _LAST_STEPS)
         if not call.capture.ended:
             call.family.log_file = call.capture.spilled().path
             keeper = call.capture.hand_over()
@@ -261,7 +263,7 @@ class Shell:
             self._room = Path(tempfile.mkdtemp(prefix="agent-shell-"))
             if self._user:
                 shutil.chown(self._room, self._user)
-        processes.become_subreaper()
+        become_subreaper()
         mark = mark_of(f"{self._name}.{self._number}.shell")
         self._bash = Bash(
             cwd=_existing(self._cwd),

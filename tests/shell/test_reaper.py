@@ -15,7 +15,8 @@ import asyncio, os, subprocess, sys, time
 from pathlib import Path
 import anyio
 from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.processes import Reaper, become_subreaper, children
+from agent_runtime.sandbox.processes import children
+from agent_runtime.sandbox.reaper import Reaper, become_subreaper
 from agent_runtime.sandbox.shell import Shell
 
 async def main():

@@ -1,0 +1,74 @@
+"""Waiting for processes, and ending them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+import anyio
+
+from agent_runtime.sandbox.processes import Process
+
+GRACE = 1.5  # seconds between SIGTERM and SIGKILL: a cancelled run ends within 3 s
+
+
+async def ready(*read: int, write: int | None = None) -> None:
+    """Wait until one of the descriptors can be read (a pidfd: until its process has ended), or the one be
+    written.
+    """
+    loop = asyncio.get_running_loop()
+    happened: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not happened.done():
+            happened.set_result(None)
+
+    for fd in read:
+        loop.add_reader(fd, wake)
+    if write is not None:
+        loop.add_writer(write, wake)
+    try:
+        await happened
+    finally:
+        for fd in read:
+            loop.remove_reader(fd)
+        if write is not None:
+            loop.remove_writer(write)
+
+
+async def terminate_tree(find: Callable[[], Iterable[Process]], *, grace: float = GRACE) -> None:
+    """End all processes that `find` gives: SIGTERM, at most `grace` seconds, SIGKILL until none is left.
+
+    `find` is asked again and again, for a process may fork while it is being ended.
+    """
+    deadline = time.monotonic() + grace
+    asked: set[tuple[int, int]] = set()
+    while living := [process for process in find() if not process.gone]:
+        kill = time.monotonic() >= deadline
+        for process in living:
+            if kill:
+                process.send(signal.SIGKILL)
+            elif (process.pid, process.start) not in asked:
+                asked.add((process.pid, process.start))
+                process.send(signal.SIGTERM)
+                process.send(signal.SIGCONT)  # a stopped process would not see it
+        await ended(living, seconds=0.05)
+        if time.monotonic() > deadline + 1.0:
+            return  # uninterruptible (state D): the kernel ends it when it can
+
+
+async def ended(processes: Iterable[Process], seconds: float) -> None:
+    """Wait until all of them have ended, at most so long."""
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for process in processes:
+            with contextlib.suppress(OSError):
+                fds.append(os.pidfd_open(process.pid))
+                stack.callback(os.close, fds[-1])
+        with anyio.move_on_after(seconds):
+            for fd in fds:
+                await ready(fd)
