@@ -6,23 +6,21 @@ contract marks with `?` are left out when they are None; all others are always t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from agent_runtime.envelope import Event as Event
+from agent_runtime.envelope import Maybe as Maybe
 from agent_runtime.errors import ErrorCode
 from agent_runtime.messages import Frozen, Usage
+from agent_runtime.progress import Heartbeat as Heartbeat
+from agent_runtime.progress import TextDelta as TextDelta
+from agent_runtime.progress import ThinkingDelta as ThinkingDelta
+from agent_runtime.progress import ToolInputDelta as ToolInputDelta
+from agent_runtime.progress import ToolOutputDelta as ToolOutputDelta
 
 SCHEMA_VERSION = 1
-
-T = TypeVar("T")
-
-
-def _absent(value: object) -> bool:
-    return value is None
-
-
-Maybe = Annotated[T | None, Field(exclude_if=_absent)]
 
 Status = Literal["completed", "failed", "cancelled"]
 StopReason = Literal[
@@ -37,19 +35,6 @@ StopReason = Literal[
     "error",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
-
-
-class Event(Frozen):
-    """The envelope: `seq` counts from 0 without gaps, `ts` is RFC 3339 UTC with milliseconds.
-
-    `truncated` says that something in the event was cut; the whole is in `output_file`.
-    """
-
-    seq: int = -1
-    ts: str = ""
-    run_id: str = ""
-    truncated: Maybe[bool] = None
-    output_file: Maybe[str] = None
 
 
 class Start(Event):
@@ -235,48 +220,6 @@ class Complete(Event):
     execution_mode: str | None = None
     metadata: Any = None
     error: Maybe[ErrorInfo] = None
-
-
-class TextDelta(Event):
-    """A piece of the model's text, with `--partial` only."""
-
-    type: Literal["text_delta"] = "text_delta"
-    delta: str
-    turn: int
-
-
-class ThinkingDelta(Event):
-    """A piece of the model's reasoning, with `--partial` only."""
-
-    type: Literal["thinking_delta"] = "thinking_delta"
-    delta: str
-    turn: int
-
-
-class ToolInputDelta(Event):
-    """A piece of a call's arguments, with `--partial` only."""
-
-    type: Literal["tool_input_delta"] = "tool_input_delta"
-    id: str
-    delta: str
-    turn: int
-
-
-class ToolOutputDelta(Event):
-    """A piece of a tool's output, with `--partial` only."""
-
-    type: Literal["tool_output_delta"] = "tool_output_delta"
-    id: str
-    delta: str
-    turn: int
-
-
-class Heartbeat(Event):
-    """Nothing else was written for a while: what is awaited, and since when (RFC 3339)."""
-
-    type: Literal["heartbeat"] = "heartbeat"
-    awaiting: Literal["model", "tool", "resume", "retry"]
-    since: str
 
 
 AnyEvent = Annotated[

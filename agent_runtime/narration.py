@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 
@@ -12,7 +12,8 @@ from agent_runtime.provider import Delta, OnDelta
 from agent_runtime.secrets import Masker, StreamMasker
 from agent_runtime.stream import Emitter, timestamp
 
-_CLOSES = (events.Thinking, events.ToolCall, events.UsageReport, events.Error, events.Complete)
+_CLOSES = (events.Thinking, events.ToolCall, events.UsageReport, events.Complete)
+LONGEST = 100_000  # characters of one piece: however they are escaped, the line stays whole below its limit
 
 
 class Deltas:
@@ -31,9 +32,14 @@ class Deltas:
         return self._delta
 
     async def _delta(self, delta: Delta) -> None:
-        if self._wanted and delta.text:
-            masker = self._maskers.setdefault((delta.kind, delta.id), StreamMasker(self._mask))
-            await self._send(delta.kind, delta.id, masker.feed(delta.text))
+        if not self._wanted:
+            return
+        key = delta.kind, delta.id
+        if delta.restart:  # what is held back is void as well
+            self._maskers.pop(key, None)
+            await self._emit(self._event(*key, "", restart=True))
+        if delta.text:
+            await self._send(*key, self._maskers.setdefault(key, StreamMasker(self._mask)).feed(delta.text))
 
     async def before(self, event: events.Event) -> None:
         """Give out what is held back, when an event shows that the turn's text is whole."""
@@ -43,14 +49,16 @@ class Deltas:
                 await self._send(kind, id, masker.flush())
 
     async def _send(self, kind: str, id: str, text: str) -> None:
-        if not text:
-            return
+        for piece in pieces(text):
+            await self._emit(self._event(kind, id, piece))
+
+    def _event(self, kind: str, id: str, delta: str, *, restart: bool | None = None) -> events.Event:
+        said = {"delta": delta, "turn": self._turn, "restart": restart}
         if kind == "text":
-            await self._emit(events.TextDelta(delta=text, turn=self._turn))
-        elif kind == "thinking":
-            await self._emit(events.ThinkingDelta(delta=text, turn=self._turn))
-        else:
-            await self._emit(events.ToolInputDelta(id=id, delta=text, turn=self._turn))
+            return events.TextDelta(**said)  # type: ignore[arg-type]
+        if kind == "thinking":
+            return events.ThinkingDelta(**said)  # type: ignore[arg-type]
+        return events.ToolInputDelta(id=id, **said)  # type: ignore[arg-type]
 
 
 class ToolDeltas:
@@ -70,13 +78,22 @@ class ToolDeltas:
 
     async def finish(self, output: str) -> None:
         """The result is there: what was added to it, and what was held back, follows."""
-        if output.startswith(self._taken):
-            await self._send(self._masker.feed(output[len(self._taken) :]))
+        if not output.startswith(self._taken):  # what was shown is no part of it
+            self._masker.flush()
+            self._taken = ""
+            restart = events.ToolOutputDelta(id=self._call_id, delta="", turn=self._turn, restart=True)
+            await self._emit(restart)
+        await self._send(self._masker.feed(output[len(self._taken) :]))
         await self._send(self._masker.flush())
 
     async def _send(self, text: str) -> None:
-        if text:
-            await self._emit(events.ToolOutputDelta(id=self._call_id, delta=text, turn=self._turn))
+        for piece in pieces(text):
+            await self._emit(events.ToolOutputDelta(id=self._call_id, delta=piece, turn=self._turn))
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in pieces that fit a line."""
+    return (text[start : start + LONGEST] for start in range(0, len(text), LONGEST))
 
 
 class Heartbeat:

@@ -59,11 +59,15 @@ class ModelCall:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of the turn as it arrives. `id` is the call's, for `kind="tool_input"`."""
+    """A piece of the turn as it arrives. `id` is the call's, for `kind="tool_input"`.
+
+    `restart`: it takes the place of all that came before of the same kind and id (an attempt broke off there).
+    """
 
     kind: Literal["text", "thinking", "tool_input"]
     text: str
     id: str = ""
+    restart: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import Protocol
 import anyio
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.provider import Delta, ModelCall, OnDelta, Turn
+from agent_runtime.provider import ModelCall, OnDelta, Turn
+from agent_runtime.providers.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,17 @@ class Resilient:
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """One turn. Raises ProviderError when it failed for good."""
-        deltas = _Deltas(on_delta)
+        shown = Shown(on_delta)
         attempt, retries, waited, mended = 0, 0, 0.0, False
         while True:
             attempt += 1
             try:
-                return await self.current.attempt.turn(replace(call, model=self.current.name), deltas.begin())
+                turn = await self.current.attempt.turn(replace(call, model=self.current.name), shown.begin())
             except ProviderError as failed:
                 error = failed
+            else:
+                await shown.settle()
+                return turn
             if not mended and (better := await self._mended(call, error)) is not None:
                 call, mended = better, True
                 continue
@@ -153,34 +157,3 @@ class Resilient:
     async def _fall_back(self, error: ProviderError) -> None:
         failed = self._candidates.pop(0)
         await self._on_fallback(failed, self.current, error)
-
-
-class _Deltas:
-    """The pieces over several attempts: what an attempt repeats of the one before it is not shown again.
-
-    Where it says something else, its text is shown from its beginning: with the reported error before it,
-    that is a new text.
-    """
-
-    def __init__(self, on_delta: OnDelta) -> None:
-        self._on_delta = on_delta
-        self._shown: dict[tuple[str, str], str] = {}
-
-    def begin(self) -> OnDelta:
-        """The sink of the next attempt."""
-        before, now = dict(self._shown), dict[tuple[str, str], str]()
-
-        async def take(delta: Delta) -> None:
-            key = (delta.kind, delta.id)
-            text = now[key] = now.get(key, "") + delta.text
-            old = before.get(key, "")
-            if old and old.startswith(text):
-                return  # known so far
-            piece = delta.text
-            if old:
-                piece = text[len(old) :] if text.startswith(old) else text
-                del before[key]
-            self._shown[key] = text
-            await self._on_delta(replace(delta, text=piece))
-
-        return take

@@ -200,4 +200,15 @@ async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() ->
         [[Delta("text", "Hello"), error()], [Delta("text", "Hel"), Delta("text", "p me"), turn("Help me")]]
     )
     await world.turn()
-    assert [d.text for d in world.deltas] == ["Hello", "Help me"]
+    assert world.deltas == [Delta("text", "Hello"), Delta("text", "Help me", restart=True)]
+
+
+async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
+    first = [Delta("thinking", "hm"), Delta("text", "Hello"), Delta("tool_input", "{", "c1"), error()]
+    world = World([first, [Delta("text", "He"), turn("He")]])
+    await world.turn()
+    assert world.deltas[3:] == [
+        Delta("thinking", "", restart=True),
+        Delta("text", "He", restart=True),
+        Delta("tool_input", "", "c1", restart=True),
+    ]

@@ -1,0 +1,65 @@
+"""The pieces of one turn as its reader has them, over all attempts that the turn takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent_runtime.provider import Delta, OnDelta
+
+
+@dataclass
+class _Text:
+    """One text of the turn. `before`: what the reader has, while an attempt has only repeated it."""
+
+    parts: list[str] = field(default_factory=list)  # of this attempt
+    before: str = ""
+    repeated: int = 0  # characters of `before`
+
+    def again(self) -> None:
+        self.before = self.before or "".join(self.parts)
+        self.parts, self.repeated = [], 0
+
+    def take(self, piece: str) -> tuple[str, bool]:
+        """What of the piece is new to the reader, and whether the text begins anew with it."""
+        self.parts.append(piece)
+        if not self.before:
+            return piece, False
+        if self.before.startswith(piece, self.repeated):
+            self.repeated += len(piece)
+            return "", False
+        text, before = "".join(self.parts), self.before
+        self.before = ""
+        return (text[len(before) :], False) if text.startswith(before) else (text, True)
+
+    def settle(self) -> str | None:
+        """The whole text, when the reader has more than that."""
+        return "".join(self.parts) if self.repeated < len(self.before) else None
+
+
+class Shown:
+    """Hands on the pieces of a turn: what an attempt repeats of the one before it is not shown twice.
+
+    Where an attempt says something else, the piece has `restart` set: it takes the place of all that its reader has
+    of that text. So the pieces since the last such one are the text of the turn, exactly, whatever broke off.
+    """
+
+    def __init__(self, on_delta: OnDelta) -> None:
+        self._on_delta = on_delta
+        self._texts: dict[tuple[str, str], _Text] = {}
+
+    def begin(self) -> OnDelta:
+        """The sink of the next attempt."""
+        for text in self._texts.values():
+            text.again()
+        return self._take
+
+    async def _take(self, delta: Delta) -> None:
+        piece, restart = self._texts.setdefault((delta.kind, delta.id), _Text()).take(delta.text)
+        if piece:
+            await self._on_delta(Delta(delta.kind, piece, delta.id, restart))
+
+    async def settle(self) -> None:
+        """The last attempt is the turn: what only an earlier one said is void."""
+        for (kind, id), text in self._texts.items():
+            if (whole := text.settle()) is not None:
+                await self._on_delta(Delta(kind, whole, id, restart=True))  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+"""With --partial a program that follows the deltas has the turn's texts exactly, whatever broke off before it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from agent_runtime.messages import WireFormat
+from tests.support.model_server import Call, Fault, ModelServer, Turn
+from tests.support.runtime import Result, run
+
+FORMATS = get_args(WireFormat)
+CUT = Fault(error_in_stream=True, message="upstream is overloaded")  # after half of the events
+SAID = "one two three four five six seven eight"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "workspace"
+    path.mkdir()
+    return path
+
+
+def follow(done: Result) -> dict[tuple[Any, ...], str]:
+    """All that a program must do: put the pieces together, and forget what came before one with `restart`."""
+    texts: dict[tuple[Any, ...], str] = defaultdict(str)
+    for event in done.events:
+        if event["type"].endswith("_delta"):
+            key = (event["type"], event["turn"], *([event["id"]] if "id" in event else []))
+            texts[key] = ("" if event.get("restart") else texts[key]) + event["delta"]
+    return {key: text for key, text in texts.items() if text}
+
+
+def final(done: Result) -> dict[tuple[Any, ...], str]:
+    """The same texts, as the other events have them."""
+    texts: dict[tuple[Any, ...], str] = {}
+    kinds = {"reasoning": "thinking_delta", "text": "text_delta"}
+    for event in done.of("thinking"):
+        texts[kinds[event["kind"]], event["turn"]] = event["content"]
+    for event in done.of("tool_call"):
+        texts["tool_input_delta", event["turn"], event["id"]] = json.dumps(event["input"])
+    for event in done.of("tool_result"):
+        texts["tool_output_delta", event["turn"], event["id"]] = event["output"]
+    texts["text_delta", done.complete["iterations"]] = done.complete["output"]
+    return {key: text for key, text in texts.items() if text}
+
+
+# what breaks off, and what is said in its place
+ATTEMPTS = {
+    "the-same": [Turn(SAID, fault=CUT), Turn(SAID)],
+    "another-way": [Turn(SAID, fault=CUT), Turn("one two, and then another way")],
+    "less": [Turn(SAID, "I think at length", fault=CUT), Turn("one")],
+    "twice": [Turn(SAID, "so I think", fault=CUT), Turn("one II", fault=CUT), Turn(SAID, "so")],
+}
+CALLS = {
+    "another-call": [[("c1", "echo one; echo two")], [("c2", "echo three")]],
+    "other-arguments": [[("c1", "echo one; echo two")], [("c1", "echo onetwo three")]],
+    "no-call": [[("c1", "echo one; echo two")], []],
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_texts_of_several_attempts(name: str, format: WireFormat, workspace: Path) -> None:
+    with ModelServer(ATTEMPTS[name], awkward=True) as server:
+        done = run({"prompt": "x"}, workspace, server.environ(format), ["--partial"])
+    assert [error["retryable"] for error in done.of("error")] == [True] * (len(ATTEMPTS[name]) - 1)
+    assert follow(done) == final(done)
+    if name == "the-same":  # nothing is said twice to those who know nothing of restarts
+        assert "".join(event["delta"] for event in done.of("text_delta")) == SAID
+        assert not any("restart" in event for event in done.events)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_of_several_attempts(name: str, format: WireFormat, workspace: Path) -> None:
+    tool, field = ("bash", "command") if format == "anthropic" else ("exec_command", "cmd")
+    first, second = ([Call(tool, {field: text}, id) for id, text in calls] for calls in CALLS[name])
+    script = [Turn("I look", calls=first, fault=CUT), Turn("I look", calls=second), Turn("done")]
+    with ModelServer(script) as server:
+        done = run({"prompt": "x"}, workspace, server.environ(format), ["--partial"])
+    assert follow(done) == final(done)
+    assert len(done.of("tool_call")) == len(second)  # what broke off is not run
+
+
+def test_a_piece_too_long_for_a_line_comes_in_several(workspace: Path) -> None:
+    text = "\x01" * 300_000 + "end"  # six bytes each, once they are JSON
+    chunk = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]}
+    with ModelServer([Turn(raw=[chunk])]) as server:
+        done = run({"prompt": "x"}, workspace, server.environ("openai-chat"), ["--partial"])
+    assert "".join(event["delta"] for event in done.of("text_delta")) == text
+    assert not any("truncated" in event for event in done.of("text_delta"))
