@@ -28,7 +28,7 @@ from agent_runtime.sandbox.processes import kill_descendants
 from agent_runtime.stream import StdoutClosed
 
 if TYPE_CHECKING:
-    from agent_runtime.assembly import Parts
+    from agent_runtime.parts import Parts
     from agent_runtime.run import Run
     from agent_runtime.transcript import ControlRecord
 

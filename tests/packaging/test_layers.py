@@ -31,7 +31,7 @@ ROOMS = {
     "tools": "tools",
     "loop": "loop executor",
     "composition": """
-        run life past conversation assembly modelling plan launch narration observer outcome replay* demo
+        run life past conversation assembly parts modelling plan launch narration observer outcome replay* demo
         cli __main__ standby handover server report schema doctor pretty diffview
         """,
 }

@@ -1,0 +1,87 @@
+"""The object graph of a run inside the event loop: what it holds on to, and how it lets go of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent_runtime import events
+    from agent_runtime.conversation import Conversation
+    from agent_runtime.executor import ToolExecutor
+    from agent_runtime.life import Life
+    from agent_runtime.modelling import Models
+    from agent_runtime.observer import BlindObserver, WorldObserver
+    from agent_runtime.sandbox.edit import Files
+    from agent_runtime.sandbox.output import OutputStore
+    from agent_runtime.sandbox.reaper import Reaper
+    from agent_runtime.sandbox.sessions import Sessions
+    from agent_runtime.sandbox.shell import Shell
+
+    Watch = Callable[[Callable[[events.Event], Awaitable[None]]], Awaitable[None]]
+
+
+@dataclass
+class Hands:
+    """What tools are lent."""
+
+    outputs: OutputStore
+    shell: Shell
+    sessions: Sessions
+    files: Files
+
+
+@dataclass
+class Parts:
+    """The object graph of a run, inside the event loop."""
+
+    life: Life
+    hands: Hands
+    models: Models
+    conversation: Conversation
+    executor: ToolExecutor
+    observer: WorldObserver | BlindObserver
+    reaper: Reaper
+
+    @property
+    def watches(self) -> list[Watch]:
+        """What goes on beside the loop, and emits what it sees."""
+        run = self.life.frame
+        always: list[Watch] = [lambda emit: self.reaper.run()]
+        return always if run.recorded else [*always, run.tracker.watch, run.servers.watch]
+
+    async def let_go(self, *, kill: bool) -> None:
+        """Close shells and sessions; with `kill` what they left running ends too, otherwise it lives on."""
+        await self.hands.sessions.aclose(kill=kill)
+        await self.hands.shell.aclose(kill=kill)
+
+    async def last_look(self) -> None:
+        """The last file edits and servers."""
+        await self.observer.finish(hurried=self.life.reason is not None)
+
+    async def close(self) -> None:
+        """Close connections and the thread."""
+        self.life.frame.past.close()
+        await self.models.aclose()
+
+    async def thawed(self) -> None:
+        """Connections from before a freeze are dead, whatever they look like."""
+        await self.models.reconnect()
+
+    def world(self) -> dict[str, Any]:
+        """What `complete` says of files and servers."""
+        run = self.life.frame
+        net = run.tracker.net()
+        up = [server.model_dump(mode="json", by_alias=True, include=_SERVER) for server in run.servers.up()]
+        latest = run.servers.latest()
+        return {
+            "files": net.files,
+            "deleted_files": net.deleted_files,
+            "ignored_changes": net.ignored,
+            "dev_url": latest.url if latest else None,
+            "dev_urls": tuple(up),
+        }
+
+
+_SERVER = {"url", "port", "local_url", "status", "pid", "command", "log_file", "http", "loopback_only"}
