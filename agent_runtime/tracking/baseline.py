@@ -45,6 +45,7 @@ class Baseline:
         self._noticed = Noticed()
         self.taken = False
         self.walk = 0.0  # seconds that the latest look at everything took
+        self.walked = time.monotonic()  # when it ended
 
     @property
     def watcher(self) -> Inotify | None:
@@ -59,14 +60,17 @@ class Baseline:
         except Exception:
             log.warning("changed files will not be told: the tree could not be looked at", exc_info=True)
 
-    def look(self, suspects: Suspects, *, all_of_it: bool) -> None:
-        """Whatever may differ from what was last seen."""
+    def look(self, suspects: Suspects, *, all_of_it: bool, live: frozenset[bytes] | None = None) -> None:
+        """Whatever may differ from what was last seen; where the kernel does not tell, in `live` alone."""
         self.collect()
         noticed, self._noticed = self._noticed, Noticed()
-        if all_of_it or noticed.lost or self.watcher is None:
+        if self.watcher is None and live is not None:
+            self.tree.compare_only(live, suspects)
+        elif all_of_it or noticed.lost or self.watcher is None:
             began = time.monotonic()
             self.tree.compare(suspects)
-            self.walk = time.monotonic() - began
+            self.walked = time.monotonic()
+            self.walk = self.walked - began
         if noticed.folders or any(name == b".gitignore" for _, name in noticed.files):
             self.tree.scope.reread()
         for folder, name in sorted(noticed.folders) + sorted(noticed.files):
@@ -93,7 +97,10 @@ class Baseline:
         scope = Scope(self._root, repository, folders, exclude=self._exclude, everything=self._everything)
         self.tree = Tree(self._root, scope, self._inotify())
         self.contents = Contents(ContentStore(self._directory), self._root)
+        began = time.monotonic()
         self.tree.first_look(tracked, written)
+        self.walked = time.monotonic()
+        self.walk = self.walked - began
         del tracked
         if repository:
             self._doubt(repository)

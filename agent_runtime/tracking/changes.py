@@ -5,7 +5,8 @@ How it knows:
     vouches for are left to git, other text is copied into a nameless file (see `store`). After that the
     kernel says which names something happened to (see `inotify`), and only those are read. Where it cannot
     say, because a limit is reached, its queue overflowed or a file system has no such thing, the whole tree
-    is listed and compared instead. `finish` always does that, for what no kernel reports: writes through a
+    is listed and compared instead, and between two such walks the folders where the run is at work (see
+    `live`). `finish` always does that, for what no kernel reports: writes through a
     memory map or another hard link.
 
 What it promises:
@@ -21,13 +22,15 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.baseline import Baseline
+from agent_runtime.tracking.live import LiveFolders
 
 if TYPE_CHECKING:
     import anyio
@@ -40,7 +43,7 @@ _BEGIN_WAIT = 0.05  # seconds that `begin` waits for its thread
 _SETTLE = 0.2  # seconds of writes that `watch` takes for one
 _SETTLE_MOST = 5.0  # the same, for a file that is written on and on
 _HURRY = 0.3  # seconds that a last look may take when somebody waits for the end
-_POLL = 2.0  # seconds between looks where the kernel does not tell, or twenty times as long as a look takes
+_POLL = 2.0  # seconds between walks where the kernel does not tell, or twenty times as long as one takes
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class ChangeTracker:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None  # made under the lock, once the baseline is there
+        self._live = frozenset((b"",))  # folders where things happen
         self._orphans: list[FileEdit] = []  # found for a caller that was cancelled
         self._turn: anyio.Lock | None = None
         self._held = 0
@@ -140,22 +144,19 @@ class ChangeTracker:
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
         pause, told = _SETTLE, 0.0
-        while self._baseline.taken:
-            watcher = self._baseline.watcher
-            if watcher is None:
-                await anyio.sleep(max(_POLL, 20 * self._baseline.walk))
-            else:
-                await anyio.wait_readable(watcher.fd)
+        with closing(LiveFolders(self._root)) as folders:
+            while self._baseline.taken:
+                live = await self._something(folders)
                 await anyio.sleep(_SETTLE if self._held else pause)
-            async with self.turn():
-                began = time.monotonic()
-                found = await self._told(self._between_calls)
-                with anyio.CancelScope(shield=True):  # what was found is not found again
-                    for event in found:
-                        await emit(event)
-                if found:  # a writer that goes on is told less and less often
-                    pause = min(2 * pause, _SETTLE_MOST) if began - told < 2 * _SETTLE_MOST else _SETTLE
-                    told = time.monotonic()
+                async with self.turn():
+                    began = time.monotonic()
+                    found = await self._told(partial(self._between_calls, live=live))
+                    with anyio.CancelScope(shield=True):  # what was found is not found again
+                        for event in found:
+                            await emit(event)
+                    if found:  # a writer that goes on is told less and less often
+                        pause = min(2 * pause, _SETTLE_MOST) if began - told < 2 * _SETTLE_MOST else _SETTLE
+                        told = time.monotonic()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -182,8 +183,19 @@ class ChangeTracker:
                 return Net()
             return Net(*self._ledger.net(), self._baseline.tree.ignored.summary())
 
-    def _between_calls(self, ledger: Ledger) -> Iterable[FileEdit]:
-        return ledger.collect() if self._held else ledger.scan(None)
+    async def _something(self, folders: LiveFolders) -> frozenset[bytes] | None:
+        """Wait until there may be something to find, in these folders (None: anywhere)."""
+        import anyio
+
+        if watcher := self._baseline.watcher:
+            await anyio.wait_readable(watcher.fd)
+            return None
+        left = self._baseline.walked + max(_POLL, 20 * self._baseline.walk) - time.monotonic()
+        live = self._live
+        return live if await folders.wait(live, left) else None
+
+    def _between_calls(self, ledger: Ledger, live: frozenset[bytes] | None) -> Iterable[FileEdit]:
+        return ledger.collect() if self._held else ledger.scan(None, live=live)
 
     async def _told(self, work: Callable[[Ledger], Iterable[FileEdit]]) -> list[FileEdit]:
         found: list[FileEdit] = []
@@ -210,6 +222,7 @@ class ChangeTracker:
             try:
                 self._ledger = self._ledger or self._opened()
                 work(self._ledger)
+                self._live = self._ledger.live()
             except Exception:
                 log.warning("changed files could not be looked at", exc_info=True)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from agent_runtime.tracking.entries import UNKNOWN
 from agent_runtime.tracking.linediff import hunks
+from agent_runtime.tracking.paths import is_text
 
 LITERAL_LIMIT = 64 << 20  # bytes; larger files are named by their hash alone
 _LINES_LIMIT = 32 << 20  # bytes on both sides; beyond, lines are not compared
@@ -69,12 +70,7 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
 
 def quoted(path: bytes) -> bytes:
     """As git writes it: in C quotes, with octal escapes, when it has control characters or is not UTF-8."""
-    try:
-        path.decode()
-    except UnicodeDecodeError:
-        plain = False
-    else:
-        plain = bool(_PLAIN.fullmatch(path))
+    plain = is_text(path) and _PLAIN.fullmatch(path)
     return path if plain else b'"' + "".join(map(_escaped, path)).encode() + b'"'
 
 

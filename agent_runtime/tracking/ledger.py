@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # An ignored file that a tool wrote without `expect`: it may have been there, so no patch can be made.
 _UNSEEN = Entry(REGULAR, -1, 0, 0, 0, UNKNOWN, NOWHERE)
+_LIVE_FOLDERS, _LIVE_NAMES = 32, 5000  # together: a few milliseconds for each time they are polled
 
 
 class Ledger:
@@ -44,11 +45,20 @@ class Ledger:
         self._deferred: Suspects = {}  # what a scan saw of those
         self._unlisted: set[bytes] = set()  # folders that appeared with a tool's file in them
         self._linked: set[int] = set()  # inodes found changed that have another name somewhere
+        self._busy: dict[bytes, None] = {b"": None}  # folders that changes were found in, the latest last
 
-    def scan(self, call_id: str | None, *, all_of_it: bool = False) -> Iterator[FileEdit]:
-        """Whatever changed since the last look; `all_of_it` asks every file, not the kernel alone."""
+    def scan(
+        self, call_id: str | None, *, all_of_it: bool = False, live: frozenset[bytes] | None = None
+    ) -> Iterator[FileEdit]:
+        """Whatever changed since the last look.
+
+        Args:
+            call_id: the call that did it, where that is known.
+            all_of_it: ask every file, not the kernel alone.
+            live: where the kernel does not tell, look into these folders alone.
+        """
         suspects, self._deferred = self._deferred, {}
-        self._baseline.look(suspects, all_of_it=all_of_it)
+        self._baseline.look(suspects, all_of_it=all_of_it, live=live)
         for folder in self._unlisted:
             self._baseline.tree.compare(suspects, folder)
         self._unlisted.clear()
@@ -99,6 +109,15 @@ class Ledger:
         self._baseline.collect()
         return ()
 
+    def live(self) -> frozenset[bytes]:
+        """The folders in which something changed last: few, with few names in them."""
+        folders, room = set(), _LIVE_NAMES
+        for folder in reversed(self._busy):
+            room -= len(self._baseline.tree.folders.get(folder, ()))
+            if room >= 0:
+                folders.add(folder)
+        return frozenset(folders)
+
     def net(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(created or modified and still there, gone since the beginning), as events name them, sorted."""
         now = {path: self._now(path) for path in self._first}
@@ -112,7 +131,13 @@ class Ledger:
         changes = [self._examine(path, unpack(old) if old else None) for path, old in suspects.items()]
         changes += [self._examine(path, self._extra[path]) for path in also]
         changes += self._other_names(suspects)
-        yield from self._reporter.report([change for change in changes if change], source, call_id)
+        found = [change for change in changes if change]
+        for folder in {parent(change.path) for change in found}:
+            self._busy.pop(folder, None)
+            self._busy[folder] = None
+        while len(self._busy) > _LIVE_FOLDERS:
+            del self._busy[next(iter(self._busy))]
+        yield from self._reporter.report(found, source, call_id)
 
     def _other_names(self, seen: Suspects) -> list[Change | None]:
         """A write through one of several hard links is reported of that name alone."""

@@ -49,6 +49,15 @@ def home(path: bytes) -> bytes:
     return os.path.expanduser(path)
 
 
+def is_text(path: bytes) -> bool:
+    """Is it UTF-8?"""
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def exists(path: bytes) -> bool:
     """Is the name there, be it a broken symlink?"""
     return os.path.lexists(path)

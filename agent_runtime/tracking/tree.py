@@ -22,7 +22,7 @@ from agent_runtime.tracking.entries import (
 from agent_runtime.tracking.gitrepo import Tracked, clean, oid_of
 from agent_runtime.tracking.ignored import IgnoredChanges
 from agent_runtime.tracking.inotify import Inotify
-from agent_runtime.tracking.paths import exists, is_folder, join, under
+from agent_runtime.tracking.paths import exists, is_folder, join, real, under
 from agent_runtime.tracking.scope import Scope
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,16 @@ class Tree:
         while stack:
             self._compare_folder(stack.pop(), suspects, stack)
 
+    def compare_only(self, folders: frozenset[bytes], suspects: Suspects) -> None:
+        """The same for the names directly in these, and for folders that are new there."""
+        stack: list[bytes] = []
+        for folder in sorted(folders & self.folders.keys()):
+            whole = under(real(self.root), folder)
+            if not folder or real(whole) == whole:  # else a symlink took its place
+                self._compare_folder(folder, suspects, stack, deep=False)
+        while stack:
+            self._compare_folder(stack.pop(), suspects, stack)
+
     def visit(self, folder: bytes, name: bytes, suspects: Suspects) -> None:
         """Something happened to this name: a file becomes a suspect whatever its stat says."""
         stack: list[bytes] = []
@@ -150,7 +160,9 @@ class Tree:
         self._watch(folder)
         return True
 
-    def _compare_folder(self, folder: bytes, suspects: Suspects, stack: list[bytes]) -> None:
+    def _compare_folder(
+        self, folder: bytes, suspects: Suspects, stack: list[bytes], *, deep: bool = True
+    ) -> None:
         names = self.folders.setdefault(folder, {})
         self._watch(folder)
         missing = set(names)
@@ -161,10 +173,10 @@ class Tree:
             if known == IGNORED:
                 continue
             if item.is_dir(follow_symlinks=False):
-                if known == FOLDER:
-                    stack.append(join(folder, name))
-                else:
+                if known != FOLDER:
                     self._visit(folder, name, suspects, stack)
+                elif deep:
+                    stack.append(join(folder, name))
             elif known is None or known == FOLDER or self._differs(item, known):
                 self._visit(folder, name, suspects, stack)
         for name in missing:

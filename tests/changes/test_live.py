@@ -1,0 +1,123 @@
+"""Without inotify: writes between calls are seen at once where the run is at work, and anywhere by the next walk."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from agent_runtime.events import FileEdit
+from agent_runtime.tracking import changes
+from agent_runtime.tracking.live import LiveFolders
+from tests.changes.lab import Lab, brief
+
+NEVER = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that goes on is told as soon as one that begins."""
+    monkeypatch.setattr(changes, "_SETTLE_MOST", 0.2)
+
+
+@asynccontextmanager
+async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEdit]]:
+    send, receive = anyio.create_memory_object_stream[FileEdit](100)
+    async with anyio.create_task_group() as group, send, receive:
+        group.start_soon(lab.tracker.watch, send.send)
+        with anyio.fail_after(20):
+            yield receive
+        group.cancel_scope.cancel()
+        cancelled = time.monotonic()
+    assert time.monotonic() - cancelled < 2
+
+
+def test_writes_are_seen_without_a_walk(
+    lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.sh("mkdir -p work aside; seq 9 > work/f; seq 9 > aside/f; seq 5 > $'work/lat\\xe9'")
+    monkeypatch.setattr(changes, "_POLL", NEVER)
+    blind()
+    lab.begin()
+    lab.run("echo x >> work/f")
+    scripts = {
+        "echo y >> work/f": [("modify", "work/f")],
+        "mkdir -p work/new/deep; seq 3 > work/new/deep/f": [("create", "work/new/deep/f")],
+        "seq 3 > top": [("create", "top")],
+        "rm $'work/lat\\xe9'": [("delete", "work/lat\ufffd")],
+        "echo z > $'work/lat\\xe8'": [("create", "work/lat\ufffd")],
+    }
+
+    async def main() -> None:
+        async with watched(lab) as found:
+            for script, told in scripts.items():
+                await anyio.sleep(1.1)  # polling goes by whole seconds
+                lab.sh(f"echo unseen >> aside/f; {script}")
+                lab.events.append(await found.receive())
+                assert brief(lab.events[-1:], lab.ws) == told
+            assert found.statistics().current_buffer_used == 0
+
+    anyio.run(main)
+    assert brief(lab.finish(), lab.ws) == [("modify", "aside/f")]
+    lab.check()
+
+
+def test_the_walk_finds_the_rest(
+    lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.sh("mkdir -p a/b; seq 9 > a/b/f")
+    monkeypatch.setattr(changes, "_POLL", 0.2)
+    blind()
+    lab.begin()
+
+    async def main() -> None:
+        async with watched(lab) as found:
+            lab.sh("echo x >> a/b/f")
+            lab.events.append(await found.receive())
+
+    anyio.run(main)
+    assert brief(lab.events, lab.ws) == [("modify", "a/b/f")]
+    lab.check()
+
+
+def test_a_live_folder_that_gave_way_to_a_link(
+    lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.sh("mkdir -p d other; seq 9 > d/f; seq 5 > other/g")
+    monkeypatch.setattr(changes, "_POLL", NEVER)
+    blind()
+    lab.begin()
+    lab.run("echo x >> d/f")
+
+    async def main() -> None:
+        async with watched(lab) as found:
+            await anyio.sleep(1.1)
+            lab.sh("mv d ../away; ln -s other d; echo x >> other/g; echo told > here")
+            for _ in range(3):
+                lab.events.append(await found.receive())
+
+    anyio.run(main)
+    assert sorted(brief(lab.events[1:], lab.ws)) == [("create", "d"), ("create", "here"), ("delete", "d/f")]
+    assert brief(lab.finish(), lab.ws) == [("modify", "other/g")]
+    lab.check()
+
+
+@pytest.mark.anyio
+async def test_quiet_folders_cost_the_time_and_vanished_ones_nothing(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    folders = LiveFolders(os.fsencode(tmp_path))
+    live = frozenset({b"", b"d", b"gone", b"lat\xe9"})
+    try:
+        assert await folders.wait(live, 10)  # what happened before there was polling is not known
+        assert not await folders.wait(live, 0.5)
+        (tmp_path / "d").rmdir()
+        with anyio.fail_after(10):
+            assert await folders.wait(live, 10)
+    finally:
+        folders.close()
