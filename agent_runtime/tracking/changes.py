@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.baseline import Baseline
-from agent_runtime.tracking.live import LiveFolders
 
 if TYPE_CHECKING:
     import anyio
 
     from agent_runtime.tracking.ledger import Ledger
+    from agent_runtime.tracking.live import LiveFolders
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,8 @@ class ChangeTracker:
         """Reports what is written between calls, until cancelled. While `hold` is held, `scan` does."""
         import anyio
         import anyio.to_thread
+
+        from agent_runtime.tracking.live import LiveFolders
 
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)

@@ -29,6 +29,7 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEdit]]:
     send, receive = anyio.create_memory_object_stream[FileEdit](100)
+    cancelled = 0.0
     async with anyio.create_task_group() as group, send, receive:
         group.start_soon(lab.tracker.watch, send.send)
         with anyio.fail_after(20):
