@@ -21,6 +21,8 @@ from types import FrameType
 from typing import Any
 
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.sandbox.seal import seal
+from agent_runtime.secrets import named_as_secret
 
 PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
 _PIECE = 1 << 16
@@ -31,8 +33,10 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             request = _request(arguments)
+            preamble = _preamble(options)
+            seal([name for name in os.environ if named_as_secret(name)])
             connection.connect(arguments.socket)
-            socket.send_fds(connection, [_preamble(options)], [2])
+            socket.send_fds(connection, [preamble], [2])
             connection.sendall(request)
         except RequestError as error:
             from agent_runtime.launch import refuse

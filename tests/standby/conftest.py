@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,9 @@ class Running:
 
 
 @contextmanager
-def standing(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
+def standing(
+    folder: Path, environ: Mapping[str, str] | None = None, pass_fds: Collection[int] = ()
+) -> Iterator[Running]:
     """A standby, ready when the context begins."""
     path = folder / "standby.sock"
     process = subprocess.Popen(
@@ -85,6 +87,7 @@ def standing(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator
         stderr=subprocess.PIPE,
         env=environment({"WHOSE": "the standby's", **(environ or {})}, folder / "state"),
         cwd=folder,
+        pass_fds=pass_fds,
     )
     assert process.stderr
     try:
