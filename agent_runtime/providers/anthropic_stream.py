@@ -6,30 +6,25 @@ Blocks are kept as they came, whatever their type: they go back to the provider 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from agent_runtime.messages import (
     AssistantBlock,
     AssistantMessage,
     Native,
-    Text,
-    Thinking,
     ToolCall,
     Usage,
-    parse_arguments,
 )
 from agent_runtime.native import clean_json
 from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
+from agent_runtime.providers.anthropic_blocks import Block
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.pieces import (
     CUT_STOPS,
     Ids,
-    Pieces,
     count_of,
-    sendable_input,
+    counted,
     text_of,
-    tool_call,
 )
 
 _STOPS: dict[str, StopReason] = {
@@ -42,42 +37,21 @@ _STOPS: dict[str, StopReason] = {
     "compaction": "pause_turn",
     "model_context_window_exceeded": "context_overflow",
 }
-# the field of a block that a delta's field adds to, where they are not the same
-_GROWS = {"text_delta": "text", "thinking_delta": "thinking", "compaction_delta": "content"}
-
-
-@dataclass
-class _Block:
-    """A block that is being built: its own fields, those that grow, and its input as text."""
-
-    item: dict[str, Any]
-    id: str = ""
-    grown: dict[str, Pieces] = field(default_factory=dict)
-    input: list[str] = field(default_factory=list)
-    closed: bool = False
-
-    @property
-    def type(self) -> str:
-        return text_of(self.item.get("type"))
-
-    def grow(self, name: str, piece: str) -> str:
-        if name not in self.grown:
-            self.grown[name] = Pieces(text_of(self.item.get(name)))
-        return self.grown[name].add(piece)
-
-    def close(self) -> None:
-        self.closed = True
-        self.item |= {name: pieces.text for name, pieces in self.grown.items()}
 
 
 class AnthropicDecoder:
-    """Builds a turn from the events of one stream (two messages in one stream count as one turn)."""
+    """Builds a turn from the events of one stream.
+
+    Two messages in one stream (gateways that call tools themselves do that) are one turn: blocks of both, and the stop
+    reason and usage of the last, as in the SDK. Each message's prompt holds the one before it, so a sum would count it
+    twice, and would say that the context is fuller than it is.
+    """
 
     def __init__(self, model: str, call: ModelCall) -> None:
         self._model = model
         self._ids = Ids(call.messages, fits=r"[a-zA-Z0-9_-]+")
-        self._blocks: list[_Block] = []
-        self._open: dict[Any, _Block] = {}
+        self._blocks: list[Block] = []
+        self._open: dict[Any, Block] = {}
         self._calls: dict[int, ToolCall] = {}
         self._usage: dict[str, Any] = {}
         self._message_id: object = None
@@ -132,7 +106,7 @@ class AnthropicDecoder:
         self._usage |= {key: value for key, value in usage.items() if value or key not in self._usage}
 
     def _start_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
-        block = _Block(clean_json(dict(_object(chunk.get("content_block")))))
+        block = Block(clean_json(dict(_object(chunk.get("content_block")))))
         self._blocks.append(block)
         self.complete = False
         self._open[chunk.get("index")] = block
@@ -147,38 +121,15 @@ class AnthropicDecoder:
         if block is None:
             raise cut("the stream adds to a block that it has not begun")
         delta = _object(chunk.get("delta"))
-        kind = text_of(delta.get("type"))
-        if kind == "input_json_delta":
-            piece = text_of(delta.get("partial_json"))
-            block.input.append(piece)
-            if piece and block.type == "tool_use":
-                yield Delta("tool_input", piece, block.id)
-        elif kind == "citations_delta":
-            block.item["citations"] = [*(block.item.get("citations") or []), delta.get("citation")]
-        elif kind == "signature_delta":
-            block.item["signature"] = text_of(delta.get("signature"))
-        else:
-            yield from self._grow(block, kind, delta)
-
-    def _grow(self, block: _Block, kind: str, delta: dict[str, Any]) -> Iterator[Delta]:
-        for name, value in delta.items():
-            if name == "type" or value is None:
-                continue
-            if not isinstance(value, str):
-                block.item[name] = value
-                continue
-            shown = block.grow(_GROWS.get(kind, name), value)
-            if shown and kind in ("text_delta", "thinking_delta"):
-                yield Delta("text" if kind == "text_delta" else "thinking", shown)
+        if shown := block.take(delta):
+            yield Delta(*shown, block.id)
 
     def _stop_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         block = self._open.get(chunk.get("index"))
         if block is None or block.closed:
             return
-        for kind, name in (("text", "text"), ("thinking", "thinking")):
-            if name in block.grown and (rest := block.grown[name].end()):
-                yield Delta(kind, rest)  # type: ignore[arg-type]
-        block.close()
+        for shown in block.end():
+            yield Delta(*shown)
 
     def finish(self) -> Turn:
         """The turn. Raises ProviderError when the stream ended before its end."""
@@ -190,7 +141,7 @@ class AnthropicDecoder:
             unfinished = not block.closed
             block.close()
             is_cut = stop in CUT_STOPS and (unfinished or block is self._blocks[-1])
-            blocks += _ours(block, is_cut)
+            blocks += block.ours(is_cut)
         has_calls = any(isinstance(block, ToolCall) for block in blocks)
         if stop in ("end_turn", "tool_calls"):
             stop = "tool_calls" if has_calls else "end_turn"
@@ -200,37 +151,12 @@ class AnthropicDecoder:
         return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal)
 
 
-def _ours(block: _Block, is_cut: bool) -> Iterator[AssistantBlock]:
-    """What we read in a block; completes its input on the way."""
-    item = block.item
-    if block.type == "text" and text_of(item.get("text")):
-        yield Text(text=item["text"])
-    elif block.type == "thinking" and text_of(item.get("thinking")):
-        yield Thinking(text=item["thinking"])
-    elif block.type == "tool_use":
-        call = _call(block, is_cut)
-        item["input"] = sendable_input(call)
-        yield call
-    elif block.input:  # a hosted tool's
-        item["input"] = parse_arguments("".join(block.input)) or item.get("input") or {}
-
-
-def _call(block: _Block, is_cut: bool) -> ToolCall:
-    arguments = "".join(block.input)
-    if not arguments and block.item.get("input"):
-        import json
-
-        arguments = json.dumps(block.item["input"], ensure_ascii=False)
-    return tool_call(block.id, text_of(block.item.get("name")), arguments, truncated=is_cut)
-
-
 def _usage(usage: dict[str, Any]) -> Usage | None:
     """`input_tokens` is what was neither read from the cache nor written to it; ours is the whole."""
-    if not usage:
-        return None
     cached = count_of(usage.get("cache_read_input_tokens"))
-    written = count_of(usage.get("cache_creation_input_tokens"))
-    return Usage(
+    by_age = _object(usage.get("cache_creation"))  # ephemeral_5m_input_tokens, ephemeral_1h_input_tokens
+    written = count_of(usage.get("cache_creation_input_tokens")) or sum(map(count_of, by_age.values()))
+    return counted(
         input_tokens=count_of(usage.get("input_tokens")) + cached + written,
         output_tokens=count_of(usage.get("output_tokens")),
         cached_input_tokens=cached,

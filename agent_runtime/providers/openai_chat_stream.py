@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from agent_runtime.messages import (
@@ -13,12 +12,12 @@ from agent_runtime.messages import (
     Text,
     Thinking,
     Usage,
-    parse_arguments,
 )
 from agent_runtime.native import clean_json
 from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
 from agent_runtime.providers.faults import cut, fault
-from agent_runtime.providers.pieces import CUT_STOPS, Ids, Pieces, count_of, objects, text_of, tool_call
+from agent_runtime.providers.openai_chat_calls import Calls
+from agent_runtime.providers.pieces import CUT_STOPS, Ids, Pieces, count_of, counted, objects, text_of
 
 _STOPS: dict[str, StopReason] = {
     "length": "max_tokens",
@@ -34,25 +33,12 @@ _FAILURES = frozenset({"error", "insufficient_system_resource", "network_error"}
 _THOUGHTS = ("reasoning_content", "reasoning")  # the names under which providers stream a model's thinking
 
 
-@dataclass
-class _Call:
-    """A call that is being built. `more` holds what a provider wants back with it (Gemini's thought
-    signature).
-    """
-
-    id: str
-    given: str
-    name: str = ""
-    arguments: Pieces = field(default_factory=Pieces)
-    more: dict[str, Any] = field(default_factory=dict)
-
-
 class ChatDecoder:
     """Builds a turn from the chunks of one stream."""
 
     def __init__(self, model: str, call: ModelCall) -> None:
         self._model = model
-        self._ids = Ids(call.messages)
+        self._calls = Calls(Ids(call.messages))
         self._text = Pieces()
         self._thoughts = Pieces()
         self._thought_field = ""
@@ -60,8 +46,6 @@ class ChatDecoder:
         self._details: list[dict[str, Any]] = []  # OpenRouter's reasoning_details, to be sent back
         self._extra: dict[str, Any] = {}
         self._refusal = Pieces()
-        self._calls: list[_Call] = []
-        self._by_index: dict[Any, _Call] = {}
         self._usage: dict[str, Any] | None = None
         self._answered_by = ""
         self._finish_reason = ""
@@ -106,9 +90,7 @@ class ChatDecoder:
             yield Delta("thinking", rest)
         if rest := self._text.end():
             yield Delta("text", rest)
-        for call in self._calls:
-            if rest := call.arguments.end():
-                yield Delta("tool_input", rest, call.id)
+        yield from self._calls.end()
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[Delta]:
         named = next((name for name in _THOUGHTS if text_of(delta.get(name))), "")
@@ -130,7 +112,7 @@ class ChatDecoder:
         if isinstance(legacy := delta.get("function_call"), dict):
             calls.append({"index": 0, "function": legacy})
         for call in calls:
-            yield from self._call(call)
+            yield from self._calls.take(call)
 
     def _think(self, piece: str) -> Iterator[Delta]:
         if shown := self._thoughts.add(piece):
@@ -152,43 +134,6 @@ class ChatDecoder:
             yield from self._say(text_of(part.get("text")))
         _merge_part(self._parts, part)
 
-    def _call(self, delta: dict[str, Any]) -> Iterator[Delta]:
-        function = delta["function"] if isinstance(delta.get("function"), dict) else {}
-        name, given = text_of(function.get("name")), text_of(delta.get("id"))
-        call = self._find(delta.get("index"), given, name)
-        if call is None:
-            call = _Call(self._ids.take(given), given)
-            self._calls.append(call)
-        if delta.get("index") is not None:
-            self._by_index[delta["index"]] = call
-        call.name = call.name or name
-        call.more |= {key: delta[key] for key in ("extra_content",) if delta.get(key)}
-        arguments = function.get("arguments")
-        if isinstance(arguments, dict):  # some give the object itself
-            import json
-
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        if shown := call.arguments.add(text_of(arguments)):
-            yield Delta("tool_input", shown, call.id)
-
-    def _find(self, index: object, given: str, name: str) -> _Call | None:
-        """The call that a piece belongs to; None when it begins a new one.
-
-        Providers leave out the index, the id, or both; send the same index for every call, or an id with
-        every piece.
-        """
-        if index is not None:
-            known = self._by_index.get(index)
-        elif given:
-            return next((call for call in self._calls if call.given == given), None)
-        else:
-            known = self._calls[-1] if self._calls else None
-        if known is None or not name:
-            return known
-        if given and known.given:
-            return known if given == known.given else None
-        return None if known.name and parse_arguments(known.arguments.text) else known
-
     def finish(self) -> Turn:
         """The turn. Raises ProviderError when the stream ended before its end."""
         if not self.complete:
@@ -203,10 +148,7 @@ class ChatDecoder:
             blocks.append(Thinking(text=self._thoughts.text))
         if self._text.text:
             blocks.append(Text(text=self._text.text))
-        for call in self._calls:
-            text = call.arguments.text
-            is_cut = stop in CUT_STOPS and (call is self._calls[-1] or parse_arguments(text) is None)
-            blocks.append(tool_call(call.id, call.name, text, truncated=is_cut))
+        blocks += self._calls.blocks(is_cut=stop in CUT_STOPS)
         native = Native(format="openai-chat", model=self._model, items=(clean_json(self._native()),))
         message = AssistantMessage(
             blocks=tuple(blocks), native=native if blocks or self._refusal.text else None
@@ -223,15 +165,7 @@ class ChatDecoder:
         if self._details:
             message["reasoning_details"] = self._details
         if self._calls:
-            message["tool_calls"] = [
-                {
-                    "id": call.id,
-                    "type": "function",
-                    "function": {"name": call.name, "arguments": call.arguments.text},
-                    **call.more,
-                }
-                for call in self._calls
-            ]
+            message["tool_calls"] = self._calls.native()
         return message | self._extra
 
 
@@ -267,7 +201,7 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
     read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     details = read if isinstance(read, dict) else {}
     output = made if isinstance(made, dict) else {}
-    return Usage(
+    return counted(
         input_tokens=prompt,
         output_tokens=max(count_of(usage.get("completion_tokens")), total - prompt),
         cached_input_tokens=count_of(

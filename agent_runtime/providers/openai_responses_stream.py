@@ -22,7 +22,16 @@ from agent_runtime.messages import (
 from agent_runtime.native import clean_json
 from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
 from agent_runtime.providers.faults import cut, fault
-from agent_runtime.providers.pieces import CUT_STOPS, Ids, Pieces, count_of, objects, text_of, tool_call
+from agent_runtime.providers.pieces import (
+    CUT_STOPS,
+    Ids,
+    Pieces,
+    count_of,
+    counted,
+    objects,
+    text_of,
+    tool_call,
+)
 
 Kind = Literal["text", "thinking", "tool_input"]
 
@@ -214,7 +223,7 @@ def _usage(usage: object) -> Usage | None:
     read, written = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     details = read if isinstance(read, dict) else {}
     made = written if isinstance(written, dict) else {}
-    return Usage(
+    return counted(
         input_tokens=count_of(usage.get("input_tokens")),
         output_tokens=count_of(usage.get("output_tokens")),
         cached_input_tokens=count_of(details.get("cached_tokens")),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from agent_runtime.messages import AssistantMessage, Message, ToolCall, clean_text, parse_arguments
+from agent_runtime.messages import AssistantMessage, Message, ToolCall, Usage, clean_text, parse_arguments
 from agent_runtime.native import clean_json
 
 CUT_STOPS = frozenset(
@@ -121,6 +121,11 @@ def text_of(value: object) -> str:
 def count_of(value: object) -> int:
     """A number of tokens: what is no whole number of them counts as none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def counted(**tokens: int) -> Usage | None:
+    """The usage with these numbers; None when there are none but zeros, which is how some report nothing."""
+    return Usage.model_validate(tokens) if any(tokens.values()) else None
 
 
 def objects(value: object) -> list[dict[str, Any]]:
