@@ -18,7 +18,8 @@ INTERRUPTED = (
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_ID = 40  # Chat Completions' limit for tool_call_id, the strictest
-_MAX_ID_AT_HOME = 64  # what goes back to the one that made it: Responses' limit for call_id
+# What goes back to the one that made it: Responses' limit for call_id; gateways put whole signatures into an id.
+_MAX_ID_AT_HOME = {"openai-responses": 64, "openai-chat": 4096}
 
 Note = Callable[[str], None]
 
@@ -96,7 +97,7 @@ def _with_fit_ids(
     own = turn.native if len(set(old)) == len(old) else None
     fresh: list[str] = []
     for id in old:
-        fresh.append(_fresh_id(id, seen, at_home=own is not None and own.format != "anthropic"))
+        fresh.append(_fresh_id(id, seen, _MAX_ID_AT_HOME.get(own.format, 0) if own else 0))
         seen.add(fresh[-1])
     if fresh == old:
         return turn
@@ -110,8 +111,8 @@ def _with_fit_ids(
     return turn.model_copy(update={"blocks": blocks, "native": native})
 
 
-def _fresh_id(id: str, seen: set[str], *, at_home: bool) -> str:
-    fit = id if at_home and 0 < len(id) <= _MAX_ID_AT_HOME else _UNFIT.sub("_", id)[:_MAX_ID] or "call"
+def _fresh_id(id: str, seen: set[str], at_home: int) -> str:
+    fit = id if 0 < len(id) <= at_home else _UNFIT.sub("_", id)[:_MAX_ID] or "call"
     if fit not in seen:
         return fit
     stem = _UNFIT.sub("_", fit)[: _MAX_ID - 8]

@@ -11,10 +11,12 @@ from agent_runtime.messages import ToolCall, parse_arguments
 from agent_runtime.provider import Delta
 from agent_runtime.providers.pieces import Ids, Pieces, text_of, tool_call
 
+_RETURNED = ("extra_content", "provider_specific_fields")  # what some want back as it came
+
 
 @dataclass
 class _Call:
-    """A call that is being built. `more` holds what a provider wants back with it (Gemini's thought signature)."""
+    """A call that is being built. `more` holds what a provider wants back with it (a thought signature)."""
 
     id: str
     given: str
@@ -45,7 +47,7 @@ class Calls:
         if delta.get("index") is not None:
             self._by_index[delta["index"]] = call
         call.name = call.name or name
-        call.more |= {key: delta[key] for key in ("extra_content",) if delta.get(key)}
+        call.more |= {key: delta[key] for key in _RETURNED if delta.get(key)}
         arguments = function.get("arguments")
         if isinstance(arguments, dict):  # some give the object itself
             arguments = json.dumps(arguments, ensure_ascii=False)
@@ -93,4 +95,6 @@ class Calls:
             return known
         if given and known.given:
             return known if given == known.given else None
-        return None if known.name and parse_arguments(known.arguments.text) else known
+        said = known.arguments.text
+        is_whole = bool(said.strip()) and parse_arguments(said) is not None
+        return None if known.name and (known.name != name or is_whole) else known

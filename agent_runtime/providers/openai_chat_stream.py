@@ -17,6 +17,13 @@ from agent_runtime.native import clean_json
 from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.openai_chat_calls import Calls
+from agent_runtime.providers.openai_chat_parts import (
+    add_block,
+    add_detail,
+    add_part,
+    thinking_part,
+    thinking_text,
+)
 from agent_runtime.providers.pieces import CUT_STOPS, Ids, Pieces, count_of, counted, objects, text_of
 
 _STOPS: dict[str, StopReason] = {
@@ -30,7 +37,13 @@ _STOPS: dict[str, StopReason] = {
     "model_context_window_exceeded": "context_overflow",
 }
 _FAILURES = frozenset({"error", "insufficient_system_resource", "network_error"})
-_THOUGHTS = ("reasoning_content", "reasoning")  # the names under which providers stream a model's thinking
+# the names under which providers stream a model's thinking
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text")
+_RETURNED = (
+    "extra_content",
+    "provider_specific_fields",
+    "reasoning_opaque",
+)  # what some want back as it came
 
 
 class ChatDecoder:
@@ -44,6 +57,7 @@ class ChatDecoder:
         self._thought_field = ""
         self._parts: list[dict[str, Any]] = []  # content that came as parts (Mistral), joined by kind
         self._details: list[dict[str, Any]] = []  # OpenRouter's reasoning_details, to be sent back
+        self._signed: list[dict[str, Any]] = []  # LiteLLM's thinking_blocks, likewise
         self._extra: dict[str, Any] = {}
         self._refusal = Pieces()
         self._usage: dict[str, Any] | None = None
@@ -57,7 +71,7 @@ class ChatDecoder:
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
         """Take the next chunk."""
-        if chunk.get("error") or chunk.get("object") == "error":
+        if chunk.get("error") or chunk.get("object") == "error" or _is_complaint(chunk):
             raise fault(chunk)
         self._answered_by = self._answered_by or text_of(chunk.get("model"))
         groq = chunk.get("x_groq")
@@ -70,12 +84,13 @@ class ChatDecoder:
         return shown
 
     def _count(self, usage: object) -> None:
-        if isinstance(usage, dict) and usage:
+        if isinstance(usage, dict) and any(map(count_of, usage.values())):
             self._usage = usage  # counts are cumulative: the last one stands
 
     def _choice(self, choice: dict[str, Any]) -> Iterator[Delta]:
         self._count(choice.get("usage"))
-        delta = choice.get("delta") or choice.get("message")
+        # a message beside the deltas repeats them
+        delta = choice["delta"] if isinstance(choice.get("delta"), dict) else choice.get("message")
         if isinstance(delta, dict):
             yield from self._delta(delta)
         reason = text_of(choice.get("finish_reason"))
@@ -101,13 +116,14 @@ class ChatDecoder:
         for part in objects(content):
             yield from self._part(part)
         if self._parts and text_of(content):
-            _merge_part(self._parts, {"type": "text", "text": content})
+            add_part(self._parts, {"type": "text", "text": content})
         yield from self._say(text_of(content))
         self._refusal.add(text_of(delta.get("refusal")))
         for detail in objects(delta.get("reasoning_details")):
-            _merge_detail(self._details, detail)
-        if isinstance(delta.get("extra_content"), dict):
-            self._extra["extra_content"] = delta["extra_content"]
+            add_detail(self._details, detail)
+        for block in objects(delta.get("thinking_blocks")):
+            add_block(self._signed, block)
+        self._extra |= {name: delta[name] for name in _RETURNED if delta.get(name)}
         calls = objects(delta.get("tool_calls"))
         if isinstance(legacy := delta.get("function_call"), dict):
             calls.append({"index": 0, "function": legacy})
@@ -123,16 +139,14 @@ class ChatDecoder:
             yield Delta("text", shown)
 
     def _part(self, part: dict[str, Any]) -> Iterator[Delta]:
+        if not self._parts and self._text.text:  # what came before as plain text
+            add_part(self._parts, {"type": "text", "text": self._text.text})
         if part.get("type") == "thinking":
-            inner = part.get("thinking")
-            text = (
-                inner if isinstance(inner, str) else "".join(text_of(p.get("text")) for p in objects(inner))
-            )
-            part = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
-            yield from self._think(text)
+            part = thinking_part(part)
+            yield from self._think(thinking_text(part))
         elif part.get("type") == "text":
             yield from self._say(text_of(part.get("text")))
-        _merge_part(self._parts, part)
+        add_part(self._parts, part)
 
     def finish(self) -> Turn:
         """The turn. Raises ProviderError when the stream ended before its end."""
@@ -164,33 +178,16 @@ class ChatDecoder:
             message[self._thought_field] = self._thoughts.text
         if self._details:
             message["reasoning_details"] = self._details
+        if self._signed:
+            message["thinking_blocks"] = self._signed
         if self._calls:
             message["tool_calls"] = self._calls.native()
         return message | self._extra
 
 
-def _merge_part(parts: list[dict[str, Any]], part: dict[str, Any]) -> None:
-    last = parts[-1] if parts else {}
-    if part.get("type") == last.get("type") == "text":
-        last["text"] = text_of(last.get("text")) + text_of(part.get("text"))
-    elif part.get("type") == last.get("type") == "thinking":
-        last["thinking"][0]["text"] += part["thinking"][0]["text"]
-    else:
-        parts.append(dict(part))
-
-
-def _merge_detail(details: list[dict[str, Any]], detail: dict[str, Any]) -> None:
-    """A piece of a detail adds to the one of the same index and type: its texts grow, all else is set."""
-    key = (detail.get("index"), detail.get("type"))
-    known = next((d for d in details if (d.get("index"), d.get("type")) == key and key[0] is not None), None)
-    if known is None:
-        details.append(dict(detail))
-        return
-    for name, value in detail.items():
-        grows = name in ("text", "summary", "data") and isinstance(value, str)
-        known[name] = (
-            text_of(known.get(name)) + value if grows else value if value is not None else known.get(name)
-        )
+def _is_complaint(chunk: dict[str, Any]) -> bool:
+    """An error that does not say that it is one."""
+    return "choices" not in chunk and bool(chunk.get("message") and (chunk.get("code") or chunk.get("type")))
 
 
 def _usage(usage: dict[str, Any] | None) -> Usage | None:
@@ -205,10 +202,15 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
         input_tokens=prompt,
         output_tokens=max(count_of(usage.get("completion_tokens")), total - prompt),
         cached_input_tokens=count_of(
-            details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")
+            details.get("cached_tokens")
+            or usage.get("prompt_cache_hit_tokens")  # DeepSeek
+            or usage.get("cached_tokens")  # Moonshot
+            or usage.get("cache_read_input_tokens")  # LiteLLM
         ),
         cache_write_tokens=count_of(
-            details.get("cache_write_tokens") or details.get("cache_creation_input_tokens")
+            details.get("cache_write_tokens")
+            or details.get("cache_creation_input_tokens")
+            or usage.get("cache_creation_input_tokens")
         ),
         reasoning_tokens=count_of(output.get("reasoning_tokens")),
     )

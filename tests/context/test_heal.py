@@ -190,3 +190,15 @@ def test_a_refused_history_is_mended_by_what_was_blamed() -> None:
     assert image.messages[0] == user("go", "[An image was left out: the provider refused it]")
     assert mend(history, "max_tokens: must be positive") is None
     assert mend(forged.messages, "Invalid `signature` in `thinking` block") is None
+
+
+def test_an_id_that_holds_a_signature_goes_back_to_its_gateway_whole() -> None:
+    id = "call_1__thought__" + "Aa+/" * 300
+    made = {"id": id, "function": {"name": "bash", "arguments": "{}"}}
+    item = {"role": "assistant", "tool_calls": [made]}
+    history: list[Message] = [
+        user("go"),
+        model(call(id), native=native(item, format="openai-chat")),
+        user(result(id)),
+    ]
+    assert heal(history).messages == tuple(history)

@@ -208,3 +208,41 @@ def test_a_stream_without_its_end_may_be_tried_again(chunks: list[Json]) -> None
     with pytest.raises(ProviderError) as caught:
         decode("anthropic", chunks)
     assert (caught.value.code, caught.value.retryable) == ("provider_error", True)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [["EqRzdGVwc2lnbmF0dXJlLW9mLXNvbWUtbGVuZ3Ro"] * 2, ["EqRzdGVwc2lnbmF0dXJl", "LW9mLXNvbWUtbGVuZ3Ro"]],
+)
+def test_a_signature_in_pieces_or_twice_is_one_signature(pieces: list[str]) -> None:
+    deltas = [{"type": "signature_delta", "signature": piece} for piece in pieces]
+    thought: Json = {"type": "thinking_delta", "thinking": "hm", "estimated_tokens": 5}
+    opened = {"type": "thinking", "thinking": "", "signature": ""}
+    turn, _ = decode("anthropic", [start(), *block(0, opened, thought, *deltas), *end()])
+    assert turn.message.native is not None
+    assert turn.message.native.items == (
+        {"type": "thinking", "thinking": "hm", "signature": "EqRzdGVwc2lnbmF0dXJlLW9mLXNvbWUtbGVuZ3Ro"},
+    )
+
+
+def test_a_compaction_goes_back_with_its_seal() -> None:
+    deltas: list[Json] = [
+        {"type": "compaction_delta", "content": "what ", "encrypted_content": None},
+        {"type": "compaction_delta", "content": "came before", "encrypted_content": "c2Vh"},
+        {"type": "compaction_delta", "content": None, "encrypted_content": "bGVk"},
+        {"type": "signature_delta", "signature": "EqRz"},
+    ]
+    opened: Json = {"type": "compaction", "content": None, "encrypted_content": None, "tool_changes": []}
+    turn, shown = decode("anthropic", [start(), *block(0, opened, *deltas), *end("compaction")])
+    whole = {"content": "what came before", "encrypted_content": "c2VhbGVk", "signature": "EqRz"}
+    assert turn.message.native is not None and turn.message.native.items == (opened | whole,)
+    assert (turn.stop, turn.message.blocks, shown) == ("pause_turn", (), [])
+
+
+def test_the_cache_is_counted_by_age_where_the_sum_is_left_out() -> None:
+    usage: Json = {
+        "input_tokens": 1,
+        "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3},
+    }
+    turn, _ = decode("anthropic", [start(), *end(output_tokens=4, **usage)])
+    assert turn.usage == Usage(input_tokens=6, output_tokens=4, cache_write_tokens=5)

@@ -234,3 +234,59 @@ def test_a_pair_split_over_two_pieces_is_one_letter() -> None:
     turn, deltas = decode(FORMAT, [*chunks, END])
     assert turn.message.text == shown(deltas, "text") == "a😀"
     assert turn.message.calls[0].input == {"q": "😀"}
+
+
+def test_calls_told_apart_by_their_names_or_by_being_whole() -> None:
+    whole = [piece("", "f"), piece("{}", "g"), piece("{}", "g")]
+    turn, _ = decode(FORMAT, [*whole, END])
+    assert [(call.name, call.input) for call in turn.message.calls] == [("f", {}), ("g", {}), ("g", {})]
+
+
+def test_what_was_said_before_the_parts_goes_back_with_them() -> None:
+    reference = {"type": "reference", "reference_ids": [1]}
+    more = [reference, {"type": "text", "text": " there"}]
+    turn, deltas = decode(
+        FORMAT, [chunk(content="So"), chunk(content=more), chunk(content="."), chunk("stop")]
+    )
+    assert turn.message.text == shown(deltas, "text") == "So there."
+    assert turn.message.native is not None
+    assert turn.message.native.items[0]["content"] == [
+        {"type": "text", "text": "So"},
+        reference,
+        {"type": "text", "text": " there."},
+    ]
+
+
+def test_signed_thinking_through_a_gateway_goes_back_signed() -> None:
+    def block(**fields: Any) -> Json:
+        return {"type": "thinking", "thinking": "", "signature": None} | fields
+
+    chunks = [
+        chunk(reasoning_content="h", thinking_blocks=[block(thinking="h")]),
+        chunk(reasoning_content="m", thinking_blocks=[block(thinking="m")]),
+        chunk(thinking_blocks=[block(signature="EqRz==")]),
+        chunk(thinking_blocks=[{"type": "redacted_thinking", "data": "Emw="}]),
+        chunk(content="so", provider_specific_fields={"citations": None}),
+    ]
+    turn, _ = decode(FORMAT, [*chunks, chunk("stop")])
+    assert turn.message.native is not None
+    assert turn.message.native.items[0]["thinking_blocks"] == [
+        block(thinking="hm", signature="EqRz=="),
+        {"type": "redacted_thinking", "data": "Emw="},
+    ]
+
+
+def test_a_message_beside_the_deltas_is_no_second_text() -> None:
+    last = {"choices": [{"delta": {}, "message": {"content": "so"}, "finish_reason": "stop"}]}
+    assert decode(FORMAT, [chunk(content="so"), last])[0].message.text == "so"
+    whole = {"choices": [{"message": {"content": "so"}, "finish_reason": "stop"}]}
+    assert decode(FORMAT, [whole])[0].message.text == "so"
+
+
+def test_zeros_are_no_usage() -> None:
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    early = chunk(content="a") | {"usage": USAGE}
+    assert decode(FORMAT, [early, chunk("stop") | {"usage": nothing}])[0].usage == Usage(
+        input_tokens=10, output_tokens=5
+    )
+    assert decode(FORMAT, [chunk("stop") | {"usage": nothing}])[0].usage is None
