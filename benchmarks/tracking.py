@@ -106,9 +106,32 @@ async def after_begin(
         assert len(found) == expected, (what, len(found))
         ok.append(tell(f"{what}: {len(found):,} events", seconds, bare, bound))
     del found
+    if not git:
+        tell("the next write is seen, without inotify", await unseen_by_the_kernel(tracker, tree), bare)
     tell("finish (a last look at everything)", (await timed(tracker.finish))[0], bare)
     ok.append(size("memory at the end", resident() - memory, 60))
     return [not good for good in ok]
+
+
+async def unseen_by_the_kernel(tracker: ChangeTracker, tree: Path) -> float:
+    """Seconds until a background write is told beside a file that the run has changed before."""
+    tracker._baseline.tree.watcher = None
+    bash("echo x >> d00000/module_0.py", tree)
+    await tracker.scan(call_id="c")
+    told = anyio.Event()
+
+    async def emit(event: FileEdit) -> None:
+        told.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tracker.watch, emit)
+        await anyio.sleep(2.5)  # the polling has begun
+        began = time.perf_counter()
+        bash("echo x >> d00000/module_1.py", tree)
+        await told.wait()
+        seconds = time.perf_counter() - began
+        group.cancel_scope.cancel()
+    return seconds
 
 
 async def timed(work: Callable[[], Awaitable[list[FileEdit] | None]]) -> tuple[float, list[FileEdit]]:
