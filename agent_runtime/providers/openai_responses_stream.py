@@ -7,33 +7,27 @@ Output items are kept as they came, whatever their type: they go back to the pro
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from agent_runtime.messages import (
     AssistantBlock,
     AssistantMessage,
     Native,
-    Text,
-    Thinking,
     ToolCall,
     Usage,
 )
 from agent_runtime.native import clean_json
 from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
 from agent_runtime.providers.faults import cut, fault
+from agent_runtime.providers.openai_responses_items import Item, Kind
 from agent_runtime.providers.pieces import (
     CUT_STOPS,
     Ids,
-    Pieces,
     count_of,
     counted,
     objects,
     text_of,
-    tool_call,
 )
-
-Kind = Literal["text", "thinking", "tool_input"]
 
 # what a delta event adds to, and which part of the item that is
 _DELTAS: dict[str, tuple[Kind, str]] = {
@@ -44,35 +38,7 @@ _DELTAS: dict[str, tuple[Kind, str]] = {
     "response.custom_tool_call_input.delta": ("tool_input", "input"),
     "response.refusal.delta": ("text", "refusal"),
 }
-_INPUT = {"function_call": "arguments", "custom_tool_call": "input"}
 _ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
-
-
-@dataclass
-class _Item:
-    """An output item that is being built: as it opened, or as it closed, and what came in between."""
-
-    item: dict[str, Any]
-    call_id: str = ""
-    parts: dict[tuple[Kind, str, int], Pieces] = field(default_factory=dict)
-    done: bool = False
-
-    def part(self, kind: Kind, where: str, index: int) -> Pieces:
-        return self.parts.setdefault((kind, where, index), Pieces())
-
-    def as_cut(self) -> dict[str, Any]:
-        """The item with what has come of it, when it was never closed."""
-        item = dict(self.item)
-        if key := _INPUT.get(text_of(item.get("type"))):
-            item[key] = text_of(item.get(key)) or self.part("tool_input", key, 0).text
-            return item
-        for (kind, where, _), pieces in self.parts.items():
-            if where == "refusal":
-                continue
-            name = {"text": "output_text", "thinking": "reasoning_text"}.get(kind, "")
-            part = {"type": "summary_text" if where == "summary" else name, "text": pieces.text}
-            item[where] = [*(item.get(where) or []), part]
-        return item
 
 
 class ResponsesDecoder:
@@ -81,7 +47,8 @@ class ResponsesDecoder:
     def __init__(self, model: str, call: ModelCall) -> None:
         self._model = model
         self._ids = Ids(call.messages)
-        self._items: dict[Any, _Item] = {}
+        self._items: list[Item] = []
+        self._by_place: dict[Any, Item] = {}
         self._response: dict[str, Any] = {}
         self._end = ""
         self.complete = False
@@ -98,26 +65,38 @@ class ResponsesDecoder:
         if kind == "response.output_item.added":
             self._add(chunk)
         elif kind == "response.output_item.done":
-            return list(self._close(self._add(chunk)))
+            return list(self._close(chunk))
         elif kind in _ENDS:
             return list(self._finish(kind, chunk))
+        elif kind == "response.created":
+            self.complete = False  # a second response in the stream belongs to the same turn
         return ()
 
-    def _add(self, chunk: dict[str, Any]) -> _Item:
-        item = clean_json(chunk["item"]) if isinstance(chunk.get("item"), dict) else {}
-        known = self._find(chunk, item.get("id"))
-        if known is None:
-            known = self._items[chunk.get("output_index", ("new", len(self._items)))] = _Item(item)
-        known.item = item
-        if item.get("type") in _INPUT and not known.call_id:
-            known.call_id = self._ids.take(item.get("call_id"))
-        return known
+    def _add(self, chunk: dict[str, Any]) -> Item:
+        item = Item({})
+        self._items.append(item)
+        self._by_place[chunk.get("output_index")] = item
+        return self._set(item, chunk)
 
-    def _find(self, chunk: dict[str, Any], id: object) -> _Item | None:
+    def _set(self, item: Item, chunk: dict[str, Any]) -> Item:
+        item.set(chunk.get("item"))
+        if item.is_call and not item.call_id:
+            item.call_id = self._ids.take(item.item.get("call_id"))
+        return item
+
+    def _close(self, chunk: dict[str, Any]) -> Iterator[Delta]:
+        """The item is whole; some providers never said that it began."""
+        whole = chunk.get("item")
+        known = self._find(chunk, whole.get("id") if isinstance(whole, dict) else None)
+        item = self._add(chunk) if known is None or known.done else self._set(known, chunk)
+        for kind, rest in item.close():
+            yield Delta(kind, rest, item.call_id)
+
+    def _find(self, chunk: dict[str, Any], id: object) -> Item | None:
         """The item that an event is about, by its place, or by its id where the place is left out."""
         if chunk.get("output_index") is not None:
-            return self._items.get(chunk["output_index"])
-        return next((item for item in self._items.values() if id and item.item.get("id") == id), None)
+            return self._by_place.get(chunk["output_index"])
+        return next((item for item in self._items if id and item.id == id), None)
 
     def _delta(self, event: str, chunk: dict[str, Any]) -> Iterator[Delta]:
         item = self._find(chunk, chunk.get("item_id"))
@@ -131,13 +110,6 @@ class ResponsesDecoder:
         if shown and where != "refusal":
             yield Delta(kind, shown, item.call_id)
 
-    def _close(self, item: _Item) -> Iterator[Delta]:
-        """The item is whole: show what of it no delta brought."""
-        item.done = True
-        for kind, where, index, text in _texts(item.item):
-            if rest := item.part(kind, where, index).complete(text):
-                yield Delta(kind, rest, item.call_id)
-
     def _finish(self, kind: str, chunk: dict[str, Any]) -> Iterator[Delta]:
         response = chunk.get("response")
         self._response = response if isinstance(response, dict) else {}
@@ -147,12 +119,12 @@ class ResponsesDecoder:
             raise cut("the provider cancelled its answer")
         self._end = kind
         self.complete = True
-        known = {text_of(item.item.get("id")) for item in self._items.values()} - {""}
-        counted = sum(1 for item in self._items.values() if item.done)
+        known = {item.id for item in self._items} - {""}
+        counted = sum(1 for item in self._items if item.done)
         for index, item in enumerate(objects(self._response.get("output"))):
             is_known = item.get("id") in known if item.get("id") else index < counted
             if not is_known:
-                yield from self._close(self._add({"item": item, "output_index": ("late", index)}))
+                yield from self._close({"item": item, "output_index": ("late", index)})
 
     def finish(self) -> Turn:
         """The turn. Raises ProviderError when the stream ended before its end."""
@@ -165,17 +137,14 @@ class ResponsesDecoder:
         native: list[dict[str, Any]] = []
         blocks: list[AssistantBlock] = []
         refusals: list[str] = []
-        kept = list(self._items.values())
-        for item in kept:
-            raw = item.item if item.done else whole.get(text_of(item.item.get("id"))) or item.as_cut()
-            if item.call_id and raw.get("call_id") != item.call_id:
-                raw = raw | {"call_id": item.call_id}
-            native.append(clean_json(raw))
-            is_cut = stop in CUT_STOPS and (item is kept[-1] or not item.done)
-            blocks += _ours(native[-1], is_cut)
-            refusals += [
-                text_of(part.get("refusal")) for part in objects(raw.get("content")) if "refusal" in part
-            ]
+        for item in self._items:
+            if not item.done and item.id in whole:
+                item.set(whole[item.id])
+            if (raw := item.native()) is not None:
+                native.append(clean_json(raw))
+            is_cut = stop in CUT_STOPS and (item is self._items[-1] or not item.done)
+            blocks += item.ours(is_cut)
+            refusals += item.refusals()
         if refusals and stop == "end_turn":
             stop = "refusal"
         if stop == "end_turn" and any(isinstance(block, ToolCall) for block in blocks):
@@ -190,31 +159,6 @@ def _stop(end: str, reason: str) -> StopReason:
     if end != "response.incomplete":
         return "end_turn"
     return "refusal" if reason == "content_filter" else "max_tokens" if "max" in reason else "end_turn"
-
-
-def _texts(item: dict[str, Any]) -> Iterator[tuple[Kind, str, int, str]]:
-    """Every text in an item, and where it is."""
-    kind = item.get("type")
-    if kind in _INPUT:
-        yield "tool_input", _INPUT[kind], 0, text_of(item.get(_INPUT[kind]))
-    elif kind == "message":
-        for index, part in enumerate(objects(item.get("content"))):
-            if part.get("type") == "output_text":
-                yield "text", "content", index, text_of(part.get("text"))
-    elif kind == "reasoning":
-        for where in ("summary", "content"):
-            for index, part in enumerate(objects(item.get(where))):
-                yield "thinking", where, index, text_of(part.get("text"))
-
-
-def _ours(item: dict[str, Any], is_cut: bool) -> Iterator[AssistantBlock]:
-    """What we read in an item."""
-    for kind, where, _, text in _texts(item):
-        if kind == "tool_input":
-            free = where == "input"
-            yield tool_call(item["call_id"], text_of(item.get("name")), text, freeform=free, truncated=is_cut)
-        elif text:
-            yield Text(text=text) if kind == "text" else Thinking(text=text)
 
 
 def _usage(usage: object) -> Usage | None:

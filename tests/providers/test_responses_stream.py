@@ -180,3 +180,51 @@ def test_an_id_that_is_taken_or_missing_is_made_anew() -> None:
     assert [c.id for c in turn.message.calls] == ["call_1", "call_000000", "call_000001"]
     assert turn.message.native is not None
     assert [i["call_id"] for i in turn.message.native.items] == ["call_1", "call_000000", "call_000001"]
+
+
+def test_items_that_all_claim_the_same_place() -> None:
+    delta = {"type": "response.output_text.delta", "delta": "hel"}
+    turn, deltas = decode(FORMAT, [*item(0, message("hello"), delta), *item(0, call()), end()])
+    assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
+    assert shown(deltas, "text") == "hello"
+
+
+def test_two_responses_in_one_stream_are_one_turn() -> None:
+    opening = {"type": "response.created", "response": {}}
+    first, second = item(0, message("hello ")), item(0, message("there", id="msg_2"))
+    turn, deltas = decode(FORMAT, [opening, *first, end(), opening, *second, end()])
+    assert turn.message.text == shown(deltas, "text") == "hello there"
+    with pytest.raises(ProviderError, match="in the middle"):
+        decode(FORMAT, [opening, *first, end(), opening, *second])
+
+
+@pytest.mark.parametrize("closed", [call(""), call({"cmd": "ls"})])  # type: ignore[arg-type]
+def test_arguments_that_the_close_has_lost_or_parsed(closed: Json) -> None:
+    delta = {"type": "response.function_call_arguments.delta", "delta": '{"cmd": "ls"}'}
+    turn, _ = decode(FORMAT, [*item(0, call(), delta)[:-1], *item(0, closed)[1:], end()])
+    assert [c.input for c in turn.message.calls] == [{"cmd": "ls"}]
+    assert turn.message.native is not None and turn.message.native.items == (call('{"cmd": "ls"}'),)
+
+
+def test_a_text_that_the_close_has_lost() -> None:
+    delta = {"type": "response.output_text.delta", "delta": "hello"}
+    empty = message("") | {"content": []}
+    turn, deltas = decode(FORMAT, [*item(0, empty, delta), end()])
+    assert turn.message.text == shown(deltas, "text") == "hello"
+
+
+def test_a_thought_that_was_cut_before_its_seal_does_not_go_back() -> None:
+    thought: Json = {"type": "reasoning", "id": "rs_1", "summary": []}
+    deltas = [
+        {"type": "response.reasoning_summary_text.delta", "delta": "hm", "summary_index": 0},
+        {"type": "response.reasoning_summary_text.delta", "delta": "so", "summary_index": 1},
+    ]
+    reason = {"reason": "max_output_tokens"}
+    turn, _ = decode(
+        FORMAT, [*item(0, thought, *deltas, done=False), end("incomplete", incomplete_details=reason)]
+    )
+    assert turn.message.blocks == (Thinking(text="hm"), Thinking(text="so"))
+    assert (turn.message.native, turn.stop) == (None, "max_tokens")
+    sealed = thought | {"summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "gAAA"}
+    turn, _ = decode(FORMAT, [*item(0, sealed, *deltas), *item(1, message("so")), end()])
+    assert turn.message.native is not None and list(turn.message.native.items) == [sealed, message("so")]
