@@ -113,6 +113,7 @@ class Tree:
 
     def compare_only(self, folders: frozenset[bytes], suspects: Suspects) -> None:
         """The same for the names directly in these, and for folders that are new there."""
+        self.scope.reread()
         stack: list[bytes] = []
         for folder in sorted(folders & self.folders.keys()):
             whole = under(real(self.root), folder)

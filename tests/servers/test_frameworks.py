@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -106,21 +107,19 @@ export default { base: "/app/", server: { port: Number(process.env.VITE_PORT) } 
 """
 
 
-@pytest.mark.skipif(
-    not os.environ.get("AGENT_RUNTIME_SLOW_TESTS"), reason="slow: set AGENT_RUNTIME_SLOW_TESTS=1"
-)
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
 async def test_vite_keeps_its_base_and_restarts_without_an_event(
     watching: Watching, launch: Launch, tmp_path: Path, free_port: int
 ) -> None:
-    package = {"name": "x", "type": "module", "scripts": {"dev": "vite"}, "devDependencies": {"vite": "^7"}}
+    package = {"name": "x", "type": "module", "scripts": {"dev": "vite"}, "devDependencies": {"vite": "^6"}}
     (tmp_path / "package.json").write_text(json.dumps(package))
     (tmp_path / "index.html").write_text("<h1>hi</h1>")
     (tmp_path / "vite.config.js").write_text(VITE_CONFIG)
     install = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
     done = await anyio.run_process(install, cwd=tmp_path, check=False)
-    if done.returncode:
-        pytest.skip(f"npm cannot install here: {done.stderr.decode()[-300:]}")
+    if re.search(rb"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT", done.stderr):
+        pytest.skip("npm's registry cannot be reached")
+    assert done.returncode == 0, done.stderr
     async with watching() as scene:
         launch("npm", "run", "dev", log=tmp_path / "log", env={**os.environ, "VITE_PORT": str(free_port)})
         up = await scene.event("up", port=free_port)
