@@ -6,31 +6,17 @@ hold the key, as those of some do.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.nerves.lab import (
-    FORMATS,
-    IDLE,
-    KEYS,
-    Trial,
-    bash,
-    kill,
-    pause_and_resume,
-    request_for,
-    resumed,
-    wait_for,
-)
+from tests.nerves.lab import FORMATS, Trial, kill, request_for, wait_for
+from tests.nerves.states import NOW, STATES, WORDS, in_turn, take
 from tests.standby.conftest import Running
 from tests.support.model_server import Fault, ModelServer, Turn
 from tests.support.model_streams import WireFormat
 from tests.support.runtime import Json, Result
-
-WORDS = f"refused for {KEYS[0]} or {KEYS[1]}"
-NOW = {"retry-after": "0"}
 
 
 @dataclass(frozen=True)
@@ -73,43 +59,19 @@ CASES = {
     "hang-in-a-block": Case(Fault(hang_after=4), "provider_timeout", True, SOON),
 }
 
-# the state of the loop that the fault meets: what the model has said before
-STATES: dict[str, list[Turn]] = {
-    "first-call": [],
-    "between-tools": [bash("echo one")],
-    "after-text": [Turn(text="what I say first " * 4, fault=Fault(cut_after=4))],
-    "after-a-retry": [Turn(fault=Fault(429, NOW, message=WORDS))],
-    "after-a-pause": [bash("until [ -e go ]; do sleep 0.02; done")],
-    "with-a-server": [bash(f"{IDLE} & echo left")],
-    "with-a-thread": [bash("echo one")],
-}
 
-
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
 def test_fault(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     case, before = CASES[name], STATES[state]
     faulty = Turn(text="never to be final", fault=case.fault)
-    rest = [faulty, Turn(text="recovered")] if case.passes else [faulty]
-    config = {"maxRetries": 1 + sum(turn.fault is not None for turn in before)} | case.config
-    request = request_for(format, config=config, partial=state == "after-text")
-    if state == "with-a-thread":
-        request["threadId"] = "t"
-    with ModelServer([*before, *rest], repeat_last=not case.passes) as server:
-        trial = Trial(standby, request, server.environ(format), tmp_path)
-        if state == "after-a-pause":
-            pause_and_resume(trial)
-        done = trial.end()
-        assert server.violations == []
+    after = [faulty, Turn(text="recovered")] if case.passes else [faulty]
+    trial, done = take(state, after, format, standby, tmp_path, config=case.config)
     check_end(done, case, before)
     if state == "with-a-server":
         wait_for(lambda: bool(trial.started()))  # one that is just being executed cannot be told
     left = trial.started()
     assert bool(left) == (state == "with-a-server")  # a run that was not cancelled leaves its server up
     kill(left)
-    if state == "with-a-thread":
-        assert "one" in json.dumps(resumed(standby, format, "t", tmp_path))
 
 
 @pytest.mark.parametrize("format", FORMATS)

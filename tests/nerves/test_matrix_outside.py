@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.nerves.lab import (
-    FORMATS,
     IDLE,
     Trial,
     bash,
@@ -23,6 +22,7 @@ from tests.nerves.lab import (
     resumed,
     wait_for,
 )
+from tests.nerves.states import in_turn
 from tests.standby.conftest import Running
 from tests.support import runtime
 from tests.support.model_server import Fault, ModelServer, Turn
@@ -92,9 +92,12 @@ WAYS: dict[str, tuple[Callable[[Trial], None], int]] = {
 }
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("way", WAYS)
+in_each_state = pytest.mark.parametrize(
+    ("state", "format"), [(state, format) for _, state, format in in_turn([""], STATES)]
+)
+
+
+@pytest.mark.parametrize(("way", "state", "format"), in_turn(WAYS, STATES))
 def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     act, code = WAYS[way]
     with held(state, format, standby, tmp_path) as (trial, _):
@@ -112,8 +115,7 @@ def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_
         assert "one" in json.dumps(resumed(standby, format, "t", tmp_path))
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
+@in_each_state
 def test_timeout(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     with held(state, format, standby, tmp_path, config={"timeout": 1.5}) as (trial, _):
         done = trial.end()
@@ -122,8 +124,7 @@ def test_timeout(state: str, format: WireFormat, standby: Running, tmp_path: Pat
     check(done, state, trial)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
+@in_each_state
 def test_hang_up(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     transcript = tmp_path / "transcript.ndjson"
     with held(state, format, standby, tmp_path, record=str(transcript)) as (trial, _):
@@ -147,8 +148,7 @@ NONSENSE = [
 ]
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
+@in_each_state
 def test_malformed_lines(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     with held(state, format, standby, tmp_path) as (trial, server):
         before = len(server.requests)

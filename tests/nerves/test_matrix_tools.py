@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.nerves.lab import (
-    FORMATS,
-    IDLE,
-    Trial,
-    bash,
-    kill,
-    pause_and_resume,
-    request_for,
-    resumed,
-    wait_for,
-)
+from tests.nerves.lab import IDLE, bash, kill, wait_for
+from tests.nerves.states import STATES, in_turn, take
 from tests.standby.conftest import Running
-from tests.support.model_server import Call, Fault, ModelServer, Turn
+from tests.support.model_server import Call, Turn
 from tests.support.model_streams import WireFormat
-from tests.support.runtime import Json, Result
-
-NOW = {"retry-after": "0"}
+from tests.support.runtime import Json
 
 
 @dataclass(frozen=True)
@@ -53,20 +41,8 @@ CASES = {
     "no-json": Case(Call("bash", '{"command": '), "failed", None, "not a JSON object"),
 }
 
-STATES: dict[str, list[Turn]] = {
-    "first-call": [],
-    "between-tools": [bash("echo one")],
-    "after-text": [Turn(text="what I say first " * 4, fault=Fault(cut_after=4))],
-    "after-a-retry": [Turn(fault=Fault(429, NOW))],
-    "after-a-pause": [bash("until [ -e go ]; do sleep 0.02; done")],
-    "with-a-server": [bash(f"setsid {IDLE} & echo left")],
-    "with-a-thread": [bash("echo one")],
-}
 
-
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
 def test_tool(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     case = CASES[name]
     after = [Turn(calls=[case.call]), bash("echo still here"), Turn(text="done")]
@@ -93,21 +69,17 @@ class Limit:
     config: Json
     turn: Turn
     stop: str
-    extra_calls: int = 0  # model calls that the limit allows beyond those of the state
-    usage: Json = field(default_factory=dict)
 
 
 LIMITS = {
-    "max-turns": Limit({"maxTurns": 1}, bash("echo more"), "max_turns", 1),
+    "max-turns": Limit({"maxTurns": 1}, bash("echo more"), "max_turns"),
     "max-total-tokens": Limit({"maxTotalTokens": 1}, bash("echo more"), "max_total_tokens"),
     "max-tokens": Limit({}, Turn(text="cut off he", stop="max_tokens"), "max_tokens"),
     "refusal": Limit({}, Turn(text="I will not", stop="refusal"), "refusal"),
 }
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize(("name", "state", "format"), in_turn(LIMITS, STATES))
 def test_limit(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     limit = LIMITS[name]
     turns = sum(turn.fault is None for turn in STATES[state]) + 1
@@ -116,30 +88,7 @@ def test_limit(name: str, state: str, format: WireFormat, standby: Running, tmp_
         config["maxTurns"] = turns
     if "maxTotalTokens" in config:
         config["maxTotalTokens"] = turns * 120
-    trial, done = take(state, [limit.turn], format, standby, tmp_path, config)
+    trial, done = take(state, [limit.turn], format, standby, tmp_path, config=config)
     assert (done.complete["stopReason"], done.complete["error"]["code"]) == (limit.stop, limit.stop)
     assert (done.code, done.complete["iterations"]) == (1 if name == "refusal" else 3, turns)
     kill(trial.started())
-
-
-def take(
-    state: str,
-    after: list[Turn],
-    format: WireFormat,
-    standby: Running,
-    folder: Path,
-    config: Json | None = None,
-) -> tuple[Trial, Result]:
-    """Bring a run into the state, let it meet what comes after, to its end. A thread is then taken up again."""
-    fields: Json = {"threadId": "t"} if state == "with-a-thread" else {}
-    fields |= {"partial": True} if state == "after-text" else {}
-    with ModelServer([*STATES[state], *after]) as server:
-        request = request_for(format, config=config or {}, **fields)
-        trial = Trial(standby, request, server.environ(format), folder)
-        if state == "after-a-pause":
-            pause_and_resume(trial)
-        done = trial.end()
-        assert server.violations == []
-    if fields.get("threadId"):
-        assert "one" in json.dumps(resumed(standby, format, "t", folder))
-    return trial, done
