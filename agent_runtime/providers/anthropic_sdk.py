@@ -7,12 +7,22 @@ from typing import Any
 
 import anthropic
 import httpx2
+from anthropic._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.http_faults import http_fault
 from agent_runtime.providers.registry import Endpoint
 from agent_runtime.providers.transport import Patience
+
+
+class _Events(anthropic.AsyncStream[object]):
+    """The SDK's stream, for those as well who leave out the names of events, or end with [DONE] as OpenAI does."""
+
+    async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
+        async for event in super()._iter_events():
+            if event.data.strip() and not event.data.startswith("[DONE]"):
+                yield event if event.event else ServerSentEvent(event="message", data=event.data)
 
 
 class AnthropicClient:
@@ -26,7 +36,7 @@ class AnthropicClient:
         model).
         """
         return await self._sdk.post(
-            "/v1/messages", body=body, cast_to=object, stream=True, stream_cls=anthropic.AsyncStream[object]
+            "/v1/messages", body=body, cast_to=object, stream=True, stream_cls=_Events
         )
 
     async def aclose(self) -> None:

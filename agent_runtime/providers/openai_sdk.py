@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import openai
+from openai._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.faults import cut, fault
@@ -15,6 +16,15 @@ from agent_runtime.providers.registry import Endpoint
 from agent_runtime.providers.transport import Patience
 
 _PATHS = {"openai-responses": "/responses", "openai-chat": "/chat/completions"}
+
+
+class _Events(openai.AsyncStream[object]):
+    """The SDK's stream, for those as well who keep it alive with events that hold nothing."""
+
+    async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
+        async for event in super()._iter_events():
+            if event.data.strip():
+                yield event
 
 
 class OpenAIClient:
@@ -33,7 +43,7 @@ class OpenAIClient:
             body=body,
             cast_to=object,
             stream=True,
-            stream_cls=openai.AsyncStream[object],
+            stream_cls=_Events,
             options={"stream_mode": "events"},
         )
 

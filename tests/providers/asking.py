@@ -57,7 +57,7 @@ async def asking(
     """An asker for a model (or the usual one of a format) at that server."""
     name = MODELS.get(model, model)
     endpoint = replace(resolve(name, server.environ("anthropic")), **changes)
-    transport = connect(endpoint, limits=patience or Patience(first=5, between=5), http_client=_http_client)
+    transport = connect(endpoint, limits=patience or Patience(first=5, between=5), http_client=http_client)
     dropped: list[Dropped] = []
 
     async def on_dropped(item: Dropped) -> None:
@@ -70,7 +70,8 @@ async def asking(
         await adapter.aclose()
 
 
-def _http_client() -> httpx2.AsyncClient:
+def http_client() -> httpx2.AsyncClient:
+    """The SDK's, in the tests."""
     # without certificates: loading them would take most of a test's time, and loopback has none
     return httpx2.AsyncClient(verify=False)
 
