@@ -27,6 +27,9 @@ _QUOTA = re.compile(
     r"payment required|quota_exceeded|hard limit",
     re.I,
 )
+_LOST_ITEM = re.compile(
+    r"item (with id )?.{0,120}not found", re.I | re.S
+)  # Responses, of what goes back to it
 _AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s\b|sec)", re.I)
 _MAX_WORDS = 2000  # characters of a provider's message that are kept
 
@@ -153,6 +156,8 @@ def _classify(kinds: list[str], message: str, status: int | None) -> tuple[Error
         return "insufficient_quota", False
     if status in (None, 400, 413, 422, 500) and _OVERFLOW.search(" ".join([*kinds, message])):
         return "context_overflow", False
+    if status == 404 and _LOST_ITEM.search(message):
+        return "provider_error", False
     by_kind = next((_BY_KIND[kind] for kind in kinds if kind in _BY_KIND), None)
     if status is None or status < 400:
         return by_kind or ("provider_error", True)

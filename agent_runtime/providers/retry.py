@@ -72,8 +72,9 @@ class Resilient:
         policy: the bounds.
         report: hears of every failure that will be tried again, before the wait.
         on_fallback: hears when the next model is used.
-        mend: asked once for every call that a provider refused with 400; gives the call without what was
-        blamed. sleep, rand: injected by tests.
+        mend: asked once for every call that a provider refused with 400 (or 404, of an item); gives the call
+            without what was blamed.
+        sleep, rand: injected by tests.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Resilient:
         return wait if waited + wait <= policy.total_wait else None
 
     async def _mended(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
-        if self._mend is None or error.status not in (400, 422) or error.code != "provider_error":
+        if self._mend is None or error.status not in (400, 404, 422) or error.code != "provider_error":
             return None
         return await self._mend(call, error)
 

@@ -72,6 +72,12 @@ def test_a_status(status: int, code: str, retryable: bool) -> None:
             "context_overflow",
         ),
         (429, "Request too large for gpt-4o: tokens per min, reduce the length of it", "", "rate_limited"),
+        (
+            404,
+            "Item with id 'rs_68' not found. Items are not persisted when `store` is set to false.",
+            "invalid_request_error",
+            "provider_error",
+        ),
         (400, "Your credit balance is too low to access the API", "", "insufficient_quota"),
         (
             429,
