@@ -195,12 +195,14 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
     if not usage:
         return None
     prompt, total = count_of(usage.get("prompt_tokens")), count_of(usage.get("total_tokens"))
+    said = count_of(usage.get("completion_tokens"))
     read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     details = read if isinstance(read, dict) else {}
     output = made if isinstance(made, dict) else {}
     return counted(
         input_tokens=prompt,
-        output_tokens=max(count_of(usage.get("completion_tokens")), total - prompt),
+        output_tokens=max(said, total - prompt),
+        reasoning_tokens=count_of(output.get("reasoning_tokens")) or max(0, total - prompt - said),
         cached_input_tokens=count_of(
             details.get("cached_tokens")
             or usage.get("prompt_cache_hit_tokens")  # DeepSeek
@@ -212,5 +214,4 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
             or details.get("cache_creation_input_tokens")
             or usage.get("cache_creation_input_tokens")
         ),
-        reasoning_tokens=count_of(output.get("reasoning_tokens")),
     )

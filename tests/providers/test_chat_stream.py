@@ -176,6 +176,10 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
             Usage(input_tokens=10, output_tokens=35, reasoning_tokens=30),
         ),
         (
+            [chunk("stop") | {"usage": USAGE | {"total_tokens": 45}}],
+            Usage(input_tokens=10, output_tokens=35, reasoning_tokens=30),
+        ),
+        (
             [chunk("stop") | {"usage": USAGE | {"prompt_tokens_details": {"cached_tokens": 8}}}],
             Usage(input_tokens=10, output_tokens=5, cached_input_tokens=8),
         ),
