@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agent_runtime.sandbox.processes import Process, children, descendants
+
+if TYPE_CHECKING:
+    from agent_runtime.sandbox.cgroup import Group
 
 
 def mark_of(name: str) -> str:
@@ -29,15 +34,16 @@ class Background:
 class Family:
     """The processes that one call started.
 
-    A process is the call's when it came up after the call began, below the call's shell or as an orphan that
-    this process adopted, unless its mark says that it descends from something else (a server of an earlier
-    call).
+    A process is the call's when it came up after the call began, in its control group, below its shell, or as an
+    orphan that this process adopted; unless its group, or where there are none its mark, says that it descends from
+    something else (a server of an earlier call).
 
     Args:
         root: pid of the shell that runs the call.
         mark: value of processes.MARK in the environment of this call's programs.
         root_mark: that of the shell itself, which its subshells still show.
         call_id: for `Background`.
+        group: the group that the call's processes are born into, where groups can be had.
         keeper: pid of the process that keeps its log, whose mark cannot be read while it is being started.
     """
 
@@ -45,12 +51,13 @@ class Family:
     mark: str
     root_mark: str
     call_id: str
+    group: Group | None = None
     log_file: str | None = None
     keeper: int = 0
     started: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        known = [*descendants(self.root), *children(os.getpid())]
+        known = [*descendants(self.root), *children(os.getpid()), *self._grouped()]
         self._before = {(process.pid, process.start) for process in known}
 
     def living(self) -> list[Process]:
@@ -64,7 +71,10 @@ class Family:
                 and self._is_ours(child)
             ):
                 found += [child, *descendants(child.pid, skip=self._is_older)]
-        return found
+        known = {process.pid for process in found}
+        return found + [
+            process for process in self._grouped() if process.pid not in known and not self._is_older(process)
+        ]
 
     def background(self) -> list[Background]:
         """Its processes as the model is told of them: of each tree the top one."""
@@ -76,10 +86,23 @@ class Family:
             if process.ppid not in pids
         ]
 
+    def kill(self) -> None:
+        """SIGKILL to all in its group but the shell. Blocks. Without a group nothing happens."""
+        if self.group:
+            self.group.kill(spare=self.root)
+
+    def _grouped(self) -> Iterable[Process]:
+        pids = self.group.pids() if self.group else []
+        found = [Process.of(pid) for pid in pids if pid != self.root]
+        return [process for process in found if process and not process.gone]
+
     def _is_older(self, process: Process) -> bool:
         return (process.pid, process.start) in self._before
 
     def _is_ours(self, orphan: Process) -> bool:
+        grouped = self.group.holds(orphan.pid) if self.group else None
+        if grouped is not None:
+            return grouped
         mark = orphan.mark or ""
         if mark.startswith(mark_of("")):  # of this runtime, and not of another inside a tool of ours
             return mark in (self.mark, self.root_mark)

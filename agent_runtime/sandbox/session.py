@@ -23,15 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from agent_runtime.sandbox import processes, screen
 from agent_runtime.sandbox.capture import RING, Capture
+from agent_runtime.sandbox.cgroup import Group
 from agent_runtime.sandbox.family import Family
 from agent_runtime.sandbox.keeper import BoundedLog
 from agent_runtime.sandbox.output import Fitted, cut, join, where
 from agent_runtime.sandbox.processes import Process
 from agent_runtime.sandbox.spawning import spawn
-from agent_runtime.sandbox.termination import ready
+from agent_runtime.sandbox.termination import ready, terminate
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
@@ -41,8 +43,9 @@ _INTERRUPT = b"\x03"
 _TYPING = 5.0  # seconds for a program to take what is typed
 # A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its
 # stdin. So the leader takes the one, and is another process than the one that has the other.
-_OWN_TERMINAL = ': <"$0"; exec bash -c "$1"'
-_TYPED_INTO = r'eval "bash -c \"\$1\" <&$0 $0<&-"; exit'
+# Its own stdin is only there to hold it until it may begin.
+_OWN_TERMINAL = 'read -r; exec bash -c "$1" <"$0"'
+_TYPED_INTO = r'read -r; eval "bash -c \"\$1\" <&$0 $0<&-"; exit'
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,16 @@ class Session:
             output, written = os.dup(self.keyboard), os.dup(terminal)
         else:
             output, written = os.pipe2(os.O_CLOEXEC)
+        held, self._hold = os.pipe2(os.O_CLOEXEC)
         try:
-            self._process = self._spawn(mark, terminal, written)
+            self._process = self._spawn(mark, held, terminal, written)
         except BaseException:
-            os.close(self.keyboard)
-            os.close(output)
+            for fd in (self.keyboard, output, self._hold):
+                os.close(fd)
             raise
         finally:
-            os.close(terminal)
-            os.close(written)
+            for fd in (held, terminal, written):
+                os.close(fd)
         self.pid = self.family.root = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
         self.capture = Capture(output, open_log)
@@ -90,6 +94,11 @@ class Session:
         """The exit code (128 + N for signal N); None while it runs."""
         code = self._process.poll()
         return code if code is None or code >= 0 else 128 - code
+
+    async def begin(self) -> None:
+        """Let the program run, in a control group of its own where there are any."""
+        self.family.group = await to_thread.run_sync(Group.of, self.pid, self.family.mark)
+        self._go()
 
     async def wait(self, seconds: float) -> None:
         """Wait for its end, at most so long; then also for the rest of its output."""
@@ -137,6 +146,11 @@ class Session:
         own = Process.of(self.pid) if self.ended is None else None
         return [*([own] if own else []), *self.family.living()]
 
+    async def end(self) -> None:
+        """End all its processes."""
+        group = self.family.group
+        await terminate(self.living, kill=group.kill if group else None)
+
     async def close(self) -> subprocess.Popen[bytes] | None:
         """Let go of it. What still runs goes on, its output read by the keeper that is returned."""
         await self.capture.drain()
@@ -145,36 +159,38 @@ class Session:
             keeper = self.capture.hand_over(hold=[self.keyboard])
             self.family.log_file, self.family.keeper = self.capture.spilled().path, keeper.pid
         self.capture.close()
+        self._go()
         os.close(self.keyboard)
         os.close(self._pidfd)
         if self.ended is None:
             self._process.returncode = 0  # it outlives us: nobody is to wait for it
         return keeper
 
-    def _spawn(self, mark: str, terminal: int, written: int) -> subprocess.Popen[bytes]:
+    def _go(self) -> None:
+        if self._hold >= 0:
+            os.close(self._hold)
+            self._hold = -1
+
+    def _spawn(self, mark: str, held: int, terminal: int, written: int) -> subprocess.Popen[bytes]:
         start = self.start
         env = {**start.env, processes.MARK: mark}
         if start.tty:
             env.pop("VIMINIT", None)  # here somebody presses the keys
             env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}
-            stdin, args = terminal, [_OWN_TERMINAL, os.ttyname(terminal)]
+            args = [_OWN_TERMINAL, os.ttyname(terminal)]
         else:
-            stdin, args = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), [_TYPED_INTO, str(terminal)]
-        try:
-            return spawn(
-                ["bash", "-c", *args, start.command],
-                cwd=start.cwd,
-                env=env,
-                stdin=stdin,
-                stdout=written,
-                stderr=written,
-                pass_fds=[] if start.tty else [terminal],
-                user=start.user,
-                confine=start.confine,
-            )
-        finally:
-            if not start.tty:
-                os.close(stdin)
+            args = [_TYPED_INTO, str(terminal)]
+        return spawn(
+            ["bash", "-c", *args, start.command],
+            cwd=start.cwd,
+            env=env,
+            stdin=held,
+            stdout=written,
+            stderr=written,
+            pass_fds=[] if start.tty else [terminal],
+            user=start.user,
+            confine=start.confine,
+        )
 
 
 def _is_hung_up(terminal: int) -> bool:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import Popen
 from typing import TYPE_CHECKING
 
 import anyio
 
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
-from agent_runtime.sandbox.family import Background, Family, mark_of
+from agent_runtime.sandbox.family import Background, mark_of
+from agent_runtime.sandbox.leftovers import Leftovers
 from agent_runtime.sandbox.output import Fitted, OutputStore
 from agent_runtime.sandbox.reaper import become_subreaper
 from agent_runtime.sandbox.report import left_running
 from agent_runtime.sandbox.session import Session, Start
 from agent_runtime.sandbox.spawning import identity
-from agent_runtime.sandbox.termination import terminate_tree
 from agent_runtime.tool import Outcome, ToolOutput
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ class Sessions:
         self._limit = limit
         self._sessions: dict[int, Session] = {}
         self._number = 0
-        self._left: list[Family] = []
-        self._keepers: list[Popen[bytes]] = []
+        self._left = Leftovers()
         self._partials: dict[str, ToolOutput] = {}
 
     async def open(
@@ -84,10 +82,11 @@ class Sessions:
         session = self._start(number, command, cwd, tty, call_id)
         self._sessions[number] = session
         try:
+            await session.begin()
             await session.wait(seconds)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                await terminate_tree(session.living)
+                await session.end()
                 fitted = session.unread(tokens)
                 await self._let_go(number)
                 self._partials[call_id] = _result(
@@ -123,7 +122,7 @@ class Sessions:
             for s in self._sessions.values()
             if s.ended is None
         ]
-        return running + [process for family in self._left for process in family.background()]
+        return running + self._left.background()
 
     async def aclose(self, *, kill: bool) -> None:
         """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its
@@ -131,13 +130,13 @@ class Sessions:
         """
         with anyio.CancelScope(shield=True):
             if kill:
-                living = [s.living for s in self._sessions.values()] + [f.living for f in self._left]
-                await terminate_tree(lambda: [process for find in living for process in find()])
+                async with anyio.create_task_group() as tasks:
+                    for session in self._sessions.values():
+                        tasks.start_soon(session.end)
+                    tasks.start_soon(self._left.end)
             for number in list(self._sessions):
                 await self._let_go(number)
-        for keeper in self._keepers:
-            if keeper.poll() is None:
-                keeper.returncode = 0  # it outlives us: nobody is to wait for it
+            await self._left.let_go()
 
     def _start(self, number: int, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
         command = clean_text(command)
@@ -177,19 +176,15 @@ class Sessions:
 
     async def _let_go(self, number: int) -> None:
         session = self._sessions.pop(number)
-        keeper = await session.close()
-        if keeper:
-            self._keepers.append(keeper)
-        self._left.append(session.family)
+        self._left.add(session.family, await session.close())
 
     async def _make_room(self) -> list[str]:
-        self._left = [family for family in self._left if family.living()]
-        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
+        await self._left.tidy()
         if len(self._sessions) < self._limit:
             return []
         number = min(self._sessions, key=lambda n: (self._sessions[n].ended is None, self._sessions[n].used))
         session = self._sessions[number]
-        await terminate_tree(session.living)
+        await session.end()
         await self._let_go(number)
         command = session.start.command[:100]
         return [f"[at most {self._limit} sessions run at once: session {number} ({command}) was ended]"]

@@ -7,53 +7,33 @@ call started."""
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import tempfile
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from agent_runtime.errors import ToolError
 from agent_runtime.messages import clean_text
-from agent_runtime.sandbox.bash import STOP, Bash
+from agent_runtime.sandbox.bash import Bash
+from agent_runtime.sandbox.call import LAST_WORDS, Call
 from agent_runtime.sandbox.capture import Capture
+from agent_runtime.sandbox.cgroup import Group
 from agent_runtime.sandbox.family import Background, Family, mark_of
+from agent_runtime.sandbox.leftovers import Leftovers
 from agent_runtime.sandbox.live import Live
 from agent_runtime.sandbox.output import OutputStore
 from agent_runtime.sandbox.reaper import become_subreaper
-from agent_runtime.sandbox.report import Ending, report
+from agent_runtime.sandbox.report import Ending
+from agent_runtime.sandbox.room import Room
 from agent_runtime.sandbox.spawning import identity
-from agent_runtime.sandbox.state import State
-from agent_runtime.sandbox.termination import ended, terminate_tree
 from agent_runtime.tool import ToolOutput
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
 
 OnOutput = Callable[[str], Awaitable[None]]
-
-_LAST_STEPS = 0.05  # seconds for what has closed its output to end; it is not left running
-_LAST_WORDS = 0.5  # seconds that a shell told to stop has for its EXIT trap
-
-
-@dataclass
-class _Call:
-    """A command on its way."""
-
-    number: int
-    call_id: str
-    tokens: int
-    bash: Bash
-    capture: Capture
-    family: Family
-    began: float = field(default_factory=time.monotonic)
-    ending: Ending = field(default_factory=Ending)
 
 
 class Shell:
@@ -82,12 +62,13 @@ class Shell:
         self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
         self._user, self._confine = user, confine
         self._cwd = cwd
-        self._room: Path | None = None  # of pipes and of the state file; the user's own
+        self._room: Room | None = None
         self._bash: Bash | None = None
+        self._group: Group | None = None  # calls share it until one leaves something in it
+        self._has_groups = True  # until one was refused
         self._number = 0
         self._lock = anyio.Lock()
-        self._left: list[Family] = []
-        self._keepers: list[Popen[bytes]] = []
+        self._left = Leftovers()
         self._partials: dict[str, ToolOutput] = {}
         self._last = 0  # exit status
 
@@ -124,13 +105,13 @@ class Shell:
                 async with anyio.create_task_group() as tasks:
                     if live:
                         tasks.start_soon(live.follow, call.capture)
-                    await self._until_end(call, timeout)
+                    await call.until_end(timeout)
                     tasks.cancel_scope.cancel()
                 call.ending.cancelled = False
             finally:
                 with anyio.CancelScope(shield=True):
                     if call.ending.cancelled:
-                        await self._stop(call)
+                        await call.stop()
                     self._partials[call_id] = await self._conclude(call)
         result = self._partials.pop(call_id)
         if live:
@@ -144,96 +125,64 @@ class Shell:
     async def restart(self) -> None:
         """A new shell in the directory of the old, which is ended; what it left running lives on."""
         async with self._lock:
-            await self._close_bash(_LAST_WORDS)
+            await self._close_bash(LAST_WORDS)
             if self._room:
-                self._state.forget()
+                self._room.state.forget()
 
     def background(self) -> list[Background]:
         """What calls left running and still runs."""
-        return [process for family in self._left for process in family.background()]
+        return self._left.background()
 
     async def aclose(self, *, kill: bool) -> None:
         """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its
         logs.
         """
         with anyio.CancelScope(shield=True):
-            await self._close_bash(_LAST_WORDS)
+            if kill and self._bash:
+                self._left.add(self._family(self._bash, self._bash.mark, ""))  # what its EXIT trap starts
+                self._group = None
+            await self._close_bash(LAST_WORDS)
             if kill:
-                await terminate_tree(lambda: [p for family in self._left for p in family.living()])
-        for keeper in self._keepers:
-            if keeper.poll() is None:
-                keeper.returncode = 0  # it outlives us: nobody is to wait for it
+                await self._left.end()
+            await self._left.let_go()
         if self._room:
-            shutil.rmtree(self._room, ignore_errors=True)
+            self._room.remove()
 
-    async def _begin(self, command: str, call_id: str, tokens: int) -> _Call:
-        self._left = [family for family in self._left if family.living()]
-        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
+    async def _begin(self, command: str, call_id: str, tokens: int) -> Call:
+        await self._left.tidy()
         self._number += 1
         ending = Ending()
         if self._bash and self._bash.ended is not None:  # by a background process, since the last call
             ending.notes.append(await self._replaced())
-        bash = self._bash or self._start()
-        fifo = self._fifo()
-        mark = mark_of(f"{self._name}.{self._number}")
-        family = Family(bash.pid, mark, bash.mark, call_id)
-        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._room is None:
+            self._room = Room(self._user)
+        bash = self._bash or self._start(self._room)
+        mark = self._mark()
+        if self._group is None and self._has_groups:
+            self._group = await to_thread.run_sync(Group.of, bash.pid, mark)
+            self._has_groups = self._group is not None
+        family = self._family(bash, mark, call_id)
+        pipe = self._room.pipe(str(self._number))
+        fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         capture = Capture(fd, lambda: self._outputs.log(call_id))
         bash.give(
-            self._number, command, output=fifo, cwd=self._way_back(bash, ending), mark=mark, last=self._last
+            self._number, command, output=pipe, cwd=self._way_back(bash, ending), mark=mark, last=self._last
         )
-        return _Call(self._number, call_id, tokens, bash, capture, family, ending=ending)
+        return Call(self._number, tokens, bash, pipe, capture, family, ending)
 
-    async def _until_end(self, call: _Call, seconds: float) -> None:
-        with anyio.move_on_after(seconds) as limit:
-            call.ending.status = await self._status(call)
-        if limit.cancelled_caught:
-            call.ending.timeout = seconds
-            await self._stop(call)
-        else:
-            await call.capture.settle(call.family.living)
+    def _family(self, bash: Bash, mark: str, call_id: str) -> Family:
+        return Family(bash.pid, mark, bash.mark, call_id, self._group)
 
-    async def _status(self, call: _Call) -> int | None:
-        idle = False
-        while True:
-            with anyio.move_on_after(1.0):
-                return await call.bash.status(call.number)
-            if idle and call.bash.idle:  # it went past the command without a word: `set -n`
-                call.ending.notes.append("[the shell no longer executed commands (`set -n`?) and was ended]")
-                call.bash.send(signal.SIGKILL)
-            idle = call.bash.idle
-
-    async def _stop(self, call: _Call) -> None:
-        call.bash.send(STOP)
-        await terminate_tree(call.family.living)
-        if call.bash.ended is None and not await call.bash.wait(_LAST_WORDS):
-            call.bash.send(signal.SIGKILL)
-            await call.bash.wait(1.0)
-        await terminate_tree(call.family.living, grace=0)
-
-    async def _conclude(self, call: _Call) -> ToolOutput:
-        ending = call.ending
-        ending.seconds = time.monotonic() - call.began
-        await call.capture.drain()
-        await ended(call.family.living(), _LAST_STEPS)
-        if not call.capture.ended:
-            call.family.log_file = call.capture.spilled().path
-            keeper = call.capture.hand_over()
-            call.family.keeper = keeper.pid
-            self._keepers.append(keeper)
-        ending.left = call.family.background()
-        if ending.left:
-            self._left.append(call.family)
+    async def _conclude(self, call: Call) -> ToolOutput:
+        keeper = await call.let_go()
+        if keeper or call.ending.left:
+            self._left.add(call.family, keeper)
+            self._group = None
         await self._look_after_bash(call)
-        self._last = ending.exit_code or 0
-        fitted = call.capture.fit(call.tokens)
-        call.capture.close()
-        if call.capture.log and call.capture.log.lost:
-            log = call.capture.log
-            ending.lost = f"{log.lost} bytes of the output could not be written to {log.path}: {log.error}"
-        return report(ending, fitted)
+        self._last = call.ending.exit_code or 0
+        return call.result()
 
-    async def _look_after_bash(self, call: _Call) -> None:
+    async def _look_after_bash(self, call: Call) -> None:
         if call.bash.ended is None:
             self._cwd = Path(call.bash.cwd or self._cwd)
             call.bash.save_soon()
@@ -244,13 +193,15 @@ class Shell:
 
     async def _replaced(self) -> str:
         """The shell has ended: the next call starts one. What that one will have, in words."""
+        assert self._room
+        state = self._room.state
         since = "this command" if self._bash and self._bash.was_saved else "the last commands"
         await self._close_bash(0)
-        self._cwd = self._state.directory() or self._cwd
+        self._cwd = state.directory() or self._cwd
         there = _existing(self._cwd)
-        if self._state.ended:
+        if state.ended:
             kept = "its directory, variables, functions and options (except `set -e`) were kept"
-        elif self._state.kept:
+        elif state.kept:
             kept = f"its directory, variables, functions and options are as before {since}"
         else:
             kept = f"it starts in {there}; variables, functions and options are lost"
@@ -258,18 +209,13 @@ class Shell:
             kept += f", but {self._cwd} no longer exists: it starts in {there}"
         return f"[the shell ended; the next command runs in a new one: {kept}]"
 
-    def _start(self) -> Bash:
-        if self._room is None:
-            self._room = Path(tempfile.mkdtemp(prefix="agent-shell-"))
-            if self._user:
-                shutil.chown(self._room, self._user)
+    def _start(self, room: Room) -> Bash:
         become_subreaper()
-        mark = mark_of(f"{self._name}.{self._number}.shell")
         self._bash = Bash(
             cwd=_existing(self._cwd),
             env=self._env,
-            mark=mark,
-            state=self._state,
+            mark=f"{self._mark()}.shell",
+            state=room.state,
             user=self._user,
             confine=self._confine,
         )
@@ -279,6 +225,9 @@ class Shell:
         bash, self._bash = self._bash, None
         if bash:
             await bash.close(seconds)
+        group, self._group = self._group, None
+        if group:
+            await to_thread.run_sync(group.close)
 
     def _way_back(self, bash: Bash, ending: Ending) -> Path | None:
         # out of a directory that has been deleted
@@ -290,23 +239,9 @@ class Shell:
             ending.notes.append(f"[the working directory {gone} no longer exists; now in {there}]")
         return there
 
-    def _fifo(self) -> Path:
+    def _mark(self) -> str:
         assert self._room
-        path = self._room / str(self._number)
-        os.mkfifo(path, 0o600)
-        if self._user:
-            shutil.chown(path, self._user)
-        return path
-
-    @property
-    def _name(self) -> str:
-        assert self._room
-        return self._room.name
-
-    @property
-    def _state(self) -> State:
-        assert self._room
-        return State(self._room)
+        return mark_of(f"{self._room.name}.{self._number}")
 
 
 def _existing(path: Path) -> Path:

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterable
 
 import anyio
+from anyio import to_thread
 
 from agent_runtime.sandbox.processes import Process
 
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL: a cancelled run ends within 3 s
+_KILLING = 0.4  # seconds after which what SIGKILL does not end is left to the kernel (state D)
+_LOOKS = 10  # without finding anybody: what forks and exits all the time is not found at each
 
 
 async def ready(*read: int, write: int | None = None) -> None:
@@ -40,25 +43,33 @@ async def ready(*read: int, write: int | None = None) -> None:
             loop.remove_writer(write)
 
 
-async def terminate_tree(find: Callable[[], Iterable[Process]], *, grace: float = GRACE) -> None:
+async def terminate(
+    find: Callable[[], Iterable[Process]], *, grace: float = GRACE, kill: Callable[[], None] | None = None
+) -> None:
     """End all processes that `find` gives: SIGTERM, at most `grace` seconds, SIGKILL until none is left.
 
-    `find` is asked again and again, for a process may fork while it is being ended.
+    `find` is asked again and again, for a process may fork while it is being ended. `kill`: blocks, and ends also what
+    forks faster than it can be found.
     """
     deadline = time.monotonic() + grace
     asked: set[tuple[int, int]] = set()
-    while living := [process for process in find() if not process.gone]:
-        kill = time.monotonic() >= deadline
+    while time.monotonic() < deadline and (living := list(find())):
         for process in living:
-            if kill:
-                process.send(signal.SIGKILL)
-            elif (process.pid, process.start) not in asked:
+            if (process.pid, process.start) not in asked:
                 asked.add((process.pid, process.start))
                 process.send(signal.SIGTERM)
                 process.send(signal.SIGCONT)  # a stopped process would not see it
         await ended(living, seconds=0.05)
-        if time.monotonic() > deadline + 1.0:
-            return  # uninterruptible (state D): the kernel ends it when it can
+    if kill:
+        await to_thread.run_sync(kill)
+    deadline = time.monotonic() + _KILLING
+    missed = 0
+    while missed < _LOOKS and time.monotonic() < deadline:
+        living = list(find())
+        missed = 0 if living else missed + 1
+        for process in living:
+            process.send(signal.SIGKILL)
+        await ended(living, seconds=0.05)
 
 
 async def ended(processes: Iterable[Process], seconds: float) -> None:

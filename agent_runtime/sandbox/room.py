@@ -1,0 +1,40 @@
+"""A folder of a shell's own: the pipes that its commands print into, and the state that it hands to its successor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from agent_runtime.sandbox.state import State
+
+
+class Room:
+    """Made at once, for the user whom the shell runs as."""
+
+    def __init__(self, user: str | None) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="agent-shell-"))
+        self._user = user
+        self._give(self._folder)
+        self.state = State(self._folder)
+
+    @property
+    def name(self) -> str:
+        """A name that no other shell on this machine has."""
+        return self._folder.name
+
+    def pipe(self, name: str) -> Path:
+        """A new FIFO. Who has opened it may remove it: /dev/stdout stays good."""
+        path = self._folder / name
+        os.mkfifo(path, 0o600)
+        self._give(path)
+        return path
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _give(self, path: Path) -> None:
+        if self._user:
+            shutil.chown(path, self._user)
