@@ -49,12 +49,11 @@ def test_while_the_baseline_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
         assert await observer.after(call, tool, ToolOutput.of("")) == ""
         await tracker.finish(hurried=True)
 
-    timer = threading.Timer(5, looked.set)
+    timer = threading.Timer(30, looked.set)
     timer.start()
-    began = time.monotonic()
     try:
         anyio.run(main)
-        assert time.monotonic() - began < 3
+        assert not looked.is_set()
     finally:
         timer.cancel()
         looked.set()

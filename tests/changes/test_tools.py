@@ -156,7 +156,7 @@ def test_background_writers_are_seen_between_calls(lab: Lab) -> None:
                 ["bash", "-c", "(sleep 0.1; echo y >> f; mkdir -p new/deep; echo z > new/deep/f) &"],
                 cwd=lab.ws,
             )
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 lab.events += [await receive.receive(), await receive.receive()]
             group.cancel_scope.cancel()
 

@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from agent_runtime.events import DevUrl
+from agent_runtime.tracking import server
 from agent_runtime.tracking.servers import DevServers
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -40,6 +41,13 @@ class Scene:
     servers: DevServers
     events: list[DevUrl] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    late: float = 0.0  # seconds by which sleeps came too late: what a busy machine takes from a bound
+
+    async def measure(self) -> None:
+        while True:
+            began = time.monotonic()
+            await anyio.sleep(0.01)
+            self.late += time.monotonic() - began - 0.01
 
     async def emit(self, event: DevUrl) -> None:
         self.events.append(event)
@@ -66,6 +74,12 @@ Watching = Callable[..., Any]
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that answers is given time for it, on a busy machine too."""
+    monkeypatch.setattr(server, "PROBE", 5.0)
+
+
+@pytest.fixture
 def watching() -> Watching:
     @asynccontextmanager
     async def scene(**options: Any) -> AsyncIterator[Scene]:
@@ -74,6 +88,7 @@ def watching() -> Watching:
         seen = Scene(servers)
         async with anyio.create_task_group() as group:
             group.start_soon(servers.watch, seen.emit)
+            group.start_soon(seen.measure)
             yield seen
             group.cancel_scope.cancel()
 

@@ -14,7 +14,7 @@ from agent_runtime.events import DevUrl
 from agent_runtime.tracking.owners import command_line
 from tests.servers.conftest import Launch, Watching, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
 
 SERVE = """
 import http.server, socket, sys
@@ -102,16 +102,16 @@ async def test_python_http_server_says_nothing_and_is_seen_in_time(
     ) as scene:
         server = launch(sys.executable, "-m", "http.server", "0")
         await until(lambda: _listening_port(server.pid))
-        opened, port = time.monotonic(), _listening_port(server.pid)
+        opened, port, late = time.monotonic(), _listening_port(server.pid), scene.late
         up = await scene.event("up", pid=server.pid)
-        assert scene.times[0] - opened < 1
+        assert scene.times[0] - opened < 1 + scene.late - late
         assert (up.url, up.port, up.http) == (f"https://{port}-sbx1.sandboxes.example.com", port, True)
         assert up.command == f"{sys.executable} -m http.server 0"
 
         server.kill()
-        killed = time.monotonic()
+        killed, late = time.monotonic(), scene.late
         await scene.event("down", port=port)
-        assert scene.times[1] - killed < 1
+        assert scene.times[1] - killed < 1 + scene.late - late
 
 
 def _listening_port(pid: int) -> int | None:

@@ -16,7 +16,7 @@ import pytest
 from agent_runtime.tracking.owners import find_owners
 from tests.servers.conftest import Launch, Watching, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
 
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 

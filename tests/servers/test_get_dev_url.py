@@ -21,7 +21,7 @@ from agent_runtime.tracking.servers import DevServers
 from tests.servers.conftest import Launch, Watching, until
 from tests.servers.test_lifecycle import ANSWER, LISTEN, STAY
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
 
 
 async def ask(servers: DevServers, **arguments: Any) -> str:
@@ -56,7 +56,7 @@ async def test_nothing_listens(watching: Watching, python: Launch, free_port: in
             ToolError, match=f"Nothing listens on TCP port {free_port}.\nNo server started by this"
         ):
             await ask(scene.servers, port=free_port, timeout=0.3)
-        assert 0.3 <= time.monotonic() - began < 2
+        assert 0.3 <= time.monotonic() - began < 10  # not the 15 that it would wait unasked
 
         other = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)
         with pytest.raises(ToolError, match=f"These ports of the run do listen: {other.port} \\("):
@@ -91,20 +91,19 @@ async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, t
     async with watching() as scene:
         scene.servers.attach(shell.background)
         try:
-            began = time.monotonic()
             await shell.run("true", timeout=5, call_id="1", tokens=1000)
-            assert await scene.servers.settle() == []
-            quick = time.monotonic() - began
+            with anyio.fail_after(10):  # nothing was left running, so nothing is waited for
+                assert await scene.servers.settle(60) == []
             await shell.run("python3 -u server.py &", timeout=5, call_id="2", tokens=1000)
-            events = await scene.servers.settle() + scene.events
+            with anyio.fail_after(30):
+                events = await scene.servers.settle(60) + scene.events
             (server,) = shell.background()
             assert [(event.pid, event.log_file) for event in events] == [(server.pid, server.log_file)]
             await until(lambda: scene.servers.up()[0].url == f"http://localhost:{events[0].port}/base")
-            began = time.monotonic()
             await shell.run("sleep 30 &", timeout=5, call_id="3", tokens=1000)
-            assert await scene.servers.settle() == []
-            assert (quick < 0.5, time.monotonic() - began < 1.5) == (True, True)
-            with anyio.fail_after(5):
+            with anyio.fail_after(10):
+                assert await scene.servers.settle() == []
+            with anyio.fail_after(10):
                 await shell.run("kill $!; wait $!", timeout=5, call_id="4", tokens=1000)
                 await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
             assert not scene.servers._expected(60)

@@ -21,6 +21,7 @@ import socket, sys, time
 s = socket.create_server(("0.0.0.0", int(sys.argv[1]) if len(sys.argv) > 1 else 0), backlog=50)
 """
 STAY = "\ntime.sleep(60)\n"
+WHEN_TOLD = "\nimport os\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
 ANSWER = """
 import threading
 def answer():
@@ -56,7 +57,9 @@ async def test_a_server_that_answers_late_becomes_the_url(watching: Watching, py
         assert scene.events == [up]
 
 
-async def test_two_servers_and_the_latest_that_speaks_http(watching: Watching, python: Launch) -> None:
+async def test_two_servers_and_the_latest_that_speaks_http(
+    watching: Watching, python: Launch, patient: None
+) -> None:
     async with watching() as scene:
         first = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)
         second = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)
@@ -65,17 +68,18 @@ async def test_two_servers_and_the_latest_that_speaks_http(watching: Watching, p
         assert scene.servers.latest() == second
 
 
-async def test_one_that_takes_its_time(watching: Watching, python: Launch) -> None:
+async def test_one_that_takes_its_time(watching: Watching, python: Launch, patient: None) -> None:
     async with watching() as scene:
         server = python("import time\ntime.sleep(1)\n" + LISTEN + ANSWER + STAY)
         assert await scene.servers.settle() == []
         assert (await scene.event("up", pid=server.pid)).http is True
 
 
-async def test_one_that_dies(watching: Watching, python: Launch) -> None:
+async def test_one_that_dies(watching: Watching, python: Launch, tmp_path: Path) -> None:
     async with watching() as scene:
-        server = python(LISTEN + "time.sleep(0.5)\n")
+        server = python(LISTEN + WHEN_TOLD)
         up = await scene.event("up", pid=server.pid)
+        (tmp_path / "go").touch()
         await scene.event("down", pid=server.pid)
         assert scene.statuses() == [("up", up.port), ("down", up.port)]
         assert (
@@ -118,12 +122,14 @@ async def test_a_daemon_that_escaped_is_known_by_its_mark(
 
 
 async def test_the_socket_outlives_the_process_that_made_it(
-    watching: Watching, python: Launch, subreaper: None
+    watching: Watching, python: Launch, tmp_path: Path, patient: None, subreaper: None
 ) -> None:
     """The listener forks and its parent exits: the port never closed, and its process is the one left."""
     async with watching() as scene:
-        python(LISTEN + "import os\nif os.fork(): time.sleep(0.6); os._exit(0)\n" + ANSWER + STAY)
+        parent = f"    {WHEN_TOLD.strip()}\n    os._exit(0)".replace("\nwhile", "\n    while")
+        python(LISTEN + f"import os\nif os.fork():\n{parent}\n" + ANSWER + STAY)
         up = await scene.event("up")
+        (tmp_path / "go").touch()
         await until(lambda: scene.servers.up() != [up])
         (now,) = scene.servers.up()
         assert now.pid and now == up.model_copy(update={"pid": now.pid})
@@ -132,7 +138,9 @@ async def test_the_socket_outlives_the_process_that_made_it(
         await until(lambda: os.waitpid(now.pid or 0, os.WNOHANG)[0])
 
 
-async def test_workers_are_one_server_led_by_their_parent(watching: Watching, python: Launch) -> None:
+async def test_workers_are_one_server_led_by_their_parent(
+    watching: Watching, python: Launch, patient: None
+) -> None:
     async with watching() as scene:
         leader = python(LISTEN + "import os\nfor _ in range(3):\n  if not os.fork(): break\n" + ANSWER + STAY)
         up = await scene.event("up")
@@ -143,40 +151,44 @@ async def test_workers_are_one_server_led_by_their_parent(watching: Watching, py
 
 
 RESTART = """
-import http.server, sys, time
-for seconds in (0.8, 60):
+import http.server, os, sys, time
+for until in ("go", "never"):
     server = http.server.HTTPServer(("0.0.0.0", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)
     server.timeout = 0.05
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while not os.path.exists(until):
         server.handle_request()
     server.server_close()
-    time.sleep(0.15)
+    time.sleep(0.05)
 """
 
 
 async def test_a_quick_restart_on_the_same_port_is_no_event(
-    watching: Watching, python: Launch, free_port: int
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, patient: None
 ) -> None:
     async with watching() as scene:
         server = python(RESTART, str(free_port))
         up = await scene.event("up", pid=server.pid)
-        await anyio.sleep(1.5)
+        first = scene.servers._up[free_port].now.inodes
+        (tmp_path / "go").touch()
+        await until(lambda: scene.servers._up[free_port].now.inodes != first)
+        await anyio.sleep(0.5)
         assert scene.events == [up]
         assert scene.servers.up() == [up]
 
 
 REBIND = RESTART.replace(
-    "for seconds in (0.8, 60)", "for host, seconds in (('127.0.0.1', 0.8), ('0.0.0.0', 60))"
+    'for until in ("go", "never")', "for host, until in (('127.0.0.1', 'go'), ('0.0.0.0', 'never'))"
 )
 REBIND = REBIND.replace('("0.0.0.0", int', "(host, int")
 
 
 async def test_a_quick_restart_that_others_can_reach_is_told(
-    watching: Watching, python: Launch, free_port: int
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, patient: None
 ) -> None:
     async with watching() as scene:
         server = python(REBIND, str(free_port))
+        await scene.event("up", pid=server.pid)
+        (tmp_path / "go").touch()
         await until(lambda: scene.events[2:])
         told = [(event.status, event.loopback_only, event.pid) for event in scene.events]
         assert told == [("up", True, server.pid), ("down", True, server.pid), ("up", False, server.pid)]
@@ -204,10 +216,11 @@ async def test_settle_and_watch_share_each_event_once(watching: Watching, python
     async with watching() as scene:
         pids = {python(LISTEN + ANSWER + STAY).pid for _ in range(4)}
         settled = []
-        with anyio.move_on_after(1.5):
-            while True:
+        with anyio.fail_after(15):
+            while len(settled + scene.events) < len(pids):
                 settled += await scene.servers.settle()
                 await anyio.sleep(0.01)
+        await anyio.sleep(0.5)
         assert sorted(event.pid or 0 for event in settled + scene.events) == sorted(pids)
 
 
