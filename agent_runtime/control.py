@@ -33,6 +33,8 @@ def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
     while (end := scan.feed(data)) is None:
         piece = os.read(fd, 1 << 16)
         if not piece:
+            if data.strip() and scan.feed(data + b"\n"):
+                return decode(bytes(data)), b""  # no object, and no newline behind it
             what = "the input ends before its last brace" if data.strip() else "the input is empty"
             raise RequestError("request", f"{_EXPECTED} on stdin: {what}")
         data += piece

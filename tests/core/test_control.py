@@ -65,6 +65,7 @@ def test_a_stdin_that_is_never_closed_keeps_nobody_waiting() -> None:
         (b"{prompt: 1}", "expected one JSON object"),
         (b'{"prompt": NaN}', "NaN is no JSON number"),
         (b"[1, 2]\n", "got an array"),
+        (b"[1, 2]", "got an array"),
         (b"hello\n", "expected one JSON object"),
         (b'{"a": "\xff\xfe"}', "expected one JSON object"),
         (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, "nested too deeply"),
