@@ -33,6 +33,7 @@ class Group:
         path, own = _path_of("self"), _own_folder()
         if own is None:
             return None
+        _sweep(own)
         group = cls(own / f"{_PREFIX}{name}", path / f"{_PREFIX}{name}")
         try:
             group._folder.mkdir()
@@ -81,6 +82,14 @@ class Group:
     def _put_out(self, pid: int) -> None:
         with contextlib.suppress(OSError):
             _write(self._folder.parent / "cgroup.procs", pid)
+
+
+def _sweep(folder: Path) -> None:
+    # what runtimes that were killed could not remove; the kernel keeps those in which something lives
+    for left in folder.glob(f"{_PREFIX}*"):
+        if not Path("/proc", left.name.split(".")[1]).exists():
+            with contextlib.suppress(OSError):
+                left.rmdir()
 
 
 def _write(file: Path, number: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from pathlib import Path
 
 import pytest
 
 from agent_runtime.sandbox.keeper import BoundedLog
+from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.shell import Shell
 
-from .conftest import Bench
+from .conftest import Bench, clean_env
 
 pytestmark = pytest.mark.anyio
 
@@ -38,14 +39,18 @@ async def test_a_full_disk_loses_the_file_and_nothing_else(sh: Bench) -> None:
     assert (await sh("echo next")).text == "next"
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-async def test_a_log_folder_that_cannot_be_made(sh: Bench) -> None:
-    sh.home.parent.chmod(0o500)
+async def test_a_log_folder_that_cannot_be_made(home: Path) -> None:
+    place = Path("/proc/agent-runtime")  # not by root either
+    shell = Shell(cwd=home, env=clean_env(), outputs=OutputStore(place), log_dir=place)
     try:
-        result = await sh("seq 100000; sleep 60 & true", tokens=100)
+        result = await Bench(shell, home)("seq 100000; sleep 60 & true", tokens=100)
+        assert (result.exit_code, result.output_file) == (0, None)
+        assert (
+            "could not be written to /proc/agent-runtime/call-1.log: No such file or directory" in result.text
+        )
+        assert "\n[left running]\n- pid " in result.text
     finally:
-        sh.home.parent.chmod(0o700)
-    assert "could not be written" in result.text
+        await shell.aclose(kill=True)
 
 
 async def test_a_log_folder_that_is_a_file(sh: Bench) -> None:

@@ -95,6 +95,17 @@ async def test_no_group_is_left_behind(home: Path) -> None:
         left.send(signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("grouped")
+async def test_what_a_killed_runtime_left_is_removed_by_the_next(sh: Bench) -> None:
+    own = cgroup._own_folder()
+    assert own
+    pid = (await anyio.run_process(["sh", "-c", "echo $$"])).stdout.decode().strip()
+    left = own / f"agent-runtime.{pid}.left"
+    left.mkdir()
+    await sh("true")
+    assert not left.exists()
+
+
 PROGRAM = """
 import os, subprocess, sys
 from pathlib import Path

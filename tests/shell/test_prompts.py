@@ -73,8 +73,9 @@ async def at_once(sh: Bench, command: str, within: float = 8.0) -> str:
         "man bash",
         "top",
         "bash",
-        "psql -h 127.0.0.1 -p 1 -U x",
-        "mysql -h 127.0.0.1 -P 1 -p",
+        "openssl enc -aes-256-cbc -in /etc/passwd",
+        "openssl genrsa -aes256 2048",
+        "script -qc 'read answer </dev/tty' /dev/null",
     ],
 )
 async def test_it_returns_at_once(sh: Bench, command: str) -> None:
