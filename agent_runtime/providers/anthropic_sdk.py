@@ -47,7 +47,7 @@ class AnthropicClient:
         """What an error of the SDK means."""
         if isinstance(error, anthropic.APIStatusError):
             # an error event inside a stream comes as a status error too, with the stream's own 200
-            status = error.status_code if error.status_code >= 400 else None
+            status = error.status_code if error.status_code >= 300 else None
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             fallback = f"HTTP {error.status_code} {error.response.reason_phrase}"
             return fault(

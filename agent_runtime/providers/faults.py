@@ -23,14 +23,31 @@ _OVERFLOW = re.compile(
 )
 _QUOTA = re.compile(
     r"insufficient_quota|insufficient[_ ]balance|insufficient[_ ]credits?|exceeded your current quota|"
-    r"billing_error|billing_hard_limit|billing details|credit balance|out of credits|"
-    r"payment required|quota_exceeded|hard limit",
+    r"billing_error|billing_hard_limit|billing details|credit balance|out of credits|credit limit exceeded|"
+    r"used all (of )?(your )?available credits|spend(ing)? (limit|cap)|specified API usage limits|"
+    r"payment required|quota_exceeded|free .{0,20}quota exceeded|AllocationQuota|hard limit",
+    re.I,
+)
+_KEY = re.compile(
+    r"(invalid|incorrect|expired|unknown) api[- _]key|api[- _]key (is )?(not valid|invalid|expired)|api_key_invalid|"
+    r"invalid x-api-key|(no|missing) api[- _]key",
+    re.I,
+)
+_NO_MODEL = re.compile(
+    r"model:? [`'\"]?[\w./:-]+[`'\"]? (does not exist|not found|has been (deprecated|retired|decommissioned))|"
+    r"model not exist|not a valid model|(invalid|unknown|no such) model\b|"
+    r"model_not_found|invalid_model|model_decommissioned|DeploymentNotFound",
     re.I,
 )
 _LOST_ITEM = re.compile(
     r"item (with id )?.{0,120}not found", re.I | re.S
 )  # Responses, of what goes back to it
-_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s\b|sec)", re.I)
+# a wait in a provider's words: 34.07s, 250 ms, 1 second, 14m24.5s, 2h3m
+_AGAIN = re.compile(
+    r"(?:try again|retry) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s|illi))?(?:(\d+(?:\.\d+)?) ?(ms|milli|s\b|sec))?",
+    re.I,
+)
+_NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]+)?\s*")
 _MAX_WORDS = 2000  # characters of a provider's message that are kept
 
 _BY_STATUS: dict[int, tuple[ErrorCode, bool]] = {
@@ -45,30 +62,48 @@ _BY_STATUS: dict[int, tuple[ErrorCode, bool]] = {
     429: ("rate_limited", True),
     498: ("overloaded", True),
     501: ("provider_error", False),
+    511: ("provider_error", False),
     503: ("overloaded", True),
     504: ("provider_timeout", True),
     505: ("provider_error", False),
     529: ("overloaded", True),
 }
 
+# words that say more than the status they come with (None: inside a stream)
+_BY_WORDS: tuple[tuple[re.Pattern[str], frozenset[int | None], tuple[ErrorCode, bool]], ...] = (
+    (_QUOTA, frozenset({None, 400, 402, 403, 429}), ("insufficient_quota", False)),
+    (_OVERFLOW, frozenset({None, 400, 413, 422, 500}), ("context_overflow", False)),
+    (_LOST_ITEM, frozenset({404}), ("provider_error", False)),
+    (_KEY, frozenset({400, 403}), ("authentication_error", False)),
+    (_NO_MODEL, frozenset({400, 403, 422}), ("model_not_found", False)),
+)
+
 # the providers' own types and codes, which say more than the status (and inside a stream there is no status)
 _BY_KIND: dict[str, tuple[ErrorCode, bool]] = {
     "authentication_error": ("authentication_error", False),
     "invalid_api_key": ("authentication_error", False),
+    "unauthenticated": ("authentication_error", False),
     "permission_error": ("permission_denied", False),
     "permission_denied": ("permission_denied", False),
     "not_found_error": ("model_not_found", False),
     "model_not_found": ("model_not_found", False),
+    "model_not_available": ("model_not_found", False),
     "rate_limit_error": ("rate_limited", True),
     "rate_limit_exceeded": ("rate_limited", True),
     "too_many_requests": ("rate_limited", True),
+    "resource_exhausted": ("rate_limited", True),
+    "throttlingexception": ("rate_limited", True),
     "overloaded_error": ("overloaded", True),
     "server_is_overloaded": ("overloaded", True),
     "slow_down": ("overloaded", True),
     "overloaded": ("overloaded", True),
     "engine_overloaded_error": ("overloaded", True),
+    "engine_overloaded": ("overloaded", True),
+    "unavailable": ("overloaded", True),
+    "service_unavailable": ("overloaded", True),
     "insufficient_system_resource": ("overloaded", True),
     "timeout_error": ("provider_timeout", True),
+    "deadline_exceeded": ("provider_timeout", True),
     "api_error": ("provider_error", True),
     "server_error": ("provider_error", True),
     "internal_server_error": ("provider_error", True),
@@ -113,8 +148,8 @@ def fault(
     message = message or fallback or f"the provider answered with status {status}"
     code, retryable = _classify(kinds, message, status)
     asked = retry_after(headers, time.time() if now is None else now)
-    if asked is None and code == "rate_limited" and (match := _AGAIN.search(message)):
-        asked = float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
+    if asked is None and code == "rate_limited":
+        asked = _asked_in_words(message)
     if headers.get("x-should-retry") == "false":
         retryable = False
     details = {"type": kinds[0]} if kinds else {}
@@ -139,27 +174,36 @@ def cut(what: str) -> ProviderError:
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds the provider asked to wait: retry-after-ms, or Retry-After in seconds or as an HTTP date."""
     try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
+        if _NUMBER.fullmatch(milliseconds := headers.get("retry-after-ms", "")):
+            return float(milliseconds) / 1000
         asked = headers.get("retry-after")
         if not asked:
             return None
-        if re.fullmatch(r"\s*\d+(\.\d+)?\s*", asked):
+        if _NUMBER.fullmatch(asked):
             return float(asked)
         return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
 
 
+def _asked_in_words(message: str) -> float | None:
+    match = _AGAIN.search(message)
+    if match is None or not any(match.groups()):
+        return None
+    hours, minutes, rest, unit = match.groups(default="0")
+    seconds = float(rest) / (1000 if unit.lower() in ("ms", "milli") else 1)
+    return int(hours) * 3600 + int(minutes) * 60 + seconds
+
+
 def _classify(kinds: list[str], message: str, status: int | None) -> tuple[ErrorCode, bool]:
-    if status in (None, 400, 402, 403, 429) and _QUOTA.search(" ".join([*kinds, message])):
-        return "insufficient_quota", False
-    if status in (None, 400, 413, 422, 500) and _OVERFLOW.search(" ".join([*kinds, message])):
-        return "context_overflow", False
-    if status == 404 and _LOST_ITEM.search(message):
-        return "provider_error", False
     by_kind = next((_BY_KIND[kind] for kind in kinds if kind in _BY_KIND), None)
-    if status is None or status < 400:
+    if by_words := _by_words(" ".join([*kinds, message]), status):
+        if by_words == _BY_KIND["insufficient_quota"] != by_kind and _asked_in_words(message) is not None:
+            return _BY_STATUS[
+                429
+            ]  # Gemini says the same of what is full for a minute, and then also how long
+        return by_words
+    if status is None or status < 300:
         return by_kind or ("provider_error", True)
     if status in _BY_STATUS:
         # a kind is finer than its status, as long as both agree that it is the provider's or our fault
@@ -169,6 +213,11 @@ def _classify(kinds: list[str], message: str, status: int | None) -> tuple[Error
     if by_kind and by_kind[0] != "provider_error":
         return by_kind
     return "provider_error", status >= 500
+
+
+def _by_words(words: str, status: int | None) -> tuple[ErrorCode, bool] | None:
+    found = (is_so for pattern, statuses, is_so in _BY_WORDS if status in statuses and pattern.search(words))
+    return next(found, None)
 
 
 def _read(body: object) -> tuple[list[str], str]:

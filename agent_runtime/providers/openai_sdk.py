@@ -54,7 +54,7 @@ class OpenAIClient:
     def fault(self, error: Exception) -> ProviderError:
         """What an error of the SDK means."""
         if isinstance(error, openai.APIStatusError):
-            status = error.status_code if error.status_code >= 400 else None
+            status = error.status_code if error.status_code >= 300 else None
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             fallback = f"HTTP {error.status_code} {error.response.reason_phrase}"
             id = error.request_id or headers.get("request-id") or headers.get("x-groq-request-id")
