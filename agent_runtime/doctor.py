@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from agent_runtime.errors import ExitCode
+from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.plan import state_dir
-from agent_runtime.providers.registry import key_variables
+from agent_runtime.providers.presets import PROVIDERS
+from agent_runtime.providers.registry import base_variable, key_variables, resolve
 
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 _FEW_WATCHES = 65_536
+_CONNECT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -67,25 +71,44 @@ def _program(name: str, required: bool, advice: str, environ: Mapping[str, str])
 
 
 def _keys(environ: Mapping[str, str]) -> Iterator[Finding]:
-    present = sorted(name for name in key_variables() if environ.get(name))
+    present = sorted(name for name in key_variables() if environ.get(name) or environ.get(f"{name}_FD"))
     fact = f"set: {', '.join(present)}" if present else "none of the providers' key variables is set"
-    yield Finding(
-        "keys",
-        bool(present),
-        True,
-        fact,
-        "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request",
-    )
+    advice = "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request"
+    if not (model := environ.get("AGENT_RUNTIME_MODEL")):
+        yield Finding("keys", bool(present), True, fact, advice)
+        return
+    try:
+        endpoint = resolve(model, environ)
+    except RequestError as error:
+        yield Finding("model", False, True, f"AGENT_RUNTIME_MODEL is {model}", error.expected)
+        return
+    key = endpoint.key_variable
+    well = not endpoint.needs_key or bool(endpoint.api_key or environ.get(f"{key}_FD"))
+    yield Finding("keys", well, True, fact, f"export {key}: {model} (AGENT_RUNTIME_MODEL) needs it")
 
 
 def _base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
-        value = environ.get(name)
-        if value is not None:
-            well = value.startswith(("http://", "https://"))
-            yield Finding(
-                name, well, True, value, "give a URL that begins with http:// or https://, or unset it"
-            )
+    for name in sorted({base_variable(provider) for provider in PROVIDERS}):
+        if (value := environ.get(name)) is None:
+            continue
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            advice = "give a URL that begins with http:// or https://, or unset it"
+            yield Finding(name, False, True, value, advice)
+            continue
+        problem = _unreachable(url.hostname, url.port or (443 if url.scheme == "https" else 80))
+        fact = f"{value}: {problem or 'answers'}"
+        yield Finding(
+            name, not problem, False, fact, "start what should answer there, or unset it (a proxy may help)"
+        )
+
+
+def _unreachable(host: str, port: int) -> str:
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        return f"no connection ({error.strerror or error})"
+    return ""
 
 
 def _inotify() -> Finding:

@@ -63,6 +63,7 @@ class Budget:
     turns: int = 0
     usage: Usage = field(default_factory=Usage)
     _told: set[str] = field(default_factory=set)
+    _before: dict[str, float] = field(default_factory=dict)  # what was spent when `near` was last asked
 
     def spend(self, usage: Usage) -> None:
         """Count one model call."""
@@ -86,22 +87,22 @@ class Budget:
     def near(self) -> dict[LimitName, str]:
         """Limits that have come near since last asked, each with what to tell the model about it.
 
-        One that is reached is not among them: there is no further call to tell anybody.
+        Near is a share of the limit, or that one more step as long as the last would reach it. One that is reached is
+        not among them: there is no further call to tell anybody.
         """
         found: dict[LimitName, str] = {}
         for name, (spent, limit) in self._shares().items():
-            last_turn = name == "max_turns" and self.turns == self.limits.max_turns - 1 > 0
-            if limit is None or name in self._told or not (last_turn or 0 < NEAR * limit <= spent < limit):
+            step, self._before[name] = spent - self._before.get(name, 0), spent
+            if limit is None or name in self._told or not 0 < spent < limit:
                 continue
-            self._told.add(name)
-            found[name] = (
-                f"{_LEFT[name].format(left=max(0, limit - spent))}. Bring the work to a good end now."
-            )
+            if spent >= NEAR * limit or spent + step >= limit:
+                self._told.add(name)
+                found[name] = f"{_LEFT[name]}: {limit - spent:.0f}. Bring the work to a good end now."
         return found
 
 
 _LEFT: dict[LimitName, str] = {
-    "max_turns": "{left:.0f} of the turns that this run may take are left",
-    "max_total_tokens": "{left:.0f} of the tokens that this run may use are left",
-    "timeout": "{left:.0f} of the seconds that this run may take are left",
+    "max_turns": "Turns that are left to this run",
+    "max_total_tokens": "Tokens that are left to this run",
+    "timeout": "Seconds that are left to this run",
 }

@@ -81,6 +81,12 @@ def key_variables() -> frozenset[str]:
     )
 
 
+def base_variable(provider: str) -> str:
+    """The environment variable that gives another address for a provider."""
+    default = PROVIDERS[provider].key_variable.replace("_API_KEY", "_BASE_URL")
+    return _OTHER_BASE_VARIABLES.get(provider, default)
+
+
 def provider_names() -> list[str]:
     """Every name that may stand before the colon."""
     return sorted([*PROVIDERS, *(alias for row in PROVIDERS.values() for alias in row.aliases)])
@@ -109,13 +115,12 @@ def _canonical(name: str) -> str | None:
 
 
 def _endpoint(provider: str, row: Provider, name: str, environ: Mapping[str, str]) -> Endpoint:
-    base_variable = _OTHER_BASE_VARIABLES.get(provider) or row.key_variable.replace("_API_KEY", "_BASE_URL")
     key = environ.get(row.key_variable)
     if not key and provider == "anthropic":
         key = environ.get("ANTHROPIC_AUTH_TOKEN")
     if not key and provider == "google":
         key = environ.get("GOOGLE_API_KEY")
-    base_url = (environ.get(base_variable) or row.base_url).strip()
+    base_url = (environ.get(base_variable(provider)) or row.base_url).strip()
     if row.format == "anthropic":  # its SDK adds the version itself
         base_url = re.sub(r"/v1/*$", "", base_url)
     return _build(provider, row, name, base_url=base_url, api_key=(key or "").strip() or None)

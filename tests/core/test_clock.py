@@ -48,9 +48,8 @@ def test_limits_that_come_near_are_told_once() -> None:
     assert set(budget.near()) == {"max_turns", "max_total_tokens"}
     assert budget.near() == {}
     seconds = 50
-    assert budget.near() == {
-        "timeout": "10 of the seconds that this run may take are left. Bring the work to a good end now."
-    }
+    told = {"timeout": "Seconds that are left to this run: 10. Bring the work to a good end now."}
+    assert budget.near() == told
     assert budget.reached() is None
     budget.spend(Usage(input_tokens=200))
     assert budget.reached() == "max_total_tokens"
@@ -66,3 +65,15 @@ def test_the_last_turn_is_told_of_however_few_there_are() -> None:
     only.spend(Usage())
     assert only.reached() == "max_turns"
     assert only.near() == {}  # no call is left to be told
+
+
+def test_a_limit_is_near_when_another_step_like_the_last_would_reach_it() -> None:
+    seconds = 0.1
+    budget = Budget(Limits(max_turns=50, max_total_tokens=1000, timeout=60), lambda: seconds)
+    assert budget.near() == {}
+    budget.spend(Usage(input_tokens=400))
+    seconds = 20
+    assert budget.near() == {}
+    budget.spend(Usage(input_tokens=350))
+    seconds = 41
+    assert set(budget.near()) == {"max_total_tokens", "timeout"}
