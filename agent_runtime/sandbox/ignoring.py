@@ -1,61 +1,77 @@
-"""What .gitignore files say, in every folder on the way, as git and ripgrep read them."""
+"""What .gitignore files say, and .ignore and .rgignore over them, as ripgrep reads them."""
 
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from agent_runtime.tracking.ignore import Rules, parse
+
+_FILES = (".rgignore", ".ignore", ".gitignore")  # what an earlier one says counts, wherever it lies
+_NONE = (None,) * len(_FILES)
+_MOST = 1 << 20  # bytes of such a file
 
 
 @dataclass(frozen=True)
 class Ignore:
-    """The rules in force in a folder: those of its own .gitignore first, then those of the folders around it.
+    """The rules in force in a folder, by kind of file: its own first, then those of the folders around it.
 
     They end at the folder that holds a `.git`, as a repository does. A folder that is itself left out, and is
     looked into all the same because it was named, is `named`: what the folders around it say counts no more.
     """
 
     folder: Path
-    outer: Ignore | None
+    rules: tuple[Rules | None, ...]
     named: bool = False
 
     @classmethod
     def at(cls, folder: Path) -> Ignore:
         """The rules of a folder, read from it and from those above it."""
-        if os.path.lexists(folder / ".git") or folder == folder.parent:
-            return cls(folder, None)
+        if _is_top(folder):
+            return cls._of(folder, _NONE)
         outer = cls.at(folder.parent)
         named = outer.named or outer.ignores(folder.name, is_folder=True)
-        return cls(folder, None if named else outer, named)
+        return cls._of(folder, _NONE if named else outer.rules, named)
 
     def below(self, name: str) -> Ignore:
         """The rules of a folder in this one."""
         inner = self.folder / name
-        return Ignore(inner, None if os.path.lexists(inner / ".git") else self)
+        return self._of(inner, _NONE if _is_top(inner) else self.rules)
 
     def ignores(self, name: str, *, is_folder: bool) -> bool:
         """Is this entry of the folder left out?"""
-        rules: Ignore | None = self
-        while rules:
-            if rules._spec is not None:
-                relative = os.path.relpath(self.folder / name, rules.folder) + ("/" if is_folder else "")
-                verdict = rules._spec.check_file(relative).include
-                if verdict is not None:
-                    return verdict
-            rules = rules.outer
+        bare = os.fsencode(name)
+        for rules in self.rules:
+            verdict = rules.ignores(_base(self.folder) + bare, bare, is_folder) if rules else None
+            if verdict is not None:
+                return verdict
         return False
 
-    @cached_property
-    def _spec(self) -> GitIgnoreSpec | None:
-        try:
-            text = (self.folder / ".gitignore").read_text("utf-8", "replace")
-        except OSError:
-            return None
-        from pathspec import GitIgnoreSpec
+    @classmethod
+    def _of(cls, folder: Path, above: tuple[Rules | None, ...], named: bool = False) -> Ignore:
+        own = (
+            parse(_text(folder / name), _base(folder), rules)
+            for name, rules in zip(_FILES, above, strict=True)
+        )
+        return cls(folder, tuple(own), named)
 
-        return GitIgnoreSpec.from_lines(text.removeprefix("\ufeff").splitlines())
+
+def _is_top(folder: Path) -> bool:
+    return os.path.lexists(folder / ".git") or folder == folder.parent
+
+
+def _base(folder: Path) -> bytes:
+    return os.fsencode(folder).strip(b"/") + b"/" if folder != folder.parent else b""
+
+
+def _text(file: Path) -> bytes:
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, _MOST) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    finally:
+        os.close(fd)

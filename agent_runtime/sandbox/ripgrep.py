@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,17 +17,17 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 
+from agent_runtime.sandbox.dialect import closes_too_much
 from agent_runtime.sandbox.hits import FileHits, Hit, Query
 from agent_runtime.sandbox.ignoring import Ignore
 
-_SAME_FILES = (  # as `scanning` sees them: .gitignore files alone decide, in a repository or not
+_SAME_FILES = (  # as `scanning` sees them: the ignore files in the tree decide, in a repository or not
     "--no-config",
     "--hidden",
     "--glob=!.git",
     "--no-require-git",
     "--no-ignore-global",
     "--no-ignore-exclude",
-    "--no-ignore-dot",
     "--no-messages",
     "--sort=path",
 )
@@ -50,10 +51,10 @@ async def files(base: Path) -> AsyncGenerator[Path, None]:
 
 async def search(query: Query, base: Path) -> AsyncGenerator[FileHits, None]:
     """Files with lines that match. Raises Unsupported when ripgrep does not take the pattern."""
-    options = ["--json", "--crlf", f"--context={query.context}", *_SAME_FILES]
+    # without --no-mmap it overlooks NULs far down in a file that is named
+    options = ["--json", "--crlf", "--no-mmap", f"--context={query.context}", *_SAME_FILES]
     options += ["--ignore-case"] if query.ignore_case else ["--case-sensitive"]
-    options += ["--fixed-strings"] if query.literal else []
-    async with _running([*options, "--regexp", query.pattern], base) as (process, where):
+    async with _running([*options, "--regexp", _pattern(query)], base) as (process, where):
         hits: list[Hit] = []
         found = False
         async for line in _split(process, b"\n"):
@@ -69,6 +70,16 @@ async def search(query: Query, base: Path) -> AsyncGenerator[FileHits, None]:
         error = b"".join([chunk async for chunk in process.stderr]) if process.stderr else b""
         if await process.wait() == 2 and error and not found:
             raise Unsupported(error.decode("utf-8", "replace"))
+
+
+def _pattern(query: Query) -> str:
+    """With the rest of the line: else each match in it is told of, millions in a line of some megabytes."""
+    pattern = (
+        re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", query.pattern) if query.literal else query.pattern
+    )
+    if "\0" in pattern or r"\z" in pattern or closes_too_much(pattern):
+        raise Unsupported(pattern)
+    return rf"(?:{pattern})(?-u:[^\n])*"
 
 
 @asynccontextmanager

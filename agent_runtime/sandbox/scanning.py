@@ -18,6 +18,7 @@ import anyio.lowlevel
 from anyio.to_thread import run_sync
 
 from agent_runtime.errors import ToolError
+from agent_runtime.sandbox.dialect import translated
 from agent_runtime.sandbox.hits import FileHits, Hit, Query
 from agent_runtime.sandbox.ignoring import Ignore
 
@@ -78,14 +79,23 @@ def _walk(folder: Path, ignore: Ignore) -> Iterator[Path]:
 def _compiled(query: Query) -> _Pattern:
     import regex  # type: ignore[import-untyped]
 
-    try:
-        pattern = regex.escape(query.pattern) if query.literal else query.pattern
-        compiled: _Pattern = regex.compile(pattern, regex.IGNORECASE if query.ignore_case else 0)
-        return compiled
-    except (regex.error, RecursionError) as error:
-        raise ToolError(
-            f"The pattern is no regular expression: {error}. To find it as it is, set `literal`."
-        ) from error
+    case = regex.IGNORECASE if query.ignore_case else 0
+    as_ripgrep = (translated(query.pattern), regex.VERSION1)
+    as_it_is = (
+        query.pattern,
+        regex.VERSION0,
+    )  # ripgrep does not take it; it may be of another dialect: `[[]`
+    literal = (regex.escape(query.pattern), regex.VERSION0)
+    reason: Exception | None = None
+    for pattern, version in [literal] if query.literal else [as_ripgrep, as_it_is]:
+        try:
+            compiled: _Pattern = regex.compile(pattern, case | version)
+            return compiled
+        except (regex.error, RecursionError) as error:
+            reason = error
+    raise ToolError(
+        f"The pattern is no regular expression: {reason}. To find it as it is, set `literal`."
+    ) from reason
 
 
 def _scan(pattern: _Pattern, context: int, paths: Iterator[Path]) -> Iterator[FileHits | None]:
@@ -105,13 +115,13 @@ def _matches(pattern: _Pattern, context: int, path: Path) -> list[Hit]:
                 return []
             found = _first(pattern, line, path)
             if found is not None:
-                hits += [*before, Hit(number, line, True, found)]
+                hits += [*before, Hit(number, _shown(line), True, len(_shown(line[:found])))]
                 before, after = [], context
             elif after:
-                hits.append(Hit(number, line, False))
+                hits.append(Hit(number, _shown(line), False))
                 after -= 1
             elif context:
-                before = [*before, Hit(number, line, False)][-context:]
+                before = [*before, Hit(number, _shown(line), False)][-context:]
     except OSError:
         return []
     return hits
@@ -140,7 +150,11 @@ def _lines(path: Path) -> Iterator[str]:
             return
         file.read(len(BOM_UTF8) if mark == BOM_UTF8 else 0)
         while line := file.readline(_LONGEST):
-            yield line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+            yield line.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+
+
+def _shown(line: str) -> str:
+    return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _in_thread(source: Iterator[T]) -> AsyncGenerator[T, None]:
