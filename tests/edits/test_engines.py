@@ -68,7 +68,7 @@ async def test_a_file_that_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch, n
     """ripgrep searches a binary file that is named, as far as it likes: not here."""
     odd(lab)
     lab.put(nul=b"needle\n" * 20_000 + b"\0")
-    there, fallback = await both(lab, monkeypatch, pattern="needle", path=name, context=1)
+    there, fallback = await both(lab, monkeypatch, pattern="needle", path=name)
     assert there == fallback
     assert (name in ("nul", "half", "empty")) == (there == "No matches.")
 
