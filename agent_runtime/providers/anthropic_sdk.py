@@ -10,6 +10,7 @@ import httpx2
 from anthropic._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.providers.answer import Answer
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.http_faults import http_fault
 from agent_runtime.providers.registry import Endpoint
@@ -35,8 +36,8 @@ class AnthropicClient:
         """POST /v1/messages; the data of every event but pings, as plain objects (no field is lost to a
         model).
         """
-        return await self._sdk.post(
-            "/v1/messages", body=body, cast_to=object, stream=True, stream_cls=_Events
+        return Answer(
+            await self._sdk.post("/v1/messages", body=body, cast_to=object, stream=True, stream_cls=_Events)
         )
 
     async def aclose(self) -> None:

@@ -10,6 +10,7 @@ import openai
 from openai._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.providers.answer import Answer
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.http_faults import http_fault
 from agent_runtime.providers.registry import Endpoint
@@ -38,13 +39,15 @@ class OpenAIClient:
         """POST; the data of every event as plain objects, error events included (no field is lost to a
         model).
         """
-        return await self._sdk.post(
-            self._path,
-            body=body,
-            cast_to=object,
-            stream=True,
-            stream_cls=_Events,
-            options={"stream_mode": "events"},
+        return Answer(
+            await self._sdk.post(
+                self._path,
+                body=body,
+                cast_to=object,
+                stream=True,
+                stream_cls=_Events,
+                options={"stream_mode": "events"},
+            )
         )
 
     async def aclose(self) -> None:

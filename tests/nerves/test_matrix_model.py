@@ -49,6 +49,12 @@ CASES = {
     "503": status(503, "overloaded", passes=True),
     "529": status(529, "overloaded", passes=True),
     "no-json": Case(Fault(502, body="<html>bad gateway</html>"), "provider_error", True),
+    "page-for-a-stream": Case(Fault(200, body="<html>log in</html>"), "provider_error", True),
+    "error-for-a-stream": Case(
+        Fault(200, body='{"error": {"code": "insufficient_quota", "message": "spent"}}'),
+        "insufficient_quota",
+        False,
+    ),
     "dropped": Case(Fault(drop=True), "provider_error", True),
     "cut-before": Case(Fault(cut_after=0), "provider_error", True),
     "cut-in-a-block": Case(Fault(cut_after=4), "provider_error", True),

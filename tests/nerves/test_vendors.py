@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_runtime.providers.faults import fault, retry_after
+from tests.nerves.lab import Trial, request_for
+from tests.standby.conftest import Running
+from tests.support.model_server import Fault, ModelServer, Turn
 
 QUOTA = ("insufficient_quota", False)
 KEY = ("authentication_error", False)
@@ -102,3 +106,11 @@ def test_a_wait_that_is_none(name: str, value: str) -> None:
     """Nothing but a finite number gets into an event: JSON has no other."""
     json.dumps(retry_after({name: value}, 0.0), allow_nan=False)
     assert not retry_after({name: value}, 0.0)
+
+
+def test_a_whole_answer_in_the_place_of_a_stream(standby: Running, tmp_path: Path) -> None:
+    """From an endpoint that streams nothing, whatever it is asked for."""
+    choice = {"message": {"role": "assistant", "content": "whole"}, "finish_reason": "stop"}
+    with ModelServer([Turn(fault=Fault(200, body=json.dumps({"choices": [choice]})))]) as server:
+        done = Trial(standby, request_for("openai-chat"), server.environ("openai-chat"), tmp_path).end()
+    assert (done.code, done.complete["output"]) == (0, "whole")
