@@ -34,6 +34,16 @@ StopReason = Literal[
     "context_overflow",
     "error",
 ]
+NoticeCode = Literal[
+    "parameter_dropped",
+    "limit_near",
+    "context_compacted",
+    "history_repaired",
+    "thawed",
+    "fallback_model",
+    "recording_stopped",
+    "state_dir_unwritable",
+]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 
 
@@ -169,7 +179,7 @@ class Notice(Event):
     """What a caller may want to know and need not act on."""
 
     type: Literal["notice"] = "notice"
-    code: str
+    code: NoticeCode
     message: str
     details: Maybe[dict[str, Any]] = None
 

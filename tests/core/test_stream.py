@@ -18,7 +18,7 @@ NASTY = "a\u2028b\u2029c\x85d\0e\x1ef\ud800g\udc00\U0001f600\r\n\x0b"
 
 
 def notice(text: str) -> events.Notice:
-    return events.Notice(code="x", message=text)
+    return events.Notice(code="thawed", message=text)
 
 
 def test_nothing_inside_a_line_ends_it_and_no_surrogate_reaches_the_wire() -> None:
@@ -143,7 +143,7 @@ from agent_runtime import events
 atexit.register(lambda: print("from atexit"))
 out = claim_stdout()
 print("from print"); os.write(1, b"from fd 1\\n"); subprocess.run(["echo", "from a child"])
-Emitter(out, "run_1").put(events.Notice(code="x", message="y"))
+Emitter(out, "run_1").put(events.Notice(code="thawed", message="y"))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["y"]
@@ -159,10 +159,10 @@ from agent_runtime import events
 from agent_runtime.stream import Emitter, claim_stdout
 async def main():
     emitter = Emitter(claim_stdout(), "run_1")
-    await emitter.emit(events.Notice(code="x", message="first"))
+    await emitter.emit(events.Error(code="timeout", message="first", retryable=False, attempt=-1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range({lines}):
-        await emitter.emit(events.Notice(code=str(number), message="x" * 900_000))
+        await emitter.emit(events.Error(code="timeout", message="x" * 900_000, retryable=False, attempt=number))
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10, file=sys.stderr)
 anyio.run(main)
 """
@@ -170,11 +170,11 @@ anyio.run(main)
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout and process.stderr
-        codes = []
+        numbers = []
         for line in process.stdout:
-            codes.append(json.loads(line)["code"])
-            if len(codes) % 40 == 0:
+            numbers.append(json.loads(line)["attempt"])
+            if len(numbers) % 40 == 0:
                 threading.Event().wait(0.1)  # a reader that is slow, not an event that is awaited
         grown = int(process.stderr.read())
-    assert codes == ["x", *map(str, range(lines))]
+    assert numbers == [*range(-1, lines)]
     assert grown < 24, f"{grown} MB"

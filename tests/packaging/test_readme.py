@@ -146,15 +146,25 @@ def test_what_the_readmes_point_at_is_there(readme: str) -> None:
     assert missing == []
 
 
-def test_the_readme_names_every_event_and_every_exit_code() -> None:
+def test_the_readme_names_every_event_with_its_fields_and_every_exit_code() -> None:
     from typing import get_args
 
-    from agent_runtime.errors import ExitCode
-    from agent_runtime.events import AnyEvent
+    from pydantic.alias_generators import to_camel
+
+    from agent_runtime.errors import ErrorCode, ExitCode
+    from agent_runtime.events import AnyEvent, Event, NoticeCode
 
     text = (REPO / "README.md").read_text("utf-8")
-    union = get_args(get_args(AnyEvent)[0])
-    assert [kind.__name__ for kind in union if f"`{kind.model_fields['type'].default}`" not in text] == []
+    table = text.partition("| type |")[2].partition("\n\n")[0].splitlines()
+    rows = {name: row for row in table for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    missing = {}
+    for kind in get_args(get_args(AnyEvent)[0]):
+        name = kind.model_fields["type"].default
+        fields = {to_camel(name) for name in kind.model_fields if name not in Event.model_fields}
+        missing[name] = fields - {"type"} - set(re.findall(r"`(\w+)\??`", rows.get(name, "")))
+    assert {name: fields for name, fields in missing.items() if fields} == {}
+    assert set(get_args(NoticeCode)) - set(re.findall(r"`(\w+)`", rows["notice"])) == set()
+    assert [code for code in get_args(ErrorCode) if f"`{code}`" not in text] == []
     section = text.partition("| exit code |")[2].partition("## ")[0]
     assert [
         int(code) for code in ExitCode if not re.search(rf"^\|[^|]*\b{int(code)}\b", section, re.MULTILINE)
