@@ -9,7 +9,6 @@ other projects, and could not be atomic.
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import stat
@@ -18,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
+from agent_runtime.sandbox.dressing import OwnerLost, dress, overwrite, sync, sync_folder, write
 from agent_runtime.sandbox.paths import Place
 from agent_runtime.sandbox.snapshots import Snapshot
 
@@ -49,8 +49,8 @@ def write_all(writes: Sequence[Write]) -> None:
     staged: list[_Staged] = []
     done: list[_Staged] = []
     try:
-        for write in writes:
-            staged.append(_Staged(write))
+        for change in writes:
+            staged.append(_Staged(change))
             staged[-1].prepare()
         for item in staged:
             done.append(item)
@@ -98,7 +98,7 @@ class _Staged:
             )
         try:
             self._stage(self.write.data)
-        except (PermissionError, _OwnerLost):
+        except (PermissionError, OwnerLost):
             if before is None:
                 raise
             self._drop_temporary()  # it will be written in place
@@ -110,7 +110,7 @@ class _Staged:
             os.unlink(name, dir_fd=self.folder)
         elif self.temporary is None:
             self.changed = True
-            _overwrite(self.folder, name, data)
+            overwrite(self.folder, name, data)
         else:
             try:
                 os.rename(self.temporary, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
@@ -119,10 +119,10 @@ class _Staged:
                 if self.write.before is None:
                     raise
                 self.changed = True  # a mount point, or a sticky folder of another's
-                _overwrite(self.folder, name, data)
+                overwrite(self.folder, name, data)
                 self._drop_temporary()
         self.changed = True
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def roll_back(self) -> None:
         if not self.changed:
@@ -140,7 +140,7 @@ class _Staged:
             os.rename(self.temporary, self.place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
             self.temporary = None
         except OSError:
-            _overwrite(self.folder, self.place.name, before.data)
+            overwrite(self.folder, self.place.name, before.data)
 
     def discard(self) -> None:
         self._drop_temporary()
@@ -188,28 +188,11 @@ class _Staged:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(self.temporary, flags, 0o666, dir_fd=self.folder)
         try:
-            self._dress(fd, like or self._model, None if like else self.write.executable)
-            _write(fd, data)
-            _sync(fd)
+            dress(fd, like or self._model, self.write.owner, None if like else self.write.executable)
+            write(fd, data)
+            sync(fd)
         finally:
             os.close(fd)
-
-    def _dress(self, fd: int, like: Snapshot | None, executable: bool | None) -> None:
-        """Owner first: changing it takes set-user-ID bits away."""
-        mode = stat.S_IMODE(os.fstat(fd).st_mode)
-        if like:
-            mode = stat.S_IMODE(like.status.st_mode)
-            _give(fd, like.status.st_uid, like.status.st_gid)
-            for name, value in like.attributes.items():
-                try:
-                    os.setxattr(fd, name, value)
-                except OSError:
-                    continue  # of a kind that only the system sets
-        elif self.write.owner:
-            _give(fd, *self.write.owner)
-        if executable is not None:
-            mode = mode | (mode & 0o444) >> 2 if executable else mode & ~0o111
-        os.fchmod(fd, mode)
 
     def _drop_temporary(self) -> None:
         if self.temporary:
@@ -218,54 +201,5 @@ class _Staged:
             self.temporary = None
 
 
-class _OwnerLost(OSError):
-    """A new file here would belong to someone else than the old one."""
-
-
-def _give(fd: int, uid: int, gid: int) -> None:
-    now = os.fstat(fd)
-    if (now.st_uid, now.st_gid) == (uid, gid):
-        return
-    try:
-        os.fchown(fd, uid, gid)
-    except PermissionError as error:
-        raise _OwnerLost(error.errno, error.strerror) from error
-
-
 def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _overwrite(folder: int, name: str, data: bytes) -> None:
-    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        _write(fd, data)
-        os.ftruncate(fd, len(data))
-        _sync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync(fd: int) -> None:
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
-            raise
-
-
-def _sync_folder(folder: int) -> None:
-    try:
-        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-    except PermissionError:
-        return  # a folder that may be written to, not read
-    try:
-        _sync(fd)
-    finally:
-        os.close(fd)
