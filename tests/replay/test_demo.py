@@ -112,7 +112,7 @@ def test_on_a_terminal_it_is_shown(tmp_path: Path) -> None:
     ):
         assert said in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert "\x1b[32m+" in data.decode() or "\x1b[32m    +" in data.decode()  # green
+    assert re.search(r"\x1b\[32m +\d+ \+WORDS_PER_MINUTE", data.decode())  # what came is green, with its line
 
 
 def test_the_recording_is_the_same_again_in_another_place(tmp_path: Path) -> None:
