@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from agent_runtime.tracking.entries import (
     IN_GIT,
+    LONG_TEXT,
     NOWHERE,
     UNKNOWN,
     Entry,
@@ -38,6 +39,7 @@ class Content:
     stat: os.stat_result
     oid: bytes
     data: bytes | None
+    long_text: bool = False  # too large, and without a NUL
 
     @property
     def binary(self) -> bool:
@@ -98,6 +100,8 @@ class Contents:
 
     def keep(self, content: Content, *, binary: bool) -> int:
         """Keep text, and binary files when asked to. Returns the offset for the entry."""
+        if content.long_text:
+            return LONG_TEXT
         if content.data is None or (content.binary and not binary):
             return NOWHERE
         return self._store.add(content.data)
@@ -129,7 +133,7 @@ def _read_regular(path: bytes) -> Content | None:
         if not stat.S_ISREG(st.st_mode):
             return None
         if st.st_size > KEEP_LIMIT:
-            return Content(st, _long_id(fd, st.st_size), None)
+            return _long_content(fd, st)
         data = os.read(fd, st.st_size + 1)
         if len(data) != st.st_size:  # it grows or shrinks, or is of a kind that tells no size
             while chunk := os.read(fd, 1 << 20):
@@ -139,10 +143,11 @@ def _read_regular(path: bytes) -> Content | None:
         os.close(fd)
 
 
-def _long_id(fd: int, size: int) -> bytes:
-    if size > _HASH_LIMIT:
-        return UNKNOWN
-    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+def _long_content(fd: int, st: os.stat_result) -> Content:
+    if st.st_size > _HASH_LIMIT:
+        return Content(st, UNKNOWN, None)
+    digest, text = hashlib.sha1(b"blob %d\0" % st.st_size, usedforsecurity=False), True
     while chunk := os.read(fd, 1 << 20):
         digest.update(chunk)
-    return digest.digest()
+        text = text and b"\0" not in chunk
+    return Content(st, digest.digest(), None, text)

@@ -20,6 +20,7 @@ REGULAR, EXECUTABLE, SYMLINK = 0o100644, 0o100755, 0o120000  # git's modes: all 
 IN_GIT = -1  # the repository has the blob
 NOWHERE = -2  # binary or large: only its id is known
 PENDING = -3  # not looked at yet
+LONG_TEXT = -4  # text that is not held in memory: only its id is known
 
 UNKNOWN = bytes(20)  # the id of a content that could not be read
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from agent_runtime.tracking.entries import UNKNOWN
@@ -19,6 +19,7 @@ from agent_runtime.tracking.paths import is_text
 LITERAL_LIMIT = 64 << 20  # bytes; larger files are named by their hash alone
 _LINES_LIMIT = 32 << 20  # bytes on both sides; beyond, lines are not compared
 _NO_ID = "0" * 40
+_LINE = 52  # bytes in a full line of a literal
 
 _ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
 _PLAIN = re.compile(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git stumbles over a bare " /" in its own header
@@ -56,7 +57,7 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
         gone, come = make_patch(old, None), make_patch(None, new)  # git has no patch from a file to a symlink
         whole = gone.text + come.text if gone.text and come.text else b""
         return Patch(whole, come.additions, gone.deletions, gone.binary or come.binary)
-    header = b"".join(line + b"\n" for line in _header(old, new))
+    header = _head(old, new)
     if old and new and old.oid == new.oid != UNKNOWN:
         return Patch(header, binary=new.binary)
     binary = bool((old and old.binary) or (new and new.binary))
@@ -66,6 +67,21 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
         return Patch(header + body if body else b"", binary=binary)
     changes = hunks(before, after)
     return Patch(header + _names(old, new, changes.text), changes.additions, changes.deletions)
+
+
+def long_patch(old: Side | None, new: Side, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same, piece by piece, where the new content is too large for one: a `GIT binary patch`, of text too."""
+    if old and old.mode == 0o120000:
+        yield make_patch(old, None).text
+        old = None
+    yield _head(old, new) + _literal_head(old, new, size)
+    packer, packed = zlib.compressobj(1), b""
+    for chunk in chunks:
+        packed += packer.compress(chunk)
+        whole = len(packed) // _LINE * _LINE
+        yield _base85(packed[:whole])
+        packed = packed[whole:]
+    yield _base85(packed + packer.flush()) + b"\n"
 
 
 def quoted(path: bytes) -> bytes:
@@ -78,6 +94,10 @@ def _escaped(byte: int) -> str:
     if byte in _ESCAPES:
         return "\\" + _ESCAPES[byte]
     return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"
+
+
+def _head(old: Side | None, new: Side | None) -> bytes:
+    return b"".join(line + b"\n" for line in _header(old, new))
 
 
 def _header(old: Side | None, new: Side | None) -> Iterator[bytes]:
@@ -125,19 +145,19 @@ def _literal(old: Side | None, new: Side | None, data: bytes | None) -> bytes:
         or (new and new.oid == UNKNOWN)
     ):
         return b""
+    return _literal_head(old, new, len(data)) + _base85(zlib.compress(data)) + b"\n"
+
+
+def _literal_head(old: Side | None, new: Side | None, size: int) -> bytes:
     names = f"index {old.oid.hex() if old else _NO_ID}..{new.oid.hex() if new else _NO_ID}"
     mode = f" {new.mode:o}" if old and new and old.mode == new.mode else ""
-    return (
-        f"{names}{mode}\nGIT binary patch\nliteral {len(data)}\n".encode()
-        + _base85(zlib.compress(data))
-        + b"\n"
-    )
+    return f"{names}{mode}\nGIT binary patch\nliteral {size}\n".encode()
 
 
 def _base85(data: bytes) -> bytes:
     out = bytearray()
-    for at in range(0, len(data), 52):
-        chunk = data[at : at + 52]
+    for at in range(0, len(data), _LINE):
+        chunk = data[at : at + _LINE]
         length = len(chunk)
         out.append(length + 64 if length <= 26 else length - 26 + 96)
         out += base64.b85encode(chunk, pad=True) + b"\n"

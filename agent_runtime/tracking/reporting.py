@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Literal
 
 from agent_runtime.events import FileEdit
 from agent_runtime.tracking.contents import Contents, sha256_of
-from agent_runtime.tracking.entries import IN_GIT, NOWHERE, UNKNOWN, Change, Entry
-from agent_runtime.tracking.gitpatch import Patch, Side, make_patch
+from agent_runtime.tracking.entries import IN_GIT, LONG_TEXT, NOWHERE, UNKNOWN, Change, Entry
+from agent_runtime.tracking.gitpatch import Patch, Side, long_patch, make_patch
 from agent_runtime.tracking.gitrepo import Blobs
 from agent_runtime.tracking.pairing import arrange
-from agent_runtime.tracking.paths import under
+from agent_runtime.tracking.paths import open_quietly, under
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ class Reporter:
         self._diff_dir = diff_dir
         self._contents = contents
         self._written = 0
+        self._astray: dict[
+            bytes, Entry | None
+        ] = {}  # what the patches make of paths that one could not follow
 
     def report(self, changes: Iterable[Change], source: Source, call_id: str | None) -> Iterator[FileEdit]:
         """The events of what was found together, in an order in which their patches apply."""
@@ -63,14 +67,21 @@ class Reporter:
     def _event(
         self, change: Change, source: Source, call_id: str | None, blobs: Blobs, room: int
     ) -> FileEdit:
-        old = self._side(change.source or change.path, change.old, blobs)
-        new = self._side(change.path, change.new, blobs)
-        patch = make_patch(old, new) if git_takes(change.path) else Patch(b"")
-        diff, file = self._placed(patch, room)
+        path, origin = change.path, change.source or change.path
+        before = self._astray.pop(origin, change.old)
+        old, new = self._side(origin, before, blobs), self._side(path, change.new, blobs)
+        full = under(self._workspace, path)
+        patch = make_patch(old, new) if (old or new) and git_takes(path) else Patch(b"")
+        diff, file = _inline(patch, room), None
+        if cut := diff is None:
+            diff, file = _shown(patch), self._write([patch.text])
+        elif new and change.new and change.new.offset == LONG_TEXT and not diff:
+            cut, file = True, self._write_long(old, new, change.new.size, full)
+        if not file and (cut or not diff):
+            self._stray(change, before)
         binary = patch.binary or None
-        full = under(self._workspace, change.path)
         return FileEdit(
-            path=self.text(change.path),
+            path=self.text(path),
             action=_action(change),
             old_path=self.text(change.source) if change.source else None,
             diff=diff,
@@ -79,12 +90,22 @@ class Reporter:
             binary=binary,
             sha256=sha256_of(full, new.data) if binary and new else None,
             size=change.new.size if binary and change.new else None,
-            truncated=True if file else None,
+            truncated=cut or None,
             diff_file=file,
-            outside_workspace=True if change.path.startswith(b"/") else None,
+            outside_workspace=True if path.startswith(b"/") else None,
             source=source,
             tool_call_id=call_id,
         )
+
+    def _stray(self, change: Change, before: Entry | None) -> None:
+        """No patch tells this change, so the next one of these paths starts where the patches have led to."""
+        if before and before.oid == UNKNOWN:
+            return
+        if before and before.offset != NOWHERE:
+            before = before._replace(offset=LONG_TEXT)  # its content is let go
+        if change.source:
+            self._astray[change.source] = before
+        self._astray[change.path] = None if change.source else before
 
     def _side(self, path: bytes, entry: Entry | None, blobs: Blobs) -> Side | None:
         if entry is None:
@@ -92,29 +113,49 @@ class Reporter:
         opaque = entry.offset == NOWHERE and entry.oid != UNKNOWN
         return Side(path.lstrip(b"/"), entry.mode, entry.oid, self._contents.load(entry, blobs), opaque)
 
-    def _placed(self, patch: Patch, room: int) -> tuple[str, str | None]:
-        """(what goes into the line, the file with all of it if that is not all)."""
-        if not patch.text:
-            return "", None
-        text = b"" if patch.binary else patch.text
-        if text and len(text) <= min(INLINE_LIMIT, room):
-            try:
-                return text.decode(), None
-            except UnicodeDecodeError:
-                pass
-        shown = text[:_SHOWN]
-        return shown[: shown.rfind(b"\n") + 1].decode(errors="replace"), self._write(patch.text)
-
-    def _write(self, text: bytes) -> str | None:
+    def _write(self, text: Iterable[bytes]) -> str | None:
         self._written += 1
         file = self._diff_dir / f"{self._written:06d}.patch"
         try:
             self._diff_dir.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(text)
+            with file.open("wb") as out:
+                out.writelines(text)
         except OSError as error:
             log.warning("a patch could not be written: %s", error)
             return None
         return str(file)
+
+    def _write_long(self, old: Side | None, new: Side, size: int, path: bytes) -> str | None:
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+        def chunks() -> Iterator[bytes]:
+            with open(path, "rb", opener=open_quietly) as source:
+                while chunk := source.read(1 << 20):
+                    digest.update(chunk)
+                    yield chunk
+
+        file = self._write(long_patch(old, new, size, chunks()))
+        if file and digest.digest() != new.oid:  # it has changed since; the next look tells
+            Path(file).unlink()
+            return None
+        return file
+
+
+def _inline(patch: Patch, room: int) -> str | None:
+    """The patch as it stands in an event; None when it does not fit there."""
+    if not patch.text:
+        return ""
+    if patch.binary or len(patch.text) > min(INLINE_LIMIT, room):
+        return None
+    try:
+        return patch.text.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _shown(patch: Patch) -> str:
+    shown = b"" if patch.binary else patch.text[:_SHOWN]
+    return shown[: shown.rfind(b"\n") + 1].decode(errors="replace")
 
 
 def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from agent_runtime.events import DevUrl
 from agent_runtime.tracking.owners import MARKER, read_process
 from agent_runtime.tracking.servers import DevServers
 from tests.servers.conftest import Launch, Watching, until
@@ -215,7 +216,7 @@ async def test_another_program_on_the_port_is_another_server(
 async def test_settle_and_watch_share_each_event_once(watching: Watching, python: Launch) -> None:
     async with watching() as scene:
         pids = {python(LISTEN + ANSWER + STAY).pid for _ in range(4)}
-        settled = []
+        settled: list[DevUrl] = []
         with anyio.fail_after(15):
             while len(settled + scene.events) < len(pids):
                 settled += await scene.servers.settle()
