@@ -23,6 +23,7 @@ MAX_BYTES = 3_500_000  # of the image; base64 makes a third more of it
 MAX_PIXELS = 64_000_000  # decoded, four bytes each; more is a decompression bomb, or might as well be
 MAX_FILE = 64 << 20
 _SENT = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+_READ = (*_SENT, "BMP", "TIFF", "ICO", "PPM")  # not what Pillow hands to other programs, such as EPS
 _HEADS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -57,7 +58,7 @@ def load(data: bytes, shown: str) -> Loaded:
     from PIL import UnidentifiedImageError
 
     try:
-        with Pillow.open(io.BytesIO(data)) as picture:
+        with Pillow.open(io.BytesIO(data), formats=_READ) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ToolError(
@@ -65,7 +66,7 @@ def load(data: bytes, shown: str) -> Loaded:
                     "down first."
                 )
             picture.verify()  # the checksums and the end, which load() does not ask for; it uses the picture up
-        with Pillow.open(io.BytesIO(data)) as picture:
+        with Pillow.open(io.BytesIO(data), formats=_READ) as picture:
             return _load(data, picture, shown)
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise ToolError(
@@ -133,11 +134,8 @@ def _encoded(picture: Picture) -> tuple[str, bytes]:
     picture.save(out, "PNG")
     if out.tell() <= MAX_BYTES:
         return "image/png", out.getvalue()
-    for quality in (85, 60, 30):
-        out = io.BytesIO()
-        picture.convert("RGB").save(out, "JPEG", quality=quality)
-        if out.tell() <= MAX_BYTES:
-            break
+    out = io.BytesIO()
+    picture.convert("RGB").save(out, "JPEG", quality=85)  # noise of that many pixels has 2 MB
     return "image/jpeg", out.getvalue()
 
 

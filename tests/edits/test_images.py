@@ -45,7 +45,7 @@ async def test_what_fits_is_sent_as_it_is(lab: Lab, kind: str) -> None:
     ("data", "size"),
     [
         (encoded("PNG", (5000, 2500)), (1568, 784)),
-        (encoded("PNG", (9000, 3)), (1568, 1)),
+        (encoded("PNG", (9000, 2)), (1568, 1)),
         (encoded("BMP", (30, 20)), (30, 20)),
         (encoded("TIFF", (30, 20), "CMYK"), (30, 20)),
         (encoded("PNG", (2000, 20), "I;16"), (1568, 16)),
@@ -81,6 +81,25 @@ async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(l
         assert picture.size == (10, 20)
 
 
+async def test_sixteen_bits_are_shown_as_eight(lab: Lab) -> None:
+    Pillow.new("I;16", (20, 10), 0x8000).save(lab.folder / "grey.png")
+    Pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(lab.folder / "red.tif")
+    Pillow.new("I;16", (2_000, 10), 0x8000).save(lab.folder / "large.png")
+    for name, colour in (("large.png", (128,) * 3), ("red.tif", (255, 0, 0))):
+        _, image, _ = sent(await lab.files.image(name))
+        with Pillow.open(io.BytesIO(image)) as picture:
+            assert picture.convert("RGB").getpixel((3, 3)) == colour
+    assert sent(await lab.files.image("grey.png"))[1] == (lab.folder / "grey.png").read_bytes()
+
+
+async def test_a_file_too_large_to_be_read_for_an_image(lab: Lab) -> None:
+    with (lab.folder / "image").open("wb") as file:
+        file.write(encoded("PNG", (40, 30)))
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(ToolError, match="at most 67,108,864 are taken here"):
+        await lab.files.image("image")
+
+
 def bomb(edge: int) -> bytes:
     """The head of a PNG of so many pixels, square."""
     head = b"IHDR" + struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
@@ -102,6 +121,7 @@ def bomb(edge: int) -> bytes:
         (b"\x89PNG\r\n\x1a\n" + b"junk" * 20, "no image that can be read|broken"),
         (bomb(8_500), "too large to be shown"),
         (bomb(30_000), "too large to be shown"),
+        (encoded("EPS", (40, 30)), "no image that can be read"),  # Pillow would start Ghostscript on it
         (b"text\n", "no image that can be read"),
         (b"", "no image that can be read"),
     ],
