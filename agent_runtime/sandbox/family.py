@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,8 @@ class Family:
     started: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        known = [*descendants(self.root), *children(os.getpid()), *self._grouped()]
+        known = [*descendants(self.root), *children(os.getpid())]
+        known += self._others(known)
         self._before = {(process.pid, process.start) for process in known}
 
     def living(self) -> list[Process]:
@@ -71,10 +72,12 @@ class Family:
                 and self._is_ours(child)
             ):
                 found += [child, *descendants(child.pid, skip=self._is_older)]
-        known = {process.pid for process in found}
-        return found + [
-            process for process in self._grouped() if process.pid not in known and not self._is_older(process)
-        ]
+        return found + [process for process in self._others(found) if not self._is_older(process)]
+
+    @property
+    def over(self) -> bool:
+        """Has all of it ended?"""
+        return not (self.group and self.group.pids()) and not self.living()
 
     def background(self) -> list[Background]:
         """Its processes as the model is told of them: of each tree the top one."""
@@ -91,10 +94,13 @@ class Family:
         if self.group:
             self.group.kill(spare=self.root)
 
-    def _grouped(self) -> Iterable[Process]:
-        pids = self.group.pids() if self.group else []
-        found = [Process.of(pid) for pid in pids if pid != self.root]
-        return [process for process in found if process and not process.gone]
+    def _others(self, found: Sequence[Process]) -> list[Process]:
+        """Those of the group that have not been found otherwise."""
+        if self.group is None:
+            return []
+        pids = set(self.group.pids()) - {process.pid for process in found} - {self.root}
+        others = [Process.of(pid) for pid in pids]
+        return [process for process in others if process and not process.gone]
 
     def _is_older(self, process: Process) -> bool:
         return (process.pid, process.start) in self._before

@@ -30,7 +30,7 @@ class Leftovers:
 
     async def tidy(self) -> None:
         """Forget what has ended meanwhile."""
-        over = [family for family in self._families if not family.living()]
+        over = [family for family in self._families if family.over]
         self._families = [family for family in self._families if family not in over]
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
         await _remove_groups(over)

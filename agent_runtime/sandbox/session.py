@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
 ROWS, COLUMNS = 40, 120
 _INTERRUPT = b"\x03"
+_DRAWN = RING // 8  # bytes of output that are drawn on the screen at a look
 _TYPING = 5.0  # seconds for a program to take what is typed
 # A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its
 # stdin. So the leader takes the one, and is another process than the one that has the other.
 # Its own stdin is only there to hold it until it may begin.
-_OWN_TERMINAL = 'read -r; exec bash -c "$1" <"$0"'
+_OWN_TERMINAL = 'read -r; exec bash -c "$1" <>"$0"'
 _TYPED_INTO = r'read -r; eval "bash -c \"\$1\" <&$0 $0<&-"; exit'
 
 
@@ -131,8 +132,9 @@ class Session:
         data = self.capture.read(max(since, self.read - RING // 2), self.read)
         if not (self.start.tty and screen.draws(data)):
             return self.capture.fit(tokens, since=since, until=self.read)
-        drawn = self.capture.read(max(0, self.read - RING // 8), self.read)
-        text = screen.render(drawn, rows=self.start.rows, columns=self.start.columns)
+        drawn = data[-_DRAWN:]
+        before = self.capture.read(max(0, self.read - _DRAWN), self.read - len(drawn))
+        text = screen.render(drawn, rows=self.start.rows, columns=self.start.columns, before=before)
         if len(text.encode()) <= tokens * 4:
             return Fitted(text, False, len(data), None)
         head, tail = cut(text, text, tokens=tokens)

@@ -69,6 +69,12 @@ async def test_a_terminal(sessions: Sessions) -> None:
     assert re.fullmatch(r"/dev/pts/\d+\n40 120\nxterm-256color\nyes", body(result))
 
 
+async def test_a_terminal_can_be_written_and_read_by_every_descriptor(sessions: Sessions) -> None:
+    result = await start(sessions, "echo in >&0; echo err >&2; read x <&1; echo $x", tty=True, seconds=0.5)
+    assert body(result) == "in\nerr"  # tmux writes to its stdin, less reads from its stderr
+    assert await write(sessions, number(result), "yes\n") == "yes\nyes"
+
+
 async def test_typing_and_control_characters(sessions: Sessions) -> None:
     session = number(await start(sessions, "exec python3 -i -q -c 'print(\"ready\")'", tty=True, seconds=0.5))
     await write(sessions, session, "6*7\n")

@@ -82,3 +82,20 @@ def test_a_screen() -> None:
     assert draws(data)
     assert render(data, rows=5, columns=20) == "top\n\n    middle"
     assert not draws(b"\x1b[31mplain\x1b[0m\r\x1b[K\x1b[?2004h")
+
+
+def test_what_was_there_before_an_editor_is_back_after_it() -> None:
+    data = b"$ edit\r\n\x1b[?1049h\x1b[2J\x1b[Htext\x1b[?1049l$ "
+    assert render(data[:-10], rows=5, columns=20) == "text"
+    assert render(data, rows=5, columns=20) == "$ edit\n$"
+
+
+def test_lines_above_a_display_that_is_redrawn_are_not_lost() -> None:
+    first = b"".join(b"log %d\r\n\x1b[2K50%%\r" % n for n in range(4))
+    then = b"\x1b[1Alog 3 again\r\nlog 4\r\nlog 5\r\n100%"
+    assert render(first + then, rows=4, columns=20) == "\n".join(
+        ["log 0", "log 1", "log 2", "log 3 again", "log 4", "log 5", "100%"]
+    )
+    assert render(then, rows=4, columns=20, before=first) == "\n".join(
+        ["log 1", "log 2", "log 3 again", "log 4", "log 5", "100%"]
+    )
