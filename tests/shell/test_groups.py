@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -17,6 +18,7 @@ import pytest
 from agent_runtime.sandbox import cgroup
 from agent_runtime.sandbox.family import mark_of
 from agent_runtime.sandbox.processes import Process
+from agent_runtime.sandbox.reaper import Reaper
 from agent_runtime.sandbox.sessions import Sessions
 
 from .conftest import Bench, make_shell
@@ -38,7 +40,8 @@ def groups() -> list[Path]:
 
 
 @pytest.fixture
-def grouped() -> None:
+def grouped() -> Iterator[None]:
+    reaper = Reaper()
     child = subprocess.Popen(["sleep", "60"])
     group = cgroup.Group.of(child.pid, mark_of("test"))
     child.kill()
@@ -46,6 +49,8 @@ def grouped() -> None:
     if group is None:
         pytest.skip("this kernel, or who started this, lets nobody make control groups here")
     group.close()
+    yield
+    reaper.reap()  # the thousands that a process was which never holds still
 
 
 @pytest.mark.usefixtures("grouped")
