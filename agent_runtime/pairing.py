@@ -98,7 +98,7 @@ def _with_fit_ids(
     fresh: list[str] = []
     for id in old:
         fresh.append(_fresh_id(id, seen, _MAX_ID_AT_HOME.get(own.format, 0) if own else 0))
-        seen.add(fresh[-1])
+        seen.add(_anywhere(fresh[-1]))
     if fresh == old:
         return turn
     note("a call's id that was used twice, or that another provider would refuse, was changed")
@@ -112,8 +112,13 @@ def _with_fit_ids(
 
 
 def _fresh_id(id: str, seen: set[str], at_home: int) -> str:
-    fit = id if 0 < len(id) <= at_home else _UNFIT.sub("_", id)[:_MAX_ID] or "call"
-    if fit not in seen:
+    fit = id if 0 < len(id) <= at_home else _anywhere(id)[:_MAX_ID] or "call"
+    if _anywhere(fit) not in seen:
         return fit
-    stem = _UNFIT.sub("_", fit)[: _MAX_ID - 8]
+    stem = _anywhere(fit)[: _MAX_ID - 8]
     return next(name for n in itertools.count(2) if (name := f"{stem}-{n}") not in seen)
+
+
+def _anywhere(id: str) -> str:
+    """The id in letters that every provider takes: a fallback may send the history to another one."""
+    return _UNFIT.sub("_", id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_runtime.history import BEGINNING, CONTINUE, NO_OUTPUT, Healed, heal, mend
-from agent_runtime.messages import Message, Text, Thinking, ToolCall, ToolResult
+from agent_runtime.messages import AssistantMessage, Message, Text, Thinking, ToolCall, ToolResult
 from agent_runtime.pairing import INTERRUPTED
 from tests.context.messages import call, model, native, picture, result, user
 
@@ -202,3 +202,14 @@ def test_an_id_that_holds_a_signature_goes_back_to_its_gateway_whole() -> None:
         user(result(id)),
     ]
     assert heal(history).messages == tuple(history)
+
+
+def test_ids_that_differ_only_where_they_were_made_are_told_apart() -> None:
+    made = {"type": "function_call", "call_id": "functions.x:0", "name": "bash", "arguments": "{}"}
+    history: list[Message] = [
+        user("go"),
+        model(call("functions.x:0")),
+        model(call("functions.x:0"), native=native(made, format="openai-responses")),
+    ]
+    turns = [message for message in heal(history).messages if isinstance(message, AssistantMessage)]
+    assert [turn.calls[0].id for turn in turns] == ["functions_x_0", "functions_x_0-2"]
