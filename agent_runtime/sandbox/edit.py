@@ -125,7 +125,7 @@ class Files:
         """Apply a patch, in either format: all of it or nothing."""
         files = parse(rewriting.sound(text, "The patch"))
         paths = [name for file in files for name in (file.path, file.move_to, file.other) if name]
-        links = [file.path for file in files if file.action == "delete"]
+        links = [file.path for file in files if file.action == "delete" or file.move_to]
         async with self._held(paths, follow=True, create=True, unfollowed=links) as places:
             patching = Patching(
                 dict(zip(paths, places, strict=True)), self._known, self._locator.shown, self._owner

@@ -8,6 +8,7 @@ Whoever uses one says so.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,9 +74,12 @@ def fold(text: str) -> str:
     return text.translate(_TYPOGRAPHIC)
 
 
-def find(text: str, wanted: str) -> Matches:
-    """Every place of `wanted` in `text` (both with LF line ends), overlapping ones included."""
-    if spans := _exact(text, wanted):
+def find(text: str, wanted: str, most: int = sys.maxsize) -> Matches:
+    """Every place of `wanted` in `text` (both with LF line ends), overlapping ones included.
+
+    No more than `most` are looked for where they match exactly.
+    """
+    if spans := _exact(text, wanted, most):
         return Matches(EXACT, spans)
     if not wanted.strip():
         return Matches(EXACT, ())
@@ -86,10 +90,10 @@ def find(text: str, wanted: str) -> Matches:
     return _by_lines(text, wanted)
 
 
-def _exact(text: str, wanted: str) -> tuple[Span, ...]:
+def _exact(text: str, wanted: str, most: int) -> tuple[Span, ...]:
     starts: list[int] = []
     at = text.find(wanted)
-    while at >= 0:
+    while at >= 0 and len(starts) < most:
         starts.append(at)
         at = text.find(wanted, at + 1)
     return tuple(Span(start, start + len(wanted)) for start in starts)

@@ -107,6 +107,8 @@ class Patching:
         name = self.shown(entry.place.real)
         if entry.data is None:
             raise missing(entry.place, name)
+        if file.move_to and entry.before and stat.S_ISLNK(entry.before.status.st_mode):
+            raise ToolError(f"{name} is a symlink: move what it leads to, or the link itself by the shell.")
         patched = apply_hunks(decode(entry.data), file.hunks, name)
         lines = ", ".join(extent(low, high) for low, high in patched.touched)
         where = f" (at {lines} of the former text)" if lines else ""

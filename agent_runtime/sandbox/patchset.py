@@ -77,7 +77,7 @@ def parse(text: str) -> list[FilePatch]:
     from agent_runtime.sandbox.unified import parse_unified
 
     lines = text.split("\n")
-    if all(line.endswith("\r") for line in lines if line):  # the patch as a whole came with CRLF
+    if all(line.endswith("\r") for line in lines[:-1] if line):  # the patch as a whole came with CRLF
         lines = [line.removesuffix("\r") for line in lines]
     begin = next((i for i, line in enumerate(lines) if line.strip() == _BEGIN), None)
     diff = looks_unified(lines)
@@ -131,7 +131,7 @@ class _Draft:
         return Hunk(number, self.line, tuple(self.lines), tuple(self.anchors), self.end_of_file, self.start)
 
 
-_RANGE = re.compile(r"^-(\d+)(?:,\d+)? \+\d+(?:,\d+)? *(?:@@)? ?(.*)$")
+_RANGE = re.compile(r"^-(\d{1,9})(?:,\d+)? \+\d+(?:,\d+)? *(?:@@)? ?(.*)$")
 
 
 class _Envelope:

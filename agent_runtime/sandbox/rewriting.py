@@ -7,6 +7,7 @@ now.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from agent_runtime.sandbox.splicing import replacement
 from agent_runtime.sandbox.textfile import Edit, TextFile, decode, plain
 
 _NUMBERED = re.compile(r"\s*\d+\t")
+_COUNTED = 200_000  # places of a text that is ambiguous
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def replace(file: TextFile, shown: str, *, old: str, new: str, every: bool) -> R
         raise ToolError("The old text is empty: say which text to replace, or use insert or create.")
     if old == new:
         raise ToolError("The old and the new text are the same: there is nothing to change.")
-    matches = find(file.plain, old)
+    matches = find(file.plain, old, sys.maxsize if every else _COUNTED)
     if not matches.spans:
         raise ToolError(_absent(file, old, new, shown))
     if len(matches.spans) > 1 and not (every and matches.how == EXACT):
@@ -133,8 +135,9 @@ def _apart(spans: tuple[Span, ...]) -> list[Span]:
 
 def _ambiguous(file: TextFile, matches: Matches, shown: str) -> str:
     how = "" if matches.how == EXACT else f" {matches.how}"
+    more = " or more" if len(matches.spans) >= _COUNTED else ""
     return (
-        f"The old text matches {len(matches.spans):,} places in {shown}{how}, at {_at(file, matches.spans)}. "
+        f"The old text matches {len(matches.spans):,}{more} places in {shown}{how}, at {_at(file, matches.spans)}. "
         "Nothing was written. Give more of the lines around the one that is meant."
     )
 
@@ -155,10 +158,19 @@ def _absent(file: TextFile, old: str, new: str, shown: str) -> str:
     block = old.strip("\n").split("\n")
     if all(_NUMBERED.match(line) for line in block if line.strip()) and old.strip():
         words.append("Leave out the line numbers that the view puts before each line.")
+    for what, given in (("line breaks", _unescaped(old)), ("`\\n` written out", old.replace("\n", "\\n"))):
+        if given != old and given in file.plain:
+            words.append(f"It is there with {what} for what you gave: send it so.")
     if new.strip() and (there := file.plain.find(new)) >= 0:
         words.append(f"The new text is there already, at line {file.plain.count(chr(10), 0, there) + 1}.")
     words.append(describe(file.lines, block))
     return "\n".join(words)
+
+
+def _unescaped(text: str) -> str:
+    """Escapes as what they stand for: a model may have escaped its text twice."""
+    meant = {"n": "\n", "t": "\t", "\\": "\\", '"': '"'}
+    return re.sub(r'\\([nt\\"])', lambda found: meant[found[1]], text)
 
 
 def _replaced(file: TextFile, data: bytes, matches: Matches, spans: list[Span], new: str, shown: str) -> str:

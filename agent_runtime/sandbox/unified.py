@@ -13,7 +13,7 @@ from agent_runtime.sandbox.patchset import FilePatch, Hunk
 _UNNUMBERED = re.compile(
     r"^@@(?!\s*-\d)\s*(?:\.\.\.)?\s*([^@]*?)\s*(?:@@ ?(.*))?$"
 )  # models leave numbers out
-_HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$")
+_HUNK = re.compile(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
 _GIT = re.compile(r"^([a-z]/)?(.+) ([a-z]/)?\2$")  # the same name twice: it may have blanks in it
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\S+')
 _NOTHING = "/dev/null"
@@ -183,7 +183,10 @@ class _Diff:
         body.read()
         where = self.at + 1
         if not body.lines:
-            raise ToolError(f"The hunk at line {where} of the patch has no lines. Nothing was changed.")
+            raise ToolError(
+                f"The hunk at line {where} of the patch has no lines: each begins with ` `, `-` or `+`. After it "
+                f"comes {self._ahead(1)[:200]!r}. Nothing was changed."
+            )
         if body.cut and counts and not self.closed:
             raise ToolError(
                 f"The hunk at line {where} of the patch ends early: its header says {counts[0]} old and "

@@ -49,6 +49,16 @@ async def test_deleting_a_link_leaves_what_it_points_at(lab: Lab) -> None:
     assert sorted(path.name for path in lab.folder.iterdir()) == ["real"]
 
 
+async def test_a_patch_moves_no_link(lab: Lab) -> None:
+    """Moving what it leads to would leave it dangling."""
+    lab.put(real="x\n")
+    (lab.folder / "link").symlink_to("real")
+    said = await lab.patch_refused(
+        "*** Begin Patch\n*** Update File: link\n*** Move to: to\n-x\n+y\n*** End Patch"
+    )
+    assert said.startswith("link is a symlink: move what it leads to")
+
+
 @pytest.fixture
 def outside(lab: Lab) -> Path:
     folder = lab.folder.parent / "outside"

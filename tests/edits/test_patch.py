@@ -145,6 +145,17 @@ async def test_a_patch_for_another_folder_is_not_applied_to_this_one(lab: Lab) -
     assert "relative to the workspace" in said
 
 
+@pytest.mark.parametrize("end", ["", "\r\n"])
+async def test_a_patch_that_came_in_crlf(lab: Lab, end: str) -> None:
+    """Its own line ends are those of the wire: the file keeps its own."""
+    lab.put(lf="x\ny\n", crlf="x\r\ny\r\n")
+    body = "@@\n x\n-y\n+z\n"
+    files = f"*** Update File: lf\n{body}*** Update File: crlf\n{body}*** Add File: n\n+q\n"
+    patch = f"*** Begin Patch\n{files}*** End Patch"
+    await lab.patch(patch.replace("\n", "\r\n") + end)
+    assert lab.tree() == {"lf": b"x\nz\n", "crlf": b"x\r\nz\r\n", "n": b"q\n"}
+
+
 @pytest.mark.parametrize("wrap", ["apply_patch <<'EOF'\n{}EOF\n", "```\n{}```", "\n\n  {}\n", "{}\r\n"])
 async def test_wrappings_are_taken_off(lab: Lab, wrap: str) -> None:
     lab.put(a_txt="a\n")

@@ -47,6 +47,28 @@ async def test_a_hundred_thousand_places_take_no_longer(lab: Lab) -> None:
     assert lab.tree() == {"a": b"y " * 60_000 + b"\n" + b"y\n" * 40_000}
 
 
+async def test_a_million_places_are_not_all_counted(lab: Lab) -> None:
+    lab.put(a="x" * 2_000_000)
+    said = await lab.refused("a", "x", "y")
+    assert said.startswith("The old text matches 200,000 or more places in a, at line 1. ")
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "said"),
+    [
+        (
+            'if a:\n\tprint("b")\n',
+            'if a:\\n\\tprint(\\"b\\")',
+            "It is there with line breaks for what you gave",
+        ),
+        ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` written out for what you gave"),
+    ],
+)
+async def test_escaped_once_too_often_or_too_little(lab: Lab, text: str, old: str, said: str) -> None:
+    lab.put(a=text)
+    assert said in await lab.refused("a", old, "x")
+
+
 async def test_no_old_text_makes_a_file_and_only_then(lab: Lab) -> None:
     lab.put(empty="", full="x")
     await lab.replace("new", "", "a\n")

@@ -84,6 +84,11 @@ async def test_new_and_deleted_files(lab: Lab) -> None:
         ("--- a/gone\n+++ b/gone\n@@ -1,2 +1,9 @@\n a\n-b\n+c\n", "ends early"),
         ("--- a/gone\n+++ b/gone\n", "changes nothing"),
         ("--- a/gone\n+++ b/gone\n@@ -1,x +1 @@\n a\n", "is no hunk header"),
+        (f"--- a/gone\n+++ b/gone\n@@ -{'9' * 5_000} +1 @@\n-a\n+b\n", "is no hunk header"),
+        (
+            "--- a/gone\n+++ b/gone\n@@ -1,2 +1,2 @@\na\n-b\n+c\n",
+            "has no lines: each begins with ` `, `-` or `+`. After it",
+        ),
         ("diff --git a/p b/p\nindex 1..2 100644\nGIT binary patch\nliteral 1\n", "binary"),
         ("diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+x\n", "symlink"),
         ("@@ -1 +1 @@\n-a\n+b\n", "This is no patch"),
