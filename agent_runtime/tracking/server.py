@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,8 +18,13 @@ from agent_runtime.tracking.urls import Template, base_path, local_url
 if TYPE_CHECKING:
     from agent_runtime.tracking.probe import Answer
 
-PROBE = 0.25  # seconds that a server is given to answer
-_ASK_AGAIN = (1.0, 2.0, 4.0, 8.0)  # seconds after a silent answer: some servers compile on the first request
+PROBE = 0.25  # seconds that a server is given to answer at first
+_ASK_AGAIN = (
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+)  # seconds until a silent one is asked again, and that it has then: some compile
 
 
 @dataclass
@@ -75,10 +81,12 @@ class Server:
         """Probe it, and say when to ask again in case it is silent."""
         from agent_runtime.tracking.probe import probe
 
+        self.ask_at = inf
+        budget = (PROBE, *_ASK_AGAIN)[self.asked]
         hosts = [host for socket in _best_first(self.now.sockets) for host in socket.hosts()]
         for host in dict.fromkeys(hosts):
             self.host = host
-            self.answer = await probe(host, self.port, path=self.base_path() or "/", budget=PROBE)
+            self.answer = await probe(host, self.port, path=self.base_path() or "/", budget=budget)
             if self.answer != "unreachable":
                 break
         if self.asked < len(_ASK_AGAIN):

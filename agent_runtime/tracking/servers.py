@@ -88,13 +88,16 @@ class DevServers:
 
     async def watch(self, emit: Callable[[DevUrl], Awaitable[None]]) -> None:
         """Emit events as servers come and go, until cancelled."""
-        from anyio import sleep
+        from anyio import create_task_group, sleep
 
-        while not self._ownership.blind:
-            await self._look()
-            while self._pending:
-                await emit(self._pending.popleft())
-            await sleep(INTERVAL)
+        async with create_task_group() as asking:
+            while not self._ownership.blind:
+                await self._look()
+                for server in self._silent():
+                    asking.start_soon(server.ask)
+                while self._pending:
+                    await emit(self._pending.popleft())
+                await sleep(INTERVAL)
 
     async def settle(self, patience: float = PATIENCE) -> list[DevUrl]:
         """Look now, after a tool call: the events that `watch` has not emitted.
@@ -184,6 +187,7 @@ class DevServers:
         from agent_runtime.tracking.advice import describe
 
         own = event.port in self._up
+        self._untold.pop(event.port, None)
         return describe(event) + (
             "" if own else "\nThis run did not start that server: it belongs to the sandbox."
         )
@@ -222,10 +226,14 @@ class DevServers:
                     self._report(server, "down")
             ripe = [server for server in self._new.values() if now - server.seen >= RIPE]
             self._find_logs(ripe)
-            silent = [s for s in self._up.values() if s.gone is None and s.http is None and now >= s.ask_at]
-            await _ask_all([*ripe, *silent])
+            await _ask_all(ripe)
             for server in ripe:
                 self._report(server, "up")
+
+    def _silent(self) -> list[Server]:
+        """Those that are to be asked again."""
+        now = time.monotonic()
+        return [s for s in self._up.values() if s.gone is None and s.http is None and now >= s.ask_at]
 
     def _find_logs(self, servers: Iterable[Server]) -> None:
         if missing := [server for server in servers if server.log is None]:

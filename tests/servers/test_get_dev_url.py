@@ -39,14 +39,15 @@ async def test_it_waits_for_the_port(watching: Watching, python: Launch, free_po
         assert await ask(scene.servers, timeout=0) == await ask(scene.servers, port=free_port)
         await scene.event("up", port=free_port)
         assert len(scene.events) == 1
+        assert scene.servers.advice() == ""  # the model knows
 
 
 async def test_loopback_only_comes_with_advice(watching: Watching, python: Launch) -> None:
     async with watching() as scene:
         server = python(LISTEN.replace("0.0.0.0", "127.0.0.1") + ANSWER + STAY)
         up = await scene.event("up", pid=server.pid)
-        assert "--host 0.0.0.0" in await ask(scene.servers, port=up.port)
         assert "--host 0.0.0.0" in scene.servers.advice()
+        assert "--host 0.0.0.0" in await ask(scene.servers, port=up.port)
 
 
 async def test_nothing_listens(watching: Watching, python: Launch, free_port: int) -> None:

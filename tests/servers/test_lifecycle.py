@@ -58,6 +58,19 @@ async def test_a_server_that_answers_late_becomes_the_url(watching: Watching, py
         assert scene.events == [up]
 
 
+async def test_a_server_whose_every_answer_takes_a_while_is_a_url_to_open(
+    watching: Watching, python: Launch
+) -> None:
+    async with watching() as scene:
+        slow = ANSWER.replace("c.recv(1000);", "c.recv(1000); time.sleep(0.6);")
+        up = await scene.event("up", pid=python(LISTEN + slow + STAY).pid)
+        first = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)  # is not waited with
+        assert up.http is None
+        await until(lambda: len([event for event in scene.servers.up() if event.http]) == 2)
+        assert scene.servers.latest() == first
+        assert scene.servers.up()[0] == up.model_copy(update={"http": True})
+
+
 async def test_two_servers_and_the_latest_that_speaks_http(
     watching: Watching, python: Launch, patient: None
 ) -> None:
