@@ -142,7 +142,7 @@ def test_a_frozen_run_goes_on_when_it_is_thawed(workspace: Path) -> None:
     script = [Turn(text="half", fault=Fault(hang_after=3)), Turn(text="whole")]
     with ModelServer(script) as server:
         process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--timeout", "9"],
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--timeout", "14"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -150,9 +150,10 @@ def test_a_frozen_run_goes_on_when_it_is_thawed(workspace: Path) -> None:
         )
         with process:
             while not server.requests:
+                assert process.poll() is None
                 time.sleep(0.02)
             process.send_signal(signal.SIGSTOP)
-            threading.Timer(11.5, process.send_signal, [signal.SIGCONT]).start()
+            threading.Timer(15, process.send_signal, [signal.SIGCONT]).start()
             stdout, stderr = process.communicate(timeout=40)
     done = result(stdout, process.returncode, stderr)
     assert (done.code, done.complete["output"]) == (0, "whole")
