@@ -14,11 +14,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from agent_runtime.errors import ExitCode, RequestError, TranscriptError
-from agent_runtime.launch import refuse, shown, stopped_early
-from agent_runtime.replay import damaged, play, replan
-from agent_runtime.signals import Interrupted, Interrupts
-from agent_runtime.stream import claim_stdout
+from agent_runtime.errors import RequestError
+from agent_runtime.launch import shown
+from agent_runtime.replay import framed, play, replan
+from agent_runtime.signals import Interrupts
 from agent_runtime.transcript_reader import read
 
 RECORDING = Path(__file__).parent / "data" / "demo.ndjson"
@@ -28,23 +27,11 @@ GRACE = 2.0  # seconds between SIGTERM and SIGKILL for what the demo started
 
 def demo_command(arguments: argparse.Namespace) -> int:
     """The whole command; returns the exit status."""
-    interrupts = Interrupts()
-    try:
-        out = claim_stdout()
-    except OSError:  # there is no stdout
-        return ExitCode.STDOUT_CLOSED
     folder = Path(tempfile.mkdtemp(prefix="agent-runtime-demo-")).resolve()
     workspace = folder / "reading-time"
     try:
-        interrupts.arm()
         workspace.mkdir()
-        return _demo(arguments, workspace, out, interrupts)
-    except RequestError as error:
-        return refuse(out, {}, error)
-    except TranscriptError as error:
-        return damaged(out, error)
-    except Interrupted:
-        return stopped_early(out, {}, interrupts)
+        return framed(lambda out, interrupts: _demo(arguments, workspace, out, interrupts))
     finally:
         stop_processes(workspace)
         if arguments.keep:

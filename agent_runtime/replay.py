@@ -11,7 +11,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,23 @@ FLUSH_SECONDS = 2.0
 
 def replay_command(arguments: argparse.Namespace) -> int:
     """The whole command; returns the exit status."""
+    return framed(lambda out, interrupts: _replay(arguments, out, interrupts))
+
+
+def _replay(arguments: argparse.Namespace, out: int, interrupts: Interrupts) -> int:
+    transcript = read(Path(arguments.transcript))
+    speed = parse_speed(arguments.speed)
+    overrides = {"stateDir": arguments.state_dir, "record": arguments.record, "format": arguments.format}
+    recorded = arguments.tools == "recorded"
+    decided = replan(transcript, arguments.workspace, overrides, os.environ, recorded=recorded)
+    with shown(decided.request.format, out) as stream:
+        return play(
+            transcript, decided, stream, interrupts, recorded=recorded, speed=speed, verify=arguments.verify
+        )
+
+
+def framed(body: Callable[[int, Interrupts], int]) -> int:
+    """A command that plays a transcript, with stdout taken for its events, and every failure told by them."""
     interrupts = Interrupts()
     try:
         out = claim_stdout()
@@ -46,21 +63,7 @@ def replay_command(arguments: argparse.Namespace) -> int:
         return ExitCode.STDOUT_CLOSED
     try:
         interrupts.arm()
-        transcript = read(Path(arguments.transcript))
-        speed = parse_speed(arguments.speed)
-        overrides = {"stateDir": arguments.state_dir, "record": arguments.record, "format": arguments.format}
-        recorded = arguments.tools == "recorded"
-        decided = replan(transcript, arguments.workspace, overrides, os.environ, recorded=recorded)
-        with shown(decided.request.format, out) as stream:
-            return play(
-                transcript,
-                decided,
-                stream,
-                interrupts,
-                recorded=recorded,
-                speed=speed,
-                verify=arguments.verify,
-            )
+        return body(out, interrupts)
     except RequestError as error:
         return refuse(out, {}, error)
     except TranscriptError as error:
