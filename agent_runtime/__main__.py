@@ -12,7 +12,12 @@ def main() -> None:
     _skip_plugins()
     from agent_runtime.cli import main as cli
 
-    sys.exit(cli(sys.argv[1:]))
+    code = cli(sys.argv[1:])
+    threads = sys.modules.get("threading")
+    if threads and threads.active_count() > 1:  # a cancelled run may have left one in the middle of an import
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _skip_plugins() -> None:

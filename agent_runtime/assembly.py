@@ -50,7 +50,7 @@ async def assemble(life: Life) -> Parts:
     specs = tuple(
         spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format)
     )
-    system = await to_thread.run_sync(_system_prompt, life)
+    system = await to_thread.run_sync(_system_prompt, life, abandon_on_cancel=True)
     endpoint = plan.endpoints[0]
     estimator = Estimator(system, specs)
     models = await build_models(life)

@@ -23,6 +23,7 @@ from typing import Any
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.sandbox.seal import seal
 from agent_runtime.secrets import named_as_secret
+from agent_runtime.signals import CAUGHT
 
 PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
 _PIECE = 1 << 16
@@ -85,7 +86,7 @@ class _Relay:
 
     def run(self) -> int:
         """Returns the exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in CAUGHT:
             signal.signal(number, self._signalled)
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import sys
+import termios
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +38,35 @@ def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], interrup
             return _file(arguments.request), b""
         return ({}, b"") if arguments.prompt is not None else read_request(0)
 
-    return answer(read, overlay, out=out, interrupts=interrupts)
+    def ready() -> bool:
+        """May the request be had without waiting?"""
+        if arguments.request is not None or arguments.prompt is not None:
+            return True
+        with suppress(OSError):
+            return any(fcntl.ioctl(0, termios.FIONREAD, bytes(4)))  # the count of bytes that are there
+        return False
+
+    return answer(read, overlay, out=out, interrupts=interrupts, ready=ready)
 
 
 def answer(
-    read: Callable[[], tuple[Any, bytes]], overlay: dict[str, Any], *, out: int, interrupts: Interrupts
+    read: Callable[[], tuple[Any, bytes]],
+    overlay: dict[str, Any],
+    *,
+    out: int,
+    interrupts: Interrupts,
+    ready: Callable[[], bool] = lambda: False,
 ) -> int:
-    """One request from its first byte to the exit status. `read` gives it, and what was read of stdin beyond it."""
+    """One request from its first byte to the exit status. `read` gives it, and what was read of stdin beyond it.
+
+    A run that a signal ends before its request was there has no `start`; where the request is `ready`, it has.
+    """
     raw: Any = {}
     try:
-        interrupts.arm()
+        interrupts.arm(ready)
         raw, rest = read()
         environ = received(os.environ)
+        interrupts.disarm()
         return start(raw, overlay, out=out, stdin=0, rest=rest, environ=environ, interrupts=interrupts)
     except RequestError as error:
         return refuse(out, raw, error)
@@ -55,6 +74,8 @@ def answer(
         return stopped_early(out, raw, interrupts)
     except Exception as error:
         return broken(out, raw, error)
+    finally:
+        interrupts.ended()
 
 
 def start(

@@ -51,6 +51,8 @@ class Life:
         self.heart = Heartbeat(run.emitter, self.emit)
         self.parts: Parts | None = None
         self._waits: list[anyio.CancelScope] = []  # for the reader, shielded ones too
+        self._step: anyio.CancelScope | None = None  # of the end
+        self._hurried = False
         if run.player:
             run.player.on_control = self._replay_control
 
@@ -99,8 +101,13 @@ class Life:
             with suppress(RuntimeError):  # the loop has just been closed: the run is over anyway
                 loop.call_soon_threadsafe(self.stop, reason)
 
+        def hurried() -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hurry)
+
         self.frame.interrupts.listen(signalled)
         self.frame.interrupts.kill = kill_descendants
+        self.frame.interrupts.hurry = hurried
         ended: Outcome | None = None
         async with anyio.create_task_group() as beside:
             self.inbox = Inbox(self.stop)
@@ -167,12 +174,20 @@ class Life:
         if parts is None:
             return
         kill = ended.status == "cancelled" or ended.stop == "timeout"
-        with anyio.move_on_after(HURRIED_SECONDS if self.reason else LAST_LOOK_SECONDS):
-            await self._guard(lambda: parts.let_go(kill=kill))
-        with anyio.move_on_after(HURRIED_SECONDS if self.reason else LAST_LOOK_SECONDS):
-            await self._guard(parts.last_look)
-        with anyio.move_on_after(HURRIED_SECONDS):
-            await self._guard(parts.close)
+        patience = HURRIED_SECONDS if self.reason else LAST_LOOK_SECONDS
+        for step, seconds in (
+            (lambda: parts.let_go(kill=kill), patience),
+            (parts.last_look, patience),
+            (parts.close, HURRIED_SECONDS),
+        ):
+            with anyio.move_on_after(0 if self._hurried else seconds) as self._step:
+                await self._guard(step)
+
+    def _hurry(self) -> None:
+        """All that the run had started is dead by a second signal: nothing is waited for any more."""
+        self._hurried = True
+        if self._step:
+            self._step.cancel()
 
     async def spend(self, usage: Usage) -> None:
         """Count a model call that was no turn (a summary)."""

@@ -30,7 +30,7 @@ from agent_runtime.handover import EXIT, PID, PREAMBLE
 
 _BACKLOG = 64
 _GRACE = 5.0  # seconds that runs have to end when the standby is told to: a cancelled run takes 3 at most
-_HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD))
+_HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
 _NOT_NEEDED = ("agent_runtime.__main__", "agent_runtime.server")
 _LATE = (  # what the libraries import at first use
     *("tiktoken", "watchfiles", "jinja2.sandbox", "yaml", "anyio._backends._asyncio"),

@@ -163,7 +163,7 @@ class Estimator:
         """The usage of the call that gave this turn, just observed; for a provider that reports none."""
         from anyio import to_thread
 
-        return await to_thread.run_sync(self._count, turn)
+        return await to_thread.run_sync(self._count, turn, abandon_on_cancel=True)
 
     def _count(self, turn: Message) -> Usage:
         before = [message for message in self._since if message is not turn]

@@ -113,7 +113,8 @@ class LiveTransport:
 
     async def _connected(self) -> Client:
         if self._client is None:
-            self._client = await anyio.to_thread.run_sync(self._connect)
+            # an import cannot be cancelled, only left alone
+            self._client = await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
         return self._client
 
     def _connect(self) -> Client:

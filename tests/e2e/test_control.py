@@ -275,6 +275,27 @@ def catches(pid: int, number: int) -> bool:
     return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
 
 
+def test_a_signal_while_the_request_waits_to_be_read(workspace: Path) -> None:
+    """It was there before the signal: the run has its `start`."""
+    with ModelServer([Turn(fault=Fault(black_hole=True))]) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--workspace", str(workspace)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        with process:
+            assert process.stdin
+            process.stdin.write(b'{"prompt": "x"}')
+            process.stdin.flush()
+            wait_for(lambda: catches(process.pid, signal.SIGTERM))
+            process.send_signal(signal.SIGTERM)
+            stdout, stderr = process.communicate(timeout=20)
+    done = result(stdout, process.returncode, stderr)
+    assert (done.code, [event["type"] for event in done.events]) == (143, ["start", "complete"])
+
+
 def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> None:
     stubborn = "trap '' TERM INT; (trap '' TERM; sleep 300) & touch up; sleep 300; sleep 300"
     with ModelServer([bash(stubborn)]) as server, running(server, workspace) as run:
@@ -283,6 +304,7 @@ def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> No
         time.sleep(0.1)  # two signals at the same moment are one
         run.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        assert run.process.wait(10) == 143
-        assert time.monotonic() - started < 1
+        done = run.end(10)
+        assert time.monotonic() - started < 1.5
+    assert (done.code, done.complete["status"]) == (143, "cancelled")  # its last words are whole all the same
     wait_for(lambda: not processes_named("sleep 300", workspace))

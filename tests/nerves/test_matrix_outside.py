@@ -88,6 +88,8 @@ WAYS: dict[str, tuple[Callable[[Trial], None], int]] = {
     "SIGINT": (send(signal.SIGINT), 130),
     "SIGTERM": (send(signal.SIGTERM), 143),
     "SIGHUP": (send(signal.SIGHUP), 143),
+    "SIGQUIT": (send(signal.SIGQUIT), 143),
+    "SIGXCPU": (send(signal.SIGXCPU), 143),
     "cancel": (cancel, 130),
 }
 
