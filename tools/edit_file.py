@@ -6,15 +6,13 @@ from pydantic import AliasChoices, Field
 
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FilePath
 
 
 class EditParams(Params):
     """Where, what, and by what."""
 
-    path: str = Field(
-        validation_alias=AliasChoices("path", "file_path", "filename"),
-        description="Absolute, or relative to the workspace.",
-    )
+    path: FilePath
     old_string: str = Field(
         validation_alias=AliasChoices("old_string", "old_str", "old_text"),
         description="The text to replace. It must occur exactly once, unless replace_all is set.",

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field
 
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FolderPath
 
 
 class SearchParams(Params):
@@ -15,11 +16,7 @@ class SearchParams(Params):
         validation_alias=AliasChoices("pattern", "query", "glob"),
         description="A glob such as `*.py` or `src/**/test_*.ts`; else a part of the path, in any case.",
     )
-    path: str = Field(
-        default=".",
-        validation_alias=AliasChoices("path", "directory", "dir_path"),
-        description="Directory to search. Default: the workspace.",
-    )
+    path: FolderPath = "."
     limit: int = Field(
         default=200,
         ge=1,

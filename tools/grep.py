@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field
 
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FolderPath
 
 
 class GrepParams(Params):
@@ -17,11 +18,7 @@ class GrepParams(Params):
         validation_alias=AliasChoices("pattern", "query", "regex"),
         description="A regular expression, matched line by line.",
     )
-    path: str = Field(
-        default=".",
-        validation_alias=AliasChoices("path", "directory", "dir_path"),
-        description="Directory or file to search. Default: the workspace.",
-    )
+    path: FolderPath = "."
     glob: str | None = Field(
         default=None,
         validation_alias=AliasChoices("glob", "include", "file_pattern"),

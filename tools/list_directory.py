@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FolderPath
 
 
 class ListParams(Params):
     """Which folder, how deep."""
 
-    path: str = Field(
-        default=".",
-        validation_alias=AliasChoices("path", "dir_path", "directory"),
-        description="Absolute, or relative to the workspace.",
-    )
+    path: FolderPath = "."
     depth: int = Field(default=1, ge=1, le=10, description="Levels of folders to go down.")
 
 

@@ -6,15 +6,13 @@ from pydantic import AliasChoices, Field
 
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FilePath
 
 
 class ReadParams(Params):
     """Which file, which lines."""
 
-    path: str = Field(
-        validation_alias=AliasChoices("path", "file_path", "filename"),
-        description="Absolute, or relative to the workspace.",
-    )
+    path: FilePath
     offset: int | None = Field(
         default=None,
         validation_alias=AliasChoices("offset", "start_line", "line"),

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field
-
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FilePath
 
 
 class ImageParams(Params):
     """Which image."""
 
-    path: str = Field(
-        validation_alias=AliasChoices("path", "file_path", "filename"),
-        description="Absolute, or relative to the workspace.",
-    )
+    path: FilePath
 
 
 async def run(params: ImageParams, ctx: ToolContext) -> ToolOutput:

@@ -6,15 +6,13 @@ from pydantic import AliasChoices, Field
 
 from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._paths import FilePath
 
 
 class WriteParams(Params):
     """Where and what."""
 
-    path: str = Field(
-        validation_alias=AliasChoices("path", "file_path", "filename"),
-        description="Absolute, or relative to the workspace. Folders on the way are made.",
-    )
+    path: FilePath
     content: str = Field(
         validation_alias=AliasChoices("content", "contents", "file_text", "text"),
         description="The whole content.",

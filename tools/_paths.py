@@ -1,0 +1,22 @@
+"""How the tools ask for a path: the names that models give it, and what it is relative to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
+FilePath = Annotated[
+    str,
+    Field(
+        validation_alias=AliasChoices("path", "file_path", "filename"),
+        description="Absolute, or relative to the workspace.",
+    ),
+]
+FolderPath = Annotated[
+    str,
+    Field(
+        validation_alias=AliasChoices("path", "directory", "dir_path"),
+        description="Absolute, or relative to the workspace. Default: the workspace.",
+    ),
+]
