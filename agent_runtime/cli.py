@@ -130,9 +130,13 @@ def main(argv: Sequence[str]) -> int:
     if arguments.command is None:
         top.print_usage(sys.stderr)
         return ExitCode.INVALID_REQUEST
+    has_stdout = sys.stdout is not None  # Python's word for a descriptor 1 that is closed
+    if not has_stdout and arguments.command in ("schema", "doctor"):
+        return ExitCode.STDOUT_CLOSED
     try:
         code = dispatch(arguments)
-        sys.stdout.flush()
+        if has_stdout:
+            sys.stdout.flush()
     except BrokenPipeError:  # of what is printed plainly; a run sees to its stream itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.STDOUT_CLOSED

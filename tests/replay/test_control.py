@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.errors import ExitCode
 from tests.replay.runs import record, replay
 from tests.support.model_server import Fault, ModelServer, Turn
 from tests.support.runtime import COMMAND, Result, environment, result
@@ -90,3 +91,21 @@ def test_a_deadline(tmp_path: Path) -> None:
     live = record(tmp_path, [SLEEPS], "anthropic", "--timeout", "2")
     assert (live.code, live.complete["stopReason"]) == (3, "timeout")
     same_again(tmp_path, live)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--prompt", "x"], ["replay", "x"], ["demo"], ["schema"], ["doctor"]],
+    ids=lambda a: a[0],
+)
+def test_without_a_stdout_there_is_nothing_to_do(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" >&-', "bash", *COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment({}, tmp_path),
+        cwd=tmp_path,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (ExitCode.STDOUT_CLOSED, b"")
