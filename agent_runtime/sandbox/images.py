@@ -92,6 +92,7 @@ def _load(data: bytes, picture: Picture, shown: str) -> Loaded:
         kind in _SENT
         and frames == 1
         and upright
+        and picture.mode != "CMYK"  # of a JPEG for printers, which not every decoder takes
         and max(width, height) <= LONG_EDGE
         and len(data) <= MAX_BYTES
     ):

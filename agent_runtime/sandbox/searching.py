@@ -52,20 +52,21 @@ async def grep(query: Query, scope: Scope, *, glob: str | None, mode: Mode, limi
 
     Raises ToolError when the pattern is none.
     """
-    wanted = _matcher(glob)
+    wanted = _matcher(glob, scope)
     report = _Report(scope, mode, limit, budget)
     with anyio.move_on_after(_TIMEOUT) as timer:
         async with aclosing(_found(query, scope)) as found:
             async for file in found:
                 if wanted(str(file.path.relative_to(scope.folder))) and not report.add(file):
                     break
-    return report.text("No matches.", timer.cancelled_caught)
+    by_line = " Patterns are matched line by line." if "\n" in query.pattern or r"\n" in query.pattern else ""
+    return report.text(f"No matches.{by_line}", timer.cancelled_caught)
 
 
 async def file_search(pattern: str, scope: Scope, *, limit: int, budget: int) -> str:
     """Files whose path fits a glob, or has the pattern in it (whatever its case) when that is no glob."""
     by_glob = any(char in pattern for char in "*?[{")
-    wanted = _matcher(pattern) if by_glob else partial(_has, pattern.lower())
+    wanted = _matcher(pattern, scope) if by_glob else partial(_has, pattern.lower())
     report = _Report(scope, "files", limit, budget)
     with anyio.move_on_after(_TIMEOUT) as timer:
         files = ripgrep.files(scope.base) if ripgrep.available() else scanning.files(scope.base)
@@ -160,14 +161,21 @@ def _has(wanted: str, path: str) -> bool:
     return wanted in path.lower()
 
 
-def _matcher(glob: str | None) -> Callable[[str], bool]:
-    """Paths that a glob means, by the rules of .gitignore lines: without a slash, a name at any depth."""
+def _matcher(glob: str | None, scope: Scope) -> Callable[[str], bool]:
+    """Paths that a glob means, by the rules of .gitignore lines: without a slash, a name at any depth.
+
+    It may be absolute: from the folder searched on it is taken.
+    """
     if not glob:
         return lambda path: True
     from pathspec import GitIgnoreSpec
 
     negative = glob.startswith("!")
-    spec: GitIgnoreSpec = GitIgnoreSpec.from_lines(_braces(glob.removeprefix("!").removeprefix("./")))
+    glob = glob.removeprefix("!").removeprefix("./")
+    if glob.startswith(f"{scope.folder}/"):
+        glob = glob.removeprefix(str(scope.folder))
+    literal = re.sub(r"([\[\]])", r"\\\1", glob)  # `[id].tsx` may well be a name
+    spec: GitIgnoreSpec = GitIgnoreSpec.from_lines([*_braces(glob), *_braces(literal)])
     return lambda path: spec.match_file(path) != negative
 
 

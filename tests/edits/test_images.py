@@ -48,6 +48,7 @@ async def test_what_fits_is_sent_as_it_is(lab: Lab, kind: str) -> None:
         (encoded("PNG", (9000, 2)), (1568, 1)),
         (encoded("BMP", (30, 20)), (30, 20)),
         (encoded("TIFF", (30, 20), "CMYK"), (30, 20)),
+        (encoded("JPEG", (30, 20), "CMYK"), (30, 20)),
         (encoded("PNG", (2000, 20), "I;16"), (1568, 16)),
         (encoded("PNG", (2000, 2000), "P"), (1568, 1568)),
         (encoded("PNG", (2000, 2000), "1"), (1568, 1568)),

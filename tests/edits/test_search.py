@@ -179,6 +179,23 @@ async def test_cancelling_leaves_nothing_running(lab: Lab, engine: bool) -> None
     assert "rg --json" not in listed.stdout.decode()
 
 
+async def test_what_a_model_may_expect(lab: Lab, engine: bool) -> None:
+    """Absolute globs, names with brackets; a pattern over several lines is told of."""
+    (lab.folder / "src").mkdir()
+    lab.put(a="x\ny\n")
+    (lab.folder / "src/a").write_text("x\n")
+    assert await lab.files.grep("x", ".", glob=f"{lab.folder}/a", mode="files", limit=9, tokens=99) == "a"
+    assert (
+        await lab.files.grep("x", ".", glob=f"!{lab.folder}/src/**", mode="files", limit=9, tokens=99) == "a"
+    )
+    (lab.folder / "src/[id].ts").touch()
+    assert await lab.files.search(f"{lab.folder}/src/*", ".", limit=9, tokens=99) == "src/[id].ts\nsrc/a"
+    assert await lab.files.search("src/[id].{ts,js}", ".", limit=9, tokens=99) == "src/[id].ts"
+    for pattern in ("x\ny", r"x\ny"):
+        said = await lab.files.grep(pattern, ".", limit=9, tokens=99)
+        assert said == "No matches. Patterns are matched line by line."
+
+
 async def test_keys_are_not_in_the_environment_of_ripgrep(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
