@@ -28,6 +28,7 @@ from agent_runtime.sandbox.reaper import Reaper, become_subreaper
 from agent_runtime.sandbox.seal import seal
 from agent_runtime.sandbox.sessions import Sessions
 from agent_runtime.sandbox.shell import Shell
+from agent_runtime.secrets import address_secrets
 from agent_runtime.template import Facts, render
 from agent_runtime.tokens import Estimator
 from agent_runtime.tool import Tool, ToolContext, ToolOutput
@@ -41,8 +42,10 @@ async def assemble(life: Life) -> Parts:
     """Everything a run needs, made. Raises RequestError when the system prompt cannot be rendered."""
     run, plan = life.frame, life.plan
     become_subreaper()
-    environment = _environment(life)
-    seal(key_variables() | {endpoint.key_variable for endpoint in plan.endpoints})
+    hidden = key_variables() | {endpoint.key_variable for endpoint in plan.endpoints}
+    hidden |= address_secrets(run.environ).keys()
+    environment = _environment(life, hidden)
+    seal(hidden)
     observer = BlindObserver() if run.recorded else WorldObserver(run.tracker, run.servers, life.emit)
     hands = _hands(life, environment, observer)
     run.servers.attach(hands.shell.background)
@@ -112,14 +115,13 @@ async def summarise(life: Life, models: Models, messages: list[Message]) -> str:
     return turn.message.text
 
 
-def _environment(life: Life) -> dict[str, str]:
+def _environment(life: Life, hidden: frozenset[str]) -> dict[str, str]:
     request = life.plan.request
     caches = confined_caches(life.plan.run_id) if request.confine else {}
     extra = {"AGENT_RUNTIME_RUN_ID": life.plan.run_id} | caches | request.env
     for name, value in (("AGENT_PARAMS", request.params), ("AGENT_CONTEXT", request.context)):
         if value is not None:
             extra[name] = json.dumps(value)
-    hidden = key_variables() | {endpoint.key_variable for endpoint in life.plan.endpoints}
     return tool_environment(life.frame.environ, extra=extra, hidden=hidden - request.env.keys())
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.sandbox.seal import seal
-from agent_runtime.secrets import named_as_secret
+from agent_runtime.secrets import address_secrets, named_as_secret
 from agent_runtime.signals import CAUGHT
 
 PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
@@ -35,7 +35,8 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
         try:
             request = _request(arguments)
             preamble = _preamble(options)
-            seal([name for name in os.environ if named_as_secret(name)])
+            secret = {name for name in os.environ if named_as_secret(name)}
+            seal(secret | address_secrets(os.environ).keys())
             connection.connect(arguments.socket)
             socket.send_fds(connection, [preamble], [2])
             connection.sendall(request)

@@ -19,7 +19,7 @@ from agent_runtime import events
 from agent_runtime.errors import ExitCode
 from agent_runtime.past import Past, open_past
 from agent_runtime.plan import Plan
-from agent_runtime.secrets import Masker, secret_values
+from agent_runtime.secrets import Masker, address_secrets, secret_values, url_secrets
 from agent_runtime.signals import Interrupts
 from agent_runtime.stream import Emitter
 from agent_runtime.tracking.changes import ChangeTracker
@@ -198,8 +198,11 @@ def _keys(plan: Plan, environ: Mapping[str, str]) -> list[str]:
     from agent_runtime.providers.registry import key_variables
 
     given = [endpoint.api_key for endpoint in plan.endpoints if endpoint.api_key]
+    proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
+    addresses = {endpoint.model: endpoint.base_url or "" for endpoint in plan.endpoints}
     return (
         given
+        + [*address_secrets(environ).values(), *url_secrets(proxies | addresses).values()]
         + [environ[name] for name in key_variables() if environ.get(name)]
         + secret_values(plan.request.env)
     )

@@ -6,7 +6,8 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, quote_plus
+from contextlib import suppress
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "[secret]"
 SHORTEST = 6  # a shorter value is no key, and masking it would garble ordinary words
@@ -29,6 +30,22 @@ def named_as_secret(name: str) -> bool:
 def secret_values(environ: Mapping[str, str]) -> list[str]:
     """The values of all variables that are named as secrets."""
     return [value for name, value in environ.items() if named_as_secret(name)]
+
+
+def url_secrets(urls: Mapping[str, str]) -> dict[str, str]:
+    """The password in each of these addresses, or the user's name that stands alone as one does; by their names."""
+    found = {}
+    for name, url in urls.items():
+        with suppress(ValueError):  # no address
+            parts = urlsplit(url)
+            if secret := parts.password or parts.username:
+                found[name] = unquote(secret)
+    return found
+
+
+def address_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same of the variables that say where a provider is."""
+    return url_secrets({name: url for name, url in environ.items() if name.endswith("_BASE_URL")})
 
 
 class Masker:
@@ -78,8 +95,11 @@ class StreamMasker:
 
 def _forms(secret: str) -> set[str]:
     raw = secret.encode()
-    forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms = {secret, secret[::-1], json.dumps(secret)[1:-1]}
     forms |= {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex(), raw.hex().upper()}
+    forms |= {"".join(map(escape.format, raw)) for escape in ("%{:02x}", "%{:02X}", "\\x{:02x}")}
+    forms.add("".join(f"\\u{ord(char):04x}" for char in secret))
+    forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}  # as they stand in an event
     for shift in range(3):  # where a secret lies within a longer base64 text decides how it is spelt
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             text = encode(b"\0" * shift + raw).decode().rstrip("=")

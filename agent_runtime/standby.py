@@ -89,9 +89,11 @@ def _hide_keys() -> None:
     from agent_runtime.keys import received
     from agent_runtime.providers.registry import key_variables
     from agent_runtime.sandbox.seal import seal
+    from agent_runtime.secrets import address_secrets
 
     environ = received(os.environ)
-    keys = {name: environ[name] for name in key_variables() if name in environ}
+    secret = key_variables() | address_secrets(environ).keys()
+    keys = {name: environ[name] for name in secret if name in environ}
     seal(keys)
     for name in os.environ.keys() - environ.keys():
         del os.environ[name]

@@ -120,7 +120,11 @@ class LiveTransport:
     def _connect(self) -> Client:
         module = import_module(f"{__package__}.{_SDKS[self._endpoint.format]}")
         http_client = self._http_client() if self._http_client else None
-        client: Client = module.connect(self._endpoint, self._patience, http_client)
+        try:
+            client: Client = module.connect(self._endpoint, self._patience, http_client)
+        except Exception as error:  # a proxy or a certificate of the environment that is none
+            message = f"no connection can be made to {self._endpoint.provider}: {error}"
+            raise ProviderError("provider_error", message, retryable=False) from error
         return client
 
     async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -28,6 +29,14 @@ def test_a_key_is_masked_in_every_spelling() -> None:
     mask = Masker([KEY])
     for text in (KEY, quote(KEY, safe=""), KEY.encode().hex(), KEY.replace("\\", "\\\\").replace('"', '\\"')):
         assert mask(f"<{text}>") == f"<{MASK}>"
+    escapes = [
+        "".join(f"\\u{ord(char):04x}" for char in KEY),
+        "".join(f"\\x{byte:02x}" for byte in KEY.encode()),
+    ]
+    percents = "".join(f"%{byte:02x}" for byte in KEY.encode())
+    for text in (KEY[::-1], percents, percents.upper(), *escapes):
+        assert mask(f"<{text}>") == f"<{MASK}>"
+        assert mask(json.dumps(text, ensure_ascii=False)) == f'"{MASK}"'  # as it stands in an event
 
 
 @given(st.lists(st.integers(0, 60), max_size=6))

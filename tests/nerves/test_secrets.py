@@ -176,3 +176,22 @@ def _dumps(
     _, status = os.waitpid(process.pid, 0)
     process.returncode = status
     return os.WCOREDUMP(status)
+
+
+def test_a_password_in_an_address_is_a_key(standby: Running, tmp_path: Path) -> None:
+    """Of a provider: no tool sees the variable, and whoever echoes the password is masked."""
+    password, record = "p4ss-w0rd-0123456789", tmp_path / "t.ndjson"
+    refused = Turn(fault=Fault(500, {"retry-after": "0"}, message=f"no {password}"))
+    with ModelServer([bash("env; cat /proc/$PPID/environ"), refused, Turn(text=password)]) as server:
+        environ = server.environ("anthropic")
+        environ["ANTHROPIC_BASE_URL"] = server.url.replace("//", f"//user:{password}@")
+        environ["https_proxy"] = "http://user:pr0xy-w0rd-01@127.0.0.1:9"
+        request = request_for("anthropic", record=str(record), threadId="t")
+        done = Trial(standby, request, environ, tmp_path).end()
+        assert server.requests[0].headers["authorization"].startswith("Basic ")
+    assert (done.code, done.complete["output"]) == (0, "[secret]")
+    assert "ANTHROPIC_BASE_URL" not in done.of("tool_result")[0]["output"]
+    assert (
+        "https_proxy=http://user:[secret]@" in done.of("tool_result")[0]["output"]
+    )  # tools go through it too
+    assert not [path for path in tmp_path.rglob("*") if holds(path, password)]

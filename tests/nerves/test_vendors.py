@@ -114,3 +114,16 @@ def test_a_whole_answer_in_the_place_of_a_stream(standby: Running, tmp_path: Pat
     with ModelServer([Turn(fault=Fault(200, body=json.dumps({"choices": [choice]})))]) as server:
         done = Trial(standby, request_for("openai-chat"), server.environ("openai-chat"), tmp_path).end()
     assert (done.code, done.complete["output"]) == (0, "whole")
+
+
+@pytest.mark.parametrize(
+    "environ", [{"https_proxy": "http://127.0.0.1:port"}, {"SSL_CERT_FILE": "/nowhere.pem"}], ids=str
+)
+def test_an_environment_that_allows_no_connection(
+    environ: dict[str, str], standby: Running, tmp_path: Path
+) -> None:
+    with ModelServer() as server:
+        place = server.environ("anthropic") | {"ANTHROPIC_BASE_URL": "https://127.0.0.1:9"} | environ
+        done = Trial(standby, request_for("anthropic"), place, tmp_path).end()
+    error = done.of("error")[-1]
+    assert (done.code, error["code"]) == (1, "provider_error")
