@@ -32,11 +32,11 @@ async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEdit]
     cancelled = 0.0
     async with anyio.create_task_group() as group, send, receive:
         group.start_soon(lab.tracker.watch, send.send)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             yield receive
         group.cancel_scope.cancel()
         cancelled = time.monotonic()
-    assert time.monotonic() - cancelled < 2
+    assert time.monotonic() - cancelled < 3
 
 
 def test_writes_are_seen_without_a_walk(
