@@ -70,6 +70,9 @@ class Group:
     def close(self) -> None:
         """Remove it. What still lives goes on in the runtime's own group."""
         for _ in range(_ROUNDS):
+            for inner in sorted(self._folder.rglob("*/"), reverse=True):  # made by what ran in it
+                with contextlib.suppress(OSError):
+                    inner.rmdir()
             try:
                 self._folder.rmdir()
                 return

@@ -63,7 +63,12 @@ def save(state: Path) -> str:
 def restore(state: Path, cwd: Path) -> str:
     """The command that makes the state that of the shell that executes it, in the directory `cwd`."""
     file = shlex.quote(str(state))
-    return f"if [[ -r {file} ]]; then \\builtin . {file}; PWD={shlex.quote(str(cwd))}; fi"
+    return (
+        f"if [[ -r {file} ]]; then "
+        "\\builtin unset -v $(\\builtin compgen -e); "  # what the environment has and the shell had no longer
+        "\\builtin shopt -s extglob; "  # without it a function with such a pattern is a syntax error
+        f"\\builtin . {file}; PWD={shlex.quote(str(cwd))}; fi"
+    )
 
 
 def _directory_of(state: Path) -> Path:

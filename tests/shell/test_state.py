@@ -50,6 +50,14 @@ async def test_a_shell_that_ends_leaves_its_state(sh: Bench, command: str, code:
     assert (after.outcome, after.exit_code) == ("completed", 0)
 
 
+async def test_what_was_unset_stays_so_and_what_is_hard_to_parse_is_kept(sh: Bench) -> None:
+    await sh("shopt -s extglob")
+    await sh("f() { case $1 in +(a)) echo matched ;; esac; }; unset LANG; shopt -u extglob; alias g='echo g'")
+    assert KEPT in (await sh("exit 1")).text
+    after = await sh("shopt extglob; g; echo ${LANG-unset} ${PAGER-unset}; shopt -s extglob; f aaa")
+    assert after.text.split() == "extglob off g unset cat matched".split()
+
+
 @pytest.mark.parametrize(
     ("command", "code", "text"),
     [
