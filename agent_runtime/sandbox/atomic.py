@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
@@ -44,17 +44,19 @@ def write_all(writes: Sequence[Write]) -> None:
     """Make all changes, or none.
 
     What can fail is done before the first rename; should one of those fail too, the others are rolled back.
-    Raises OSError, or ToolError when a file is no longer what its snapshot says.
+    Raises OSError with the file's path, or ToolError when a file is no longer what its snapshot says.
     """
     staged: list[_Staged] = []
     done: list[_Staged] = []
     try:
         for change in writes:
             staged.append(_Staged(change))
-            staged[-1].prepare()
+            with _named(change):
+                staged[-1].prepare()
         for item in staged:
             done.append(item)
-            item.commit()
+            with _named(item.write):
+                item.commit()
     except BaseException:
         for item in reversed(done):
             item.roll_back()
@@ -64,6 +66,15 @@ def write_all(writes: Sequence[Write]) -> None:
     finally:
         for item in staged:
             item.close()
+
+
+@contextmanager
+def _named(change: Write) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = os.fspath(change.place.real)  # not that of the temporary file beside it
+        raise
 
 
 class _Staged:

@@ -63,13 +63,16 @@ class Patching:
         changed = {real: entry for real, entry in self.entries.items() if entry.changed}
         if not changed:
             raise ToolError("The patch changes nothing: every file has this content already.")
-        with explained("the patch"):
+        try:
             write_all(
                 [
                     Write(entry.place, entry.before, entry.data, entry.like, entry.executable, self.owner)
                     for entry in sorted(changed.values(), key=lambda entry: entry.data is None)
                 ]
             )
+        except OSError as error:
+            name, reason = self.shown(Path(error.filename)), (error.strerror or str(error)).lower()
+            raise ToolError(f"{name}: {reason}. Nothing was changed.") from error
         for real, entry in changed.items():
             if entry.data is None:
                 self.known.forget(real)

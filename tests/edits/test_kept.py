@@ -104,6 +104,18 @@ def test_a_failure_in_the_middle_takes_back_what_was_done(lab: Lab) -> None:
         os.close(place.folder)
 
 
+async def test_a_patch_that_cannot_be_written_names_the_file(lab: Lab) -> None:
+    lab.put(a="a\n", b="b\n")
+    patch = "*** Begin Patch\n*** Update File: a\n-a\n+A\n*** Update File: b\n b\n+{}\n*** End Patch"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))  # stands for a full disk
+    try:
+        said = await lab.patch_refused(patch.format("x" * 2_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert said == "b: file too large. Nothing was changed."
+
+
 def test_no_room_leaves_the_file_and_nothing_beside_it(lab: Lab) -> None:
     """A limit on the size of files stands for a full disk."""
     lab.put(f="a\n")
