@@ -12,16 +12,21 @@ from anthropic._streaming import ServerSentEvent
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.answer import Answer
 from agent_runtime.providers.faults import cut, fault
+from agent_runtime.providers.framing import whole_or_events
 from agent_runtime.providers.http_faults import http_fault
 from agent_runtime.providers.registry import Endpoint
 from agent_runtime.providers.transport import Patience
 
 
 class _Events(anthropic.AsyncStream[object]):
-    """The SDK's stream, for those as well who leave out the names of events, or end with [DONE] as OpenAI does."""
+    """The SDK's stream, for those as well who leave out the names of events, end with [DONE], or answer all at once."""
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
-        async for event in super()._iter_events():
+        whole, pieces = await whole_or_events(self.response.aiter_bytes())
+        if whole:
+            yield ServerSentEvent(event="message", data=whole)
+            return
+        async for event in self._decoder.aiter_bytes(pieces):
             if event.data.strip() and not event.data.startswith("[DONE]"):
                 yield event if event.event else ServerSentEvent(event="message", data=event.data)
 

@@ -24,6 +24,7 @@ from agent_runtime.providers.pieces import (
     Ids,
     count_of,
     counted,
+    objects,
     text_of,
 )
 
@@ -75,11 +76,22 @@ class AnthropicDecoder:
             self._end_message(chunk)
         elif kind == "message_stop":
             self.complete = True
+        elif kind == "message":
+            return list(self._whole(chunk))
         elif kind == "error":
             raise fault(chunk)
         elif not isinstance(kind, str):
             raise cut("the stream holds an event that is none of the Messages format")
         return ()
+
+    def _whole(self, message: dict[str, Any]) -> Iterator[Delta]:
+        """The message that a stream would have built, at once."""
+        self._start_message(message)
+        for index, block in enumerate(objects(message.get("content"))):
+            yield from self._start_block({"index": index, "content_block": block})
+            yield from self._stop_block({"index": index})
+        self._end_message({"delta": message})
+        self.complete = True
 
     def _start_message(self, message: dict[str, Any]) -> None:
         if message.get("id") == self._message_id is not None:

@@ -56,6 +56,8 @@ class ResponsesDecoder:
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
         """Take the next event."""
         kind = chunk.get("type")
+        if chunk.get("object") == "response":  # whole, in the place of a stream
+            return list(self._finish(f"response.{chunk.get('status') or 'completed'}", {"response": chunk}))
         if not isinstance(kind, str):
             raise fault(chunk) if chunk.get("error") else cut("the stream holds an event of no known format")
         if kind == "error":

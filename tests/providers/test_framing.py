@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from agent_runtime.messages import UserMessage
+from agent_runtime.errors import ProviderError
+from agent_runtime.messages import Usage, UserMessage
 from agent_runtime.provider import Delta, ModelCall
+from agent_runtime.provider import Turn as Answer
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.registry import resolve
@@ -79,6 +81,22 @@ def serving(body: bytes) -> Iterator[str]:
         thread.join()
 
 
+async def asked(format: str, url: str) -> tuple[Answer, list[Delta]]:
+    address = {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
+    endpoint = resolve(MODELS[format], address | {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"})
+    transport = connect(endpoint, limits=Patience(first=5, between=5), http_client=http_client)
+    adapter = Adapter(wire_for(endpoint), transport)
+    shown: list[Delta] = []
+
+    async def take(delta: Delta) -> None:
+        shown.append(delta)
+
+    try:
+        return await adapter.turn(ModelCall(endpoint.model, "", [UserMessage.of("go")]), take), shown
+    finally:
+        await adapter.aclose()
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("framing", FRAMINGS)
 async def test_a_stream_however_it_is_framed(framing: str, format: Any) -> None:
@@ -86,19 +104,68 @@ async def test_a_stream_however_it_is_framed(framing: str, format: Any) -> None:
     turn = Turn(SAID, "hm", calls=[("bash", {"command": "ls"})])
     chunks = events(turn, format, number=1, body={})
     with serving((before + "".join(map(write, chunks)) + after).encode()) as url:
-        address = {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
-        endpoint = resolve(MODELS[format], address | {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"})
-        transport = connect(endpoint, limits=Patience(first=5, between=5), http_client=http_client)
-        adapter = Adapter(wire_for(endpoint), transport)
-        shown: list[Delta] = []
-
-        async def take(delta: Delta) -> None:
-            shown.append(delta)
-
-        try:
-            answer = await adapter.turn(ModelCall(endpoint.model, "", [UserMessage.of("go")]), take)
-        finally:
-            await adapter.aclose()
+        answer, shown = await asked(format, url)
     assert answer.message.text == "".join(delta.text for delta in shown if delta.kind == "text") == SAID
     assert [call.input for call in answer.message.calls] == [{"command": "ls"}]
     assert (answer.stop, answer.usage is not None) == ("tool_calls", True)
+
+
+WHOLE: dict[str, dict[str, Any]] = {
+    "anthropic": {
+        "type": "message",
+        "id": "msg_1",
+        "content": [
+            {"type": "text", "text": SAID},
+            {"type": "tool_use", "id": "c1", "name": "bash", "input": {"command": "ls"}},
+        ],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 10, "output_tokens": 5},
+    },
+    "openai-responses": {
+        "object": "response",
+        "status": "completed",
+        "output": [
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": SAID}]},
+            {"type": "function_call", "call_id": "c1", "name": "bash", "arguments": '{"command": "ls"}'},
+        ],
+        "usage": {"input_tokens": 10, "output_tokens": 5},
+    },
+    "openai-chat": {
+        "object": "chat.completion",
+        "choices": [
+            {
+                "message": {
+                    "content": SAID,
+                    "tool_calls": [
+                        {"id": "c1", "function": {"name": "bash", "arguments": '{"command": "ls"}'}}
+                    ],
+                },
+                "finish_reason": "tool_calls",
+            }
+        ],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+    },
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_an_answer_that_comes_whole(format: Any) -> None:
+    with serving(json.dumps(WHOLE[format], indent=1).encode()) as url:
+        answer, shown = await asked(format, url)
+    assert answer.message.text == "".join(delta.text for delta in shown if delta.kind == "text") == SAID
+    assert [call.input for call in answer.message.calls] == [{"command": "ls"}]
+    assert (answer.stop, answer.usage) == ("tool_calls", Usage(input_tokens=10, output_tokens=5))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_an_error_under_a_status_of_success(format: Any) -> None:
+    error = {
+        "type": "error",
+        "error": {"code": "insufficient_quota", "type": "billing_error", "message": "pay first"},
+    }
+    with (
+        serving(json.dumps(error).encode()) as url,
+        pytest.raises(ProviderError, match="pay first") as failed,
+    ):
+        await asked(format, url)
+    assert (failed.value.code, failed.value.retryable) == ("insufficient_quota", False)
