@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -94,18 +96,39 @@ sort/A sort/a-b sort/a.b sort/a/b sort/é sort/～ sort/𝒳 sub/build/o w/keep
 """
 
 
-async def test_the_same_files_whatever_is_ignored_where(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = RULES | dict.fromkeys([*NAMES.split(), "new\nline"], "needle\n")
-    for name, text in files.items():
+def plant(lab: Lab, rules: dict[str, str]) -> None:
+    for name, text in (rules | dict.fromkeys([*NAMES.split(), "new\nline"], "needle\n")).items():
         (lab.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (lab.folder / name).write_text(text)
     (lab.folder / "link").symlink_to("keep.log")
     os.mkfifo(lab.folder / "sort/fifo")
+
+
+async def test_the_same_files_whatever_is_ignored_where(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(lab, RULES)
     for path in (".", "in", "in/x", "in/repo", "exc", "exc/sub", "build", "w", "w/o", "d/1", "sort"):
         there, fallback = await both(lab, monkeypatch, pattern="needle", path=path, mode="files")
         assert there == fallback, path
     found, _ = await both(lab, monkeypatch, pattern="needle", mode="files")
     assert sorted(found.split("\n")) == sorted([*SEEN.split(), "line", "new"])
+
+
+def would_be_added(folder: Path) -> set[str]:
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    command = ["git", "-c", "core.quotePath=false", "ls-files", "--others", "--exclude-standard"]
+    names = subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    return {name for name in names if "link" not in name and "line" not in name}
+
+
+async def test_the_files_that_git_would_add(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(lab, {name: text for name, text in RULES.items() if name.endswith(".gitignore")})
+    wanted = would_be_added(lab.folder)
+    for present in (True, False):
+        monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
+        found = (await lab.files.search("*", ".", limit=999, tokens=9_999)).split("\n")
+        assert set(found) - {"new", "line"} == wanted
 
 
 async def test_one_letter_in_a_line_of_five_megabytes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
