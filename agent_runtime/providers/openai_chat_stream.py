@@ -34,9 +34,19 @@ _STOPS: dict[str, StopReason] = {
     "refusal": "refusal",
     "safety": "refusal",
     "sensitive": "refusal",
+    "prohibited_content": "refusal",
+    "recitation": "refusal",
     "model_context_window_exceeded": "context_overflow",
 }
-_FAILURES = frozenset({"error", "insufficient_system_resource", "network_error"})
+_FAILURES = frozenset(
+    {
+        *("error", "insufficient_system_resource", "network_error"),
+        *(
+            "function_call_filter",
+            "malformed_function_call",
+        ),  # Gemini: the model began a call that cannot be read
+    }
+)
 # the names under which providers stream a model's thinking
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text")
 _RETURNED = (
@@ -93,9 +103,10 @@ class ChatDecoder:
         delta = choice["delta"] if isinstance(choice.get("delta"), dict) else choice.get("message")
         if isinstance(delta, dict):
             yield from self._delta(delta)
-        reason = text_of(choice.get("finish_reason"))
+        said = text_of(choice.get("finish_reason"))
+        reason = said.lower().partition(":")[0]
         if reason in _FAILURES:
-            raise fault({"code": reason, "message": f"the provider ended its answer with {reason!r}"})
+            raise fault({"code": reason, "message": f"the provider ended its answer with {said!r}"})
         if reason:
             self._finish_reason = reason
             yield from self._flush()

@@ -197,7 +197,8 @@ def test_where_usage_may_be(chunks: list[Json], usage: Usage | None) -> None:
 def test_refusals() -> None:
     turn, _ = decode(FORMAT, [chunk(refusal="I will "), chunk(refusal="not"), chunk("stop")])
     assert (turn.stop, turn.refusal, turn.message.text) == ("refusal", "I will not", "")
-    assert decode(FORMAT, [chunk("content_filter")])[0].stop == "refusal"
+    for reason in ("content_filter", "content_filter: PROHIBITED_CONTENT", "SAFETY"):
+        assert decode(FORMAT, [chunk(reason)])[0].stop == "refusal"
 
 
 def test_an_empty_answer() -> None:
@@ -212,6 +213,8 @@ def test_an_empty_answer() -> None:
         ({"error": {"message": "m", "code": 502}}, "provider_error", True),
         (chunk("insufficient_system_resource"), "overloaded", True),
         (chunk("error"), "provider_error", True),
+        (chunk("function_call_filter: MALFORMED_FUNCTION_CALL"), "provider_error", True),
+        ({"code": "insufficient_quota", "message": "m"}, "insufficient_quota", False),
         ({"object": "error", "message": "m", "type": "BadRequestError"}, "provider_error", True),
     ],
 )
