@@ -55,7 +55,7 @@ async def test_what_was_unset_stays_so_and_what_is_hard_to_parse_is_kept(sh: Ben
     await sh("f() { case $1 in +(a)) echo matched ;; esac; }; unset LANG; shopt -u extglob; alias g='echo g'")
     assert KEPT in (await sh("exit 1")).text
     after = await sh("shopt extglob; g; echo ${LANG-unset} ${PAGER-unset}; shopt -s extglob; f aaa")
-    assert after.text.split() == "extglob off g unset cat matched".split()
+    assert after.text.split() == ["extglob", "off", "g", "unset", "cat", "matched"]
 
 
 @pytest.mark.parametrize(
