@@ -42,7 +42,7 @@ def translated(pattern: str) -> str:
             depth += 1
             token = ("[^" + _UNSEEN if "^" in token else "[") + (r"\]" if token.endswith("]") else "")
         elif token == "]":
-            depth -= 1
+            depth = max(0, depth - 1)
         elif token == "." and not depth:
             token = rf"[^\n{_UNSEEN}]"
         elif token == r"\s":
@@ -57,13 +57,17 @@ def translated(pattern: str) -> str:
 
 def closes_too_much(pattern: str) -> bool:
     """Is there a `)` that nothing opened? Then the pattern may not be put into a group."""
-    depth = 0
-    for char in re.findall(
-        r"[()]", re.sub(r"\\.|\[\^?\]?(?:\\.|\[[^\]]*\]|[^\]])*\]", "", pattern, flags=re.DOTALL)
-    ):
-        depth += 1 if char == "(" else -1
-        if depth < 0:
-            return True
+    sets = groups = 0
+    for token in _TOKEN.findall(pattern):
+        if token.startswith("[") and not (sets and token.startswith("[:")):
+            sets += 1
+        elif token == "]":
+            sets = max(0, sets - 1)
+        elif not sets and not token.startswith("\\"):
+            for char in token:
+                groups += (char == "(") - (char == ")")
+                if groups < 0:
+                    return True
     return False
 
 
