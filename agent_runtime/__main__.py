@@ -8,6 +8,7 @@ import types
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    _open_standard()
     gc.disable()  # until `start` is out: nothing that is imported before it is garbage
     _skip_plugins()
     from agent_runtime.cli import main as cli
@@ -18,6 +19,20 @@ def main() -> None:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _open_standard() -> None:
+    """Stdin and stderr lead nowhere where they are closed: what is opened next would take their numbers."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.dup2(null, fd)
+    if null not in (0, 2):
+        os.close(null)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def _skip_plugins() -> None:

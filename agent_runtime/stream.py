@@ -139,7 +139,9 @@ class Emitter:
             head = self._pending[0]
             try:
                 written = os.write(self.fd, head if self._direct else head[:_CHUNK])
-            except (BrokenPipeError, ConnectionError):
+            except BlockingIOError:  # whoever shares the descriptor has made it so
+                return
+            except OSError:  # closed, or no room on its disk: either way nobody can be told more
                 self.lose()
                 return
             if written < len(head):

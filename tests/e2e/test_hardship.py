@@ -159,3 +159,38 @@ def test_a_frozen_run_goes_on_when_it_is_thawed(workspace: Path) -> None:
     assert (done.code, done.complete["output"]) == (0, "whole")
     assert [notice["code"] for notice in done.of("notice")] == ["thawed"]
     assert [error["retryable"] for error in done.of("error")] == [True]
+
+
+@pytest.mark.parametrize(("closed", "code"), [([0], 0), ([2], 0), ([0, 2], 0), ([1], 74)], ids=str)
+def test_standard_descriptors_that_are_closed(closed: list[int], code: int, workspace: Path) -> None:
+    """What is opened instead of them gets none of what is meant for them."""
+
+    def close() -> None:
+        for fd in closed:
+            os.close(fd)
+
+    with ModelServer([bash("echo said; echo complained >&2"), Turn(text="ok")]) as server:
+        done = subprocess.run(
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+            preexec_fn=close,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (code, b"")
+    if code == 0:
+        assert result(done.stdout, code, b"").complete["output"] == "ok"
+
+
+def test_a_stdout_that_takes_nothing_is_a_closed_one(workspace: Path) -> None:
+    with ModelServer([Turn(text="ok")]) as server, Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (74, b"")
