@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _STAT = struct.Struct(">10I")  # ctime s, ns, mtime s, ns, dev, ino, mode, uid, gid, size
 _ASKED = 200  # blobs asked for at a time: few enough that neither pipe can block the other
 _MASK = 0xFFFFFFFF
+_SHA1 = 20  # bytes
+_UNVOUCHED = bytes(60)
 _BEHIND_NS = 50_000_000  # changed so shortly before the index was written: maybe after git had looked
 
 Tracked = dict[bytes, dict[bytes, bytes]]  # folder -> name -> 60 bytes: the stat and the id, as in the index
@@ -40,6 +42,7 @@ class Repository:
     excludes: tuple[bytes, ...]  # files of ignore patterns, the strongest first
     rewrites: bool  # attributes or settings let a worktree file differ from its blob
     filters: bool  # a program of the user's may make it differ at the same size
+    id_bytes: int = _SHA1  # of an object's name
 
     def tracked(self) -> tuple[Tracked, int]:
         """The index, below the workspace, and when it was written (ns). Empty when it cannot be read.
@@ -49,7 +52,7 @@ class Repository:
         try:
             with Path(os.fsdecode(self.index)).open("rb") as file:
                 written = os.fstat(file.fileno()).st_mtime_ns
-                return _parse_index(file.read(), self.prefix), written
+                return _parse_index(file.read(), self.prefix, self.id_bytes), written
         except FileNotFoundError:
             return {}, 0
 
@@ -126,9 +129,9 @@ def discover(workspace: bytes) -> Repository | None:
     except (OSError, subprocess.SubprocessError):
         return None
     lines = answer.split(b"\n")
-    if len(lines) != 7 or lines[0] != b"sha1":
+    if len(lines) != 7 or lines[0] not in (b"sha1", b"sha256"):
         return None
-    _, top, prefix, index, exclude, attributes, _ = lines
+    kind, top, prefix, index, exclude, attributes, _ = lines
     config = dict(_setting(item) for item in settings.split(b"\0") if item)
     own = os.environb.get(b"XDG_CONFIG_HOME") or home(b"~/.config")
     excludes = config.get(b"core.excludesfile", own + b"/git/ignore")
@@ -149,6 +152,7 @@ def discover(workspace: bytes) -> Repository | None:
             )
         ),
         filters=any(name.startswith(b"filter.") and not name.startswith(b"filter.lfs.") for name in config),
+        id_bytes=_SHA1 if kind == b"sha1" else 32,
     )
 
 
@@ -222,7 +226,7 @@ def _start(workspace: bytes, *args: str) -> Popen[bytes]:
     )  # fmt: skip
 
 
-def _parse_index(data: bytes, prefix: bytes) -> Tracked:
+def _parse_index(data: bytes, prefix: bytes, id_bytes: int) -> Tracked:
     magic, version, count = struct.unpack_from(">4sII", data)
     if magic != b"DIRC" or version not in (2, 3, 4):
         raise ValueError("an index of an unknown form")
@@ -230,8 +234,8 @@ def _parse_index(data: bytes, prefix: bytes) -> Tracked:
     at, name = 12, b""
     for _ in range(count):
         start = at
-        flags = data[at + 60] << 8 | data[at + 61]
-        at += 64 if flags & 0x4000 else 62
+        at += 40 + id_bytes
+        at += 4 if data[at] & 0x40 else 2  # flags
         if version == 4:
             strip, at = _offset(data, at)
             end = data.index(b"\0", at)
@@ -243,7 +247,10 @@ def _parse_index(data: bytes, prefix: bytes) -> Tracked:
             at = start + ((end - start + 8) & ~7)
         if name.startswith(prefix) and data[start + 26] & 0xF0 in (0x80, 0xA0):
             folder, _, base = name[len(prefix) :].rpartition(b"/")
-            tracked.setdefault(folder, {})[base] = data[start : start + 60]
+            # an id of another kind than we give says nothing: the name is known, no content vouched for
+            tracked.setdefault(folder, {})[base] = (
+                data[start : start + 60] if id_bytes == _SHA1 else _UNVOUCHED
+            )
     return tracked
 
 

@@ -1,8 +1,8 @@
 """The hunks of a unified diff, over bytes.
 
 Patience diff: lines that occur once on both sides anchor the rest, which splits large files in n log n; only
-what is left between anchors goes to difflib, whose time is quadratic, and a stretch too large for that is
-replaced whole.
+what is left between anchors gets the shortest script (see `shortest`), whose time is quadratic in the edits, and a
+stretch that differs too much for that is replaced whole.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isqrt
+
+from agent_runtime.tracking.shortest import Block, shortest_edits
 
 CONTEXT = 3
-_QUADRATIC = 250_000  # lines times lines that difflib may be given
-
-Block = tuple[int, int, int, int]  # old[i1:i2] became new[j1:j2]
+_STEPS = 1_000_000  # that the search for shortest scripts may take in one file
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,10 @@ def _blocks(a: list[bytes], b: list[bytes]) -> Iterator[Block]:
             parts = [(p + 1, q, r + 1, s) for (p, r), (q, s) in pairwise(edges)]
             stack.extend(reversed(parts))
         else:
-            yield from _leaf(a, i1, i2, b, j1, j2)
-
-
-def _leaf(a: list[bytes], i1: int, i2: int, b: list[bytes], j1: int, j2: int) -> Iterator[Block]:
-    if (i2 - i1) * (j2 - j1) > _QUADRATIC:
-        yield i1, i2, j1, j2
-        return
-    import difflib
-
-    matcher = difflib.SequenceMatcher(None, a[i1:i2], b[j1:j2], autojunk=False)
-    for tag, p, q, r, s in matcher.get_opcodes():
-        if tag != "equal":
-            yield i1 + p, i1 + q, j1 + r, j1 + s
+            share = (i2 - i1 + j2 - j1) / (len(a) + len(b))
+            edits = shortest_edits(a[i1:i2], b[j1:j2], isqrt(int(_STEPS * share)))
+            for p, q, r, s in edits or ((0, i2 - i1, 0, j2 - j1),):
+                yield i1 + p, i1 + q, j1 + r, j1 + s
 
 
 def _anchors(a: list[bytes], i1: int, i2: int, b: list[bytes], j1: int, j2: int) -> list[tuple[int, int]]:

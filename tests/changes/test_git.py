@@ -175,6 +175,19 @@ def test_repositories_of_little_use(lab: Lab, make: str) -> None:
     lab.check()
 
 
+def test_names_that_a_sha256_index_holds_and_rules_of_its_repository(lab: Lab) -> None:
+    lab.keep_git = False
+    lab.sh(
+        "mkdir out; seq 9 > out/f; echo out > .gitignore; seq 9 > f; git init -q --object-format=sha256; "
+        "echo '*.tmp' > .git/info/exclude; git add -A; git add -f out/f; git commit -qm x; seq 3 > a.tmp"
+    )
+    lab.sh(PAST)
+    lab.begin()
+    lab.run("echo x >> out/f; echo x >> f; echo x >> a.tmp; echo x > out/new; git commit -qam y")
+    assert brief(lab.events, lab.ws) == [("modify", "f"), ("modify", "out/f")]
+    lab.check((b".git", b"a.tmp", b"new"))
+
+
 def test_the_repository_of_someone_else(lab: Lab) -> None:
     if os.getuid():
         pytest.skip("only root can give a repository away")
