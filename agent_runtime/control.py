@@ -172,13 +172,17 @@ async def listen(fd: int, rest: bytes, handle: Callable[[bytes], Awaitable[None]
     from anyio import wait_readable
 
     data = bytearray(rest)
+    told = False  # that the line which is being read is too long
     while True:
         while (end := data.find(b"\n")) >= 0:
             line, data = bytes(data[:end]).strip(), data[end + 1 :]
-            if line:
+            if line and not told:
                 await handle(line)
+            told = False
         if len(data) > LINE_LIMIT:
-            await handle(bytes(data[:64]) + b" [a control line over 4 MiB]")
+            if not told:
+                await handle(bytes(data[:64]) + b" [a control line over 4 MiB]")
+            told = True
             data.clear()
         with suppress(OSError):  # epoll takes no regular file, and reading one never blocks
             await wait_readable(fd)
@@ -187,7 +191,7 @@ async def listen(fd: int, rest: bytes, handle: Callable[[bytes], Awaitable[None]
         except OSError:
             piece = b""
         if not piece:
-            if data.strip():
+            if data.strip() and not told:
                 await handle(bytes(data).strip())
             return
         data += piece

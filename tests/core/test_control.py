@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_runtime.control import Inbox, listen, parse_control, read_request
+from agent_runtime.control import LINE_LIMIT, Inbox, listen, parse_control, read_request
 from agent_runtime.errors import RequestError
 
 TEXT = st.text(max_size=20)
@@ -130,3 +130,17 @@ def test_control_messages_arrive_in_order_and_the_end_of_input_is_no_cancel() ->
 
     anyio.run(main)
     assert cancelled == ["cancelled"]
+
+
+def test_a_line_that_is_too_long_is_told_once_and_nothing_in_it_is_obeyed(tmp_path: Path) -> None:
+    long = b"x" * (2 * LINE_LIMIT)
+    path = tmp_path / "lines"
+    path.write_bytes(long + b'x{"action":"cancel"}\n{"action":"pause"}\n' + long + b'{"action":"cancel"}')
+    heard: list[bytes] = []
+
+    async def handle(line: bytes) -> None:
+        heard.append(line[-10:])
+
+    with path.open("rb") as file:
+        anyio.run(listen, file.fileno(), b"", handle)
+    assert heard == [b"ver 4 MiB]", b'":"pause"}', b"ver 4 MiB]"]
