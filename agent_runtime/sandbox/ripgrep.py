@@ -33,6 +33,10 @@ _SAME_FILES = (  # as `scanning` sees them: the ignore files in the tree decide,
 )
 
 
+# What means another thing elsewhere: `\z` and `\B` see line ends here, and `a*+` is greedy
+_ODD = re.compile(r"\\[zB]|[*+?}](\?\?|\??[*+{])")
+
+
 class Unsupported(Exception):
     """ripgrep cannot do this: its message says why. The other engine may be able to."""
 
@@ -74,10 +78,12 @@ async def search(query: Query, base: Path) -> AsyncGenerator[FileHits, None]:
 
 def _pattern(query: Query) -> str:
     """With the rest of the line: else each match in it is told of, millions in a line of some megabytes."""
-    pattern = (
-        re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", query.pattern) if query.literal else query.pattern
-    )
-    if "\0" in pattern or r"\z" in pattern or closes_too_much(pattern):
+    pattern = query.pattern
+    if "\0" in pattern:
+        raise Unsupported("a NUL cannot be handed over")
+    if query.literal:
+        pattern = re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", pattern)
+    elif _ODD.search(pattern) or closes_too_much(pattern):
         raise Unsupported(pattern)
     return rf"(?:{pattern})(?-u:[^\n])*"
 

@@ -24,7 +24,8 @@ PATTERNS = r"""
 needle . .* ^ $ ^$ n.dle caf. caf\S caf\W [^a]needle needle. needle\s needle$ \s$ ^\s \S$ \d \D \w \W \bk\b
 straße STRASSE ss k σ Σ ǆ foo.bar foo\sbar \x{e9} \xe9 \p{L}+ \pL \P{L} \p{Lu} \p{Greek}
 [[:alpha:]] [[:^alpha:]] [^[:alpha:]] [[:punct:]] [[:word:]] [a-z&&[^aeiou]] [a-z--m] [a-c~~b-d] [[abc]d] [^[] [[]
-[]x] [^]x] [x { x{ } a{2,} a{,2} (x) \(x\) a|b * + ? a*+ a)|(b ].* ] ) ( (?i)NEEDLE n(?i:EED)le (?s)needle. (?x)n(?#e)
+[]x] [^]x] [x { x{ } a{2,} a{,2} (x) \(x\) a|b * + ? a*+ a*+a a** a{2}{3} a*?? l*+l \B
+a)|(b ].* ] ) ( (?i)NEEDLE n(?i:EED)le (?s)needle. (?x)n(?#e)
 (?P<n>needle) (?<n>needle) (n)\1 (?=n) (?<!n)e \Aneedle needle\z needle\Z \<needle needle\> \h \N \t \n [\d] [\s]
 [^\s]+$ [\]] [^x] \. \- \# \& caf� ï é+ [é] (needle)? () (?:) (|needle) --  -e #h $HOME [\p{L}&&\p{Lu}] \x00
 """
