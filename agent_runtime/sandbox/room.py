@@ -9,12 +9,18 @@ from pathlib import Path
 
 from agent_runtime.sandbox.state import State
 
+_PREFIX = "agent-shell-"
+_MEMORY = "/dev/shm"
+
 
 class Room:
     """Made at once, for the user whom the shell runs as."""
 
     def __init__(self, user: str | None) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="agent-shell-"))
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError:  # the disk is full: how would one make room without a shell?
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_MEMORY))
         self._user = user
         self._give(self._folder)
         self.state = State(self._folder)
@@ -26,6 +32,9 @@ class Room:
 
     def pipe(self, name: str) -> Path:
         """A new FIFO. Who has opened it may remove it: /dev/stdout stays good."""
+        if not self._folder.is_dir():  # `rm -rf /tmp/*` is nothing unusual
+            self._folder.mkdir(0o700, parents=True)
+            self._give(self._folder)
         path = self._folder / name
         os.mkfifo(path, 0o600)
         self._give(path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 import time
+from pathlib import Path
 
 import anyio
 import pytest
@@ -209,6 +211,22 @@ async def test_nul_and_lone_surrogates_in_a_command(sh: Bench) -> None:
     with pytest.raises(ToolError, match="NUL"):
         await sh("echo a\0b")
     assert (await sh("echo 'a\ud83d'")).text == "a�"
+
+
+async def test_an_emptied_temporary_folder_takes_no_shell_away(
+    sh: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    await sh(f"x=1; rm -rf {tmp_path}/tmp; (sleep 0.3; echo late) &")
+    assert (await sh("echo $x; wait; exit 4")).exit_code == 4
+    assert (await sh("echo $x")).text == "1"
+
+
+async def test_no_temporary_folder_takes_no_shell_away(sh: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+    assert (await sh("x=1; echo hi; exit 1")).exit_code == 1
+    assert (await sh("echo $x")).text == "1"
 
 
 async def test_restart(sh: Bench) -> None:
