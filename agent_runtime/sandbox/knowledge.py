@@ -15,25 +15,22 @@ from agent_runtime.sandbox.textfile import decode
 _HEAD = 65_536
 _SHOWN = 16_000  # bytes of a file's present text that a refusal carries
 
-_Marks = tuple[int, int, int, int, int]
-
 
 class Knowledge:
-    """Content is compared, not time: a mere touch, or a rewrite with the same bytes, is no change.
-
-    Of a file too large to be read whole only the marks of its inode are known, and they must be the same.
-    """
+    """Content is compared, not time: a mere touch, or a rewrite with the same bytes, is no change."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, bytes | _Marks] = {}
+        self._seen: dict[Path, bytes] = {}
 
     def saw(self, real: Path, data: bytes) -> None:
         """The model has been shown this file, or has written it."""
         self._seen[real] = _digest(data)
 
-    def saw_part(self, real: Path, status: os.stat_result) -> None:
-        """The model has been shown a part of a large file."""
-        self._seen[real] = _marks(status)
+    def saw_part(self, real: Path, fd: int) -> None:
+        """The model has been shown a part of a large file, which is open as `fd`."""
+        os.lseek(fd, 0, os.SEEK_SET)
+        with open(fd, "rb", closefd=False) as file:
+            self._seen[real] = hashlib.file_digest(file, "sha256").digest()
 
     def forget(self, real: Path) -> None:
         """The file is gone."""
@@ -46,7 +43,7 @@ class Knowledge:
         stale.
         """
         known = self._seen.get(real)
-        if known is None or known == (_digest(now.data) if isinstance(known, bytes) else _marks(now.status)):
+        if known is None or known == _digest(now.data):
             return
         self.saw(real, now.data)
         raise ToolError(_present(now.data, shown, near))
@@ -77,7 +74,3 @@ def _line_of(lines: list[str], near: str) -> int:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
-
-
-def _marks(status: os.stat_result) -> _Marks:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -14,7 +14,7 @@ from agent_runtime.sandbox.listing import listing
 from agent_runtime.sandbox.locating import Locator
 from agent_runtime.sandbox.paths import Place, explained, refuse_processes, refuse_special
 from agent_runtime.sandbox.reading import WHOLE, binary_kind, page, page_of_large
-from agent_runtime.sandbox.snapshots import open_regular, snapshot
+from agent_runtime.sandbox.snapshots import MAX_SIZE, open_regular, snapshot
 from agent_runtime.sandbox.textfile import decode
 from agent_runtime.tool import ToolOutput
 
@@ -57,7 +57,8 @@ class Viewer:
             fd = open_regular(place, path)
             try:
                 shown = page_of_large(fd, size, first, last, budget, path)
-                self._known.saw_part(place.real, os.fstat(fd))
+                if size <= MAX_SIZE:  # a larger one cannot be edited here
+                    self._known.saw_part(place.real, fd)
             finally:
                 os.close(fd)
         if shown.cut:

@@ -75,6 +75,20 @@ async def test_of_a_long_file_the_part_that_matters_is_shown(lab: Lab) -> None:
     assert len(said) < 20_000
 
 
+async def test_a_large_file_of_which_a_part_was_shown(lab: Lab) -> None:
+    """The same holds for it: a touch is no change, a change beyond the part is one."""
+    lab.put(f="first\n" + "line\n" * 4_000_000 + "last\n")
+    await lab.files.read("f", 1, 5, tokens=100)
+    os.utime(lab.folder / "f", (1, 1))
+    await lab.replace("f", "first", "First")
+    await lab.files.read("f", 1, 5, tokens=100)
+    with (lab.folder / "f").open("r+b") as file:
+        file.seek(-5, os.SEEK_END)
+        file.write(b"LAST")
+    os.utime(lab.folder / "f", (1, 1))
+    assert "has changed on disk" in await lab.refused("f", "First", "x")
+
+
 async def test_deleted_and_made_again_is_a_new_file(lab: Lab) -> None:
     await lab.files.write("f", "a\n", call_id="c")
     await lab.files.delete("f", call_id="c")
