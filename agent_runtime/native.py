@@ -24,7 +24,7 @@ def agrees(native: Native, ids: Sequence[str]) -> bool:
     ours: list[str] = []
     others: list[str] = []
     for item in native.items:
-        if item.get("type") in _CALLS:
+        if _type(item) in _CALLS:
             ours.append(str(item.get("call_id") or item.get("id")))
         elif "call_id" in item:
             others.append(str(item["call_id"]))
@@ -60,7 +60,7 @@ def heal_native(native: Native, model: str | None) -> tuple[Native | None, str]:
         return None, "a call without arguments went by its blocks"
     items = [item for item in native.items if item.get("type") != "text" or str(item.get("text")).strip()]
     if model is not None and not same_model(native.model, model):
-        items = [item for item in items if item.get("type") not in _REASONING]
+        items = [item for item in items if _type(item) not in _REASONING]
     signed = [item for item in items if item.get("type") != "thinking" or item.get("signature")]
     repair = "reasoning without its signature was left out" if len(signed) < len(items) else ""
     return keep(native, signed), repair
@@ -75,9 +75,9 @@ def _says_nothing(item: dict[str, Any]) -> bool:
 
 def settle(native: Native, answered: frozenset[str]) -> tuple[Native | None, str]:
     """A turn that is over: without hosted calls that nobody answered, and without reasoning at its end."""
-    items = [i for i in native.items if i.get("type") not in _HOSTED or i.get("id") in answered]
+    items = [i for i in native.items if _type(i) not in _HOSTED or str(i.get("id")) in answered]
     repair = "" if len(items) == len(native.items) else "a hosted call that nobody answered was left out"
-    while items and items[-1].get("type") in _REASONING:
+    while items and _type(items[-1]) in _REASONING:
         items.pop()
     return keep(native, items), repair
 
@@ -105,6 +105,10 @@ def keep(native: Native, items: Sequence[dict[str, Any]]) -> Native | None:
 def same_model(one: str, other: str) -> bool:
     """Is it the same model? A provider may answer with a dated name for the one it was asked by."""
     return _DATE.sub("", one) == _DATE.sub("", other)
+
+
+def _type(item: dict[str, Any]) -> str:
+    return str(item.get("type"))  # whatever a provider has put there
 
 
 def clean_json(value: Any) -> Any:

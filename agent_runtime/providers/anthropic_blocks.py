@@ -18,10 +18,8 @@ _GROWS = {
     "thinking_delta": ("thinking",),
     "compaction_delta": ("content", "encrypted_content"),
 }
-_WHOLE_SIGNATURE = (
-    32  # characters; fewer than this may be a piece that happens to begin like the one before it
-)
-_SHOWN: dict[str, Literal["text", "thinking"]] = {"text_delta": "text", "thinking_delta": "thinking"}
+_WHOLE_SIGNATURE = 32  # characters; less may be a piece that happens to begin like the one before it
+_SHOWN: tuple[Literal["text", "thinking"], ...] = ("text", "thinking")  # the blocks that are, and their field
 
 
 @dataclass
@@ -55,17 +53,17 @@ class Block:
         return None
 
     def _grow(self, kind: str, delta: dict[str, Any]) -> Shown | None:
+        shown: Shown | None = None
         for name in _GROWS.get(kind, [name for name in delta if name != "type"]):
             value = delta.get(name)
             if isinstance(value, str):
                 if name not in self.grown:
                     self.grown[name] = Pieces(text_of(self.item.get(name)))
                 piece = self.grown[name].add(value)
-                if piece and kind in _SHOWN:
-                    return _SHOWN[kind], piece
+                shown = next(((each, piece) for each in _SHOWN if piece and each == name == self.type), shown)
             elif value is not None:
                 self.item[name] = value
-        return None
+        return shown
 
     def _sign(self, piece: str) -> None:
         """The API sends a signature whole; some who pass it on send it in pieces, or once more."""
@@ -75,8 +73,8 @@ class Block:
 
     def end(self) -> Iterator[Shown]:
         """No more deltas: what was held back of its text."""
-        for kind in _SHOWN.values():
-            if kind in self.grown and (rest := self.grown[kind].end()):
+        for kind in _SHOWN:
+            if kind == self.type and kind in self.grown and (rest := self.grown[kind].end()):
                 yield kind, rest
         self.close()
 

@@ -112,7 +112,7 @@ class Resilient:
             except ProviderError as failed:
                 error = failed
             else:
-                await shown.settle()
+                await shown.settle(turn)
                 return turn
             if not mended and (better := await self._mended(call, error)) is not None:
                 call, mended = better, True

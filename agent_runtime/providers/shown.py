@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from agent_runtime.provider import Delta, OnDelta
+from agent_runtime.messages import ToolCall
+from agent_runtime.provider import Delta, OnDelta, Turn
+
+Kind = Literal["text", "thinking", "tool_input"]
 
 
 @dataclass
@@ -31,9 +35,10 @@ class _Text:
         self.before = ""
         return (text[len(before) :], False) if text.startswith(before) else (text, True)
 
-    def settle(self) -> str | None:
-        """The whole text, when the reader has more than that."""
-        return "".join(self.parts) if self.repeated < len(self.before) else None
+    @property
+    def has(self) -> str:
+        """What the reader has."""
+        return self.before or "".join(self.parts)
 
 
 class Shown:
@@ -45,7 +50,7 @@ class Shown:
 
     def __init__(self, on_delta: OnDelta) -> None:
         self._on_delta = on_delta
-        self._texts: dict[tuple[str, str], _Text] = {}
+        self._texts: dict[tuple[Kind, str], _Text] = {}
 
     def begin(self) -> OnDelta:
         """The sink of the next attempt."""
@@ -58,8 +63,23 @@ class Shown:
         if piece:
             await self._on_delta(Delta(delta.kind, piece, delta.id, restart))
 
-    async def settle(self) -> None:
-        """The last attempt is the turn: what only an earlier one said is void."""
-        for (kind, id), text in self._texts.items():
-            if (whole := text.settle()) is not None:
-                await self._on_delta(Delta(kind, whole, id, restart=True))  # type: ignore[arg-type]
+    async def settle(self, turn: Turn) -> None:
+        """The last attempt is the turn: what only an earlier one said is void, what no piece brought is added."""
+        final = _texts(turn)
+        for kind, id in dict.fromkeys([*self._texts, *final]):
+            whole = final.get((kind, id), "")
+            has = self._texts[kind, id].has if (kind, id) in self._texts else ""
+            if has != whole:
+                is_more = whole.startswith(has)
+                await self._on_delta(Delta(kind, whole[len(has) :] if is_more else whole, id, not is_more))
+
+
+def _texts(turn: Turn) -> dict[tuple[Kind, str], str]:
+    """What the turn says, by the kind and id of its pieces."""
+    texts: dict[tuple[Kind, str], str] = {}
+    for block in turn.message.blocks:
+        if isinstance(block, ToolCall):
+            texts["tool_input", block.id] = block.arguments
+        else:
+            texts[block.type, ""] = texts.get((block.type, ""), "") + block.text
+    return texts

@@ -213,3 +213,9 @@ def test_ids_that_differ_only_where_they_were_made_are_told_apart() -> None:
     ]
     turns = [message for message in heal(history).messages if isinstance(message, AssistantMessage)]
     assert [turn.calls[0].id for turn in turns] == ["functions_x_0", "functions_x_0-2"]
+
+
+def test_items_of_no_sensible_type_are_no_reason_to_fail() -> None:
+    odd = native({"type": ["x"], "id": {}}, {"type": None, "id": [1]}, {"type": "text", "text": "a"})
+    history: list[Message] = [user("go"), model("a", native=odd), user("on")]
+    assert heal(history).messages == tuple(history)

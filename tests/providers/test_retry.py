@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.messages import AssistantMessage, Text, UserMessage
+from agent_runtime.messages import AssistantMessage, Text, Thinking, UserMessage
 from agent_runtime.provider import Delta, ModelCall, OnDelta, Turn
 from agent_runtime.providers.retry import Candidate, Resilient, RetryPolicy
 
@@ -18,8 +18,9 @@ pytestmark = pytest.mark.anyio
 CALL = ModelCall("asked-for", "", [UserMessage.of("go")])
 
 
-def turn(text: str = "done") -> Turn:
-    return Turn(AssistantMessage(blocks=(Text(text=text),)), "end_turn", None)
+def turn(text: str = "done", thinking: str = "") -> Turn:
+    thoughts = (Thinking(text=thinking),) if thinking else ()
+    return Turn(AssistantMessage(blocks=(*thoughts, Text(text=text))), "end_turn", None)
 
 
 def error(code: Any = "provider_error", *, retryable: bool = True, **more: Any) -> ProviderError:
@@ -188,7 +189,12 @@ async def test_a_refused_request_is_mended_once() -> None:
 async def test_a_retry_shows_nothing_twice() -> None:
     first = [Delta("thinking", "hm"), Delta("text", "Hel"), Delta("text", "lo"), error()]
     second = [Delta("thinking", "hm"), Delta("text", "Hello "), error()]
-    third = [Delta("thinking", "hm, "), Delta("text", "Hello wor"), Delta("text", "ld"), turn("Hello world")]
+    third = [
+        Delta("thinking", "hm, "),
+        Delta("text", "Hello wor"),
+        Delta("text", "ld"),
+        turn("Hello world", "hm, "),
+    ]
     world = World([first, second, third])
     await world.turn()
     assert "".join(d.text for d in world.deltas if d.kind == "text") == "Hello world"
@@ -212,3 +218,9 @@ async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
         Delta("text", "He", restart=True),
         Delta("tool_input", "", "c1", restart=True),
     ]
+
+
+async def test_what_no_piece_brought_is_shown_in_the_end() -> None:
+    world = World([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
+    await world.turn()
+    assert world.deltas[1:] == [Delta("text", "Hello world", restart=True), Delta("thinking", "hm")]
