@@ -121,6 +121,7 @@ class LiveTransport:
         module = import_module(f"{__package__}.{_SDKS[self._endpoint.format]}")
         http_client = self._http_client() if self._http_client else None
         try:
+            _try_proxies()
             client: Client = module.connect(self._endpoint, self._patience, http_client)
         except Exception as error:  # a proxy or a certificate of the environment that is none
             message = f"no connection can be made to {self._endpoint.provider}: {error}"
@@ -158,6 +159,16 @@ class LiveTransport:
             if close is not None:
                 with anyio.move_on_after(1, shield=True):
                     await close()
+
+
+def _try_proxies() -> None:
+    """Raises what is wrong with the proxies of the environment: the SDKs' own clients complain while half made."""
+    from urllib.request import getproxies
+
+    if getproxies():
+        from httpx2 import AsyncClient
+
+        AsyncClient()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from agent_runtime.providers.faults import fault, retry_after
 from tests.nerves.lab import Trial, request_for
 from tests.standby.conftest import Running
 from tests.support.model_server import Fault, ModelServer, Turn
+from tests.support.runtime import run
 
 QUOTA = ("insufficient_quota", False)
 KEY = ("authentication_error", False)
@@ -116,14 +117,9 @@ def test_a_whole_answer_in_the_place_of_a_stream(standby: Running, tmp_path: Pat
     assert (done.code, done.complete["output"]) == (0, "whole")
 
 
-@pytest.mark.parametrize(
-    "environ", [{"https_proxy": "http://127.0.0.1:port"}, {"SSL_CERT_FILE": "/nowhere.pem"}], ids=str
-)
-def test_an_environment_that_allows_no_connection(
-    environ: dict[str, str], standby: Running, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:port", "socks5://127.0.0.1:9"])
+def test_a_proxy_that_is_none(proxy: str, workspace: Path) -> None:
     with ModelServer() as server:
-        place = server.environ("anthropic") | {"ANTHROPIC_BASE_URL": "https://127.0.0.1:9"} | environ
-        done = Trial(standby, request_for("anthropic"), place, tmp_path).end()
-    error = done.of("error")[-1]
-    assert (done.code, error["code"]) == (1, "provider_error")
+        environ = server.environ("anthropic") | {"ALL_PROXY": proxy, "NO_PROXY": ""}
+        done = run({"prompt": "x"}, workspace, environ)
+    assert (done.code, done.of("error")[-1]["code"], done.stderr) == (1, "provider_error", "")
