@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -125,6 +126,17 @@ async def test_cancelled_calls_wait_for_nobody(sh: Bench, home: Path) -> None:
         tasks.cancel_scope.cancel()
     assert (await sh("echo next")).text == "next"
     assert not (home / "sentinel").exists()
+
+
+async def test_no_pipes_pile_up(sh: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for command in ["true", "sleep 60 & true", "exit 1", "set -n"]:
+        await sh(command)
+    await sh("sleep 60", timeout=0.2)
+    assert [path for path in tmp_path.rglob("*") if path.is_fifo()] == []
+    await sh("sh -c 'sleep 0.5; echo again > /dev/stdout' &")  # the pipe has no name any more by then
+    log = sh.shell.background()[-1].log_file
+    assert log and (await sh(f"wait; until test -s {log}; do sleep 0.05; done; cat {log}")).text == "again"
 
 
 async def test_no_descriptors_are_left_open(sh: Bench) -> None:
