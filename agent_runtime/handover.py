@@ -23,7 +23,7 @@ from typing import Any
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.sandbox.seal import seal
 from agent_runtime.secrets import address_secrets, named_as_secret
-from agent_runtime.signals import CAUGHT
+from agent_runtime.signals import CAUGHT, Interrupted, Interrupts
 
 PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
 _PIECE = 1 << 16
@@ -31,8 +31,10 @@ _PIECE = 1 << 16
 
 def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
     """The whole command; returns the exit status of the run."""
+    interrupts = Interrupts()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
+            interrupts.arm()
             request = _request(arguments)
             preamble = _preamble(options)
             secret = {name for name in os.environ if named_as_secret(name)}
@@ -40,6 +42,11 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
             connection.connect(arguments.socket)
             socket.send_fds(connection, [preamble], [2])
             connection.sendall(request)
+            interrupts.disarm()
+        except Interrupted:
+            from agent_runtime.launch import stopped_early
+
+            return stopped_early(1, {}, interrupts)
         except RequestError as error:
             from agent_runtime.launch import refuse
 
@@ -49,7 +56,7 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
 
             what = f"{error.filename or arguments.socket} ({error.strerror or error})"
             return refuse(1, {}, RequestError("socket", f"expected a standby that listens there: {what}"))
-        return _Relay(connection).run()
+        return _Relay(connection, interrupts).run()
 
 
 def _request(arguments: Namespace) -> bytes:
@@ -77,8 +84,8 @@ def _environ() -> dict[str, str]:
 class _Relay:
     """Stdin to the run, its events to stdout, and signals to its process, until it has ended."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket, interrupts: Interrupts) -> None:
+        self._connection, self._interrupts = connection, interrupts
         self._pid = 0
         self._exit: int | None = None
         self._signals: list[int] = []  # that came, and of these the ones not passed on yet
@@ -89,6 +96,8 @@ class _Relay:
         """Returns the exit status."""
         for number in CAUGHT:
             signal.signal(number, self._signalled)
+        if early := self._interrupts.reason:
+            self._signalled(signal.Signals[early], None)
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         with suppress(OSError):  # there may be no stdin

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
-from tests.support.runtime import COMMAND, Result, environment, full, result
+from tests.support.runtime import COMMAND, Result, catches, environment, full, result
 
 HANG = "sleep 300 & sleep 300"
 Event = dict[str, Any]
@@ -267,12 +267,6 @@ def test_a_signal_before_the_request(workspace: Path) -> None:
     assert (process.returncode, complete["type"], complete["status"]) == (130, "complete", "cancelled"), (
         stderr
     )
-
-
-def catches(pid: int, number: int) -> bool:
-    """Has the process a handler for that signal?"""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
 
 
 def test_a_signal_while_the_request_waits_to_be_read(workspace: Path) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.standby.conftest import Json, Running, asked, sh
+from tests.standby.conftest import Json, Running, asked, sh, until
 from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, Result, environment, result
+from tests.support.runtime import COMMAND, Result, catches, environment, result
 
 
 def launch(standby: Running, cwd: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:
@@ -121,3 +122,26 @@ def test_a_standby_that_dies_is_told(standby: Running, workspace: Path) -> None:
         run = launch(standby, workspace)
         out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=20)
     assert (run.returncode, b"complete" in out, b"the run with it" in errors) == (1, False, True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_nobody_accepts(number: signal.Signals, code: int, workspace: Path) -> None:
+    """The standby is there, and its queue is full: the run was never begun, and is told as cancelled."""
+    path = workspace / "busy.sock"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(path))
+        listener.listen(0)
+        first.connect(str(path))
+        run = subprocess.Popen(
+            [*COMMAND, "run", "--socket", str(path), "--prompt", "x"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=workspace,
+            env=environment({}, workspace / "state"),
+        )
+        until(lambda: catches(run.pid, signal.SIGTERM))
+        run.send_signal(number)
+        out, errors = run.communicate(timeout=10)
+    (complete,) = map(json.loads, out.splitlines())
+    assert (run.returncode, complete["type"], complete["status"]) == (code, "complete", "cancelled"), errors

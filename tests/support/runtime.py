@@ -64,6 +64,12 @@ def run(
     return result(done.stdout, done.returncode, done.stderr)
 
 
+def catches(pid: int, number: int) -> bool:
+    """Has the process a handler for that signal?"""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
+
+
 def full(reader: int) -> bool:
     """Does the pipe that is read here take nothing more?"""
     writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY | os.O_NONBLOCK)
