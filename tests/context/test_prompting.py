@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.errors import RequestError
+from agent_runtime.frontmatter import front_matter
 from agent_runtime.prompting import (
     DEFAULT_AGENT,
     WORKSPACE_AGENTS,
     Agent,
     agent_directories,
     find_agent,
-    front_matter,
     known_agents,
     read_bounded,
 )
@@ -66,6 +66,14 @@ def test_a_definition_is_read_whole(tmp_path: Path) -> None:
         max_tokens=1000,
         temperature=0.5,
     )
+
+
+def test_other_spellings_are_read_and_unknown_fields_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "mine", "---\nmax_turns: 7\nmaxturn: 8\n---\nBe good.")
+    assert find_agent("mine", [tmp_path]).max_turns == 7
+    assert capsys.readouterr().err == f"warning: {path}: unknown fields are ignored: maxturn\n"
 
 
 def test_a_prompt_without_front_matter_is_a_definition(tmp_path: Path) -> None:

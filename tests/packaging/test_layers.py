@@ -25,7 +25,7 @@ ROOMS = {
     "words": "errors messages envelope progress events request limits version",
     "seams": "provider tool",
     "hands": """
-        sandbox tracking providers prompting template stream secrets keys control clock signals
+        sandbox tracking providers prompting frontmatter template stream secrets keys control clock signals
         history pairing native images intake tokens compaction record transcript* thread*
         """,
     "tools": "tools",
