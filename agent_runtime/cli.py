@@ -78,9 +78,11 @@ def _run(run: argparse.ArgumentParser) -> None:
 
 
 def _replay(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument("transcript")
-    replay.add_argument("--tools", choices=("execute", "recorded"), default="execute")
-    replay.add_argument("--workspace", metavar="DIR")
+    replay.add_argument("transcript", help="what `run --record` has written")
+    tools = "run the tools again (execute, the default), or nothing: take their recorded results"
+    replay.add_argument("--tools", choices=("execute", "recorded"), default="execute", help=tools)
+    where = "where the tools run (default: the current folder)"
+    replay.add_argument("--workspace", metavar="DIR", help=where)
     replay.add_argument(
         "--verify", action="store_true", help="compare with the recorded events; exit 4 where they part"
     )
