@@ -60,6 +60,7 @@ class DevServers:
     ) -> None:
         self._template = Template(template, sandbox_id)
         self._background: Callable[[], Sequence[Background]] = lambda: ()
+        self._printed: Callable[[], Sequence[str]] = lambda: ()
         self._left: dict[Process, float] = {}  # what calls left running, and when it was first noticed
         self._ownership = Ownership(os.getpid() if root_pid is None else root_pid, marker)
         self._new: dict[int, Server] = {}  # seen and not yet reported, by port
@@ -79,12 +80,19 @@ class DevServers:
         """Note what is there already. Before any tool runs."""
         self._ownership.begin()
 
-    def attach(self, background: Callable[[], Sequence[Background]]) -> None:
-        """Lend it the shell's list of what calls left running.
+    def attach(
+        self,
+        background: Callable[[], Sequence[Background]],
+        printed: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
+        """Lend it the hands' knowledge of what runs.
 
-        A server that writes into a pipe has its log there, and `settle` waits a little for what just started.
+        Args:
+            background: what calls left running. A server that writes into a pipe has its log there, and `settle`
+                waits a little for what just started.
+            printed: what running sessions have printed: a server on a terminal has no other log.
         """
-        self._background = background
+        self._background, self._printed = background, printed
 
     async def watch(self, emit: Callable[[DevUrl], Awaitable[None]]) -> None:
         """Emit events as servers come and go, until cancelled."""
@@ -226,6 +234,7 @@ class DevServers:
                     self._report(server, "down")
             ripe = [server for server in self._new.values() if now - server.seen >= RIPE]
             self._find_logs(ripe)
+            self._listen_to(ripe)
             await _ask_all(ripe)
             for server in ripe:
                 self._report(server, "up")
@@ -240,6 +249,13 @@ class DevServers:
             logs = {entry.pid: entry.log_file for entry in self._background()}
             for server in missing:
                 server.find_log(logs)
+
+    def _listen_to(self, servers: Iterable[Server]) -> None:
+        if unheard := [server for server in servers if server.log is None and server.path is None]:
+            for text in self._printed():
+                self.hint(text)
+            for server in unheard:
+                self._take_hint(server)
 
     def _take_hint(self, server: Server) -> None:
         when, path = self._hints.get(server.port, (0.0, ""))

@@ -14,6 +14,7 @@ import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.sandbox.sessions import Sessions
 from agent_runtime.sandbox.shell import Shell
 from agent_runtime.tool import ToolContext
 from agent_runtime.tools import load
@@ -107,11 +108,29 @@ async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, t
             with anyio.fail_after(10):
                 await shell.run("kill $!; wait $!", timeout=5, call_id="4", tokens=1000)
                 await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
-            assert not scene.servers._expected(60)
+            await until(lambda: not scene.servers._expected(60))  # a keeper may just be starting
         finally:
             for pid in scene.servers.pids():  # the last call has let go of it
                 os.kill(pid, signal.SIGKILL)
             await shell.aclose(kill=True)
+
+
+async def test_a_base_path_printed_to_a_terminal_is_in_the_event(watching: Watching, tmp_path: Path) -> None:
+    """The call that started it still runs when the server comes up: nobody else has seen its output."""
+    sessions = Sessions(
+        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
+    )
+    (tmp_path / "server.py").write_text(LISTEN + SAY.replace("http", "\\x1b[36mhttp") + ANSWER + STAY)
+    async with watching() as scene:
+        scene.servers.attach(lambda: (), sessions.printed)
+        try:
+            command = "python3 -u server.py"
+            await sessions.open(command, cwd=None, tty=True, seconds=0, tokens=1000, call_id="1")
+            up = await scene.event("up")
+            assert up.local_url == f"http://localhost:{up.port}/base"
+        finally:
+            await sessions.aclose(kill=True)
+    assert sessions.printed() == []
 
 
 SAY = "\nprint(f'http://localhost:{s.getsockname()[1]}/base')\n"
