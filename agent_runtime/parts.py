@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 if TYPE_CHECKING:
     from agent_runtime import events
     from agent_runtime.conversation import Conversation
@@ -53,8 +55,9 @@ class Parts:
 
     async def let_go(self, *, kill: bool) -> None:
         """Close shells and sessions; with `kill` what they left running ends too, otherwise it lives on."""
-        await self.hands.sessions.aclose(kill=kill)
-        await self.hands.shell.aclose(kill=kill)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: self.hands.sessions.aclose(kill=kill))
+            tasks.start_soon(lambda: self.hands.shell.aclose(kill=kill))
 
     async def last_look(self) -> None:
         """The last file edits and servers."""

@@ -14,7 +14,7 @@ from agent_runtime.sandbox.bash import STOP, Bash
 from agent_runtime.sandbox.capture import Capture
 from agent_runtime.sandbox.family import Family
 from agent_runtime.sandbox.report import Ending, report
-from agent_runtime.sandbox.termination import ended, terminate
+from agent_runtime.sandbox.termination import CANCEL_GRACE, GRACE, ended, terminate
 from agent_runtime.tool import ToolOutput
 
 LAST_WORDS = 0.5  # seconds that a shell told to stop has for its EXIT trap
@@ -50,14 +50,14 @@ class Call:
             self.ending.status = await self._status()
         if limit.cancelled_caught:
             self.ending.timeout = seconds
-            await self.stop()
+            await self.stop(GRACE)
         else:
             await self.capture.settle(self.family.living)
 
-    async def stop(self) -> None:
-        """End all that it started, and the shell, which writes its state down."""
+    async def stop(self, grace: float = CANCEL_GRACE) -> None:
+        """End all that it started, and the shell, which writes its state down. `grace`: seconds until SIGKILL."""
         self.bash.send(STOP)
-        await terminate(self.family.living, kill=self.family.kill)
+        await terminate(self.family.living, grace=grace, kill=self.family.kill)
         if self.bash.ended is None and not await self.bash.wait(LAST_WORDS):
             self.bash.send(signal.SIGKILL)
             await self.bash.wait(1.0)

@@ -8,7 +8,7 @@ from anyio import to_thread
 
 from agent_runtime.sandbox.family import Background, Family
 from agent_runtime.sandbox.processes import Process
-from agent_runtime.sandbox.termination import terminate
+from agent_runtime.sandbox.termination import CANCEL_GRACE, terminate
 
 
 class Leftovers:
@@ -37,7 +37,7 @@ class Leftovers:
 
     async def end(self) -> None:
         """End all of it."""
-        await terminate(self._living, kill=self._kill)
+        await terminate(self._living, grace=CANCEL_GRACE, kill=self._kill)
 
     async def let_go(self) -> None:
         """It goes on without us."""

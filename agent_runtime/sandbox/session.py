@@ -33,7 +33,7 @@ from agent_runtime.sandbox.keeper import BoundedLog
 from agent_runtime.sandbox.output import Fitted, cut, join, where
 from agent_runtime.sandbox.processes import Process
 from agent_runtime.sandbox.spawning import spawn
-from agent_runtime.sandbox.termination import ready, terminate
+from agent_runtime.sandbox.termination import CANCEL_GRACE, ready, terminate
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
@@ -151,7 +151,7 @@ class Session:
     async def end(self) -> None:
         """End all its processes."""
         group = self.family.group
-        await terminate(self.living, kill=group.kill if group else None)
+        await terminate(self.living, grace=CANCEL_GRACE, kill=group.kill if group else None)
 
     async def close(self) -> subprocess.Popen[bytes] | None:
         """Let go of it. What still runs goes on, its output read by the keeper that is returned."""

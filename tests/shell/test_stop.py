@@ -16,7 +16,7 @@ import pytest
 
 from agent_runtime.sandbox.processes import descendants
 
-from .conftest import Bench
+from .conftest import Bench, make_shell
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +69,19 @@ async def test_a_cancel_ends_the_whole_tree_and_keeps_the_output(sh: Bench) -> N
     await anyio.sleep(max(0.0, began + 3.6 - time.monotonic()))
     assert not (sh.home / "sentinel").exists()
     assert (await sh("echo usable")).text == "usable"
+
+
+async def test_a_cancelled_run_ends_in_time_though_nothing_heeds_sigterm(home: Path) -> None:
+    shell = make_shell(home)
+    bench = Bench(shell, home)
+    deaf = "(trap '' TERM; sleep 60; true)"
+    await bench(f"{deaf} & true")
+    began = time.monotonic() + 0.5
+    with anyio.move_on_after(0.5):
+        await bench(deaf)
+    await shell.aclose(kill=True)
+    assert time.monotonic() - began < 3
+    assert shell.background() == []
 
 
 async def test_state_survives_a_timeout(sh: Bench) -> None:
