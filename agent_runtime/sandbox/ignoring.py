@@ -20,25 +20,28 @@ class Ignore:
 
     They end at the folder that holds a `.git`, as a repository does. A folder that is itself left out, and is
     looked into all the same because it was named, is `named`: what the folders around it say counts no more.
+    `repository`: is it in one?
     """
 
     folder: Path
     rules: tuple[Rules | None, ...]
+    repository: bool
     named: bool = False
 
     @classmethod
     def at(cls, folder: Path) -> Ignore:
         """The rules of a folder, read from it and from those above it."""
-        if _is_top(folder):
-            return cls._of(folder, _NONE)
+        if _has_git(folder) or folder == folder.parent:
+            return cls._of(folder, _NONE, _has_git(folder))
         outer = cls.at(folder.parent)
         named = outer.named or outer.ignores(folder.name, is_folder=True)
-        return cls._of(folder, _NONE if named else outer.rules, named)
+        return cls._of(folder, _NONE if named else outer.rules, outer.repository, named)
 
     def below(self, name: str) -> Ignore:
         """The rules of a folder in this one."""
         inner = self.folder / name
-        return self._of(inner, _NONE if _is_top(inner) else self.rules)
+        top = _has_git(inner)
+        return self._of(inner, _NONE if top else self.rules, self.repository or top)
 
     def ignores(self, name: str, *, is_folder: bool) -> bool:
         """Is this entry of the folder left out?"""
@@ -50,16 +53,18 @@ class Ignore:
         return False
 
     @classmethod
-    def _of(cls, folder: Path, above: tuple[Rules | None, ...], named: bool = False) -> Ignore:
+    def _of(
+        cls, folder: Path, above: tuple[Rules | None, ...], repository: bool, named: bool = False
+    ) -> Ignore:
         own = (
             parse(_text(folder / name), _base(folder), rules)
             for name, rules in zip(_FILES, above, strict=True)
         )
-        return cls(folder, tuple(own), named)
+        return cls(folder, tuple(own), repository, named)
 
 
-def _is_top(folder: Path) -> bool:
-    return os.path.lexists(folder / ".git") or folder == folder.parent
+def _has_git(folder: Path) -> bool:
+    return os.path.lexists(folder / ".git")
 
 
 def _base(folder: Path) -> bytes:

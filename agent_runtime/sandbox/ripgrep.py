@@ -25,7 +25,6 @@ _SAME_FILES = (  # as `scanning` sees them: the ignore files in the tree decide,
     "--no-config",
     "--hidden",
     "--glob=!.git",
-    "--no-require-git",
     "--no-ignore-global",
     "--no-ignore-exclude",
     "--no-messages",
@@ -93,8 +92,13 @@ async def _running(options: Sequence[str], base: Path) -> AsyncIterator[tuple[Pr
     """ripgrep at work in a folder, or on one file of it; gone when the block is left."""
     where = base if base.is_dir() else base.parent
     target = "." if base.is_dir() else f"./{base.name}"
-    if base.is_dir() and Ignore.at(base).named:
+    ignore = Ignore.at(where)
+    if ignore.named:
         options = [*options, "--no-ignore-parent"]
+    if (
+        ignore.named or not ignore.repository
+    ):  # else it would take no .git for the end of a repository's rules
+        options = [*options, "--no-require-git"]
     process = await anyio.open_process(
         ["rg", *options, "--", target],
         cwd=where,

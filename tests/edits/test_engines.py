@@ -34,7 +34,7 @@ a)|(b ].* ] ) ( (?i)NEEDLE n(?i:EED)le (?s)needle. (?x)n(?#e)
 def odd(lab: Lab) -> None:
     """Encodings, line ends, and words that fold."""
     lab.put(
-        crlf="x\r\nneedle\r\nfoo \r\n", cr="a\rneedle\rb", empty="", lines="\n\n", open="needle",
+        crlf="x\r\nneedle\r\nfoo \r\n", cr="a\rfoo bar\rb", empty="", lines="\n\n", open="needle",
         latin=b"caf\xe9 needle\nn\xe9dle\n\xff\xfe\n", mark="\ufeffneedle\n", nul=b"needle\n\0",
         le="\ufeffneedle ä\r\n".encode("utf-16-le"), be="\ufeffneedle ä\n".encode("utf-16-be"), half=b"\xff\xfen\0e",
         words="straße STRASSE ſ K k σας ΣΑΣ\nÉé Ǆ ǆ\n١٢ 12\nfoo\u2028bar\nfoo\x0cbar\n",
@@ -84,6 +84,7 @@ RULES = {
     "exc/.gitignore": "*\n!.gitignore\n!yes\n!sub/\n",
     "in/.gitignore": "!*.log\n*.md\n/only\n",
     "in/.ignore": "no.log\n",
+    ".git/HEAD": "",
     "in/repo/.git/HEAD": "",
 }  # fmt: skip
 NAMES = """
