@@ -161,7 +161,8 @@ class DevServers:
         """What the model should know of servers that came or went since it was last told."""
         from agent_runtime.tracking.advice import advise
 
-        told = [advise(event) for event in self._untold.values()]
+        current = {event.port: event for event in self.up()}  # more may be known than when it came up
+        told = [advise(current.get(event.port, event)) for event in self._untold.values()]
         self._untold.clear()
         return "\n".join(told)
 

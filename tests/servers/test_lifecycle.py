@@ -56,6 +56,7 @@ async def test_a_server_that_answers_late_becomes_the_url(watching: Watching, py
         await until(lambda: scene.servers.latest())
         assert scene.servers.latest() == up.model_copy(update={"http": True})
         assert scene.events == [up]
+        assert "has not answered" not in scene.servers.advice()
 
 
 async def test_a_server_whose_every_answer_takes_a_while_is_a_url_to_open(
