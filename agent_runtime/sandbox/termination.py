@@ -15,9 +15,7 @@ from anyio import to_thread
 from agent_runtime.sandbox.processes import Process
 
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL
-CANCEL_GRACE = (
-    1.0  # the same at a cancel: within 3 s the call under way has ended, then what others left running
-)
+CANCEL_GRACE = 1.0  # at a cancel: in 3 s the call under way ends, then what earlier ones left running
 _KILLING = 0.4  # seconds after which what SIGKILL does not end is left to the kernel (state D)
 _LOOKS = 10  # without finding anybody: what forks and exits all the time is not found at each
 
