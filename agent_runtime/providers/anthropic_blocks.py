@@ -12,14 +12,17 @@ from agent_runtime.providers.pieces import Pieces, sendable_input, text_of, tool
 
 Shown = tuple[Literal["text", "thinking", "tool_input"], str]
 
-# what a delta adds to a block that it has the same name for; all else in it is news, and no part of the block
+# what a delta of a known type adds to the block's field of that name; all else in it is no part of the block
 _GROWS = {
     "text_delta": ("text",),
     "thinking_delta": ("thinking",),
     "compaction_delta": ("content", "encrypted_content"),
 }
 _WHOLE_SIGNATURE = 32  # characters; less may be a piece that happens to begin like the one before it
-_SHOWN: tuple[Literal["text", "thinking"], ...] = ("text", "thinking")  # the blocks that are, and their field
+_SHOWN: dict[str, Literal["text", "thinking"]] = {
+    "text": "text",
+    "thinking": "thinking",
+}  # blocks by their field
 
 
 @dataclass
@@ -60,7 +63,8 @@ class Block:
                 if name not in self.grown:
                     self.grown[name] = Pieces(text_of(self.item.get(name)))
                 piece = self.grown[name].add(value)
-                shown = next(((each, piece) for each in _SHOWN if piece and each == name == self.type), shown)
+                if piece and self.type == name and name in _SHOWN:
+                    shown = _SHOWN[name], piece
             elif value is not None:
                 self.item[name] = value
         return shown
@@ -73,7 +77,7 @@ class Block:
 
     def end(self) -> Iterator[Shown]:
         """No more deltas: what was held back of its text."""
-        for kind in _SHOWN:
+        for kind in _SHOWN.values():
             if kind == self.type and kind in self.grown and (rest := self.grown[kind].end()):
                 yield kind, rest
         self.close()
