@@ -71,11 +71,12 @@ class Reporter:
         before = self._astray.pop(origin, change.old)
         old, new = self._side(origin, before, blobs), self._side(path, change.new, blobs)
         full = under(self._workspace, path)
-        patch = make_patch(old, new) if (old or new) and git_takes(path) else Patch(b"")
+        takes = git_takes(path)
+        patch = make_patch(old, new) if (old or new) and takes else Patch(b"")
         diff, file = _inline(patch, room), None
         if cut := diff is None:
             diff, file = _shown(patch), self._write([patch.text])
-        elif new and change.new and change.new.offset == LONG_TEXT and not diff:
+        elif new and change.new and change.new.offset == LONG_TEXT and takes and not diff:
             cut, file = True, self._write_long(old, new, change.new.size, full)
         if not file and (cut or not diff):
             self._stray(change, before)
