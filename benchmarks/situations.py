@@ -151,8 +151,8 @@ async def main() -> None:
             tables = [await in_the_shell(home, shell), await in_sessions(home, sessions)]
             await shell.aclose(kill=True)
             await sessions.aclose(kill=True)
+            rewrite(PAGE, tables)
             tasks.cancel_scope.cancel()
-    rewrite(PAGE, tables)
 
 
 def rewrite(page: Path, tables: list[list[str]]) -> None:
