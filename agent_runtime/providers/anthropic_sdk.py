@@ -10,7 +10,6 @@ import httpx2
 from anthropic._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.providers.answer import Answer
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.framing import whole_or_events
 from agent_runtime.providers.http_faults import http_fault
@@ -22,7 +21,7 @@ class _Events(anthropic.AsyncStream[object]):
     """The SDK's stream, for those as well who leave out the names of events, end with [DONE], or answer all at once."""
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
-        whole, pieces = await whole_or_events(self.response.aiter_bytes())
+        whole, pieces = await whole_or_events(self.response)
         if whole:
             yield ServerSentEvent(event="message", data=whole)
             return
@@ -41,8 +40,8 @@ class AnthropicClient:
         """POST /v1/messages; the data of every event but pings, as plain objects (no field is lost to a
         model).
         """
-        return Answer(
-            await self._sdk.post("/v1/messages", body=body, cast_to=object, stream=True, stream_cls=_Events)
+        return await self._sdk.post(
+            "/v1/messages", body=body, cast_to=object, stream=True, stream_cls=_Events
         )
 
     async def aclose(self) -> None:

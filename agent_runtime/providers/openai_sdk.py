@@ -10,7 +10,6 @@ import openai
 from openai._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.providers.answer import Answer
 from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.framing import whole_or_events
 from agent_runtime.providers.http_faults import http_fault
@@ -24,7 +23,7 @@ class _Events(openai.AsyncStream[object]):
     """The SDK's stream, for those as well who keep it alive with events that hold nothing, or answer all at once."""
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
-        whole, pieces = await whole_or_events(self.response.aiter_bytes())
+        whole, pieces = await whole_or_events(self.response)
         if whole:
             yield ServerSentEvent(event="message", data=whole)
             return
@@ -44,15 +43,13 @@ class OpenAIClient:
         """POST; the data of every event as plain objects, error events included (no field is lost to a
         model).
         """
-        return Answer(
-            await self._sdk.post(
-                self._path,
-                body=body,
-                cast_to=object,
-                stream=True,
-                stream_cls=_Events,
-                options={"stream_mode": "events"},
-            )
+        return await self._sdk.post(
+            self._path,
+            body=body,
+            cast_to=object,
+            stream=True,
+            stream_cls=_Events,
+            options={"stream_mode": "events"},
         )
 
     async def aclose(self) -> None:

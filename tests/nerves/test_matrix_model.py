@@ -51,7 +51,7 @@ CASES = {
     "no-json": Case(Fault(502, body="<html>bad gateway</html>"), "provider_error", True),
     "page-for-a-stream": Case(Fault(200, body="<html>log in</html>"), "provider_error", True),
     "error-for-a-stream": Case(
-        Fault(200, body='{"type": "error", "error": {"code": "insufficient_quota", "message": "spent"}}'),
+        Fault(200, body='{"error": {"code": "insufficient_quota", "message": "spent"}}'),
         "insufficient_quota",
         False,
     ),
