@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.nerves.lab import Trial, request_for
+from tests.nerves.lab import Trial, kill, request_for
 from tests.standby.conftest import Running
 from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
 
@@ -109,7 +109,10 @@ def test_soak(standby: Running, tmp_path: Path) -> None:
         }
         request = request_for("anthropic", tools=tools, config=config, model=at)
         soak.trial = Trial(standby, request, {}, tmp_path)
-        done = soak.trial.end()
+        try:
+            done = soak.trial.end()
+        finally:
+            kill(soak.trial.started())  # its sessions live on
         assert server.violations == []
     assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "done", TURNS + 1)
     assert len(done.of("error")) == soak.failures  # each failed attempt was told
