@@ -16,6 +16,8 @@ from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.plan import state_dir
 from agent_runtime.providers.presets import PROVIDERS
 from agent_runtime.providers.registry import base_variable, key_variables, resolve
+from agent_runtime.sandbox import landlock
+from agent_runtime.sandbox.cgroup import available
 
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 _FEW_WATCHES = 65_536
@@ -63,6 +65,8 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield _state(environ)
     yield _tokenizer()
     yield _proc()
+    yield _groups()
+    yield _landlock()
 
 
 def _program(name: str, required: bool, advice: str, environ: Mapping[str, str]) -> Finding:
@@ -92,6 +96,8 @@ def _base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
         if (value := environ.get(name)) is None:
             continue
         url = urlsplit(value)
+        if url.password:
+            value = value.replace(f":{url.password}@", ":[secret]@")
         if url.scheme not in ("http", "https") or not url.hostname:
             advice = "give a URL that begins with http:// or https://, or unset it"
             yield Finding(name, False, True, value, advice)
@@ -156,3 +162,22 @@ def _proc() -> Finding:
         "readable" if well else "not readable",
         "mount /proc: leftover processes and dev servers are found there",
     )
+
+
+def _groups() -> Finding:
+    well = available()
+    return Finding(
+        "cgroups",
+        well,
+        False,
+        "can be made" if well else "cannot be made here",
+        "mount cgroup2 writable: without it only /proc tells which processes belong to a call",
+    )
+
+
+def _landlock() -> Finding:
+    try:
+        landlock.check()
+    except OSError as error:
+        return Finding("landlock", False, False, str(error), "only --confine needs it")
+    return Finding("landlock", True, False, "--confine can be used")

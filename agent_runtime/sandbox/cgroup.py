@@ -87,6 +87,11 @@ class Group:
             _write(self._folder.parent / "cgroup.procs", pid)
 
 
+def available() -> bool:
+    """May this process make groups?"""
+    return _own_folder() is not None
+
+
 def _sweep(folder: Path) -> None:
     # what runtimes that were killed could not remove; the kernel keeps those in which something lives
     for left in folder.glob(f"{_PREFIX}*"):
