@@ -71,7 +71,11 @@ def warm_up() -> None:
     from openai import AsyncOpenAI
     from pydantic import BaseModel
 
+    from agent_runtime.providers.tls import trusted
+
     # the SDKs import most of themselves, and all of HTTP, when a client is made and first used
+    with suppress(OSError):  # a run says so, in its stream
+        trusted()
     client = AsyncOpenAI(api_key="none")
     _ = AsyncAnthropic(api_key="none").messages, client.responses, client.chat.completions
     todo: list[type[BaseModel]] = [BaseModel]

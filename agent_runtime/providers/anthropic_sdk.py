@@ -14,6 +14,7 @@ from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.framing import whole_or_events
 from agent_runtime.providers.http_faults import http_fault
 from agent_runtime.providers.registry import Endpoint
+from agent_runtime.providers.tls import trusted
 from agent_runtime.providers.transport import Patience
 
 
@@ -79,6 +80,6 @@ def connect(
             max_retries=0,  # `retry` does it, where it is seen
             timeout=anthropic.Timeout(None, connect=patience.connect),
             default_headers=headers,
-            http_client=http_client,
+            http_client=http_client or anthropic.DefaultAsyncHttpxClient(verify=trusted()),
         )
     )

@@ -14,6 +14,7 @@ from agent_runtime.providers.faults import cut, fault
 from agent_runtime.providers.framing import whole_or_events
 from agent_runtime.providers.http_faults import http_fault
 from agent_runtime.providers.registry import Endpoint
+from agent_runtime.providers.tls import trusted
 from agent_runtime.providers.transport import Patience
 
 _PATHS = {"openai-responses": "/responses", "openai-chat": "/chat/completions"}
@@ -80,6 +81,6 @@ def connect(endpoint: Endpoint, patience: Patience, http_client: httpx2.AsyncCli
         base_url=endpoint.base_url,
         max_retries=0,  # `retry` does it, where it is seen
         timeout=openai.Timeout(None, connect=patience.connect),
-        http_client=http_client,
+        http_client=http_client or openai.DefaultAsyncHttpxClient(verify=trusted()),
     )
     return OpenAIClient(sdk, _PATHS[endpoint.format])

@@ -168,7 +168,9 @@ def _try_proxies() -> None:
     if getproxies():
         from httpx2 import AsyncClient
 
-        AsyncClient()
+        from agent_runtime.providers.tls import trusted
+
+        AsyncClient(verify=trusted())
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+import certifi
 import pytest
 
-from tests.standby.conftest import Json, Running, asked, sh, until
+from tests.standby.conftest import Json, Running, asked, sh, standing, until
 from tests.support.model_server import ModelServer, Turn
 from tests.support.runtime import COMMAND, Result, catches, environment, result
 
@@ -46,6 +48,22 @@ def test_directory_environment_options_and_stderr_are_the_clients(standby: Runni
     assert told["output"].split() == [str(workspace), "mine", str(standby.pid)]
     assert (done.events[0]["workspace"], done.events[0]["limits"]["maxTurns"]) == (str(workspace), 7)
     assert "noSuchField" in done.stderr
+
+
+def test_certificates_are_read_ahead_and_a_clients_own_count(workspace: Path, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    shutil.copy(certifi.where(), roots)
+    with (
+        ModelServer([Turn(text="done")], repeat_last=True) as server,
+        standing(tmp_path, {"SSL_CERT_FILE": str(roots)}) as standby,
+    ):
+        roots.unlink()
+        request = json.dumps(asked(server)).encode()
+        ahead = finish(launch(standby, workspace, SSL_CERT_FILE=str(roots)), request)
+        own = finish(launch(standby, workspace, SSL_CERT_FILE=str(tmp_path / "none.pem")), request)
+    assert (ahead.code, ahead.complete["output"]) == (0, "done")
+    assert (own.code, own.complete["error"]["retryable"]) == (1, False)
+    assert f"SSL_CERT_FILE {tmp_path}/none.pem: No such file" in own.complete["error"]["message"]
 
 
 def test_prompt_and_request_file(standby: Running, workspace: Path, tmp_path: Path) -> None:
