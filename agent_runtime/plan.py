@@ -21,10 +21,8 @@ from agent_runtime.request import Config, CustomModel, Request
 from agent_runtime.tracking.urls import check_template
 from agent_runtime.version import VERSION
 
-DEFAULT_MODELS = (
-    ("ANTHROPIC_API_KEY", "claude-sonnet-5-5"),
-    ("OPENAI_API_KEY", "gpt-5.5"),
-)  # by the key that is there
+# by the key that is there
+DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 

@@ -17,9 +17,8 @@ _SECRET_NAME = re.compile(
     r"(^|_)(API_?KEY|KEY|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH|DSN)(_|$)|APIKEY$|PASSWORD$|TOKEN$|SECRET$",
     re.IGNORECASE,
 )
-_NO_SECRET = re.compile(
-    r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE
-)  # where to find one, not the thing itself
+# where to find one, not the thing itself
+_NO_SECRET = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
 
 
 def named_as_secret(name: str) -> bool:

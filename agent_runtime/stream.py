@@ -24,11 +24,8 @@ from agent_runtime.messages import clean_text
 
 LINE_LIMIT = 1 << 20
 _CHUNK = select.PIPE_BUF
-_JOIN = {
-    "\u2028": "\\u2028",
-    "\u2029": "\\u2029",
-    "\x85": "\\u0085",
-}  # line ends to many a reader, though not to JSON
+# line ends to many a reader, though not to JSON
+_JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
 
 
 class StdoutClosed(Exception):
@@ -65,7 +62,7 @@ class Emitter:
         run_id: stamped on every event.
         mask: hides keys.
         spill: where the whole of a cut event goes (made when needed).
-        tee: is given every line as it is emitted (recording, threads, a second format).
+        tee: is given every line as it is emitted (a recording).
     """
 
     def __init__(

@@ -74,14 +74,12 @@ def _opened(path: Path) -> sqlite3.Connection:
             raise ThreadStoreError(
                 f"{path} was written by a newer version (schema {version}, known is {SCHEMA})"
             )
-        with contextlib.suppress(
-            sqlite3.OperationalError
-        ):  # a file system without shared memory: the older journal
+        # a file system without shared memory keeps the older journal
+        with contextlib.suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(
-            "BEGIN IMMEDIATE"
-        )  # fails here, not at the first message, when it cannot be written
+        # fails here, not at the first message, when it cannot be written
+        connection.execute("BEGIN IMMEDIATE")
         with connection:
             if version == 0:
                 for statement in _TABLES:

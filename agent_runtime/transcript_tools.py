@@ -48,7 +48,6 @@ class ReplayedTool:
             return record.output()
         if record is None or record.outcome != "cancelled":
             return await self.tool.call(input, ctx)
-
         with anyio.move_on_after(record.duration_ms / 1000):
             return await self.tool.call(input, ctx)
         await self.player.stopped()

@@ -57,9 +57,8 @@ async def run(params: EditorParams, ctx: ToolContext) -> ToolOutput:
             old = _needed("old_str", params.old_str, "str_replace")
             done = await files.replace(path, old, params.new_str or "", call_id=ctx.call_id)
         case "insert":
-            text = (
-                params.new_str if params.insert_text is None else params.insert_text
-            )  # new_str: the older generations
+            # new_str: the older generations
+            text = params.new_str if params.insert_text is None else params.insert_text
             if params.insert_line is None:
                 raise ToolError("insert needs insert_line")
             done = await files.insert(

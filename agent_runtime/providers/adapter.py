@@ -1,6 +1,4 @@
-"""A model as one attempt: a wire and a transport put together. Retries and fallbacks are around it, in
-`retry`.
-"""
+"""A model as one attempt: a wire and a transport put together. Retries and fallbacks are around it, in `retry`."""
 
 from __future__ import annotations
 
@@ -17,9 +15,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 OnDropped = Callable[[Dropped], Awaitable[None]]
 
-LINGER = (
-    3.0  # seconds for what may follow the end of a turn (usage, a closing event) before it is taken as it is
-)
+# seconds for what may follow the end of a turn (usage, a closing event) before it is taken as it is
+LINGER = 3.0
 
 
 class Adapter:

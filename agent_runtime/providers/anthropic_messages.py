@@ -24,9 +24,8 @@ from agent_runtime.providers.pieces import sendable_input
 from agent_runtime.providers.registry import Endpoint
 
 CACHE = {"type": "ephemeral"}
-CACHED_MESSAGES = (
-    2  # the last user messages that end in a cache breakpoint; four breakpoints are allowed in all
-)
+# the last user messages that end in a cache breakpoint; four breakpoints are allowed in all
+CACHED_MESSAGES = 2
 MIN_BUDGET = 1024
 
 # Tokens to think, by effort, where a model takes a budget in its place.

@@ -39,9 +39,8 @@ _NO_MODEL = re.compile(
     r"model_not_found|invalid_model|model_decommissioned|DeploymentNotFound",
     re.I,
 )
-_LOST_ITEM = re.compile(
-    r"item (with id )?.{0,120}not found", re.I | re.S
-)  # Responses, of what goes back to it
+# Responses, of what goes back to it
+_LOST_ITEM = re.compile(r"item (with id )?.{0,120}not found", re.I | re.S)
 # a wait in a provider's words: 34.07s, 250 ms, 1 second, 14m24.5s, 2h3m
 _AGAIN = re.compile(
     r"(?:try again|retry) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s|illi))?(?:(\d+(?:\.\d+)?) ?(ms|milli|s\b|sec))?",
@@ -165,9 +164,7 @@ def fault(
 
 
 def cut(what: str) -> ProviderError:
-    """The stream is over before the turn is, or holds what is no part of its format: the call may be tried
-    again.
-    """
+    """The stream is over before the turn is, or holds what is no part of its format: the call may be tried again."""
     return ProviderError("provider_error", what, retryable=True)
 
 
@@ -199,15 +196,14 @@ def _classify(kinds: list[str], message: str, status: int | None) -> tuple[Error
     by_kind = next((_BY_KIND[kind] for kind in kinds if kind in _BY_KIND), None)
     if by_words := _by_words(" ".join([*kinds, message]), status):
         if by_words == _BY_KIND["insufficient_quota"] != by_kind and _asked_in_words(message) is not None:
-            return _BY_STATUS[
-                429
-            ]  # Gemini says the same of what is full for a minute, and then also how long
+            # Gemini says the same of what is full for a minute, and then also how long
+            return _BY_STATUS[429]
         return by_words
     if status is None or status < 300:
         return by_kind or ("provider_error", True)
     if status in _BY_STATUS:
         # a kind is finer than its status, as long as both agree that it is the provider's or our fault
-        if by_kind and status not in (401, 402, 403) and by_kind[0] not in ("provider_error",):
+        if by_kind and status not in (401, 402, 403) and by_kind[0] != "provider_error":
             return by_kind
         return _BY_STATUS[status]
     if by_kind and by_kind[0] != "provider_error":

@@ -75,9 +75,7 @@ class OpenAIChat:
 
 
 def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
-    """The results first, each a message; then all else, with the images of the results, which may carry text
-    only.
-    """
+    """The results first, each a message; then all else, with the images of the results, which may carry text only."""
     content: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, ToolResult):
@@ -116,9 +114,7 @@ def _assistant(message: AssistantMessage, endpoint: Endpoint) -> Iterator[dict[s
 
 
 def _resent(item: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """The message as it came, but for arguments that are no JSON object: templates parse them, and would
-    fail.
-    """
+    """The message as it came, but for arguments that are no JSON object: templates parse them, and would fail."""
     if "tool_calls" not in item:
         return item
     return item | {"tool_calls": [_sound(call, endpoint) for call in objects(item["tool_calls"])]}

@@ -38,22 +38,15 @@ _STOPS: dict[str, StopReason] = {
     "recitation": "refusal",
     "model_context_window_exceeded": "context_overflow",
 }
-_FAILURES = frozenset(
-    {
-        *("error", "insufficient_system_resource", "network_error"),
-        *(
-            "function_call_filter",
-            "malformed_function_call",
-        ),  # Gemini: the model began a call that cannot be read
-    }
+_FAILURES = (
+    *("error", "insufficient_system_resource", "network_error"),
+    # Gemini: the model began a call that cannot be read
+    *("function_call_filter", "malformed_function_call"),
 )
 # the names under which providers stream a model's thinking
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text")
-_RETURNED = (
-    "extra_content",
-    "provider_specific_fields",
-    "reasoning_opaque",
-)  # what some want back as it came
+# what some want back as it came
+_RETURNED = ("extra_content", "provider_specific_fields", "reasoning_opaque")
 
 
 class ChatDecoder:

@@ -10,9 +10,8 @@ from typing import Any
 from agent_runtime.messages import AssistantMessage, Message, ToolCall, Usage, clean_text, parse_arguments
 from agent_runtime.native import clean_json
 
-CUT_STOPS = frozenset(
-    {"max_tokens", "refusal", "context_overflow"}
-)  # after these the last call may be a fragment
+# after these the last call may be a fragment
+CUT_STOPS = frozenset({"max_tokens", "refusal", "context_overflow"})
 
 # How Anthropic's guide to fine-grained tool streaming hands arguments that are no JSON back to the model
 INVALID = "INVALID_JSON"

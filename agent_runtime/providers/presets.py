@@ -104,9 +104,7 @@ PROVIDERS: dict[str, Provider] = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """What a model takes. Tokens for the window and the output. `efforts` from low to high; empty: takes
-    none.
-    """
+    """What a model takes. Tokens for the window and the output. `efforts` from low to high; empty: takes none."""
 
     prefix: str
     context_window: int

@@ -180,9 +180,8 @@ class Capture:
                 last = None if last is None else last - taken
                 self._notify()
             elif not self.ended:
-                if (
-                    last is not None
-                ):  # not `_stopping`: it may have been set, and more have come, since the look
+                # not `_stopping`: it may have been set, and more have come, since the look
+                if last is not None:
                     break
                 poll.poll()
         hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a keeper would have nothing to do

@@ -106,9 +106,8 @@ def _trailing(text: str, wanted: str) -> tuple[Span, ...]:
     )
     if last != last.rstrip(" \t"):
         pattern += r"[ \t]*(?=\n|\Z)"
-    if pattern.startswith(
-        r"[ \t]*"
-    ):  # from the start of a run of blanks only: else each of its characters matches
+    # from the start of a run of blanks only: else each of its characters matches
+    if pattern.startswith(r"[ \t]*"):
         pattern = r"(?<![ \t])" + pattern
     compiled, spans = re.compile(pattern), []
     found = compiled.search(text)

@@ -27,10 +27,7 @@ def numbered(lines: Sequence[str], first: int = 1, limit: int = LINE_LIMIT) -> s
 
 
 def around(lines: Sequence[str], start: int, end: int, context: int = 4, most: int = 40) -> str:
-    """Lines start..end (from 0, end not included) with some before and after.
-
-    The middle left out when there are many.
-    """
+    """Lines start..end (from 0, end not included) with some around them; of many the middle is left out."""
     low, high = max(0, start - context), min(len(lines), end + context)
     if high - low <= most:
         return numbered(lines[low:high], low + 1, 500)

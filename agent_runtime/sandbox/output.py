@@ -1,6 +1,4 @@
-"""What of an output reaches the model: its head and its tail, with the cut named and the whole kept in a
-file.
-"""
+"""What of an output reaches the model: its head and its tail, with the cut named and the whole kept in a file."""
 
 from __future__ import annotations
 

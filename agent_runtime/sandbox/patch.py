@@ -64,9 +64,8 @@ def _new_text(file: TextFile, hunk: Hunk, spot: Spot, shown: str) -> str:
     last = len(pieces)
     default = _line_end(file, spot)
     out: list[str] = []
-    at = taken = (
-        spot.start
-    )  # `taken`: the first line of the run of removed ones, for the added ones to take after
+    # `taken`: the first line of the run of removed ones, for the added ones to take after
+    at = taken = spot.start
     for line in hunk.lines:
         if line.tag == "+":
             out.append(_added(file, line.text, hunk, spot, at, taken, default, shown))
@@ -97,9 +96,8 @@ def _added(
     shifted = spot.shift.apply(text)
     if shifted is None:
         raise ToolError(
-            f"{shown}: {hunk.label} was found only with less indentation, and the line {text!r} cannot "
-            "be shifted to fit. "
-            "Nothing was changed."
+            f"{shown}: {hunk.label} was found only with less indentation, and the line {text!r} cannot be "
+            "shifted to fit. Nothing was changed."
         )
     if hunk.shows_ends:
         return shifted + "\n"

@@ -86,8 +86,7 @@ class Patching:
         if entry.data is not None:
             raise ToolError(
                 f"{name} exists already, so it cannot be added. Nothing was changed. Use `*** Update "
-                "File: `, or put "
-                f"`*** Delete File: {file.path}` before it to replace it whole."
+                f"File: `, or put `*** Delete File: {file.path}` before it to replace it whole."
             )
         text = added_text(file.hunks)
         entry.data, entry.executable = text.encode(), file.executable

@@ -13,10 +13,7 @@ _BEGIN, _END = "*** Begin Patch", "*** End Patch"
 
 @dataclass(frozen=True)
 class PatchLine:
-    """A line of a hunk: context (" "), taken out ("-") or put in ("+"). `bare`.
-
-    Written without even the blank.
-    """
+    """A line of a hunk: context (" "), taken out ("-") or put in ("+"). `bare`: written without even the blank."""
 
     tag: Literal[" ", "-", "+"]
     text: str
@@ -86,8 +83,7 @@ def parse(text: str) -> list[FilePatch]:
     if begin is None:
         raise ToolError(
             f"This is no patch: it has neither a `{_BEGIN}` line nor the `---` and `+++` lines of a "
-            "unified diff. "
-            f"Expected:\n{_BEGIN}\n*** Update File: path\n@@\n context\n-old\n+new\n{_END}"
+            f"unified diff. Expected:\n{_BEGIN}\n*** Update File: path\n@@\n context\n-old\n+new\n{_END}"
         )
     if any(re.match(r"\s*cd\s", line) for line in lines[:begin]):
         raise ToolError(

@@ -140,8 +140,7 @@ def _assign(hunks: Sequence[Hunk], candidates: list[list[Spot]], shown: str) -> 
             places = ranges([spot.start + 1 for spot in fitting])
             raise ToolError(
                 f"{shown}: {hunks[i].label} matches {len(fitting)} places, at lines {places}. Nothing "
-                "was changed. "
-                "Give more context lines, or an `@@` line that comes before the one that is meant."
+                "was changed. Give more context lines, or an `@@` line that comes before the one that is meant."
             )
         chosen.append(fitting[0])
     return chosen

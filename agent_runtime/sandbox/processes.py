@@ -77,9 +77,7 @@ def children(pid: int) -> list[Process]:
 
 
 def descendants(pid: int, *, skip: Callable[[Process], bool] = lambda _: False) -> list[Process]:
-    """All living processes below `pid`, parents first. A process that `skip` names is left out with all below
-    it.
-    """
+    """All living processes below `pid`, parents first. A process that `skip` names is left out with all below it."""
     found: list[Process] = []
     waiting = [pid]
     while waiting:

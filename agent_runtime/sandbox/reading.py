@@ -62,10 +62,7 @@ def binary_kind(head: bytes, size: int) -> str | None:
 
 
 def page(file: TextFile, first: int | None, last: int | None, budget: int, shown: str) -> Page:
-    """Lines `first` to `last` (from 1; None or -1.
-
-    To the end) of a file that is in memory, in at most `budget` bytes.
-    """
+    """Lines `first` to `last` (from 1; None or -1: to the end) of a file in memory, in at most `budget` bytes."""
     total = len(file.lines)
     low, high = _range(first, last, total, shown)
     if not total:

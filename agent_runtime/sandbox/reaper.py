@@ -31,9 +31,8 @@ class Reaper:
     (orphans of tools are in another) or by a pidfd that this process holds of it."""
 
     def __init__(self) -> None:
-        self._inherited = {
-            child.pid for child in children(os.getpid())
-        }  # by exec: not started by this program
+        # by exec: not started by this program
+        self._inherited = {child.pid for child in children(os.getpid())}
 
     async def run(self) -> None:
         """Reap at every SIGCHLD, until cancelled."""

@@ -42,8 +42,7 @@ def sound(text: str, what: str) -> str:
             at = next(i for i, char in enumerate(text) if "\ud800" <= char <= "\udfff")
             raise ToolError(
                 f"{what} has half a character (a lone surrogate) after {text[max(0, at - 20) : at]!r}: "
-                "it was cut or "
-                "damaged on its way. Nothing was written. Send it again."
+                "it was cut or damaged on its way. Nothing was written. Send it again."
             ) from None
         return joined
 

@@ -95,9 +95,8 @@ async def _running(options: Sequence[str], base: Path) -> AsyncIterator[tuple[Pr
     ignore = Ignore.at(where)
     if ignore.named:
         options = [*options, "--no-ignore-parent"]
-    if (
-        ignore.named or not ignore.repository
-    ):  # else it would take no .git for the end of a repository's rules
+    # else it would take no .git for the end of a repository's rules
+    if ignore.named or not ignore.repository:
         options = [*options, "--no-require-git"]
     process = await anyio.open_process(
         ["rg", *options, "--", target],
@@ -111,9 +110,8 @@ async def _running(options: Sequence[str], base: Path) -> AsyncIterator[tuple[Pr
         yield process, where
     finally:
         if process.returncode is None:
-            with suppress(
-                ProcessLookupError
-            ):  # not process.kill(): that would reap it, behind asyncio's back
+            # not process.kill(): that would reap it, behind asyncio's back
+            with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         with anyio.CancelScope(shield=True):
             await process.aclose()

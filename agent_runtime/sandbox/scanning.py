@@ -81,10 +81,8 @@ def _compiled(query: Query) -> _Pattern:
 
     case = regex.IGNORECASE if query.ignore_case else 0
     as_ripgrep = (translated(query.pattern), regex.VERSION1)
-    as_it_is = (
-        query.pattern,
-        regex.VERSION0,
-    )  # ripgrep does not take it; it may be of another dialect: `[[]`
+    # what ripgrep does not take may be of another dialect: `[[]`
+    as_it_is = (query.pattern, regex.VERSION0)
     literal = (regex.escape(query.pattern), regex.VERSION0)
     reason: Exception | None = None
     for pattern, version in [literal] if query.literal else [as_ripgrep, as_it_is]:
@@ -133,8 +131,7 @@ def _first(pattern: _Pattern, line: str, path: Path) -> int | None:
     except TimeoutError:
         raise ToolError(
             f"The pattern takes for ever on a line of {path}: it backtracks (nested repetitions such as "
-            "`(a+)+`). "
-            "Write it more simply."
+            "`(a+)+`). Write it more simply."
         ) from None
     return found.start() if found else None
 

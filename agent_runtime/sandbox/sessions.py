@@ -97,9 +97,7 @@ class Sessions:
         return await self._report(number, tokens, started, notes)
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
-        """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed
-        since.
-        """
+        """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed since."""
         started = time.monotonic()
         session = self._sessions.get(number)
         if session is None:
@@ -134,9 +132,7 @@ class Sessions:
         ]
 
     async def aclose(self, *, kill: bool) -> None:
-        """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its
-        logs.
-        """
+        """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its logs."""
         with anyio.CancelScope(shield=True):
             if kill:
                 async with anyio.create_task_group() as tasks:

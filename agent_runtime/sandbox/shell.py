@@ -134,9 +134,7 @@ class Shell:
         return self._left.background()
 
     async def aclose(self, *, kill: bool) -> None:
-        """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its
-        logs.
-        """
+        """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its logs."""
         with anyio.CancelScope(shield=True):
             if kill and self._bash:
                 self._left.add(self._family(self._bash, self._bash.mark, ""))  # what its EXIT trap starts

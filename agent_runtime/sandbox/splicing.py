@@ -40,8 +40,7 @@ def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str
             if shifted is None:
                 raise ToolError(
                     "old text was found only with less indentation than given, and the new text has a "
-                    "line that "
-                    f"cannot be shifted to fit: {line.rstrip()!r}. Give both with the file's own indentation."
+                    f"line that cannot be shifted to fit: {line.rstrip()!r}. Give both with the file's own indentation."
                 )
             out.append(with_line_end(shifted, there, a + i, line_end))
     return Edit(start, end, "".join(out))

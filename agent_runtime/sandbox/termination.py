@@ -21,9 +21,7 @@ _LOOKS = 10  # without finding anybody: what forks and exits all the time is not
 
 
 async def ready(*read: int, write: int | None = None) -> None:
-    """Wait until one of the descriptors can be read (a pidfd: until its process has ended), or the one be
-    written.
-    """
+    """Wait until one of the descriptors can be read (a pidfd: until its process has ended), or the one be written."""
     loop = asyncio.get_running_loop()
     happened: asyncio.Future[None] = loop.create_future()
 

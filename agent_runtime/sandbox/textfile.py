@@ -122,8 +122,7 @@ class TextFile:
             char = text[error.start]
             raise ToolError(
                 f"the file is {self.encoding.label}, which has no {char!r} (U+{ord(char):04X}). Nothing "
-                "was written. "
-                "Use other characters, or convert the file to UTF-8 first (iconv)."
+                "was written. Use other characters, or convert the file to UTF-8 first (iconv)."
             ) from error
 
     def splice(self, edits: Iterable[Edit]) -> bytes:

@@ -10,9 +10,8 @@ from agent_runtime.errors import ToolError
 from agent_runtime.sandbox.hunkbody import HunkBody
 from agent_runtime.sandbox.patchset import FilePatch, Hunk
 
-_UNNUMBERED = re.compile(
-    r"^@@(?!\s*-\d)\s*(?:\.\.\.)?\s*([^@]*?)\s*(?:@@ ?(.*))?$"
-)  # models leave numbers out
+# models leave numbers out
+_UNNUMBERED = re.compile(r"^@@(?!\s*-\d)\s*(?:\.\.\.)?\s*([^@]*?)\s*(?:@@ ?(.*))?$")
 _HUNK = re.compile(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
 _GIT = re.compile(r"^([a-z]/)?(.+) ([a-z]/)?\2$")  # the same name twice: it may have blanks in it
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\S+')
@@ -42,9 +41,8 @@ class _Section:
                 f"Line {self.line} of the patch: mode {self.mode} (a symlink or submodule) is not supported."
             )
         old, new = self._names()
-        literal = (
-            self.new if self.old == self.new != new else None
-        )  # `a/x` twice: a folder `a`, if there is one
+        # `a/x` twice: a folder `a`, if there is one
+        literal = self.new if self.old == self.new != new else None
         hunks = tuple(self.hunks)
         if self.created or old == _NOTHING:
             self._require(new, "the new file")
@@ -190,9 +188,8 @@ class _Diff:
         if body.cut and counts and not self.closed:
             raise ToolError(
                 f"The hunk at line {where} of the patch ends early: its header says {counts[0]} old and "
-                f"{counts[1]} new "
-                f"lines, there are {body.old} and {body.new}. The patch was cut, or its counts are "
-                "wrong. Nothing was changed."
+                f"{counts[1]} new lines, there are {body.old} and {body.new}. The patch was cut, or its counts "
+                "are wrong. Nothing was changed."
             )
         number, lines = len(self.section.hunks) + 1, tuple(body.lines)
         start = int(header[1]) + (1 if header[2] == "0" else 0) if header else None

@@ -54,9 +54,8 @@ class Content:
 def read_content(path: bytes, *, regular: bool = False) -> Content | None:
     """A regular file's bytes or a symlink's target; None for anything else and for what is not there.
 
-    A FIFO or a device is never opened: that alone would wake a writer, or do something. The stat is of before
-    the
-    reading: when the file changes meanwhile, it will be found to differ.
+    A FIFO or a device is never opened: that alone would wake a writer, or do something. The stat is of
+    before the reading: when the file changes meanwhile, it will be found to differ.
 
     Args:
         path: absolute.

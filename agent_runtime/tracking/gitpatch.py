@@ -128,9 +128,8 @@ def _name(prefix: bytes, side: Side | None) -> bytes:
     if side is None:
         return b"/dev/null"
     name = quoted(prefix + side.path)
-    return (
-        name + b"\t" if b" " in name and not name.startswith(b'"') else name
-    )  # else a reader stops at the space
+    # without the tab a reader stops at the space
+    return name + b"\t" if b" " in name and not name.startswith(b'"') else name
 
 
 def _too_long(old: Side | None, new: Side | None, before: bytes, after: bytes) -> bool:

@@ -16,9 +16,8 @@ class IgnoredChanges:
 
     def __init__(self, root: bytes) -> None:
         self._root = root
-        self._folders: dict[
-            bytes, int
-        ] = {}  # mtime in ns when it was first seen; -1: it was not there before
+        # mtime in ns when it was first seen; -1: it was not there before
+        self._folders: dict[bytes, int] = {}
         self._changed: set[bytes] = set()
 
     def folder(self, path: bytes, *, changed: bool) -> None:

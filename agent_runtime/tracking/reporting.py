@@ -33,6 +33,7 @@ class Reporter:
     Args:
         workspace: absolute; the events' paths begin with it.
         diff_dir: made when the first patch needs it.
+        contents: where old contents are kept; what is reported is let go there.
     """
 
     def __init__(self, workspace: bytes, diff_dir: Path, contents: Contents) -> None:
@@ -40,9 +41,8 @@ class Reporter:
         self._diff_dir = diff_dir
         self._contents = contents
         self._written = 0
-        self._astray: dict[
-            bytes, Entry | None
-        ] = {}  # what the patches make of paths that one could not follow
+        # what the patches make of paths that one could not follow
+        self._astray: dict[bytes, Entry | None] = {}
 
     def report(self, changes: Iterable[Change], source: Source, call_id: str | None) -> Iterator[FileEdit]:
         """The events of what was found together, in an order in which their patches apply."""

@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from agent_runtime.tracking.probe import Answer
 
 PROBE = 0.25  # seconds that a server is given to answer at first
-_ASK_AGAIN = (
-    1.0,
-    2.0,
-    4.0,
-    8.0,
-)  # seconds until a silent one is asked again, and that it has then: some compile
+# seconds until a silent one is asked again, and that it has then: some compile
+_ASK_AGAIN = (1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass

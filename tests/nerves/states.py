@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from tests.nerves.lab import FORMATS, IDLE, KEYS, Trial, bash, pause_and_resume, request_for, resumed
+from tests.nerves.lab import FORMATS, KEYS, Trial, bash, pause_and_resume, request_for, resumed
 from tests.standby.conftest import Running
 from tests.support.model_server import Fault, ModelServer, Turn
 from tests.support.model_streams import WireFormat
@@ -16,6 +16,7 @@ from tests.support.runtime import Result
 
 WORDS = f"refused for {KEYS[0]} or {KEYS[1]}"  # some providers repeat the key that they do not like
 NOW = {"retry-after": "0"}
+SERVER = "python3 -ISc \"import socket, time; s = socket.create_server(('', 0)); time.sleep(300)\""
 
 STATES: dict[str, list[Turn]] = {
     "first-call": [],
@@ -23,7 +24,7 @@ STATES: dict[str, list[Turn]] = {
     "after-text": [Turn(text="what I say first " * 4, fault=Fault(cut_after=4))],
     "after-a-retry": [Turn(fault=Fault(429, NOW, message=WORDS))],
     "after-a-pause": [bash("until [ -e go ]; do sleep 0.02; done")],
-    "with-a-server": [bash(f"setsid {IDLE} & echo left")],
+    "with-a-server": [bash(f"setsid {SERVER} & echo left")],
     "with-a-thread": [bash("echo one")],
 }
 

@@ -1,6 +1,4 @@
-"""What goes wrong on the model's side, over a real connection: how it is named, and that nothing waits for
-ever.
-"""
+"""What goes wrong on the model's side, over a real connection: how it is named, and that nothing waits for ever."""
 
 from __future__ import annotations
 
