@@ -1,4 +1,4 @@
-"""The command line (CONTRACT section 1). Each command imports what it needs, and nothing else."""
+"""The command line. Each command imports what it needs, and nothing else."""
 
 from __future__ import annotations
 

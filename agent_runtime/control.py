@@ -1,4 +1,4 @@
-"""What comes in on stdin: the request, then one control message a line (CONTRACT section 4).
+"""What comes in on stdin: the request, then one control message a line.
 
 The request is complete when its last brace is, so that a stdin which is never closed keeps nobody waiting.
 """

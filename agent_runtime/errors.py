@@ -1,4 +1,4 @@
-"""The errors that cross a layer, and the codes and exit statuses that callers see (CONTRACT sections 2 and 3).
+"""The errors that cross a layer, and the codes and exit statuses that callers see.
 
 AgentRuntimeError
 ├── RequestError          the caller must react: the request is wrong          (exit 2)
@@ -71,7 +71,7 @@ class ProviderError(AgentRuntimeError):
     """A model call failed. Raised by `providers/` only, in the place of whatever the SDK raised.
 
     Args:
-        code: one of the contract's error codes.
+        code: one of the codes above.
         message: the provider's own words where it sent some.
         retryable: decided case by case where the error is mapped, never by a wildcard.
         retry_after: seconds the provider asked for (Retry-After), if it did.

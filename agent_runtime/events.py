@@ -1,7 +1,7 @@
-"""The events of the stream, one class a type (CONTRACT section 3). The JSON Schema is generated from these classes.
+"""The events of the stream, one class a type. The JSON Schema is generated from these classes.
 
-An event is made without its envelope; the emitter stamps `seq`, `ts` and `runId` when it takes it. Fields that the
-contract marks with `?` are left out when they are None; all others are always there.
+An event is made without its envelope; the emitter stamps `seq`, `ts` and `runId` when it takes it. What is `Maybe`
+there is left out when it is None; all other fields are always there.
 """
 
 from __future__ import annotations

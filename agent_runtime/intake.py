@@ -1,4 +1,4 @@
-"""The request's own `messages` (CONTRACT section 2) become ours, checked part by part.
+"""The request's own `messages` become ours, checked part by part.
 
 `content` is a text or a list of parts, `parts` is a list of further parts. A user's parts are texts, images
 and files; an assistant's are texts. What a `system` (or `developer`) message says is returned apart: it

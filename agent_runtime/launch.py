@@ -23,8 +23,6 @@ from agent_runtime.secrets import Masker
 from agent_runtime.signals import Interrupted, Interrupts
 from agent_runtime.stream import Emitter, claim_stdout
 
-FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
-
 
 def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], interrupts: Interrupts) -> int:
     """The whole command: read, decide, run."""
@@ -88,7 +86,7 @@ def start(
     environ: Mapping[str, str],
     interrupts: Interrupts,
 ) -> int:
-    """Check the request, decide, and run it. Raises RequestError or Interrupted before the first event only."""
+    """Check the request, decide, and run it. Raises RequestError before the first event only."""
     request, unknown = parse(merge(raw, overlay))
     if unknown:
         print(f"warning: unknown fields of the request are ignored: {', '.join(unknown)}", file=sys.stderr)
@@ -179,7 +177,7 @@ def _without_run(
             metadata=known.get("metadata"),
         )
     )
-    emitter.flush(FLUSH_SECONDS)
+    emitter.flush()
     return ExitCode.STDOUT_CLOSED if emitter.closed else code
 
 

@@ -16,7 +16,7 @@ CONNECT_SECONDS = 20.0  # a connection that does not stand by then seldom will
 
 @dataclass(frozen=True)
 class Limits:
-    """The effective limits of a run: request over agent over default (CONTRACT section 2).
+    """The effective limits of a run: request over agent over default.
 
     Seconds for what is called a timeout, tokens elsewhere. None: no limit of our own; of the three that bound
     a model call it means that `model_timeout` stands for it (transcripts from before they were settable).

@@ -14,13 +14,11 @@ from agent_runtime.provider import Dropped, ModelCall, OnDelta, Transport, Turn,
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.registry import Endpoint
-from agent_runtime.providers.retry import Candidate, Resilient, RetryPolicy
+from agent_runtime.providers.retry import Candidate, Mend, Resilient, RetryPolicy
 
 if TYPE_CHECKING:
     from agent_runtime.life import Life
     from agent_runtime.transcript_player import Player
-
-Mend = Callable[[ModelCall, ProviderError], Awaitable[ModelCall | None]]
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from agent_runtime.messages import AssistantMessage, Message, Usage, WireFormat
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
+DeltaKind = Literal["text", "thinking", "tool_input"]
 StopReason = Literal[
     "end_turn",  # the model has finished
     "tool_calls",  # it waits for results
@@ -64,7 +65,7 @@ class Delta:
     `restart`: it takes the place of all that came before of the same kind and id (an attempt broke off there).
     """
 
-    kind: Literal["text", "thinking", "tool_input"]
+    kind: DeltaKind
     text: str
     id: str = ""
     restart: bool = False

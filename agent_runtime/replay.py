@@ -34,8 +34,6 @@ from agent_runtime.transcript_player import Player
 from agent_runtime.transcript_reader import read
 from agent_runtime.transcript_rewrite import Change, path_change, rewrite
 
-FLUSH_SECONDS = 2.0
-
 
 def replay_command(arguments: argparse.Namespace) -> int:
     """The whole command; returns the exit status."""
@@ -120,7 +118,7 @@ def replan(
     here = str(Path(workspace or environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute())
     named = workspace or (header.workspace if recorded else here)
     wanted = rewrite(transcript.request.request, path_change(header.workspace, str(Path(named).absolute())))
-    for name in ("runId", "record", "stateDir", "format", "agentsDir", "socket", "mounts", "toolUser"):
+    for name in ("runId", "record", "stateDir", "format", "agentsDir", "mounts", "toolUser"):
         wanted.pop(name, None)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
@@ -178,5 +176,5 @@ def damaged(out: int, error: AgentRuntimeError) -> int:
     emitter = Emitter(out, plan.new_run_id())
     emitter.put(events.Error(code=error.code, message=str(error), retryable=False))
     emitter.put(events.Complete(status="failed", stop_reason="error", output="", result="", error=info))
-    emitter.flush(FLUSH_SECONDS)
+    emitter.flush()
     return ExitCode.STDOUT_CLOSED if emitter.closed else ExitCode.INVALID_REQUEST

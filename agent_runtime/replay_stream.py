@@ -12,11 +12,10 @@ from agent_runtime import events
 from agent_runtime.plan import Plan
 from agent_runtime.stream import Emitter
 from agent_runtime.transcript import Transcript
-from agent_runtime.transcript_compare import Divergence, compare
+from agent_runtime.transcript_compare import TIMING, Divergence, compare
 from agent_runtime.transcript_rewrite import path_change, rewrite
 
 _SIDE = ("file_edit", "dev_url")  # what was seen of the world: nothing is seen when nothing is executed
-_TIMING = ("heartbeat", "text_delta", "thinking_delta", "tool_input_delta", "tool_output_delta")
 
 
 class ReplayEmitter(Emitter):
@@ -91,7 +90,7 @@ class World:
                 self._results[event["id"]].append(place)
             elif kind == "complete":
                 self._end = rewrite(event, rename)
-            elif kind not in _TIMING:
+            elif kind not in TIMING:
                 self._steps.append(place)
 
     def before(self, event: events.Event) -> list[events.Event]:
@@ -116,7 +115,7 @@ class World:
         if isinstance(event, events.ToolResult):
             places = self._results[event.id]
             return places.popleft() if places else -1
-        if getattr(event, "type", "") in _TIMING:
+        if getattr(event, "type", "") in TIMING:
             return -1
         return self._steps.popleft() if self._steps else -1
 

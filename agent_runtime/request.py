@@ -1,4 +1,4 @@
-"""The request (CONTRACT section 2): both generations of the body, checked field by field.
+"""The request: both generations of the body, checked field by field.
 
 `parse` is the only door: it takes the decoded JSON, and raises RequestError naming the first wrong field in camelCase.
 Unknown fields are returned as names, to be warned about; they change nothing.

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
-
 
 class Run:
     """A run from `start` to `complete`.
@@ -86,7 +84,7 @@ class Run:
         if not self.recorded:
             self.tracker.begin()
             self.servers.begin()
-        self.interrupts.raising = False  # from here on a signal is noted, and told by `complete`
+        self.interrupts.disarm()
         self.emitter.put(self.plan.start_event())
         gc.freeze()  # what is here now is not garbage (see __main__)
         gc.enable()
@@ -115,7 +113,7 @@ class Run:
         if told := ended.error_event():
             self.emitter.put(told)
         self.emitter.put(complete)
-        self.emitter.flush(FLUSH_SECONDS)
+        self.emitter.flush()
         code = ExitCode.STDOUT_CLOSED if self.emitter.closed else ended.exit_code
         if self.recorder:
             self.recorder.end(status=ended.status, exit_code=code)

@@ -1,7 +1,7 @@
 """The event stream on stdout: whole NDJSON lines and nothing else, in order, none lost, none over 1 MiB.
 
 `claim_stdout` moves fd 1 away before anything else can print to it. `Emitter.put` stamps, bounds, masks and records an
-event and can neither block nor fail half-way; `emit` also waits until the reader has taken it, so that a slow reader
+event and can neither block nor fail half-way; `drain` waits until the reader has taken it, so that a slow reader
 slows the run. A line is written in pieces of at most PIPE_BUF after poll(2) has said that the pipe takes so many: the
 descriptor stays in blocking mode, because O_NONBLOCK is shared with whoever else has the same pipe.
 """
@@ -23,6 +23,7 @@ from agent_runtime.events import Complete, Event
 from agent_runtime.messages import clean_text
 
 LINE_LIMIT = 1 << 20
+FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
 _CHUNK = select.PIPE_BUF
 # line ends to many a reader, though not to JSON
 _JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
@@ -107,13 +108,11 @@ class Emitter:
         if self.tee:
             self.tee(line)
 
-    async def emit(self, event: Event) -> None:
-        """Take an event, and wait until the reader has it. Raises StdoutClosed when there is no reader."""
-        self.put(event)
-        await self.drain()
-
     async def drain(self) -> None:
-        """Wait until everything is written. Cancelling this wait loses nothing: the rest is written by the next."""
+        """Wait until the reader has everything. Raises StdoutClosed when there is none.
+
+        Cancelling this wait loses nothing: the rest is written by the next.
+        """
         from anyio import wait_writable
 
         while self._pending:
@@ -123,7 +122,7 @@ class Emitter:
         if self.closed:
             raise StdoutClosed
 
-    def flush(self, seconds: float) -> bool:
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Write what is left, waiting for the reader so long at most. True when nothing is left."""
         deadline = time.monotonic() + seconds
         while self._pending and not self.closed and (left := deadline - time.monotonic()) > 0:

@@ -10,11 +10,12 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_runtime.errors import ToolError
+from agent_runtime.events import Outcome
 from agent_runtime.messages import Image, Text
 from agent_runtime.provider import ToolSpec
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:  # the hands are lent to tools, not known to this seam at run 
     from agent_runtime.sandbox.sessions import Sessions
     from agent_runtime.sandbox.shell import Shell
     from agent_runtime.tracking.servers import DevServers
-
-Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 
 
 class Params(BaseModel):

@@ -24,7 +24,8 @@ from agent_runtime.transcript_rewrite import Change, path_change, rewrite
 
 Event = dict[str, Any]
 
-_TIMING = frozenset({"heartbeat", "text_delta", "thinking_delta", "tool_input_delta", "tool_output_delta"})
+# what is a matter of timing alone
+TIMING = frozenset({"heartbeat", "text_delta", "thinking_delta", "tool_input_delta", "tool_output_delta"})
 _ENVELOPE = frozenset(
     {
         "seq",
@@ -150,7 +151,7 @@ def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[t
             edits[str(event["toolCallId"])].append(event)
         elif kind in ("file_edit", "dev_url"):
             loose.append(event)
-        elif kind not in _TIMING and not _is_clock_notice(event):
+        elif kind not in TIMING and not _is_clock_notice(event):
             main.append(event)
     ordered: list[Event] = []
     for event in main:

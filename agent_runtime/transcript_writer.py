@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from agent_runtime.errors import ProviderError, RequestError
 from agent_runtime.events import Status
 from agent_runtime.messages import Frozen, WireFormat
 from agent_runtime.provider import Transport
+from agent_runtime.stream import timestamp
 from agent_runtime.tool import ToolOutput
 from agent_runtime.transcript import (
     ControlRecord,
@@ -64,9 +64,13 @@ class Recorder:
 
     def begin(self, *, runtime_version: str, run_id: str, workspace: Path) -> None:
         """The header."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._write(
-            Header(runtime_version=runtime_version, run_id=run_id, created_at=now, workspace=str(workspace))
+            Header(
+                runtime_version=runtime_version,
+                run_id=run_id,
+                created_at=timestamp(),
+                workspace=str(workspace),
+            )
         )
 
     def request(self, request: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:

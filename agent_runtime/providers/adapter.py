@@ -57,10 +57,6 @@ class Adapter:
             await _close(stream)
         return _read(decoder.finish)
 
-    async def aclose(self) -> None:
-        """Close the transport."""
-        await self._transport.aclose()
-
     async def _next(self, stream: AsyncIterator[dict[str, Any]], decoder: Decoder) -> dict[str, Any] | None:
         with anyio.move_on_after(self._linger if decoder.complete else None):
             try:

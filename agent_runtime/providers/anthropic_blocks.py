@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from agent_runtime.messages import AssistantBlock, Text, Thinking, ToolCall, parse_arguments
+from agent_runtime.provider import DeltaKind
 from agent_runtime.providers.pieces import Pieces, sendable_input, text_of, tool_call
 
-Shown = tuple[Literal["text", "thinking", "tool_input"], str]
+Shown = tuple[DeltaKind, str]
 
 # what a delta of a known type adds to the block's field of that name; all else in it is no part of the block
 _GROWS = {
@@ -19,10 +20,10 @@ _GROWS = {
     "compaction_delta": ("content", "encrypted_content"),
 }
 _WHOLE_SIGNATURE = 32  # characters; less may be a piece that happens to begin like the one before it
-_SHOWN: dict[str, Literal["text", "thinking"]] = {
-    "text": "text",
-    "thinking": "thinking",
-}  # blocks by their field
+_SHOWN: tuple[DeltaKind, ...] = (
+    "text",
+    "thinking",
+)  # blocks with a field of that name, which holds their text
 
 
 @dataclass
@@ -39,6 +40,15 @@ class Block:
     def type(self) -> str:
         """The provider's word for what it is."""
         return text_of(self.item.get("type"))
+
+    @property
+    def _kind(self) -> DeltaKind | None:
+        return next((kind for kind in _SHOWN if kind == self.type), None)
+
+    def begin(self) -> Iterator[Shown]:
+        """The text that it begins with."""
+        if self._kind and (text := text_of(self.item.get(self._kind))):
+            yield self._kind, text
 
     def take(self, delta: dict[str, Any]) -> Shown | None:
         """The next delta, of whatever type; what of it is to be shown."""
@@ -63,8 +73,8 @@ class Block:
                 if name not in self.grown:
                     self.grown[name] = Pieces(text_of(self.item.get(name)))
                 piece = self.grown[name].add(value)
-                if piece and self.type == name and name in _SHOWN:
-                    shown = _SHOWN[name], piece
+                if piece and self._kind == name:
+                    shown = self._kind, piece
             elif value is not None:
                 self.item[name] = value
         return shown
@@ -77,9 +87,8 @@ class Block:
 
     def end(self) -> Iterator[Shown]:
         """No more deltas: what was held back of its text."""
-        for kind in _SHOWN.values():
-            if kind == self.type and kind in self.grown and (rest := self.grown[kind].end()):
-                yield kind, rest
+        if self._kind and self._kind in self.grown and (rest := self.grown[self._kind].end()):
+            yield self._kind, rest
         self.close()
 
     def close(self) -> None:

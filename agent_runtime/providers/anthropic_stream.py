@@ -24,6 +24,7 @@ from agent_runtime.providers.pieces import (
     Ids,
     count_of,
     counted,
+    object_of,
     objects,
     text_of,
 )
@@ -71,7 +72,7 @@ class AnthropicDecoder:
         if kind == "content_block_stop":
             return list(self._stop_block(chunk))
         if kind == "message_start":
-            self._start_message(_object(chunk.get("message")))
+            self._start_message(object_of(chunk.get("message")))
         elif kind == "message_delta":
             self._end_message(chunk)
         elif kind == "message_stop":
@@ -102,14 +103,14 @@ class AnthropicDecoder:
         self._stop = ""
         self.complete = False
         self._answered_by = text_of(message.get("model")) or self._answered_by
-        self._count(_object(message.get("usage")))
+        self._count(object_of(message.get("usage")))
 
     def _end_message(self, chunk: dict[str, Any]) -> None:
-        delta = _object(chunk.get("delta"))
+        delta = object_of(chunk.get("delta"))
         self._stop = text_of(delta.get("stop_reason")) or self._stop
-        details = _object(delta.get("stop_details"))
+        details = object_of(delta.get("stop_details"))
         self._refusal = text_of(details.get("explanation")) or text_of(details.get("category"))
-        self._count(_object(chunk.get("usage")))
+        self._count(object_of(chunk.get("usage")))
         if self._stop:
             self.complete = not any(not block.closed for block in self._open.values())
 
@@ -118,21 +119,20 @@ class AnthropicDecoder:
         self._usage |= {key: value for key, value in usage.items() if value or key not in self._usage}
 
     def _start_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
-        block = Block(clean_json(dict(_object(chunk.get("content_block")))))
+        block = Block(clean_json(dict(object_of(chunk.get("content_block")))))
         self._blocks.append(block)
         self.complete = False
         self._open[chunk.get("index")] = block
         if block.type == "tool_use":
             block.id = block.item["id"] = self._ids.take(block.item.get("id"))
-        for kind, name in (("text", "text"), ("thinking", "thinking")):
-            if block.type == kind and text_of(block.item.get(name)):
-                yield Delta(kind, block.item[name])  # type: ignore[arg-type]
+        for shown in block.begin():
+            yield Delta(*shown)
 
     def _delta(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         block = self._open.get(chunk.get("index"))
         if block is None:
             raise cut("the stream adds to a block that it has not begun")
-        delta = _object(chunk.get("delta"))
+        delta = object_of(chunk.get("delta"))
         if shown := block.take(delta):
             yield Delta(*shown, block.id)
 
@@ -166,16 +166,12 @@ class AnthropicDecoder:
 def _usage(usage: dict[str, Any]) -> Usage | None:
     """`input_tokens` is what was neither read from the cache nor written to it; ours is the whole."""
     cached = count_of(usage.get("cache_read_input_tokens"))
-    by_age = _object(usage.get("cache_creation"))  # ephemeral_5m_input_tokens, ephemeral_1h_input_tokens
+    by_age = object_of(usage.get("cache_creation"))  # ephemeral_5m_input_tokens, ephemeral_1h_input_tokens
     written = count_of(usage.get("cache_creation_input_tokens")) or sum(map(count_of, by_age.values()))
     return counted(
         input_tokens=count_of(usage.get("input_tokens")) + cached + written,
         output_tokens=count_of(usage.get("output_tokens")),
         cached_input_tokens=cached,
         cache_write_tokens=written,
-        reasoning_tokens=count_of(_object(usage.get("output_tokens_details")).get("thinking_tokens")),
+        reasoning_tokens=count_of(object_of(usage.get("output_tokens_details")).get("thinking_tokens")),
     )
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -30,7 +30,7 @@ def wire_for(endpoint: Endpoint) -> Wire:
 def connect(
     endpoint: Endpoint, *, limits: Patience | None = None, http_client: Callable[[], Any] | None = None
 ) -> LiveTransport:
-    """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread (or by `prepare`)."""
+    """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread."""
     from agent_runtime.providers.transport import LiveTransport
 
     return LiveTransport(endpoint, patience=limits, http_client=http_client)

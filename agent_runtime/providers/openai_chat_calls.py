@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_runtime.messages import ToolCall, parse_arguments
 from agent_runtime.provider import Delta
-from agent_runtime.providers.pieces import Ids, Pieces, text_of, tool_call
+from agent_runtime.providers.pieces import Ids, Pieces, object_of, text_of, tool_call
 
 _RETURNED = ("extra_content", "provider_specific_fields")  # what some want back as it came
 
@@ -38,7 +38,7 @@ class Calls:
 
     def take(self, delta: dict[str, Any]) -> Iterator[Delta]:
         """The next piece of a call."""
-        function = delta["function"] if isinstance(delta.get("function"), dict) else {}
+        function = object_of(delta.get("function"))
         name, given = text_of(function.get("name")), text_of(delta.get("id"))
         call = self._find(delta.get("index"), given, name)
         if call is None:

@@ -24,7 +24,16 @@ from agent_runtime.providers.openai_chat_parts import (
     thinking_part,
     thinking_text,
 )
-from agent_runtime.providers.pieces import CUT_STOPS, Ids, Pieces, count_of, counted, objects, text_of
+from agent_runtime.providers.pieces import (
+    CUT_STOPS,
+    Ids,
+    Pieces,
+    count_of,
+    counted,
+    object_of,
+    objects,
+    text_of,
+)
 
 _STOPS: dict[str, StopReason] = {
     "length": "max_tokens",
@@ -77,8 +86,7 @@ class ChatDecoder:
         if chunk.get("error") or chunk.get("object") == "error" or _is_complaint(chunk):
             raise fault(chunk)
         self._answered_by = self._answered_by or text_of(chunk.get("model"))
-        groq = chunk.get("x_groq")
-        self._count(groq.get("usage") if isinstance(groq, dict) else None)
+        self._count(object_of(chunk.get("x_groq")).get("usage"))
         self._count(chunk.get("usage"))
         shown: list[Delta] = []
         for choice in objects(chunk.get("choices")):
@@ -200,13 +208,14 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
         return None
     prompt, total = count_of(usage.get("prompt_tokens")), count_of(usage.get("total_tokens"))
     said = count_of(usage.get("completion_tokens"))
-    read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    details = read if isinstance(read, dict) else {}
-    output = made if isinstance(made, dict) else {}
+    details, made = (
+        object_of(usage.get("prompt_tokens_details")),
+        object_of(usage.get("completion_tokens_details")),
+    )
     return counted(
         input_tokens=prompt,
         output_tokens=max(said, total - prompt),
-        reasoning_tokens=count_of(output.get("reasoning_tokens")) or max(0, total - prompt - said),
+        reasoning_tokens=count_of(made.get("reasoning_tokens")) or max(0, total - prompt - said),
         cached_input_tokens=count_of(
             details.get("cached_tokens")
             or usage.get("prompt_cache_hit_tokens")  # DeepSeek

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from agent_runtime.messages import AssistantBlock, Text, Thinking
 from agent_runtime.native import clean_json
-from agent_runtime.providers.pieces import Pieces, objects, text_of, tool_call
-
-Kind = Literal["text", "thinking", "tool_input"]
+from agent_runtime.provider import DeltaKind
+from agent_runtime.providers.pieces import Pieces, object_of, objects, text_of, tool_call
 
 _INPUT = {"function_call": "arguments", "custom_tool_call": "input"}
 _PARTS = {("text", "content"): "output_text", ("thinking", "content"): "reasoning_text"}
@@ -23,7 +22,7 @@ class Item:
 
     item: dict[str, Any]
     call_id: str = ""
-    parts: dict[tuple[Kind, str, int], Pieces] = field(default_factory=dict)
+    parts: dict[tuple[DeltaKind, str, int], Pieces] = field(default_factory=dict)
     done: bool = False
 
     @property
@@ -38,16 +37,16 @@ class Item:
 
     def set(self, item: object) -> None:
         """The item as an event has it."""
-        self.item = clean_json(item) if isinstance(item, dict) else {}
+        self.item = clean_json(object_of(item))
         key = _INPUT.get(text_of(self.item.get("type")), "")
         if isinstance(self.item.get(key), dict):  # some give the object itself
             self.item[key] = json.dumps(self.item[key], ensure_ascii=False)
 
-    def part(self, kind: Kind, where: str, index: int) -> Pieces:
+    def part(self, kind: DeltaKind, where: str, index: int) -> Pieces:
         """One of its texts."""
         return self.parts.setdefault((kind, where, index), Pieces())
 
-    def close(self) -> Iterator[tuple[Kind, str]]:
+    def close(self) -> Iterator[tuple[DeltaKind, str]]:
         """The item is whole: what of it no delta brought. What only deltas brought stands."""
         self.done = True
         for kind, where, index, text in _texts(self.item):
@@ -91,7 +90,7 @@ class Item:
         return [text_of(part["refusal"]) for part in objects(self.item.get("content")) if "refusal" in part]
 
 
-def _texts(item: dict[str, Any]) -> Iterator[tuple[Kind, str, int, str]]:
+def _texts(item: dict[str, Any]) -> Iterator[tuple[DeltaKind, str, int, str]]:
     """Every text in an item, and where it is."""
     kind = item.get("type")
     if kind in _INPUT:

@@ -17,20 +17,21 @@ from agent_runtime.messages import (
     Usage,
 )
 from agent_runtime.native import clean_json
-from agent_runtime.provider import Delta, ModelCall, StopReason, Turn
+from agent_runtime.provider import Delta, DeltaKind, ModelCall, StopReason, Turn
 from agent_runtime.providers.faults import cut, fault
-from agent_runtime.providers.openai_responses_items import Item, Kind
+from agent_runtime.providers.openai_responses_items import Item
 from agent_runtime.providers.pieces import (
     CUT_STOPS,
     Ids,
     count_of,
     counted,
+    object_of,
     objects,
     text_of,
 )
 
 # what a delta event adds to, and which part of the item that is
-_DELTAS: dict[str, tuple[Kind, str]] = {
+_DELTAS: dict[str, tuple[DeltaKind, str]] = {
     "response.output_text.delta": ("text", "content"),
     "response.reasoning_text.delta": ("thinking", "content"),
     "response.reasoning_summary_text.delta": ("thinking", "summary"),
@@ -88,8 +89,7 @@ class ResponsesDecoder:
 
     def _close(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         """The item is whole; some providers never said that it began."""
-        whole = chunk.get("item")
-        known = self._find(chunk, whole.get("id") if isinstance(whole, dict) else None)
+        known = self._find(chunk, object_of(chunk.get("item")).get("id"))
         item = self._add(chunk) if known is None or known.done else self._set(known, chunk)
         for kind, rest in item.close():
             yield Delta(kind, rest, item.call_id)
@@ -113,8 +113,7 @@ class ResponsesDecoder:
             yield Delta(kind, shown, item.call_id)
 
     def _finish(self, kind: str, chunk: dict[str, Any]) -> Iterator[Delta]:
-        response = chunk.get("response")
-        self._response = response if isinstance(response, dict) else {}
+        self._response = object_of(chunk.get("response"))
         if kind == "response.failed":
             raise fault(self._response, fallback="the provider failed to answer")
         if kind == "response.cancelled":
@@ -132,8 +131,7 @@ class ResponsesDecoder:
         """The turn. Raises ProviderError when the stream ended before its end."""
         if not self.complete:
             raise cut("the provider's stream ended in the middle of an answer")
-        details = self._response.get("incomplete_details")
-        reason = text_of(details.get("reason")) if isinstance(details, dict) else ""
+        reason = text_of(object_of(self._response.get("incomplete_details")).get("reason"))
         stop = _stop(self._end, reason)
         whole = {text_of(item.get("id")): item for item in objects(self._response.get("output"))}
         native: list[dict[str, Any]] = []
@@ -154,7 +152,7 @@ class ResponsesDecoder:
         form = Native(format="openai-responses", model=self._model, items=tuple(native)) if native else None
         message = AssistantMessage(blocks=tuple(blocks), native=form)
         by = text_of(self._response.get("model"))
-        return Turn(message, stop, _usage(self._response.get("usage")), by, "".join(refusals))
+        return Turn(message, stop, _usage(object_of(self._response.get("usage"))), by, "".join(refusals))
 
 
 def _stop(end: str, reason: str) -> StopReason:
@@ -163,12 +161,11 @@ def _stop(end: str, reason: str) -> StopReason:
     return "refusal" if reason == "content_filter" else "max_tokens" if "max" in reason else "end_turn"
 
 
-def _usage(usage: object) -> Usage | None:
-    if not isinstance(usage, dict):
-        return None
-    read, written = usage.get("input_tokens_details"), usage.get("output_tokens_details")
-    details = read if isinstance(read, dict) else {}
-    made = written if isinstance(written, dict) else {}
+def _usage(usage: dict[str, Any]) -> Usage | None:
+    details, made = (
+        object_of(usage.get("input_tokens_details")),
+        object_of(usage.get("output_tokens_details")),
+    )
     return counted(
         input_tokens=count_of(usage.get("input_tokens")),
         output_tokens=count_of(usage.get("output_tokens")),

@@ -127,6 +127,11 @@ def counted(**tokens: int) -> Usage | None:
     return Usage.model_validate(tokens) if any(tokens.values()) else None
 
 
+def object_of(value: object) -> dict[str, Any]:
+    """The value if it is an object; anything else counts as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def objects(value: object) -> list[dict[str, Any]]:
     """The objects in a list; anything else counts as an empty list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

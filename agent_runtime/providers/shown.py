@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from agent_runtime.messages import ToolCall
-from agent_runtime.provider import Delta, OnDelta, Turn
-
-Kind = Literal["text", "thinking", "tool_input"]
+from agent_runtime.provider import Delta, DeltaKind, OnDelta, Turn
 
 
 @dataclass
@@ -50,7 +47,7 @@ class Shown:
 
     def __init__(self, on_delta: OnDelta) -> None:
         self._on_delta = on_delta
-        self._texts: dict[tuple[Kind, str], _Text] = {}
+        self._texts: dict[tuple[DeltaKind, str], _Text] = {}
 
     def begin(self) -> OnDelta:
         """The sink of the next attempt."""
@@ -74,9 +71,9 @@ class Shown:
                 await self._on_delta(Delta(kind, whole[len(has) :] if is_more else whole, id, not is_more))
 
 
-def _texts(turn: Turn) -> dict[tuple[Kind, str], str]:
+def _texts(turn: Turn) -> dict[tuple[DeltaKind, str], str]:
     """What the turn says, by the kind and id of its pieces."""
-    texts: dict[tuple[Kind, str], str] = {}
+    texts: dict[tuple[DeltaKind, str], str] = {}
     for block in turn.message.blocks:
         if isinstance(block, ToolCall):
             texts["tool_input", block.id] = block.arguments

@@ -82,10 +82,6 @@ class LiveTransport:
         self._client: Client | None = None
         self._waiting: set[anyio.CancelScope] = set()
 
-    async def prepare(self) -> None:
-        """Import the SDK and make its client, ahead of the first call."""
-        await self._connected()
-
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of the answer. Raises ProviderError."""
         if self._endpoint.needs_key and not self._endpoint.api_key:

@@ -5,7 +5,6 @@ Only an output that is larger, or whose writers outlive the call, is written to 
 
 from __future__ import annotations
 
-import array
 import asyncio
 import contextlib
 import fcntl
@@ -190,12 +189,10 @@ class Capture:
         self._notify()
 
     def _waiting(self) -> int:
-        size = array.array("i", [0])
         try:
-            fcntl.ioctl(self._fd, termios.FIONREAD, size)
+            return int.from_bytes(fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)), sys.byteorder)
         except OSError:
             return 0
-        return size[0]
 
     def _take(self) -> int:
         place = self.total % RING

@@ -24,6 +24,7 @@ from agent_runtime.sandbox.atomic import Write, write_all
 from agent_runtime.sandbox.hits import Query
 from agent_runtime.sandbox.knowledge import Knowledge
 from agent_runtime.sandbox.locating import Locator
+from agent_runtime.sandbox.output import BYTES_PER_TOKEN
 from agent_runtime.sandbox.patching import Patching
 from agent_runtime.sandbox.patchset import parse
 from agent_runtime.sandbox.paths import Place, explained, missing
@@ -77,7 +78,7 @@ class Files:
 
         Raises ToolError for what is neither, and for a range that the file does not have.
         """
-        return await run_sync(partial(self._viewer.read, path, first, last, tokens * 4))
+        return await run_sync(partial(self._viewer.read, path, first, last, tokens * BYTES_PER_TOKEN))
 
     async def image(self, path: str) -> ToolOutput:
         """An image as an image. Raises ToolError when it is none."""
@@ -85,7 +86,7 @@ class Files:
 
     async def entries(self, path: str, *, depth: int, tokens: int) -> str:
         """What a folder holds, `depth` levels deep."""
-        return await run_sync(partial(self._viewer.entries, path, depth, tokens * 4))
+        return await run_sync(partial(self._viewer.entries, path, depth, tokens * BYTES_PER_TOKEN))
 
     async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:
         """Replace the one place of `old` by `new`, or every one; without any `old` a new file is made.
@@ -150,12 +151,14 @@ class Files:
         """Lines of files that match a pattern. Raises ToolError when the pattern is none."""
         query = Query(rewriting.sound(pattern, "The pattern"), ignore_case, literal, context)
         scope = Scope(await run_sync(self._viewer.searched, path), self._locator.shown)
-        return await searching.grep(query, scope, glob=glob, mode=mode, limit=limit, budget=tokens * 4)
+        return await searching.grep(
+            query, scope, glob=glob, mode=mode, limit=limit, budget=tokens * BYTES_PER_TOKEN
+        )
 
     async def search(self, pattern: str, path: str, *, limit: int, tokens: int) -> str:
         """Files by name: a glob, or a part of the path."""
         scope = Scope(await run_sync(self._viewer.searched, path), self._locator.shown)
-        return await searching.file_search(pattern, scope, limit=limit, budget=tokens * 4)
+        return await searching.file_search(pattern, scope, limit=limit, budget=tokens * BYTES_PER_TOKEN)
 
     @asynccontextmanager
     async def _held(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass, field
 
+from agent_runtime.events import Outcome
 from agent_runtime.sandbox.family import Background
 from agent_runtime.sandbox.output import Fitted
-from agent_runtime.tool import Outcome, ToolOutput
+from agent_runtime.tool import ToolOutput
 
 _LONG = 10.0  # seconds from which a duration is worth telling
 _SHOWN = 10  # processes named

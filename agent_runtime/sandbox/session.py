@@ -30,7 +30,7 @@ from agent_runtime.sandbox.capture import RING, Capture
 from agent_runtime.sandbox.cgroup import Group
 from agent_runtime.sandbox.family import Family
 from agent_runtime.sandbox.keeper import BoundedLog
-from agent_runtime.sandbox.output import Fitted, cut, join, where
+from agent_runtime.sandbox.output import BYTES_PER_TOKEN, Fitted, cut, join, where
 from agent_runtime.sandbox.processes import Process
 from agent_runtime.sandbox.spawning import spawn
 from agent_runtime.sandbox.termination import CANCEL_GRACE, ready, terminate
@@ -135,7 +135,7 @@ class Session:
         drawn = data[-_DRAWN:]
         before = self.capture.read(max(0, self.read - _DRAWN), self.read - len(drawn))
         text = screen.render(drawn, rows=self.start.rows, columns=self.start.columns, before=before)
-        if len(text.encode()) <= tokens * 4:
+        if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
             return Fitted(text, False, len(data), None)
         head, tail = cut(text, text, tokens=tokens)
         log = self.capture.spilled()

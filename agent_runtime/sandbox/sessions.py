@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from agent_runtime.errors import ToolError
+from agent_runtime.events import Outcome
 from agent_runtime.messages import clean_text
 from agent_runtime.sandbox.family import Background, mark_of
 from agent_runtime.sandbox.leftovers import Leftovers
@@ -18,7 +19,7 @@ from agent_runtime.sandbox.reaper import become_subreaper
 from agent_runtime.sandbox.report import left_running
 from agent_runtime.sandbox.session import Session, Start
 from agent_runtime.sandbox.spawning import identity
-from agent_runtime.tool import Outcome, ToolOutput
+from agent_runtime.tool import ToolOutput
 
 if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement

@@ -27,6 +27,11 @@ def test_nothing_inside_a_line_ends_it_and_no_surrogate_reaches_the_wire() -> No
     assert json.loads(line.encode()) == {"a": NASTY.replace("\ud800", "\ufffd").replace("\udc00", "\ufffd")}
 
 
+async def emit(emitter: Emitter, event: events.Event) -> None:
+    emitter.put(event)
+    await emitter.drain()
+
+
 def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
     reader, writer = os.pipe()
     received = bytearray()
@@ -40,7 +45,7 @@ def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
         emitter = Emitter(writer, "run_1")
         most = 0
         for text in texts:
-            await emitter.emit(notice(text))
+            await emit(emitter, notice(text))
             most = max(most, sum(map(len, emitter._pending)))
         return most
 
@@ -64,7 +69,7 @@ def test_a_reader_that_has_gone_is_told_and_a_stopped_one_does_not_hold_up_the_e
     assert emitter.flush(0.05) is False and not emitter.closed
     os.close(reader)
     with pytest.raises(StdoutClosed):
-        anyio.run(emitter.emit, notice("y"))
+        anyio.run(emit, emitter, notice("y"))
     assert emitter.closed and emitter.flush(1)
     os.close(writer)
 
@@ -75,11 +80,11 @@ def test_a_cancelled_wait_loses_nothing() -> None:
     async def main() -> None:
         emitter = Emitter(writer, "run_1")
         with anyio.move_on_after(0.05) as scope:
-            await emitter.emit(notice("x" * 200_000))
+            await emit(emitter, notice("x" * 200_000))
         assert scope.cancelled_caught
         got = b""
         async with anyio.create_task_group() as group:
-            group.start_soon(emitter.emit, notice("second"))
+            group.start_soon(emit, emitter, notice("second"))
             while got.count(b"\n") < 2:
                 got += await anyio.to_thread.run_sync(os.read, reader, 1 << 16)
         assert [json.loads(line)["message"] for line in got.splitlines()] == ["x" * 200_000, "second"]
@@ -159,10 +164,12 @@ from agent_runtime import events
 from agent_runtime.stream import Emitter, claim_stdout
 async def main():
     emitter = Emitter(claim_stdout(), "run_1")
-    await emitter.emit(events.Error(code="timeout", message="first", retryable=False, attempt=-1))
+    emitter.put(events.Error(code="timeout", message="first", retryable=False, attempt=-1))
+    await emitter.drain()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range({lines}):
-        await emitter.emit(events.Error(code="timeout", message="x" * 900_000, retryable=False, attempt=number))
+        emitter.put(events.Error(code="timeout", message="x" * 900_000, retryable=False, attempt=number))
+        await emitter.drain()
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10, file=sys.stderr)
 anyio.run(main)
 """

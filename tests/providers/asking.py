@@ -14,7 +14,7 @@ from agent_runtime.provider import Delta, Dropped, ModelCall, Turn
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.registry import Endpoint, resolve
-from agent_runtime.providers.transport import Patience
+from agent_runtime.providers.transport import LiveTransport, Patience
 from tests.support.model_server import ModelServer
 from tests.support.model_streams import WireFormat
 
@@ -32,6 +32,7 @@ class Asker:
 
     adapter: Adapter
     endpoint: Endpoint
+    transport: LiveTransport
     deltas: list[Delta] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
@@ -65,9 +66,9 @@ async def asking(
 
     adapter = Adapter(wire_for(endpoint), transport, on_dropped=on_dropped)
     try:
-        yield Asker(adapter, endpoint, dropped=dropped)
+        yield Asker(adapter, endpoint, transport, dropped=dropped)
     finally:
-        await adapter.aclose()
+        await transport.aclose()
 
 
 def http_client() -> httpx2.AsyncClient:

@@ -134,7 +134,7 @@ async def test_closing_the_connections_ends_a_call_that_may_be_tried_again(forma
                 async with anyio.create_task_group() as group:
                     group.start_soon(ask)
                     await anyio.sleep(0.3)  # the stream hangs by then, or has yet to begin: both must end
-                    await asker.adapter.aclose()
+                    await asker.transport.aclose()
             assert [error.retryable for error in errors] == [True]
             assert (await asker.ask("go")).message.text == "again"
 

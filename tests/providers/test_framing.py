@@ -94,7 +94,7 @@ async def asked(format: str, url: str) -> tuple[Answer, list[Delta]]:
     try:
         return await adapter.turn(ModelCall(endpoint.model, "", [UserMessage.of("go")]), take), shown
     finally:
-        await adapter.aclose()
+        await transport.aclose()
 
 
 @pytest.mark.parametrize("format", FORMATS)

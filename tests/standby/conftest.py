@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Client:
-    """A client of the standby as the contract has it: a line in, events out."""
+    """A client of the standby as the README has it: a line in, events out."""
 
     def __init__(self, path: Path, request: Json) -> None:
         self.socket = socket.socket(socket.AF_UNIX)

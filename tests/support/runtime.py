@@ -1,4 +1,4 @@
-"""Launches the real program, and holds every stream it writes to the promises of the contract."""
+"""Launches the real program, and holds every stream it writes to what the README promises."""
 
 from __future__ import annotations
 
