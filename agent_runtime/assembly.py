@@ -54,11 +54,18 @@ async def assemble(life: Life) -> Parts:
         spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format)
     )
     system = await to_thread.run_sync(_system_prompt, life, abandon_on_cancel=True)
+    models = build_models(life)
+    conversation = _conversation(life, models, system, specs)
+    models.mend = conversation.mended
+    executor = _executor(life, hands, observer, kit)
+    return Parts(life, hands, models, conversation, executor, observer, Reaper())
+
+
+def _conversation(life: Life, models: Models, system: str, specs: tuple[ToolSpec, ...]) -> Conversation:
+    plan, config = life.plan, life.plan.request.config
     endpoint = plan.endpoints[0]
     estimator = Estimator(system, specs)
-    models = await build_models(life)
-    config = plan.request.config
-    conversation = Conversation(
+    return Conversation(
         template=ModelCall(
             model=endpoint.model,
             system=system,
@@ -80,12 +87,16 @@ async def assemble(life: Life) -> Parts:
             estimator=estimator,
             summarise=lambda messages: summarise(life, models, messages),
         ),
-        past=run.past,
+        past=life.frame.past,
         notify=life.emit,
     )
-    models.mend = conversation.mended
+
+
+def _executor(
+    life: Life, hands: Hands, observer: WorldObserver | BlindObserver, kit: dict[str, Tool]
+) -> ToolExecutor:
     deltas: dict[str, ToolDeltas] = {}
-    executor = ToolExecutor(
+    return ToolExecutor(
         tools=kit,
         context=lambda call, turn: _context(life, hands, call, turn, deltas),
         observer=observer,
@@ -94,9 +105,8 @@ async def assemble(life: Life) -> Parts:
         partial=lambda id: _partial(hands, id),
         awaiting=life.heart.awaiting,
         answered=lambda call, output, seconds: _answered(life, deltas, call, output, seconds),
-        parallel=config.parallel_tools is not False,
+        parallel=life.plan.request.config.parallel_tools is not False,
     )
-    return Parts(life, hands, models, conversation, executor, observer, Reaper())
 
 
 async def summarise(life: Life, models: Models, messages: list[Message]) -> str:

@@ -57,44 +57,14 @@ class Models:
     aclose = reconnect
 
 
-async def build_models(life: Life) -> Models:
+def build_models(life: Life) -> Models:
     """One candidate for each endpoint of the plan."""
     transports = [_transport(life, endpoint) for endpoint in life.plan.endpoints]
-
-    async def report(error: ProviderError, attempt: int, wait: int) -> None:
-        life.heart.awaiting("retry")
-        details = error.event_details() or None
-        await life.emit(
-            events.Error(
-                code=error.code,
-                message=error.message,
-                retryable=True,
-                attempt=attempt,
-                retry_in_ms=wait,
-                details=details,
-            )
-        )
-
-    async def fell_back(failed: Candidate, now: Candidate, error: ProviderError) -> None:
-        message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from here on"
-        await life.emit(
-            events.Notice(
-                code="fallback_model", message=message, details={"from": failed.label, "to": now.label}
-            )
-        )
-
-    async def dropped(parameter: Dropped) -> None:
-        message = f"{parameter.parameter} was left out: {parameter.reason}"
-        await life.emit(
-            events.Notice(
-                code="parameter_dropped", message=message, details={"parameter": parameter.parameter}
-            )
-        )
-
+    teller = _Teller(life)
     candidates = [
         Candidate(
             endpoint.model,
-            Adapter(_wire(life, endpoint), transport, on_dropped=dropped),
+            Adapter(_wire(life, endpoint), transport, on_dropped=teller.dropped),
             f"{endpoint.provider}:{endpoint.model}",
         )
         for endpoint, transport in zip(life.plan.endpoints, transports, strict=True)
@@ -103,12 +73,45 @@ async def build_models(life: Life) -> Models:
     models.resilient = Resilient(
         candidates,
         policy=RetryPolicy(max_retries=life.plan.limits.max_retries),
-        report=report,
-        on_fallback=fell_back,
+        report=teller.failed,
+        on_fallback=teller.fell_back,
         mend=models.blamed,
         sleep=_replayed_sleep(life.frame.player) if life.frame.player else anyio.sleep,
     )
     return models
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """Tells the stream what is done about a model that fails, or does not take all that it was given."""
+
+    life: Life
+
+    async def failed(self, error: ProviderError, attempt: int, wait: int) -> None:
+        """A call will be made again, after so many milliseconds."""
+        self.life.heart.awaiting("retry")
+        await self.life.emit(
+            events.Error(
+                code=error.code,
+                message=error.message,
+                retryable=True,
+                attempt=attempt,
+                retry_in_ms=wait,
+                details=error.event_details() or None,
+            )
+        )
+
+    async def fell_back(self, failed: Candidate, now: Candidate, error: ProviderError) -> None:
+        """The next model is used from here on."""
+        message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from here on"
+        details = {"from": failed.label, "to": now.label}
+        await self.life.emit(events.Notice(code="fallback_model", message=message, details=details))
+
+    async def dropped(self, parameter: Dropped) -> None:
+        """The model does not take a parameter."""
+        message = f"{parameter.parameter} was left out: {parameter.reason}"
+        details = {"parameter": parameter.parameter}
+        await self.life.emit(events.Notice(code="parameter_dropped", message=message, details=details))
 
 
 def _replayed_sleep(player: Player) -> Callable[[float], Awaitable[None]]:
