@@ -31,9 +31,19 @@ from agent_runtime.handover import EXIT, PID, PREAMBLE
 _BACKLOG = 64
 _GRACE = 5.0  # seconds that runs have to end when the standby is told to: a cancelled run takes 3 at most
 _HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
-_NOT_NEEDED = ("agent_runtime.__main__", "agent_runtime.server")
-_LATE = (  # what the libraries import at first use
-    *("tiktoken", "watchfiles", "jinja2.sandbox", "yaml", "anyio._backends._asyncio"),
+_LATE = (  # what is imported at first use, by this program and by its libraries
+    *(
+        "tiktoken",
+        "watchfiles",
+        "jinja2.sandbox",
+        "yaml",
+        "regex",
+        "pathspec",
+        "pyte",
+        "PIL.Image",
+        "unidiff.patch",
+    ),
+    "anyio._backends._asyncio",
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 
@@ -63,7 +73,7 @@ def warm_up() -> None:
     import agent_runtime
 
     for module in walk_packages(agent_runtime.__path__, "agent_runtime."):
-        if not module.name.startswith(_NOT_NEEDED):
+        if not module.name.endswith("__main__"):
             import_module(module.name)
     for name in _LATE:
         import_module(name)

@@ -5,13 +5,15 @@
 3 hands         sandbox/, tracking/, providers/, transcript, history, ...
 4 tools         tools/*
 5 loop          loop: the words and the seams only
-6 composition   run, cli, standby, server/, report, ...
+6 composition   run, cli, standby, report, ...
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -32,7 +34,7 @@ ROOMS = {
     "loop": "loop executor",
     "composition": """
         run life past conversation assembly parts modelling plan launch narration observer outcome replay* demo
-        cli __main__ standby handover server report schema doctor pretty diffview
+        cli __main__ standby handover report schema doctor pretty diffview
         """,
 }
 MAY_IMPORT: dict[str, set[str]] = {
@@ -147,6 +149,21 @@ def test_words_know_nothing_of_io() -> None:
                 "typing_extensions",
                 PACKAGE,
             }
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    found = {
+        name.split(".")[0]
+        for path in sources()
+        for _, name in imports(
+            ast.parse(path.read_text("utf-8")), module_of(path), path.name == "__init__.py"
+        )
+    }
+    project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}  # type: ignore[index]
+    named = {"PIL": "pillow", "yaml": "pyyaml"}
+    libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
+    assert {named.get(name, name) for name in libraries} == declared
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ RATIO = 2.5
 TOO_HEAVY = (
     *("anthropic", "openai", "httpx", "httpx2", "httpcore2", "tiktoken", "regex", "requests"),
     *("asyncio", "anyio", "jinja2", "rich", "PIL", "pyte", "watchfiles", "unidiff", "pathspec", "yaml"),
-    *("uvicorn", "starlette", "sqlite3", "shutil", "tempfile"),
+    *("sqlite3", "shutil", "tempfile"),
 )
 
 
