@@ -68,6 +68,7 @@ class Session:
 
     def __init__(self, start: Start, *, call_id: str, mark: str, open_log: Callable[[], BoundedLog]) -> None:
         self.start = start
+        self.lock = anyio.Lock()  # for the call that types, waits and reads; others come after it
         self.used = time.monotonic()
         self.read = 0  # bytes of the output that the model has been given
         self.family = Family(0, mark, mark, call_id)

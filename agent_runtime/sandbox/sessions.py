@@ -59,6 +59,7 @@ class Sessions:
         self._limit = limit
         self._sessions: dict[int, Session] = {}
         self._number = 0
+        self._opening = anyio.Lock()
         self._left = Leftovers()
         self._partials: dict[str, ToolOutput] = {}
 
@@ -78,14 +79,17 @@ class Sessions:
         When it is cancelled the program is ended; `partial` then gives its result.
         """
         started = time.monotonic()
-        notes = await self._make_room()
-        self._number += 1
-        number = self._number
-        session = self._start(number, command, cwd, tty, call_id)
-        self._sessions[number] = session
+        async with self._opening:  # the room that was made is not taken by another call
+            notes = await self._make_room()
+            self._number += 1
+            number = self._number
+            session = self._start(number, command, cwd, tty, call_id)
+            self._sessions[number] = session
         try:
-            await session.begin()
-            await session.wait(seconds)
+            async with session.lock:
+                await session.begin()
+                await session.wait(seconds)
+                return await self._report(number, tokens, started, notes)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await session.end()
@@ -95,21 +99,17 @@ class Sessions:
                     fitted, "[cancelled]", time.monotonic() - started, "cancelled"
                 )
             raise
-        return await self._report(number, tokens, started, notes)
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
         """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed since."""
         started = time.monotonic()
-        session = self._sessions.get(number)
-        if session is None:
-            raise ToolError(f"session_id: there is no session {number}. {self._listed()}")
-        if text and session.ended is None:
-            try:
-                await session.type(clean_text(text).encode())
-            except OSError as error:
-                raise ToolError(f"session {number} does not take any input now: {error.strerror}") from error
-        await session.wait(seconds)
-        return await self._report(number, tokens, started, [])
+        if session := self._sessions.get(number):
+            async with session.lock:
+                if number in self._sessions:  # the call before this one may have told of its end
+                    await self._type(number, session, text)
+                    await session.wait(seconds)
+                    return await self._report(number, tokens, started, [])
+        raise ToolError(f"session_id: there is no session {number}. {self._listed()}")
 
     def partial(self, call_id: str) -> ToolOutput | None:
         """The result of a start that was cancelled. Given once."""
@@ -161,6 +161,13 @@ class Sessions:
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
 
+    async def _type(self, number: int, session: Session, text: str) -> None:
+        if text and session.ended is None:
+            try:
+                await session.type(clean_text(text).encode())
+            except OSError as error:
+                raise ToolError(f"session {number} does not take any input now: {error.strerror}") from error
+
     async def _report(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         session = self._sessions[number]
         session.used = time.monotonic()
@@ -181,19 +188,24 @@ class Sessions:
         return _result(fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes)
 
     async def _let_go(self, number: int) -> None:
-        session = self._sessions.pop(number)
-        self._left.add(session.family, await session.close())
+        if session := self._sessions.pop(number, None):
+            self._left.add(session.family, await session.close())
 
     async def _make_room(self) -> list[str]:
         await self._left.tidy()
         if len(self._sessions) < self._limit:
             return []
-        number = min(self._sessions, key=lambda n: (self._sessions[n].ended is None, self._sessions[n].used))
+        number = min(self._sessions, key=self._spare)
         session = self._sessions[number]
         await session.end()
-        await self._let_go(number)
+        async with session.lock:  # a call that waits for it tells of its end
+            await self._let_go(number)
         command = session.start.command[:100]
         return [f"[at most {self._limit} sessions run at once: session {number} ({command}) was ended]"]
+
+    def _spare(self, number: int) -> tuple[bool, bool, float]:
+        session = self._sessions[number]
+        return session.ended is None, session.lock.locked(), session.used
 
     def _listed(self) -> str:
         running = ", ".join(f"{n} ({s.start.command[:60]})" for n, s in self._sessions.items())

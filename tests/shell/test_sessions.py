@@ -133,6 +133,34 @@ async def test_the_oldest_makes_room(sessions: Sessions) -> None:
         await write(sessions, second, "")
 
 
+async def test_calls_at_the_same_time(sessions: Sessions) -> None:
+    sessions._limit = 2
+    results: list[ToolOutput] = []
+
+    async def open_one() -> None:
+        results.append(await start(sessions, "sleep 304", seconds=0.3))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(open_one)
+    assert sorted(result.outcome for result in results) == ["completed"] * 2 + ["failed"] * 4
+    assert len(sessions.background()) == 2
+
+    reader = number(await start(sessions, "read -r a; read -r b; echo got $a $b", seconds=0.05))
+    answers: list[str] = []
+
+    async def type_one(text: str) -> None:
+        try:
+            answers.append(await write(sessions, reader, text, 1))
+        except ToolError as error:
+            answers.append(str(error).partition(".")[0])
+
+    async with anyio.create_task_group() as tasks:
+        for text in ("1\n", "2\n", "3\n"):
+            tasks.start_soon(type_one, text)
+    assert answers == ["", "got 1 2", f"session_id: there is no session {reader}"]
+
+
 async def test_a_cancelled_start_ends_the_program(sessions: Sessions, home: Path) -> None:
     with anyio.move_on_after(0.5):
         await start(
