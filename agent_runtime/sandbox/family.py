@@ -59,7 +59,7 @@ class Family:
     def __post_init__(self) -> None:
         known = [*descendants(self.root), *children(os.getpid())]
         known += self._others(known)
-        self._before = {(process.pid, process.start) for process in known}
+        self._before = set(known)
 
     def living(self) -> list[Process]:
         """Its processes that live now, without the shell; parents before their children."""
@@ -103,7 +103,7 @@ class Family:
         return [process for process in others if process and not process.gone]
 
     def _is_older(self, process: Process) -> bool:
-        return (process.pid, process.start) in self._before
+        return process in self._before
 
     def _is_ours(self, orphan: Process) -> bool:
         grouped = self.group.holds(orphan.pid) if self.group else None

@@ -6,20 +6,23 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MARK = "AGENT_RUNTIME_CALL"  # a variable of every tool's processes: which call they came from
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Process:
-    """A row of the process table. `start` (clock ticks since boot) makes a reused pid another process."""
+    """A row of the process table.
+
+    A pid comes again, together with `start` (clock ticks since boot) it does not: these two are what it is known by.
+    """
 
     pid: int
-    ppid: int
-    session: int
-    state: str
+    ppid: int = field(compare=False)
+    session: int = field(compare=False)
+    state: str = field(compare=False)
     start: int
 
     @classmethod
@@ -35,6 +38,12 @@ class Process:
     def gone(self) -> bool:
         """Dead, and perhaps not yet reaped."""
         return self.state in "ZX"
+
+    @property
+    def lives(self) -> bool:
+        """Is it still there, and no zombie?"""
+        now = Process.of(self.pid)
+        return now is not None and now == self and not now.gone
 
     @property
     def command(self) -> str:
@@ -55,8 +64,7 @@ class Process:
         with contextlib.suppress(OSError):
             fd = os.pidfd_open(self.pid)
             try:
-                now = Process.of(self.pid)
-                if now is not None and now.start == self.start:
+                if Process.of(self.pid) == self:
                     signal.pidfd_send_signal(fd, number)
             finally:
                 os.close(fd)

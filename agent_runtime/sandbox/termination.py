@@ -51,11 +51,11 @@ async def terminate(
     forks faster than it can be found.
     """
     deadline = time.monotonic() + grace
-    asked: set[tuple[int, int]] = set()
+    asked: set[Process] = set()
     while time.monotonic() < deadline and (living := list(find())):
         for process in living:
-            if (process.pid, process.start) not in asked:
-                asked.add((process.pid, process.start))
+            if process not in asked:
+                asked.add(process)
                 process.send(signal.SIGTERM)
                 process.send(signal.SIGCONT)  # a stopped process would not see it
         await ended(living, seconds=0.05)

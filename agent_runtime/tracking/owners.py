@@ -9,33 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from agent_runtime.sandbox.processes import Process
 
 MARKER = "AGENT_RUNTIME_RUN_ID"  # the variable of the tools' environment that holds the run's id
 _COMMAND_LIMIT = 1000  # characters of a command line that are kept
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A process. A pid comes again; together with `started` (clock ticks since boot) it does not.
-
-    Orphans get another parent, and stay the same process.
-    """
-
-    pid: int
-    parent: int = field(compare=False)
-    started: int
-
-    def age(self) -> tuple[int, int]:
-        """Sorts processes, oldest first."""
-        return (self.started, self.pid)
-
-
-def read_process(pid: int) -> Process | None:
-    """The process of that pid, None when there is none."""
-    fields = _stat(pid)
-    return Process(pid, int(fields[1]), int(fields[19])) if fields else None
+def age(process: Process) -> tuple[int, int]:
+    """Sorts processes, oldest first."""
+    return (process.start, process.pid)
 
 
 def lineage(process: Process) -> set[Process]:
@@ -44,36 +28,21 @@ def lineage(process: Process) -> set[Process]:
     above: Process | None = process
     while above and above not in found:
         found.add(above)
-        above = read_process(above.parent)
+        above = Process.of(above.ppid)
     return found
-
-
-def alive(process: Process) -> bool:
-    """Is it still there, and no zombie? (Nothing is open in a zombie.)"""
-    fields = _stat(process.pid)
-    return bool(fields) and int(fields[19]) == process.started and fields[0] not in (b"Z", b"X")
-
-
-def _stat(pid: int) -> list[bytes]:
-    """The fields of proc_pid_stat(5) from the third on: state, parent, ...; the 20th is the start time."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return []
-    return stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold anything, brackets too
 
 
 def processes() -> dict[int, Process]:
     """Every process that /proc shows, by pid."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - half the cost
-    return {process.pid: process for pid in pids if (process := read_process(pid))}
+    return {process.pid: process for pid in pids if (process := Process.of(pid))}
 
 
 def descendants(table: dict[int, Process], root: int) -> set[Process]:
     """All processes below `root`, itself not included."""
     children: dict[int, list[Process]] = {}
     for process in table.values():
-        children.setdefault(process.parent, []).append(process)
+        children.setdefault(process.ppid, []).append(process)
     found: set[Process] = set()
     todo = children.get(root, [])
     while todo:
@@ -108,7 +77,7 @@ def find_owners(
 
 def _holders(inodes: set[int], candidates: Iterable[Process]) -> dict[int, list[Process]]:
     found: dict[int, list[Process]] = {}
-    for process in sorted(candidates, key=Process.age):
+    for process in sorted(candidates, key=age):
         for inode in _sockets(process.pid) & inodes:
             found.setdefault(inode, []).append(process)
     return found

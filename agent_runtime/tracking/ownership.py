@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent_runtime.tracking.owners import Process, alive, descendants, find_owners, processes
+from agent_runtime.sandbox.processes import Process
+from agent_runtime.tracking.owners import age, descendants, find_owners, processes
 from agent_runtime.tracking.sockets import Listener, listeners
 
 _TRIES = 5  # looks after which a socket that none of the run's processes holds is somebody else's
@@ -87,7 +88,7 @@ class Ownership:
                 port.sockets.append(listener)
                 port.owners.extend(owner for owner in owners if owner not in port.owners)
         for port in ports.values():
-            port.owners.sort(key=Process.age)
+            port.owners.sort(key=age)
         return ports
 
     def foreign(self, port: int) -> list[Listener]:
@@ -112,5 +113,5 @@ class Ownership:
     def _unknown(self, present: set[int]) -> set[int]:
         """The sockets whose owner has to be looked for: new ones, and ours whose leader has gone."""
         new = present - self._earlier - self._owners.keys()
-        orphans = {inode for inode, owners in self._owners.items() if not alive(owners[0])}
+        orphans = {inode for inode, owners in self._owners.items() if not owners[0].lives}
         return {inode for inode in new | orphans if self._tries.get(inode, 0) < _TRIES}

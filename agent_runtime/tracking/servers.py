@@ -22,7 +22,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.events import DevUrl
-from agent_runtime.tracking.owners import Process, lineage, read_process
+from agent_runtime.sandbox.processes import Process
+from agent_runtime.tracking.owners import lineage
 from agent_runtime.tracking.ownership import OpenPort, Ownership
 from agent_runtime.tracking.server import Server
 from agent_runtime.tracking.urls import Template, announced
@@ -132,7 +133,7 @@ class DevServers:
     def _expected(self, patience: float) -> bool:
         """Is there a process, left running so short a time ago, that may yet listen?"""
         now = time.monotonic()
-        left = filter(None, (read_process(entry.pid) for entry in self._background()))
+        left = filter(None, (Process.of(entry.pid) for entry in self._background()))
         self._left = {process: self._left.get(process, now) for process in left}
         young = {process for process, noticed in self._left.items() if now - noticed < patience}
         owners = {owner for server in self._up.values() for owner in server.now.owners} if young else ()

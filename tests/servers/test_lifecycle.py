@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from agent_runtime.events import DevUrl
-from agent_runtime.tracking.owners import MARKER, read_process
+from agent_runtime.sandbox.processes import Process
+from agent_runtime.tracking.owners import MARKER
 from agent_runtime.tracking.servers import DevServers
 from tests.servers.conftest import Launch, Watching, until
 
@@ -110,9 +111,9 @@ async def test_a_daemon_is_adopted_and_stays_ours(
         parent = python(DAEMONISE + LISTEN + ANSWER + STAY)
         up = await scene.event("up")
         daemon = int((tmp_path / "pid").read_text())
-        process = read_process(daemon)
+        process = Process.of(daemon)
         assert up.pid == daemon != parent.pid
-        assert process and process.parent == os.getpid()
+        assert process and process.ppid == os.getpid()
         os.kill(daemon, signal.SIGKILL)
         await until(lambda: os.waitpid(daemon, os.WNOHANG)[0])
         await scene.event("down", pid=daemon)
