@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gc
 import os
 import select
 import signal
@@ -27,25 +26,11 @@ from typing import Any
 
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.handover import EXIT, PID, PREAMBLE
+from agent_runtime.warmup import hide_keys, warm_up
 
 _BACKLOG = 64
 _GRACE = 5.0  # seconds that runs have to end when the standby is told to: a cancelled run takes 3 at most
 _HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
-_LATE = (  # what is imported at first use, by this program and by its libraries
-    *(
-        "tiktoken",
-        "watchfiles",
-        "jinja2.sandbox",
-        "yaml",
-        "regex",
-        "pathspec",
-        "pyte",
-        "PIL.Image",
-        "unidiff.patch",
-    ),
-    "anyio._backends._asyncio",
-    *("encodings.utf_8_sig", "encodings.unicode_escape"),
-)
 
 
 def standby_command(path: str) -> int:
@@ -53,7 +38,7 @@ def standby_command(path: str) -> int:
     try:
         _refuse_when_live(path)
         warm_up()
-        _hide_keys()
+        hide_keys()
         with listening(path) as listener:
             print(f"agent-runtime: standing by at {path}", file=sys.stderr, flush=True)
             return Standby(listener).serve()
@@ -63,55 +48,6 @@ def standby_command(path: str) -> int:
     except OSError as error:
         print(f"agent-runtime: standby cannot listen at {path}: {error.strerror or error}", file=sys.stderr)
         return ExitCode.FAILED
-
-
-def warm_up() -> None:
-    """Import all that a run may need, and have what is built at first use built. Starts no thread."""
-    from importlib import import_module
-    from pkgutil import walk_packages
-
-    import agent_runtime
-
-    for module in walk_packages(agent_runtime.__path__, "agent_runtime."):
-        if not module.name.endswith("__main__"):
-            import_module(module.name)
-    for name in _LATE:
-        import_module(name)
-    from anthropic import AsyncAnthropic
-    from openai import AsyncOpenAI
-    from pydantic import BaseModel
-
-    from agent_runtime.providers.tls import trusted
-
-    # the SDKs import most of themselves, and all of HTTP, when a client is made and first used
-    with suppress(OSError):  # a run says so, in its stream
-        trusted()
-    client = AsyncOpenAI(api_key="none")
-    _ = AsyncAnthropic(api_key="none").messages, client.responses, client.chat.completions
-    todo: list[type[BaseModel]] = [BaseModel]
-    while todo:
-        model = todo.pop()
-        todo += model.__subclasses__()
-        if model.__module__.startswith("agent_runtime."):
-            model.model_rebuild()
-    gc.collect()
-    gc.freeze()  # what is here now is never looked at again: its pages stay shared with the runs
-
-
-def _hide_keys() -> None:
-    """Shut this process off from its runs' tools, as each run does itself; the keys stay known to the runs."""
-    from agent_runtime.keys import received
-    from agent_runtime.providers.registry import key_variables
-    from agent_runtime.sandbox.seal import seal
-    from agent_runtime.secrets import address_secrets
-
-    environ = received(os.environ)
-    secret = key_variables() | address_secrets(environ).keys()
-    keys = {name: environ[name] for name in secret if name in environ}
-    seal(keys)
-    for name in os.environ.keys() - environ.keys():
-        del os.environ[name]
-    os.environ.update(keys)  # memory that /proc does not show
 
 
 @contextmanager

@@ -34,7 +34,7 @@ ROOMS = {
     "loop": "loop executor",
     "composition": """
         run life past conversation assembly parts modelling plan launch narration observer outcome replay* demo
-        cli __main__ standby handover report schema doctor pretty diffview
+        cli __main__ standby warmup handover report schema doctor pretty diffview
         """,
 }
 MAY_IMPORT: dict[str, set[str]] = {
