@@ -17,6 +17,7 @@ from agent_runtime.messages import MAX_DEPTH, clean_text, too_deep
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+PathName = Annotated[str, Field(min_length=1, max_length=4096)]  # PATH_MAX
 
 
 class _Body(BaseModel):
@@ -66,7 +67,7 @@ class Mount(_Body):
     """Persistent storage that the launcher has mounted."""
 
     workspace_id: Name
-    path: Name
+    path: PathName
 
 
 class Request(_Body):
@@ -92,9 +93,9 @@ class Request(_Body):
     execution_mode: Name | None = None
     env: dict[str, str] = Field(default_factory=dict)
     # the options of the command line, each also a field
-    workspace: Name | None = None
-    state_dir: Name | None = None
-    record: Name | None = None
+    workspace: PathName | None = None
+    state_dir: PathName | None = None
+    record: PathName | None = None
     partial: bool = False
     format: Literal["ndjson", "pretty"] | None = None
     dev_url: Name | None = None
@@ -102,7 +103,7 @@ class Request(_Body):
     confine: bool = False
     track_ignored: bool = False
     heartbeat: Seconds | None = None
-    agents_dir: Name | None = None
+    agents_dir: PathName | None = None
 
     @field_validator("env")
     @classmethod

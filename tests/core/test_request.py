@@ -77,6 +77,12 @@ def test_unknown_fields_are_named_and_ignored() -> None:
     assert request.config.max_turns == 4
 
 
+def test_a_path_may_be_as_long_as_the_kernel_takes_it() -> None:
+    path = "/workspace" + "/folder" * 500
+    request, _ = parse({"prompt": "x", "workspace": path, "mounts": [{"workspaceId": "w", "path": path}]})
+    assert (request.workspace, request.mounts[0].path) == (path, path)
+
+
 def test_a_key_in_a_refused_model_is_not_repeated() -> None:
     with pytest.raises(RequestError) as refused:
         parse(TASK | {"model": {"provider": "custom", "apiKey": ["sk-very-secret"], "name": "x"}})

@@ -121,6 +121,15 @@ def complete(**more: object) -> events.Complete:
     return events.Complete(status="completed", stop_reason="end_turn", output="", result="", **more)  # type: ignore[arg-type]
 
 
+def test_a_long_answer_is_kept_as_a_text_though_complete_says_it_twice(tmp_path: Path) -> None:
+    text = "Lorem\n" * 300_000
+    with (tmp_path / "out").open("wb") as out:
+        answer = events.Complete(status="completed", stop_reason="end_turn", output=text, result=text)
+        Emitter(out.fileno(), "run_1", spill=tmp_path / "spill").put(answer)
+    last = json.loads((tmp_path / "out").read_bytes())
+    assert last["truncated"] and Path(last["outputFile"]).read_text() == text
+
+
 def test_complete_is_the_last_word(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out:
         emitter = Emitter(out.fileno(), "run_1")
