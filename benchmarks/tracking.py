@@ -61,12 +61,12 @@ def case(name: str, count: int, folder: Path) -> int:
     tracker.begin()
     delay = time.perf_counter() - began
     failed = [not tell("begin (delays `start`)", delay, bare, bare + 0.3)]
-    failed += anyio.run(after_begin, tracker, tree, bare, count, memory, name == "git")
+    failed += anyio.run(after_begin, tracker, tree, bare, memory, name == "git")
     return int(any(failed))
 
 
 async def after_begin(
-    tracker: ChangeTracker, tree: Path, bare: float, count: int, memory: float, git: bool
+    tracker: ChangeTracker, tree: Path, bare: float, memory: float, git: bool
 ) -> list[bool]:
     ok: list[bool] = []
     tell("ready (beside the model's first turn)", (await timed(tracker.ready))[0], bare)

@@ -20,9 +20,8 @@ def test_a_key_is_masked_in_base64_whatever_stands_around_it(before: bytes, afte
         masked = Masker([KEY])(text)
         assert MASK in masked
         left = masked.replace(MASK, "")
-        assert (
-            len(left) <= len(text) - len(KEY) + 4
-        )  # at most the characters that share bits with the neighbours
+        # at most the characters that share bits with the neighbours
+        assert len(left) <= len(text) - len(KEY) + 4
 
 
 def test_a_key_is_masked_in_every_spelling() -> None:

@@ -154,9 +154,8 @@ def test_no_key_gets_out(workspace: Path, tmp_path: Path) -> None:
     output = done.of("tool_result")[0]["output"]
     assert "ANTHROPIC_API_KEY=[" not in output and "OPENAI_API_KEY=[" not in output  # wiped, not only masked
     assert any(KEY in value for value in server.requests[0].headers.values())
-    assert "token-value-123456" in json.dumps(
-        server.bodies[1]
-    )  # the model's own tools may use what they were given
+    # the model's own tools may use what they were given
+    assert "token-value-123456" in json.dumps(server.bodies[1])
 
 
 def test_a_key_in_the_request_is_used_and_hidden(workspace: Path) -> None:

@@ -99,9 +99,8 @@ async def test_both_engines_say_the_same(
     tree(lab.folder)
     if not git:
         shutil.rmtree(lab.folder / ".git")
-        shutil.rmtree(
-            lab.folder / "nested/.git"
-        )  # ripgrep's versions differ on what this means outside of one
+        # ripgrep's versions differ on what this means outside of one
+        shutil.rmtree(lab.folder / "nested/.git")
     said: list[str] = []
     for present in (True, False):
         monkeypatch.setattr(ripgrep, "available", lambda present=present: present)

@@ -191,7 +191,6 @@ def test_a_password_in_an_address_is_a_key(standby: Running, tmp_path: Path) -> 
         assert server.requests[0].headers["authorization"].startswith("Basic ")
     assert (done.code, done.complete["output"]) == (0, "[secret]")
     assert "ANTHROPIC_BASE_URL" not in done.of("tool_result")[0]["output"]
-    assert (
-        "https_proxy=http://user:[secret]@" in done.of("tool_result")[0]["output"]
-    )  # tools go through it too
+    # tools go through it too
+    assert "https_proxy=http://user:[secret]@" in done.of("tool_result")[0]["output"]
     assert not [path for path in tmp_path.rglob("*") if holds(path, password)]

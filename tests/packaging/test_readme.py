@@ -77,9 +77,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
     bin = Path(sys.executable).parent
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
-    return (
-        kept | state | {"PATH": f"{bin}:{kept['PATH']}", "PIP_DRY_RUN": "1"}
-    )  # a mistake here installs nothing
+    # a dry run: a mistake here installs nothing
+    return kept | state | {"PATH": f"{bin}:{kept['PATH']}", "PIP_DRY_RUN": "1"}
 
 
 def run(block: Block, cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
