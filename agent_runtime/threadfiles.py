@@ -26,7 +26,7 @@ _TABLES = (
 
 
 class ThreadBusy(RequestError):
-    """Another run is writing to this thread (409 over HTTP)."""
+    """Another run is writing to this thread."""
 
     def __init__(self, id: str) -> None:
         super().__init__(

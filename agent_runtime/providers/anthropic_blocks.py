@@ -47,8 +47,8 @@ class Block:
 
     def begin(self) -> Iterator[Shown]:
         """The text that it begins with."""
-        if self._kind and (text := text_of(self.item.get(self._kind))):
-            yield self._kind, text
+        if (kind := self._kind) and (text := text_of(self.item.get(kind))):
+            yield kind, text
 
     def take(self, delta: dict[str, Any]) -> Shown | None:
         """The next delta, of whatever type; what of it is to be shown."""
@@ -73,8 +73,8 @@ class Block:
                 if name not in self.grown:
                     self.grown[name] = Pieces(text_of(self.item.get(name)))
                 piece = self.grown[name].add(value)
-                if piece and self._kind == name:
-                    shown = self._kind, piece
+                if piece and (own := self._kind) and own == name:
+                    shown = own, piece
             elif value is not None:
                 self.item[name] = value
         return shown
@@ -87,8 +87,8 @@ class Block:
 
     def end(self) -> Iterator[Shown]:
         """No more deltas: what was held back of its text."""
-        if self._kind and self._kind in self.grown and (rest := self.grown[self._kind].end()):
-            yield self._kind, rest
+        if (kind := self._kind) and kind in self.grown and (rest := self.grown[kind].end()):
+            yield kind, rest
         self.close()
 
     def close(self) -> None:
