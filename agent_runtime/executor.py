@@ -17,7 +17,7 @@ import anyio
 
 from agent_runtime import events
 from agent_runtime.errors import AgentRuntimeError, ToolError
-from agent_runtime.messages import Image, Text, ToolCall, ToolResult, clean_text
+from agent_runtime.messages import NO_OUTPUT, Image, Text, ToolCall, ToolResult, clean_text
 from agent_runtime.tool import Tool, ToolContext, ToolOutput
 
 log = logging.getLogger(__name__)
@@ -128,8 +128,11 @@ class ToolExecutor:
         if call.truncated:
             return _refused(_CUT, outcome="not_started")
         if call.input is None:
-            return _refused(f"The arguments are not a JSON object, so the call was not run: {call.arguments[:2000]}"
-                            f"\nExpected JSON Schema: {json.dumps(tool.spec().parameters)}")  # fmt: skip
+            said, schema = call.arguments[:2000], json.dumps(tool.spec().parameters)
+            return _refused(
+                f"The arguments are not a JSON object, so the call was not run: {said}\n"
+                f"Expected JSON Schema: {schema}"
+            )
         context = self.context(call, turn)
         try:
             await self.observer.before(call, tool)
@@ -160,13 +163,13 @@ class ToolExecutor:
         await self.answered(call, output, seconds)
         await self.emit(_result_event(call, output, turn, seconds))
         content = tuple(
-            Text(text=clean_text(part.text) or "(no output)") if isinstance(part, Text) else part
+            Text(text=clean_text(part.text) or NO_OUTPUT) if isinstance(part, Text) else part
             for part in output.content
         )
         return ToolResult(
             id=call.id,
             name=call.name,
-            content=content or (Text(text="(no output)"),),
+            content=content or (Text(text=NO_OUTPUT),),
             is_error=output.is_error,
             freeform=call.freeform,
         )

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from agent_runtime import native as natives
 from agent_runtime.images import ImageLimits, fit_images, left_out
 from agent_runtime.messages import (
+    NO_OUTPUT,
     AssistantBlock,
     AssistantMessage,
     Message,
@@ -37,7 +38,6 @@ from agent_runtime.pairing import pair
 
 BEGINNING = "[The beginning of this conversation is not available.]"
 CONTINUE = "Continue."
-NO_OUTPUT = "(no output)"
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")  # in the names of tools
 _MAX_NAME = 64

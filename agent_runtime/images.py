@@ -14,9 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent_runtime.messages import Image, Message, Text, ToolResult, UserBlock, UserMessage
-from agent_runtime.sandbox.images import load
-
-_FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+from agent_runtime.sandbox.images import SENT, load
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _check(image: Image, limits: ImageLimits) -> Image:
             picture = pillow.open(io.BytesIO(raw))
     except Exception as error:
         raise UnfitImage(f"it is damaged or no image: {error}") from error
-    media_type = _FORMATS.get(picture.format or "")
+    media_type = SENT.get(picture.format or "")
     if media_type is None or max(picture.size) > limits.side or len(image.data) > limits.image_bytes:
         return prepare(raw)
     return image if media_type == image.media_type else image.model_copy(update={"media_type": media_type})

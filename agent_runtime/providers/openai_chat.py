@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agent_runtime.messages import (
+    NO_OUTPUT,
     AssistantMessage,
     Image,
     Text,
@@ -80,7 +81,7 @@ def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
     for block in message.blocks:
         if isinstance(block, ToolResult):
             images = [part for part in block.content if isinstance(part, Image)]
-            text = block.text or ("(see the image below)" if images else "(no output)")
+            text = block.text or ("(see the image below)" if images else NO_OUTPUT)
             yield {"role": "tool", "tool_call_id": _id(block.id, endpoint), "content": text}
             if images:
                 content.append({"type": "text", "text": f"What {block.name} has shown:"})

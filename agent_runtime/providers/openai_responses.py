@@ -85,8 +85,10 @@ class OpenAIResponses:
 def _input(messages: Sequence[Message], endpoint: Endpoint, free: set[str]) -> Iterator[dict[str, Any]]:
     custom: set[str] = set()  # ids of the calls that went as free-form: their results must too
     for message in messages:
-        items = list(_user(message, endpoint, custom) if isinstance(message, UserMessage) else
-                     _assistant(message, endpoint, free))  # fmt: skip
+        if isinstance(message, UserMessage):
+            items = list(_user(message, endpoint, custom))
+        else:
+            items = list(_assistant(message, endpoint, free))
         custom |= {item["call_id"] for item in items if item.get("type") == "custom_tool_call"}
         yield from items
 

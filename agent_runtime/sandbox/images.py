@@ -22,8 +22,8 @@ LONG_EDGE = 1_568  # pixels
 MAX_BYTES = 3_500_000  # of the image; base64 makes a third more of it
 MAX_PIXELS = 64_000_000  # decoded, four bytes each; more is a decompression bomb, or might as well be
 MAX_FILE = 64 << 20
-_SENT = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-_READ = (*_SENT, "BMP", "TIFF", "ICO", "PPM")  # not what Pillow hands to other programs, such as EPS
+SENT = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+_READ = (*SENT, "BMP", "TIFF", "ICO", "PPM")  # not what Pillow hands to other programs, such as EPS
 _HEADS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -89,14 +89,14 @@ def _load(data: bytes, picture: Picture, shown: str) -> Loaded:
     upright = picture.getexif().get(0x0112, 1) == 1
     title = f"{shown}: {kind} image, {width}x{height} pixels"
     if (
-        kind in _SENT
+        kind in SENT
         and frames == 1
         and upright
         and picture.mode != "CMYK"  # of a JPEG for printers, which not every decoder takes
         and max(width, height) <= LONG_EDGE
         and len(data) <= MAX_BYTES
     ):
-        return Loaded(_image(_SENT[kind], data), title)
+        return Loaded(_image(SENT[kind], data), title)
     turned = ImageOps.exif_transpose(picture)
     small = _scaled(turned)
     media_type, encoded = _encoded(small)

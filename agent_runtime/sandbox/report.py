@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass, field
 
 from agent_runtime.events import Outcome
+from agent_runtime.messages import NO_OUTPUT
 from agent_runtime.sandbox.family import Background
 from agent_runtime.sandbox.output import Fitted
 from agent_runtime.tool import ToolOutput
@@ -48,7 +49,7 @@ def report(ending: Ending, fitted: Fitted) -> ToolOutput:
     failed = code != 0
     lines = [fitted.text, *_how(ending), *ending.notes, *left_running(ending.left)]
     return ToolOutput.of(
-        "\n".join(line for line in lines if line) or "(no output)",
+        "\n".join(line for line in lines if line) or NO_OUTPUT,
         is_error=failed,
         outcome=_outcome(ending),
         exit_code=code,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent_runtime.history import BEGINNING, CONTINUE, NO_OUTPUT, Healed, heal, mend
-from agent_runtime.messages import AssistantMessage, Message, Text, Thinking, ToolCall, ToolResult
+from agent_runtime.history import BEGINNING, CONTINUE, Healed, heal, mend
+from agent_runtime.messages import NO_OUTPUT, AssistantMessage, Message, Text, Thinking, ToolCall, ToolResult
 from agent_runtime.pairing import INTERRUPTED
 from tests.context.messages import call, model, native, picture, result, user
 
