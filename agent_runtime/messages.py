@@ -15,9 +15,8 @@ from pydantic.alias_generators import to_camel
 
 WireFormat = Literal["anthropic", "openai-responses", "openai-chat"]
 
-NO_OUTPUT = (
-    "(no output)"  # what a model is given of a tool that said nothing: no provider takes an empty text
-)
+# what a model is given of a tool that said nothing: no provider takes an empty text
+NO_OUTPUT = "(no output)"
 MAX_DEPTH = 200  # levels of JSON that are taken from outside; pydantic writes no more than 255
 
 
