@@ -104,7 +104,7 @@ def _executor(
         gate=life.inbox.ready,
         partial=lambda id: _partial(hands, id),
         awaiting=life.heart.awaiting,
-        answered=lambda call, output, seconds: _answered(life, deltas, call, output, seconds),
+        answered=lambda *answer: _answered(life, deltas, *answer),
         parallel=life.plan.request.config.parallel_tools is not False,
     )
 
@@ -206,11 +206,12 @@ def _context(
 
 
 async def _answered(
-    life: Life, deltas: dict[str, ToolDeltas], call: ToolCall, output: ToolOutput, seconds: float
+    life: Life, deltas: dict[str, ToolDeltas], call: ToolCall, output: ToolOutput, turn: int, seconds: float
 ) -> None:
-    """A call has its final output: the rest of its deltas, and its record."""
-    if call.id in deltas:
-        await deltas.pop(call.id).finish(shown(output))
+    """A call has its final output: the rest of its deltas (all of them where it never ran), and its record."""
+    if life.plan.request.partial:
+        said = deltas.pop(call.id, None) or ToolDeltas(life.send, life.frame.mask, call.id, turn)
+        await said.finish(shown(output))
     if life.frame.recorder:
         life.frame.recorder.tool_result(call.id, call.name, output, round(seconds * 1000))
     if life.frame.player:

@@ -60,7 +60,7 @@ class ToolExecutor:
     gate: Callable[[], Awaitable[None]]
     partial: Callable[[str], ToolOutput | None]
     awaiting: Callable[[str], None]
-    answered: Callable[[ToolCall, ToolOutput, float], Awaitable[None]]
+    answered: Callable[[ToolCall, ToolOutput, int, float], Awaitable[None]]
     parallel: bool = True
 
     async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
@@ -160,7 +160,7 @@ class ToolExecutor:
         return replace(output, content=(*output.content, Text(text=advice))) if advice else output
 
     async def _answer(self, call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> ToolResult:
-        await self.answered(call, output, seconds)
+        await self.answered(call, output, turn, seconds)
         await self.emit(_result_event(call, output, turn, seconds))
         content = tuple(
             Text(text=clean_text(part.text) or NO_OUTPUT) if isinstance(part, Text) else part

@@ -87,6 +87,14 @@ def test_calls_of_several_attempts(name: str, format: WireFormat, workspace: Pat
     assert len(done.of("tool_call")) == len(second)  # what broke off is not run
 
 
+def test_calls_that_are_refused_have_their_output_in_pieces_too(workspace: Path) -> None:
+    calls = [Call("nosuch", {"a": 1}), Call("bash", {"command": 1})]
+    with ModelServer([Turn(calls=calls), Turn("done")]) as server:
+        done = run({"prompt": "x"}, workspace, server.environ("anthropic"), ["--partial"])
+    assert [result["isError"] for result in done.of("tool_result")] == [True, True]
+    assert follow(done) == final(done)
+
+
 def test_a_piece_too_long_for_a_line_comes_in_several(workspace: Path) -> None:
     text = "\x01" * 300_000 + "end"  # six bytes each, once they are JSON
     chunk = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]}
