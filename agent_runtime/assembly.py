@@ -48,7 +48,7 @@ async def assemble(life: Life) -> Parts:
     seal(hidden)
     observer = BlindObserver() if run.recorded else WorldObserver(run.tracker, run.servers, life.emit)
     hands = _hands(life, environment, observer)
-    run.servers.attach(hands.shell.background, hands.sessions.printed)
+    run.servers.attach(hands.shell.background, lambda: [*hands.shell.printed(), *hands.sessions.printed()])
     kit = _tools(life)
     specs = tuple(
         spec for spec in (tool.spec() for tool in kit.values()) if _is_offered(spec, plan.endpoints[0].format)

@@ -29,6 +29,7 @@ from agent_runtime.sandbox.terminal import clean, decode_head, decode_tail
 
 RING = 2 << 20
 HEAD = 256 << 10
+_RECENT = 16 << 10  # bytes at the end of an output
 _QUIET = 0.05  # seconds without output after which what is left running is taken to be at rest
 _SETTLE = 1.0  # and the longest wait for that
 _PIPE = 1 << 20  # /proc/sys/fs/pipe-max-size: as much as a user may ask for
@@ -143,6 +144,10 @@ class Capture:
             if begin < stop:
                 return self._ring[begin:stop]
             return self._ring[begin:] + self._ring[:stop]
+
+    def recent(self) -> str:
+        """The end of the output so far, as it was written."""
+        return self.read(max(0, self.total - _RECENT), self.total).decode(errors="replace")
 
     def fit(self, tokens: int, *, since: int = 0, until: int | None = None) -> Fitted:
         """The output from `since` on (to `until`) as the model gets it: cleaned, cut to so many tokens."""

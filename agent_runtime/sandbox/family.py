@@ -55,6 +55,7 @@ class Family:
     log_file: str | None = None
     keeper: int = 0
     started: float = field(default_factory=time.time)
+    closed: bool = False  # the call is over: what the shell starts from now on is another call's
 
     def __post_init__(self) -> None:
         known = [*descendants(self.root), *children(os.getpid())]
@@ -63,16 +64,16 @@ class Family:
 
     def living(self) -> list[Process]:
         """Its processes that live now, without the shell; parents before their children."""
-        found = descendants(self.root, skip=self._is_older)
+        found = descendants(self.root, skip=self._is_anothers)
         for child in children(os.getpid()):
             if (
                 child.pid not in (self.root, self.keeper)
                 and not child.gone
-                and not self._is_older(child)
+                and not self._is_anothers(child)
                 and self._is_ours(child)
             ):
-                found += [child, *descendants(child.pid, skip=self._is_older)]
-        return found + [process for process in self._others(found) if not self._is_older(process)]
+                found += [child, *descendants(child.pid, skip=self._is_anothers)]
+        return found + [process for process in self._others(found) if not self._is_anothers(process)]
 
     @property
     def over(self) -> bool:
@@ -102,14 +103,14 @@ class Family:
         others = [Process.of(pid) for pid in pids]
         return [process for process in others if process and not process.gone]
 
-    def _is_older(self, process: Process) -> bool:
-        return process in self._before
+    def _is_anothers(self, process: Process) -> bool:
+        return process in self._before or (self.closed and not self._is_ours(process))
 
-    def _is_ours(self, orphan: Process) -> bool:
-        grouped = self.group.holds(orphan.pid) if self.group else None
+    def _is_ours(self, process: Process) -> bool:
+        grouped = self.group.holds(process.pid) if self.group else None
         if grouped is not None:
             return grouped
-        mark = orphan.mark or ""
+        mark = process.mark or ""
         if mark.startswith(mark_of("")):  # of this runtime, and not of another inside a tool of ours
             return mark in (self.mark, self.root_mark)
-        return orphan.session != os.getsid(0)  # else it is a child that this program started for itself
+        return process.session != os.getsid(0)  # else it is a child that this program started for itself

@@ -20,6 +20,7 @@ class Leftovers:
 
     def add(self, family: Family, keeper: Popen[bytes] | None = None) -> None:
         """A call is over. `keeper`: of its log, when there is one."""
+        family.closed = True
         self._families.append(family)
         if keeper:
             self._keepers.append(keeper)

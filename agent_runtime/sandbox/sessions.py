@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from agent_runtime.sandbox.landlock import Confinement
 
 LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
-_PRINTED = 16 << 10  # bytes at the end of an output
 
 
 class Sessions:
@@ -126,11 +125,7 @@ class Sessions:
 
     def printed(self) -> list[str]:
         """The end of what each running session has printed so far."""
-        captures = [session.capture for session in self._sessions.values() if session.ended is None]
-        return [
-            capture.read(max(0, capture.total - _PRINTED), capture.total).decode(errors="replace")
-            for capture in captures
-        ]
+        return [session.capture.recent() for session in self._sessions.values() if session.ended is None]
 
     async def aclose(self, *, kill: bool) -> None:
         """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its logs."""

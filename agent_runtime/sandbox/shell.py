@@ -69,6 +69,7 @@ class Shell:
         self._number = 0
         self._lock = anyio.Lock()
         self._left = Leftovers()
+        self._printing: Capture | None = None  # of the call under way
         self._partials: dict[str, ToolOutput] = {}
         self._last = 0  # exit status
 
@@ -100,6 +101,7 @@ class Shell:
                 call = await self._begin(clean_text(command), call_id, tokens)
             except OSError as error:
                 raise ToolError(f"the shell cannot be started: {error}") from error
+            self._printing = call.capture
             call.ending.cancelled = True  # unless it gets to its end
             try:
                 async with anyio.create_task_group() as tasks:
@@ -109,6 +111,7 @@ class Shell:
                     tasks.cancel_scope.cancel()
                 call.ending.cancelled = False
             finally:
+                self._printing = None
                 with anyio.CancelScope(shield=True):
                     if call.ending.cancelled:
                         await call.stop()
@@ -132,6 +135,10 @@ class Shell:
     def background(self) -> list[Background]:
         """What calls left running and still runs."""
         return self._left.background()
+
+    def printed(self) -> list[str]:
+        """The end of what the call under way has printed so far; nothing when there is none."""
+        return [self._printing.recent()] if self._printing else []
 
     async def aclose(self, *, kill: bool) -> None:
         """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its logs."""

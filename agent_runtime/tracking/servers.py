@@ -91,7 +91,7 @@ class DevServers:
         Args:
             background: what calls left running. A server that writes into a pipe has its log there, and `settle`
                 waits a little for what just started.
-            printed: what running sessions have printed: a server on a terminal has no other log.
+            printed: what running calls and sessions have printed: until they end there is no other log.
         """
         self._background, self._printed = background, printed
 

@@ -115,8 +115,31 @@ async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, t
             await shell.aclose(kill=True)
 
 
-async def test_a_base_path_printed_to_a_terminal_is_in_the_event(watching: Watching, tmp_path: Path) -> None:
+async def test_a_base_path_printed_in_a_call_under_way_is_in_the_event(
+    watching: Watching, tmp_path: Path
+) -> None:
     """The call that started it still runs when the server comes up: nobody else has seen its output."""
+    shell = Shell(
+        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
+    )
+    (tmp_path / "server.py").write_text(LISTEN + SAY + ANSWER + STAY)
+    async with watching() as scene, anyio.create_task_group() as tasks:
+        scene.servers.attach(shell.background, shell.printed)
+
+        async def call() -> None:
+            await shell.run("python3 -u server.py", timeout=60, call_id="1", tokens=1000)
+
+        try:
+            tasks.start_soon(call)
+            up = await scene.event("up")
+            assert up.local_url == f"http://localhost:{up.port}/base"
+            os.kill(up.pid or 0, signal.SIGKILL)
+        finally:
+            await shell.aclose(kill=True)
+    assert shell.printed() == []
+
+
+async def test_a_base_path_printed_to_a_terminal_is_in_the_event(watching: Watching, tmp_path: Path) -> None:
     sessions = Sessions(
         cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from .conftest import Bench
@@ -45,6 +48,19 @@ async def test_a_silent_process_is_listed_without_a_log(sh: Bench) -> None:
     assert [process.pid for process in sh.shell.background()] == [pid]
     await sh(f"kill {pid}; wait {pid}")
     assert sh.shell.background() == []
+
+
+async def test_what_a_later_call_starts_is_not_of_an_earlier_one(sh: Bench) -> None:
+    """Though both are below the shell: a server that comes up in the one has not the log of the other."""
+    os.mkfifo(sh.home / "go")
+    await sh("sleep 300 &")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sh, "sleep 301 & cat go")
+        with anyio.fail_after(10):
+            opened = await anyio.to_thread.run_sync(os.open, sh.home / "go", os.O_WRONLY)  # when it is read
+        assert [process.command for process in sh.shell.background()] == ["sleep 300"]
+        os.close(opened)
+    assert [process.command for process in sh.shell.background()] == ["sleep 300", "sleep 301"]
 
 
 async def test_what_is_left_keeps_its_log(sh: Bench) -> None:
