@@ -49,7 +49,7 @@ class ToolExecutor:
         gate: awaited before each call (a paused run waits there).
         partial: what a cancelled call had printed, by call id.
         awaiting: is told that a tool is what is waited for.
-        answered: is told a call's final output and its seconds, before its `tool_result`.
+        answered: is told a call's final output, its turn and its seconds, before its `tool_result`.
         parallel: may calls of one turn run side by side?
     """
 
