@@ -23,7 +23,7 @@ from agent_runtime.native import clean_json, heal_native
 from agent_runtime.provider import Decoder, Dropped, ModelCall, ToolSpec
 from agent_runtime.providers.openai_chat_stream import ChatDecoder
 from agent_runtime.providers.parameters import nearest_effort, refuse
-from agent_runtime.providers.pieces import INVALID, objects, sendable_input, short_id
+from agent_runtime.providers.pieces import objects, sendable_input, short_id, sound_arguments
 from agent_runtime.providers.registry import Endpoint
 
 
@@ -122,13 +122,7 @@ def _resent(item: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _sound(call: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    arguments = call["function"].get("arguments") or "{}"
-    try:
-        is_object = isinstance(json.loads(arguments), dict)
-    except (ValueError, RecursionError):
-        is_object = False
-    if not is_object:
-        arguments = json.dumps({INVALID: arguments}, ensure_ascii=False)
+    arguments = sound_arguments(call["function"].get("arguments") or "")
     return call | {"id": _id(call["id"], endpoint), "function": call["function"] | {"arguments": arguments}}
 
 

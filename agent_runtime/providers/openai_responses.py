@@ -20,7 +20,7 @@ from agent_runtime.native import clean_json, heal_native
 from agent_runtime.provider import Decoder, Dropped, ModelCall, ToolSpec
 from agent_runtime.providers.openai_responses_stream import ResponsesDecoder
 from agent_runtime.providers.parameters import nearest_effort, refuse
-from agent_runtime.providers.pieces import sendable_input
+from agent_runtime.providers.pieces import sendable_input, sound_arguments
 from agent_runtime.providers.registry import Endpoint
 
 MIN_OUTPUT = 16  # the least the API takes as max_output_tokens
@@ -127,7 +127,7 @@ def _assistant(message: AssistantMessage, endpoint: Endpoint, free: set[str]) ->
     if message.native is not None and message.native.format == "openai-responses":
         native, _ = heal_native(message.native, endpoint.model)
         if native is not None:
-            yield from native.items
+            yield from map(_resent, native.items)
             yield from _answers(native.items)
             return
     for block in message.blocks:
@@ -137,11 +137,18 @@ def _assistant(message: AssistantMessage, endpoint: Endpoint, free: set[str]) ->
             yield _call(block, free)
 
 
+def _resent(item: dict[str, Any]) -> dict[str, Any]:
+    """The item as it came, but for arguments that are no JSON object."""
+    if item.get("type") != "function_call":
+        return item
+    return item | {"arguments": sound_arguments(item.get("arguments") or "")}
+
+
 def _call(call: ToolCall, free: set[str]) -> dict[str, Any]:
     if call.name in free and (text := _free_text(call)) is not None:
         return {"type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": text}
-    arguments = call.arguments
-    if call.freeform or not arguments.strip():
+    arguments = sound_arguments(call.arguments)
+    if call.freeform:
         arguments = json.dumps(sendable_input(call), ensure_ascii=False)
     return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}
 

@@ -132,6 +132,15 @@ def object_of(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def sound_arguments(arguments: str) -> str:
+    """The same text, or one that holds it where it is no JSON object: servers parse arguments, and would fail."""
+    if not arguments.strip():
+        return "{}"
+    if parse_arguments(arguments) is None:
+        return json.dumps({INVALID: arguments}, ensure_ascii=False)
+    return arguments
+
+
 def objects(value: object) -> list[dict[str, Any]]:
     """The objects in a list; anything else counts as an empty list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
