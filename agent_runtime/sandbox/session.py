@@ -46,7 +46,8 @@ _TYPING = 5.0  # seconds for a program to take what is typed
 # stdin. So the leader takes the one, and is another process than the one that has the other.
 # Its own stdin is only there to hold it until it may begin.
 _OWN_TERMINAL = 'read -r; exec bash -c "$1" <>"$0"'
-_TYPED_INTO = r'read -r; eval "bash -c \"\$1\" <&$0 $0<&-"; exit'
+# What the leader would say of a signal that ended the command, in its own words, is not the command's output.
+_TYPED_INTO = r'read -r; exec {e}>&2 2>/dev/null; eval "bash -c \"\$1\" <&$0 $0<&- 2>&$e $e>&-"; exit'
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ async def test_a_command_that_ends(sessions: Sessions) -> None:
     assert (result.exit_code, result.outcome, result.is_error) == (3, "failed", True)
 
 
+async def test_a_command_that_a_signal_ends(sessions: Sessions) -> None:
+    result = await start(sessions, "echo said >&2; kill -SEGV $$")
+    assert (result.exit_code, body(result)) == (139, "said")
+
+
 async def test_polling_resumes_where_it_was(sessions: Sessions) -> None:
     result = await start(sessions, "for n in 1 2 3 4; do echo $n; sleep 0.4; done; exit 2", seconds=0.6)
     session = number(result)
