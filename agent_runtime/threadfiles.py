@@ -30,7 +30,7 @@ class ThreadBusy(RequestError):
 
     def __init__(self, id: str) -> None:
         super().__init__(
-            "threadId", f"the thread {id!r} is in use by another run; wait for its end, or fork it"
+            "threadId", f"the thread {id!r} is in use by another run; wait for its end, or take another"
         )
 
 

@@ -23,17 +23,16 @@ _MAGIC = (
     (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a zip archive (or a document in one: docx, xlsx, jar)"),
     (b"\x1f\x8b", "gzip data"),
-    (b"BZh", "bzip2 data"),
+    *((b"BZh%d1AY&SY" % level, "bzip2 data") for level in range(1, 10)),
     (b"\xfd7zXZ\x00", "xz data"),
     (b"\x28\xb5\x2f\xfd", "zstd data"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\xca\xfe\xba\xbe", "a Java class file or Mach-O binary"),
     (b"\x00asm", "a WebAssembly module"),
-    (b"OggS", "Ogg media"),
-    (b"ID3", "an MP3 file"),
-    (b"wOFF", "a font"),
-    (b"wOF2", "a font"),
+    (b"OggS\x00", "Ogg media"),
+    *((b"ID3%c" % version, "an MP3 file") for version in (2, 3, 4)),  # the letters alone may begin a text
+    *((b"wOF%b%b" % (kind, flavor), "a font") for kind in (b"F", b"2") for flavor in (b"\0\1\0\0", b"OTTO")),
 )
 
 
