@@ -91,6 +91,8 @@ async def test_other_files_of_proc_and_sys_are_read(lab: Lab, at_once: None) -> 
         (b"PK\x03\x04" + bytes(20), "a zip archive"),
         (bytes(range(256)) * 4, "binary data"),
         (b"SQLite format 3\x00", "an SQLite database"),
+        (b"BZh91AY&SY\x17", "bzip2 data"),
+        (b"wOF2\x00\x01\x00\x00\x17", "a font"),
     ],
 )
 async def test_binary_files_are_refused_with_type_and_size(lab: Lab, data: bytes, kind: str) -> None:
@@ -98,6 +100,14 @@ async def test_binary_files_are_refused_with_type_and_size(lab: Lab, data: bytes
     with pytest.raises(ToolError, match=kind) as caught:
         await lab.files.read("f", tokens=100)
     assert f"({len(data):,} bytes)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data", [b"ID3 tags\n", b"BZh is what bzip2 files begin with\n", b"wOFF\n", b"OggS\n"]
+)
+async def test_a_text_may_begin_with_the_letters_of_another_format(lab: Lab, data: bytes) -> None:
+    lab.put(f=data)
+    assert data.decode().strip() in (await lab.files.read("f", tokens=100)).text
 
 
 async def test_half_characters_are_never_written(lab: Lab) -> None:
