@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 from agent_runtime.messages import (
@@ -24,6 +25,7 @@ from agent_runtime.providers.pieces import sendable_input, sound_arguments
 from agent_runtime.providers.registry import Endpoint
 
 MIN_OUTPUT = 16  # the least the API takes as max_output_tokens
+MAX_ID = 64  # letters of a call_id
 
 # Calls that a client is asked to run by tools we never offer: should one come, it is answered, not left open.
 _REFUSED = "This client does not run it."
@@ -97,8 +99,8 @@ def _user(message: UserMessage, endpoint: Endpoint, custom: set[str]) -> Iterato
     content: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, ToolResult):
-            kind = "custom_tool_call_output" if block.id in custom else "function_call_output"
-            yield {"type": kind, "call_id": block.id, "output": _output(block, endpoint)}
+            kind = "custom_tool_call_output" if _id(block.id) in custom else "function_call_output"
+            yield {"type": kind, "call_id": _id(block.id), "output": _output(block, endpoint)}
         elif isinstance(block, Image) or block.text.strip():
             content.append(_part(block, endpoint))
     if content:
@@ -146,11 +148,16 @@ def _resent(item: dict[str, Any]) -> dict[str, Any]:
 
 def _call(call: ToolCall, free: set[str]) -> dict[str, Any]:
     if call.name in free and (text := _free_text(call)) is not None:
-        return {"type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": text}
+        return {"type": "custom_tool_call", "call_id": _id(call.id), "name": call.name, "input": text}
     arguments = sound_arguments(call.arguments)
     if call.freeform:
         arguments = json.dumps(sendable_input(call), ensure_ascii=False)
-    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}
+    return {"type": "function_call", "call_id": _id(call.id), "name": call.name, "arguments": arguments}
+
+
+def _id(id: str) -> str:
+    """The id, or a digest of it where another provider made it longer than this one takes."""
+    return id if len(id) <= MAX_ID else sha256(id.encode(errors="replace")).hexdigest()
 
 
 def _free_text(call: ToolCall) -> str | None:

@@ -123,18 +123,23 @@ async def test_closing_the_connections_ends_a_call_that_may_be_tried_again(forma
     with ModelServer([Turn(text="text", fault=Fault(hang_after=3)), Turn("again")]) as server:
         async with asking(server, format) as asker:
             errors: list[ProviderError] = []
+            ended = anyio.Event()
 
             async def ask() -> None:
                 try:
                     await asker.ask("go")
                 except ProviderError as error:
                     errors.append(error)
+                ended.set()
 
-            with anyio.fail_after(3):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(ask)
-                    await anyio.sleep(0.3)  # the stream hangs by then, or has yet to begin: both must end
-                    await asker.transport.aclose()
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                while not server.requests:  # noqa: ASYNC110 - the server is a thread
+                    await anyio.sleep(0.01)
+                # the stream hangs by now, or has yet to begin: both must end
+                await asker.transport.aclose()
+                with anyio.fail_after(3):
+                    await ended.wait()
             assert [error.retryable for error in errors] == [True]
             assert (await asker.ask("go")).message.text == "again"
 
