@@ -67,15 +67,16 @@ def test_the_helpers_of_the_runtime_have_no_key(workspace: Path) -> None:
     git = ["git", "-C", str(workspace), "-c", "user.name=n", "-c", "user.email=e"]
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "x"], check=True)
-    look = "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -a loopback-0123456789 | grep -av BASE"
+    key = "sk-ant-of-no-other-test-01"  # others start runs meanwhile
+    look = f"cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -a {key[3:]}"
     script = [bash("echo y > tracked; sleep 0.1 & true"), bash(f"echo z > tracked; {look}"), Turn(text="ok")]
     with ModelServer(script) as server:
-        done = launch({"prompt": "x", "workspace": str(workspace)}, server, workspace)
+        done = launch({"prompt": "x", "workspace": str(workspace)}, server, workspace, ANTHROPIC_API_KEY=key)
     assert "[secret]" not in done.of("tool_result")[1]["output"]
 
 
-def launch(request: Json, server: ModelServer, workspace: Path) -> Result:
-    environ = environment(server.environ("anthropic"), workspace.parent / "state")
+def launch(request: Json, server: ModelServer, workspace: Path, **more: str) -> Result:
+    environ = environment(server.environ("anthropic") | more, workspace.parent / "state")
     done = subprocess.run(
         [*COMMAND, "run"],
         input=json.dumps(request).encode(),
