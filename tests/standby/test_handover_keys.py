@@ -18,8 +18,13 @@ KEY = "sk-handed-over-0123456789"
 PROBE = """
 import glob, os, re
 head, tail = b"sk-handed", b"-over-0123456789"
+def said(path):
+    try:
+        return open(path, "rb").read()
+    except OSError:  # it has just ended
+        return b""
 pids = [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/cmdline")
-        if os.environ["SOCKET"].encode() in open(path, "rb").read()]
+        if os.environ["SOCKET"].encode() in said(path)]
 print("processes", len(pids))
 def scan(pid):
     with open(f"/proc/{pid}/mem", "rb") as memory:
@@ -36,11 +41,8 @@ for pid in pids:
     except OSError as error:
         print("memory shut")
     for name in ("environ", "cmdline"):
-        try:
-            if head + tail in open(f"/proc/{pid}/{name}", "rb").read():
-                print("SEEN in", name)
-        except OSError:
-            pass
+        if head + tail in said(f"/proc/{pid}/{name}"):
+            print("SEEN in", name)
     try:
         for fd in os.listdir(f"/proc/{pid}/fd"):
             os.readlink(f"/proc/{pid}/fd/{fd}")
