@@ -1,6 +1,6 @@
 """Whatever a shell does to a tree, the patches rebuild it.
 
-More seeds: CHANGES_SEEDS=200 .venv/bin/python -m pytest tests/changes/test_property.py
+50 seeds, each with and without git, seen by inotify and by walks. More: CHANGES_SEEDS=200 .venv/bin/python -m pytest tests/changes/test_property.py
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from tests.changes.lab import Lab, snapshot
 
 UNSEEN = (b".git", b".cache", b"node_modules")
-SEEDS = int(os.environ.get("CHANGES_SEEDS", "12"))
+SEEDS = int(os.environ.get("CHANGES_SEEDS", "50"))
 NAMES = [
     *[
         "a",
