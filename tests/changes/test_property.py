@@ -1,6 +1,7 @@
 """Whatever a shell does to a tree, the patches rebuild it.
 
-50 seeds, each with and without git, seen by inotify and by walks. More: CHANGES_SEEDS=200 .venv/bin/python -m pytest tests/changes/test_property.py
+50 seeds, each with and without git, seen by inotify and by walks. More:
+CHANGES_SEEDS=200 .venv/bin/python -m pytest tests/changes/test_property.py
 """
 
 from __future__ import annotations
