@@ -11,7 +11,7 @@ def main() -> None:
     _open_standard()
     gc.disable()  # until `start` is out: nothing that is imported before it is garbage
     _skip_plugins()
-    from agent_runtime.cli import main as cli
+    from agent_runtime.cli.main import main as cli
 
     code = cli(sys.argv[1:])
     threads = sys.modules.get("threading")

@@ -1,133 +1,144 @@
-"""Images that a provider will take: made fit when they come in, counted and checked when they go out.
+"""Images as a model can be given them: a known format, whole, and small enough that the next request stays
+valid.
 
-Pillow is imported only where there is an image. What cannot be sent is replaced by a text that says so: one
-bad image would make every later call of a conversation fail.
+Limits: Anthropic recommends a long edge of 1,568 pixels and takes 5 MB of base64, and 2,000 pixels in
+requests with many images; OpenAI scales to less. PNG, JPEG, GIF and WebP are what both take.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import io
-import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from agent_runtime.messages import Image, Message, Text, ToolResult, UserBlock, UserMessage
-from agent_runtime.sandbox.images import SENT, load
+from agent_runtime.errors import ToolError
+from agent_runtime.protocol.messages import Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+LONG_EDGE = 1_568  # pixels
+MAX_BYTES = 3_500_000  # of the image; base64 makes a third more of it
+MAX_PIXELS = 64_000_000  # decoded, four bytes each; more is a decompression bomb, or might as well be
+MAX_FILE = 64 << 20
+SENT = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+_READ = (*SENT, "BMP", "TIFF", "ICO", "PPM")  # not what Pillow hands to other programs, such as EPS
+_HEADS = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"GIF87a",
+    b"GIF89a",
+    b"BM",
+    b"II*\x00",
+    b"MM\x00*",
+    b"\x00\x00\x01\x00",
+)
 
 
 @dataclass(frozen=True)
-class ImageLimits:
-    """What a request may carry, by the strictest of the providers; of too many images the newest are kept.
+class Loaded:
+    """An image to send, and what was done to it."""
 
-    Source: Anthropic's vision guide (100 images and 32 MB a request, 5 MB an image, 2000 pixels a side where
-    there are more than 20).
+    image: Image
+    note: str
+
+
+def looks_like_image(head: bytes) -> bool:
+    """By the first bytes: the formats that are sent, and those that are converted (BMP, TIFF, ICO)."""
+    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def load(data: bytes, shown: str) -> Loaded:
+    """The image in these bytes.
+
+    Raises ToolError with the reason when it is broken, of another kind, or too large.
     """
-
-    count: int = 90
-    total_bytes: int = 20 << 20  # of base64
-    image_bytes: int = 5 << 20  # of base64
-    side: int = 2000  # pixels
-
-
-class UnfitImage(ValueError):
-    """An image that no provider would take; the message says why, to be read by the model or the caller."""
-
-
-def prepare(raw: bytes) -> Image:
-    """An image block of a file's bytes: wholly decoded once, scaled down or converted where it must be.
-
-    Raises:
-        UnfitImage: it is no image, is damaged, or is too large to be scaled.
-    """
-    try:
-        return load(raw, "the image").image
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
-        raise UnfitImage(str(error)) from error
-
-
-def fit_images(
-    messages: Sequence[Message], limits: ImageLimits, note: Callable[[str], None]
-) -> list[Message]:
-    """The messages with their images inside the limits, newest first; the others are replaced by a text."""
-    budget = _Budget(limits, note)
-    fitted: list[Message] = []
-    for message in reversed(messages):
-        has_image = isinstance(message, UserMessage) and any(_images(block) for block in message.blocks)
-        fitted.append(_replace(message, budget.fit) if has_image else message)
-    return fitted[::-1]
-
-
-def left_out(message: Message, reason: str) -> Message:
-    """The message with a text in the place of each of its images."""
-    return _replace(message, lambda image: _absent(reason))
-
-
-class _Budget:
-    def __init__(self, limits: ImageLimits, note: Callable[[str], None]) -> None:
-        self._limits = limits
-        self._note = note
-        self._count = 0
-        self._bytes = 0
-
-    def fit(self, image: Image) -> Image | Text:
-        if self._count >= self._limits.count or self._bytes >= self._limits.total_bytes:
-            self._note("older images were left out")
-            return _absent("too many images; it was one of the older ones")
-        try:
-            fit = _check(image, self._limits)
-        except UnfitImage as error:
-            self._note("an image that no provider takes was left out")
-            return _absent(str(error))
-        if fit is not image:
-            self._note("an image was converted to what providers take")
-        self._count += 1
-        self._bytes += len(fit.data)
-        return fit
-
-
-def _check(image: Image, limits: ImageLimits) -> Image:
-    # the header only: what came through `prepare` is sound, and this runs before each model call
-    from PIL import Image as pillow
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
 
     try:
-        raw = base64.b64decode(image.data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UnfitImage("its base64 is damaged") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            picture = pillow.open(io.BytesIO(raw))
-    except Exception as error:
-        raise UnfitImage(f"it is damaged or no image: {error}") from error
-    media_type = SENT.get(picture.format or "")
-    if media_type is None or max(picture.size) > limits.side or len(image.data) > limits.image_bytes:
-        return prepare(raw)
-    return image if media_type == image.media_type else image.model_copy(update={"media_type": media_type})
+        with Pillow.open(io.BytesIO(data), formats=_READ) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ToolError(
+                    f"{shown}: an image of {width}x{height} pixels is too large to be shown; scale it "
+                    "down first."
+                )
+            picture.verify()  # the checksums and the end, which load() does not ask for; it uses the picture up
+        with Pillow.open(io.BytesIO(data), formats=_READ) as picture:
+            return _load(data, picture, shown)
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
+        raise ToolError(
+            f"{shown}: the image is too large to be shown; scale it down first ({error})."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ToolError(f"{shown} is no image that can be read ({len(data):,} bytes).") from error
+    except ToolError:
+        raise
+    except Exception as error:  # Pillow lets through what its decoders raise: struct.error, zlib.error ...
+        raise ToolError(f"{shown}: the image is broken ({error}).") from error
 
 
-def _absent(reason: str) -> Text:
-    return Text(text=f"[An image was left out: {reason}]")
+def _load(data: bytes, picture: Picture, shown: str) -> Loaded:
+    from PIL import ImageOps
+
+    kind, (width, height) = picture.format or "image", picture.size
+    frames = int(getattr(picture, "n_frames", 1))
+    picture.load()  # all of it: half an image would be refused by the provider
+    upright = picture.getexif().get(0x0112, 1) == 1
+    title = f"{shown}: {kind} image, {width}x{height} pixels"
+    if (
+        kind in SENT
+        and frames == 1
+        and upright
+        and picture.mode != "CMYK"  # of a JPEG for printers, which not every decoder takes
+        and max(width, height) <= LONG_EDGE
+        and len(data) <= MAX_BYTES
+    ):
+        return Loaded(_image(SENT[kind], data), title)
+    turned = ImageOps.exif_transpose(picture)
+    small = _scaled(turned)
+    media_type, encoded = _encoded(small)
+    note = title + (f", the first of {frames} frames" if frames > 1 else "")
+    if small.size != (width, height):
+        note += f", shown at {small.width}x{small.height}"
+    return Loaded(_image(media_type, encoded), note)
 
 
-def _images(block: UserBlock) -> bool:
-    return isinstance(block, Image) or (
-        isinstance(block, ToolResult) and any(isinstance(part, Image) for part in block.content)
+def _scaled(picture: Picture) -> Picture:
+    modes = {
+        "1": "L",
+        "P": "RGBA",
+        "PA": "RGBA",
+        "LA": "RGBA",
+        "I;16": "L",
+        "I": "L",
+        "F": "L",
+        "CMYK": "RGB",
+        "YCbCr": "RGB",
+    }
+    if picture.mode.startswith("I;16"):
+        picture = picture.point(lambda value: value / 256).convert("L")
+    plain = picture.convert(
+        modes.get(picture.mode, picture.mode if picture.mode in ("L", "RGB", "RGBA") else "RGB")
     )
+    scale = LONG_EDGE / max(plain.size)
+    if scale >= 1:
+        return plain
+    return plain.resize((max(1, round(plain.width * scale)), max(1, round(plain.height * scale))))
 
 
-def _replace(message: Message, fit: Callable[[Image], Image | Text]) -> Message:
-    # backwards, so that the newest image of a message is the first to be given its place
-    if not isinstance(message, UserMessage):
-        return message
-    blocks: list[UserBlock] = []
-    for block in reversed(message.blocks):
-        if isinstance(block, Image):
-            blocks.append(fit(block))
-        elif isinstance(block, ToolResult) and _images(block):
-            parts = [fit(part) if isinstance(part, Image) else part for part in reversed(block.content)]
-            blocks.append(block.model_copy(update={"content": tuple(reversed(parts))}))
-        else:
-            blocks.append(block)
-    return message.model_copy(update={"blocks": tuple(reversed(blocks))})
+def _encoded(picture: Picture) -> tuple[str, bytes]:
+    """PNG where that is small enough, JPEG otherwise."""
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    if out.tell() <= MAX_BYTES:
+        return "image/png", out.getvalue()
+    out = io.BytesIO()
+    picture.convert("RGB").save(out, "JPEG", quality=85)  # noise of that many pixels has 2 MB
+    return "image/jpeg", out.getvalue()
+
+
+def _image(media_type: str, data: bytes) -> Image:
+    return Image(media_type=media_type, data=base64.b64encode(data).decode())

@@ -14,10 +14,10 @@ from statistics import median, quantiles
 
 import anyio
 
-from agent_runtime.sandbox.edit import Files
+from agent_runtime.files.editor import FileEditor
 
 
-async def edit(files: Files, i: int, line: int) -> None:
+async def edit(files: FileEditor, i: int, line: int) -> None:
     """The kinds take turns; each finds its own line and changes it."""
     here = f"    value_{line} = compute({line})"
     if i % 4 == 0:
@@ -36,7 +36,7 @@ async def run(edits: int, lines: int) -> None:
         big = Path(folder, "big.py")
         big.write_text("".join(f"    value_{n} = compute({n})\n" for n in range(lines)))
         size = big.stat().st_size
-        files = Files(workspace=Path(folder))
+        files = FileEditor(workspace=Path(folder))
         await files.read("big.py", 1, 10, tokens=1_000)
         times: list[float] = []
         for i in range(edits):

@@ -21,10 +21,10 @@ from pathlib import Path
 import anyio
 from tracking import GIT, bash, resident, size, tell, timed, walk
 
-from agent_runtime.events import FileEdit
-from agent_runtime.tracking import reporting
-from agent_runtime.tracking.changes import ChangeTracker
-from agent_runtime.tracking.ignore import HEAVY
+from agent_runtime.changes import file_edit_events
+from agent_runtime.changes.tracker import ChangeTracker
+from agent_runtime.git.ignore_patterns import HEAVY
+from agent_runtime.protocol.events import FileEditEvent
 
 COMMIT = "git -c user.name=b -c user.email=b@example.com commit -qm"
 PAST = "find . -name .git -prune -o -exec touch -hd '1 hour ago' {} +; git update-index -q --refresh"
@@ -85,12 +85,12 @@ def case(name: str, folder: Path) -> int:
     script, everything = CASES[name](tree)
     shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
     bare = min(walk(tree) for _ in range(3))
-    assert reporting  # imported before memory is measured
+    assert file_edit_events  # imported before memory is measured
     memory = resident()
     tracker = ChangeTracker(tree, diff_dir=folder / "state" / "diffs", track_ignored=everything)
     tracker.begin()
 
-    async def measured() -> tuple[float, list[FileEdit]]:
+    async def measured() -> tuple[float, list[FileEditEvent]]:
         await tracker.ready()
         await anyio.to_thread.run_sync(bash, script, tree)
         return await timed(lambda: tracker.scan(call_id="c"))
@@ -120,7 +120,7 @@ def package(target: Path, name: str, count: int | None = None) -> None:
         shutil.copyfile(path, to)
 
 
-def apply(found: list[FileEdit], copy: Path) -> None:
+def apply(found: list[FileEditEvent], copy: Path) -> None:
     patches = (Path(e.diff_file).read_bytes() if e.diff_file else e.diff.encode() for e in found)
     subprocess.run(["git", "apply", "-"], input=b"".join(patches), cwd=copy, check=True)
 

@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager
 
 import anyio
 
-from agent_runtime.tracking.owners import find_owners
-from agent_runtime.tracking.servers import INTERVAL, DevServers
-from agent_runtime.tracking.sockets import listeners, read_listeners
+from agent_runtime.dev_servers.socket_owners import find_owners
+from agent_runtime.dev_servers.watcher import INTERVAL, DevServerWatcher
+from agent_runtime.system.sockets import listeners, read_listeners
 
 _SLEEPERS = (
     "import os, sys, time\nfor _ in range(int(sys.argv[1])):\n    if not os.fork(): break\ntime.sleep(600)"
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 async def _whole_look() -> float:
-    servers = DevServers(template=None, sandbox_id=None)
+    servers = DevServerWatcher(template=None, sandbox_id=None)
     servers.begin()
     began, looks = time.process_time(), 100
     for _ in range(looks):

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import anyio
 
-from agent_runtime.sandbox.environment import tool_environment
-from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.shell import Shell
+from agent_runtime.shell.environment import tool_environment
+from agent_runtime.shell.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
 
 CALLS = 200
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import anyio
 
-from agent_runtime.sandbox.environment import tool_environment
-from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.reaper import Reaper
-from agent_runtime.sandbox.sessions import Sessions
-from agent_runtime.sandbox.shell import Shell
+from agent_runtime.shell.environment import tool_environment
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.system.subreaper import Subreaper
 
 PAGE = Path(__file__).parents[1] / "docs/situations-shell.md"
 NEVER_STILL = (
@@ -127,7 +127,7 @@ async def in_the_shell(home: Path, shell: Shell) -> list[str]:
     return rows
 
 
-async def in_sessions(home: Path, sessions: Sessions) -> list[str]:
+async def in_sessions(home: Path, sessions: SessionManager) -> list[str]:
     rows = ["| program, and what is typed | what the model reads then |", "| --- | --- |"]
     for number, (title, command, typed) in enumerate(SESSIONS, 1):
         if missing(command):
@@ -145,9 +145,9 @@ async def main() -> None:
         env = tool_environment(os.environ, extra={"HOME": str(home)}, hidden=[])
         outputs, logs = OutputStore(home), Path(folder) / "logs"
         shell = Shell(cwd=home, env=env, outputs=outputs, log_dir=logs)
-        sessions = Sessions(cwd=home, env=env, outputs=outputs, log_dir=logs)
+        sessions = SessionManager(cwd=home, env=env, outputs=outputs, log_dir=logs)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Reaper().run)
+            tasks.start_soon(Subreaper().run)
             tables = [await in_the_shell(home, shell), await in_sessions(home, sessions)]
             await shell.aclose(kill=True)
             await sessions.aclose(kill=True)

@@ -19,9 +19,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from agent_runtime.events import FileEdit
-from agent_runtime.tracking import reporting
-from agent_runtime.tracking.changes import ChangeTracker
+from agent_runtime.changes import file_edit_events
+from agent_runtime.changes.tracker import ChangeTracker
+from agent_runtime.protocol.events import FileEditEvent
 
 GIT = (
     "git init -q -b main && git config gc.auto 0 && git add -A && "
@@ -54,7 +54,7 @@ def case(name: str, count: int, folder: Path) -> int:
     walk(tree)
     bare = min(walk(tree) for _ in range(3))
     print(f"{count:,} files, {name}; a bare walk takes {bare * 1000:.0f} ms")
-    assert reporting  # imported before memory is measured: it is no part of the tree's cost
+    assert file_edit_events  # imported before memory is measured: it is no part of the tree's cost
     memory = resident()
     tracker = ChangeTracker(tree, diff_dir=folder / "state" / "diffs")
     began = time.perf_counter()
@@ -120,7 +120,7 @@ async def unseen_by_the_kernel(tracker: ChangeTracker, tree: Path) -> float:
     await tracker.scan(call_id="c")
     told = anyio.Event()
 
-    async def emit(event: FileEdit) -> None:
+    async def emit(event: FileEditEvent) -> None:
         told.set()
 
     async with anyio.create_task_group() as group:
@@ -134,7 +134,9 @@ async def unseen_by_the_kernel(tracker: ChangeTracker, tree: Path) -> float:
     return seconds
 
 
-async def timed(work: Callable[[], Awaitable[list[FileEdit] | None]]) -> tuple[float, list[FileEdit]]:
+async def timed(
+    work: Callable[[], Awaitable[list[FileEditEvent] | None]],
+) -> tuple[float, list[FileEditEvent]]:
     began = time.perf_counter()
     found = await work()
     return time.perf_counter() - began, found or []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent_runtime.tool import Tool
+    from agent_runtime.agent.tool import Tool
 
 SHARED = ("view_image", "get_dev_url", "web_search")
 

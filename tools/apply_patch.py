@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field
 
-from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 
 GRAMMAR = Path(__file__).with_suffix(".lark").read_text("utf-8")

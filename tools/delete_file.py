@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 from agent_runtime.tools._paths import FilePath
 

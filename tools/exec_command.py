@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 
 DEFAULT_YIELD_MS = 10_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import AliasChoices, Field
 
-from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 from agent_runtime.tools._paths import FolderPath
 
@@ -28,7 +29,7 @@ class SearchParams(Params):
 
 async def run(params: SearchParams, ctx: ToolContext) -> ToolOutput:
     """Search."""
-    done = await ctx.files.search(params.pattern, params.path, limit=params.limit, tokens=ctx.output_tokens)
+    done = await ctx.search.files(params.pattern, params.path, limit=params.limit, tokens=ctx.output_tokens)
     return ToolOutput.of(done)
 
 

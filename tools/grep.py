@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
-from agent_runtime.tool import FunctionTool, Params, ToolContext, ToolOutput
+from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 from agent_runtime.tools._paths import FolderPath
 
@@ -51,7 +52,7 @@ class GrepParams(Params):
 async def run(params: GrepParams, ctx: ToolContext) -> ToolOutput:
     """Search."""
     mode = "files" if params.output_mode == "files_with_matches" else params.output_mode
-    done = await ctx.files.grep(
+    done = await ctx.search.grep(
         params.pattern,
         params.path,
         glob=params.glob,

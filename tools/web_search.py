@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent_runtime.agent.model import ToolSpec
+from agent_runtime.agent.tool import ToolContext
 from agent_runtime.errors import ToolError
-from agent_runtime.provider import ToolSpec
-from agent_runtime.tool import ToolContext, ToolOutput
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 
 # The oldest of Anthropic's versions: the later ones need code execution, which not every model has.

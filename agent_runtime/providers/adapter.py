@@ -7,13 +7,13 @@ from typing import Any, ParamSpec, TypeVar
 
 import anyio
 
+from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, OnDelta, Transport, Turn, Wire
 from agent_runtime.errors import ProviderError
-from agent_runtime.provider import Decoder, Dropped, ModelCall, OnDelta, Transport, Turn, Wire
-from agent_runtime.providers.faults import cut
+from agent_runtime.providers.errors import cut
 
 P = ParamSpec("P")
 T = TypeVar("T")
-OnDropped = Callable[[Dropped], Awaitable[None]]
+OnDropped = Callable[[DroppedParameter], Awaitable[None]]
 
 # seconds for what may follow the end of a turn (usage, a closing event) before it is taken as it is
 LINGER = 3.0
@@ -68,7 +68,7 @@ class Adapter:
                     raise  # what breaks after the turn's end has cost nothing
         return None
 
-    async def _tell(self, dropped: Sequence[Dropped]) -> None:
+    async def _tell(self, dropped: Sequence[DroppedParameter]) -> None:
         for item in dropped:
             if self._on_dropped is not None and item.parameter not in self._told:
                 self._told.add(item.parameter)

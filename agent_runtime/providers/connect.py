@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agent_runtime.provider import Wire
-from agent_runtime.providers.registry import Endpoint
+from agent_runtime.agent.model import Wire
+from agent_runtime.providers.endpoints import Endpoint
 
 if TYPE_CHECKING:
-    from agent_runtime.providers.transport import LiveTransport, Patience
+    from agent_runtime.providers.transport import LiveTransport, StreamTimeouts
 
 
 def wire_for(endpoint: Endpoint) -> Wire:
     """The wire of the endpoint's format. Imports no SDK: a replay needs nothing else."""
     if endpoint.format == "anthropic":
-        from agent_runtime.providers.anthropic_messages import AnthropicMessages
+        from agent_runtime.providers.anthropic.encode import AnthropicMessages
 
         return AnthropicMessages(endpoint)
     if endpoint.format == "openai-responses":
-        from agent_runtime.providers.openai_responses import OpenAIResponses
+        from agent_runtime.providers.openai_responses.encode import OpenAIResponses
 
         return OpenAIResponses(endpoint)
-    from agent_runtime.providers.openai_chat import OpenAIChat
+    from agent_runtime.providers.openai_chat.encode import OpenAIChat
 
     return OpenAIChat(endpoint)
 
 
 def connect(
-    endpoint: Endpoint, *, limits: Patience | None = None, http_client: Callable[[], Any] | None = None
+    endpoint: Endpoint, *, limits: StreamTimeouts | None = None, http_client: Callable[[], Any] | None = None
 ) -> LiveTransport:
     """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread."""
     from agent_runtime.providers.transport import LiveTransport

@@ -14,9 +14,9 @@ from typing import Protocol
 
 import anyio
 
+from agent_runtime.agent.model import ModelCall, OnDelta, Turn
 from agent_runtime.errors import ProviderError
-from agent_runtime.provider import ModelCall, OnDelta, Turn
-from agent_runtime.providers.shown import Shown
+from agent_runtime.providers.delta_merger import DeltaMerger
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def _nothing(*_: object) -> None:
     """Nobody asked to be told."""
 
 
-class Resilient:
+class ResilientModel:
     """A model that withstands its provider.
 
     Args:
@@ -103,7 +103,7 @@ class Resilient:
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """One turn. Raises ProviderError when it failed for good."""
-        shown = Shown(on_delta)
+        shown = DeltaMerger(on_delta)
         attempt, retries, waited, mended = 0, 0, 0.0, False
         while True:
             attempt += 1

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import anyio
 import anyio.to_thread
 
+from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
 from agent_runtime.errors import ProviderError
-from agent_runtime.limits import CONNECT_SECONDS, Limits
-from agent_runtime.providers.faults import cut
-from agent_runtime.providers.registry import Endpoint
+from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.errors import cut
 
 
 @dataclass(frozen=True)
-class Patience:
+class StreamTimeouts:
     """How long a call may go without progress, in seconds. A slow stream that lives is never ended by these.
 
     connect: until the connection stands. first: from the call to the first chunk that says something.
@@ -29,7 +29,7 @@ class Patience:
     between: float = 300.0
 
     @classmethod
-    def of(cls, limits: Limits) -> Patience:
+    def of(cls, limits: Limits) -> StreamTimeouts:
         """As a run's limits have it."""
         default = limits.model_timeout
         return cls(
@@ -46,7 +46,7 @@ class Client(Protocol):
         """Send the body; the decoded data of the server-sent events. What it raises is the SDK's."""
         ...
 
-    def fault(self, error: Exception) -> ProviderError:
+    def map_error(self, error: Exception) -> ProviderError:
         """What an error of the SDK, or of the HTTP library under it, means."""
         ...
 
@@ -55,7 +55,11 @@ class Client(Protocol):
         ...
 
 
-_SDKS = {"anthropic": "anthropic_sdk", "openai-responses": "openai_sdk", "openai-chat": "openai_sdk"}
+_CLIENTS = {
+    "anthropic": "anthropic.client",
+    "openai-responses": "openai_client",
+    "openai-chat": "openai_client",
+}
 
 
 class LiveTransport:
@@ -73,11 +77,11 @@ class LiveTransport:
         self,
         endpoint: Endpoint,
         *,
-        patience: Patience | None = None,
+        patience: StreamTimeouts | None = None,
         http_client: Callable[[], Any] | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._patience = patience or Patience()
+        self._patience = patience or StreamTimeouts()
         self._http_client = http_client
         self._client: Client | None = None
         self._waiting: set[anyio.CancelScope] = set()
@@ -96,7 +100,7 @@ class LiveTransport:
         except Exception as error:
             if client is not self._client:
                 raise cut("the connection was closed") from error
-            raise client.fault(error) from error
+            raise client.map_error(error) from error
 
     async def aclose(self) -> None:
         """Close the connections. A call that is waiting on one fails, and may be tried again."""
@@ -114,7 +118,7 @@ class LiveTransport:
         return self._client
 
     def _connect(self) -> Client:
-        module = import_module(f"{__package__}.{_SDKS[self._endpoint.format]}")
+        module = import_module(f"{__package__}.{_CLIENTS[self._endpoint.format]}")
         http_client = self._http_client() if self._http_client else None
         try:
             _try_proxies()

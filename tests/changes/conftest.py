@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.tracking import baseline
+from agent_runtime.changes import baseline
 from tests.changes.lab import Lab
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import anyio
 
-from agent_runtime.events import FileEdit
-from agent_runtime.tracking.changes import ChangeTracker
+from agent_runtime.changes.tracker import ChangeTracker
+from agent_runtime.protocol.events import FileEditEvent
 
 Snapshot = dict[bytes, tuple[str, bytes]]
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]
@@ -52,7 +52,7 @@ def snapshot(root: Path, leave_out: Sequence[bytes] = (b".git",)) -> Snapshot:
     return found
 
 
-def apply(event: FileEdit, tree: Path) -> None:
+def apply(event: FileEditEvent, tree: Path) -> None:
     patch = Path(event.diff_file).read_bytes() if event.diff_file else event.diff.encode()
     if not patch:
         return
@@ -67,7 +67,7 @@ class Lab:
     folder: Path
     keep_git: bool = True
     track_ignored: bool = False
-    events: list[FileEdit] = field(default_factory=list)
+    events: list[FileEditEvent] = field(default_factory=list)
     expected: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -105,16 +105,16 @@ class Lab:
         self.tracker.begin()
         anyio.run(self.tracker.ready)
 
-    def scan(self, call_id: str | None = "c1") -> list[FileEdit]:
-        async def look() -> list[FileEdit]:
+    def scan(self, call_id: str | None = "c1") -> list[FileEditEvent]:
+        async def look() -> list[FileEditEvent]:
             return await self.tracker.scan(call_id=call_id)
 
         found = anyio.run(look)
         self.events += found
         return found
 
-    def note(self, *paths: Path, call_id: str = "t1") -> list[FileEdit]:
-        async def look() -> list[FileEdit]:
+    def note(self, *paths: Path, call_id: str = "t1") -> list[FileEditEvent]:
+        async def look() -> list[FileEditEvent]:
             found = await self.tracker.note(paths, call_id=call_id)
             await self.tracker.release(self.expected)
             return found
@@ -132,12 +132,12 @@ class Lab:
     def release(self) -> None:
         anyio.run(self.tracker.release, self.expected)
 
-    def finish(self) -> list[FileEdit]:
+    def finish(self) -> list[FileEditEvent]:
         found = anyio.run(self.tracker.finish)
         self.events += found
         return found
 
-    def run(self, script: str) -> list[FileEdit]:
+    def run(self, script: str) -> list[FileEditEvent]:
         """One shell call."""
         self.sh(script)
         return self.scan()
@@ -164,7 +164,7 @@ def snapshot_keys(found: Snapshot, leave_out: Sequence[bytes]) -> set[bytes]:
     return {path for path in found if not set(path.split(b"/")) & set(leave_out)}
 
 
-def brief(events: Sequence[FileEdit], root: Path) -> list[tuple[str, ...]]:
+def brief(events: Sequence[FileEditEvent], root: Path) -> list[tuple[str, ...]]:
     """(action, relative path, and the old one of a rename)."""
     out: list[tuple[str, ...]] = []
     for event in events:

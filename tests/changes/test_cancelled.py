@@ -11,13 +11,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.messages import ToolCall
-from agent_runtime.observer import WorldObserver
-from agent_runtime.tool import ToolOutput
+from agent_runtime.changes.baseline import Baseline
+from agent_runtime.changes.tracker import ChangeTracker
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.engine.workspace_observer import WorkspaceObserver
+from agent_runtime.protocol.messages import ToolCall
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import load
-from agent_runtime.tracking.baseline import Baseline
-from agent_runtime.tracking.changes import ChangeTracker
-from agent_runtime.tracking.servers import DevServers
 from tests.changes.lab import Lab
 from tests.support.model_server import Call, ModelServer, Turn
 from tests.support.runtime import COMMAND, environment, full
@@ -41,7 +41,7 @@ def test_while_the_baseline_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
     tracker.begin()
 
     async def main() -> None:
-        observer = WorldObserver(tracker, DevServers(template=None, sandbox_id=None), nothing)
+        observer = WorkspaceObserver(tracker, DevServerWatcher(template=None, sandbox_id=None), nothing)
         call, tool = ToolCall(id="c1", name="bash", arguments="{}", input={}), load("bash")
         with anyio.move_on_after(0.1) as cancelled:
             await observer.before(call, tool)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.tracking import contents, store
-from agent_runtime.tracking.inotify import Inotify
+from agent_runtime.changes import content_store, contents
+from agent_runtime.system.inotify import Inotify
 from tests.changes.lab import Lab, brief
 
 
@@ -82,7 +82,7 @@ def test_files_that_may_not_be_read(lab: Lab) -> None:
     code = f"""
 import anyio, os, subprocess
 from pathlib import Path
-from agent_runtime.tracking.changes import ChangeTracker
+from agent_runtime.changes.tracker import ChangeTracker
 async def main(ws, script):
     tracker = ChangeTracker(ws, diff_dir=ws.parent / "s" / "d"); tracker.begin(); await tracker.ready()
     subprocess.run(["bash", "-c", script], cwd=ws, check=True)
@@ -107,7 +107,7 @@ print(anyio.run(main, Path({str(lab.ws)!r}), "echo x > g; rm -f secret; mv close
 @pytest.mark.parametrize("what", ["store", "long"])
 def test_contents_that_nobody_keeps(lab: Lab, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if what == "store":
-        monkeypatch.setattr(store.ContentStore.__init__, "__kwdefaults__", {"limit": 1000})
+        monkeypatch.setattr(content_store.ContentStore.__init__, "__kwdefaults__", {"limit": 1000})
     else:
         monkeypatch.setattr(contents, "KEEP_LIMIT", 1000)
     lab.sh("seq 9 > small; seq 2000 > large; seq 3000 > large2; seq 4000 > large3")

@@ -7,26 +7,26 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from agent_runtime import events
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.errors import ToolError
-from agent_runtime.observer import WorldObserver
-from agent_runtime.sandbox.edit import Files
-from agent_runtime.tracking.servers import DevServers
+from agent_runtime.files.editor import FileEditor
+from agent_runtime.protocol import events
 from tests.changes.lab import Lab, bash, brief
 
-Edit = Callable[[Files], Awaitable[str]]
+Edit = Callable[[FileEditor], Awaitable[str]]
 
 
 def seen(lab: Lab, edit: Edit, script: str) -> tuple[str | None, list[tuple[str, ...]]]:
     """An edit, then a shell call: what the edit was refused with, and the events of the call."""
 
     async def nothing(event: events.Event) -> None:
-        assert isinstance(event, events.FileEdit)
+        assert isinstance(event, events.FileEditEvent)
         lab.events.append(event)
 
     async def main() -> tuple[str | None, list[tuple[str, ...]]]:
-        eyes = WorldObserver(lab.tracker, DevServers(template=None, sandbox_id=None), nothing)
-        files = Files(workspace=lab.ws, on_change=eyes.edited, changing=eyes.editing)
+        eyes = WorkspaceObserver(lab.tracker, DevServerWatcher(template=None, sandbox_id=None), nothing)
+        files = FileEditor(workspace=lab.ws, on_change=eyes.edited, changing=eyes.editing)
         refused = None
         try:
             await edit(files)
@@ -40,15 +40,15 @@ def seen(lab: Lab, edit: Edit, script: str) -> tuple[str | None, list[tuple[str,
     return anyio.run(main)
 
 
-def refused_edit(files: Files) -> Awaitable[str]:
+def refused_edit(files: FileEditor) -> Awaitable[str]:
     return files.replace("f", "no such text", "x", call_id="t1")
 
 
-def same_text(files: Files) -> Awaitable[str]:
+def same_text(files: FileEditor) -> Awaitable[str]:
     return files.write("f", "1\n2\n3\n", call_id="t1")
 
 
-def link_removed(files: Files) -> Awaitable[str]:
+def link_removed(files: FileEditor) -> Awaitable[str]:
     return files.delete("link", call_id="t1")
 
 

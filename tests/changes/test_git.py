@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.tracking.entries import IN_GIT, unpack
+from agent_runtime.changes.entries import IN_GIT, unpack
 from tests.changes.lab import Lab, bash, brief, snapshot
 
 COMMIT = "git init -q -b main && git add -A && git commit -qm one"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.tracking.changes import ChangeTracker
-from agent_runtime.tracking.gitrepo import discover
-from agent_runtime.tracking.scope import Scope
+from agent_runtime.changes.scope import Scope
+from agent_runtime.changes.tracker import ChangeTracker
+from agent_runtime.git.repository import discover
 from tests.changes.lab import Lab, bash, brief
 
 NAMES = [

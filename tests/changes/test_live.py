@@ -12,9 +12,9 @@ import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from agent_runtime.events import FileEdit
-from agent_runtime.tracking import changes
-from agent_runtime.tracking.live import LiveFolders
+from agent_runtime.changes import tracker
+from agent_runtime.changes.polling import PolledFolders
+from agent_runtime.protocol.events import FileEditEvent
 from tests.changes.lab import Lab, brief
 
 NEVER = 3600.0
@@ -23,12 +23,12 @@ NEVER = 3600.0
 @pytest.fixture(autouse=True)
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that goes on is told as soon as one that begins."""
-    monkeypatch.setattr(changes, "_SETTLE_MOST", 0.2)
+    monkeypatch.setattr(tracker, "_SETTLE_MOST", 0.2)
 
 
 @asynccontextmanager
-async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEdit]]:
-    send, receive = anyio.create_memory_object_stream[FileEdit](100)
+async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEditEvent]]:
+    send, receive = anyio.create_memory_object_stream[FileEditEvent](100)
     cancelled = 0.0
     async with anyio.create_task_group() as group, send, receive:
         group.start_soon(lab.tracker.watch, send.send)
@@ -43,7 +43,7 @@ def test_writes_are_seen_without_a_walk(
     lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.sh("mkdir -p work aside; seq 9 > work/f; seq 9 > aside/f; seq 5 > $'work/lat\\xe9'")
-    monkeypatch.setattr(changes, "_POLL", NEVER)
+    monkeypatch.setattr(tracker, "_POLL", NEVER)
     blind()
     lab.begin()
     lab.run("echo x >> work/f")
@@ -73,7 +73,7 @@ def test_the_walk_finds_the_rest(
     lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.sh("mkdir -p a/b; seq 9 > a/b/f")
-    monkeypatch.setattr(changes, "_POLL", 0.2)
+    monkeypatch.setattr(tracker, "_POLL", 0.2)
     blind()
     lab.begin()
 
@@ -91,7 +91,7 @@ def test_a_live_folder_that_gave_way_to_a_link(
     lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.sh("mkdir -p d other; seq 9 > d/f; seq 5 > other/g")
-    monkeypatch.setattr(changes, "_POLL", NEVER)
+    monkeypatch.setattr(tracker, "_POLL", NEVER)
     blind()
     lab.begin()
     lab.run("echo x >> d/f")
@@ -112,7 +112,7 @@ def test_a_live_folder_that_gave_way_to_a_link(
 @pytest.mark.anyio
 async def test_quiet_folders_cost_the_time_and_vanished_ones_nothing(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    folders = LiveFolders(os.fsencode(tmp_path))
+    folders = PolledFolders(os.fsencode(tmp_path))
     live = frozenset({b"", b"d", b"gone", b"lat\xe9"})
     try:
         assert await folders.wait(live, 10)  # what happened before there was polling is not known

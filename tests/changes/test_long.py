@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_runtime.tracking import contents
+from agent_runtime.changes import contents
 from tests.changes.lab import Lab, brief
 
 

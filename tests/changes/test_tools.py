@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 
-from agent_runtime.events import FileEdit
+from agent_runtime.protocol.events import FileEditEvent
 from tests.changes.lab import Lab, apply, brief
 
 
@@ -143,7 +143,7 @@ def test_background_writers_are_seen_between_calls(lab: Lab) -> None:
     lab.begin()
 
     async def main() -> None:
-        send, receive = anyio.create_memory_object_stream[FileEdit](10)
+        send, receive = anyio.create_memory_object_stream[FileEditEvent](10)
         async with anyio.create_task_group() as group, send, receive:
             group.start_soon(lab.tracker.watch, send.send)
             with lab.tracker.hold():
@@ -195,7 +195,7 @@ def test_everything_at_once_stays_in_order(lab: Lab) -> None:
     lab.sh("for i in 1 2 3; do seq 40 > f$i; done")
     lab.begin()
 
-    async def emit(event: FileEdit) -> None:
+    async def emit(event: FileEditEvent) -> None:
         await anyio.sleep(0.001)  # a slow reader
         lab.events.append(event)
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from agent_runtime.messages import WireFormat
+from agent_runtime.protocol.messages import WireFormat
 from tests.support.model_server import Call, Fault, ModelServer, Turn
 from tests.support.runtime import COMMAND, Result, environment, result, run
 

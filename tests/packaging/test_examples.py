@@ -89,7 +89,7 @@ def test_the_transcript_replays(environment: dict[str, str], workspace: Path) ->
 
 
 def test_the_request_is_one_that_is_understood() -> None:
-    from agent_runtime.request import parse
+    from agent_runtime.protocol.request import parse
 
     request, unknown = parse(json.loads((EXAMPLES / "request.json").read_text("utf-8")))
     assert (request.config.max_turns, unknown) == (20, [])

@@ -1,11 +1,6 @@
-"""The layers hold: each row imports only from rows above it. `TYPE_CHECKING` imports are no imports.
+"""Architecture: every import follows the order of the folders, and no module is part of an import cycle.
 
-1 words         errors, messages, events, request, limits
-2 seams         provider, tool
-3 hands         sandbox/, tracking/, providers/, transcript, history, ...
-4 tools         tools/*
-5 loop          loop: the words and the seams only
-6 composition   run, cli, standby, report, ...
+All imports count: those inside of functions and those under `TYPE_CHECKING` too.
 """
 
 from __future__ import annotations
@@ -14,8 +9,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
-from fnmatch import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,141 +18,132 @@ import pytest
 REPO = Path(__file__).parents[2]
 PACKAGE = "agent_runtime"
 
-ROOMS = {
-    "words": "errors messages envelope progress events request limits version",
-    "seams": "provider tool",
-    "hands": """
-        sandbox tracking providers prompting frontmatter template stream secrets keys control clock signals
-        history pairing native images intake tokens compaction record transcript* thread*
-        """,
-    "tools": "tools",
-    "loop": "loop executor",
-    "composition": """
-        run life past conversation assembly parts modelling plan launch narration observer outcome replay* demo
-        cli __main__ standby warmup handover report schema doctor pretty diffview
-        """,
-}
-MAY_IMPORT: dict[str, set[str]] = {
-    "words": {"words"},
-    "seams": {"words", "seams"},
-    "hands": {"words", "seams", "hands"},
-    "tools": {"words", "seams", "hands", "tools"},
-    "loop": {"words", "seams", "loop"},
-    "composition": {"words", "seams", "hands", "tools", "loop", "composition"},
-}
+# Each folder may import from itself and from the folders before it, and all of them from the modules of the root.
+ORDER = [
+    "protocol",
+    "agent",
+    "system",
+    "git",
+    "conversation",
+    "prompting",
+    "providers",
+    "shell",
+    "files",
+    "search",
+    "changes",
+    "dev_servers",
+    "mcp",
+    "tools",
+    "output",
+    "transcripts",
+    "engine",
+    "server",
+    "cli",
+]
+ROOT = {"errors", "version", "images", "__main__"}
+PURE = {"protocol", "agent"}  # no I/O
+IO_MODULES = set(
+    ["os", "io", "socket", "subprocess", "asyncio", "shutil", "tempfile", "threading", "signal", "select"]
+)
 
 
-def row_of(module: str) -> str:
-    """The row of a room: the first name below the package."""
-    room = module.split(".")[0]
-    rows = [row for row, rooms in ROOMS.items() if any(fnmatch(room, name) for name in rooms.split())]
-    assert rows, f"{room} is in no row: say in tests/packaging/test_layers.py where it belongs"
-    return rows[0]
+def sources() -> dict[str, Path]:
+    """Every module by its name below the package: `shell.shell`, `tools.bash`."""
+    found: dict[str, Path] = {}
+    for folder in (REPO / PACKAGE, REPO / "tools"):
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(REPO).with_suffix("").parts
+            if parts[:2] == (PACKAGE, "tools") or parts == (PACKAGE, "__init__"):
+                continue  # a symlink, followed by some versions of Python
+            parts = parts[1:] if parts[0] == PACKAGE else parts
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
 
 
-def sources() -> list[Path]:
-    """Every module but the package's own `__init__`, which imports nothing."""
-    found = [path for path in (REPO / PACKAGE).rglob("*.py") if "tools" not in path.relative_to(REPO).parts]
-    return sorted(found) + sorted((REPO / "tools").rglob("*.py"))
-
-
-def module_of(path: Path) -> str:
-    """The dotted name below the package: `sandbox.shell`, `tools.bash`."""
-    relative = path.relative_to(REPO).with_suffix("")
-    parts = relative.parts[1:] if relative.parts[0] == PACKAGE else relative.parts
-    return ".".join(part for part in parts if part != "__init__")
-
-
-def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
-    """Every import that runs, at any depth: line and absolute dotted name."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for child in node.orelse:
-                yield from imports(ast.Module([child], []), module, is_package)
-        elif isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+def imports(source: str, module: str, modules: Iterable[str], *, is_package: bool = False) -> Iterator[str]:
+    """Absolute names of all that a module imports, at any depth; a name that is a module is that module."""
+    known = set(modules)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parents = [PACKAGE, *module.split(".")]
-                kept = parents[: len(parents) - node.level + is_package]
-                base = ".".join([*kept, base]).rstrip(".")
-            if base == PACKAGE:
-                yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-            else:
-                yield node.lineno, base
-        else:
-            yield from imports(node, module, is_package)
+                base = ".".join([*parents[: len(parents) - node.level + is_package], base]).rstrip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                yield full if full.removeprefix(f"{PACKAGE}.") in known else base
 
 
-def own_imports(source: str, module: str, is_package: bool = False) -> list[tuple[int, str]]:
-    """The imports of this project's modules: line and name below the package."""
-    found = imports(ast.parse(source), module, is_package)
-    return [
-        (line, name.removeprefix(f"{PACKAGE}.")) for line, name in found if name.startswith(f"{PACKAGE}.")
-    ]
+def graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
+    """For each module the modules of this project that it imports."""
+    return {
+        module: {
+            name.removeprefix(f"{PACKAGE}.")
+            for name in imports(path.read_text("utf-8"), module, files, is_package=path.name == "__init__.py")
+            if name.startswith(f"{PACKAGE}.")
+        }
+        for module, path in files.items()
+    }
 
 
-def breaches(source: str, module: str, is_package: bool = False) -> list[str]:
-    row = row_of(module)
-    return [
-        f"{module}:{line} ({row}) imports {name} ({row_of(name)})"
-        for line, name in own_imports(source, module, is_package)
-        if row_of(name) not in MAY_IMPORT[row]
-    ]
+def out_of_order(edges: Mapping[str, set[str]]) -> list[str]:
+    found = []
+    for module, imported in sorted(edges.items()):
+        for name in sorted(imported):
+            here, there = module.split(".")[0], name.split(".")[0]
+            if there in ROOT or here == "__main__":
+                continue
+            if here in ROOT:
+                if there != "protocol":
+                    found.append(f"{module} -> {name}")
+            elif ORDER.index(there) > ORDER.index(here):
+                found.append(f"{module} -> {name}")
+    return found
 
 
-def test_each_row_imports_only_from_the_rows_above() -> None:
-    found = [
-        breach
-        for path in sources()
-        if module_of(path)
-        for breach in breaches(path.read_text("utf-8"), module_of(path), path.name == "__init__.py")
-    ]
-    assert found == []
+def cycle(edges: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter({name: imported - {name} for name, imported in edges.items()}).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+def test_every_import_follows_the_order_of_the_folders() -> None:
+    assert out_of_order(graph(sources())) == []
+
+
+def test_no_module_is_part_of_an_import_cycle() -> None:
+    assert cycle(graph(sources())) == []
+
+
+def test_every_folder_says_what_it_is_for() -> None:
+    for folder in ORDER:
+        path = REPO / ("tools" if folder == "tools" else f"{PACKAGE}/{folder}") / "__init__.py"
+        if path.parent.exists():
+            assert (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").strip(), folder
 
 
 def test_the_package_itself_imports_nothing() -> None:
     tree = ast.parse((REPO / PACKAGE / "__init__.py").read_text("utf-8"))
-    found = {name for _, name in imports(tree, "", True)}
-    assert found <= {"__future__"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-def test_words_know_nothing_of_io() -> None:
-    heavy = {
-        "os",
-        "io",
-        "socket",
-        "subprocess",
-        "asyncio",
-        "anyio",
-        "shutil",
-        "tempfile",
-        "threading",
-        "signal",
-    }
-    for path in sources():
-        module = module_of(path)
-        if module and row_of(module) == "words":
-            found = {
-                name.split(".")[0] for _, name in imports(ast.parse(path.read_text("utf-8")), module, False)
-            }
-            assert found & heavy == set(), module
-            assert found - set(sys.stdlib_module_names) <= {
-                "pydantic",
-                "pydantic_core",
-                "typing_extensions",
-                PACKAGE,
-            }
+def test_protocol_and_agent_do_no_io() -> None:
+    for module, path in sources().items():
+        if module.split(".")[0] in PURE:
+            found = {name.split(".")[0] for name in imports(path.read_text("utf-8"), module, ())}
+            assert found & IO_MODULES == set(), module
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     found = {
         name.split(".")[0]
-        for path in sources()
-        for _, name in imports(
-            ast.parse(path.read_text("utf-8")), module_of(path), path.name == "__init__.py"
-        )
+        for module, path in sources().items()
+        for name in imports(path.read_text("utf-8"), module, (), is_package=path.name == "__init__.py")
     }
     project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}  # type: ignore[index]
@@ -169,22 +155,20 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
 @pytest.mark.parametrize(
     ("module", "source", "expected"),
     [
-        ("loop", "from agent_runtime.tool import Tool", []),
-        ("loop", "import agent_runtime.errors", []),
-        (
-            "loop",
-            "def f():\n    from agent_runtime.providers.retry import Resilient",
-            ["loop:2 (loop) imports providers.retry (hands)"],
-        ),
-        ("loop", "if TYPE_CHECKING:\n    from agent_runtime.run import Run", []),
-        (
-            "sandbox.shell",
-            "from agent_runtime import cli",
-            ["sandbox.shell:1 (hands) imports cli (composition)"],
-        ),
-        ("tools.bash", "from ..run import Run", ["tools.bash:1 (tools) imports run (composition)"]),
-        ("errors", "from agent_runtime.tool import Tool", ["errors:1 (words) imports tool (seams)"]),
+        ("agent.loop", "from agent_runtime.agent.tool import Tool", []),
+        ("agent.loop", "import agent_runtime.errors", []),
+        ("agent.loop", "def f():\n    from agent_runtime.providers.retry import X", ["providers.retry"]),
+        ("agent.loop", "if TYPE_CHECKING:\n    from agent_runtime.engine.run import Run", ["engine.run"]),
+        ("shell.shell", "from agent_runtime.cli import main", ["cli"]),
+        ("tools.bash", "from ..engine.run import Run", ["engine.run"]),
+        ("errors", "from agent_runtime.agent.tool import Tool", ["agent.tool"]),
     ],
 )
-def test_the_rule_sees_what_it_must(module: str, source: str, expected: list[str]) -> None:
-    assert breaches(source, module) == expected
+def test_the_order_is_checked_for_every_kind_of_import(module: str, source: str, expected: list[str]) -> None:
+    found = {name.removeprefix(f"{PACKAGE}.") for name in imports(source, module, ())}
+    assert out_of_order({module: found}) == [f"{module} -> {name}" for name in expected]
+
+
+def test_a_cycle_is_found() -> None:
+    assert set(cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}
+    assert cycle({"a": {"b"}, "b": set()}) == []

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.tool import FunctionTool
+from agent_runtime.agent.tool import FunctionTool
 from tests.support.model_server import ModelServer, Request, Turn
 
 REPO = Path(__file__).parents[2]
@@ -151,7 +151,7 @@ def test_the_readme_names_every_event_with_its_fields_and_every_exit_code() -> N
     from pydantic.alias_generators import to_camel
 
     from agent_runtime.errors import ErrorCode, ExitCode
-    from agent_runtime.events import AnyEvent, Event, NoticeCode
+    from agent_runtime.protocol.events import AnyEvent, Event, NoticeCode
 
     text = (REPO / "README.md").read_text("utf-8")
     table = text.partition("| type |")[2].partition("\n\n")[0].splitlines()

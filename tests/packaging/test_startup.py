@@ -102,6 +102,6 @@ def test_nothing_heavy_is_imported_before_the_first_event(
         )
     before, found, after = done.stdout.partition('"type":"start"')
     assert found, done.stdout[-2000:]
-    assert "agent_runtime.events" in imported(before)
+    assert "agent_runtime.protocol.events" in imported(before)
     assert sorted(imported(before) & set(TOO_HEAVY)) == []
     assert imported(after) & {"anthropic", "openai"} == {"anthropic"}  # one SDK, when it is needed

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx2
 
-from agent_runtime.messages import Message, Text, ToolResult, UserMessage
-from agent_runtime.provider import Delta, Dropped, ModelCall, Turn
+from agent_runtime.agent.model import Delta, DroppedParameter, ModelCall, Turn
+from agent_runtime.protocol.messages import Message, Text, ToolResult, UserMessage
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
-from agent_runtime.providers.registry import Endpoint, resolve
-from agent_runtime.providers.transport import LiveTransport, Patience
+from agent_runtime.providers.endpoints import Endpoint, resolve
+from agent_runtime.providers.transport import LiveTransport, StreamTimeouts
 from tests.support.model_server import ModelServer
 from tests.support.model_streams import WireFormat
 
@@ -34,7 +34,7 @@ class Asker:
     endpoint: Endpoint
     transport: LiveTransport
     deltas: list[Delta] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
+    dropped: list[DroppedParameter] = field(default_factory=list)
 
     async def ask(self, *messages: Message | str, **more: Any) -> Turn:
         """One turn; a string is a user's message."""
@@ -53,15 +53,17 @@ class Asker:
 
 @asynccontextmanager
 async def asking(
-    server: ModelServer, model: str | WireFormat, *, patience: Patience | None = None, **changes: Any
+    server: ModelServer, model: str | WireFormat, *, patience: StreamTimeouts | None = None, **changes: Any
 ) -> AsyncIterator[Asker]:
     """An asker for a model (or the usual one of a format) at that server."""
     name = MODELS.get(model, model)
     endpoint = replace(resolve(name, server.environ("anthropic")), **changes)
-    transport = connect(endpoint, limits=patience or Patience(first=5, between=5), http_client=http_client)
-    dropped: list[Dropped] = []
+    transport = connect(
+        endpoint, limits=patience or StreamTimeouts(first=5, between=5), http_client=http_client
+    )
+    dropped: list[DroppedParameter] = []
 
-    async def on_dropped(item: Dropped) -> None:
+    async def on_dropped(item: DroppedParameter) -> None:
         dropped.append(item)
 
     adapter = Adapter(wire_for(endpoint), transport, on_dropped=on_dropped)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent_runtime.messages import Message
-from agent_runtime.provider import Delta, ModelCall, Turn
+from agent_runtime.agent.model import Delta, ModelCall, Turn
+from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.connect import wire_for
-from agent_runtime.providers.registry import resolve
+from agent_runtime.providers.endpoints import resolve
 from tests.providers.asking import MODELS
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.agent.model import Delta, ModelCall
 from agent_runtime.errors import ProviderError
-from agent_runtime.messages import UserMessage
-from agent_runtime.provider import Delta, ModelCall
+from agent_runtime.protocol.messages import UserMessage
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import wire_for
-from agent_runtime.providers.registry import resolve
+from agent_runtime.providers.endpoints import resolve
 from tests.providers.asking import FORMATS, MODELS
 from tests.support.model_streams import Turn, events
 

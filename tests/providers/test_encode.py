@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent_runtime.messages import AssistantMessage, Native, Text, ToolCall, ToolResult, UserMessage
-from agent_runtime.provider import ModelCall, ToolSpec
+from agent_runtime.agent.model import ModelCall, ToolSpec
+from agent_runtime.protocol.messages import AssistantMessage, Native, Text, ToolCall, ToolResult, UserMessage
 from agent_runtime.providers.connect import wire_for
-from agent_runtime.providers.registry import resolve
+from agent_runtime.providers.endpoints import resolve
 from agent_runtime.tools.web_search import TOOL as WEB_SEARCH
 
 EDITOR = ToolSpec(
@@ -234,7 +234,7 @@ def test_ids_where_the_provider_takes_nine_letters_only() -> None:
 
 
 def test_an_image_where_the_model_sees_none() -> None:
-    from agent_runtime.messages import Image
+    from agent_runtime.protocol.messages import Image
 
     endpoint = replace(resolve("openai-chat:gpt-5.2", {}), vision=False)
     message = UserMessage(blocks=(Image(media_type="image/png", data="AAAA"),))

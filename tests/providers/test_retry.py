@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.agent.model import Delta, ModelCall, OnDelta, Turn
 from agent_runtime.errors import ProviderError
-from agent_runtime.messages import AssistantMessage, Text, Thinking, UserMessage
-from agent_runtime.provider import Delta, ModelCall, OnDelta, Turn
-from agent_runtime.providers.retry import Candidate, Resilient, RetryPolicy
+from agent_runtime.protocol.messages import AssistantMessage, Text, Thinking, UserMessage
+from agent_runtime.providers.retry import Candidate, ResilientModel, RetryPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ class Scripted:
         raise AssertionError("a script ends with an error or a turn")
 
 
-class World:
+class RecordedWorkspace:
     """A resilient model and what it did: the waits, the reports, the fallbacks, the deltas."""
 
     def __init__(
@@ -57,7 +57,7 @@ class World:
         self.fallbacks: list[tuple[str, str]] = []
         self.deltas: list[Delta] = []
         rand: Callable[[], float] = lambda: jitter  # noqa: E731
-        self.model = Resilient(
+        self.model = ResilientModel(
             [Candidate(f"model-{i}", attempt) for i, attempt in enumerate(self.attempts)],
             policy=policy,
             report=self._report,
@@ -89,7 +89,7 @@ class World:
 
 
 async def test_waits_grow_and_each_failure_is_reported() -> None:
-    world = World([error(), error("overloaded"), error("provider_timeout"), turn()])
+    world = RecordedWorkspace([error(), error("overloaded"), error("provider_timeout"), turn()])
     assert await world.turn() == turn()
     assert world.waits == [0.5, 1.0, 2.0]
     assert world.reports == [
@@ -100,7 +100,7 @@ async def test_waits_grow_and_each_failure_is_reported() -> None:
 
 
 async def test_attempts_are_bounded_and_the_last_error_stands() -> None:
-    world = World([error("rate_limited") for _ in range(9)])
+    world = RecordedWorkspace([error("rate_limited") for _ in range(9)])
     failed = await world.failure()
     assert (failed.code, failed.details, len(world.attempts[0].calls)) == ("rate_limited", {"attempts": 5}, 5)
     assert len(world.reports) == 4
@@ -108,21 +108,23 @@ async def test_attempts_are_bounded_and_the_last_error_stands() -> None:
 
 async def test_jitter_is_full_and_waits_are_capped() -> None:
     policy = RetryPolicy(max_retries=9, total_wait=10_000)
-    assert (await World([error()] * 10, policy=policy, jitter=0.0).failure()).code == "provider_error"
-    world = World([error()] * 10, policy=policy)
+    assert (
+        await RecordedWorkspace([error()] * 10, policy=policy, jitter=0.0).failure()
+    ).code == "provider_error"
+    world = RecordedWorkspace([error()] * 10, policy=policy)
     await world.failure()
     assert world.waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 async def test_total_waiting_is_bounded() -> None:
-    world = World([error("rate_limited", retry_after=50)] * 9, policy=RetryPolicy(max_retries=8))
+    world = RecordedWorkspace([error("rate_limited", retry_after=50)] * 9, policy=RetryPolicy(max_retries=8))
     await world.failure()
     assert world.waits == [50, 50, 50]  # a fourth would be more than three minutes
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(7.0, [7.0]), (0.1, [0.5]), (60.0, [60.0]), (61.0, [])])
 async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, waits: list[float]) -> None:
-    world = World([error("rate_limited", retry_after=asked), turn()])
+    world = RecordedWorkspace([error("rate_limited", retry_after=asked), turn()])
     if waits:
         assert await world.turn() == turn()
     else:
@@ -141,33 +143,33 @@ async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, wai
     ],
 )
 async def test_what_no_retry_mends_is_final_at_once(code: str) -> None:
-    world = World([error(code, retryable=False), turn()])
+    world = RecordedWorkspace([error(code, retryable=False), turn()])
     assert (await world.failure()).code == code
     assert (world.waits, world.reports) == ([], [])
 
 
 async def test_no_retries_asked_for() -> None:
     assert (
-        await World([error(), turn()], policy=RetryPolicy(max_retries=0)).failure()
+        await RecordedWorkspace([error(), turn()], policy=RetryPolicy(max_retries=0)).failure()
     ).code == "provider_error"
 
 
 @pytest.mark.parametrize(("code", "retryable"), [("overloaded", True), ("model_not_found", False)])
 async def test_the_next_model_is_used_at_once_and_stays(code: str, retryable: bool) -> None:
-    world = World([error(code, retryable=retryable)], [turn("one"), turn("two")])
+    world = RecordedWorkspace([error(code, retryable=retryable)], [turn("one"), turn("two")])
     assert [await world.turn(), await world.turn()] == [turn("one"), turn("two")]
     assert (world.fallbacks, world.waits, world.reports) == ([("model-0", "model-1")], [], [(code, 1, 0)])
     assert [call.model for call in world.attempts[1].calls] == ["model-1", "model-1"]
 
 
 async def test_the_next_model_is_used_when_the_first_ran_out_of_retries() -> None:
-    world = World([error()] * 3, [error(), turn()], policy=RetryPolicy(max_retries=2))
+    world = RecordedWorkspace([error()] * 3, [error(), turn()], policy=RetryPolicy(max_retries=2))
     assert await world.turn() == turn()
     assert (world.fallbacks, world.waits) == ([("model-0", "model-1")], [0.5, 1.0, 0.5])
 
 
 async def test_quota_is_final_even_with_another_model() -> None:
-    world = World([error("insufficient_quota", retryable=False)], [turn()])
+    world = RecordedWorkspace([error("insufficient_quota", retryable=False)], [turn()])
     assert (await world.failure()).code == "insufficient_quota"
 
 
@@ -178,12 +180,12 @@ async def test_a_refused_request_is_mended_once() -> None:
         return mended if "provider_error" in refused.message else None
 
     refused = error(retryable=False, status=400)
-    world = World([refused, turn()], mend=mend)
+    world = RecordedWorkspace([refused, turn()], mend=mend)
     assert await world.turn() == turn()
     assert [call.messages for call in world.attempts[0].calls] == [CALL.messages, mended.messages]
-    assert (await World([refused, refused, turn()], mend=mend).failure()) is refused
+    assert (await RecordedWorkspace([refused, refused, turn()], mend=mend).failure()) is refused
     overflow = error("context_overflow", retryable=False, status=400)
-    assert (await World([overflow, turn()], mend=mend).failure()) is overflow
+    assert (await RecordedWorkspace([overflow, turn()], mend=mend).failure()) is overflow
 
 
 async def test_a_retry_shows_nothing_twice() -> None:
@@ -195,14 +197,14 @@ async def test_a_retry_shows_nothing_twice() -> None:
         Delta("text", "ld"),
         turn("Hello world", "hm, "),
     ]
-    world = World([first, second, third])
+    world = RecordedWorkspace([first, second, third])
     await world.turn()
     assert "".join(d.text for d in world.deltas if d.kind == "text") == "Hello world"
     assert "".join(d.text for d in world.deltas if d.kind == "thinking") == "hm, "
 
 
 async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() -> None:
-    world = World(
+    world = RecordedWorkspace(
         [[Delta("text", "Hello"), error()], [Delta("text", "Hel"), Delta("text", "p me"), turn("Help me")]]
     )
     await world.turn()
@@ -211,7 +213,7 @@ async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() ->
 
 async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
     first = [Delta("thinking", "hm"), Delta("text", "Hello"), Delta("tool_input", "{", "c1"), error()]
-    world = World([first, [Delta("text", "He"), turn("He")]])
+    world = RecordedWorkspace([first, [Delta("text", "He"), turn("He")]])
     await world.turn()
     assert world.deltas[3:] == [
         Delta("thinking", "", restart=True),
@@ -221,6 +223,6 @@ async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
 
 
 async def test_what_no_piece_brought_is_shown_in_the_end() -> None:
-    world = World([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
+    world = RecordedWorkspace([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
     await world.turn()
     assert world.deltas[1:] == [Delta("text", "Hello world", restart=True), Delta("thinking", "hm")]

@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from agent_runtime.messages import AssistantMessage, Image, Message, Text, ToolCall, ToolResult, UserMessage
-from agent_runtime.provider import ToolSpec
-from agent_runtime.provider import Turn as ModelTurn
+from agent_runtime.agent.model import ToolSpec
+from agent_runtime.agent.model import Turn as ModelTurn
+from agent_runtime.protocol.messages import (
+    AssistantMessage,
+    Image,
+    Message,
+    Text,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+)
 from tests.providers.asking import FORMATS, asking, results
 from tests.support.model_server import Call, ModelServer, Turn
 

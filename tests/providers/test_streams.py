@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.messages import Text, Thinking, Usage
-from agent_runtime.providers.registry import Endpoint
+from agent_runtime.protocol.messages import Text, Thinking, Usage
+from agent_runtime.providers.endpoints import Endpoint
 from tests.providers.asking import asking, results
 from tests.support.model_server import ModelServer, Turn
 

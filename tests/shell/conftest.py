@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.sandbox.environment import tool_environment
-from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.sessions import Sessions
-from agent_runtime.sandbox.shell import Shell
-from agent_runtime.tool import ToolOutput
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.shell.environment import tool_environment
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
 
 
 @dataclass
@@ -66,8 +66,8 @@ async def sh(home: Path) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture
-async def sessions(home: Path) -> AsyncIterator[Sessions]:
-    sessions = Sessions(
+async def sessions(home: Path) -> AsyncIterator[SessionManager]:
+    sessions = SessionManager(
         cwd=home, env=clean_env(), outputs=OutputStore(home.parent / "out"), log_dir=home.parent / "logs"
     )
     yield sessions

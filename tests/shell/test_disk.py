@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.sandbox.keeper import BoundedLog
-from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.shell import Shell
+from agent_runtime.shell.output_log import BoundedLog
+from agent_runtime.shell.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
 
 from .conftest import Bench, clean_env
 

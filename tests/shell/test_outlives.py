@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.sandbox.processes import Process
+from agent_runtime.system.processes import Process
 
 PROGRAM = """
 import os, sys
 from pathlib import Path
 import anyio
-from agent_runtime.sandbox.output import OutputStore
-from agent_runtime.sandbox.sessions import Sessions
-from agent_runtime.sandbox.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.shell import Shell
 
 SERVER = (
     "trap 'echo hup >> hups' HUP PIPE; n=0; "
@@ -29,7 +29,7 @@ SERVER = (
 async def main():
     home, how = Path(sys.argv[1]), sys.argv[2]
     made = dict(cwd=home, env=dict(os.environ), outputs=OutputStore(home / "out"), log_dir=home / "logs")
-    shell, sessions = Shell(**made), Sessions(**made)
+    shell, sessions = Shell(**made), SessionManager(**made)
     if how == "shell":
         await shell.run(f"({SERVER}) & echo $! > pid", timeout=9, call_id="c", tokens=100)
     else:
@@ -88,10 +88,10 @@ def test_a_server_ends_with_the_run_when_that_is_wanted(tmp_path: Path, how: str
 
 
 def test_a_keeper_ends_with_its_last_writer_and_bounds_the_log(tmp_path: Path) -> None:
-    from agent_runtime.sandbox import keeper
+    from agent_runtime.shell import output_log
 
     log = tmp_path / "log"
-    args = [sys.executable, "-I", "-S", keeper.__file__, str(log), "1000000", "0", "0"]
+    args = [sys.executable, "-I", "-S", output_log.__file__, str(log), "1000000", "0", "0"]
     done = subprocess.run(args, input=b"".join(b"%d\n" % n for n in range(1_000_000)), timeout=30, check=True)
     text = log.read_bytes()
     assert done.returncode == 0

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_runtime.sandbox.capture import Capture
-from agent_runtime.sandbox.keeper import BoundedLog
-from agent_runtime.sandbox.live import Live
-from agent_runtime.sandbox.output import OutputStore
+from agent_runtime.shell.live_output import LiveOutput
+from agent_runtime.shell.output_capture import OutputCapture
+from agent_runtime.shell.output_log import BoundedLog
+from agent_runtime.shell.truncation import OutputStore
 
 from .conftest import Bench
 
@@ -120,13 +120,13 @@ def test_live_pieces_are_the_final_text(
     async def main() -> None:
         read, write = os.pipe()
         store = OutputStore(tmp_path_factory.getbasetemp() / "fuzz")
-        capture = Capture(read, lambda: store.log("x"))
+        capture = OutputCapture(read, lambda: store.log("x"))
         pieces: list[str] = []
 
         async def send(piece: str) -> None:
             pieces.append(piece)
 
-        live = Live(20, send)
+        live = LiveOutput(20, send)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(live.follow, capture)
             for chunk in chunks:

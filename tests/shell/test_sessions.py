@@ -10,20 +10,20 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
-from agent_runtime.sandbox import session
-from agent_runtime.sandbox.sessions import Sessions
-from agent_runtime.tool import ToolOutput
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.shell import session
+from agent_runtime.shell.session_manager import SessionManager
 
 pytestmark = pytest.mark.anyio
 
 
 async def start(
-    sessions: Sessions, command: str, *, tty: bool = False, seconds: float = 5, tokens: int = 1000
+    sessions: SessionManager, command: str, *, tty: bool = False, seconds: float = 5, tokens: int = 1000
 ) -> ToolOutput:
     return await sessions.open(command, cwd=None, tty=tty, seconds=seconds, tokens=tokens, call_id="call")
 
 
-async def write(sessions: Sessions, number: int, text: str, seconds: float = 0.5) -> str:
+async def write(sessions: SessionManager, number: int, text: str, seconds: float = 0.5) -> str:
     return body(await sessions.write(number, text, seconds=seconds, tokens=1000))
 
 
@@ -37,7 +37,7 @@ def number(result: ToolOutput) -> int:
     return int(found[1])
 
 
-async def until(sessions: Sessions, session: int, wanted: str) -> str:
+async def until(sessions: SessionManager, session: int, wanted: str) -> str:
     seen, deadline = "", time.monotonic() + 8
     while wanted not in seen:
         assert time.monotonic() < deadline, seen
@@ -45,7 +45,7 @@ async def until(sessions: Sessions, session: int, wanted: str) -> str:
     return seen
 
 
-async def test_a_command_that_ends(sessions: Sessions) -> None:
+async def test_a_command_that_ends(sessions: SessionManager) -> None:
     result = await start(sessions, "echo out; echo err >&2; exit 3")
     assert re.fullmatch(
         r"Wall time: 0\.\d+ seconds\nProcess exited with code 3\nOutput:\nout\nerr", result.text
@@ -53,12 +53,12 @@ async def test_a_command_that_ends(sessions: Sessions) -> None:
     assert (result.exit_code, result.outcome, result.is_error) == (3, "failed", True)
 
 
-async def test_a_command_that_a_signal_ends(sessions: Sessions) -> None:
+async def test_a_command_that_a_signal_ends(sessions: SessionManager) -> None:
     result = await start(sessions, "echo said >&2; kill -SEGV $$")
     assert (result.exit_code, body(result)) == (139, "said")
 
 
-async def test_polling_resumes_where_it_was(sessions: Sessions) -> None:
+async def test_polling_resumes_where_it_was(sessions: SessionManager) -> None:
     result = await start(sessions, "for n in 1 2 3 4; do echo $n; sleep 0.4; done; exit 2", seconds=0.6)
     session = number(result)
     seen = body(result)
@@ -69,18 +69,18 @@ async def test_polling_resumes_where_it_was(sessions: Sessions) -> None:
         await write(sessions, session, "")
 
 
-async def test_a_terminal(sessions: Sessions) -> None:
+async def test_a_terminal(sessions: SessionManager) -> None:
     result = await start(sessions, "tty; stty size; echo $TERM; test -t 1 && echo yes", tty=True)
     assert re.fullmatch(r"/dev/pts/\d+\n40 120\nxterm-256color\nyes", body(result))
 
 
-async def test_a_terminal_can_be_written_and_read_by_every_descriptor(sessions: Sessions) -> None:
+async def test_a_terminal_can_be_written_and_read_by_every_descriptor(sessions: SessionManager) -> None:
     result = await start(sessions, "echo in >&0; echo err >&2; read x <&1; echo $x", tty=True, seconds=0.5)
     assert body(result) == "in\nerr"  # tmux writes to its stdin, less reads from its stderr
     assert await write(sessions, number(result), "yes\n") == "yes\nyes"
 
 
-async def test_typing_and_control_characters(sessions: Sessions) -> None:
+async def test_typing_and_control_characters(sessions: SessionManager) -> None:
     session = number(await start(sessions, "exec python3 -i -q -c 'print(\"ready\")'", tty=True, seconds=0.5))
     await write(sessions, session, "6*7\n")
     await write(sessions, session, "import time; time.sleep(60)\n")
@@ -89,7 +89,7 @@ async def test_typing_and_control_characters(sessions: Sessions) -> None:
     assert "Process exited with code" in ended.text
 
 
-async def test_typing_without_a_terminal(sessions: Sessions) -> None:
+async def test_typing_without_a_terminal(sessions: SessionManager) -> None:
     session = number(await start(sessions, "test -t 1 || cat", seconds=0.3))
     assert await write(sessions, session, "hello\n") == "hello"
     ended = await sessions.write(session, "\x04", seconds=5, tokens=100)
@@ -98,14 +98,14 @@ async def test_typing_without_a_terminal(sessions: Sessions) -> None:
     assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
 
 
-async def test_several_at_once(sessions: Sessions) -> None:
+async def test_several_at_once(sessions: SessionManager) -> None:
     numbers = [number(await start(sessions, f"echo from {n}; cat", tty=True, seconds=0.2)) for n in range(3)]
     for n in reversed(numbers):
         assert f"for {n}" in await write(sessions, n, f"for {n}\n")
     assert len(sessions.background()) == 3
 
 
-async def test_a_program_that_draws(sessions: Sessions) -> None:
+async def test_a_program_that_draws(sessions: SessionManager) -> None:
     draw = (
         r"printf '\033[2J\033[Hmenu\033[3;3Hfirst\033[4;3Hsecond'; read -r x; printf '\033[4;1H>'; sleep 60"
     )
@@ -114,7 +114,7 @@ async def test_a_program_that_draws(sessions: Sessions) -> None:
     assert (await write(sessions, number(result), "\n")).endswith("\n  first\n> second")
 
 
-async def test_a_background_process_of_an_ended_session(sessions: Sessions) -> None:
+async def test_a_background_process_of_an_ended_session(sessions: SessionManager) -> None:
     result = await start(sessions, "sleep 300 & echo started")
     log = Path(sessions.background()[0].log_file or "")
     assert (
@@ -124,7 +124,7 @@ async def test_a_background_process_of_an_ended_session(sessions: Sessions) -> N
     assert log.read_text() == "started\n"
 
 
-async def test_the_oldest_makes_room(sessions: Sessions) -> None:
+async def test_the_oldest_makes_room(sessions: SessionManager) -> None:
     sessions._limit = 2
     first = number(await start(sessions, "sleep 301", seconds=0.05))
     second = number(await start(sessions, "sleep 302", seconds=0.05))
@@ -138,7 +138,7 @@ async def test_the_oldest_makes_room(sessions: Sessions) -> None:
         await write(sessions, second, "")
 
 
-async def test_calls_at_the_same_time(sessions: Sessions) -> None:
+async def test_calls_at_the_same_time(sessions: SessionManager) -> None:
     sessions._limit = 2
     results: list[ToolOutput] = []
 
@@ -166,7 +166,7 @@ async def test_calls_at_the_same_time(sessions: Sessions) -> None:
     assert answers == ["", "got 1 2", f"session_id: there is no session {reader}"]
 
 
-async def test_a_cancelled_start_ends_the_program(sessions: Sessions, home: Path) -> None:
+async def test_a_cancelled_start_ends_the_program(sessions: SessionManager, home: Path) -> None:
     with anyio.move_on_after(0.5):
         await start(
             sessions, "echo before; (setsid sh -c 'sleep 2; touch sentinel' &) ; sleep 2; touch sentinel"
@@ -178,7 +178,7 @@ async def test_a_cancelled_start_ends_the_program(sessions: Sessions, home: Path
     assert not (home / "sentinel").exists()
 
 
-async def test_wrong_arguments(sessions: Sessions) -> None:
+async def test_wrong_arguments(sessions: SessionManager) -> None:
     for command, cwd, said in [
         ("a\0b", None, "NUL"),
         ("x" * 200_000, None, "longer"),
@@ -188,7 +188,7 @@ async def test_wrong_arguments(sessions: Sessions) -> None:
             await sessions.open(command, cwd=cwd, tty=False, seconds=1, tokens=10, call_id="c")
 
 
-async def test_long_output_is_cut_and_kept(sessions: Sessions) -> None:
+async def test_long_output_is_cut_and_kept(sessions: SessionManager) -> None:
     result = await start(sessions, "seq 100000", tokens=50)
     assert result.truncated and result.output_file
     assert Path(result.output_file).read_text() == "".join(f"{n}\n" for n in range(1, 100_001))
@@ -205,7 +205,7 @@ async def test_long_output_is_cut_and_kept(sessions: Sessions) -> None:
     ],
 )
 async def test_typing_into_what_does_not_read_comes_to_an_end(
-    sessions: Sessions, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionManager, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "_TYPING", 2.0)
     assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0.3)).text

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.sandbox.processes import descendants
+from agent_runtime.system.processes import descendants
 
 from .conftest import Bench, make_shell
 

@@ -1,0 +1,228 @@
+"""Runs the tool calls of a turn: each is reported, watched, bounded, and answered exactly once.
+
+A call that was cut or is malformed, or names an unknown tool, is answered without being run. When the run is cancelled
+the running call is answered with what it had printed, and the calls after it as not started.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import anyio
+
+from agent_runtime.agent.tool import Tool, ToolContext
+from agent_runtime.errors import AgentRuntimeError, ToolError
+from agent_runtime.protocol import events
+from agent_runtime.protocol.messages import NO_OUTPUT, Image, Text, ToolCall, ToolResult, clean_text
+from agent_runtime.protocol.tool_output import ToolOutput
+
+log = logging.getLogger(__name__)
+
+SAFETY_SECONDS = 3600.0  # for a tool without a time limit of its own
+
+
+class Observer(Protocol):
+    """Looks at what a call did to the world."""
+
+    async def before(self, call: ToolCall, tool: Tool) -> None:
+        """The call is about to run."""
+        ...
+
+    async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
+        """Emits the call's file edits and servers; returns what the model should be told of them."""
+        ...
+
+
+@dataclass
+class ToolExecutor:
+    """Executes calls with the given tools.
+
+    Args:
+        tools: by name.
+        context: makes the context of a call.
+        observer: see Observer.
+        emit: takes events.
+        gate: awaited before each call (a paused run waits there).
+        partial: what a cancelled call had printed, by call id.
+        awaiting: is told that a tool is what is waited for.
+        answered: is told a call's final output, its turn and its seconds, before its `tool_result`.
+        parallel: may calls of one turn run side by side?
+    """
+
+    tools: Mapping[str, Tool]
+    context: Callable[[ToolCall, int], ToolContext]
+    observer: Observer
+    emit: Callable[[events.Event], Awaitable[None]]
+    gate: Callable[[], Awaitable[None]]
+    partial: Callable[[str], ToolOutput | None]
+    awaiting: Callable[[str], None]
+    answered: Callable[[ToolCall, ToolOutput, int, float], Awaitable[None]]
+    parallel: bool = True
+
+    async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
+        """Run the calls in order, neighbours that allow it side by side; see loop.Executor."""
+        answered: dict[int, ToolResult] = {}
+        reported: set[int] = set()
+        try:
+            for batch in self._batches(calls):
+                await self.gate()
+                self.awaiting("tool")
+                await self._run_batch(batch, turn, answered, reported)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._answer_the_rest(calls, turn, answered, reported)
+            results.extend(answered[index] for index in range(len(calls)))
+
+    def _batches(self, calls: Sequence[ToolCall]) -> Iterator[list[tuple[int, ToolCall]]]:
+        """The calls with their numbers: neighbours that may share a batch together, every other call alone."""
+        batch: list[tuple[int, ToolCall]] = []
+        for index, call in enumerate(calls):
+            if batch and not (self._may_share(call) and self._may_share(batch[-1][1])):
+                yield batch
+                batch = []
+            batch.append((index, call))
+        if batch:
+            yield batch
+
+    def _may_share(self, call: ToolCall) -> bool:
+        tool = self.tools.get(call.name)
+        return self.parallel and tool is not None and tool.parallel
+
+    async def _run_batch(
+        self,
+        batch: list[tuple[int, ToolCall]],
+        turn: int,
+        answered: dict[int, ToolResult],
+        reported: set[int],
+    ) -> None:
+        for index, call in batch:
+            reported.add(index)
+            await self.emit(_call_event(call, turn))
+        async with anyio.create_task_group() as group:
+            for index, call in batch:
+                group.start_soon(self._run_one, index, call, turn, answered)
+
+    async def _run_one(self, index: int, call: ToolCall, turn: int, answered: dict[int, ToolResult]) -> None:
+        started = time.monotonic()
+        output = None
+        try:
+            output = await self._output(call, turn)
+        finally:
+            if output is None:  # cancelled while it ran
+                said = self.partial(call.id) or ToolOutput.of("[the run was cancelled while this call ran]")
+                output = replace(said, is_error=True, outcome="cancelled")
+            with anyio.CancelScope(shield=True):
+                output = await self._look(call, output)
+                answered[index] = await self._answer(call, output, turn, time.monotonic() - started)
+
+    async def _output(self, call: ToolCall, turn: int) -> ToolOutput:
+        """Run the call; whatever goes wrong becomes an output that tells the model what is expected."""
+        tool = self.tools.get(call.name)
+        if tool is None:
+            known = ", ".join(sorted(self.tools))
+            return _refused(f"There is no tool named {call.name!r}. The tools are: {known}.")
+        if call.truncated:
+            return _refused(_CUT, outcome="not_started")
+        if call.input is None:
+            said, schema = call.arguments[:2000], json.dumps(tool.spec().parameters)
+            return _refused(
+                f"The arguments are not a JSON object, so the call was not run: {said}\n"
+                f"Expected JSON Schema: {schema}"
+            )
+        context = self.context(call, turn)
+        try:
+            await self.observer.before(call, tool)
+            with anyio.fail_after(SAFETY_SECONDS):
+                return await tool.call(call.input, context)
+        except ToolError as error:
+            return _refused(str(error), outcome="failed")
+        except AgentRuntimeError:
+            raise  # not for the model: a replay that has gone another way
+        except TimeoutError:
+            return _refused(f"The call was given up after {SAFETY_SECONDS:.0f} seconds.", outcome="timed_out")
+        except Exception as error:
+            log.exception("tool %s failed", call.name)
+            return _refused(f"The tool itself failed: {type(error).__name__}: {error}", outcome="failed")
+
+    async def _look(self, call: ToolCall, output: ToolOutput) -> ToolOutput:
+        tool = self.tools.get(call.name)
+        if tool is None or output.outcome == "not_started":
+            return output
+        try:
+            advice = await self.observer.after(call, tool, output)
+        except Exception:
+            log.exception("could not look at what %s did", call.name)
+            return output
+        return replace(output, content=(*output.content, Text(text=advice))) if advice else output
+
+    async def _answer(self, call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> ToolResult:
+        await self.answered(call, output, turn, seconds)
+        await self.emit(_result_event(call, output, turn, seconds))
+        content = tuple(
+            Text(text=clean_text(part.text) or NO_OUTPUT) if isinstance(part, Text) else part
+            for part in output.content
+        )
+        return ToolResult(
+            id=call.id,
+            name=call.name,
+            content=content or (Text(text=NO_OUTPUT),),
+            is_error=output.is_error,
+            freeform=call.freeform,
+        )
+
+    async def _answer_the_rest(
+        self, calls: Sequence[ToolCall], turn: int, answered: dict[int, ToolResult], reported: set[int]
+    ) -> None:
+        for index, call in enumerate(calls):
+            if index not in answered:
+                if index not in reported:
+                    await self.emit(_call_event(call, turn))
+                output = _refused("The run ended before this call was started.", outcome="not_started")
+                answered[index] = await self._answer(call, output, turn, 0.0)
+
+
+_CUT = (
+    "Your answer was cut by the output limit in the middle of this call, so the call was NOT run. "
+    "Do the work in smaller pieces: several calls, each with a shorter argument."
+)
+
+
+def _refused(text: str, outcome: events.Outcome = "failed") -> ToolOutput:
+    return ToolOutput.of(text, is_error=True, outcome=outcome)
+
+
+def _call_event(call: ToolCall, turn: int) -> events.ToolCallEvent:
+    shown: Any = call.arguments if call.input is None else call.input
+    return events.ToolCallEvent(id=call.id, tool=call.name, input=shown, turn=turn)
+
+
+def shown(output: ToolOutput) -> str:
+    """An output as the `tool_result` event has it: texts as the model gets them, images named."""
+    parts = [
+        f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]"
+        if isinstance(part, Image)
+        else part.text
+        for part in output.content
+    ]
+    return clean_text("\n".join(parts))
+
+
+def _result_event(call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> events.ToolResultEvent:
+    return events.ToolResultEvent(
+        id=call.id,
+        tool=call.name,
+        output=shown(output),
+        is_error=output.is_error,
+        outcome=output.outcome,
+        duration_ms=round(seconds * 1000),
+        exit_code=output.exit_code,
+        truncated=output.truncated or None,
+        output_bytes=output.output_bytes,
+        output_file=output.output_file,
+        turn=turn,
+    )

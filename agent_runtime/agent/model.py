@@ -1,0 +1,144 @@
+"""The seam to a model. The loop knows `Model` only; adapters are made of a `Wire` and a `Transport`.
+
+    Model      = what the loop calls: one turn in, deltas out, one Turn back
+    Wire       = one wire format, pure: our messages to a request body, raw chunks back to a turn; imports no SDK
+    Transport  = sends a body and yields the raw chunks: the SDK, a recording of one, or a replayed transcript
+
+Recording and replay wrap a Transport, so that a replay drives the same Wire as the live run did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, WireFormat
+
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+DeltaKind = Literal["text", "thinking", "tool_input"]
+StopReason = Literal[
+    "end_turn",  # the model has finished
+    "tool_calls",  # it waits for results
+    "max_tokens",  # cut by the output limit of the call
+    "refusal",
+    "context_overflow",
+    "pause_turn",  # a hosted tool runs on: send the turn back and call again
+]
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool as the model is told about it.
+
+    `native` maps a wire format to the tool object to send in the place of the function (hosted tools, the provider's
+    own tool types, free-form tools). A tool with `hosted=True` is run by the provider and left out for the others.
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    native: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hosted: bool = False
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """Everything one model call needs, whatever the wire. `max_tokens` caps the output; None is the model's own cap."""
+
+    model: str
+    system: str
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec] = ()
+    max_tokens: int | None = None
+    temperature: float | None = None
+    effort: Effort | None = None
+    thinking: bool | None = None
+    parallel_tools: bool = True
+    cache_key: str = ""  # the same for every call of a run or thread: lets a provider route to a warm cache
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of the turn as it arrives. `id` is the call's, for `kind="tool_input"`.
+
+    `restart`: it takes the place of all that came before of the same kind and id (an attempt broke off there).
+    """
+
+    kind: DeltaKind
+    text: str
+    id: str = ""
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class DroppedParameter:
+    """A parameter that this model does not take, left out of the request (a `notice`, once a run)."""
+
+    parameter: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One finished turn. `usage` is None when the provider reported none."""
+
+    message: AssistantMessage
+    stop: StopReason
+    usage: Usage | None
+    model: str = ""  # the name the provider answered with
+    refusal: str = ""  # the provider's explanation, when stop is "refusal"
+
+
+class Decoder(Protocol):
+    """Builds one turn from raw chunks, each the JSON object of one server-sent event."""
+
+    @property
+    def complete(self) -> bool:
+        """Has the provider said that it is done? What still comes (usage, say) is not worth waiting long for."""
+        ...
+
+    def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
+        """Take the next chunk. Raises ProviderError when the chunk is an error, or is no part of this format."""
+        ...
+
+    def finish(self) -> Turn:
+        """The turn, after the last chunk. Raises ProviderError (retryable) when the stream ended before its end."""
+        ...
+
+
+class Wire(Protocol):
+    """One wire format. Pure: no SDK, no I/O, no clock."""
+
+    format: WireFormat
+
+    def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
+        """The request body, and what this model does not take."""
+        ...
+
+    def decoder(self, call: ModelCall) -> Decoder:
+        """A fresh decoder for the answer to this call."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends a body, yields raw chunks in order."""
+
+    def stream(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Raises ProviderError for whatever goes wrong, an SDK's own errors included."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+OnDelta = Callable[[Delta], Awaitable[None]]
+
+
+class Model(Protocol):
+    """What the loop calls."""
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """One turn. Raises ProviderError when it failed for good (retries and fallbacks are behind this method)."""
+        ...

@@ -1,0 +1,127 @@
+"""What tools may use: the interfaces of the shell, the editor, the search and the dev server watcher.
+
+The implementations are in `shell`, `files`, `search` and `dev_servers`; a tool knows these interfaces only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+from agent_runtime.protocol.events import DevUrlEvent
+from agent_runtime.protocol.tool_output import ToolOutput
+
+OnOutput = Callable[[str], Awaitable[None]]  # takes each piece of output as it arrives
+SearchMode = Literal["content", "files", "count"]
+
+
+class ShellService(Protocol):
+    """The persistent bash of a run; see shell.shell.Shell."""
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- a call that times out returns a result
+        call_id: str,
+        tokens: int,
+        on_output: OnOutput | None = None,
+    ) -> ToolOutput:
+        """Run a command for at most `timeout` seconds; at most `tokens` of its output are returned."""
+        ...
+
+    async def restart(self) -> None:
+        """Replace the shell by a new one."""
+        ...
+
+
+class SessionService(Protocol):
+    """Interactive programs; see shell.session_manager.SessionManager."""
+
+    async def open(
+        self, command: str, *, cwd: str | None, tty: bool, seconds: float, tokens: int, call_id: str
+    ) -> ToolOutput:
+        """Start a program and wait at most `seconds` for its end."""
+        ...
+
+    async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
+        """Type `text` into session `number` and return what it printed. Raises ToolError for an unknown session."""
+        ...
+
+
+class FileService(Protocol):
+    """Reading and editing files; see files.editor.FileEditor. All methods raise ToolError."""
+
+    async def read(
+        self, path: str, first: int | None = None, last: int | None = None, *, tokens: int
+    ) -> ToolOutput:
+        """Lines `first` to `last` of a text file, an image, or a directory listing."""
+        ...
+
+    async def image(self, path: str) -> ToolOutput:
+        """An image file as an image."""
+        ...
+
+    async def entries(self, path: str, *, depth: int, tokens: int) -> str:
+        """A directory listing, `depth` levels deep."""
+        ...
+
+    async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:
+        """Replace the one occurrence of `old`, or every one."""
+        ...
+
+    async def insert(self, path: str, after: int, text: str, *, call_id: str) -> str:
+        """Insert lines after line `after`; 0 is before the first line."""
+        ...
+
+    async def write(self, path: str, content: str, *, call_id: str) -> str:
+        """Create a file, or replace the content of an existing one."""
+        ...
+
+    async def delete(self, path: str, *, call_id: str) -> str:
+        """Delete a file or a symbolic link."""
+        ...
+
+    async def patch(self, text: str, *, call_id: str) -> str:
+        """Apply a patch: all of it or nothing."""
+        ...
+
+
+class SearchService(Protocol):
+    """Searching by content and by name; see search.search.Searcher. Both methods raise ToolError."""
+
+    async def grep(
+        self,
+        pattern: str,
+        path: str,
+        *,
+        glob: str | None = None,
+        ignore_case: bool = False,
+        literal: bool = False,
+        context: int = 0,
+        mode: SearchMode = "content",
+        limit: int,
+        tokens: int,
+    ) -> str:
+        """Lines of files that match a pattern."""
+        ...
+
+    async def files(self, pattern: str, path: str, *, limit: int, tokens: int) -> str:
+        """Files by name."""
+        ...
+
+
+class DevServerService(Protocol):
+    """Development servers; see dev_servers.watcher.DevServerWatcher."""
+
+    async def wait_for(self, port: int | None, timeout: float) -> DevUrlEvent | None:  # noqa: ASYNC109
+        """The server on a port as soon as there is one; None after `timeout` seconds."""
+        ...
+
+    def describe(self, event: DevUrlEvent) -> str:
+        """What the model is told about a server that was found."""
+        ...
+
+    def explain(self, port: int | None) -> str:
+        """Why no server was found."""
+        ...

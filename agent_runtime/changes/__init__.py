@@ -1,0 +1,1 @@
+"""Change tracking: which files of the workspace changed, and the diff of each."""

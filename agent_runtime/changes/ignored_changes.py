@@ -1,0 +1,64 @@
+"""What happened in ignored places, without looking into them: an estimate from below, by top folder."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+from agent_runtime.system.byte_paths import under
+
+_REMEMBERED = 10_000  # paths
+
+
+class IgnoredChanges:
+    """Counts what comes along anyway: a folder's time, the names directly in it, files near tracked ones."""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        # mtime in ns when it was first seen; -1: it was not there before
+        self._folders: dict[bytes, int] = {}
+        self._changed: set[bytes] = set()
+
+    def folder(self, path: bytes, *, changed: bool) -> None:
+        """An ignored folder was found; `changed` when it is new."""
+        self._folders.setdefault(path, -1 if changed else self._mtime(path))
+
+    def changed(self, path: bytes) -> None:
+        """Something happened to an ignored name."""
+        if len(self._changed) < _REMEMBERED:
+            self._changed.add(path)
+
+    def summary(self) -> dict[str, Any] | None:
+        """`{"atLeast": 12, "folders": {"node_modules": 11, ".": 1}}`; None when nothing changed."""
+        counts: Counter[str] = Counter()
+        for path in self._changed - self._folders.keys():
+            counts[_top(path)] += 1
+        for path, before in self._folders.items():
+            if self._mtime(path) != before:
+                counts[_top(path + b"/")] += self._names(path, before)
+        return {"atLeast": counts.total(), "folders": dict(sorted(counts.items()))} if counts else None
+
+    def _mtime(self, path: bytes) -> int:
+        try:
+            return os.lstat(under(self._root, path)).st_mtime_ns
+        except OSError:
+            return -1
+
+    def _names(self, path: bytes, since: int) -> int:
+        """How many names directly in it changed after that time; at least the folder itself."""
+        count = 0
+        try:
+            with os.scandir(under(self._root, path)) as items:
+                for item in items:
+                    count += item.stat(follow_symlinks=False).st_ctime_ns > since
+                    if count >= _REMEMBERED:
+                        break
+        except OSError:
+            pass
+        return max(count, 1)
+
+
+def _top(path: bytes) -> str:
+    top, slash, _ = path.partition(b"/")
+    return top.decode(errors="replace") if slash else "."

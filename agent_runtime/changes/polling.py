@@ -1,0 +1,83 @@
+"""The folders where the run is at work, polled by watchfiles where the kernel does not tell.
+
+Why both: inotify's own queue (see `inotify`) can be emptied at the very moment when a command has ended and leaves
+heavy folders out, which a library that delivers later, by a thread of its own, cannot. Where there is no such queue,
+watchfiles polls beside the interpreter, but it keeps an entry for every file (15 MB for 100,000), builds them under
+the interpreter's lock and goes by whole seconds; so it is given few folders and only says when to look there, while
+the walk of the whole tree stays the truth.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+from agent_runtime.system.byte_paths import is_folder, is_text, under
+
+_POLL_MS = 250
+_STEP_MS = 25  # how soon the polling thread hears that it is to stop
+_ROUND_MS = 500
+
+
+class PolledFolders:
+    """Says when something may have happened directly in one of a few folders. To be closed.
+
+    Args:
+        root: what the folders are relative to.
+    """
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._folders: frozenset[bytes] = frozenset()
+        self._changes: Iterator[object] | None = None
+        self._stop = threading.Event()
+
+    async def wait(self, folders: frozenset[bytes], seconds: float) -> bool:
+        """True as soon as these may have changed since they were asked for, False after that time."""
+        from anyio import to_thread
+
+        if folders != self._folders:
+            self.close()
+            self._folders, self._stop = folders, threading.Event()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if await to_thread.run_sync(self._next, abandon_on_cancel=True):
+                return True
+        return False
+
+    def close(self) -> None:
+        """Let the polling thread go."""
+        self._stop.set()
+        self._folders, self._changes = frozenset(), None
+
+    def _next(self) -> bool:
+        """One round of polling: did something happen, or may it have before there was polling?"""
+        try:
+            if self._changes:
+                return bool(next(self._changes))
+            self._changes = self._polled()
+            next(self._changes)
+        except (OSError, RuntimeError, StopIteration):  # a folder has gone, or holds a name that is no text
+            self._changes = None
+        return True
+
+    def _polled(self) -> Iterator[object]:
+        from watchfiles import watch
+
+        whole = (under(self._root, folder) for folder in self._folders)
+        return watch(
+            *(os.fsdecode(folder) for folder in whole if is_text(folder) and is_folder(folder)),
+            watch_filter=None,
+            recursive=False,
+            force_polling=True,
+            poll_delay_ms=_POLL_MS,
+            debounce=2 * _STEP_MS,
+            step=_STEP_MS,
+            rust_timeout=_ROUND_MS,
+            yield_on_timeout=True,
+            stop_event=self._stop,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        )

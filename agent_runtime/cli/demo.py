@@ -1,0 +1,90 @@
+"""`agent-runtime demo`: a bundled recording, replayed with real tools in a fresh folder, offline."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from agent_runtime.cli.replay import framed, play, replan
+from agent_runtime.cli.run import shown
+from agent_runtime.engine.signals import SignalHandler
+from agent_runtime.errors import RequestError
+from agent_runtime.transcripts.reader import read
+
+RECORDING = Path(__file__).parents[1] / "data" / "demo.ndjson"
+PORT = 8420  # where the recorded app listens
+GRACE = 2.0  # seconds between SIGTERM and SIGKILL for what the demo started
+
+
+def demo_command(arguments: argparse.Namespace) -> int:
+    """The whole command; returns the exit status."""
+    folder = Path(tempfile.mkdtemp(prefix="agent-runtime-demo-")).resolve()
+    workspace = folder / "reading-time"
+    try:
+        workspace.mkdir()
+        return framed(lambda out, interrupts: _demo(arguments, workspace, out, interrupts))
+    finally:
+        stop_processes(workspace)
+        if arguments.keep:
+            print(f"kept: {workspace}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _demo(arguments: argparse.Namespace, workspace: Path, out: int, interrupts: SignalHandler) -> int:
+    transcript = read(RECORDING)
+    record = str(Path(arguments.record).absolute()) if arguments.record else None
+    overrides = {"stateDir": str(workspace.parent / "state"), "record": record, "format": arguments.format}
+    decided = replan(transcript, str(workspace), overrides, {}, recorded=False)
+    port = free_port(PORT)
+    watched = arguments.format == "pretty" or (arguments.format is None and os.isatty(out))
+    with shown(arguments.format, out) as stream:
+        return play(
+            transcript,
+            decided,
+            stream,
+            interrupts,
+            recorded=False,
+            speed=1.0 if watched else float("inf"),
+            change=lambda text: re.sub(rf"\b{PORT}\b", str(port), text),
+        )
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or any other when somebody listens there."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise RequestError("", "expected a free port on 127.0.0.1")
+
+
+def stop_processes(folder: Path) -> None:
+    """End every process that works in `folder`."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _working_in(folder):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + GRACE
+        while _working_in(folder) and time.monotonic() < deadline:
+            time.sleep(0.01)  # nothing tells when a process that is no child has gone
+
+
+def _working_in(folder: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            with suppress(OSError):
+                if (process / "cwd").readlink().is_relative_to(folder):
+                    found.append(int(process.name))
+    return found

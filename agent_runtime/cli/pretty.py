@@ -1,0 +1,228 @@
+"""The event stream for a person at a terminal: what the agent thinks, runs, changes and leaves running.
+
+Colours follow rich: none where the output is no terminal or NO_COLOR is set. Whatever came from a tool or a
+model is shown without its escape codes, which could otherwise move the cursor, or worse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, TypeVar
+
+from rich.console import Console, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.text import Text
+
+from agent_runtime.cli.diff_view import diff_lines
+
+Event = dict[str, Any]
+T = TypeVar("T")
+
+OUTPUT_LINES = 12  # of a tool's output; head and tail are shown
+DIFF_LINES = 24
+INPUT_LINES = 12  # of a command
+_ESCAPES = re.compile(
+    r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_DIFF_STYLES = {"add": "green", "del": "red", "hunk": "cyan"}
+
+
+class Pretty:
+    """Writes events as they come; knows of nothing but their fields.
+
+    Args:
+        file: where to write.
+        width: columns; that of the terminal by default, 80 without one.
+    """
+
+    def __init__(self, file: TextIO, *, width: int | None = None) -> None:
+        self._console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+        self._workspace = ""
+        self._calls: dict[str, Event] = {}
+        self._shown = ""  # the call whose command is the last on screen
+
+    def write(self, event: Event) -> None:
+        """Show one event. Types that are not known, and what is only timing, are passed over."""
+        show = getattr(self, f"_on_{event.get('type')}", None)
+        if show is not None:
+            show(event)
+
+    def _on_start(self, event: Event) -> None:
+        self._workspace = str(event.get("workspace", "")).rstrip("/") + "/"
+        self._rule(f"{event.get('agent')} · {event.get('model')}", "bold")
+        self._line(str(event.get("workspace", "")), "dim")
+
+    def _on_thinking(self, event: Event) -> None:
+        reasoning = event.get("kind") == "reasoning"
+        self._console.print()
+        self._block(
+            _clean(event.get("content", "")).strip(),
+            "dim italic" if reasoning else "",
+            "┊ " if reasoning else "",
+        )
+
+    def _on_tool_call(self, event: Event) -> None:
+        self._calls[str(event.get("id"))] = event
+        self._console.print()
+        self._show_call(event)
+
+    def _on_tool_result(self, event: Event) -> None:
+        self._recall(event.get("id"))
+        lines = _clean(event.get("output", "")).strip("\n").splitlines()
+        self._lines(_abridged(lines, OUTPUT_LINES), "dim", "  │ ")
+        failed = bool(event.get("isError")) or event.get("exitCode") not in (None, 0)
+        facts = [_seconds(event.get("durationMs"))]
+        if event.get("exitCode") is not None:
+            facts.insert(0, f"exit {event['exitCode']}")
+        if event.get("outcome") not in ("completed", "failed", None):
+            facts.insert(0, str(event["outcome"]).replace("_", " "))
+        self._line(f"  {'✗' if failed else '✓'} {' · '.join(facts)}", "red" if failed else "green")
+
+    def _on_file_edit(self, event: Event) -> None:
+        self._recall(event.get("toolCallId"))
+        name, old = self._relative(event.get("path")), event.get("oldPath")
+        text = Text("  ").append(f"{event.get('action')} ", "yellow")
+        text.append(f"{self._relative(old)} → {name}" if old else name, "bold")
+        text.append(f"  +{event.get('additions', 0)}", "green").append(
+            f" -{event.get('deletions', 0)}", "red"
+        )
+        self._console.print(text)
+        for line in _abridged(diff_lines(str(event.get("diff", ""))), DIFF_LINES):
+            if isinstance(line, str):
+                self._line(f"    {line}", "dim")
+            else:
+                number = line.new or line.old or ""
+                self._line(f"{number:>6} {_clean(line.text)}", _DIFF_STYLES.get(line.kind, "dim"))
+        if event.get("truncated"):
+            self._line(f"       … the whole diff: {event.get('diffFile')}", "dim")
+
+    def _on_dev_url(self, event: Event) -> None:
+        up = event.get("status") == "up"
+        text = Text("  ").append("⇢ server up at " if up else "⇢ server gone: ", "magenta" if up else "dim")
+        self._console.print(text.append(str(event.get("url")), "bold underline" if up else "dim"))
+
+    def _on_error(self, event: Event) -> None:
+        again = f" (again in {_seconds(event['retryInMs'])})" if event.get("retryInMs") is not None else ""
+        self._console.print()
+        self._line(f"✗ {event.get('code')}: {_clean(event.get('message', ''))}{again}", "bold red")
+
+    def _on_notice(self, event: Event) -> None:
+        self._line(f"! {_clean(event.get('message', ''))}", "yellow")
+
+    def _on_complete(self, event: Event) -> None:
+        status, usage = str(event.get("status")), event.get("usage") or {}
+        style = {"completed": "bold green", "cancelled": "bold yellow"}.get(status, "bold red")
+        reason = "" if status == "completed" else f" ({event.get('stopReason')})"
+        self._console.print()
+        self._rule(f"{status}{reason} in {_seconds(event.get('durationMs'))}", style)
+        if output := _clean(event.get("output", "")).strip():
+            self._console.print(Padding(Markdown(output, hyperlinks=False), (0, 2)))
+            self._console.print()
+        for label, names in (("files", event.get("files")), ("deleted", event.get("deletedFiles"))):
+            if names:
+                self._fact(label, ", ".join(self._relative(name) for name in names))
+        if event.get("devUrl"):
+            self._fact("server", str(event["devUrl"]), "bold underline")
+        asked = f"{usage.get('inputTokens', 0):,} tokens in, {usage.get('outputTokens', 0):,} out"
+        self._fact("model", f"{event.get('iterations', 0)} calls, {asked}")
+
+    def _show_call(self, call: Event, style: str = "bold blue") -> None:
+        self._shown = str(call.get("id"))
+        title, body = _command(call.get("input"))
+        text = Text("▶ ", style).append(str(call.get("tool")), style)
+        text.append(f"  {title.replace(self._workspace, '')}" if title else "")
+        self._console.print(text, overflow="ellipsis", no_wrap=True)
+        self._lines(_abridged(body, INPUT_LINES), "", "    ")
+
+    def _recall(self, call_id: object) -> None:
+        """Calls may run side by side: say whose result comes next."""
+        call = self._calls.get(str(call_id))
+        if call and self._shown != call_id:
+            self._console.print()
+            self._show_call(call, "blue")
+
+    def _relative(self, path: object) -> str:
+        return _clean(path).removeprefix(self._workspace)
+
+    def _fact(self, label: str, value: str, style: str = "") -> None:
+        self._console.print(Text(f"  {label:<8}", "dim").append(value, style))
+
+    def _rule(self, title: str, style: str) -> None:
+        self._console.print(Rule(Text(_clean(title), style), align="left", style="dim"))
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text, style), overflow="ellipsis", no_wrap=True)
+
+    def _lines(self, lines: Sequence[str], style: str, prefix: str) -> None:
+        for line in lines:
+            self._line(f"{prefix}{line}", style)
+
+    def _block(self, text: str, style: str, prefix: str) -> None:
+        width = max(20, self._console.width - len(prefix))
+        lines: list[RenderableType] = [*Text(text, style).wrap(self._console, width)]
+        for line in lines:
+            self._console.print(Text(prefix, "dim"), line, sep="")
+
+
+@contextmanager
+def rendered(out: int) -> Iterator[int]:
+    """Gives a descriptor for NDJSON; what is written there is shown on `out`. Ends when all is shown."""
+    source, sink = os.pipe()
+    thread = threading.Thread(target=_render, args=(source, out), name="pretty")
+    thread.start()
+    try:
+        yield sink
+    finally:
+        os.close(sink)
+        thread.join()
+
+
+def _render(source: int, out: int) -> None:
+    with (
+        open(source, "rb") as lines,
+        open(out, "w", encoding="utf-8", errors="replace", closefd=False) as file,
+    ):
+        pretty = Pretty(file)
+        with suppress(BrokenPipeError):  # the reader has gone: closing `source` tells the run
+            for line in lines:
+                pretty.write(json.loads(line))
+                file.flush()
+
+
+def _command(value: Any) -> tuple[str, list[str]]:
+    """What a call does: on its own line where it fits, else below."""
+    if isinstance(value, dict):
+        main = next(
+            (name for name in ("command", "cmd", "patch", "input", "path", "pattern") if name in value), None
+        )
+        text = str(value[main]) if main else json.dumps(value, ensure_ascii=False)
+        if main == "command" and isinstance(value.get("path"), str):  # view, create, insert, ... of an editor
+            text = f"{text} {value['path']}"
+    else:
+        text = str(value)
+    first, *rest = _clean(text).strip().splitlines() or [""]
+    return (first, []) if not rest else ("", [first, *rest])
+
+
+def _abridged(lines: Sequence[T], limit: int) -> list[T | str]:
+    """Head and tail, and how many lines are between them."""
+    if len(lines) <= limit:
+        return list(lines)
+    head = limit // 3
+    tail = limit - head - 1
+    return [*lines[:head], f"… {len(lines) - head - tail} more lines …", *lines[-tail:]]
+
+
+def _seconds(milliseconds: object) -> str:
+    return f"{milliseconds / 1000:.1f} s" if isinstance(milliseconds, int | float) else "? s"
+
+
+def _clean(text: object) -> str:
+    return _ESCAPES.sub("", str(text).expandtabs(4))

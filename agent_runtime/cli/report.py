@@ -1,0 +1,206 @@
+"""`agent-runtime report`: one HTML page about a recorded run, with nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent_runtime.cli.diff_view import DiffLine, diff_lines
+from agent_runtime.errors import ExitCode, TranscriptError
+from agent_runtime.protocol.messages import clean_text
+from agent_runtime.transcripts.reader import read
+from agent_runtime.transcripts.records import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
+
+TEMPLATE = Path(__file__).parents[1] / "data" / "report.html"
+TEXT_LIMIT = 200_000  # characters of one output or diff; the transcript has the whole
+
+
+@dataclass
+class Step:
+    """One thing that happened, as the template shows it."""
+
+    kind: str  # thinking, text, tool, edit, server, error, notice, control
+    turn: int
+    title: str = ""
+    text: str = ""
+    at: str = ""  # time of day, UTC
+    ok: bool = True
+    facts: list[str] = field(default_factory=list)
+    output: str = ""
+    images: list[str] = field(default_factory=list)  # data: addresses
+    diff: list[DiffLine] = field(default_factory=list)
+    whole: str = ""  # the file that has all of a diff that was cut
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stretch of the timeline, in percent of the whole."""
+
+    kind: str
+    left: float
+    width: float
+    title: str
+
+
+def report_command(arguments: argparse.Namespace) -> int:
+    """The whole command; returns the exit status."""
+    try:
+        transcript = read(Path(arguments.transcript))
+    except TranscriptError as error:
+        print(f"agent-runtime: {error.code}: {error}", file=sys.stderr)
+        return ExitCode.INVALID_REQUEST
+    page = render(transcript)
+    try:
+        Path(arguments.output).write_text(page, "utf-8")
+    except OSError as error:
+        print(f"agent-runtime: --output: {arguments.output}: {error.strerror}", file=sys.stderr)
+        return ExitCode.INVALID_REQUEST
+    print(f"{arguments.output}: {len(page.encode()):,} bytes", file=sys.stderr)
+    return ExitCode.COMPLETED
+
+
+def render(transcript: Transcript) -> str:
+    """The page."""
+    from jinja2 import Environment
+
+    all_events = transcript.events
+    by_type = {event["type"]: event for event in all_events}  # the last of each type
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(TEMPLATE.read_text("utf-8")).render(
+        header=transcript.header,
+        request=transcript.request.request,
+        start=by_type.get("start", {}),
+        complete=by_type.get("complete", {}),
+        changed=changed(all_events),
+        steps=steps(transcript),
+        bars=timeline(transcript),
+        turns=tokens(all_events),
+        ended=transcript.end is not None,
+    )
+    return clean_text(page)
+
+
+def steps(transcript: Transcript) -> list[Step]:
+    """What happened, in order; results and edits are with their calls."""
+    found: list[Step] = []
+    calls: dict[str, Step] = {}
+    turn = 0
+    for record in transcript.records:
+        if isinstance(record, ToolResultRecord) and record.id in calls:
+            pictures = [part for part in record.content if part.type == "image"]
+            calls[record.id].images = [f"data:{part.media_type};base64,{part.data}" for part in pictures]
+        elif isinstance(record, ControlRecord):
+            found.append(Step("control", turn, record.action, record.text or record.reason or ""))
+        elif record.kind == "event":
+            turn = record.event.get("turn", turn)
+            _add(found, calls, record.event, turn)
+    return found
+
+
+def _add(found: list[Step], calls: dict[str, Step], event: dict[str, Any], turn: int) -> None:
+    at = str(event.get("ts", ""))[11:19]
+    match event["type"]:
+        case "thinking":
+            kind = "thinking" if event["kind"] == "reasoning" else "text"
+            found.append(Step(kind, turn, text=event["content"], at=at))
+        case "tool_call":
+            calls[event["id"]] = Step(
+                "tool", turn, event["tool"], _input(event["input"]), at, facts=["no result"]
+            )
+            found.append(calls[event["id"]])
+        case "tool_result":
+            step = calls.get(event["id"]) or Step("tool", turn, event["tool"], "", at)
+            step.output, step.facts = _cut(event["output"]), _facts(event)
+            step.ok = not event["isError"] and event.get("exitCode") in (None, 0)
+        case "file_edit":
+            found.append(_edit(event, turn, at))
+        case "dev_url":
+            found.append(Step("server", turn, event["status"], event["url"], at, event["status"] == "up"))
+        case "error":
+            again = f" (again in {event['retryInMs']} ms)" if event.get("retryInMs") is not None else ""
+            found.append(Step("error", turn, event["code"], event["message"] + again, at, ok=False))
+        case "notice":
+            found.append(Step("notice", turn, event["code"], event["message"], at))
+
+
+def _edit(event: dict[str, Any], turn: int, at: str) -> Step:
+    name = f"{event['oldPath']} → {event['path']}" if event.get("oldPath") else event["path"]
+    facts = [f"+{event['additions']}", f"−{event['deletions']}", f"by {event['source']}"]
+    diff, whole = diff_lines(event["diff"][:TEXT_LIMIT]), event.get("diffFile") or ""
+    return Step("edit", turn, event["action"], name, at, facts=facts, diff=diff, whole=whole)
+
+
+def changed(all_events: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Per file: the lines that its edits added and took away, over the whole run."""
+    sums: dict[str, dict[str, int]] = {}
+    for event in all_events:
+        if event["type"] == "file_edit":
+            former = sums.pop(event.get("oldPath") or event["path"], {})
+            sums[event["path"]] = {
+                name: former.get(name, 0) + event[name] for name in ("additions", "deletions")
+            }
+    return sums
+
+
+def _facts(event: dict[str, Any]) -> list[str]:
+    facts = [] if event["outcome"] == "completed" else [str(event["outcome"]).replace("_", " ")]
+    if event.get("exitCode") is not None:
+        facts.append(f"exit {event['exitCode']}")
+    return [*facts, seconds(event["durationMs"])]
+
+
+def timeline(transcript: Transcript) -> list[Bar]:
+    """Model calls and tools, side by side in time."""
+    spans: list[tuple[str, int, int, str]] = []
+    for record in transcript.records:
+        if isinstance(record, ModelResponseRecord):
+            kind = "failed" if record.error else "model"
+            title = f"model call {record.call}" + (f": {record.error.code}" if record.error else "")
+            spans.append((kind, record.at - record.duration_ms, record.duration_ms, title))
+        elif isinstance(record, ToolResultRecord):
+            kind = "failed" if record.is_error else "tool"
+            spans.append((kind, record.at - record.duration_ms, record.duration_ms, record.tool))
+    whole = max([1, *(getattr(record, "at", 0) for record in transcript.records)])
+    return [
+        Bar(kind, 100 * max(0, begin) / whole, max(0.15, 100 * length / whole), f"{title}, {seconds(length)}")
+        for kind, begin, length, title in spans
+    ]
+
+
+def tokens(all_events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Per model call: fresh and cached input and output, in tokens, and as percent of the largest call."""
+    reports = [event for event in all_events if event["type"] == "usage"]
+    most = max([1, *(report["totalTokens"] for report in reports)])
+    parts = [
+        {
+            "turn": report["turn"],
+            "fresh": max(0, report["inputTokens"] - report["cachedInputTokens"]),
+            "cached": report["cachedInputTokens"],
+            "output": report["outputTokens"],
+        }
+        for report in reports
+    ]
+    return [
+        part | {f"{name}_share": 100 * part[name] / most for name in ("fresh", "cached", "output")}
+        for part in parts
+    ]
+
+
+def seconds(milliseconds: int) -> str:
+    """As a person reads it."""
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def _input(value: Any) -> str:
+    if isinstance(value, dict) and len(value) == 1 and isinstance(only := next(iter(value.values())), str):
+        return _cut(only)
+    return _cut(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    left = len(text) - TEXT_LIMIT
+    return text if left <= 0 else f"{text[:TEXT_LIMIT]}\n[... {left} more characters: see the transcript ...]"

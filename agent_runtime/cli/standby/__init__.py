@@ -1,0 +1,1 @@
+"""Warm start: the standby process that forks a process per run, and its client."""

@@ -1,0 +1,166 @@
+"""`agent-runtime run --socket PATH`: hands a run over to a standby and is, from outside, that run.
+
+The protocol is that of any client of the standby, with a preamble before the request: `{"standby": {...}}`
+carries this process's directory, environment and options, and its stderr comes as a descriptor. To a preamble
+the standby answers with two lines of its own around the events, `{"pid": N}` and `{"exit": N}`: whom to pass
+signals on to, and what to exit with. Nothing heavy is imported here: starting fast is what a standby is for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from agent_runtime.engine.signals import CAUGHT, Interrupted, SignalHandler
+from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.output.masking import address_secrets, named_as_secret
+from agent_runtime.system.hardening import harden
+
+PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
+_PIECE = 1 << 16
+
+
+def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
+    """The whole command; returns the exit status of the run."""
+    interrupts = SignalHandler()
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            interrupts.arm()
+            request = _request(arguments)
+            preamble = _preamble(options)
+            secret = {name for name in os.environ if named_as_secret(name)}
+            harden(secret | address_secrets(os.environ).keys())
+            connection.connect(arguments.socket)
+            socket.send_fds(connection, [preamble], [2])
+            connection.sendall(request)
+            interrupts.disarm()
+        except Interrupted:
+            from agent_runtime.cli.run import stopped_early
+
+            return stopped_early(1, {}, interrupts)
+        except RequestError as error:
+            from agent_runtime.cli.run import refuse
+
+            return refuse(1, {}, error)
+        except OSError as error:
+            from agent_runtime.cli.run import refuse
+
+            what = f"{error.filename or arguments.socket} ({error.strerror or error})"
+            return refuse(1, {}, RequestError("socket", f"expected a standby that listens there: {what}"))
+        return _Relay(connection, interrupts).run()
+
+
+def _request(arguments: Namespace) -> bytes:
+    """The request, unless it comes on stdin."""
+    if arguments.request is not None:
+        return Path(arguments.request).read_bytes() + b"\n"
+    return b"{}\n" if arguments.prompt is not None else b""
+
+
+def _preamble(options: dict[str, Any]) -> bytes:
+    if "format" not in options and os.isatty(1):
+        options = {**options, "format": "pretty"}
+    launch = {"cwd": str(Path.cwd()), "env": _environ(), "options": options}
+    return json.dumps({PREAMBLE: launch}).encode() + b"\n"
+
+
+def _environ() -> dict[str, str]:
+    if not any(name.endswith("_FD") for name in os.environ):
+        return dict(os.environ)
+    from agent_runtime.providers.keys import received  # the descriptors are this process's own
+
+    return received(os.environ)
+
+
+class _Relay:
+    """Stdin to the run, its events to stdout, and signals to its process, until it has ended."""
+
+    def __init__(self, connection: socket.socket, interrupts: SignalHandler) -> None:
+        self._connection, self._interrupts = connection, interrupts
+        self._pid = 0
+        self._exit: int | None = None
+        self._signals: list[int] = []  # that came, and of these the ones not passed on yet
+        self._waiting: list[int] = []
+        self._begun = b""  # of a line that is not whole yet
+
+    def run(self) -> int:
+        """Returns the exit status."""
+        for number in CAUGHT:
+            signal.signal(number, self._signalled)
+        if early := self._interrupts.reason:
+            self._signalled(signal.Signals[early], None)
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        with suppress(OSError):  # there may be no stdin
+            poll.register(os.dup(0), select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd != self._connection.fileno():
+                    self._forward(fd, poll)
+                elif not (piece := self._receive()):
+                    return self._ended()
+                elif not self._write(piece):
+                    return ExitCode.STDOUT_CLOSED
+
+    def _receive(self) -> bytes:
+        try:
+            return self._connection.recv(_PIECE)
+        except ConnectionError:
+            return b""
+
+    def _forward(self, fd: int, poll: select.poll) -> None:
+        piece = os.read(fd, _PIECE)
+        if not piece:
+            poll.unregister(fd)
+        with suppress(OSError):  # the run has ended
+            self._connection.sendall(piece) if piece else self._connection.shutdown(socket.SHUT_WR)
+
+    def _write(self, piece: bytes) -> bool:
+        """Whole lines to stdout, those meant for this process apart. False when nobody reads any more."""
+        *lines, self._begun = (self._begun + piece).splitlines(keepends=True)
+        if self._begun.endswith(b"\n"):
+            lines, self._begun = [*lines, self._begun], b""
+        events = b"".join(line for line in lines if not self._is_own(line))
+        try:
+            while events:
+                events = events[os.write(1, events) :]
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _is_own(self, line: bytes) -> bool:
+        if line.startswith(PID):
+            self._pid = json.loads(line)["pid"]
+            self._pass_on()
+        elif line.startswith(EXIT):
+            self._exit = json.loads(line)["exit"]
+        else:
+            return False
+        return True
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+        self._waiting.append(number)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._pid and self._waiting:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, self._waiting.pop(0))
+
+    def _ended(self) -> int:
+        if self._exit is not None:
+            return self._exit
+        if self._signals:
+            return 128 + self._signals[0]
+        print("agent-runtime: the standby has gone, and the run with it", file=sys.stderr)
+        return ExitCode.FAILED

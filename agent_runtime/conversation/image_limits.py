@@ -1,0 +1,133 @@
+"""Images that a provider will take: made fit when they come in, counted and checked when they go out.
+
+Pillow is imported only where there is an image. What cannot be sent is replaced by a text that says so: one
+bad image would make every later call of a conversation fail.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agent_runtime.images import SENT, load
+from agent_runtime.protocol.messages import Image, Message, Text, ToolResult, UserBlock, UserMessage
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What a request may carry, by the strictest of the providers; of too many images the newest are kept.
+
+    Source: Anthropic's vision guide (100 images and 32 MB a request, 5 MB an image, 2000 pixels a side where
+    there are more than 20).
+    """
+
+    count: int = 90
+    total_bytes: int = 20 << 20  # of base64
+    image_bytes: int = 5 << 20  # of base64
+    side: int = 2000  # pixels
+
+
+class UnusableImage(ValueError):
+    """An image that no provider would take; the message says why, to be read by the model or the caller."""
+
+
+def prepare(raw: bytes) -> Image:
+    """An image block of a file's bytes: wholly decoded once, scaled down or converted where it must be.
+
+    Raises:
+        UnusableImage: it is no image, is damaged, or is too large to be scaled.
+    """
+    try:
+        return load(raw, "the image").image
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
+        raise UnusableImage(str(error)) from error
+
+
+def fit_images(
+    messages: Sequence[Message], limits: ImageLimits, note: Callable[[str], None]
+) -> list[Message]:
+    """The messages with their images inside the limits, newest first; the others are replaced by a text."""
+    budget = _Budget(limits, note)
+    fitted: list[Message] = []
+    for message in reversed(messages):
+        has_image = isinstance(message, UserMessage) and any(_images(block) for block in message.blocks)
+        fitted.append(_replace(message, budget.fit) if has_image else message)
+    return fitted[::-1]
+
+
+def left_out(message: Message, reason: str) -> Message:
+    """The message with a text in the place of each of its images."""
+    return _replace(message, lambda image: _absent(reason))
+
+
+class _Budget:
+    def __init__(self, limits: ImageLimits, note: Callable[[str], None]) -> None:
+        self._limits = limits
+        self._note = note
+        self._count = 0
+        self._bytes = 0
+
+    def fit(self, image: Image) -> Image | Text:
+        if self._count >= self._limits.count or self._bytes >= self._limits.total_bytes:
+            self._note("older images were left out")
+            return _absent("too many images; it was one of the older ones")
+        try:
+            fit = _check(image, self._limits)
+        except UnusableImage as error:
+            self._note("an image that no provider takes was left out")
+            return _absent(str(error))
+        if fit is not image:
+            self._note("an image was converted to what providers take")
+        self._count += 1
+        self._bytes += len(fit.data)
+        return fit
+
+
+def _check(image: Image, limits: ImageLimits) -> Image:
+    # the header only: what came through `prepare` is sound, and this runs before each model call
+    from PIL import Image as pillow
+
+    try:
+        raw = base64.b64decode(image.data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UnusableImage("its base64 is damaged") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            picture = pillow.open(io.BytesIO(raw))
+    except Exception as error:
+        raise UnusableImage(f"it is damaged or no image: {error}") from error
+    media_type = SENT.get(picture.format or "")
+    if media_type is None or max(picture.size) > limits.side or len(image.data) > limits.image_bytes:
+        return prepare(raw)
+    return image if media_type == image.media_type else image.model_copy(update={"media_type": media_type})
+
+
+def _absent(reason: str) -> Text:
+    return Text(text=f"[An image was left out: {reason}]")
+
+
+def _images(block: UserBlock) -> bool:
+    return isinstance(block, Image) or (
+        isinstance(block, ToolResult) and any(isinstance(part, Image) for part in block.content)
+    )
+
+
+def _replace(message: Message, fit: Callable[[Image], Image | Text]) -> Message:
+    # backwards, so that the newest image of a message is the first to be given its place
+    if not isinstance(message, UserMessage):
+        return message
+    blocks: list[UserBlock] = []
+    for block in reversed(message.blocks):
+        if isinstance(block, Image):
+            blocks.append(fit(block))
+        elif isinstance(block, ToolResult) and _images(block):
+            parts = [fit(part) if isinstance(part, Image) else part for part in reversed(block.content)]
+            blocks.append(block.model_copy(update={"content": tuple(reversed(parts))}))
+        else:
+            blocks.append(block)
+    return message.model_copy(update={"blocks": tuple(reversed(blocks))})

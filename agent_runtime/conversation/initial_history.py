@@ -1,0 +1,103 @@
+"""What a run begins with: the caller's own messages, or a thread's, and then the prompt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent_runtime.protocol.messages import Message, UserMessage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent_runtime.conversation.threads.store import Thread, ThreadStore
+    from agent_runtime.protocol.request import Request
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class InitialHistory:
+    """The history before the first turn, and where what follows is kept.
+
+    `messages` were there before; `task` is new, and is kept with all that comes after it. `mask` hides keys
+    from what is kept.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    task: UserMessage | None = None
+    system: str = ""
+    thread: Thread | None = None
+    store: ThreadStore | None = None
+    mask: Callable[[str], str] = lambda text: text
+
+    def keep(self, message: Message) -> None:
+        """Store a message in the thread; a failure is logged there and does not end the run."""
+        if self.thread:
+            self.thread.append(self._masked(message))
+
+    def replace(self, messages: Sequence[Message]) -> None:
+        """The history was shortened."""
+        if self.thread:
+            self.thread.replace([self._masked(message) for message in messages])
+
+    def _masked(self, message: Message) -> Message:
+        text = message.model_dump_json()
+        masked = self.mask(text)
+        return message if masked == text else type(message).model_validate_json(masked)
+
+    def close(self) -> None:
+        """Let the next writer of the thread in."""
+        if self.thread:
+            self.thread.close()
+        if self.store:
+            self.store.close()
+
+    def recorded(self) -> dict[str, Any]:
+        """For a transcript: a replay has neither the thread nor the files that the messages were made of."""
+        task = self.task and self.task.model_dump(mode="json", by_alias=True)
+        messages = [message.model_dump(mode="json", by_alias=True) for message in self.messages]
+        return {"messages": messages, "task": task, "system": self.system}
+
+    @classmethod
+    def replayed(cls, recorded: Mapping[str, Any]) -> InitialHistory:
+        """From a transcript; nothing is kept anywhere. Raises ValueError where it is damaged."""
+        from pydantic import TypeAdapter
+
+        adapter: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+        task = recorded.get("task")
+        return cls(
+            messages=adapter.validate_python(recorded.get("messages")),
+            task=None if task is None else UserMessage.model_validate(task),
+            system=str(recorded.get("system", "")),
+        )
+
+
+def load_initial_history(request: Request, *, workspace: Path, state_dir: Path, agent: str) -> InitialHistory:
+    """The history of a new run: from the request's own `messages`, or from its thread. The prompt comes last.
+
+    Args:
+        request: with `messages` no thread is read or written.
+        workspace: where relative paths of file parts start.
+        state_dir: where threads are stored.
+        agent: slug that a new thread is filed under.
+
+    Raises:
+        RequestError: a message or the thread id is invalid; names the field.
+        ThreadBusy: another run is using the thread.
+    """
+    if request.messages is not None:
+        from agent_runtime.conversation.input_messages import take_in
+
+        intake = take_in(request.messages, workspace=workspace, prompt=request.prompt)
+        return InitialHistory(messages=intake.messages, system=intake.system)
+    task = UserMessage.of(request.prompt or "")
+    if request.thread_id is None:
+        return InitialHistory(task=task)
+    from agent_runtime.conversation.threads.store import ThreadStore
+
+    store = ThreadStore(state_dir)
+    thread = store.open(request.thread_id, agent=agent)
+    return InitialHistory(messages=list(thread.messages), task=task, thread=thread, store=store)

@@ -1,0 +1,183 @@
+"""The request's own `messages` become ours, checked part by part.
+
+`content` is a text or a list of parts, `parts` is a list of further parts. A user's parts are texts, images
+and files; an assistant's are texts. What a `system` (or `developer`) message says is returned apart: it
+belongs to the system prompt.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent_runtime.conversation.image_limits import UnusableImage, prepare
+from agent_runtime.errors import RequestError
+from agent_runtime.images import MAX_FILE
+from agent_runtime.protocol.messages import AssistantMessage, Image, Message, Text, UserMessage, clean_text
+from agent_runtime.system.safe_open import read_bounded
+
+MAX_FILE_TEXT = 256 << 10  # bytes of a text file that are put into the conversation
+_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
+_PARTS = 'an object with type "text", "image" or "file" is expected'
+
+
+@dataclass(frozen=True)
+class InputMessages:
+    """A caller's history: its messages, and what its system messages say (may be empty)."""
+
+    messages: list[Message]
+    system: str
+
+
+def take_in(raw: Sequence[Any], *, workspace: Path, prompt: str | None = None) -> InputMessages:
+    """The messages of a request. Blocking: it reads the files that are named.
+
+    Args:
+        raw: the decoded JSON of `messages`.
+        workspace: what relative paths are relative to.
+        prompt: the request's `prompt`, which is the next user message.
+
+    Raises:
+        RequestError: naming the part, such as `messages[3].content[0].data`.
+    """
+    messages: list[Message] = []
+    system: list[str] = []
+    for index, item in enumerate(raw):
+        field = f"messages[{index}]"
+        if not isinstance(item, Mapping):
+            raise RequestError(field, f"an object with `role` and `content` is expected, not {_kind(item)}")
+        role = item.get("role")
+        if role not in ("user", "assistant", "system", "developer"):
+            raise RequestError(
+                f"{field}.role", f'"user", "assistant" or "system" is expected, not {role!r:.40}'
+            )
+        blocks = _Reader(field, workspace, texts_only=role != "user").blocks(item)
+        if role == "user":
+            messages.append(UserMessage(blocks=tuple(blocks)))
+        elif role == "assistant":
+            messages.append(AssistantMessage(blocks=tuple(b for b in blocks if isinstance(b, Text))))
+        else:
+            system += [block.text for block in blocks if isinstance(block, Text)]
+    if prompt is not None:
+        messages.append(UserMessage.of(clean_text(prompt)))
+    messages = [message for message in messages if any(_says(block) for block in message.blocks)]
+    if not messages or not isinstance(messages[-1], UserMessage):
+        raise RequestError(
+            "messages", "the last message must be the user's, and say something; or give `prompt`"
+        )
+    return InputMessages(messages, "\n\n".join(system).strip())
+
+
+class _Reader:
+    def __init__(self, field: str, workspace: Path, *, texts_only: bool) -> None:
+        self._field = field
+        self._workspace = workspace
+        self._texts_only = texts_only
+
+    def blocks(self, item: Mapping[str, Any]) -> list[Text | Image]:
+        content, parts = item.get("content"), item.get("parts")
+        if content is None and parts is None:
+            raise RequestError(f"{self._field}.content", "a text or a list of parts is expected")
+        blocks: list[Text | Image] = []
+        if isinstance(content, str):
+            blocks.append(Text(text=clean_text(content)))
+        elif content is not None:
+            blocks += self._parts(f"{self._field}.content", content)
+        if parts is not None:  # some callers give a message's text twice, as `content` and as a part
+            blocks += [block for block in self._parts(f"{self._field}.parts", parts) if block not in blocks]
+        return blocks
+
+    def _parts(self, field: str, parts: Any) -> list[Text | Image]:
+        if not isinstance(parts, list):
+            raise RequestError(field, f"a text or a list of parts is expected, not {_kind(parts)}")
+        return [self._part(f"{field}[{index}]", part) for index, part in enumerate(parts)]
+
+    def _part(self, field: str, part: Any) -> Text | Image:
+        if isinstance(part, str):
+            return Text(text=clean_text(part))
+        if not isinstance(part, Mapping):
+            raise RequestError(field, f"{_PARTS}, not {_kind(part)}")
+        kind = part.get("type")
+        if kind == "text":
+            return Text(text=clean_text(_string(field, part, "text")))
+        if kind not in ("image", "file"):
+            raise RequestError(f"{field}.type", f'"text", "image" or "file" is expected, not {kind!r:.40}')
+        if self._texts_only:
+            raise RequestError(
+                f"{field}.type", f'only "text" is expected in a message of this role, not "{kind}"'
+            )
+        return self._image(field, part) if kind == "image" else self._file(field, part)
+
+    def _image(self, field: str, part: Mapping[str, Any]) -> Image:
+        if part.get("data") is None:
+            if part.get("path") is None:
+                raise RequestError(field, "an image needs `data` (base64) or `path`")
+            path = self._path(field, part)
+            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
+        data = _string(field, part, "data")
+        media_type = part.get("mediaType", part.get("media_type"))
+        if data.startswith("data:"):
+            head, _, data = data.partition(",")
+            media_type = head.removeprefix("data:").partition(";")[0] or media_type
+        if not isinstance(media_type, str) or not media_type.startswith("image/"):
+            raise RequestError(
+                f"{field}.mediaType", f'an image type such as "image/png" is expected, not {media_type!r:.40}'
+            )
+        try:
+            raw = base64.b64decode("".join(data.split()), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise RequestError(f"{field}.data", f"base64 is expected: {error}") from error
+        return _prepared(f"{field}.data", raw)
+
+    def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image:
+        path = self._path(field, part)
+        if path.suffix.lower() in _IMAGE_SUFFIXES:
+            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
+        data = _read(f"{field}.path", path, MAX_FILE_TEXT)
+        if b"\0" in data:
+            return Text(
+                text=f"[The user attached the file {path}. It is binary; look at it with your tools.]"
+            )
+        text = data[:MAX_FILE_TEXT].decode("utf-8", "replace")
+        more = "\n[cut here; read the rest with your tools]" if len(data) > MAX_FILE_TEXT else ""
+        return Text(text=f'<file path="{path}">\n{text}{more}\n</file>')
+
+    def _path(self, field: str, part: Mapping[str, Any]) -> Path:
+        path = _string(field, part, "path")
+        if not path or "\0" in path:
+            raise RequestError(f"{field}.path", "the path of a file is expected")
+        return self._workspace / clean_text(path)
+
+
+def _read(field: str, path: Path, limit: int) -> bytes:
+    try:
+        return read_bounded(path, limit)
+    except OSError as error:
+        raise RequestError(field, f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _prepared(field: str, raw: bytes) -> Image:
+    try:
+        return prepare(raw)
+    except UnusableImage as error:
+        raise RequestError(field, f"an image that a model can take is expected: {error}") from error
+
+
+def _string(field: str, part: Mapping[str, Any], name: str) -> str:
+    value = part.get(name)
+    if not isinstance(value, str):
+        raise RequestError(f"{field}.{name}", f"a string is expected, not {_kind(value)}")
+    return value
+
+
+def _says(block: object) -> bool:
+    return not isinstance(block, Text) or bool(block.text.strip())
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,1 @@
+"""Threads: conversations that are stored in SQLite and continued by later runs."""

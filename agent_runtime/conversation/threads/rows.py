@@ -1,0 +1,54 @@
+"""A thread's messages as rows: JSON texts, whatever a message holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent_runtime.conversation.threads.database import ThreadStoreError
+from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolCall, UserMessage
+
+_TITLE = 200  # characters
+
+
+def encode(messages: Sequence[Message]) -> str:
+    """The row of these messages. ASCII: a lone surrogate in a provider's item must not cost the message."""
+    return json.dumps([_plain(message) for message in messages], separators=(",", ":"))
+
+
+def decode(thread: str, row: str) -> list[Message]:
+    """The messages of a row. Raises ThreadStoreError."""
+    adapter: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+    try:
+        return adapter.validate_python(json.loads(row))
+    except (ValidationError, ValueError) as error:
+        raise ThreadStoreError(
+            f"the thread {thread!r} holds a message that cannot be read: {error}"
+        ) from error
+
+
+def title_of(messages: Sequence[Message]) -> str:
+    """The beginning of the first text that a user wrote."""
+    texts = (b.text for m in messages if isinstance(m, UserMessage) for b in m.blocks if isinstance(b, Text))
+    return " ".join(next(texts, "")[: 4 * _TITLE].split())[:_TITLE]
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    try:
+        plain = message.model_dump(by_alias=True, exclude_defaults=False)
+        json.dumps(plain)
+    except (ValueError, RecursionError):  # JSON nested too deeply to be written: keep what can be
+        plain = _shallow(message).model_dump(by_alias=True)
+    return plain
+
+
+def _shallow(message: Message) -> Message:
+    if isinstance(message, UserMessage):
+        return message
+    blocks = tuple(
+        b.model_copy(update={"input": None}) if isinstance(b, ToolCall) else b for b in message.blocks
+    )
+    return AssistantMessage(blocks=blocks)

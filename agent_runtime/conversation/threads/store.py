@@ -1,0 +1,254 @@
+"""The thread store: conversations that outlive their runs, in one SQLite database under the state directory.
+
+Every message is appended in a transaction of its own that is on disk when it returns (write-ahead log, full
+sync): a process killed at any moment leaves a thread that ends with a whole message. A turn is stored before
+its calls run; a call whose result is missing was cut, and the history that is made of it says so. One writer
+at a time holds a lock on the thread, which dies with its process.
+
+Layout: `threads.sqlite3` (`user_version` is the schema's), `threads.locks/ID.lock`. Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_runtime.conversation.threads.database import Lock, ThreadBusy, ThreadStoreError, check_id, database
+from agent_runtime.conversation.threads.rows import decode, encode, title_of
+from agent_runtime.errors import RequestError
+from agent_runtime.protocol.messages import Message
+
+log = logging.getLogger(__name__)
+
+_INFO = "SELECT id, agent, title, created, updated, messages FROM threads"
+
+
+@dataclass(frozen=True)
+class ThreadInfo:
+    """A thread as it is listed. Times are seconds since the epoch; `title` begins as its first task does."""
+
+    id: str
+    agent: str
+    title: str
+    created: float
+    updated: float
+    messages: int
+
+
+@dataclass(frozen=True)
+class ThreadPage:
+    """A page of a listing; `cursor` continues it, None at its end."""
+
+    threads: list[ThreadInfo]
+    cursor: str | None
+
+
+class ThreadStore:
+    """All threads of a state directory. Make it after a fork, not before.
+
+    Raises:
+        ThreadStoreError: the directory cannot be used (read-only, full, damaged, written by a newer version).
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._locks = state_dir / "threads.locks"
+        self._connection = database(state_dir / "threads.sqlite3", self._locks)
+        self._one_at_a_time = threading.Lock()
+
+    def open(self, id: str, *, agent: str) -> Thread:
+        """The thread of that id, to be continued or begun; close it. Raises RequestError, ThreadBusy."""
+        lock = Lock(self._locks, check_id(id))
+        try:
+            return Thread(self, lock, id, agent, self.messages(id))
+        except BaseException:
+            lock.release()
+            raise
+
+    def get(self, id: str) -> ThreadInfo | None:
+        """What is known of a thread; None when there is none of that id."""
+        with self._reading():
+            row = self._connection.execute(f"{_INFO} WHERE id = ?", (check_id(id),)).fetchone()
+        return ThreadInfo(*row) if row else None
+
+    def messages(self, id: str) -> list[Message]:
+        """The thread as the model is to see it: its last shortened form, and what came after that."""
+        with self._reading():
+            rows = self._connection.execute(
+                "SELECT body FROM entries WHERE thread = ?1 AND number >= coalesce("
+                "(SELECT max(number) FROM entries WHERE thread = ?1 AND shortened), 0) ORDER BY number",
+                (check_id(id),),
+            ).fetchall()
+        return [message for (body,) in rows for message in decode(id, body)]
+
+    def record(self, id: str) -> list[Message]:
+        """Every message of a thread, also those that the model sees in shortened form only."""
+        with self._reading():
+            rows = self._connection.execute(
+                "SELECT body FROM entries WHERE thread = ? AND NOT shortened ORDER BY number", (check_id(id),)
+            ).fetchall()
+        return [message for (body,) in rows for message in decode(id, body)]
+
+    def list(self, *, agent: str | None = None, limit: int = 20, cursor: str | None = None) -> ThreadPage:
+        """Threads, the last used first.
+
+        Args:
+            agent: only those of this agent.
+            limit: at most so many, 1 to 200.
+            cursor: of the page before.
+
+        Raises:
+            RequestError: naming `limit` or `cursor`.
+        """
+        if not 1 <= limit <= 200:
+            raise RequestError("limit", f"a number from 1 to 200 is expected, not {limit}")
+        updated, id = _position(cursor)
+        with self._reading():
+            rows = self._connection.execute(
+                f"{_INFO} WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR (updated, id) < (?2, ?3)) "
+                "ORDER BY updated DESC, id DESC LIMIT ?4",
+                (agent, updated, id, limit + 1),
+            ).fetchall()
+        threads = [ThreadInfo(*row) for row in rows]
+        last = threads[limit - 1] if len(threads) > limit else None
+        return ThreadPage(threads[:limit], _cursor(last) if last else None)
+
+    def fork(self, id: str, new: str) -> ThreadInfo:
+        """A copy under a new id. Raises RequestError when there is no such thread, or the new id is taken."""
+        check_id(new)
+        with self._writing() as connection:
+            now = time.time()
+            try:
+                copied = connection.execute(
+                    "INSERT INTO threads SELECT ?, agent, title, ?, ?, messages FROM threads WHERE id = ?",
+                    (new, now, now, check_id(id)),
+                )
+            except sqlite3.IntegrityError as error:
+                raise RequestError("threadId", f"there is a thread {new!r} already") from error
+            if not copied.rowcount:
+                raise RequestError("threadId", f"there is no thread {id!r}")
+            connection.execute(
+                "INSERT INTO entries SELECT ?, number, shortened, body FROM entries WHERE thread = ?",
+                (new, id),
+            )
+            row = connection.execute(f"{_INFO} WHERE id = ?", (new,)).fetchone()
+        return ThreadInfo(*row)
+
+    def delete(self, id: str) -> bool:
+        """Forget a thread; False when there was none. Raises ThreadBusy while a run writes to it."""
+        lock = Lock(self._locks, check_id(id))
+        try:
+            with self._writing() as connection:
+                connection.execute("DELETE FROM entries WHERE thread = ?", (id,))
+                found = connection.execute("DELETE FROM threads WHERE id = ?", (id,)).rowcount > 0
+        finally:
+            lock.release(forget=True)
+        return found
+
+    def close(self) -> None:
+        """Close the database. What was appended is on disk already."""
+        self._connection.close()
+
+    def append(self, id: str, agent: str, messages: Sequence[Message], *, shortened: bool = False) -> None:
+        """Append for the holder of the thread's lock; on disk when it returns. Raises ThreadStoreError."""
+        now = time.time()
+        # one row is one message; a shortened history is one row, so that it is there wholly or not at all
+        bodies = [encode(messages)] if shortened else [encode([message]) for message in messages]
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO threads VALUES (?1, ?2, ?3, ?4, ?4, 0) ON CONFLICT DO NOTHING",
+                (id, agent, title_of(messages), now),
+            )
+            connection.executemany(
+                "INSERT INTO entries SELECT ?1, coalesce(max(number), -1) + 1, ?2, ?3 "
+                "FROM entries WHERE thread = ?1",
+                [(id, shortened, body) for body in bodies],
+            )
+            connection.execute(
+                "UPDATE threads SET updated = max(?, updated), messages = messages + ? WHERE id = ?",
+                (now, 0 if shortened else len(bodies), id),
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with self._one_at_a_time:
+                yield
+        except sqlite3.Error as error:
+            raise ThreadStoreError(f"the threads cannot be read: {error}") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._one_at_a_time:
+                self._connection.execute("BEGIN IMMEDIATE")
+                with self._connection:  # commits, or rolls back
+                    yield self._connection
+        except sqlite3.Error as error:
+            raise ThreadStoreError(f"the threads cannot be written: {error}") from error
+
+
+class Thread:
+    """A thread that this process may write to, until it is closed.
+
+    Args:
+        store: where it is stored.
+        lock: held by this process.
+        id: checked.
+        agent: of its first run.
+        messages: what was there when it was opened.
+    """
+
+    def __init__(self, store: ThreadStore, lock: Lock, id: str, agent: str, messages: list[Message]) -> None:
+        self.id = id
+        self.agent = agent
+        self.messages = messages
+        self._store = store
+        self._lock = lock
+        self._unsaved: list[Message] = []
+
+    def append(self, message: Message) -> bool:
+        """Store a message; False when that fails, which is logged. The next one tries again, in order."""
+        self._unsaved.append(message)
+        return self._save(self._unsaved, shortened=False)
+
+    def replace(self, messages: Sequence[Message]) -> bool:
+        """The history was shortened: the model goes on with these. The older messages stay on disk."""
+        return self._save(messages, shortened=True)
+
+    def close(self) -> None:
+        """Let the next writer in."""
+        self._lock.release()
+
+    def _save(self, messages: Sequence[Message], *, shortened: bool) -> bool:
+        try:
+            self._store.append(self.id, self.agent, messages, shortened=shortened)
+        except ThreadStoreError as error:
+            log.warning("thread %s: %s", self.id, error.expected)
+            return False
+        self._unsaved = []
+        return True
+
+
+def _cursor(info: ThreadInfo) -> str:
+    return base64.urlsafe_b64encode(json.dumps([info.updated, info.id]).encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> tuple[float | None, str]:
+    if cursor is None:
+        return None, ""
+    try:
+        updated, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return float(updated), check_id(id)
+    except (ValueError, TypeError, RequestError) as error:
+        raise RequestError("cursor", "the `nextCursor` of a page before is expected") from error
+
+
+__all__ = ["Thread", "ThreadBusy", "ThreadInfo", "ThreadPage", "ThreadStore", "ThreadStoreError"]

@@ -1,0 +1,201 @@
+"""How many tokens: tiktoken's count where one is reported, elsewhere an estimate that the provider corrects.
+
+The tokenizer's data (3.6 MB, o200k_base) is part of the package, never fetched, and loaded when first needed
+(0.3 s), in a thread. It is right for OpenAI's models and near enough for others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_runtime.agent.model import ToolSpec
+from agent_runtime.protocol.messages import (
+    Image,
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+    clean_text,
+)
+
+if TYPE_CHECKING:
+    import tiktoken
+
+log = logging.getLogger(__name__)
+
+DATA = Path(__file__).parents[1] / "data" / "o200k_base.tiktoken"
+SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"  # as pinned by tiktoken_ext
+
+IMAGE_TOKENS = 1600  # what an image of usual size costs (Anthropic: width x height / 750, at most about 1600)
+MESSAGE_TOKENS = 4  # role and separators
+BYTES_PER_TOKEN = 4
+
+# tiktoken_ext.openai_public.o200k_base; its loader would fetch the data
+_WORD = r"[^\r\n\p{L}\p{N}]?"
+_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+_PATTERN = "|".join(
+    [
+        _WORD + r"""[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+""" + _CONTRACTION,
+        _WORD + r"""[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*""" + _CONTRACTION,
+        r"""\p{N}{1,3}""",
+        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
+        r"""\s*[\r\n]+""",
+        r"""\s+(?!\S)""",
+        r"""\s+""",
+    ]
+)
+_SPECIAL = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
+
+# Text is counted in pieces cut where a word begins, so that the sum is exact. A run without such a place is
+# cut anyway: the tokenizer takes quadratic time for a megabyte of one letter, and panics on one of spaces.
+_PIECE = re.compile(r".{1,4000}(?<=\S)(?= \S)|.{1,4000}", re.DOTALL)
+
+
+class Tokenizer:
+    """o200k_base. Blocking, and thread-safe once made: make it and use it in a thread."""
+
+    def __init__(self, data: Path = DATA) -> None:
+        """Load the data. Raises OSError or ValueError when it is missing or damaged."""
+        import tiktoken
+
+        content = data.read_bytes()
+        if hashlib.sha256(content).hexdigest() != SHA256:
+            raise ValueError(f"{data} is damaged: its SHA-256 is not {SHA256}")
+        ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, content.splitlines())}
+        self._encoding: tiktoken.Encoding = tiktoken.Encoding(
+            "o200k_base", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens=_SPECIAL
+        )
+
+    def count(self, text: str) -> int:
+        """The tokens of a text. What looks like a special token in it is plain text."""
+        pieces = _PIECE.findall(clean_text(text))
+        return sum(len(self._encoding.encode_ordinary(piece)) for piece in pieces)
+
+
+def estimate(text: str) -> int:
+    """The tokens of a text, roughly: four bytes each."""
+    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+
+
+def texts(message: Message) -> Iterable[str]:
+    """All the text of a message that costs tokens."""
+    for block in message.blocks:
+        if isinstance(block, Text | Thinking):
+            yield block.text
+        elif isinstance(block, ToolCall):
+            yield block.name + block.arguments
+        elif isinstance(block, ToolResult):
+            yield block.text
+
+
+def images(message: Message) -> int:
+    """How many images a message holds."""
+    return sum(
+        sum(isinstance(part, Image) for part in block.content) if isinstance(block, ToolResult) else 1
+        for block in message.blocks
+        if isinstance(block, Image | ToolResult)
+    )
+
+
+def describe(tools: Sequence[ToolSpec]) -> str:
+    """The text of the tools' descriptions, as far as it costs tokens."""
+    return "".join(f"{tool.name}{tool.description}{json.dumps(tool.parameters)}" for tool in tools)
+
+
+class Estimator:
+    """How full the context is: the provider's last word on it, and an estimate of what was appended since.
+
+    The estimate is scaled by what the provider counted for the same text, so that it fits its tokenizer.
+
+    Args:
+        system: the system prompt.
+        tools: the tools the model is told of.
+    """
+
+    def __init__(self, system: str = "", tools: Sequence[ToolSpec] = ()) -> None:
+        self._head = system + describe(tools)
+        self._raw = estimate(self._head)  # of all that is in the context, unscaled
+        self._scale = 1.0
+        self._known = 0  # tokens, counted by the provider or by the tokenizer
+        self._since: list[Message] = []  # what came after that
+        self._tokenizer: Tokenizer | None = None
+        self._counted = False  # is `_known` a count of the whole context before `_since`?
+
+    @property
+    def context(self) -> int:
+        """Tokens in the context now."""
+        if not self._counted:
+            return round(self._raw * self._scale)
+        return self._known + self.size(self._since)
+
+    @property
+    def known(self) -> int:
+        """What was counted last, without what came since; 0 when nothing was."""
+        return self._known if self._counted else 0
+
+    def total(self, messages: Iterable[Message]) -> int:
+        """Tokens of the context if these were its messages, by estimate."""
+        return round((estimate(self._head) + sum(map(_raw, messages))) * self._scale)
+
+    def add(self, message: Message) -> None:
+        """A message was appended."""
+        self._since.append(message)
+        self._raw += _raw(message)
+
+    def observe(self, usage: Usage | None, turn: Message) -> None:
+        """A turn was appended, and this is what the provider counted for its call."""
+        self.add(turn)
+        if usage is None or usage.total_tokens == 0:
+            return
+        self._scale = min(4.0, max(0.5, usage.total_tokens / max(1, self._raw)))
+        self._settle(usage.total_tokens)
+
+    def replaced(self, messages: Sequence[Message]) -> None:
+        """The history is another now (it was shortened): everything is an estimate again."""
+        self._raw = estimate(self._head) + sum(map(_raw, messages))
+        self._counted, self._known, self._since = False, 0, list(messages)
+
+    def size(self, messages: Iterable[Message]) -> int:
+        """Tokens of these messages, by estimate."""
+        return round(sum(map(_raw, messages)) * self._scale)
+
+    async def counted(self, turn: Message) -> Usage:
+        """The usage of the call that gave this turn, just observed; for a provider that reports none."""
+        from anyio import to_thread
+
+        return await to_thread.run_sync(self._count, turn, abandon_on_cancel=True)
+
+    def _count(self, turn: Message) -> Usage:
+        before = [message for message in self._since if message is not turn]
+        read = self._known if self._counted else self._tokens([self._head])
+        read += sum(map(self._message_tokens, before))
+        written = self._message_tokens(turn)
+        self._settle(read + written)
+        return Usage(input_tokens=read, output_tokens=written, estimated=True)
+
+    def _settle(self, tokens: int) -> None:
+        self._known, self._counted, self._since = tokens, True, []
+
+    def _message_tokens(self, message: Message) -> int:
+        return self._tokens(texts(message)) + images(message) * IMAGE_TOKENS + MESSAGE_TOKENS
+
+    def _tokens(self, parts: Iterable[str]) -> int:
+        try:
+            self._tokenizer = self._tokenizer or Tokenizer()
+        except (OSError, ValueError, ImportError) as error:
+            log.warning("tokens are estimated: the tokenizer cannot be loaded: %s", error)
+            return sum(map(estimate, parts))
+        return sum(map(self._tokenizer.count, parts))
+
+
+def _raw(message: Message) -> int:
+    return sum(map(estimate, texts(message))) + images(message) * IMAGE_TOKENS + MESSAGE_TOKENS

@@ -1,0 +1,117 @@
+"""Which of the listening sockets belong to the run. The owner of each is asked for once, and remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent_runtime.dev_servers.socket_owners import age, descendants, find_owners, processes
+from agent_runtime.system.processes import Process
+from agent_runtime.system.sockets import Listener, listeners
+
+_TRIES = 5  # looks after which a socket that none of the run's processes holds is somebody else's
+
+
+@dataclass(frozen=True)
+class OpenPort:
+    """A port that processes of the run listen on: its sockets, and who holds them, oldest first."""
+
+    sockets: list[Listener] = field(default_factory=list)
+    owners: list[Process] = field(default_factory=list)
+
+    @property
+    def inodes(self) -> set[int]:
+        """What the sockets are known by."""
+        return {socket.inode for socket in self.sockets}
+
+    @property
+    def loopback(self) -> bool:
+        """Does only this machine reach it?"""
+        return all(socket.loopback for socket in self.sockets)
+
+
+class Ownership:
+    """The run's share of the table of sockets.
+
+    Args:
+        root: pid of the runtime.
+        marker: see `owners.find_owners`.
+    """
+
+    def __init__(self, root: int, marker: str | None) -> None:
+        self.blind = False  # /proc does not tell: nothing listens, as far as anyone can see
+        self._root, self._marker = root, marker
+        self._earlier: set[int] = set()  # sockets that listened before the run
+        self._before: set[Process] = set()  # processes that were below the runtime before the run
+        self._owners: dict[int, list[Process]] = {}
+        self._tries: dict[int, int] = {}  # of sockets whose owner is not known
+
+    def begin(self) -> None:
+        """Note what listens already, and what runs below the runtime: none of it is the run's."""
+        self._earlier = {listener.inode for listener in self.listeners()}
+        if not self.blind and self._root_has_children():
+            self._before = descendants(processes(), self._root)
+
+    def _root_has_children(self) -> bool:
+        tasks = Path(f"/proc/{self._root}/task")
+        try:
+            return any((task / "children").read_bytes() for task in tasks.iterdir())
+        except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+            return True
+
+    def listeners(self) -> list[Listener]:
+        """Every listening socket, whoever holds it."""
+        try:
+            return [] if self.blind else listeners()
+        except OSError as error:
+            from logging import getLogger
+
+            self.blind = True
+            getLogger(__name__).warning("dev servers are not seen: %s", error)
+            return []
+
+    async def ports(self) -> dict[int, OpenPort]:
+        """The ports of the run, as they are now."""
+        from anyio import to_thread
+
+        current = self.listeners()
+        present = {listener.inode for listener in current}
+        self._forget(present)
+        if unknown := self._unknown(present):
+            found = await to_thread.run_sync(self.find, unknown, abandon_on_cancel=True)
+            self._owners.update(found)  # a socket whose owner is not found keeps the one it had
+            self._tries.update({inode: self._tries.get(inode, 0) + 1 for inode in unknown - found.keys()})
+        ports: dict[int, OpenPort] = {}
+        for listener in current:
+            if owners := self._owners.get(listener.inode):
+                port = ports.setdefault(listener.port, OpenPort())
+                port.sockets.append(listener)
+                port.owners.extend(owner for owner in owners if owner not in port.owners)
+        for port in ports.values():
+            port.owners.sort(key=age)
+        return ports
+
+    def foreign(self, port: int) -> list[Listener]:
+        """The sockets on a port that are not the run's: there before it, or held by none of its processes."""
+        return [
+            listener
+            for listener in self.listeners()
+            if listener.port == port
+            and (listener.inode in self._earlier or self._tries.get(listener.inode, 0) >= _TRIES)
+        ]
+
+    def find(self, inodes: set[int]) -> dict[int, list[Process]]:
+        """Ask /proc who holds these sockets. Takes milliseconds for each hundred processes."""
+        return find_owners(inodes, self._root, marker=self._marker, earlier=self._before)
+
+    def _forget(self, present: set[int]) -> None:
+        """Drop what no longer listens: the kernel may give its inode again."""
+        self._earlier &= present
+        self._owners = {inode: owners for inode, owners in self._owners.items() if inode in present}
+        self._tries = {inode: tries for inode, tries in self._tries.items() if inode in present}
+
+    def _unknown(self, present: set[int]) -> set[int]:
+        """The sockets whose owner has to be looked for: new ones, and ours whose leader has gone."""
+        new = present - self._earlier - self._owners.keys()
+        orphans = {inode for inode, owners in self._owners.items() if not owners[0].lives}
+        return {inode for inode in new | orphans if self._tries.get(inode, 0) < _TRIES}

@@ -1,0 +1,130 @@
+"""The event stream of a replay: what a recorded world adds to it, and whether it is the recorded one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from typing import Any
+
+from agent_runtime.engine.run_config import RunConfig
+from agent_runtime.output.event_writer import EventWriter
+from agent_runtime.protocol import events
+from agent_runtime.transcripts.compare import TIMING, Divergence, compare
+from agent_runtime.transcripts.records import Transcript
+from agent_runtime.transcripts.rewrite import path_change, rewrite
+
+_SIDE = ("file_edit", "dev_url")  # what was seen of the world: nothing is seen when nothing is executed
+
+
+class ReplayEventWriter(EventWriter):
+    """An emitter that knows the recorded stream.
+
+    With recorded tools it puts in what the recorded run saw of the world, where the recording has it. With
+    `verify` it compares before `complete`, which then says `replay_mismatch`; `divergence` is what was found.
+    """
+
+    def __init__(
+        self, fd: int, decided: RunConfig, transcript: Transcript, *, recorded: bool, verify: bool
+    ) -> None:
+        super().__init__(fd, decided.run_id)
+        self.divergence: Divergence | None = None
+        self._workspace = str(decided.workspace)
+        self._old_workspace = transcript.header.workspace
+        self._recorded, self._verify = recorded, verify
+        self._was = transcript.events
+        self._now: list[str] = []
+        self._world = RecordedWorkspace(self._was, self._old_workspace, self._workspace) if recorded else None
+
+    def put(self, event: events.Event) -> None:
+        """See EventWriter.put."""
+        if self._world is not None and not self.ended:
+            for seen in self._world.before(event):
+                super().put(seen)
+            event = self._world.completed(event)
+        if self._verify and isinstance(event, events.CompleteEvent):
+            event = self._verified(event)
+        super().put(event)
+
+    def share(self, line: str) -> None:
+        """See EventWriter.share."""
+        if self._verify:
+            self._now.append(line)
+        super().share(line)
+
+    def _verified(self, event: events.CompleteEvent) -> events.CompleteEvent:
+        last = event.model_dump(mode="json", by_alias=True) | {"seq": self.seq}
+        self.divergence = compare(
+            self._was,
+            [*map(json.loads, self._now), json.loads(self.mask(json.dumps(last)))],
+            executed=not self._recorded,
+            old_workspace=self._old_workspace,
+            new_workspace=self._workspace,
+        )
+        if self.divergence is None:
+            return event
+        message, details = str(self.divergence), self.divergence.details()
+        if event.error is None or event.error.code != "replay_mismatch":
+            super().put(
+                events.ErrorEvent(code="replay_mismatch", message=message, retryable=False, details=details)
+            )
+        info = events.ErrorInfo(code="replay_mismatch", message=message, details=details)
+        return event.model_copy(update={"status": "failed", "stop_reason": "error", "error": info})
+
+
+class RecordedWorkspace:
+    """What the recorded run saw of the world: file edits, servers, and the state at its end."""
+
+    def __init__(self, recorded: list[dict[str, Any]], old_workspace: str, new_workspace: str) -> None:
+        rename = path_change(old_workspace, new_workspace)
+        self._seen: deque[tuple[int, dict[str, Any]]] = deque()
+        self._steps: deque[int] = deque()  # where the events are that come one after the other
+        self._results: dict[str, deque[int]] = defaultdict(deque)  # these may come in another order
+        self._end: dict[str, Any] = {}
+        for place, event in enumerate(recorded):
+            kind = event["type"]
+            if kind in _SIDE:
+                self._seen.append((place, rewrite(event, rename)))
+            elif kind == "tool_result":
+                self._results[event["id"]].append(place)
+            elif kind == "complete":
+                self._end = rewrite(event, rename)
+            elif kind not in TIMING:
+                self._steps.append(place)
+
+    def before(self, event: events.Event) -> list[events.Event]:
+        """What was seen before this event, and has not been told yet."""
+        place = self._place(event)
+        found: list[events.Event] = []
+        while self._seen and self._seen[0][0] < place:
+            found.append(_seen(self._seen.popleft()[1]))
+        return found
+
+    def completed(self, event: events.Event) -> events.Event:
+        """The last event with the recorded state of the world."""
+        if not isinstance(event, events.CompleteEvent) or not self._end:
+            return event
+        state = events.CompleteEvent.model_validate(_known(events.CompleteEvent, self._end))
+        names = ("files", "deleted_files", "ignored_changes", "dev_url", "dev_urls")
+        return event.model_copy(update={name: getattr(state, name) for name in names})
+
+    def _place(self, event: events.Event) -> int:
+        if isinstance(event, events.CompleteEvent):
+            return sys.maxsize
+        if isinstance(event, events.ToolResultEvent):
+            places = self._results[event.id]
+            return places.popleft() if places else -1
+        if getattr(event, "type", "") in TIMING:
+            return -1
+        return self._steps.popleft() if self._steps else -1
+
+
+def _seen(event: Mapping[str, Any]) -> events.Event:
+    model = events.FileEditEvent if event["type"] == "file_edit" else events.DevUrlEvent
+    return model.model_validate(_known(model, event))
+
+
+def _known(model: type[events.Event], event: Mapping[str, Any]) -> dict[str, Any]:
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return {name: event[name] for name in names if name in event}

@@ -1,0 +1,95 @@
+"""How a run's end is told: the `error` and `complete` events, and the exit status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agent_runtime.agent.loop import LoopResult
+from agent_runtime.errors import ErrorCode, ExitCode, ProviderError, ReplayMismatch, RequestError
+from agent_runtime.protocol import events
+from agent_runtime.protocol.messages import Usage
+
+# what the stop reasons mean to a caller
+_CODES: dict[events.StopReason, ErrorCode] = {
+    "max_turns": "max_turns",
+    "max_tokens": "max_tokens",
+    "max_total_tokens": "max_total_tokens",
+    "timeout": "timeout",
+    "refusal": "refusal",
+    "context_overflow": "context_overflow",
+}
+_LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "timeout")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The end of a run. `error` is None when it completed, or was cancelled."""
+
+    status: events.Status
+    stop: events.StopReason
+    output: str
+    exit_code: ExitCode
+    error: events.ErrorInfo | None = None
+
+    def error_event(self) -> events.ErrorEvent | None:
+        """The `error` event that comes before `complete`."""
+        if self.error is None:
+            return None
+        error = self.error
+        return events.ErrorEvent(
+            code=error.code, message=error.message, retryable=error.retryable, details=error.details
+        )
+
+
+def ended(end: LoopResult) -> RunResult:
+    """The loop has come to an end by itself."""
+    if end.stop == "end_turn":
+        return RunResult("completed", "end_turn", end.output, ExitCode.COMPLETED)
+    exit_code = ExitCode.LIMIT if end.stop in _LIMITS else ExitCode.FAILED
+    code: ErrorCode = _CODES.get(end.stop, "internal_error")
+    return RunResult(
+        "failed", end.stop, end.output, exit_code, events.ErrorInfo(code=code, message=end.detail)
+    )
+
+
+def interrupted(reason: str, output: str, seconds: float | None) -> RunResult:
+    """The run was stopped from outside, or by its clock."""
+    if reason == "timeout":
+        error = events.ErrorInfo(code="timeout", message=f"the run has taken its {seconds:g} seconds")
+        return RunResult("failed", "timeout", output, ExitCode.LIMIT, error)
+    exit_code = {"SIGTERM": ExitCode.SIGTERM, "stdout_closed": ExitCode.STDOUT_CLOSED}.get(
+        reason, ExitCode.SIGINT
+    )
+    return RunResult("cancelled", "cancelled", output, exit_code)
+
+
+def failed(error: BaseException, output: str) -> RunResult:
+    """The run could not go on."""
+    details: dict[str, Any] | None = None
+    retryable = False
+    exit_code = ExitCode.FAILED
+    stop: events.StopReason = "error"
+    if isinstance(error, ProviderError):
+        details, retryable = error.event_details() or None, error.retryable
+        if error.code in ("context_overflow", "refusal"):
+            stop = error.code
+    elif isinstance(error, RequestError):
+        details, exit_code = {"field": error.field, "expected": error.expected}, ExitCode.INVALID_REQUEST
+    elif isinstance(error, ReplayMismatch):
+        exit_code = ExitCode.REPLAY_MISMATCH
+    code: ErrorCode = getattr(error, "code", "internal_error")
+    message = str(error) if hasattr(error, "code") else f"{type(error).__name__}: {error}"
+    info = events.ErrorInfo(code=code, message=message, retryable=retryable, details=details)
+    return RunResult("failed", stop, output, exit_code, info)
+
+
+def total(usage: Usage) -> events.TotalUsage:
+    """The sums, with their synonyms."""
+    return events.TotalUsage(
+        **usage.model_dump(exclude={"estimated"}),
+        total_tokens=usage.total_tokens,
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        estimated=usage.estimated or None,
+    )

@@ -1,0 +1,265 @@
+"""Everything that is decided before the first event: cheap, synchronous, and the one place that refuses a request."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from agent_runtime import tools
+from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
+from agent_runtime.dev_servers.urls import check_template
+from agent_runtime.errors import RequestError
+from agent_runtime.prompting.agent_definitions import DEFAULT_AGENT, Agent, agent_directories, find_agent
+from agent_runtime.protocol.events import StartEvent
+from agent_runtime.protocol.request import Config, CustomModel, Request
+from agent_runtime.providers.endpoints import Endpoint, resolve
+from agent_runtime.providers.keys import from_request
+from agent_runtime.version import VERSION
+
+# by the key that is there
+DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a transcript says was decided; see Plan."""
+
+    agent: Agent
+    endpoints: tuple[Endpoint, ...]
+    tools: tuple[str, ...]
+    limits: Limits
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A request with every open question answered."""
+
+    request: Request
+    run_id: str
+    workspace: Path
+    state_dir: Path
+    agent: Agent
+    endpoints: tuple[Endpoint, ...]  # the first is used, the others are fallbacks
+    tools: tuple[str, ...]
+    limits: Limits
+    temperature: float | None
+    tool_owner: tuple[int, int] | None = None  # user and group id of what the tools write
+    dev_url: str | None = None  # template of public addresses
+
+    @property
+    def run_dir(self) -> Path:
+        """Where this run keeps what is too large for the stream: outputs, diffs, logs."""
+        return self.state_dir / "runs" / self.run_id.replace(":", "_")
+
+    @property
+    def roots(self) -> list[Path] | None:
+        """Where the tools may write: the workspace, the mounts and the temporary folder; None: anywhere."""
+        if not self.request.confine:
+            return None
+        import tempfile
+
+        mounts = [self.workspace / mount.path for mount in self.request.mounts]
+        return [self.workspace, *mounts, Path(tempfile.gettempdir())]
+
+    def start_event(self) -> StartEvent:
+        """The first line of the stream."""
+        request = self.request
+        return StartEvent(
+            runtime_version=VERSION,
+            agent=self.agent.slug,
+            model=self.endpoints[0].model,
+            provider=self.endpoints[0].provider,
+            workspace=str(self.workspace),
+            tools=self.tools,
+            limits=self.limits.as_event(),
+            thread_id=request.thread_id,
+            sandbox_id=request.sandbox_id,
+            rollout_id=request.rollout_id,
+            target_device_id=request.target_device_id,
+            execution_mode=request.execution_mode,
+            metadata=request.metadata,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """What a transcript keeps of the decisions, so that a replay needs neither this environment nor its keys."""
+        agent = asdict(self.agent) | {"path": str(self.agent.path)}
+        endpoints = [{**asdict(endpoint), "api_key": None} for endpoint in self.endpoints]
+        return {
+            "agent": agent,
+            "endpoints": endpoints,
+            "tools": list(self.tools),
+            "limits": asdict(self.limits),
+            "temperature": self.temperature,
+        }
+
+
+def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | None = None) -> RunConfig:
+    """Decide. `resolved` is what a transcript says was decided. Raises RequestError naming the field."""
+    workspace = _workspace(request, environ)
+    _check_mounts(request, workspace)
+    _check_confine(request)
+    run_id = request.run_id or new_run_id()
+    if resolved is not None:
+        agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
+        limits, temperature = resolved.limits, resolved.temperature
+    else:
+        folder = _folder("agentsDir", request.agents_dir)
+        agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
+        endpoints = _endpoints(request, agent, environ)
+        names = _tools(request.tools, agent, endpoints[0])
+        limits = _limits(request.config, agent)
+        temperature = (
+            request.config.temperature if request.config.temperature is not None else agent.temperature
+        )
+    return RunConfig(
+        request=request,
+        run_id=run_id,
+        workspace=workspace,
+        state_dir=state_dir(request.state_dir, environ),
+        agent=agent,
+        endpoints=endpoints,
+        tools=names,
+        limits=limits,
+        temperature=temperature,
+        tool_owner=_tool_owner(request.tool_user),
+        dev_url=_dev_url(request, environ),
+    )
+
+
+def new_run_id() -> str:
+    """`run_` and 26 characters: 48 bits of milliseconds and 80 random bits, so that ids sort by time (a ULID)."""
+    number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10))
+    return "run_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
+    named = request.workspace or environ.get("AGENT_RUNTIME_WORKSPACE")
+    try:
+        path = Path(named or ".").resolve(strict=True)
+        if not path.is_dir():
+            raise NotADirectoryError
+        os.scandir(path).close()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise RequestError(
+            "workspace", f"expected a folder that exists and can be read: {named or '.'} ({reason})"
+        ) from error
+    return path
+
+
+def state_dir(wanted: str | None, environ: Mapping[str, str]) -> Path:
+    """Where state is kept: as wanted, or as the environment says."""
+    if named := wanted or environ.get("AGENT_RUNTIME_STATE_DIR"):
+        return Path(named).absolute()
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
+    return Path(base).absolute() / "agent-runtime"
+
+
+def _folder(field: str, named: str | None) -> Path | None:
+    if named is None:
+        return None
+    if not Path(named).is_dir():
+        raise RequestError(field, f"expected a folder that exists: {named}")
+    return Path(named).absolute()
+
+
+def _dev_url(request: Request, environ: Mapping[str, str]) -> str | None:
+    template = request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL") or None
+    if template is not None:
+        check_template(template)
+    return template
+
+
+def _tool_owner(user: str | None) -> tuple[int, int] | None:
+    if user is None:
+        return None
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise RequestError("toolUser", f"expected the name of a user of this machine: {user}") from None
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise RequestError("toolUser", f"only root can run tools as another user: {user}")
+    return (entry.pw_uid, entry.pw_gid)
+
+
+def _check_confine(request: Request) -> None:
+    if not request.confine:
+        return
+    from agent_runtime.system import landlock
+
+    try:
+        landlock.check()
+    except OSError as error:
+        raise RequestError(
+            "confine", f"expected a kernel that can confine what tools write: {error.strerror}"
+        ) from error
+
+
+def _check_mounts(request: Request, workspace: Path) -> None:
+    for index, mount in enumerate(request.mounts):
+        if not (workspace / mount.path).exists():
+            raise RequestError(f"mounts[{index}].path", f"expected a path that exists: {mount.path}")
+
+
+def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tuple[Endpoint, ...]:
+    wanted: Sequence[Any] = request.models
+    if not wanted and agent.model:
+        wanted = [agent.model] if isinstance(agent.model, str) else list(agent.model)
+    if not wanted:
+        default = next((model for key, model in DEFAULT_MODELS if environ.get(key)), DEFAULT_MODELS[0][1])
+        wanted = [environ.get("AGENT_RUNTIME_MODEL") or default]
+    if request.model is not None and not request.models:
+        raise RequestError("model", "expected at least one model in the list")
+    key_of = cache(from_request)  # a descriptor is read once, though two models may name it
+
+    def place(item: str | CustomModel) -> Endpoint:
+        if isinstance(item, str):
+            return resolve(item, environ)
+        key = {"apiKey": key_of(item.api_key)} if item.api_key else {}
+        return resolve(item.model_dump(by_alias=True, exclude_none=True) | key, environ)
+
+    return tuple(map(place, wanted))
+
+
+def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tuple[str, ...]:
+    wanted = asked if asked is not None else agent.tools
+    if wanted is None:
+        family = tools.FAMILIES[endpoint.family]
+        return tuple(name for name in family if endpoint.format in tools.HOSTED.get(name, (endpoint.format,)))
+    known = tools.names()
+    for index, name in enumerate(wanted):
+        if name not in known:
+            field, whose = (f"tools[{index}]", "") if asked is not None else ("agent", f"{agent.path}: ")
+            raise RequestError(field, f"{whose}there is no tool {name!r}; expected one of {', '.join(known)}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _limits(config: Config, agent: Agent) -> Limits:
+    default = Limits()
+    patience = config.model_timeout or default.model_timeout
+
+    def first(*values: Any) -> Any:
+        return next((value for value in values if value is not None), None)
+
+    return Limits(
+        max_turns=first(config.max_turns, agent.max_turns, default.max_turns),
+        max_tokens=first(config.max_tokens, agent.max_tokens),
+        max_total_tokens=config.max_total_tokens,
+        timeout=config.timeout,
+        tool_timeout=config.tool_timeout,
+        tool_output_tokens=first(config.tool_output_tokens, default.tool_output_tokens),
+        max_retries=first(config.max_retries, default.max_retries),
+        model_timeout=patience,
+        connect_timeout=first(config.connect_timeout, min(CONNECT_SECONDS, patience)),
+        first_token_timeout=first(config.first_token_timeout, patience),
+        between_tokens_timeout=first(config.between_tokens_timeout, patience),
+    )

@@ -1,0 +1,1 @@
+"""Reading and editing files: safe paths, exact edits, patches, atomic writes."""

@@ -1,0 +1,1 @@
+"""Patches: parsing both formats, locating hunks, applying them."""

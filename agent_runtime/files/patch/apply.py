@@ -1,0 +1,148 @@
+"""A patch over several files.
+
+All results are worked out first, on files held in memory, then all are written.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent_runtime.errors import ToolError
+from agent_runtime.files.atomic_write import Write, write_all
+from agent_runtime.files.line_numbers import extent
+from agent_runtime.files.patch.hunks import added_text, apply_hunks, verify_whole
+from agent_runtime.files.patch.model import FilePatch
+from agent_runtime.files.safe_paths import Place, explained, missing
+from agent_runtime.files.seen_files import SeenFiles
+from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
+from agent_runtime.files.text_file import decode, split_lines
+
+
+@dataclass
+class _Entry:
+    """A file as the patch has left it so far; `data` None: there is none."""
+
+    place: Place
+    before: Snapshot | None
+    data: bytes | None
+    like: Snapshot | None = None  # whose mode and owner it takes when it is new
+    executable: bool | None = None
+
+    @property
+    def changed(self) -> bool:
+        before = self.before.data if self.before else None
+        return self.data != before or (self.data is not None and self._mode_changes())
+
+    def _mode_changes(self) -> bool:
+        mode = self.before.status.st_mode if self.before else 0
+        return self.executable is not None and bool(mode & 0o100) != self.executable
+
+
+@dataclass
+class PatchApplier:
+    """One patch on its way. `places` holds the place of every path that the patch names."""
+
+    places: Mapping[str, Place]
+    known: SeenFiles
+    shown: Callable[[Path], str]
+    owner: tuple[int, int] | None = None
+    entries: dict[Path, _Entry] = field(default_factory=dict)
+    report: list[str] = field(default_factory=list)
+
+    def apply(self, files: Sequence[FilePatch]) -> tuple[str, list[Path]]:
+        """Work out and write. Gives the words for the model and the paths touched.
+
+        Raises ToolError, nothing changed.
+        """
+        for file in files:
+            with explained(file.path):
+                {"add": self._add, "delete": self._delete, "update": self._update}[file.action](file)
+        changed = {real: entry for real, entry in self.entries.items() if entry.changed}
+        if not changed:
+            raise ToolError("The patch changes nothing: every file has this content already.")
+        try:
+            write_all(
+                [
+                    Write(entry.place, entry.before, entry.data, entry.like, entry.executable, self.owner)
+                    for entry in sorted(changed.values(), key=lambda entry: entry.data is None)
+                ]
+            )
+        except OSError as error:
+            name, reason = self.shown(Path(error.filename)), (error.strerror or str(error)).lower()
+            raise ToolError(f"{name}: {reason}. Nothing was changed.") from error
+        for real, entry in changed.items():
+            if entry.data is None:
+                self.known.forget(real)
+            else:
+                self.known.saw(real, entry.data)
+        return "Applied:\n" + "\n".join(self.report), sorted(changed)
+
+    def _add(self, file: FilePatch) -> None:
+        entry = self._entry(file.path)
+        name = self.shown(entry.place.real)
+        if entry.data is not None:
+            raise ToolError(
+                f"{name} exists already, so it cannot be added. Nothing was changed. Use `*** Update "
+                f"File: `, or put `*** Delete File: {file.path}` before it to replace it whole."
+            )
+        text = added_text(file.hunks)
+        entry.data, entry.executable = text.encode(), file.executable
+        count = len(split_lines(text))
+        self.report.append(f"A {name} ({count} {'line' if count == 1 else 'lines'})")
+
+    def _delete(self, file: FilePatch) -> None:
+        entry = self._entry(file.path)
+        name = self.shown(entry.place.real)
+        if entry.data is None:
+            raise missing(entry.place, name)
+        verify_whole(decode(entry.data), file.hunks, name)
+        entry.data = None
+        self.report.append(f"D {name}")
+
+    def _update(self, file: FilePatch) -> None:
+        entry = self._entry(file.path)
+        if entry.data is None and file.other and file.other != "/dev/null":
+            entry = self._entry(file.other)
+        name = self.shown(entry.place.real)
+        if entry.data is None:
+            raise missing(entry.place, name)
+        if file.move_to and entry.before and stat.S_ISLNK(entry.before.status.st_mode):
+            raise ToolError(f"{name} is a symlink: move what it leads to, or the link itself by the shell.")
+        patched = apply_hunks(decode(entry.data), file.hunks, name)
+        lines = ", ".join(extent(low, high) for low, high in patched.touched)
+        where = f" (at {lines} of the former text)" if lines else ""
+        if file.move_to:
+            target = self._entry(file.move_to)
+            if target is not entry:
+                name = self._move(entry, target, file.move_to)
+                entry = target
+        entry.data = patched.data
+        entry.executable = entry.executable if file.executable is None else file.executable
+        self.report.append(f"{'R' if file.move_to else 'M'} {name}{where}")
+        self.report += [f"  {remark}" for remark in patched.remarks]
+
+    def _move(self, source: _Entry, target: _Entry, path: str) -> str:
+        if target.data is not None:
+            raise ToolError(
+                f"{path} exists already, so {self.shown(source.place.real)} cannot be moved there. "
+                "Nothing was changed."
+            )
+        target.like, target.executable = source.before or source.like, source.executable
+        source.data = None
+        return f"{self.shown(source.place.real)} -> {self.shown(target.place.real)}"
+
+    def _entry(self, path: str) -> _Entry:
+        place = self.places[path]
+        entry = self.entries.get(place.real)
+        if entry is None:
+            status = place.lstat()
+            before = None
+            if status is not None:
+                link = stat.S_ISLNK(status.st_mode)
+                before = snapshot_link(place) if link else snapshot(place, self.shown(place.real))
+                self.known.refuse_stale(place.real, before, self.shown(place.real))
+            entry = self.entries[place.real] = _Entry(place, before, before.data if before else None)
+        return entry

@@ -1,0 +1,79 @@
+"""Which lines of a unified diff belong to a hunk, also where its header counts them wrong or not at all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from agent_runtime.files.patch.model import PatchLine
+
+
+def looks_unified(lines: Sequence[str]) -> int | None:
+    """The line at which a unified diff begins, if one does."""
+    for i, line in enumerate(lines):
+        if line.startswith("diff --git ") or (
+            line.startswith("--- ") and "".join(lines[i + 1 : i + 2]).startswith("+++ ")
+        ):
+            return i
+    return None
+
+
+class HunkBody:
+    """The lines of a hunk: as many as its header says, or up to the next header where it is wrong or silent."""
+
+    def __init__(self, lines: Sequence[str], at: int, counts: Sequence[int] | None) -> None:
+        self.source, self.at, self.counts = lines, at, counts or (sys.maxsize, sys.maxsize)
+        self.lines: list[PatchLine] = []
+        self.old = self.new = 0
+        self.old_open = self.new_open = self.cut = False
+
+    def read(self) -> None:
+        """Take them. `at` is then the line after the hunk; `cut` says that the patch ends before the counts do."""
+        while self.at < len(self.source) and self._take(self.source[self.at]):
+            self.at += 1
+        while not self._counted() and self.lines and self.lines[-1].bare:
+            self._drop_last()
+        rest = "".join(self.source[self.at :]).strip()
+        self.cut = (self.old < self.counts[0] or self.new < self.counts[1]) and not rest
+
+    def _take(self, line: str) -> bool:
+        if line.startswith("\\"):
+            self._no_line_end()
+            return True
+        if self._counted() and (
+            self._is_header() or line.rstrip() == "--" or line[:1] not in ("+", "-", " ")
+        ):
+            return False
+        if not self._counted() and self._is_header() and (line[:2] in ("@@", "di") or self._two_headers()):
+            return False
+        if line in ("", "\r"):
+            self._add(PatchLine(" ", "", bare=True))
+        elif line[0] in " +-":
+            self._add(PatchLine(line[0], line[1:]))  # type: ignore[arg-type]
+        else:
+            return False
+        return True
+
+    def _counted(self) -> bool:
+        return self.old >= self.counts[0] and self.new >= self.counts[1]
+
+    def _is_header(self) -> bool:
+        return looks_unified(self.source[self.at : self.at + 2]) == 0 or self.source[self.at].startswith("@@")
+
+    def _two_headers(self) -> bool:
+        return "".join(self.source[self.at + 2 : self.at + 3]).startswith("@@")
+
+    def _add(self, line: PatchLine) -> None:
+        self.lines.append(line)
+        self.old += line.tag != "+"
+        self.new += line.tag != "-"
+
+    def _drop_last(self) -> None:
+        self.lines.pop()
+        self.old -= 1
+        self.new -= 1
+
+    def _no_line_end(self) -> None:
+        if self.lines:
+            self.old_open |= self.lines[-1].tag != "+"
+            self.new_open |= self.lines[-1].tag != "-"

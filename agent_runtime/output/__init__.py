@@ -1,0 +1,1 @@
+"""The event stream on stdout: writing events, deltas, heartbeats, and masking secrets."""

@@ -1,0 +1,211 @@
+"""The event stream on stdout: whole NDJSON lines and nothing else, in order, none lost, none over 1 MiB.
+
+`claim_stdout` moves fd 1 away before anything else can print to it. `EventWriter.put` stamps, bounds, masks and records
+an event and can neither block nor fail half-way; `drain` waits until the reader has taken it, so that a slow reader
+slows the run. A line is written in pieces of at most PIPE_BUF after poll(2) has said that the pipe takes so many: the
+descriptor stays in blocking mode, because O_NONBLOCK is shared with whoever else has the same pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent_runtime.protocol.events import CompleteEvent, Event
+from agent_runtime.protocol.messages import clean_text
+
+LINE_LIMIT = 1 << 20
+FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
+_CHUNK = select.PIPE_BUF
+# line ends to many a reader, though not to JSON
+_JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
+
+
+class StdoutClosed(Exception):
+    """The reader of the stream has gone."""
+
+
+def claim_stdout() -> int:
+    """Take fd 1 for the events alone; whatever prints to stdout from now on goes to stderr. Returns the new fd."""
+    fd = os.dup(1)  # not inheritable: no child process holds the stream open
+    os.dup2(2, 1)
+    return fd
+
+
+def timestamp(now: float | None = None) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode_line(payload: dict[str, Any]) -> str:
+    """One JSON object on one line: no lone surrogates, nothing that any reader takes for the end of a line."""
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=str)
+    for char, escape in _JOIN.items():
+        if char in text:
+            text = text.replace(char, escape)
+    return clean_text(text)
+
+
+class EventWriter:
+    """Owns the stream of one run.
+
+    Args:
+        fd: where the lines go.
+        run_id: stamped on every event.
+        mask: hides keys.
+        spill: where the whole of a cut event goes (made when needed).
+        tee: is given every line as it is emitted (a recording).
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        run_id: str,
+        *,
+        mask: Callable[[str], str] = lambda text: text,
+        spill: Path | None = None,
+        tee: Callable[[str], None] | None = None,
+    ) -> None:
+        self.fd, self.run_id, self.mask, self.spill, self.tee = fd, run_id, mask, spill, tee
+        self.seq = 0
+        self.closed = False  # the reader has gone
+        self.ended = False  # `complete` was emitted
+        self.last = time.monotonic()
+        self._pending: deque[bytes] = deque()
+        self._direct = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+
+    def put(self, event: Event) -> None:
+        """Take an event and write what the reader takes at once. After `complete` nothing is taken any more."""
+        if self.ended:
+            return
+        body = event.model_dump(mode="json", by_alias=True, exclude={"seq", "ts", "run_id", "type"})
+        kind: str = event.type  # type: ignore[attr-defined]
+        payload = {"type": kind, "seq": self.seq, "ts": timestamp(), "runId": self.run_id, **body}
+        line = self.mask(encode_line(payload))
+        if len(line) * 4 >= LINE_LIMIT and len(line.encode()) >= LINE_LIMIT:
+            line = self._cut(json.loads(line), line)
+        self.seq += 1
+        self.ended = isinstance(event, CompleteEvent)
+        self.last = time.monotonic()
+        if not self.closed:
+            self._pending.append(line.encode() + b"\n")
+            self._write_ready()
+        self.share(line)  # last: a recording that fails puts a notice of its own
+
+    def share(self, line: str) -> None:
+        """Give a line that was taken to whoever else wants it."""
+        if self.tee:
+            self.tee(line)
+
+    async def drain(self) -> None:
+        """Wait until the reader has everything. Raises StdoutClosed when there is none.
+
+        Cancelling this wait loses nothing: the rest is written by the next.
+        """
+        from anyio import wait_writable
+
+        while self._pending:
+            self._write_ready()
+            if self._pending and not self.closed:
+                await wait_writable(self.fd)
+        if self.closed:
+            raise StdoutClosed
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Write what is left, waiting for the reader so long at most. True when nothing is left."""
+        deadline = time.monotonic() + seconds
+        while self._pending and not self.closed and (left := deadline - time.monotonic()) > 0:
+            self._poll.poll(left * 1000)
+            self._write_ready()
+        return not self._pending
+
+    def _write_ready(self) -> None:
+        while self._pending and not self.closed and (self._direct or self._writable()):
+            head = self._pending[0]
+            try:
+                written = os.write(self.fd, head if self._direct else head[:_CHUNK])
+            except BlockingIOError:  # whoever shares the descriptor has made it so
+                return
+            except OSError:  # closed, or no room on its disk: either way nobody can be told more
+                self.lose()
+                return
+            if written < len(head):
+                self._pending[0] = head[written:]
+            else:
+                self._pending.popleft()
+
+    def _writable(self) -> bool:
+        flags = self._poll.poll(0)
+        if flags and flags[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+            self.lose()
+            return False
+        return bool(flags)
+
+    def lose(self) -> None:
+        """The reader has gone: nothing more is written."""
+        self.closed = True
+        self._pending.clear()
+
+    def _cut(self, payload: dict[str, Any], line: str) -> str:
+        """The same event below the limit: its longest texts and lists are shortened, the whole is in a file."""
+        payload["truncated"] = True
+        if self.spill is not None:
+            self._keep_whole(payload, line)
+        while len((cut := encode_line(payload)).encode()) >= LINE_LIMIT:
+            _halve_longest(payload)
+        return cut
+
+    def _keep_whole(self, payload: dict[str, Any], line: str) -> None:
+        assert self.spill is not None
+        name = "diffFile" if payload["type"] == "file_edit" else "outputFile"
+        main = _MAIN_TEXT.get(payload["type"], "")
+        text = str(payload.get(main, ""))
+        copies = list(payload.values()).count(text)  # `complete` says its answer twice
+        is_main = len(encode_line({"": text})) * copies > len(line) / 2
+        whole = text if is_main else line
+        if payload.get(name):
+            return  # the tool has kept it already
+        path = self.spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
+        try:
+            self.spill.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_text(whole, "utf-8")
+        except OSError as error:
+            payload["truncatedReason"] = f"the whole could not be kept: {error}"
+        else:
+            payload[name] = str(path)
+
+
+_MAIN_TEXT = {"tool_result": "output", "thinking": "content", "file_edit": "diff", "complete": "output"}
+
+
+def _halve_longest(payload: dict[str, Any]) -> None:
+    """Cut the longest text (head and tail are kept) or list in half, wherever it is nested."""
+    best: tuple[int, Any, Any] = (0, {}, "")
+    walk: list[Any] = [payload]
+    while walk:
+        node = walk.pop()
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(value, str | list) and len(value) > best[0] and key not in ("type", "ts", "runId"):
+                size = len(value) if isinstance(value, str) else len(encode_line({"": value}))
+                best = max(best, (size, node, key), key=lambda item: item[0])
+            if isinstance(value, dict | list):
+                walk.append(value)
+    _, node, key = best
+    value = node[key]
+    keep = len(value) // 4
+    node[key] = (
+        value[:keep] + "\n[... cut ...]\n" + value[-keep:]
+        if isinstance(value, str)
+        else value[: len(value) // 2]
+    )

@@ -1,0 +1,1 @@
+"""Agent definitions and the system prompts rendered from them."""

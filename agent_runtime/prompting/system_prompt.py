@@ -1,0 +1,201 @@
+"""The system prompt: an agent's template, rendered with the facts of the run. jinja2 is imported when needed.
+
+Templates may come from an untrusted workspace: they are rendered in jinja2's sandbox, on plain data, with
+their output bounded. What `AGENTS.md`, `params` or `context` say is data in them and never rendered itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent_runtime.errors import RequestError
+from agent_runtime.prompting.agent_definitions import Agent
+from agent_runtime.protocol.messages import clean_text
+from agent_runtime.system.safe_open import read_bounded
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
+
+INSTRUCTION_FILES = ("AGENTS.md", "CLAUDE.md")
+_MAX_INSTRUCTIONS = 32 << 10  # bytes of each of these that reach the model
+_MAX_PROMPT = 512 << 10  # characters of a rendered prompt
+_MAX_REPEAT = 1 << 20  # what `*` may make of a text or a number in a template
+_SECTIONS = Path(__file__).parents[1] / "prompts" / "sections"  # what a template can `{% include %}`
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """What the workspace itself tells its agents: one of `INSTRUCTION_FILES`, cut at 32 KiB."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What templates can refer to. `mounts` holds `{workspaceId, path}` objects; `date` is `YYYY-MM-DD`."""
+
+    workspace: Path
+    model: str
+    date: str
+    tools: Sequence[str] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    mounts: Sequence[Mapping[str, Any]] = ()
+    platform: str = ""
+    git_branch: str | None = None
+    instructions: Sequence[Instructions] = ()
+
+    @classmethod
+    def gather(cls, workspace: Path, **known: Any) -> Facts:
+        """What is read from the machine and the workspace, and what the caller has `known`. Blocking."""
+        return cls(
+            workspace=workspace,
+            platform=_platform(),
+            git_branch=_git_branch(workspace),
+            instructions=_instructions(workspace),
+            **known,
+        )
+
+    def variables(self, agent: Agent) -> dict[str, Any]:
+        """Plain data: a template reaches no object of this program."""
+        return {
+            "agent": {"slug": agent.slug, "name": agent.name, "description": agent.description},
+            "workspace": str(self.workspace),
+            "platform": self.platform,
+            "date": self.date,
+            "model": self.model,
+            "tools": list(self.tools),
+            "params": dict(self.params),
+            "context": dict(self.context),
+            "mounts": [dict(mount) for mount in self.mounts],
+            "git": {"branch": self.git_branch} if self.git_branch else None,
+            "instructions": [{"name": i.name, "text": i.text} for i in self.instructions],
+        }
+
+
+def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
+    """The system prompt of a run.
+
+    Args:
+        agent: the definition; its template is rendered unless `system_prompt` stands in for it.
+        facts: what the template can refer to.
+        system_prompt: the request's own. It is a template when it refers to one of the variables or sections
+            (so `{{ params.customer }}` works); otherwise it is taken as it is, braces and all.
+
+    Mounts are named to the model in any case: a section about them is appended where the template has none.
+
+    Raises:
+        RequestError: the template is broken, or refers to something that is not there.
+    """
+    import jinja2
+
+    environment = _environment()
+    variables = facts.variables(agent)
+    if system_prompt is None:
+        name, where, source = "agent", f"the prompt of agent {agent.slug!r} ({agent.path})", agent.template
+    else:
+        name, where, source = "systemPrompt", "it", system_prompt
+    try:
+        text = source
+        if system_prompt is None or _is_template(environment, source, variables.keys()):
+            text = _bounded(environment.from_string(source), variables)
+        if any(str(mount.get("path")) not in text for mount in facts.mounts):
+            text = text.rstrip() + "\n\n" + _bounded(environment.get_template("mounts.md"), variables)
+    except jinja2.UndefinedError as error:
+        raise RequestError(name, f"{where} refers to what was not given: {error.message}") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise RequestError(name, f"{where} is no template, line {error.lineno}: {error.message}") from error
+    except Exception as error:  # a template is a program of someone else's, and fails in its own ways
+        raise RequestError(name, f"{where} cannot be rendered: {type(error).__name__}: {error}") from error
+    return clean_text(text).strip() + "\n"
+
+
+def _is_template(environment: SandboxedEnvironment, source: str, variables: Collection[str]) -> bool:
+    from jinja2 import TemplateSyntaxError, meta
+
+    try:
+        tree = environment.parse(source)
+    except TemplateSyntaxError:
+        return False
+    used = meta.find_undeclared_variables(tree) & set(variables)
+    return bool(used) or any(meta.find_referenced_templates(tree))
+
+
+def _environment() -> SandboxedEnvironment:
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Bounded(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            sizes = [len(x) if isinstance(x, str | list | tuple) else abs(x) for x in (left, right)]
+            if operator == "**" or sizes[0] * sizes[1] > _MAX_REPEAT:
+                raise OverflowError(f"`{operator}` makes too much of {sizes[0]} and {sizes[1]}")
+            return super().call_binop(context, operator, left, right)
+
+    class Absent(StrictUndefined):
+        """What was not given: it can be asked for (`{% if params.x %}`), but not be written down."""
+
+        def __bool__(self) -> bool:  # type: ignore[override]  # here it is always an error
+            return False
+
+    environment = Bounded(
+        loader=FileSystemLoader(_SECTIONS), undefined=Absent, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["json"] = _json
+    return environment
+
+
+def _bounded(template: Template, variables: dict[str, Any]) -> str:
+    text = ""
+    for piece in template.generate(variables):
+        text += piece
+        if len(text) > _MAX_PROMPT:
+            raise OverflowError(f"more than {_MAX_PROMPT} characters")
+    return text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _platform() -> str:
+    system = os.uname()
+    try:
+        lines = read_bounded(Path("/etc/os-release"), 4096).decode("utf-8", "replace").splitlines()
+        pretty = [line.split("=", 1)[1].strip("\"'") for line in lines if line.startswith("PRETTY_NAME=")]
+    except OSError:
+        pretty = []
+    return ", ".join([*pretty[:1], f"{system.sysname} {system.release} {system.machine}"])
+
+
+def _git_branch(workspace: Path) -> str | None:
+    # by the file, without running git: a workspace's configuration can make git run anything
+    try:
+        head = read_bounded(workspace / ".git" / "HEAD", 512, inside=workspace).decode("utf-8", "replace")
+    except OSError:
+        return None
+    return head.strip().removeprefix("ref: refs/heads/") or None
+
+
+def _instructions(workspace: Path) -> list[Instructions]:
+    found: list[Instructions] = []
+    for name in INSTRUCTION_FILES:
+        try:
+            data = read_bounded(workspace / name, _MAX_INSTRUCTIONS, inside=workspace)
+        except OSError:
+            continue
+        text = data[:_MAX_INSTRUCTIONS].decode("utf-8", "replace").strip()
+        if len(data) > _MAX_INSTRUCTIONS:
+            text += f"\n[cut here; the whole text is in {workspace / name}]"
+        if text and all(text != other.text for other in found):  # one is often a copy of the other
+            found.append(Instructions(name, text))
+    return found

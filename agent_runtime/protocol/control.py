@@ -1,0 +1,32 @@
+"""Control messages: what a caller may say while a run goes on, one JSON object per line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent_runtime.errors import RequestError
+from agent_runtime.protocol.messages import clean_text
+from agent_runtime.protocol.strict_json import decode
+
+
+@dataclass(frozen=True)
+class ControlMessage:
+    """A control message; `text` comes with `input`."""
+
+    action: Literal["pause", "resume", "cancel", "input"]
+    text: str | None = None
+
+
+def parse_control(line: bytes) -> ControlMessage:
+    """One control line. Raises RequestError naming the field."""
+    message = decode(line, "control")
+    action = message.get("action") if isinstance(message, dict) else None
+    if action not in ("pause", "resume", "cancel", "input"):
+        raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input"')
+    if action != "input":
+        return ControlMessage(action)
+    text = message.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise RequestError("text", 'expected a text that is not empty with {"action":"input"}')
+    return ControlMessage(action, clean_text(text))

@@ -1,0 +1,252 @@
+"""The events of the stream, one class a type. The JSON Schema is generated from these classes.
+
+An event is made without its envelope; the emitter stamps `seq`, `ts` and `runId` when it takes it. What is `Maybe`
+there is left out when it is None; all other fields are always there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from agent_runtime.errors import ErrorCode
+from agent_runtime.protocol.delta_events import HeartbeatEvent as HeartbeatEvent
+from agent_runtime.protocol.delta_events import TextDeltaEvent as TextDeltaEvent
+from agent_runtime.protocol.delta_events import ThinkingDeltaEvent as ThinkingDeltaEvent
+from agent_runtime.protocol.delta_events import ToolInputDeltaEvent as ToolInputDeltaEvent
+from agent_runtime.protocol.delta_events import ToolOutputDeltaEvent as ToolOutputDeltaEvent
+from agent_runtime.protocol.event_base import Event as Event
+from agent_runtime.protocol.event_base import Maybe as Maybe
+from agent_runtime.protocol.messages import Frozen, Usage
+
+SCHEMA_VERSION = 1
+
+Status = Literal["completed", "failed", "cancelled"]
+StopReason = Literal[
+    "end_turn",
+    "max_turns",
+    "max_tokens",
+    "max_total_tokens",
+    "timeout",
+    "cancelled",
+    "refusal",
+    "context_overflow",
+    "error",
+]
+NoticeCode = Literal[
+    "parameter_dropped",
+    "limit_near",
+    "context_compacted",
+    "history_repaired",
+    "thawed",
+    "fallback_model",
+    "recording_stopped",
+    "state_dir_unwritable",
+]
+Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
+
+
+class StartEvent(Event):
+    """The first line of a run."""
+
+    type: Literal["start"] = "start"
+    schema_version: int = SCHEMA_VERSION
+    runtime_version: str
+    agent: str
+    model: str
+    provider: str
+    workspace: str
+    tools: tuple[str, ...]
+    limits: dict[str, Any]
+    thread_id: str | None = None
+    sandbox_id: str | None = None
+    rollout_id: Maybe[str] = None
+    target_device_id: Maybe[str] = None
+    execution_mode: Maybe[str] = None
+    metadata: Any = None
+
+
+class ThinkingEvent(Event):
+    """What the model thinks (`reasoning`), or says before and between tool calls (`text`)."""
+
+    type: Literal["thinking"] = "thinking"
+    content: str
+    kind: Literal["reasoning", "text"]
+    turn: int
+
+
+class ToolCallEvent(Event):
+    """The model wants a tool run. `input` is the parsed object; arguments that are no object are given as a string."""
+
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    tool: str
+    input: Any
+    turn: int
+
+
+class ToolResultEvent(Event):
+    """What came of a call; exactly one for every `tool_call`."""
+
+    type: Literal["tool_result"] = "tool_result"
+    id: str
+    tool: str
+    output: str
+    is_error: bool
+    outcome: Outcome
+    duration_ms: int
+    exit_code: Maybe[int] = None
+    output_bytes: Maybe[int] = None
+    turn: int
+
+
+class FileEditEvent(Event):
+    """A file is not what it was. `diff` is what `git apply` takes; `diff_file` holds it when it is not whole here."""
+
+    type: Literal["file_edit"] = "file_edit"
+    path: str
+    action: Literal["create", "modify", "delete", "rename"]
+    old_path: Maybe[str] = None
+    diff: str
+    additions: int
+    deletions: int
+    binary: Maybe[bool] = None
+    sha256: Maybe[str] = None
+    size: Maybe[int] = None
+    diff_file: Maybe[str] = None
+    outside_workspace: Maybe[bool] = None
+    source: Literal["tool", "shell"]
+    tool_call_id: Maybe[str] = None
+
+
+class DevUrlEvent(Event):
+    """A server that the run started has come up, or has gone."""
+
+    type: Literal["dev_url"] = "dev_url"
+    url: str
+    port: int
+    local_url: str
+    status: Literal["up", "down"]
+    pid: Maybe[int] = None
+    command: Maybe[str] = None
+    log_file: Maybe[str] = None
+    http: Maybe[bool] = None
+    loopback_only: bool
+
+
+class UsageEvent(Event):
+    """After each model call: its tokens, and how full the context is. `estimated`: counted here, not there."""
+
+    type: Literal["usage"] = "usage"
+    turn: int
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    total_tokens: int
+    context_tokens: int
+    context_window: int
+    estimated: Maybe[bool] = None
+
+
+def usage_report(usage: Usage, turn: int, context: tuple[int, int]) -> UsageEvent:
+    """The event of one model call; `context` is the tokens in the context, and the window."""
+    return UsageEvent(
+        turn=turn,
+        **usage.model_dump(exclude={"estimated"}),
+        total_tokens=usage.total_tokens,
+        context_tokens=context[0],
+        context_window=context[1],
+        estimated=usage.estimated or None,
+    )
+
+
+class ErrorEvent(Event):
+    """Something failed; with `attempt` and `retry_in_ms` when it will be tried again."""
+
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+    retryable: bool
+    attempt: Maybe[int] = None
+    retry_in_ms: Maybe[int] = None
+    details: Maybe[dict[str, Any]] = None
+
+
+class NoticeEvent(Event):
+    """What a caller may want to know and need not act on."""
+
+    type: Literal["notice"] = "notice"
+    code: NoticeCode
+    message: str
+    details: Maybe[dict[str, Any]] = None
+
+
+class TotalUsage(Frozen):
+    """The sums over all model calls; `prompt_tokens` and `completion_tokens` are synonyms of input and output."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: Maybe[bool] = None
+
+
+class ErrorInfo(Frozen):
+    """The error that ended a run."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    details: Maybe[dict[str, Any]] = None
+
+
+class CompleteEvent(Event):
+    """The last line of a run, exactly once. `result` is the same text as `output`."""
+
+    type: Literal["complete"] = "complete"
+    status: Status
+    stop_reason: StopReason
+    output: str
+    result: str
+    files: tuple[str, ...] = ()
+    deleted_files: tuple[str, ...] = ()
+    ignored_changes: Maybe[dict[str, Any]] = None
+    dev_url: str | None = None
+    dev_urls: tuple[dict[str, Any], ...] = ()
+    usage: TotalUsage = Field(default_factory=lambda: TotalUsage())
+    iterations: int = 0
+    duration_ms: int = 0
+    thread_id: str | None = None
+    sandbox_id: str | None = None
+    rollout_id: str | None = None
+    target_device_id: Maybe[str] = None
+    execution_mode: str | None = None
+    metadata: Any = None
+    error: Maybe[ErrorInfo] = None
+
+
+AnyEvent = Annotated[
+    StartEvent
+    | ThinkingEvent
+    | ToolCallEvent
+    | ToolResultEvent
+    | FileEditEvent
+    | DevUrlEvent
+    | UsageEvent
+    | ErrorEvent
+    | NoticeEvent
+    | CompleteEvent
+    | TextDeltaEvent
+    | ThinkingDeltaEvent
+    | ToolInputDeltaEvent
+    | ToolOutputDeltaEvent
+    | HeartbeatEvent,
+    Field(discriminator="type"),
+]

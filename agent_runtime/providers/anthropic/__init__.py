@@ -1,0 +1,1 @@
+"""Anthropic's Messages format: encoding requests, decoding streams, and the client."""

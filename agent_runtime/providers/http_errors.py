@@ -1,0 +1,38 @@
+"""What an error below a provider's answer means: no connection, a broken one, bytes that are no stream."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.providers.errors import cut
+
+_OURS = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL, UnicodeEncodeError)
+
+
+def http_fault(error: Exception) -> ProviderError:
+    """An error of the HTTP library, whether an SDK has wrapped it or not."""
+    cause = _cause(error)
+    words = str(cause) or type(cause).__name__
+    if isinstance(cause, httpx2.TimeoutException):
+        connecting = isinstance(cause, httpx2.ConnectTimeout)
+        where = "connecting to the provider" if connecting else "the provider"
+        limit = {"limit": "connectTimeout"} if connecting else None
+        message = f"{where} took too long ({words})"
+        return ProviderError("provider_timeout", message, retryable=True, details=limit)
+    if isinstance(cause, _OURS):
+        return ProviderError("provider_error", f"the request could not be sent: {words}", retryable=False)
+    if isinstance(cause, httpx2.TransportError):
+        message = f"the connection to the provider failed: {words}"
+        return ProviderError("provider_error", message, retryable=True)
+    if isinstance(cause, json.JSONDecodeError | UnicodeDecodeError | httpx2.DecodingError):
+        return cut(f"the provider's stream holds what is no event of it: {words}")
+    return ProviderError("provider_error", f"{type(cause).__name__}: {words}", retryable=False)
+
+
+def _cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None and not isinstance(error, httpx2.HTTPError | httpx2.InvalidURL):
+        error = error.__cause__
+    return error

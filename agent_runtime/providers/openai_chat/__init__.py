@@ -1,0 +1,1 @@
+"""The Chat Completions format: encoding requests and decoding streams of every compatible server."""

@@ -1,0 +1,88 @@
+"""The one file that knows the openai SDK. Imported lazily: see `transport`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import openai
+from openai._streaming import ServerSentEvent
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.errors import cut, map_error
+from agent_runtime.providers.http_errors import http_fault
+from agent_runtime.providers.response_body import whole_or_events
+from agent_runtime.providers.tls import trusted
+from agent_runtime.providers.transport import StreamTimeouts
+
+_PATHS = {"openai-responses": "/responses", "openai-chat": "/chat/completions"}
+
+
+class _Events(openai.AsyncStream[object]):
+    """The SDK's stream, for those as well who keep it alive with events that hold nothing, or answer all at once."""
+
+    async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
+        whole, pieces = await whole_or_events(self.response)
+        if whole:
+            yield ServerSentEvent(event="message", data=whole)
+            return
+        async for event in self._decoder.aiter_bytes(pieces):
+            if event.data.strip():
+                yield event
+
+
+class OpenAIClient:
+    """The SDK's client for one endpoint."""
+
+    def __init__(self, sdk: openai.AsyncOpenAI, path: str) -> None:
+        self._sdk = sdk
+        self._path = path
+
+    async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
+        """POST; the data of every event as plain objects, error events included (no field is lost to a
+        model).
+        """
+        return await self._sdk.post(
+            self._path,
+            body=body,
+            cast_to=object,
+            stream=True,
+            stream_cls=_Events,
+            options={"stream_mode": "events"},
+        )
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._sdk.close()
+
+    def map_error(self, error: Exception) -> ProviderError:
+        """What an error of the SDK means."""
+        if isinstance(error, openai.APIStatusError):
+            status = error.status_code if error.status_code >= 300 else None
+            headers = {name.lower(): value for name, value in error.response.headers.items()}
+            fallback = f"HTTP {error.status_code} {error.response.reason_phrase}"
+            id = error.request_id or headers.get("request-id") or headers.get("x-groq-request-id")
+            return map_error(error.body, status=status, headers=headers, request_id=id, fallback=fallback)
+        if isinstance(error, openai.APIResponseValidationError):
+            return cut(f"the provider's answer is none of its format: {error.message}")
+        if isinstance(error, openai.APIConnectionError):
+            return http_fault(error)
+        if isinstance(error, openai.APIError):
+            return map_error(error.body, fallback=error.message)
+        return http_fault(error)
+
+
+def connect(
+    endpoint: Endpoint, patience: StreamTimeouts, http_client: httpx2.AsyncClient | None
+) -> OpenAIClient:
+    """The client. Proxies and certificates come from the environment, as the SDK does it."""
+    sdk = openai.AsyncOpenAI(
+        api_key=endpoint.api_key or "none",
+        base_url=endpoint.base_url,
+        max_retries=0,  # `retry` does it, where it is seen
+        timeout=openai.Timeout(None, connect=patience.connect),
+        http_client=http_client or openai.DefaultAsyncHttpxClient(verify=trusted()),
+    )
+    return OpenAIClient(sdk, _PATHS[endpoint.format])

@@ -1,0 +1,1 @@
+"""OpenAI's Responses format: encoding requests and decoding streams."""

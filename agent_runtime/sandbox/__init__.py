@@ -1,1 +1,0 @@
-"""The hands inside the sandbox: processes, shells, sessions, files."""

@@ -1,0 +1,1 @@
+"""Searching file contents and file names, with ripgrep or in Python."""

@@ -1,0 +1,104 @@
+"""How a call of the shell ended, in the words that the model reads after the output."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+
+from agent_runtime.protocol.events import Outcome
+from agent_runtime.protocol.messages import NO_OUTPUT
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.shell.call_processes import Background
+from agent_runtime.shell.truncation import TruncatedOutput
+
+_LONG = 10.0  # seconds from which a duration is worth telling
+_SHOWN = 10  # processes named
+
+
+@dataclass
+class Ending:
+    """The end of a call.
+
+    Args:
+        status: exit status; negative for the signal that ended the shell; None when it did not end by itself.
+        seconds: how long it took.
+        timeout: seconds after which it was ended, if it was.
+        cancelled: it was ended because nobody wants it any more.
+        notes: what to know about the shell (it ended, its directory is gone).
+        left: what it left running.
+        lost: why a part of the output is not in its file, if it is not.
+    """
+
+    status: int | None = None
+    seconds: float = 0.0
+    timeout: float | None = None
+    cancelled: bool = False
+    notes: list[str] = field(default_factory=list)
+    left: list[Background] = field(default_factory=list)
+    lost: str = ""
+
+    @property
+    def exit_code(self) -> int | None:
+        """As a shell would say it: 128 + N for signal N."""
+        return self.status if self.status is None or self.status >= 0 else 128 - self.status
+
+
+def report(ending: Ending, fitted: TruncatedOutput) -> ToolOutput:
+    """The result of the call: the output, how it ended, what it left running."""
+    code = ending.exit_code
+    failed = code != 0
+    lines = [fitted.text, *_how(ending), *ending.notes, *left_running(ending.left)]
+    return ToolOutput.of(
+        "\n".join(line for line in lines if line) or NO_OUTPUT,
+        is_error=failed,
+        outcome=_outcome(ending),
+        exit_code=code,
+        truncated=fitted.truncated,
+        output_bytes=fitted.output_bytes if fitted.truncated else None,
+        output_file=fitted.output_file,
+    )
+
+
+def _outcome(ending: Ending) -> Outcome:
+    if ending.cancelled:
+        return "cancelled"
+    if ending.timeout is not None:
+        return "timed_out"
+    return "completed" if ending.exit_code == 0 else "failed"
+
+
+def _how(ending: Ending) -> list[str]:
+    took = f"{ending.seconds:.1f} s"
+    lines = []
+    if ending.cancelled:
+        lines.append(f"[cancelled after {took}; its processes were ended]")
+    elif ending.timeout is not None:
+        lines.append(f"[timed out after {ending.timeout:g} s; all processes of the call were ended]")
+    elif ending.exit_code:
+        long = f", after {took}" if ending.seconds >= _LONG else ""
+        lines.append(f"[exit code {ending.exit_code}{_signal_name(ending.exit_code)}{long}]")
+    elif ending.seconds >= _LONG:
+        lines.append(f"[took {took}]")
+    if ending.lost:
+        lines.append(f"[{ending.lost}]")
+    return lines
+
+
+def _signal_name(code: int) -> str:
+    try:
+        return f" ({signal.Signals(code - 128).name})" if code > 128 else ""
+    except ValueError:
+        return ""
+
+
+def left_running(left: list[Background]) -> list[str]:
+    """What a call left running, a line each, for the model."""
+    if not left:
+        return []
+    lines = ["[left running]"]
+    for process in left[:_SHOWN]:
+        log = f"; log: {process.log_file}" if process.log_file else ""
+        lines.append(f"- pid {process.pid}: {process.command[:200]}{log}")
+    if len(left) > _SHOWN:
+        lines.append(f"- and {len(left) - _SHOWN} more")
+    return lines

@@ -1,0 +1,49 @@
+"""A folder of a shell's own: the pipes that its commands print into, and the state that it hands to its successor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from agent_runtime.shell.shell_state import ShellState
+
+_PREFIX = "agent-shell-"
+_MEMORY = "/dev/shm"
+
+
+class ScratchDir:
+    """Made at once, for the user whom the shell runs as."""
+
+    def __init__(self, user: str | None) -> None:
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError:  # the disk is full: how would one make room without a shell?
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_MEMORY))
+        self._user = user
+        self._give(self._folder)
+        self.state = ShellState(self._folder)
+
+    @property
+    def name(self) -> str:
+        """A name that no other shell on this machine has."""
+        return self._folder.name
+
+    def pipe(self, name: str) -> Path:
+        """A new FIFO. Who has opened it may remove it: /dev/stdout stays good."""
+        if not self._folder.is_dir():  # `rm -rf /tmp/*` is nothing unusual
+            self._folder.mkdir(0o700, parents=True)
+            self._give(self._folder)
+        path = self._folder / name
+        os.mkfifo(path, 0o600)
+        self._give(path)
+        return path
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _give(self, path: Path) -> None:
+        if self._user:
+            shutil.chown(path, self._user)

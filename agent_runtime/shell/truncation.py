@@ -1,0 +1,97 @@
+"""What of an output reaches the model: its head and its tail, with the cut named and the whole kept in a file."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_runtime.protocol.messages import clean_text
+from agent_runtime.shell.ansi import clean
+from agent_runtime.shell.output_log import BoundedLog
+
+BYTES_PER_TOKEN = 4  # no tokenizer is loaded to cut an output
+
+
+@dataclass(frozen=True)
+class TruncatedOutput:
+    """An output as the model gets it. `output_bytes`: of the whole; `output_file`: where the whole is."""
+
+    text: str
+    truncated: bool
+    output_bytes: int
+    output_file: str | None
+
+
+class OutputStore:
+    """Where whole outputs live.
+
+    Args:
+        directory: made when the first output needs it.
+        spill_limit: bytes that one output may take on the disk; what is more is cut out of its middle.
+    """
+
+    def __init__(self, directory: Path, *, spill_limit: int = 64 << 20) -> None:
+        self.directory = directory
+        self.spill_limit = spill_limit
+
+    def fit(self, text: str, *, tokens: int, call_id: str) -> TruncatedOutput:
+        """Cut a text to at most so many tokens. The whole is spilled to a file if that cuts it."""
+        text = clean(clean_text(text))
+        size = len(text.encode())
+        if size <= tokens * BYTES_PER_TOKEN:
+            return TruncatedOutput(text, False, size, None)
+        log = self.log(call_id)
+        log.write(text.encode())
+        log.close()
+        whole = where(log)
+        head, tail = cut(text, text, tokens=tokens)
+        return TruncatedOutput(
+            join(head, tail, size, text.count("\n"), whole), True, size, log.path if not log.error else None
+        )
+
+    def log(self, call_id: str) -> BoundedLog:
+        """A new file for the output of a call; nothing is written yet."""
+        with contextlib.suppress(OSError):
+            self.directory.mkdir(parents=True, exist_ok=True)
+        return BoundedLog(str(free_path(self.directory, call_id)), self.spill_limit)
+
+
+def free_path(directory: Path, call_id: str) -> Path:
+    """A path for the log of a call, not yet taken: ids may be repeated, and may hold anything."""
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in call_id).lstrip(".")[:100] or "call"
+    path, number = directory / f"{name}.log", 2
+    while path.exists():
+        path, number = directory / f"{name}-{number}.log", number + 1
+    return path
+
+
+def cut(head: str, tail: str, *, tokens: int) -> tuple[str, str]:
+    """The first and the last bytes of an output, so many tokens together, ending and beginning with whole
+    lines where that costs less than half of them. `head` and `tail` may be the same text.
+    """
+    half = max(tokens * BYTES_PER_TOKEN // 2, 1)
+    first, last = head.encode()[:half], tail.encode()[-half:]
+    end, begin = first.rfind(b"\n") + 1, last.find(b"\n") + 1
+    if end > half // 2:
+        first = first[:end]
+    if 0 < begin < half // 2:
+        last = last[begin:]
+    return first.decode("utf-8", "ignore"), last.decode("utf-8", "ignore")
+
+
+def join(head: str, tail: str, size: int, lines: int, whole: str) -> str:
+    """Head and tail with the cut between them named. `size` and `lines` are those of the whole output."""
+    missing = size - len(head.encode()) - len(tail.encode())
+    missing_lines = max(lines - head.count("\n") - tail.count("\n"), 0)
+    separator = "" if head.endswith("\n") else "\n"
+    return f"{head}{separator}[... {missing} bytes ({missing_lines} lines) cut here; {whole} ...]\n{tail}"
+
+
+def where(log: BoundedLog) -> str:
+    """Where the whole output is, in words."""
+    if log.error:
+        return f"the whole output could not be written to {log.path}: {log.error}"
+    if log.cut:
+        return f"its beginning and its end, {log.size} bytes, are in {log.path}"
+    return f"the whole output is in {log.path}"

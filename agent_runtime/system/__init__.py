@@ -1,0 +1,1 @@
+"""Linux interfaces, one per file: processes, control groups, Landlock, sockets, inotify."""

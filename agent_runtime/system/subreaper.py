@@ -1,0 +1,69 @@
+"""Leaving no zombie. The runtime is a subreaper: a process whose parents have all exited becomes its child, wherever
+it went (double fork, new session), so nothing that a tool starts can leave this family."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+
+from agent_runtime.system.processes import children
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def become_subreaper() -> bool:
+    """Adopt every orphan among the descendants of this process. False where the kernel refuses."""
+    import ctypes  # costs milliseconds of a start
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+class Subreaper:
+    """Reaps what nobody waits for: orphans that this process, as a subreaper or as PID 1, has been given.
+
+    A child of this program's own is left to whoever started it. It is told from an orphan by its session
+    (orphans of tools are in another) or by a pidfd that this process holds of it."""
+
+    def __init__(self) -> None:
+        # by exec: not started by this program
+        self._inherited = {child.pid for child in children(os.getpid())}
+
+    async def run(self) -> None:
+        """Reap at every SIGCHLD, until cancelled."""
+        with anyio.open_signal_receiver(signal.SIGCHLD) as signals:
+            self.reap()
+            async for _ in signals:
+                self.reap()
+
+    def reap(self) -> int:
+        """Reap all orphans that are dead by now; how many."""
+        if not _any_zombie():
+            return 0
+        session, held, count = os.getsid(0), set(_held()), 0
+        for child in children(os.getpid()):
+            orphan = child.session != session or child.pid in self._inherited
+            if child.gone and orphan and child.pid not in held:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child.pid, os.WNOHANG)
+                    count += 1
+        return count
+
+
+def _any_zombie() -> bool:
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
+
+
+def _held() -> Iterator[int]:
+    for path in Path("/proc/self/fdinfo").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            for line in path.read_text().splitlines():
+                if line.startswith("Pid:"):
+                    yield int(line[4:])

@@ -1,1 +1,0 @@
-"""The eyes: which files changed, which servers listen."""

@@ -1,0 +1,1 @@
+"""Transcripts: recording a run, reading the recording, and playing it back."""

@@ -1,0 +1,257 @@
+"""Do two event streams tell of the same run? What may differ between two honest runs is taken out first.
+
+Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, where spilled output and
+diffs lie, how long was waited before a retry, heartbeats and deltas, notices that depend on the clock. The
+workspace has one name in both. Where tools really ran, clock times, durations, process ids, short hashes,
+ports chosen by the kernel and temporary paths are blanked in what they printed and wrote; what a call printed
+before it was cancelled is left out.
+
+Not compared in order: results of calls that ran side by side (each is looked at with its call), edits within
+one call, edits by processes in the background (a set of paths), servers (a set).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent_runtime.transcripts.rewrite import Change, path_change, rewrite
+
+Event = dict[str, Any]
+
+# what is a matter of timing alone
+TIMING = frozenset({"heartbeat", "text_delta", "thinking_delta", "tool_input_delta", "tool_output_delta"})
+_ENVELOPE = frozenset(
+    {
+        "seq",
+        "ts",
+        "runId",
+        "durationMs",
+        "pid",
+        "outputFile",
+        "diffFile",
+        "logFile",
+        "retryInMs",
+        "truncatedReason",
+    }
+)
+_CLOCK_NOTICES = frozenset({"thawed"})
+_VOLATILE = [
+    (re.compile(pattern, re.MULTILINE), name)
+    for pattern, name in (
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
+        (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .{2,14}\d\d:\d\d:\d\d( \S{3,4})?( \d{4})?", "<time>"),
+        (r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ +(\d\d:\d\d|\d{4})", "<time>"),
+        (r"\b\d+/\w{3}/\d{4}[: ]\d\d:\d\d:\d\d( [+-]\d{4})?", "<time>"),
+        (r"\b\d\d:\d\d:\d\d([.,]\d+)?\b", "<time>"),
+        (r"\b\d+m\d+[.,]\d+s\b|\b\d+([.,]\d+)? ?(s|secs?|seconds?|ms|milliseconds?|µs|us)\b", "<duration>"),
+        (r"(?<=:)(3[2-9]|[45]\d|6[0-5])\d{3}\b|(?<=[Pp]ort )(3[2-9]|[45]\d|6[0-5])\d{3}\b", "<port>"),
+        (r"(?i)\b(pid|process(?: id)?)([ =:#]*)\d+", r"\1\2<pid>"),
+        (r"^\[\d+\]([+-]?) +\d+", r"[job]\1 <pid>"),
+        (r"/tmp/[\w.\-]+", "<tmp>"),
+        (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])([0-9a-f]{40}|[0-9a-f]{7,12})\b", "<hash>"),
+        (r"\b0x[0-9a-f]{6,}\b", "<address>"),
+    )
+]  # fmt: skip
+_RUN_DIR = re.compile(r"""[^\s"'<>]*/runs/[\w\-]+(?=/(?:output|logs|diffs|events)\b)""")
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first place where two streams differ; `recorded` or `now` is None where one of them has ended."""
+
+    recorded: Event | None
+    now: Event | None
+    field: str
+    before: tuple[Event, ...]  # what came just before, the same in both
+    was: Any = None  # the field's two values, as compared
+    is_now: Any = None
+
+    def __str__(self) -> str:
+        lines = [f"the replay diverges from the recording at {self._place()}"]
+        if self.field:
+            lines.append(f"  field: {self.field}")
+        lines += [f"    {line}" for line in _diff(self.was, self.is_now)]
+        if self.before:
+            lines.append("  just before, the same in both:")
+            lines += [f"    {_brief(event)}" for event in self.before]
+        return "\n".join(lines)
+
+    def details(self) -> dict[str, Any]:
+        """For the `details` of the `error` event."""
+        sides = {"recordedSeq": self.recorded, "seq": self.now}
+        return {name: event.get("seq") for name, event in sides.items() if event} | {"field": self.field}
+
+    def _place(self) -> str:
+        if self.recorded is None:
+            return f"its end: {_brief(self.now or {})} was not recorded"
+        if self.now is None:
+            return f"its end: {_brief(self.recorded)} is missing"
+        both = _brief(self.recorded)
+        if self.recorded.get("type") != self.now.get("type"):
+            both += f", now {_brief(self.now)}"
+        return f"{both} (seq {self.recorded.get('seq')}, now {self.now.get('seq')})"
+
+
+def compare(
+    recorded: Iterable[Event],
+    now: Iterable[Event],
+    *,
+    executed: bool,
+    old_workspace: str = "",
+    new_workspace: str = "",
+) -> Divergence | None:
+    """The first difference between two event streams, or None.
+
+    Args:
+        recorded: the events of the transcript.
+        now: the events of the replay.
+        executed: did tools really run in the replay?
+        old_workspace: absolute path in the recording.
+        new_workspace: absolute path now.
+    """
+    blank = _volatile if executed else str
+    left = _canonical(recorded, _rename(old_workspace), blank)
+    right = _canonical(now, _rename(new_workspace), blank)
+    for index in range(max(len(left), len(right))):
+        old, new = (side[index] if index < len(side) else (None, None) for side in (left, right))
+        if old[0] == new[0]:
+            continue
+        before = tuple(event for _, event in left[max(0, index - 3) : index] if event is not None)
+        if old[0] is None or new[0] is None or old[0]["type"] != new[0]["type"]:
+            return Divergence(old[1], new[1], "", before, old[0], new[0])
+        names = [*old[0], *(name for name in new[0] if name not in old[0])]
+        field = next(name for name in names if old[0].get(name) != new[0].get(name))
+        return Divergence(old[1], new[1], field, before, old[0].get(field), new[0].get(field))
+    return None
+
+
+def _rename(workspace: str) -> Change:
+    """One name for the workspace, and one for what the runtime keeps of a run."""
+    move = path_change(workspace, "<workspace>")
+    return lambda text: _RUN_DIR.sub("<run>", move(text)) if "/runs/" in text else move(text)
+
+
+def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[tuple[Any, Any]]:
+    """Pairs of what is compared and the event it was, in an order that does not depend on timing."""
+    main: list[Event] = []
+    answers: dict[str, deque[Event]] = defaultdict(deque)
+    edits: dict[str, list[Event]] = defaultdict(list)
+    loose: list[Event] = []
+    for event in events:
+        kind = event["type"]
+        if kind == "tool_result":
+            answers[str(event.get("id"))].append(event)
+        elif kind == "file_edit" and event.get("toolCallId"):
+            edits[str(event["toolCallId"])].append(event)
+        elif kind in ("file_edit", "dev_url"):
+            loose.append(event)
+        elif kind not in TIMING and not _is_clock_notice(event):
+            main.append(event)
+    ordered: list[Event] = []
+    for event in main:
+        if event["type"] == "complete":
+            ordered += sorted(_net(loose), key=lambda e: (e["type"], str(e.get("path")), str(e.get("port"))))
+        ordered.append(event)
+        if event["type"] == "tool_call":
+            call = str(event.get("id"))
+            ordered += sorted(edits.pop(call, []), key=lambda e: str(e.get("path")))
+            ordered += [answers[call].popleft()] if answers[call] else []
+    ordered += [event for rest in (*edits.values(), *answers.values()) for event in rest]
+    return [(_comparable(rewrite(event, rename), blank), event) for event in ordered]
+
+
+def _net(loose: Sequence[Event]) -> list[Event]:
+    """What came of each path in the background, and each server that came up."""
+    existed: dict[str, bool] = {}
+    last: dict[tuple[str, str], Event] = {}
+    for event in loose:
+        path = str(event.get("path"))
+        if event["type"] == "dev_url":
+            if event.get("status") == "up":
+                last["url", _volatile(str(event.get("localUrl")))] = event
+            continue
+        if old := event.get("oldPath"):
+            existed.setdefault(str(old), True)
+            last["path", str(old)] = event | {"path": old, "action": "delete"}
+        existed.setdefault(path, event.get("action") in ("modify", "delete"))
+        last["path", path] = event
+    came_and_went = {("path", path) for path, before in existed.items() if not before}
+    return [
+        event
+        for place, event in last.items()
+        if event.get("action") != "delete" or place not in came_and_went
+    ]
+
+
+def _comparable(event: Event, blank: Change) -> Event:
+    kept = {name: value for name, value in event.items() if name not in _ENVELOPE}
+    match event["type"]:
+        case "start":
+            kept.pop("runtimeVersion", None)
+        case "tool_result":
+            printed = str(event.get("output")).replace(str(event.get("outputFile")), "<file>")
+            # how far a call came before it was cancelled is a matter of timing
+            kept["output"] = blank(
+                "" if blank is _volatile and event.get("outcome") == "cancelled" else printed
+            )
+        case "file_edit":
+            return _comparable_edit(kept, blank)
+        case "dev_url":
+            return {"type": "dev_url", "localUrl": _volatile(str(event.get("localUrl")))}
+        case "complete":
+            kept["devUrl"] = _volatile(str(event.get("devUrl")))
+            urls = event.get("devUrls")
+            servers = [url for url in urls if isinstance(url, dict)] if isinstance(urls, list) else []
+            kept["devUrls"] = sorted(_volatile(str(server.get("localUrl"))) for server in servers)
+        case "usage" if event.get("estimated"):
+            return {"type": "usage", "turn": event.get("turn")}
+    return kept
+
+
+def _comparable_edit(edit: Event, blank: Change) -> Event:
+    if not edit.get("toolCallId"):  # when a background process is looked at is a matter of timing
+        return {"type": "file_edit", "path": edit.get("path"), "exists": edit.get("action") != "delete"}
+    if edit.get("source") == "shell" and edit.get("binary"):  # compiled files hold the time of their making
+        names = ("type", "path", "action", "oldPath", "toolCallId")
+        return {name: edit.get(name) for name in names}
+    if edit.get("source") == "shell":
+        return edit | {"diff": blank(str(edit.get("diff")))}
+    return edit
+
+
+def _volatile(text: str) -> str:
+    for pattern, name in _VOLATILE:
+        text = pattern.sub(name, text)
+    return text
+
+
+def _is_clock_notice(event: Event) -> bool:
+    details = event.get("details")
+    timeout = isinstance(details, dict) and details.get("limit") == "timeout"
+    return event["type"] == "notice" and (event.get("code") in _CLOCK_NOTICES or timeout)
+
+
+def _brief(event: Event) -> str:
+    kind = str(event.get("type"))
+    about = [str(event[name]) for name in ("id", "tool", "path", "code", "status") if event.get(name)]
+    return " ".join([f"`{kind}`", *about, *([f"of turn {event['turn']}"] if "turn" in event else [])])
+
+
+def _diff(was: Any, now: Any) -> list[str]:
+    found = list(difflib.unified_diff(_lines(was), _lines(now), "recorded", "now", lineterm="", n=2))
+    shown = [line if len(line) <= 200 else f"{line[:200]} [...]" for line in found[:60]]
+    return shown + ([f"[{len(found) - 60} more lines]"] if len(found) > 60 else [])
+
+
+def _lines(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return value.split("\n")
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).split("\n")

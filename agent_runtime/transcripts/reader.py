@@ -1,0 +1,91 @@
+"""Reading a transcript. Whatever is wrong with it is said with the line, and what was expected there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent_runtime.errors import TranscriptError
+from agent_runtime.transcripts.records import SCHEMA_VERSION, End, Record, Transcript
+
+
+def read(path: Path) -> Transcript:
+    """Read a transcript. Raises TranscriptError naming the line, and what was expected there."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Record)
+    records: list[Any] = []
+    for number, line in _lines(path):
+        value = _parse(path, number, line)
+        _expect(path, number, value, records)
+        try:
+            records.append(adapter.validate_python(value))
+        except (ValidationError, RecursionError) as error:
+            _fail(path, number, _explain(value, error))
+    if not records:
+        _fail(path, 1, "the file is empty; expected a `header` record")
+    if len(records) == 1:
+        _fail(path, 2, "the file ends after its header; expected a `request` record")
+    return Transcript(path, records[0], records[1], tuple(records))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    if not path.exists():
+        raise TranscriptError(f"{path}: there is no such file; expected a transcript")
+    if not path.is_file():  # a FIFO or a device could be waited for without end
+        what = "a directory" if path.is_dir() else "not a regular file"
+        raise TranscriptError(f"{path}: this is {what}; expected a transcript")
+    try:
+        with path.open("rb") as file:
+            yield from enumerate(file, start=1)
+    except OSError as error:
+        raise TranscriptError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        if line.startswith(b"{") and not line.endswith(b"\n"):
+            whole = f"{number - 1} whole records before it (`head -n {number - 1}` keeps them)"
+            _fail(path, number, f"the file is cut in the middle of this line; {whole}")
+        what = "this is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        _fail(path, number, f"expected a JSON object: {what}")
+    if not isinstance(value, dict):
+        _fail(path, number, f"expected a JSON object, found {json.dumps(value)[:40]}")
+    return value
+
+
+def _expect(path: Path, number: int, value: dict[str, Any], before: Sequence[Any]) -> None:
+    """Header first, request second, each once; nothing after the end; no newer version."""
+    kind = value.get("kind")
+    wanted = {1: "header", 2: "request"}.get(number)
+    if wanted and kind != wanted:
+        _fail(path, number, f"expected a `{wanted}` record, found one of kind {json.dumps(kind)[:40]}")
+    if not wanted and kind in ("header", "request"):
+        _fail(path, number, f"a second `{kind}` record; expected one a transcript")
+    if before and isinstance(before[-1], End):
+        _fail(path, number, "a record after the `end` record; expected nothing")
+    if kind == "header" and (version := value.get("schemaVersion")) != SCHEMA_VERSION:
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        hint = " (it is newer than this program: update agent-runtime)" if newer else ""
+        _fail(path, number, f"schemaVersion is {version!r}{hint}; expected {SCHEMA_VERSION}")
+
+
+def _explain(value: dict[str, Any], error: ValidationError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply to be a record"
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    kind = f"`{value['kind']}` record" if isinstance(value.get("kind"), str) else "a record"
+    return f"{kind}: {place + ': ' if place else ''}{first['msg']}"
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _fail(path: Path, number: int, what: str) -> NoReturn:
+    raise TranscriptError(f"{path}, line {number}: {what}")

@@ -1,0 +1,79 @@
+"""The tools of a replay: real ones that stop where the recorded run was stopped, and recorded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent_runtime.agent.model import ToolSpec
+from agent_runtime.agent.tool import Tool, ToolContext
+from agent_runtime.errors import ReplayMismatch
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.transcripts.player import Player
+
+
+@dataclass(frozen=True)
+class ReplayedTool:
+    """A tool of a replay: the real one, but where the recorded run was stopped, so is this one."""
+
+    tool: Tool
+    player: Player
+
+    @property
+    def name(self) -> str:
+        """The real tool's."""
+        return self.tool.name
+
+    @property
+    def scans(self) -> bool:
+        """The real tool's."""
+        return self.tool.scans
+
+    @property
+    def parallel(self) -> bool:
+        """The real tool's."""
+        return self.tool.parallel
+
+    def spec(self) -> ToolSpec:
+        """The real tool's."""
+        return self.tool.spec()
+
+    async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
+        """Run it, for as long as the recorded call ran before it was cancelled."""
+        import anyio
+
+        record = self.player.next_output(ctx.call_id, self.name)
+        if record is not None and record.outcome == "not_started":
+            self.player.stop()
+            return record.output()
+        if record is None or record.outcome != "cancelled":
+            return await self.tool.call(input, ctx)
+        with anyio.move_on_after(record.duration_ms / 1000):
+            return await self.tool.call(input, ctx)
+        await self.player.stopped()
+        raise AssertionError("the run was to be cancelled")
+
+
+@dataclass(frozen=True)
+class RecordedTool(ReplayedTool):
+    """A tool that runs nothing: it gives back what the recording holds for the call."""
+
+    @property
+    def scans(self) -> bool:
+        """Nothing is changed."""
+        return False
+
+    async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
+        """The recorded output; without one the replay ends at its next model call."""
+        player = self.player
+        record = player.next_output(ctx.call_id, self.name)
+        if record is None:
+            player.mismatch = ReplayMismatch(
+                f"the recording holds no further result of {self.name} for call {ctx.call_id}"
+            )
+            return ToolOutput.of(str(player.mismatch), is_error=True, outcome="failed")
+        await player.wait(record.duration_ms)
+        if record.outcome in ("cancelled", "not_started"):
+            player.stop()
+        return record.output()

@@ -1,0 +1,249 @@
+"""Writing a transcript while a run goes on: line by line, masked, and never at the cost of the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from agent_runtime.agent.model import Transport
+from agent_runtime.errors import ProviderError, RequestError
+from agent_runtime.output.event_writer import timestamp
+from agent_runtime.protocol.events import Status
+from agent_runtime.protocol.messages import Frozen, WireFormat
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.transcripts.records import (
+    ControlRecord,
+    End,
+    Failure,
+    Header,
+    ModelCallRecord,
+    ModelResponseRecord,
+    RequestRecord,
+    ToolResultRecord,
+)
+from agent_runtime.transcripts.rewrite import rewrite_chunks, without_secrets
+
+Mask = Callable[[str], str]
+
+
+class Recorder:
+    """Appends records to a file of mode 0600, each in one write.
+
+    Args:
+        path: the transcript; a file that is there is replaced.
+        mask: takes the keys out of a text, also where they are escaped as in JSON.
+        on_failure: told once, with the reason, when the file can no longer be written (a full disk). The
+            records up to there are whole; the run goes on without a recording.
+
+    Raises RequestError naming `record` when the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        mask: Mask = lambda text: text,
+        on_failure: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self.path = path
+        self.calls = 0
+        self._mask = mask
+        self._on_failure = on_failure
+        self._trouble = ""  # told with the next event: an event of its own would be out of place elsewhere
+        self._results = 0
+        self._last = ("", 0)  # digest of the last body, and how often it was sent
+        self._began = time.monotonic()
+        self._file: int | None = _create(path)
+
+    def begin(self, *, runtime_version: str, run_id: str, workspace: Path) -> None:
+        """The header."""
+        self._write(
+            Header(
+                runtime_version=runtime_version,
+                run_id=run_id,
+                created_at=timestamp(),
+                workspace=str(workspace),
+            )
+        )
+
+    def request(self, request: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
+        """The request, after the options of the command line were put into it."""
+        self._write(
+            RequestRecord(request=without_secrets(dict(request)), resolved=without_secrets(dict(resolved)))
+        )
+
+    def event(self, line: str) -> None:
+        """A line of the event stream, as the emitter made it: masked, one JSON object."""
+        self._append(f'{{"kind":"event","at":{self.now()},"event":{line}}}')
+        if self._trouble:
+            trouble, self._trouble = self._trouble, ""
+            self._on_failure(trouble)
+
+    def tool_result(self, call_id: str, tool: str, output: ToolOutput, duration_ms: int) -> None:
+        """What a tool gave back."""
+        self._results += 1
+        values = {field.name: getattr(output, field.name) for field in fields(output)}
+        self._write(ToolResultRecord(at=self.now(), id=call_id, tool=tool, duration_ms=duration_ms, **values))
+
+    def control(
+        self,
+        action: Literal["input", "pause", "resume", "cancel", "timeout"],
+        *,
+        text: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Something came from outside; where the run stands is noted with it."""
+        record = ControlRecord(
+            at=self.now(), action=action, calls=self.calls, results=self._results, text=text, reason=reason
+        )
+        self._write(record)
+
+    def sent(self, body: dict[str, Any], *, provider: str, format: WireFormat) -> int:
+        """A body goes to a provider; returns the number of the call."""
+        raw = json.dumps(body, sort_keys=True).encode()
+        digest = hashlib.sha256(raw).hexdigest()
+        attempt = self._last[1] + 1 if self._last[0] == digest else 1
+        self._last = (digest, attempt)
+        self.calls += 1
+        record = ModelCallRecord(
+            at=self.now(),
+            call=self.calls,
+            attempt=attempt,
+            provider=provider,
+            format=format,
+            model=str(body.get("model", "")),
+            digest=digest,
+            body_bytes=len(raw),
+            messages=len(body.get("messages") or body.get("input") or ()),
+        )
+        self._write(record)
+        return self.calls
+
+    def response(self, record: ModelResponseRecord) -> None:
+        """An attempt is over. Keys are found in its chunks even where the stream splits them."""
+        chunks = rewrite_chunks(record.chunks, self._mask)
+        self._write(record.model_copy(update={"chunks": chunks}))
+
+    def end(self, *, status: Status, exit_code: int) -> None:
+        """The last record; on disk when this returns."""
+        self._write(End(at=self.now(), status=status, exit_code=exit_code))
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, with an `end` record or without one. May be called twice."""
+        if self._file is not None:
+            with suppress(OSError):  # a pipe or a device has nothing to sync
+                os.fsync(self._file)
+            os.close(self._file)
+            self._file = None
+
+    def now(self) -> int:
+        """Milliseconds since the recording began."""
+        return int((time.monotonic() - self._began) * 1000)
+
+    def _write(self, record: Frozen) -> None:
+        if self._file is not None:
+            # ASCII: lone surrogates (a provider may split a pair over two chunks) stay, escaped
+            self._append(self._mask(json.dumps(record.model_dump(by_alias=True), separators=(",", ":"))))
+
+    def _append(self, line: str) -> None:
+        if self._file is None:
+            return
+        start = os.lseek(self._file, 0, os.SEEK_CUR)
+        try:
+            _write_all(self._file, f"{line}\n".encode())
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file, start)  # what was written before stays readable
+            self.close()
+            self._trouble = f"{self.path}: {error.strerror}"
+
+
+class RecordingTransport:
+    """A transport that leaves a record of every call: one when it is sent, one when it is over."""
+
+    def __init__(self, inner: Transport, recorder: Recorder, *, provider: str, format: WireFormat) -> None:
+        self._inner = inner
+        self._recorder = recorder
+        self._provider = provider
+        self._format: WireFormat = format
+
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Yields what the inner transport yields; raises what it raises."""
+        call = self._recorder.sent(body, provider=self._provider, format=self._format)
+        began = self._recorder.now()
+        chunks: list[dict[str, Any]] = []
+        offsets: list[int] = []
+        error: Failure | None = None
+        interrupted = True
+        try:
+            async with aclosing(_generator(self._inner.stream(body))) as stream:
+                async for chunk in stream:
+                    chunks.append(chunk)
+                    offsets.append(self._recorder.now() - began)
+                    yield chunk
+            interrupted = False
+        except ProviderError as failure:
+            error, interrupted = Failure.of(failure), False
+            raise
+        finally:
+            now = self._recorder.now()
+            self._recorder.response(
+                ModelResponseRecord(
+                    at=now,
+                    call=call,
+                    format=self._format,
+                    duration_ms=now - began,
+                    chunks=tuple(chunks),
+                    offsets=tuple(offsets),
+                    error=error,
+                    interrupted=interrupted,
+                )
+            )
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self._inner.aclose()
+
+
+async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
+    """Any iterator as a generator, which can be closed; a generator inside is closed with it."""
+    try:
+        async for item in stream:
+            yield item
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
+def _create(path: Path) -> int:
+    expected = "expected a file that can be written"
+    # O_NONBLOCK: a FIFO is refused, not waited for
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        file = os.open(path, flags, 0o600)
+    except OSError as error:
+        missing = "" if path.parent.is_dir() else f" (there is no folder {path.parent})"
+        raise RequestError("record", f"{path}: {error.strerror}{missing}; {expected}") from error
+    mode = os.fstat(file).st_mode
+    if stat.S_ISREG(mode):
+        os.set_blocking(file, True)
+        with suppress(PermissionError):  # another's file that we may write stays as it is
+            os.fchmod(file, 0o600)
+    elif stat.S_ISFIFO(mode):
+        os.close(file)
+        raise RequestError("record", f"{path}: this is a pipe; {expected}")
+    return file
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]

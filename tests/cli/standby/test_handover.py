@@ -1,0 +1,165 @@
+"""`run --socket`: from outside it is the run itself; only the process that does the work is another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import certifi
+import pytest
+
+from tests.cli.standby.conftest import Json, Running, asked, sh, standing, until
+from tests.support.model_server import ModelServer, Turn
+from tests.support.runtime import COMMAND, Result, catches, environment, result
+
+
+def launch(standby: Running, cwd: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, "run", "--socket", str(standby.path), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=environment(environ, cwd.parent / "state"),
+    )
+
+
+def finish(run: subprocess.Popen[bytes], stdin: bytes = b"") -> Result:
+    out, errors = run.communicate(stdin, timeout=60)
+    return result(out, run.returncode, errors)
+
+
+def test_directory_environment_options_and_stderr_are_the_clients(standby: Running, workspace: Path) -> None:
+    with ModelServer(
+        [sh("pwd; echo $WHOSE; sed -n 's/PPid://p' /proc/$PPID/status"), Turn(text="done")]
+    ) as server:
+        request = asked(server, noSuchField=1)
+        done = finish(
+            launch(standby, workspace, "--max-turns", "7", WHOSE="mine"),
+            json.dumps(request, indent=1).encode(),
+        )
+    assert done.code == 0
+    (told,) = done.of("tool_result")
+    assert told["output"].split() == [str(workspace), "mine", str(standby.pid)]
+    assert (done.events[0]["workspace"], done.events[0]["limits"]["maxTurns"]) == (str(workspace), 7)
+    assert "noSuchField" in done.stderr
+
+
+def test_certificates_are_read_ahead_and_a_clients_own_count(workspace: Path, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    shutil.copy(certifi.where(), roots)
+    with (
+        ModelServer([Turn(text="done")], repeat_last=True) as server,
+        standing(tmp_path, {"SSL_CERT_FILE": str(roots)}) as standby,
+    ):
+        roots.unlink()
+        request = json.dumps(asked(server)).encode()
+        ahead = finish(launch(standby, workspace, SSL_CERT_FILE=str(roots)), request)
+        own = finish(launch(standby, workspace, SSL_CERT_FILE=str(tmp_path / "none.pem")), request)
+    assert (ahead.code, ahead.complete["output"]) == (0, "done")
+    assert (own.code, own.complete["error"]["retryable"]) == (1, False)
+    assert f"SSL_CERT_FILE {tmp_path}/none.pem: No such file" in own.complete["error"]["message"]
+
+
+def test_prompt_and_request_file(standby: Running, workspace: Path, tmp_path: Path) -> None:
+    with ModelServer([Turn(text="done")], repeat_last=True) as server:
+        environ = server.environ("anthropic")
+        by_prompt = finish(launch(standby, workspace, "--prompt", "hello", **environ))
+        (tmp_path / "request.json").write_text(json.dumps(asked(server)))
+        by_file = finish(launch(standby, workspace, "--request", str(tmp_path / "request.json")))
+        assert [by_prompt.complete["output"], by_file.complete["output"]] == ["done", "done"]
+        assert "hello" in json.dumps(server.requests[0].body)
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "code", "stop"),
+    [
+        ({"prompt": 5}, (), 2, "error"),
+        ({"config": {"maxTurns": 1}}, (), 3, "max_turns"),
+    ],
+)
+def test_exit_status(
+    request_: Json, options: tuple[str, ...], code: int, stop: str, standby: Running, workspace: Path
+) -> None:
+    with ModelServer([sh("true")], repeat_last=True) as server:
+        done = finish(launch(standby, workspace, *options), json.dumps(asked(server, **request_)).encode())
+    assert (done.code, done.complete["stopReason"]) == (code, stop)
+
+
+@pytest.mark.parametrize(("how", "code"), [("cancel", 130), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_can_be_cancelled(how: str | signal.Signals, code: int, standby: Running, workspace: Path) -> None:
+    with ModelServer([sh("echo $$ > pid; sleep 30")]) as server:
+        run = launch(standby, workspace)
+        assert run.stdin and run.stdout and run.stderr
+        run.stdin.write(json.dumps(asked(server)).encode() + b"\n")
+        run.stdin.flush()
+        head = b""
+        while b'"tool_call"' not in head:
+            line = run.stdout.readline()
+            assert line, (head, run.stderr.read())
+            head += line
+        began = time.monotonic()
+        if isinstance(how, signal.Signals):
+            run.send_signal(how)
+        else:
+            run.stdin.write(b'{"action":"cancel"}\n')
+            run.stdin.flush()
+        out, errors = run.communicate(timeout=20)
+        assert time.monotonic() - began < 4
+    done = result(head + out, run.returncode, errors)
+    assert (done.code, done.complete["status"]) == (code, "cancelled")
+
+
+def test_a_reader_that_goes_away_ends_the_run(standby: Running, workspace: Path) -> None:
+    with ModelServer([sh("echo said; sleep 1; echo more"), Turn(text="done")]) as server:
+        run = launch(standby, workspace)
+        assert run.stdin and run.stdout and run.stderr
+        run.stdin.write(json.dumps(asked(server)).encode())
+        run.stdin.close()
+        run.stdout.readline()
+        run.stdout.close()
+        assert (run.wait(20), run.stderr.read()) == (74, b"")
+        run.stderr.close()
+
+
+def test_no_standby_there(standby: Running, workspace: Path) -> None:
+    nowhere = str(workspace / "nowhere.sock")
+    done = finish(launch(standby, workspace, "--socket", nowhere), b'{"prompt": "hi"}')
+    error, complete = done.events
+    assert (done.code, error["code"], error["details"]["field"]) == (2, "invalid_request", "socket")
+    assert nowhere in error["message"] and complete["status"] == "failed"
+
+
+def test_a_standby_that_dies_is_told(standby: Running, workspace: Path) -> None:
+    with ModelServer([sh("kill -9 $PPID; sleep 5")]) as server:
+        run = launch(standby, workspace)
+        out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=20)
+    assert (run.returncode, b"complete" in out, b"the run with it" in errors) == (1, False, True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_nobody_accepts(number: signal.Signals, code: int, workspace: Path) -> None:
+    """The standby is there, and its queue is full: the run was never begun, and is told as cancelled."""
+    path = workspace / "busy.sock"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(path))
+        listener.listen(0)
+        first.connect(str(path))
+        run = subprocess.Popen(
+            [*COMMAND, "run", "--socket", str(path), "--prompt", "x"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=workspace,
+            env=environment({}, workspace / "state"),
+        )
+        until(lambda: catches(run.pid, signal.SIGTERM))
+        run.send_signal(number)
+        out, errors = run.communicate(timeout=10)
+    (complete,) = map(json.loads, out.splitlines())
+    assert (run.returncode, complete["type"], complete["status"]) == (code, "complete", "cancelled"), errors

@@ -1,0 +1,115 @@
+"""A caller's own messages: taken in part by part, or refused by the part's name."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_runtime.conversation.image_limits import prepare
+from agent_runtime.conversation.input_messages import MAX_FILE_TEXT, InputMessages, take_in
+from agent_runtime.errors import RequestError
+from tests.conversation.messages import encoded, model, user
+
+PNG = encoded()
+DATA = base64.b64encode(PNG).decode()
+
+
+def test_texts_parts_and_the_prompt_become_a_conversation(tmp_path: Path) -> None:
+    raw = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]},
+        {
+            "role": "user",
+            "content": "look",
+            "parts": [{"type": "text", "text": "look"}, {"type": "text", "text": "here"}],
+        },
+        {"role": "assistant", "content": ""},
+    ]
+    assert take_in(raw, workspace=tmp_path, prompt="Go \ud83d") == InputMessages(
+        [user("Hi"), model("Hello"), user("look", "here"), user("Go \ufffd")], "Be brief."
+    )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image", "mediaType": "image/png", "data": DATA},
+        {"type": "image", "media_type": "image/png", "data": DATA[:20] + "\n" + DATA[20:]},
+        {"type": "image", "data": f"data:image/png;base64,{DATA}"},
+        {"type": "image", "path": "shot.png"},
+        {"type": "file", "path": "shot.png"},
+    ],
+)
+def test_images_by_data_and_by_path(part: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "shot.png").write_bytes(PNG)
+    taken = take_in([{"role": "user", "content": [part]}], workspace=tmp_path)
+    assert taken.messages == [user(prepare(PNG))]
+
+
+def test_files_are_read_as_text_and_bounded(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("grün\n".encode() + b"\xff")
+    (tmp_path / "big.txt").write_text("x" * (MAX_FILE_TEXT + 1))
+    (tmp_path / "a.bin").write_bytes(b"\0\1")
+    parts = [{"type": "file", "path": name} for name in ("a.txt", "big.txt", "a.bin")]
+    [message] = take_in([{"role": "user", "content": parts}], workspace=tmp_path).messages
+    assert message == user(
+        f'<file path="{tmp_path}/a.txt">\ngrün\n\ufffd\n</file>',
+        f'<file path="{tmp_path}/big.txt">\n{"x" * MAX_FILE_TEXT}\n'
+        "[cut here; read the rest with your tools]\n</file>",
+        f"[The user attached the file {tmp_path}/a.bin. It is binary; look at it with your tools.]",
+    )
+
+
+def content(*parts: Any) -> list[Any]:
+    return [{"role": "user", "content": list(parts)}]
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (["hi"], "messages[0]"),
+        ([{"content": "hi"}], "messages[0].role"),
+        ([{"role": "tool", "content": "hi"}], "messages[0].role"),
+        ([{"role": "user"}], "messages[0].content"),
+        ([{"role": "user", "content": 5}], "messages[0].content"),
+        ([{"role": "user", "content": "a", "parts": {}}], "messages[0].parts"),
+        (content(5), "messages[0].content[0]"),
+        (content({"type": "audio"}), "messages[0].content[0].type"),
+        (content({"type": "text"}), "messages[0].content[0].text"),
+        (content("a", {"type": "image"}), "messages[0].content[1]"),
+        (content({"type": "image", "data": DATA}), "messages[0].content[0].mediaType"),
+        (
+            content({"type": "image", "mediaType": "text/html", "data": DATA}),
+            "messages[0].content[0].mediaType",
+        ),
+        (content({"type": "image", "mediaType": "image/png", "data": "%%"}), "messages[0].content[0].data"),
+        (
+            content({"type": "image", "mediaType": "image/png", "data": DATA[:40]}),
+            "messages[0].content[0].data",
+        ),
+        (content({"type": "image", "path": "missing.png"}), "messages[0].content[0].path"),
+        (content({"type": "file"}), "messages[0].content[0].path"),
+        (content({"type": "file", "path": "missing"}), "messages[0].content[0].path"),
+        (content({"type": "file", "path": "."}), "messages[0].content[0].path"),
+        (content({"type": "file", "path": "pipe"}), "messages[0].content[0].path"),
+        ([*content("hi"), {"role": "assistant", "content": "hello"}], "messages"),
+        (content(" "), "messages"),
+        (
+            [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": [{"type": "image", "path": "a"}]},
+            ],
+            "messages[1].content[0].type",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_by_name(raw: list[Any], field: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RequestError) as refused:
+        take_in(raw, workspace=tmp_path)
+    assert refused.value.field == field

@@ -1,0 +1,233 @@
+"""A history that was cut, mixed up or damaged leaves `heal` fit to be sent, and says what was wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent_runtime.conversation.normalize import BEGINNING, CONTINUE, NormalizedHistory, mend, normalize
+from agent_runtime.conversation.tool_pairs import INTERRUPTED
+from agent_runtime.protocol.messages import (
+    NO_OUTPUT,
+    AssistantMessage,
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from tests.conversation.messages import call, model, native, picture, result, user
+
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+REDACTED = {"type": "redacted_thinking", "data": "xyz"}
+USE = {"type": "tool_use", "id": "c1", "name": "bash", "input": {}}
+
+
+def test_a_sound_history_is_left_as_it_is() -> None:
+    sound = (
+        user("do it", picture()),
+        model(Thinking(text="hm"), call(), native=native(THOUGHT, REDACTED, USE)),
+        user(result(), "by the way"),
+        model("done"),
+        user("thanks"),
+    )
+    assert normalize(sound) == NormalizedHistory(sound)
+
+
+def test_a_call_without_a_result_is_told_the_truth() -> None:
+    healed = normalize([user("go"), model(call("a"), call("b", "edit")), user(result("a"))])
+    cut = ToolResult(id="b", name="edit", content=(Text(text=INTERRUPTED),), is_error=True)
+    assert healed.messages == (user("go"), model(call("a"), call("b", "edit")), user(result("a"), cut))
+    assert healed.repairs == ("a call without a result was given one that says so",)
+    assert "unknown" in INTERRUPTED
+
+
+def test_a_run_killed_right_after_the_turn_resumes_with_the_new_prompt() -> None:
+    healed = normalize([user("go"), model("first"), user("more"), model(call()), user("go on")])
+    cut = ToolResult(id="c1", name="bash", content=(Text(text=INTERRUPTED),), is_error=True)
+    assert healed.messages[-1] == user(cut, "go on")
+
+
+def test_results_without_a_call_and_second_results_are_dropped() -> None:
+    healed = normalize(
+        [user("go", result("x")), model(call()), user(result(), result(text="again")), user("and?")]
+    )
+    assert healed.messages == (user("go"), model(call()), user(result(), "and?"))
+    assert healed.repairs == ("results that belonged to no call were dropped",)
+
+
+def test_a_result_that_came_late_is_moved_to_its_call() -> None:
+    healed = normalize([user("go"), model(call()), user("wait"), model("well"), user(result(), "now?")])
+    assert healed.messages == (user("go"), model(call()), user(result(), "wait"), model("well"), user("now?"))
+
+
+def test_results_come_first_and_in_the_order_of_their_calls() -> None:
+    healed = normalize([user("go"), model(call("a"), call("b")), user("hi", result("b"), result("a"))])
+    assert healed.messages[-1] == user(result("a"), result("b"), "hi")
+
+
+def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> None:
+    history: list[Message] = [
+        user("go"),
+        model(call(x=1)),
+        user(result(text="1")),
+        model(call(x=2)),
+        user(result(text="2")),
+    ]
+    healed = normalize(history)
+    assert healed.messages == (
+        *history[:3],
+        model(call("c1-2", x=2)),
+        user(result("c1-2", "2")),
+    )
+
+
+def test_an_id_changed_in_the_blocks_is_changed_in_the_native_form() -> None:
+    made = {"id": "c1", "function": {"name": "bash", "arguments": "{}"}}
+    item = {"role": "assistant", "tool_calls": [made]}
+    turns: list[Message] = [model(call(), native=native(item, format="openai-chat")), user(result())]
+    second = normalize([user("go"), *turns, *turns]).messages[3]
+    renamed = {"role": "assistant", "tool_calls": [made | {"id": "c1-2"}]}
+    assert second == model(call("c1-2"), native=native(renamed, format="openai-chat"))
+
+
+@pytest.mark.parametrize("id", ["functions.bash:0", "", "x" * 64, "ü"])
+def test_an_id_that_another_provider_would_refuse_is_changed(id: str) -> None:
+    healed = normalize([user("go"), model(call(id)), user(result(id))])
+    made = healed.messages[1].blocks[0]
+    assert isinstance(made, ToolCall)
+    assert made.id.replace("-", "").replace("_", "").isalnum() or made.id == "_"
+    assert 1 <= len(made.id) <= 40
+    assert healed.messages[2] == user(result(made.id))
+
+
+def test_roles_alternate_and_empty_messages_go() -> None:
+    healed = normalize([user("a"), user(" \n"), user("b"), model(" "), model("c"), model("d"), user("e")])
+    assert healed == NormalizedHistory((user("a", "b"), model("c", "d"), user("e")))
+
+
+def test_turns_whose_forms_cannot_be_one_are_separated() -> None:
+    signed = model("a", native=native(THOUGHT, {"type": "text", "text": "a"}))
+    assert normalize([user("go"), signed, model("b"), user("?")]).messages == (
+        *(user("go"), signed, user(CONTINUE), model("b"), user("?")),
+    )
+
+
+def test_a_paused_turn_and_its_continuation_are_one_turn() -> None:
+    hosted = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+    paused, rest = (
+        model(native=native(hosted)),
+        model("found", native=native(found, {"type": "text", "text": "found"})),
+    )
+    assert normalize([user("go"), paused], paused=True) == NormalizedHistory((user("go"), paused))
+    whole = model("found", native=native(hosted, found, {"type": "text", "text": "found"}))
+    assert normalize([user("go"), paused, rest, user("thanks")]) == NormalizedHistory(
+        (user("go"), whole, user("thanks"))
+    )
+
+
+def test_a_hosted_call_that_nobody_answered_is_left_out() -> None:
+    hosted = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    said = {"type": "text", "text": "let me look"}
+    healed = normalize([user("go"), model("let me look", native=native(said, hosted)), user("go on")])
+    assert healed.messages[1] == model("let me look", native=native(said))
+
+
+def test_a_user_begins_and_a_user_ends() -> None:
+    assert normalize([model("hello")]).messages == (user(BEGINNING), model("hello"), user(CONTINUE))
+
+
+def test_empty_outputs_say_so() -> None:
+    empty = ToolResult(id="c1", name="bash", content=())
+    blank = result(text=" ")
+    for nothing in (empty, blank):
+        assert normalize([user("go"), model(call()), user(nothing)]).messages[2] == user(
+            result(text=NO_OUTPUT)
+        )
+
+
+def test_reasoning_without_its_signature_is_left_out_and_redacted_reasoning_kept_to_the_byte() -> None:
+    unsigned = {"type": "thinking", "thinking": "cut", "signature": ""}
+    blank = {"type": "text", "text": "\n\n"}
+    turn = model(Thinking(text="cut"), call(), native=native(unsigned, REDACTED, blank, USE))
+    healed = normalize([user("go"), turn, user(result())])
+    assert healed.messages[1] == model(Thinking(text="cut"), call(), native=native(REDACTED, USE))
+    assert healed.repairs == ("reasoning without its signature was left out",)
+
+
+def test_a_turn_of_reasoning_alone_is_no_turn() -> None:
+    thought = model(Thinking(text="hm"), native=native(THOUGHT))
+    assert normalize([user("go"), thought, user("and?")]).messages == (user("go", "and?"),)
+
+
+def test_reasoning_signed_for_another_model_or_wire_is_left_out() -> None:
+    turn = model(call(), native=native(THOUGHT, USE, model="claude-a-20250101"))
+    history: list[Message] = [user("go"), turn, user(result())]
+    assert normalize(history, model="claude-a").messages[1] == turn
+    assert normalize(history, model="claude-b").messages[1] == model(
+        call(), native=native(USE, model="claude-a-20250101")
+    )
+    assert normalize(history, format="openai-chat").messages[1] == model(call())
+
+
+def test_a_native_form_that_does_not_agree_with_the_blocks_is_left_out() -> None:
+    stray = native(USE, USE | {"id": "c2"})
+    healed = normalize([user("go"), model(call(), native=stray), user(result())])
+    assert healed.messages[1] == model(call())
+
+
+def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
+    poisoned = ToolCall(
+        id="c1", name="b d", arguments='{"a": "\\ud83d"}', input={"a": "\ud83d", "n": float("nan")}
+    )
+    item = USE | {"input": {"a": "\ud83d"}}
+    healed = normalize([user("go"), model(poisoned, native=native(item)), user(result())])
+    mended = ToolCall(
+        id="c1", name="b_d", arguments='{"a": "\ufffd", "n": null}', input={"a": "\ufffd", "n": None}
+    )
+    assert healed.messages == (user("go"), model(mended), user(result(name="b_d")))
+
+
+def test_a_refused_history_is_mended_by_what_was_blamed() -> None:
+    history: list[Message] = [
+        user("go", picture()),
+        model(call(), native=native(THOUGHT, USE)),
+        user(result()),
+    ]
+    forged = mend(history, "messages.1.content.0: Invalid `signature` in `thinking` block")
+    assert forged is not None
+    assert forged.messages == (history[0], model(call()), history[2])
+    image = mend(history, "messages.0.content.1.image.source.base64.data: Could not process image")
+    assert image is not None
+    assert image.messages[0] == user("go", "[An image was left out: the provider refused it]")
+    assert mend(history, "max_tokens: must be positive") is None
+    assert mend(forged.messages, "Invalid `signature` in `thinking` block") is None
+
+
+def test_an_id_that_holds_a_signature_goes_back_to_its_gateway_whole() -> None:
+    id = "call_1__thought__" + "Aa+/" * 300
+    made = {"id": id, "function": {"name": "bash", "arguments": "{}"}}
+    item = {"role": "assistant", "tool_calls": [made]}
+    history: list[Message] = [
+        user("go"),
+        model(call(id), native=native(item, format="openai-chat")),
+        user(result(id)),
+    ]
+    assert normalize(history).messages == tuple(history)
+
+
+def test_ids_that_differ_only_where_they_were_made_are_told_apart() -> None:
+    made = {"type": "function_call", "call_id": "functions.x:0", "name": "bash", "arguments": "{}"}
+    history: list[Message] = [
+        user("go"),
+        model(call("functions.x:0")),
+        model(call("functions.x:0"), native=native(made, format="openai-responses")),
+    ]
+    turns = [message for message in normalize(history).messages if isinstance(message, AssistantMessage)]
+    assert [turn.calls[0].id for turn in turns] == ["functions_x_0", "functions_x_0-2"]
+
+
+def test_items_of_no_sensible_type_are_no_reason_to_fail() -> None:
+    odd = native({"type": ["x"], "id": {}}, {"type": None, "id": [1]}, {"type": "text", "text": "a"})
+    history: list[Message] = [user("go"), model("a", native=odd), user("on")]
+    assert normalize(history).messages == tuple(history)

@@ -1,0 +1,76 @@
+"""Tokens: the packaged tokenizer's count, and an estimate that follows the provider's."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.conversation.tokens import IMAGE_TOKENS, Estimator, Tokenizer, estimate
+from agent_runtime.protocol.messages import Usage
+from tests.conversation.messages import call, model, picture, result, user
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer()
+
+
+def test_the_count_is_that_of_o200k_base(tokenizer: Tokenizer) -> None:
+    # known counts of o200k_base; special tokens are plain text
+    counts = {"": 0, "hello world": 2, "tiktoken is great!": 6, "<|endoftext|>": 7, "\ud83d": 1}
+    assert {text: tokenizer.count(text) for text in counts} == counts
+
+
+def test_text_counted_in_pieces_is_counted_exactly(tokenizer: Tokenizer) -> None:
+    text = Path(__file__).read_text() * 20
+    assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))
+
+
+@pytest.mark.parametrize("pattern", ["a", " ", "=", "\n", "漢"])
+def test_a_megabyte_of_one_character_takes_no_time(tokenizer: Tokenizer, pattern: str) -> None:
+    started = time.perf_counter()
+    assert 0 < tokenizer.count(pattern * 1_000_000) <= 1_000_000
+    assert time.perf_counter() - started < 2
+
+
+def test_damaged_data_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"YQ== 0\n")
+    with pytest.raises(ValueError, match="damaged"):
+        Tokenizer(tmp_path / "data")
+
+
+def test_the_estimate_follows_the_provider() -> None:
+    estimator = Estimator(system="x" * 4000)
+    first = user("y" * 4000)
+    estimator.add(first)
+    assert estimator.context == 1000 + 1000 + 4
+    turn = model(call(cmd="ls"))
+    estimator.observe(Usage(input_tokens=3990, output_tokens=30), turn)
+    assert estimator.context == 4020
+    added = user(result(text="z" * 4000))
+    estimator.add(added)
+    assert estimator.context == 4020 + round(1004 * 4020 / (2004 + estimate('bash{"cmd": "ls"}') + 4))
+    before = estimator.context
+    estimator.replaced([first])
+    assert before * 0.4 < estimator.context < before
+
+
+def test_an_image_costs_what_an_image_costs() -> None:
+    assert Estimator().size([user(picture())]) == IMAGE_TOKENS + 4
+
+
+async def test_where_a_provider_reports_nothing_the_tokenizer_counts() -> None:
+    estimator = Estimator(system="hello world")
+    estimator.add(user("hello world"))
+    turn = model("hello world")
+    estimator.observe(None, turn)
+    assert await estimator.counted(turn) == Usage(input_tokens=2 + 2 + 4, output_tokens=2 + 4, estimated=True)
+    assert estimator.context == 14
+    estimator.add(user("hello world"))
+    second = model("hello world")
+    estimator.observe(None, second)
+    assert await estimator.counted(second) == Usage(input_tokens=14 + 6, output_tokens=6, estimated=True)

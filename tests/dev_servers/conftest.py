@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+
+from agent_runtime.dev_servers import server
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.protocol.events import DevUrlEvent
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+T = TypeVar("T")
+
+
+async def until(condition: Callable[[], T | None]) -> T:
+    """What the condition gives, as soon as it gives something."""
+    with anyio.fail_after(15):
+        while not (result := condition()):  # noqa: ASYNC110 - what is waited for is outside of this process
+            await anyio.sleep(0.01)
+    return result
+
+
+@dataclass
+class Scene:
+    """A run's view of the servers, with the events that `watch` emitted and when."""
+
+    servers: DevServerWatcher
+    events: list[DevUrlEvent] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    late: float = 0.0  # seconds by which sleeps came too late: what a busy machine takes from a bound
+
+    async def measure(self) -> None:
+        while True:
+            began = time.monotonic()
+            await anyio.sleep(0.01)
+            self.late += time.monotonic() - began - 0.01
+
+    async def emit(self, event: DevUrlEvent) -> None:
+        self.events.append(event)
+        self.times.append(time.monotonic())
+
+    async def event(self, status: str, *, pid: int | None = None, port: int | None = None) -> DevUrlEvent:
+        """The first such event, awaited."""
+
+        def found() -> DevUrlEvent | None:
+            wanted = (
+                e
+                for e in self.events
+                if e.status == status and pid in (None, e.pid) and port in (None, e.port)
+            )
+            return next(wanted, None)
+
+        return await until(found)
+
+    def statuses(self) -> list[tuple[str, int]]:
+        return [(event.status, event.port) for event in self.events]
+
+
+Watching = Callable[..., Any]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that answers is given time for it, on a busy machine too."""
+    monkeypatch.setattr(server, "PROBE", 5.0)
+
+
+@pytest.fixture
+def watching() -> Watching:
+    @asynccontextmanager
+    async def scene(**options: Any) -> AsyncIterator[Scene]:
+        servers = DevServerWatcher(**({"template": None, "sandbox_id": None} | options))
+        servers.begin()
+        seen = Scene(servers)
+        async with anyio.create_task_group() as group:
+            group.start_soon(servers.watch, seen.emit)
+            group.start_soon(seen.measure)
+            yield seen
+            group.cancel_scope.cancel()
+
+    return scene
+
+
+Launch = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Start a process as a tool would; whatever it leaves behind is killed with its process group."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        *command: str, log: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        with (log or Path(os.devnull)).open("ab") as out:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=tmp_path,
+                env=env,
+                start_new_session=True,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def python(launch: Launch) -> Launch:
+    """Start a Python program given as text, with this interpreter."""
+    return lambda source, *arguments, **options: launch(
+        sys.executable, "-u", "-c", source, *arguments, **options
+    )
+
+
+@pytest.fixture
+def subreaper() -> Iterator[None]:
+    """Orphans come to this process, as they come to the runtime."""
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

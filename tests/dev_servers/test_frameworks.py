@@ -1,0 +1,132 @@
+"""The servers that people really start: uvicorn, Flask with its reloader, node, and Vite from npm."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.dev_servers.socket_owners import find_owners
+from tests.dev_servers.conftest import Launch, Watching, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
+
+needs_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+
+NODE = """
+const server = require("http").createServer((q, a) => { a.writeHead(200); a.end("hi") })
+server.listen(0, "127.0.0.1", () => console.log(`ready on http://localhost:${server.address().port}/base/`))
+"""
+ASGI = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hi"})
+"""
+FLASK = """
+from flask import Flask
+app = Flask(__name__)
+@app.route("/")
+def home(): return "one"
+"""
+
+
+async def test_uvicorn(watching: Watching, launch: Launch, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn")
+    (tmp_path / "asgi.py").write_text(ASGI)
+    async with watching() as scene:
+        server = launch(sys.executable, "-m", "uvicorn", "asgi:app", "--port", "0", log=tmp_path / "log")
+        up = await scene.event("up", pid=server.pid)
+        assert (up.http, up.loopback_only, up.log_file) == (True, True, str(tmp_path / "log"))
+        server.send_signal(signal.SIGINT)
+        await scene.event("down", port=up.port)
+
+
+@needs_node
+async def test_node_prints_its_base_path(watching: Watching, launch: Launch, tmp_path: Path) -> None:
+    async with watching(template="https://{port}-{sandboxId}.example.com", sandbox_id="s1") as scene:
+        server = launch("node", "-e", NODE, log=tmp_path / "log")
+        up = await scene.event("up", pid=server.pid)
+        assert up.url == f"https://{up.port}-s1.example.com/base/"
+        assert up.local_url == f"http://localhost:{up.port}/base/"
+        assert scene.servers.latest() == up
+
+
+@needs_node
+async def test_a_base_path_seen_by_the_tool_only(watching: Watching, launch: Launch) -> None:
+    """The server writes to a terminal or a pipe; its output comes by way of the tool."""
+    read, write = os.pipe()
+    async with (
+        watching() as scene,
+        await anyio.open_process(["node", "-e", NODE], stdout=write, stdin=None, stderr=None) as process,
+    ):
+        os.close(write)
+        text = await anyio.to_thread.run_sync(os.read, read, 1000)
+        os.close(read)
+        scene.servers.hint(text.decode())
+        up = await scene.event("up", pid=process.pid)
+        assert up.local_url == f"http://localhost:{up.port}/base/"
+        process.kill()
+
+
+async def test_flask_reloads_without_an_event(
+    watching: Watching, launch: Launch, tmp_path: Path, free_port: int
+) -> None:
+    pytest.importorskip("flask")
+    app = tmp_path / "app.py"
+    app.write_text(FLASK)
+    async with watching() as scene:
+        server = launch(
+            sys.executable, "-m", "flask", "run", "--debug", "--port", str(free_port), log=tmp_path / "log"
+        )
+        up = await scene.event("up", port=free_port)
+        (inode,) = scene.servers._up[free_port].now.inodes
+        first = await until(lambda: _family(inode) if len(_family(inode)) == 2 else None)
+        app.write_text(FLASK.replace("one", "two"))
+        await until(lambda: len(_family(inode)) == 2 and _family(inode) != first)
+        await anyio.sleep(0.6)
+        assert scene.events == [up]
+        assert (up.pid, up.http) == (server.pid, True)
+
+
+def _family(inode: int) -> list[int]:
+    return [process.pid for process in find_owners({inode}, os.getpid()).get(inode, [])]
+
+
+VITE_CONFIG = """
+import { writeFileSync } from "fs"
+writeFileSync("loaded-" + process.hrtime.bigint(), "")
+export default { base: "/app/", server: { port: Number(process.env.VITE_PORT) } }
+"""
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
+async def test_vite_keeps_its_base_and_restarts_without_an_event(
+    watching: Watching, launch: Launch, tmp_path: Path, free_port: int
+) -> None:
+    package = {"name": "x", "type": "module", "scripts": {"dev": "vite"}, "devDependencies": {"vite": "^6"}}
+    (tmp_path / "package.json").write_text(json.dumps(package))
+    (tmp_path / "index.html").write_text("<h1>hi</h1>")
+    (tmp_path / "vite.config.js").write_text(VITE_CONFIG)
+    install = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = await anyio.run_process(install, cwd=tmp_path, check=False)
+    if re.search(rb"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT", done.stderr):
+        pytest.skip("npm's registry cannot be reached")
+    assert done.returncode == 0, done.stderr
+    async with watching() as scene:
+        launch("npm", "run", "dev", log=tmp_path / "log", env={**os.environ, "VITE_PORT": str(free_port)})
+        up = await scene.event("up", port=free_port)
+        assert (up.url, up.http, up.loopback_only) == (f"http://localhost:{free_port}/app/", True, True)
+        loads = len(list(tmp_path.glob("loaded-*")))
+        (tmp_path / "vite.config.js").write_text(VITE_CONFIG + "// changed\n")
+        await until(lambda: len(list(tmp_path.glob("loaded-*"))) > loads)
+        await anyio.sleep(1.5)
+        assert scene.events == [up]
+        assert "vite" in (up.command or "")

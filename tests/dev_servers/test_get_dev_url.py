@@ -1,0 +1,159 @@
+"""The tool: an address as soon as there is one, and a reason when there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from agent_runtime.agent.tool import ToolContext
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.errors import ToolError
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.tools import load
+from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
+
+
+async def ask(servers: DevServerWatcher, **arguments: Any) -> str:
+    context = cast(ToolContext, type("Context", (), {"servers": servers}))
+    return (await load("get_dev_url").call(arguments, context)).text
+
+
+async def test_it_waits_for_the_port(watching: Watching, python: Launch, free_port: int) -> None:
+    template = "https://{port}-{sandboxId}.example.com"
+    async with watching(template=template, sandbox_id="s1") as scene:
+        python("import time\ntime.sleep(0.5)\n" + LISTEN + ANSWER + STAY, str(free_port))
+        assert await ask(scene.servers, port=free_port) == (
+            f"https://{free_port}-s1.example.com (inside the sandbox: http://localhost:{free_port})"
+        )
+        assert await ask(scene.servers, timeout=0) == await ask(scene.servers, port=free_port)
+        await scene.event("up", port=free_port)
+        assert len(scene.events) == 1
+        assert scene.servers.advice() == ""  # the model knows
+
+
+async def test_loopback_only_comes_with_advice(watching: Watching, python: Launch) -> None:
+    async with watching() as scene:
+        server = python(LISTEN.replace("0.0.0.0", "127.0.0.1") + ANSWER + STAY)
+        up = await scene.event("up", pid=server.pid)
+        assert "--host 0.0.0.0" in scene.servers.advice()
+        assert "--host 0.0.0.0" in await ask(scene.servers, port=up.port)
+
+
+async def test_nothing_listens(watching: Watching, python: Launch, free_port: int) -> None:
+    async with watching() as scene:
+        began = time.monotonic()
+        with pytest.raises(
+            ToolError, match=f"Nothing listens on TCP port {free_port}.\nNo server started by this"
+        ):
+            await ask(scene.servers, port=free_port, timeout=0.3)
+        assert 0.3 <= time.monotonic() - began < 10  # not the 15 that it would wait unasked
+
+        other = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)
+        with pytest.raises(ToolError, match=f"These ports of the run do listen: {other.port} \\("):
+            await ask(scene.servers, port=free_port, timeout=0)
+
+
+async def test_the_server_has_exited(watching: Watching, python: Launch, tmp_path: Path) -> None:
+    async with watching() as scene:
+        server = python(LISTEN + ANSWER + STAY, log=tmp_path / "log")
+        up = await scene.event("up", pid=server.pid)
+        server.kill()
+        await scene.event("down", pid=server.pid)
+        with pytest.raises(ToolError) as caught:
+            await ask(scene.servers, port=up.port, timeout=0)
+        assert re.search(
+            rf"has exited.*pid {server.pid}; its log: {tmp_path}/log", str(caught.value), re.DOTALL
+        )
+
+
+@pytest.mark.parametrize("arguments", [{"port": 0}, {"port": 65536}, {"timeout": 121}, {"prot": 80}])
+async def test_bad_arguments(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ToolError, match="Invalid arguments for get_dev_url"):
+        await ask(DevServerWatcher(template=None, sandbox_id=None), **arguments)
+
+
+async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, tmp_path: Path) -> None:
+    """`server &` returns before the server listens; its log is the one that the shell keeps."""
+    shell = Shell(
+        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
+    )
+    (tmp_path / "server.py").write_text("import time; time.sleep(0.1)\n" + LISTEN + ANSWER + SAY + STAY)
+    async with watching() as scene:
+        scene.servers.attach(shell.background)
+        try:
+            await shell.run("true", timeout=5, call_id="1", tokens=1000)
+            with anyio.fail_after(10):  # nothing was left running, so nothing is waited for
+                assert await scene.servers.settle(60) == []
+            await shell.run("python3 -u server.py &", timeout=5, call_id="2", tokens=1000)
+            with anyio.fail_after(30):
+                events = await scene.servers.settle(60) + scene.events
+            (server,) = shell.background()
+            assert [(event.pid, event.log_file) for event in events] == [(server.pid, server.log_file)]
+            await until(lambda: scene.servers.up()[0].url == f"http://localhost:{events[0].port}/base")
+            await shell.run("sleep 30 &", timeout=5, call_id="3", tokens=1000)
+            with anyio.fail_after(10):
+                assert await scene.servers.settle() == []
+            with anyio.fail_after(10):
+                await shell.run("kill $!; wait $!", timeout=5, call_id="4", tokens=1000)
+                await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
+            await until(lambda: not scene.servers._expected(60))  # a keeper may just be starting
+        finally:
+            for pid in scene.servers.pids():  # the last call has let go of it
+                os.kill(pid, signal.SIGKILL)
+            await shell.aclose(kill=True)
+
+
+async def test_a_base_path_printed_in_a_call_under_way_is_in_the_event(
+    watching: Watching, tmp_path: Path
+) -> None:
+    """The call that started it still runs when the server comes up: nobody else has seen its output."""
+    shell = Shell(
+        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
+    )
+    (tmp_path / "server.py").write_text(LISTEN + SAY + ANSWER + STAY)
+    async with watching() as scene, anyio.create_task_group() as tasks:
+        scene.servers.attach(shell.background, shell.printed)
+
+        async def call() -> None:
+            await shell.run("python3 -u server.py", timeout=60, call_id="1", tokens=1000)
+
+        try:
+            tasks.start_soon(call)
+            up = await scene.event("up")
+            assert up.local_url == f"http://localhost:{up.port}/base"
+            os.kill(up.pid or 0, signal.SIGKILL)
+        finally:
+            await shell.aclose(kill=True)
+    assert shell.printed() == []
+
+
+async def test_a_base_path_printed_to_a_terminal_is_in_the_event(watching: Watching, tmp_path: Path) -> None:
+    sessions = SessionManager(
+        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
+    )
+    (tmp_path / "server.py").write_text(LISTEN + SAY.replace("http", "\\x1b[36mhttp") + ANSWER + STAY)
+    async with watching() as scene:
+        scene.servers.attach(lambda: (), sessions.printed)
+        try:
+            command = "python3 -u server.py"
+            await sessions.open(command, cwd=None, tty=True, seconds=0, tokens=1000, call_id="1")
+            up = await scene.event("up")
+            assert up.local_url == f"http://localhost:{up.port}/base"
+        finally:
+            await sessions.aclose(kill=True)
+    assert sessions.printed() == []
+
+
+SAY = "\nprint(f'http://localhost:{s.getsockname()[1]}/base')\n"

@@ -1,0 +1,265 @@
+"""How servers come and go: late, daemonised, dying, restarting, forking workers, asked for at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.dev_servers.socket_owners import MARKER
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.protocol.events import DevUrlEvent
+from agent_runtime.system.processes import Process
+from tests.dev_servers.conftest import Launch, Watching, until
+
+pytestmark = pytest.mark.anyio
+
+LISTEN = """
+import socket, sys, time
+s = socket.create_server(("0.0.0.0", int(sys.argv[1]) if len(sys.argv) > 1 else 0), backlog=50)
+"""
+STAY = "\ntime.sleep(60)\n"
+WHEN_TOLD = "\nimport os\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+ANSWER = """
+import threading
+def answer():
+    while True:
+        c, _ = s.accept()
+        c.recv(1000); c.sendall(b"HTTP/1.0 204 No Content\\r\\n\\r\\n"); c.close()
+threading.Thread(target=answer, daemon=True).start()
+"""
+DAEMONISE = """
+import os
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+open("pid", "w").write(str(os.getpid()))
+"""
+
+
+async def test_a_silent_server_counts_and_is_no_url_to_open(watching: Watching, python: Launch) -> None:
+    async with watching() as scene:
+        server = python(LISTEN + STAY)
+        up = await scene.event("up", pid=server.pid)
+        assert up.http is None
+        assert scene.servers.latest() is None
+        assert [event.port for event in scene.servers.up()] == [up.port]
+
+
+async def test_a_server_that_answers_late_becomes_the_url(watching: Watching, python: Launch) -> None:
+    async with watching() as scene:
+        server = python(LISTEN + "time.sleep(0.8)\n" + ANSWER + STAY)
+        up = await scene.event("up", pid=server.pid)
+        await until(lambda: scene.servers.latest())
+        assert scene.servers.latest() == up.model_copy(update={"http": True})
+        assert scene.events == [up]
+        assert "has not answered" not in scene.servers.advice()
+
+
+async def test_a_server_whose_every_answer_takes_a_while_is_a_url_to_open(
+    watching: Watching, python: Launch
+) -> None:
+    async with watching() as scene:
+        slow = ANSWER.replace("c.recv(1000);", "c.recv(1000); time.sleep(0.6);")
+        up = await scene.event("up", pid=python(LISTEN + slow + STAY).pid)
+        first = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)  # is not waited with
+        assert up.http is None
+        await until(lambda: len([event for event in scene.servers.up() if event.http]) == 2)
+        assert scene.servers.latest() == first
+        assert scene.servers.up()[0] == up.model_copy(update={"http": True})
+
+
+async def test_two_servers_and_the_latest_that_speaks_http(
+    watching: Watching, python: Launch, patient: None
+) -> None:
+    async with watching() as scene:
+        first = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)
+        second = await scene.event("up", pid=python(LISTEN + ANSWER + STAY).pid)
+        silent = await scene.event("up", pid=python(LISTEN + STAY).pid)
+        assert scene.servers.up() == [first, second, silent]
+        assert scene.servers.latest() == second
+
+
+async def test_one_that_takes_its_time(watching: Watching, python: Launch, patient: None) -> None:
+    async with watching() as scene:
+        server = python("import time\ntime.sleep(1)\n" + LISTEN + ANSWER + STAY)
+        assert await scene.servers.settle() == []
+        assert (await scene.event("up", pid=server.pid)).http is True
+
+
+async def test_one_that_dies(watching: Watching, python: Launch, tmp_path: Path) -> None:
+    async with watching() as scene:
+        server = python(LISTEN + WHEN_TOLD)
+        up = await scene.event("up", pid=server.pid)
+        (tmp_path / "go").touch()
+        await scene.event("down", pid=server.pid)
+        assert scene.statuses() == [("up", up.port), ("down", up.port)]
+        assert (
+            scene.servers.advice()
+            == f"The server on port {up.port} (pid {server.pid}) has stopped listening."
+        )
+
+
+async def test_a_daemon_is_adopted_and_stays_ours(
+    watching: Watching, python: Launch, tmp_path: Path, subreaper: None
+) -> None:
+    async with watching() as scene:
+        parent = python(DAEMONISE + LISTEN + ANSWER + STAY)
+        up = await scene.event("up")
+        daemon = int((tmp_path / "pid").read_text())
+        process = Process.of(daemon)
+        assert up.pid == daemon != parent.pid
+        assert process and process.ppid == os.getpid()
+        os.kill(daemon, signal.SIGKILL)
+        await until(lambda: os.waitpid(daemon, os.WNOHANG)[0])
+        await scene.event("down", pid=daemon)
+
+
+async def test_a_daemon_that_escaped_is_known_by_its_mark(
+    watching: Watching, python: Launch, tmp_path: Path
+) -> None:
+    async with watching(marker="run_1") as scene:
+        python(DAEMONISE + LISTEN + ANSWER + STAY, env={**os.environ, MARKER: "run_1"})
+        other = python(
+            DAEMONISE.replace('"pid"', '"other"') + LISTEN + STAY, env={**os.environ, MARKER: "run_2"}
+        )
+        up = await scene.event("up")
+        daemon = int((tmp_path / "pid").read_text())
+        assert (up.pid, scene.servers.pids()) == (daemon, [daemon])
+        await anyio.sleep(0.5)
+        assert [event.pid for event in scene.events] == [daemon]
+        other.wait()
+        for name in ("pid", "other"):
+            os.kill(int((tmp_path / name).read_text()), signal.SIGKILL)
+
+
+async def test_the_socket_outlives_the_process_that_made_it(
+    watching: Watching, python: Launch, tmp_path: Path, patient: None, subreaper: None
+) -> None:
+    """The listener forks and its parent exits: the port never closed, and its process is the one left."""
+    async with watching() as scene:
+        parent = f"    {WHEN_TOLD.strip()}\n    os._exit(0)".replace("\nwhile", "\n    while")
+        python(LISTEN + f"import os\nif os.fork():\n{parent}\n" + ANSWER + STAY)
+        up = await scene.event("up")
+        (tmp_path / "go").touch()
+        await until(lambda: scene.servers.up() != [up])
+        (now,) = scene.servers.up()
+        assert now.pid and now == up.model_copy(update={"pid": now.pid})
+        assert scene.events == [up]
+        os.kill(now.pid, signal.SIGKILL)
+        await until(lambda: os.waitpid(now.pid or 0, os.WNOHANG)[0])
+
+
+async def test_workers_are_one_server_led_by_their_parent(
+    watching: Watching, python: Launch, patient: None
+) -> None:
+    async with watching() as scene:
+        leader = python(LISTEN + "import os\nfor _ in range(3):\n  if not os.fork(): break\n" + ANSWER + STAY)
+        up = await scene.event("up")
+        assert up.pid == leader.pid
+        assert leader.pid in scene.servers.pids()
+        assert len(scene.servers.pids()) == 4
+        assert scene.events == [up]
+
+
+RESTART = """
+import http.server, os, sys, time
+for until in ("go", "never"):
+    server = http.server.HTTPServer(("0.0.0.0", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)
+    server.timeout = 0.05
+    while not os.path.exists(until):
+        server.handle_request()
+    server.server_close()
+    time.sleep(0.05)
+"""
+
+
+async def test_a_quick_restart_on_the_same_port_is_no_event(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, patient: None
+) -> None:
+    async with watching() as scene:
+        server = python(RESTART, str(free_port))
+        up = await scene.event("up", pid=server.pid)
+        first = scene.servers._up[free_port].now.inodes
+        (tmp_path / "go").touch()
+        await until(lambda: scene.servers._up[free_port].now.inodes != first)
+        await anyio.sleep(0.5)
+        assert scene.events == [up]
+        assert scene.servers.up() == [up]
+
+
+REBIND = RESTART.replace(
+    'for until in ("go", "never")', "for host, until in (('127.0.0.1', 'go'), ('0.0.0.0', 'never'))"
+)
+REBIND = REBIND.replace('("0.0.0.0", int', "(host, int")
+
+
+async def test_a_quick_restart_that_others_can_reach_is_told(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, patient: None
+) -> None:
+    async with watching() as scene:
+        server = python(REBIND, str(free_port))
+        await scene.event("up", pid=server.pid)
+        (tmp_path / "go").touch()
+        await until(lambda: scene.events[2:])
+        told = [(event.status, event.loopback_only, event.pid) for event in scene.events]
+        assert told == [("up", True, server.pid), ("down", True, server.pid), ("up", False, server.pid)]
+        assert scene.servers.up() == scene.events[2:]
+        assert "loopback" not in scene.servers.advice()
+
+
+async def test_another_program_on_the_port_is_another_server(
+    watching: Watching, python: Launch, free_port: int
+) -> None:
+    async with watching() as scene:
+        first = python(LISTEN + ANSWER + STAY, str(free_port))
+        await scene.event("up", pid=first.pid)
+        first.kill()
+        first.wait()
+        second = python(LISTEN + ANSWER + STAY, str(free_port), "another")
+        up = await scene.event("up", pid=second.pid)
+        assert [(event.status, event.pid) for event in scene.events] == [
+            ("up", first.pid), ("down", first.pid), ("up", second.pid),
+        ]  # fmt: skip
+        assert scene.servers.up() == [up]
+
+
+async def test_settle_and_watch_share_each_event_once(watching: Watching, python: Launch) -> None:
+    async with watching() as scene:
+        pids = {python(LISTEN + ANSWER + STAY).pid for _ in range(4)}
+        settled: list[DevUrlEvent] = []
+        with anyio.fail_after(15):
+            while len(settled + scene.events) < len(pids):
+                settled += await scene.servers.settle()
+                await anyio.sleep(0.01)
+        await anyio.sleep(0.5)
+        assert sorted(event.pid or 0 for event in settled + scene.events) == sorted(pids)
+
+
+async def test_the_last_look_tells_what_is_true_now(python: Launch) -> None:
+    servers = DevServerWatcher(template=None, sandbox_id=None)
+    servers.begin()
+    stays, dies = python(LISTEN + ANSWER + STAY), python(LISTEN + ANSWER + STAY)
+    assert await servers.wait_for(None, 10)
+    ups: list[int | None] = []
+    with anyio.fail_after(10):
+        while len(ups) < 2:
+            ups += [event.pid for event in await servers.settle()]
+    assert set(ups) == {stays.pid, dies.pid}
+    dies.kill()
+    dies.wait()
+    assert [(event.status, event.pid) for event in await servers.finish()] == [("down", dies.pid)]
+    assert [event.pid for event in servers.up()] == [stays.pid]
+
+
+async def test_a_look_costs_little(watching: Watching) -> None:
+    async with watching() as scene:
+        await scene.servers.settle()
+        began = time.process_time()
+        for _ in range(50):
+            await scene.servers.settle()
+        assert (time.process_time() - began) / 50 < 0.01

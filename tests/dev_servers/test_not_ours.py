@@ -1,0 +1,150 @@
+"""What makes no event: clients, UDP, the runtime's own sockets, and servers of others."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.dev_servers import socket_owners, watcher
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.system import sockets
+from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+
+pytestmark = pytest.mark.anyio
+
+CLIENT = """
+import socket, sys, time
+calls = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(300)]
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0))
+bound = socket.socket(); bound.bind(("127.0.0.1", 0))
+open("ready", "w").write(str(u.getsockname()[1]))
+time.sleep(60)
+"""
+
+
+async def test_clients_udp_own_sockets_and_earlier_servers(
+    watching: Watching, python: Launch, tmp_path: Path
+) -> None:
+    earlier = python(
+        LISTEN.replace("sys.argv[1]", "0") + "print(s.getsockname()[1])" + ANSWER + STAY, log=tmp_path / "log"
+    )
+    before = int(
+        await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text().strip()) or 0
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=400) as own:
+        async with watching(template="https://{port}.example.com") as scene:
+            with socket.create_server(("127.0.0.1", 0)):
+                python(CLIENT, str(own.getsockname()[1]))
+                udp = int(
+                    await until(lambda: (tmp_path / "ready").exists() and (tmp_path / "ready").read_text())
+                    or 0
+                )
+                await anyio.sleep(0.6)
+                assert (scene.events, await scene.servers.settle(), scene.servers.pids()) == ([], [], [])
+
+            found = await scene.servers.wait_for(before, 1)
+            assert found and (found.url, found.http, found.pid) == (
+                f"https://{before}.example.com",
+                True,
+                None,
+            )
+            assert "did not start" in scene.servers.describe(found)
+            assert await scene.servers.wait_for(udp, 0) is None
+            assert "UDP" in scene.servers.explain(udp)
+            earlier.kill()
+            await anyio.sleep(0.6)
+            assert scene.events == []
+
+
+async def test_a_server_of_another_family_is_not_ours(python: Launch, watching: Watching) -> None:
+    """Seen from a runtime that is another process: what is not below it was not started by it."""
+    runtime = python("import time\ntime.sleep(60)")
+    async with watching(root_pid=runtime.pid) as scene:
+        python(LISTEN + ANSWER + STAY)
+        await anyio.sleep(1)
+        assert (scene.events, scene.servers.up()) == ([], [])
+
+
+async def test_a_process_that_was_there_before_is_not_ours_when_it_listens_later(
+    python: Launch, watching: Watching
+) -> None:
+    """As PID 1 the runtime has children that none of its tools started."""
+    python("import time\ntime.sleep(0.8)\n" + LISTEN + STAY)
+    async with watching() as scene:
+        await anyio.sleep(1.5)
+        assert scene.events == []
+
+
+async def test_the_two_tables_of_the_kernel_agree() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as four,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+    ):
+        own = socket_owners._sockets(os.getpid())
+
+        def key(found: list[sockets.Listener]) -> set[tuple[bytes, int]]:
+            return {(s.address, s.port) for s in found if s.inode in own}
+
+        mine = {(b"\x7f\0\0\1", four.getsockname()[1]), (bytes(15) + b"\1", six.getsockname()[1])}
+        assert key(sockets.listeners()) == key(sockets.read_listeners()) == mine
+
+
+async def test_without_sock_diag_proc_is_read(
+    watching: Watching, python: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "listening", _refuse)
+    async with watching() as scene:
+        server = python(
+            LISTEN.replace('"0.0.0.0"', '"::"').replace(
+                "backlog", "family=socket.AF_INET6, dualstack_ipv6=True, backlog"
+            )
+            + ANSWER
+            + STAY
+        )
+        up = await scene.event("up", pid=server.pid)
+        assert (up.local_url, up.http) == (f"http://localhost:{up.port}", True)
+
+
+async def test_where_nothing_tells_there_is_one_log_line_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent_runtime.dev_servers.ownership.listeners", _refuse)
+    blind = DevServerWatcher(template=None, sandbox_id=None)
+    blind.begin()
+    await blind.watch(_never)  # returns at once
+    assert (await blind.settle(), await blind.finish(), blind.up(), blind.pids()) == ([], [], [], [])
+    assert await blind.wait_for(80, 0) is None
+    assert [record.message for record in caplog.records] == [
+        "dev servers are not seen: [Errno 13] Permission denied"
+    ]
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    heavy = {"asyncio", "anyio", "ssl", "logging", "ipaddress"}
+    loaded = _modules(watcher.__name__) - _modules("agent_runtime.protocol.events")
+    assert loaded & heavy == set()
+
+
+def _modules(name: str) -> set[str]:
+    import subprocess
+
+    program = f"import sys, {name}; print(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+
+
+def _refuse() -> list[object]:
+    raise PermissionError(13, "Permission denied")
+
+
+async def _never(event: object) -> None:
+    raise AssertionError(event)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from agent_runtime.agent.limits import Budget, Limits
+from agent_runtime.engine.clock import FROZEN, TICK, RunClock
+from agent_runtime.protocol.messages import Usage
+
+
+class Clocks:
+    def __init__(self) -> None:
+        self.monotonic = 100.0
+        self.wall = 1_000_000.0
+
+    def run(self, seconds: float) -> None:
+        self.monotonic += seconds
+        self.wall += seconds
+
+
+def test_time_spent_frozen_does_not_count() -> None:
+    clocks = Clocks()
+    clock = RunClock(lambda: clocks.monotonic, lambda: clocks.wall)
+    for _ in range(4):
+        clocks.run(TICK)
+        assert clock.tick() == 0
+    clocks.run(3600)  # SIGSTOP: the monotonic clock went on
+    assert clock.elapsed() < 3
+    assert clock.tick() > 3590
+    assert clock.elapsed() == 5 * TICK
+    clocks.wall += 7200  # a snapshot: only the wall clock shows it
+    clocks.run(TICK)
+    assert clock.tick() == 7200
+    assert clock.elapsed() == 6 * TICK
+
+
+def test_a_busy_machine_is_not_a_frozen_one() -> None:
+    clocks = Clocks()
+    clock = RunClock(lambda: clocks.monotonic, lambda: clocks.wall)
+    clocks.run(FROZEN - 1)
+    assert clock.tick() == 0
+    assert clock.elapsed() == FROZEN - 1
+
+
+def test_limits_that_come_near_are_told_once() -> None:
+    seconds = 0.0
+    budget = Budget(Limits(max_turns=10, max_total_tokens=1000, timeout=60), lambda: seconds)
+    assert budget.near() == {}
+    for _ in range(8):
+        budget.spend(Usage(input_tokens=90, output_tokens=10))
+    assert set(budget.near()) == {"max_turns", "max_total_tokens"}
+    assert budget.near() == {}
+    seconds = 50
+    told = {"timeout": "Seconds that are left to this run: 10. Bring the work to a good end now."}
+    assert budget.near() == told
+    assert budget.reached() is None
+    budget.spend(Usage(input_tokens=200))
+    assert budget.reached() == "max_total_tokens"
+
+
+def test_the_last_turn_is_told_of_however_few_there_are() -> None:
+    budget = Budget(Limits(max_turns=2), lambda: 0.0)
+    assert budget.near() == {}
+    budget.spend(Usage())
+    assert set(budget.near()) == {"max_turns"}
+    only = Budget(Limits(max_turns=1), lambda: 0.0)
+    assert only.near() == {}
+    only.spend(Usage())
+    assert only.reached() == "max_turns"
+    assert only.near() == {}  # no call is left to be told
+
+
+def test_a_limit_is_near_when_another_step_like_the_last_would_reach_it() -> None:
+    seconds = 0.1
+    budget = Budget(Limits(max_turns=50, max_total_tokens=1000, timeout=60), lambda: seconds)
+    assert budget.near() == {}
+    budget.spend(Usage(input_tokens=400))
+    seconds = 20
+    assert budget.near() == {}
+    budget.spend(Usage(input_tokens=350))
+    seconds = 41
+    assert set(budget.near()) == {"max_total_tokens", "timeout"}

@@ -1,0 +1,209 @@
+"""Runs in forks of one warm process, each held to the promises: a case costs a tenth of a launch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from agent_runtime.cli.standby.client import EXIT, PID, PREAMBLE
+from tests.cli.standby.conftest import Running
+from tests.support.model_server import Call, ModelServer, Turn
+from tests.support.model_streams import WireFormat
+from tests.support.runtime import Json, Result, environment, result
+
+FORMATS: tuple[WireFormat, ...] = ("anthropic", "openai-responses", "openai-chat")
+KEYS = ("sk-ant-loopback-0123456789", "sk-loopback-0123456789")  # what the model server's environ gives
+IDLE = "sleep 300"
+
+
+class Trial:
+    """A run under way, in a fork of the standby; from outside it is `agent-runtime run`.
+
+    Args:
+        standby: the warm process.
+        request: the request, or the bytes of one; an object is given a `runId`, by which what
+            the run starts can be found.
+        environ: the run's environment, besides what every test's run gets.
+        folder: of the state directory; the workspace is in it.
+    """
+
+    def __init__(
+        self, standby: Running, request: Json | bytes, environ: Mapping[str, str], folder: Path
+    ) -> None:
+        self.folder, self.workspace, self.state = folder, folder / "workspace", folder / "state"
+        self.workspace.mkdir(exist_ok=True)
+        self.run_id = f"run_{os.urandom(8).hex()}"
+        self.events: list[Json] = []
+        self.raw = b""
+        self.code: int | None = None
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `end`
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(30)
+        self._socket.connect(str(standby.path))
+        launch = {"cwd": str(self.workspace), "env": environment(environ, self.state), "options": {}}
+        preamble = json.dumps({PREAMBLE: launch}).encode() + b"\n"
+        socket.send_fds(self._socket, [preamble], [self._stderr.fileno()])
+        if isinstance(request, bytes):  # as it is, and nothing after it
+            self.write(request)
+            self._socket.shutdown(socket.SHUT_WR)
+        else:
+            self.write(json.dumps({"prompt": "go", "runId": self.run_id} | request).encode() + b"\n")
+        self._lines = self._socket.makefile("rb")
+        self.pid = int(json.loads(self._lines.readline())["pid"])
+
+    def write(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def say(self, **message: object) -> None:
+        self.write(json.dumps(message).encode() + b"\n")
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def hang_up(self) -> None:
+        """Close its stdin and stdout, and wait for its end."""
+        self._close()
+        wait_for(lambda: not Path(f"/proc/{self.pid}").exists(), 4)
+        assert b"Traceback" not in self.stderr(), self.stderr()
+        self._stderr.close()
+
+    def kill(self) -> None:
+        """SIGKILL, and the end of all that it had started."""
+        self.signal(signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
+        kill(self.started())
+        self._close()
+        self._stderr.close()
+
+    def until(self, *kinds: str) -> Json:
+        """The next event of one of these types."""
+        while (event := self._next()) is not None:
+            if event["type"] in kinds:
+                return event
+        raise AssertionError(f"no {kinds} in {self.events}, stderr: {self.stderr()!r}")
+
+    def end(self) -> Result:
+        """All that was said to the end, checked; the process has ended."""
+        while self._next() is not None:
+            pass
+        self._close()
+        assert self.code is not None, (self.events[-3:], self.stderr())
+        wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
+        stderr = self.stderr()
+        self._stderr.close()
+        for key in KEYS:
+            assert key.encode() not in self.raw + stderr
+            assert not [path for path in self.state.rglob("*") if holds(path, key)]
+        return result(self.raw, self.code, stderr)
+
+    def stderr(self) -> bytes:
+        return os.pread(self._stderr.fileno(), 1 << 20, 0)
+
+    def started(self) -> list[int]:
+        """The processes that live and were started by this run: told by their environment or command line."""
+        return [pid for pid in pids() if self.run_id in said_by(pid)]
+
+    def _close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def _next(self) -> Json | None:
+        line = self._lines.readline()
+        if line.startswith(PID) or line.startswith(EXIT):
+            self.code = json.loads(line)["exit"]
+            return self._next()
+        self.raw += line
+        if not line:
+            return None
+        event: Json = json.loads(line)
+        self.events.append(event)
+        return event
+
+
+def pause(trial: Trial) -> None:
+    """Pause it. A line that is refused tells that the one before it was read."""
+    trial.say(action="pause")
+    trial.write(b"?\n")
+    trial.until("error")
+
+
+def pause_and_resume(trial: Trial) -> None:
+    """Pause while a tool waits for the file `go`, let that end, and go on."""
+    trial.until("tool_call")
+    pause(trial)
+    (trial.workspace / "go").touch()
+    trial.until("tool_result")
+    trial.say(action="resume")
+
+
+def kill(processes: list[int]) -> None:
+    """End them, and wait until they are gone."""
+    for pid in processes:
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in processes))
+
+
+def bash(command: str, **more: Any) -> Turn:
+    return Turn(calls=[Call("bash", {"command": command, **more})])
+
+
+def request_for(format: WireFormat, **fields: Any) -> Json:
+    """A request that any scripted turn of these tests can serve, with one retry at most."""
+    config = {"maxRetries": 1, "modelTimeout": 5} | fields.pop("config", {})
+    return {"tools": ["bash"], "config": config} | fields
+
+
+def resumed(
+    standby: Running, format: WireFormat, thread: str, folder: Path, sealed: Collection[str] = ()
+) -> list[Any]:
+    """Take a thread up again: a strict provider accepts its history. The messages that it was sent.
+
+    `sealed`: the signatures that the provider gave before.
+    """
+    with ModelServer([Turn(text="resumed")]) as server:
+        server.sealed |= set(sealed)
+        request = request_for(format, threadId=thread, prompt="and now?")
+        done = Trial(standby, request, server.environ(format), folder).end()
+        assert server.violations == []
+        assert (done.code, done.complete["output"]) == (0, "resumed"), done.complete
+        body = server.bodies[0]
+        messages: list[Any] = body["input" if format == "openai-responses" else "messages"]
+        return messages
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def said_by(pid: int) -> str:
+    """Environment and command line of a process; nothing of one that has ended."""
+    text = ""
+    for name in ("environ", "cmdline"):
+        try:
+            text += Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+        except OSError:
+            continue
+    return text
+
+
+def holds(path: Path, text: str) -> bool:
+    try:
+        return path.is_file() and text.encode() in path.read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,60 @@
+"""SIGKILL at random moments: the thread is taken up again, and the model told the truth of the call that was cut."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.conversation.tool_pairs import INTERRUPTED
+from tests.cli.standby.conftest import Running
+from tests.faults.lab import FORMATS, Trial, bash, request_for, resumed
+from tests.support.model_server import ModelServer, Turn
+from tests.support.model_streams import WireFormat
+
+KILLS = 12  # of each format
+STEPS = 40  # more than a run has the time for
+MOMENTS = 0.6  # seconds from the first call on, in which it is killed
+
+
+def step(number: int) -> Turn:
+    command = f"echo call-{number} >> log; sleep 0.0{number % 4}; echo done-{number}"
+    return bash(command)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_killed(format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    rng, cut = random.Random(f"kill {format}"), 0
+    for number in range(KILLS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with ModelServer([step(n) for n in range(STEPS)], repeat_last=True) as server:
+            request = request_for(format, threadId="t", prompt="the task")
+            trial = Trial(standby, request, server.environ(format), folder)
+            if number:  # the first before there is any call
+                trial.until("tool_call")
+                time.sleep(rng.uniform(0, MOMENTS))
+            trial.kill()
+            assert server.violations == []
+        cut += check(resumed(standby, format, "t", folder), trial.workspace / "log")
+    assert cut  # some were killed in the middle of a call
+
+
+def check(messages: list[object], log: Path) -> int:
+    """How many calls were cut. Whatever was done is in the history, and what is not known to be done is not claimed."""
+    history = [json.dumps(message) for message in messages]
+    assert any("the task" in text for text in history) or len(history) == 1
+    assert "and now?" in history[-1]
+    done = log.read_text().split() if log.exists() else []
+    results = [text for text in history if "log;" not in text]
+    for number, line in enumerate(done):
+        assert line == f"call-{number}"
+        assert any(f"echo {line} >>" in text for text in history), (line, history)
+        told = any(f"done-{number}" in text for text in results)
+        assert told or (number >= len(done) - 1 and INTERRUPTED in "".join(results))
+    interrupted = "".join(results).count(INTERRUPTED)
+    assert interrupted <= 1
+    return interrupted

@@ -1,0 +1,127 @@
+"""Every fault of the model's side, in every state of the loop, in three wire formats.
+
+A fault that may pass is met once and the run recovers; one that is final ends it, at once. Each provider's words
+hold the key, as those of some do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.cli.standby.conftest import Running
+from tests.faults.lab import FORMATS, Trial, kill, request_for, wait_for
+from tests.faults.states import NOW, STATES, WORDS, in_turn, take
+from tests.support.model_server import Fault, ModelServer, Turn
+from tests.support.model_streams import WireFormat
+from tests.support.runtime import Json, Result
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, the code it must have, and whether it is worth another attempt."""
+
+    fault: Fault
+    code: str
+    passes: bool
+    config: Json = field(default_factory=dict)
+
+
+def status(number: int, code: str, *, passes: bool, kind: str = "scripted", words: str = WORDS) -> Case:
+    return Case(Fault(number, NOW, message=words, code=kind), code, passes)
+
+
+SOON = {"modelTimeout": 0.7}
+CASES = {
+    "400": status(400, "provider_error", passes=False, kind="invalid_request_error"),
+    "401": status(401, "authentication_error", passes=False),
+    "403": status(403, "permission_denied", passes=False),
+    "404": status(404, "model_not_found", passes=False),
+    "408": status(408, "provider_timeout", passes=True),
+    "409": status(409, "provider_error", passes=True),
+    "413": status(413, "context_overflow", passes=False),
+    "too-long": status(400, "context_overflow", passes=False, words="prompt is too long: 9 > 8"),
+    "429": status(429, "rate_limited", passes=True),
+    "quota": status(429, "insufficient_quota", passes=False, kind="insufficient_quota"),
+    "500": status(500, "provider_error", passes=True),
+    "503": status(503, "overloaded", passes=True),
+    "529": status(529, "overloaded", passes=True),
+    "no-json": Case(Fault(502, body="<html>bad gateway</html>"), "provider_error", True),
+    "page-for-a-stream": Case(Fault(200, body="<html>log in</html>"), "provider_error", True),
+    "error-for-a-stream": Case(
+        Fault(200, body='{"error": {"code": "insufficient_quota", "message": "spent"}}'),
+        "insufficient_quota",
+        False,
+    ),
+    "dropped": Case(Fault(drop=True), "provider_error", True),
+    "cut-before": Case(Fault(cut_after=0), "provider_error", True),
+    "cut-in-a-block": Case(Fault(cut_after=4), "provider_error", True),
+    "garbage": Case(Fault(garbage=True), "provider_error", True),
+    "error-in-stream": Case(Fault(error_in_stream=True, message=WORDS), "provider_error", True),
+    "black-hole": Case(Fault(black_hole=True), "provider_timeout", True, SOON),
+    "pings-only": Case(Fault(pings_only=True), "provider_timeout", True, SOON),
+    "hang-in-a-block": Case(Fault(hang_after=4), "provider_timeout", True, SOON),
+}
+
+
+@pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
+def test_fault(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    case, before = CASES[name], STATES[state]
+    faulty = Turn(text="never to be final", fault=case.fault)
+    after = [faulty, Turn(text="recovered")] if case.passes else [faulty]
+    trial, done = take(state, after, format, standby, tmp_path, config=case.config)
+    check_end(done, case, before)
+    if state == "with-a-server":
+        wait_for(lambda: bool(trial.started()))  # one that is just being executed cannot be told
+    left = trial.started()
+    assert bool(left) == (state == "with-a-server")  # a run that was not cancelled leaves its server up
+    kill(left)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.passes])
+def test_fault_that_does_not_pass(name: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    case = CASES[name]
+    request = request_for(format, config={"maxRetries": 1} | case.config)
+    with ModelServer([Turn(text="never to be final", fault=case.fault)], repeat_last=True) as server:
+        done = Trial(standby, request, server.environ(format), tmp_path).end()
+        assert len(server.requests) == 2
+    assert (done.code, done.complete["stopReason"], done.complete["output"]) == (1, "error", "")
+    assert [(e["code"], e["retryable"], "retryInMs" in e) for e in done.of("error")] == [
+        (case.code, True, True),
+        (case.code, True, False),
+    ]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_nobody_listens(format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    with ModelServer() as server:
+        environ = server.environ(format)  # its port is free again
+    done = Trial(standby, request_for(format), environ, tmp_path).end()
+    assert (done.code, [e["code"] for e in done.of("error")]) == (1, ["provider_error"] * 2)
+
+
+def check_end(done: Result, case: Case, before: list[Turn]) -> None:
+    errors = [e for e in done.of("error") if e["code"] != "invalid_request"]
+    earlier = sum(turn.fault is not None for turn in before)
+    assert [e["code"] for e in errors[earlier:]] == [case.code]
+    error = errors[earlier]
+    assert error["retryable"] == case.passes == ("retryInMs" in error)
+    if case.fault.status and case.fault.body is None:
+        assert error["details"]["requestId"] == "req_1" and error["details"]["status"] == case.fault.status
+        assert ("[secret]" in error["message"]) == (case.fault.message == WORDS)
+    results = sum(bool(turn.calls) for turn in before)
+    assert len(done.of("tool_result")) == results  # no tool ran twice
+    if case.passes:
+        assert (done.code, done.complete["output"], done.complete["iterations"]) == (
+            0,
+            "recovered",
+            results + 1,
+        )
+    else:
+        stop = "context_overflow" if case.code == "context_overflow" else "error"
+        assert (done.code, done.complete["stopReason"]) == (1, stop)
+        assert done.complete["error"]["code"] == case.code
+    assert "never to be final" not in done.complete["output"]

@@ -1,0 +1,183 @@
+"""Every way to interfere with a run from outside, in every state of its loop, in three wire formats."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.standby.conftest import Running
+from tests.faults.lab import (
+    IDLE,
+    Trial,
+    bash,
+    pause,
+    request_for,
+    resumed,
+    wait_for,
+)
+from tests.faults.states import in_turn
+from tests.support import runtime
+from tests.support.model_server import Fault, ModelServer, Turn
+from tests.support.model_streams import WireFormat
+from tests.support.runtime import Json, Result
+
+WAITS = bash("until [ -e go ]; do sleep 0.02; done")
+SILENT = Turn(fault=Fault(black_hole=True))
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run is held: its script, what shows that it is there, and how many calls have a result then."""
+
+    script: list[Turn]
+    there: Callable[[Trial, ModelServer], object]
+    results: list[str] = field(default_factory=list)
+    fields: Json = field(default_factory=dict)
+
+
+def asked(times: int) -> Callable[[Trial, ModelServer], object]:
+    return lambda _, server: wait_for(lambda: len(server.requests) == times)
+
+
+def paused(trial: Trial, _: ModelServer) -> None:
+    trial.until("tool_call")
+    pause(trial)
+    (trial.workspace / "go").touch()
+    trial.until("tool_result")
+
+
+STATES = {
+    "first-call": State([SILENT], asked(1)),
+    "between-tools": State([bash("echo one"), SILENT], asked(2), ["completed"]),
+    "in-the-stream": State(
+        [Turn(text="said before " * 3, fault=Fault(hang_after=4))],
+        lambda trial, _: trial.until("text_delta"),
+        fields={"partial": True},
+    ),
+    "in-a-tool": State(
+        [bash(f"touch here; {IDLE} & {IDLE}")],
+        lambda trial, _: wait_for((trial.workspace / "here").exists),
+        ["cancelled"],
+    ),
+    "in-a-retry-wait": State(
+        [Turn(fault=Fault(429, {"retry-after": "50"}))], lambda trial, _: trial.until("error")
+    ),
+    "paused": State([WAITS, SILENT], paused, ["completed"]),
+    "with-a-server": State([bash(f"{IDLE} & setsid {IDLE} & echo left"), SILENT], asked(2), ["completed"]),
+    "with-a-thread": State([bash("echo one"), SILENT], asked(2), ["completed"], {"threadId": "t"}),
+}
+
+
+def cancel(trial: Trial) -> None:
+    trial.say(action="cancel")
+
+
+def send(number: signal.Signals) -> Callable[[Trial], None]:
+    return lambda trial: trial.signal(number)
+
+
+WAYS: dict[str, tuple[Callable[[Trial], None], int]] = {
+    "SIGINT": (send(signal.SIGINT), 130),
+    "SIGTERM": (send(signal.SIGTERM), 143),
+    "SIGHUP": (send(signal.SIGHUP), 143),
+    "SIGQUIT": (send(signal.SIGQUIT), 143),
+    "SIGXCPU": (send(signal.SIGXCPU), 143),
+    "cancel": (cancel, 130),
+}
+
+
+in_each_state = pytest.mark.parametrize(
+    ("state", "format"), [(state, format) for _, state, format in in_turn([""], STATES)]
+)
+
+
+@pytest.mark.parametrize(("way", "state", "format"), in_turn(WAYS, STATES))
+def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    act, code = WAYS[way]
+    with held(state, format, standby, tmp_path) as (trial, _):
+        began = time.monotonic()
+        act(trial)
+        done = trial.end()
+        assert time.monotonic() - began < 3
+    assert (done.code, done.complete["status"], done.complete["stopReason"]) == (
+        code,
+        "cancelled",
+        "cancelled",
+    )
+    check(done, state, trial)
+    if state == "with-a-thread":
+        assert "one" in json.dumps(resumed(standby, format, "t", tmp_path))
+
+
+@in_each_state
+def test_timeout(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    with held(state, format, standby, tmp_path, config={"timeout": 1.5}) as (trial, _):
+        done = trial.end()
+    assert (done.code, done.complete["stopReason"]) == (3, "timeout")
+    assert done.of("error")[-1]["code"] == done.complete["error"]["code"] == "timeout"
+    check(done, state, trial)
+
+
+@in_each_state
+def test_hang_up(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    transcript = tmp_path / "transcript.ndjson"
+    with held(state, format, standby, tmp_path, record=str(transcript)) as (trial, _):
+        trial.hang_up()
+    assert trial.started() == []
+    records = [json.loads(line) for line in transcript.read_text().splitlines()]
+    assert (records[-1]["kind"], records[-1]["exitCode"]) == ("end", 74)
+    events = [record["event"] for record in records if record["kind"] == "event"]
+    runtime.check(events, 74)
+    check(Result(events, 74, ""), state, trial)
+
+
+NONSENSE = [
+    b"nonsense",
+    b'{"action": "explode"}',
+    b"[]",
+    b"\xff\xfe",
+    b'{"action": "input"}',
+    b'{"action": "cancel"',
+    b"9" * 9000,
+]
+
+
+@in_each_state
+def test_malformed_lines(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+    with held(state, format, standby, tmp_path) as (trial, server):
+        before = len(server.requests)
+        trial.write(b"\n".join(NONSENSE) + b"\n")
+        told = [trial.until("error") for _ in NONSENSE]
+        assert {event["code"] for event in told} == {"invalid_request"}
+        assert len(server.requests) == before
+        trial.say(action="cancel")
+        done = trial.end()
+    assert done.code == 130
+    check(done, state, trial)
+
+
+@contextmanager
+def held(
+    state: str, format: WireFormat, standby: Running, folder: Path, **fields: Any
+) -> Iterator[tuple[Trial, ModelServer]]:
+    """A run that is in the state, and stays there."""
+    where = STATES[state]
+    with ModelServer(where.script) as server:
+        trial = Trial(standby, request_for(format, **where.fields, **fields), server.environ(format), folder)
+        where.there(trial, server)
+        yield trial, server
+        assert server.violations == []
+
+
+def check(done: Result, state: str, trial: Trial) -> None:
+    """What it had done is told, and nothing that it started lives."""
+    assert [event["outcome"] for event in done.of("tool_result")] == STATES[state].results
+    assert trial.started() == []

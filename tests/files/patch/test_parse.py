@@ -1,0 +1,213 @@
+"""The `*** Begin Patch` format."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.files.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+CODE = """class A:
+    def run(self):
+        return 1
+
+    def stop(self):
+        return 0
+
+
+class B:
+    def run(self):
+        return 1
+
+    def stop(self):
+        return 0
+"""
+
+
+def envelope(*lines: str) -> str:
+    return "\n".join(["*** Begin Patch", *lines, "*** End Patch"]) + "\n"
+
+
+async def test_add_update_delete_and_move_in_one_patch(lab: Lab) -> None:
+    lab.put(a_txt="one\ntwo\n", b_txt="old\n", c_txt="x\ny\n")
+    (lab.folder / "c.txt").chmod(0o755)
+    done = await lab.patch(
+        envelope(
+            "*** Update File: a.txt", "@@", " one", "-two", "+2",
+            "*** Delete File: b.txt",
+            "*** Update File: c.txt", "*** Move to: new/d.txt", "@@", "-y", "+Y",
+            "*** Add File: new/e.txt", "+", "+end",
+        )
+    )  # fmt: skip
+    assert lab.tree() == {"a.txt": b"one\n2\n", "new/d.txt": b"x\nY\n", "new/e.txt": b"\nend\n"}
+    assert (lab.folder / "new/d.txt").stat().st_mode & 0o777 == 0o755
+    assert lab.changes == [(["a.txt", "b.txt", "c.txt", "new/d.txt", "new/e.txt"], "c")]
+    assert done == (
+        "Applied:\nM a.txt (at line 2 of the former text)\nD b.txt\n"
+        "R c.txt -> new/d.txt (at line 2 of the former text)\nA new/e.txt (2 lines)"
+    )
+
+
+async def test_anchors_nested_and_alone(lab: Lab) -> None:
+    lab.put(a_py=CODE)
+    await lab.patch(
+        envelope(
+            "*** Update File: a.py",
+            "@@ class B:",
+            "@@     def run(self):",
+            "-        return 1",
+            "+        return 2",
+        )
+    )
+    assert (lab.folder / "a.py").read_text() == CODE[:-70] + CODE[-70:].replace("return 1", "return 2")
+    await lab.patch(
+        envelope(
+            "*** Update File: a.py",
+            "@@ class B:",
+            " ",
+            "     def stop(self):",
+            "-        return 0",
+            "+        return 9",
+        )
+    )
+    assert (lab.folder / "a.py").read_text().endswith("return 2\n\n    def stop(self):\n        return 9\n")
+
+
+async def test_lines_that_occur_often_are_told_apart_by_the_other_hunks(lab: Lab) -> None:
+    lab.put(a_txt="x\n1\nx\n2\nx\n")
+    await lab.patch(envelope("*** Update File: a.txt", "@@", "-x", "+a", "@@", "-x", "+b", "@@", "-x", "+c"))
+    assert lab.tree() == {"a.txt": b"a\n1\nb\n2\nc\n"}
+
+
+async def test_an_ambiguous_hunk_names_all_its_lines(lab: Lab) -> None:
+    lab.put(a_py=CODE)
+    said = await lab.patch_refused(
+        envelope("*** Update File: a.py", "@@", "-        return 1", "+        return 2")
+    )
+    assert said.startswith("a.py: hunk 1 (line 3 of the patch) matches 2 places, at lines 3 and 11.")
+
+
+async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(lab: Lab) -> None:
+    lab.put(a_txt="one\ntwo\nthree\n", b_txt="b\n")
+    said = await lab.patch_refused(
+        envelope(
+            "*** Update File: b.txt", "@@", "-b", "+B",
+            "*** Update File: a.txt", "@@", " one", "-tow", "+2", " three",
+        )
+    )  # fmt: skip
+    assert said.startswith(
+        "a.txt: hunk 1 (line 7 of the patch) does not match the file. Nothing was changed."
+    )
+    assert "Line 2 differs: the file has 'two', you gave 'tow'." in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["*** Delete File: none"], "none: no such file"),
+        (["*** Add File: a.txt", "+x"], "a.txt exists already"),
+        (["*** Update File: b.txt", "*** Move to: a.txt"], "a.txt exists already"),
+        (["*** Update File: a.txt"], "changes nothing"),
+        (["*** Update File: a.txt", "@@ nowhere", " x", "+y"], "hunk 1 (line 6 of the patch) does not match"),
+        (["*** Add File: n", "x"], "Line 6 of the patch is wrong: every line of a new file begins with `+`"),
+        (["*** Update File: a.txt", "@@", "?"], "Line 7 of the patch is wrong"),
+        (["*** Frobnicate: a.txt"], "Line 5 of the patch is wrong"),
+        (
+            ["*** Update File: a.txt", "@@", "-a", "+a"],
+            "changes nothing: every file has this content already",
+        ),
+    ],
+)
+async def test_one_wrong_part_and_nothing_is_changed(lab: Lab, lines: list[str], said: str) -> None:
+    lab.put(a_txt="a\n", b_txt="b\n", c_txt="c\n")
+    first = [] if "+a" in lines else ["*** Update File: c.txt", "-c", "+C"]
+    assert said in await lab.patch_refused(envelope(*first, *lines))
+
+
+async def test_delete_and_add_replaces_a_file_whole(lab: Lab) -> None:
+    lab.put(a_txt="a\n")
+    await lab.patch(envelope("*** Delete File: a.txt", "*** Add File: a.txt", "+new"))
+    assert lab.tree() == {"a.txt": b"new\n"}
+
+
+async def test_two_updates_of_one_file_follow_each_other(lab: Lab) -> None:
+    lab.put(a_txt="a\nb\n")
+    await lab.patch(
+        envelope("*** Update File: a.txt", "-a", "+x", "*** Update File: ./a.txt", " x", "-b", "+y")
+    )
+    assert lab.tree() == {"a.txt": b"x\ny\n"}
+
+
+async def test_a_patch_for_another_folder_is_not_applied_to_this_one(lab: Lab) -> None:
+    patch = envelope("*** Add File: a", "+x")
+    said = await lab.patch_refused(f"cd sub && apply_patch <<'EOF'\n{patch}EOF\n")
+    assert "relative to the workspace" in said
+
+
+@pytest.mark.parametrize("end", ["", "\r\n"])
+async def test_a_patch_that_came_in_crlf(lab: Lab, end: str) -> None:
+    """Its own line ends are those of the wire: the file keeps its own."""
+    lab.put(lf="x\ny\n", crlf="x\r\ny\r\n")
+    body = "@@\n x\n-y\n+z\n"
+    files = f"*** Update File: lf\n{body}*** Update File: crlf\n{body}*** Add File: n\n+q\n"
+    patch = f"*** Begin Patch\n{files}*** End Patch"
+    await lab.patch(patch.replace("\n", "\r\n") + end)
+    assert lab.tree() == {"lf": b"x\nz\n", "crlf": b"x\r\nz\r\n", "n": b"q\n"}
+
+
+@pytest.mark.parametrize("wrap", ["apply_patch <<'EOF'\n{}EOF\n", "```\n{}```", "\n\n  {}\n", "{}\r\n"])
+async def test_wrappings_are_taken_off(lab: Lab, wrap: str) -> None:
+    lab.put(a_txt="a\n")
+    await lab.patch(wrap.format(envelope("*** Update File: a.txt", "-a", "+b")))
+    assert lab.tree() == {"a.txt": b"b\n"}
+
+
+async def test_a_patch_that_was_cut_is_not_applied(lab: Lab) -> None:
+    """Cogtrix#1370: output cut by a token limit still parses, and must not be used."""
+    lab.put(a_txt="a\n")
+    whole = envelope("*** Update File: a.txt", "-a", "+b")
+    assert "not whole" in await lab.patch_refused(whole.removesuffix("*** End Patch\n"))
+
+
+async def test_line_ends_encoding_and_an_open_end_are_kept(lab: Lab) -> None:
+    lab.put(
+        crlf="a\r\nb\r\nc", wide="ä\nb\n".encode("utf-16"), latin=b"caf\xe9\nx\n", mixed=b"a\nb\r\nc\rd\n"
+    )
+    await lab.patch(
+        envelope(
+            "*** Update File: crlf", " a", "-b", "+B", "+B2", "-c", "+C",
+            "*** Update File: wide", "-b", "+ö",
+            "*** Update File: latin", " café", "-x", "+é",
+            "*** Update File: mixed", " b", "+new",
+        )
+    )  # fmt: skip
+    assert lab.tree() == {
+        "crlf": b"a\r\nB\r\nB2\r\nC",
+        "wide": "ä\nö\n".encode("utf-16"),
+        "latin": b"caf\xe9\n\xe9\n",
+        "mixed": b"a\nb\r\nnew\r\nc\rd\n",
+    }
+
+
+async def test_end_of_file_and_pure_insertions(lab: Lab) -> None:
+    lab.put(a_txt="x\ny\nx\n", b_txt="def f():\n    pass\n", c_txt="")
+    await lab.patch(
+        envelope(
+            "*** Update File: a.txt", "@@", "-x", "+z", "*** End of File",
+            "*** Update File: b.txt", "@@ def f():", "+    first()",
+            "*** Update File: c.txt", "@@", "+new",
+        )
+    )  # fmt: skip
+    assert lab.tree() == {
+        "a.txt": b"x\ny\nz\n",
+        "b.txt": b"def f():\n    first()\n    pass\n",
+        "c.txt": b"new\n",
+    }
+
+
+async def test_tolerance_is_said(lab: Lab) -> None:
+    lab.put(a_txt="    say(“hi”)  \n    go()\n")
+    done = await lab.patch(envelope("*** Update File: a.txt", '     say("hi")', "-    go()", "+    stop()"))
+    assert lab.tree() == {"a.txt": "    say(“hi”)  \n    stop()\n".encode()}
+    assert "matched lines 1-2 but for typographic quotes" in done

@@ -1,0 +1,213 @@
+"""Replacing text: exactly, or in the only place that can be meant, and never in another (opencode#44999)."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.files.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+TWICE = "def f():\n    return 1\n\n\ndef g():\n    return 1\n"
+
+
+async def test_the_result_shows_the_place(lab: Lab) -> None:
+    lab.put(a_py=TWICE)
+    done = await lab.replace("a.py", "def g():\n    return 1", "def g():\n    return 2")
+    assert lab.tree() == {"a.py": TWICE[:-2].encode() + b"2\n"}
+    assert done == (
+        "Replaced the text at line 5 of a.py:\n"
+        "     1\tdef f():\n     2\t    return 1\n     3\t\n     4\t\n     5\tdef g():\n     6\t    return 2"
+    )
+    assert lab.changes == [(["a.py"], "c")]
+
+
+async def test_ambiguous_is_refused_with_every_line(lab: Lab) -> None:
+    lab.put(a_py=TWICE * 3)
+    said = await lab.refused("a.py", "return 1", "return 2")
+    assert said.startswith(
+        "The old text matches 6 places in a.py, at lines 2, 6, 8, 12, 14 and 18. Nothing was written."
+    )
+    assert lab.tree() == {"a.py": (TWICE * 3).encode()}
+
+
+async def test_overlapping_places_are_ambiguous_too(lab: Lab) -> None:
+    lab.put(a="aaa")
+    assert "matches 2 places" in await lab.refused("a", "aa", "b")
+
+
+async def test_a_hundred_thousand_places_take_no_longer(lab: Lab) -> None:
+    lab.put(a="x " * 60_000 + "\n" + "x\n" * 40_000)
+    with anyio.fail_after(30):
+        said = await lab.refused("a", "x", "y")
+        assert said.startswith("The old text matches 100,000 places in a, at lines 1, 2, 3, 4,")
+        assert "and 38,001 more" in said
+        await lab.replace("a", "x", "y", every=True)
+    assert lab.tree() == {"a": b"y " * 60_000 + b"\n" + b"y\n" * 40_000}
+
+
+async def test_a_million_places_are_not_all_counted(lab: Lab) -> None:
+    lab.put(a="x" * 2_000_000)
+    said = await lab.refused("a", "x", "y")
+    assert said.startswith("The old text matches 200,000 or more places in a, at line 1. ")
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "said"),
+    [
+        (
+            'if a:\n\tprint("b")\n',
+            'if a:\\n\\tprint(\\"b\\")',
+            "It is there with line breaks for what you gave",
+        ),
+        ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` written out for what you gave"),
+    ],
+)
+async def test_escaped_once_too_often_or_too_little(lab: Lab, text: str, old: str, said: str) -> None:
+    lab.put(a=text)
+    assert said in await lab.refused("a", old, "x")
+
+
+async def test_no_old_text_makes_a_file_and_only_then(lab: Lab) -> None:
+    lab.put(empty="", full="x")
+    await lab.replace("new", "", "a\n")
+    await lab.replace("empty", "", "b\n")
+    assert "The old text is empty" in await lab.refused("full", "", "y")
+    assert lab.tree() == {"new": b"a\n", "empty": b"b\n", "full": b"x"}
+
+
+async def test_every_place_when_asked(lab: Lab) -> None:
+    lab.put(a_py=TWICE)
+    done = await lab.replace("a.py", "return 1", "return 2", every=True)
+    assert lab.tree() == {"a.py": TWICE.replace("1", "2").encode()}
+    assert done == "Replaced 2 places in a.py, at lines 2 and 6 (as before)."
+
+
+async def test_absent_is_answered_with_the_nearest(lab: Lab) -> None:
+    lab.put(a_py="import os\n\ndef total(items):\n    return sum(item.price for item in items)\n")
+    said = await lab.refused("a.py", "def total(items):\n    return sum(i.price for i in items)", "x")
+    assert "The old text is not in a.py. Nothing was written." in said
+    assert "Nearest: lines 3-4" in said
+    assert "Line 4 differs: the file has '    return sum(item.price for item in items)'" in said
+    assert "     3\tdef total(items):" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "x", "The old text is empty"),
+        ("one", "one", "nothing to change"),
+        ("     1\tone\n     2\ttwo", "x", "Leave out the line numbers"),
+        ("three", "two", "The new text is there already, at line 2"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(lab: Lab, old: str, new: str, said: str) -> None:
+    lab.put(a="one\ntwo\n")
+    assert said in await lab.refused("a", old, new)
+
+
+@pytest.mark.parametrize(
+    ("there", "old", "new", "then", "how"),
+    [
+        ("a  \nb\t\nc\n", "a\nb\nc", "a\nB\nc", "a  \nB\nc\n", "lines 1-3 of f but for blanks at line ends"),
+        ("a\nb\nc\n", "a \nb  \n", "a \nB  \n", "a\nB  \nc\n", "but for blanks at line ends"),
+        (
+            "say “hi” – now\n",
+            'say "hi" - now',
+            'say "ho" - now',
+            "say “ho” – now\n",
+            "but for typographic quotes",
+        ),
+        ("it's\n", "it’s", "it’s so", "it's so\n", "but for typographic quotes"),
+        (
+            "class A:\n        x = 1\n        y = 2\n",
+            "    x = 1\n    y = 2\n",
+            "    x = 1\n    if x:\n        y = 3\n",
+            "class A:\n        x = 1\n        if x:\n            y = 3\n",
+            "but for the indentation, shifted as a whole",
+        ),
+        (
+            "\tif a:\n\t\tb()\n\n\tc()\n",
+            "if a:\n\tb()\n\nc()",
+            "if a:\n\tb(1)\n\nc()",
+            "\tif a:\n\t\tb(1)\n\n\tc()\n",
+            "shifted as a whole",
+        ),
+        (
+            "if a:\n    b()\n",
+            "    if a:\n        b()\n",
+            "    if a:\n        b(1)\n",
+            "if a:\n    b(1)\n",
+            "shifted as a whole",
+        ),
+        (
+            "if a:\n\tb()\n",
+            "if a:\n    b()\n",
+            "if a:\n    if b:\n        c()\n",
+            "if a:\n\tif b:\n\t\tc()\n",
+            "shifted",
+        ),
+        (
+            "if a:\n  b()\n",
+            "if a:\n\tb()\n",
+            "if a:\n\tif b:\n\t\tc()\n",
+            "if a:\n  if b:\n    c()\n",
+            "shifted",
+        ),
+        ("a\r\n  b \r\nc\r\n", "a\n  b\nc", "a\n  B\nc", "a\r\n  B\r\nc\r\n", "but for blanks at line ends"),
+    ],
+)
+async def test_tolerated_where_the_meaning_is_certain_and_said(
+    lab: Lab, there: str, old: str, new: str, then: str, how: str
+) -> None:
+    lab.put(f=there)
+    done = await lab.replace("f", old, new)
+    assert lab.tree() == {"f": then.encode()}
+    assert "The old text is not there exactly; it matched line" in done
+    assert how in done
+
+
+@pytest.mark.parametrize(
+    ("there", "old", "said"),
+    [
+        ("  a()\n  b()\n\n    a()\n    b()\n", "a()\nb()\n", "matches 2 places in f but for the indentation"),
+        ("a \nb\na  \nb\n", "a\nb\n", "matches 2 places in f but for blanks at line ends, at lines 1 and 3"),
+        ("  a()\n      b()\n", "a()\nb()\n", "The old text is not in f"),  # not one shift for all lines
+        ("x = 1\n", "x  =  1", "The old text is not in f"),  # blanks inside of lines may mean something
+        ("if a:\n    b()\n", "    if a:\n        b()\n", "cannot be shifted to fit"),
+    ],
+)
+async def test_not_tolerated(lab: Lab, there: str, old: str, said: str) -> None:
+    lab.put(f=there)
+    assert said in await lab.refused("f", old, "outside\n")
+    assert lab.tree() == {"f": there.encode()}
+
+
+async def test_nothing_is_there(lab: Lab) -> None:
+    lab.put(config_yaml="x")
+    assert (
+        await lab.refused("confg.yaml", "x", "y")
+        == "confg.yaml: no such file or directory. Close to it: config.yaml."
+    )
+    assert "there is no folder sub in" in await lab.refused("sub/x", "x", "y")
+
+
+async def test_insert(lab: Lab) -> None:
+    lab.put(a="1\r\n2", b="")
+    await lab.files.insert("a", 0, "zero", call_id="c")
+    await lab.files.insert("a", 3, "three", call_id="c")
+    await lab.files.insert("b", 0, "x\n", call_id="c")
+    assert lab.tree() == {"a": b"zero\r\n1\r\n2\r\nthree", "b": b"x\n"}
+    with pytest.raises(Exception, match="insert_line must be from 0 to 4"):
+        await lab.files.insert("a", 5, "x", call_id="c")
+
+
+async def test_write_makes_folders_and_keeps_what_a_file_is(lab: Lab) -> None:
+    assert await lab.files.write("x/y/z.txt", "a\n", call_id="c") == "Created x/y/z.txt (1 line)."
+    lab.put(a="\ufeffa\r\nb\r\n", b=b"caf\xe9\n")
+    assert "utf-8 with BOM kept, CRLF line ends kept" in await lab.files.write("a", "1\nb\n2\n", call_id="c")
+    await lab.files.write("b", "é\n", call_id="c")
+    assert lab.tree() == {"x/y/z.txt": b"a\n", "a": "\ufeff1\r\nb\r\n2\r\n".encode(), "b": b"\xe9\n"}
+    assert "nothing was written" in await lab.files.write("b", "é\n", call_id="c")
+    assert [paths for paths, _ in lab.changes] == [["x/y/z.txt"], ["a"], ["b"]]

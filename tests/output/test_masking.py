@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import base64
+import json
+from itertools import pairwise
+from urllib.parse import quote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_runtime.output.masking import MASK, Masker, StreamMasker, named_as_secret
+
+KEY = 'sk-ant-a/b+c"d\\é-0123456789'
+
+
+@given(st.binary(max_size=7), st.binary(max_size=7))
+def test_a_key_is_masked_in_base64_whatever_stands_around_it(before: bytes, after: bytes) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encode(before + KEY.encode() + after).decode()
+        masked = Masker([KEY])(text)
+        assert MASK in masked
+        left = masked.replace(MASK, "")
+        # at most the characters that share bits with the neighbours
+        assert len(left) <= len(text) - len(KEY) + 4
+
+
+def test_a_key_is_masked_in_every_spelling() -> None:
+    mask = Masker([KEY])
+    for text in (KEY, quote(KEY, safe=""), KEY.encode().hex(), KEY.replace("\\", "\\\\").replace('"', '\\"')):
+        assert mask(f"<{text}>") == f"<{MASK}>"
+    escapes = [
+        "".join(f"\\u{ord(char):04x}" for char in KEY),
+        "".join(f"\\x{byte:02x}" for byte in KEY.encode()),
+    ]
+    percents = "".join(f"%{byte:02x}" for byte in KEY.encode())
+    for text in (KEY[::-1], percents, percents.upper(), *escapes):
+        assert mask(f"<{text}>") == f"<{MASK}>"
+        assert mask(json.dumps(text, ensure_ascii=False)) == f'"{MASK}"'  # as it stands in an event
+
+
+@given(st.lists(st.integers(0, 60), max_size=6))
+def test_a_key_split_over_pieces_is_masked(cuts: list[int]) -> None:
+    text = f"before {KEY} after {KEY}"
+    bounds = [0, *sorted(cuts), len(text)]
+    masker = StreamMasker(Masker([KEY]))
+    shown = "".join(masker.feed(text[a:b]) for a, b in pairwise(bounds)) + masker.flush()
+    assert shown == f"before {MASK} after {MASK}"
+
+
+def test_short_values_garble_nothing() -> None:
+    assert Masker(["test", ""])("a test") == "a test"
+
+
+def test_names() -> None:
+    secret = [
+        "ANTHROPIC_API_KEY",
+        "GITHUB_TOKEN",
+        "DB_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "apiKey",
+        "PGPASSWORD",
+        "MY_CREDENTIALS",
+    ]
+    harmless = ["PATH", "HOME", "KEYBOARD", "SSH_AUTH_SOCK", "MONKEY", "TOKENIZERS_PARALLELISM", "SECRETARY"]
+    assert [name for name in secret if not named_as_secret(name)] == []
+    assert [name for name in harmless if named_as_secret(name)] == []

@@ -1,0 +1,168 @@
+"""What goes wrong on the model's side, over a real connection: how it is named, and that nothing waits for ever."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import anyio
+import pytest
+
+from agent_runtime.errors import ProviderError
+from agent_runtime.providers.endpoints import resolve
+from agent_runtime.providers.transport import StreamTimeouts
+from tests.providers.asking import FORMATS, asking
+from tests.support.model_server import Fault, ModelServer, Turn
+
+pytestmark = pytest.mark.anyio
+formats = pytest.mark.parametrize("format", FORMATS)
+
+
+async def failure(turn: Turn, format: Any, patience: StreamTimeouts | None = None) -> ProviderError:
+    with ModelServer([turn]) as server:
+        async with asking(server, format, patience=patience) as asker:
+            with pytest.raises(ProviderError) as caught:
+                await asker.ask("go")
+    return caught.value
+
+
+@formats
+async def test_an_error_response_with_all_that_it_says(format: Any) -> None:
+    headers = {"retry-after": "7", "request-id": "req_7", "x-request-id": "req_7"}
+    error = await failure(Turn(fault=Fault(429, headers, "my own words")), format)
+    found = (error.code, error.retryable, error.message, error.status, error.request_id, error.retry_after)
+    assert found == ("rate_limited", True, "my own words", 429, "req_7", 7.0)
+    error = await failure(Turn(fault=Fault(400, message="prompt is too long: 210000 tokens")), format)
+    assert (error.code, error.retryable) == ("context_overflow", False)
+
+
+@formats
+async def test_a_body_that_is_no_json(format: Any) -> None:
+    error = await failure(Turn(fault=Fault(502, body="<html><h1>Bad   gateway</h1></html>")), format)
+    assert (error.code, error.retryable, error.message) == ("provider_error", True, "Bad gateway")
+    assert (
+        await failure(Turn(fault=Fault(500, body="")), format)
+    ).message == "HTTP 500 Internal Server Error"
+
+
+@formats
+@pytest.mark.parametrize("after", [0, 2, 5])
+async def test_a_cut_stream_may_be_tried_again(format: Any, after: int) -> None:
+    turn = Turn("some text to be cut", "a thought", fault=Fault(cut_after=after))
+    error = await failure(turn, format)
+    assert (error.code, error.retryable) == ("provider_error", True)
+
+
+@formats
+async def test_garbage_may_be_tried_again(format: Any) -> None:
+    error = await failure(Turn(text="some text", fault=Fault(garbage=True)), format)
+    assert (error.code, error.retryable) == ("provider_error", True)
+
+
+@formats
+@pytest.mark.parametrize(
+    ("kind", "code", "retryable"),
+    [
+        ("overloaded_error", "overloaded", True),
+        ("rate_limit_error", "rate_limited", True),
+        ("insufficient_quota", "insufficient_quota", False),
+        ("unheard_of", "provider_error", True),
+    ],
+)
+async def test_an_error_inside_the_stream(format: Any, kind: str, code: str, retryable: bool) -> None:
+    fault = Fault(error_in_stream=True, code=kind, message="so it goes")
+    error = await failure(Turn(text="some text", fault=fault), format)
+    assert (error.code, error.retryable, error.message) == (code, retryable, "so it goes")
+
+
+@formats
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(black_hole=True), Fault(pings_only=True), Fault(hang_after=3)],
+    ids=["hole", "pings", "hang"],
+)
+async def test_no_progress_ends_the_wait(format: Any, fault: Fault) -> None:
+    began = time.monotonic()
+    error = await failure(Turn(text="some text", fault=fault), format, StreamTimeouts(first=0.4, between=0.4))
+    assert (error.code, error.retryable) == ("provider_timeout", True)
+    assert 0.3 < time.monotonic() - began < 3
+
+
+@formats
+async def test_a_slow_stream_that_lives_is_waited_for(format: Any) -> None:
+    turn = Turn("one two three", fault=Fault(slow=0.15))
+    with ModelServer([turn]) as server:
+        async with asking(server, format, patience=StreamTimeouts(first=1, between=0.6)) as asker:
+            assert (await asker.ask("go")).message.text == "one two three"
+
+
+@formats
+async def test_a_turn_that_is_whole_counts_though_the_connection_hangs(format: Any) -> None:
+    # chat: the usage comes after the end, and is not waited for long
+    after = 5 if format == "openai-chat" else 1000
+    with ModelServer([Turn("whole", fault=Fault(hang_after=after))]) as server:
+        async with asking(server, format) as asker:
+            asker.adapter._linger = 0.3
+            turn = await asker.ask("go")
+    assert (turn.message.text, turn.stop) == ("whole", "end_turn")
+
+
+@formats
+async def test_nobody_listens(format: Any) -> None:
+    with ModelServer([]) as server:
+        pass
+    async with asking(server, format) as asker:
+        with pytest.raises(ProviderError) as caught:
+            await asker.ask("go")
+    assert (caught.value.code, caught.value.retryable) == ("provider_error", True)
+    assert "connect" in caught.value.message
+
+
+@formats
+async def test_closing_the_connections_ends_a_call_that_may_be_tried_again(format: Any) -> None:
+    with ModelServer([Turn(text="text", fault=Fault(hang_after=3)), Turn("again")]) as server:
+        async with asking(server, format) as asker:
+            errors: list[ProviderError] = []
+            ended = anyio.Event()
+
+            async def ask() -> None:
+                try:
+                    await asker.ask("go")
+                except ProviderError as error:
+                    errors.append(error)
+                ended.set()
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                while not server.requests:  # noqa: ASYNC110 - the server is a thread
+                    await anyio.sleep(0.01)
+                # the stream hangs by now, or has yet to begin: both must end
+                await asker.transport.aclose()
+                with anyio.fail_after(3):
+                    await ended.wait()
+            assert [error.retryable for error in errors] == [True]
+            assert (await asker.ask("go")).message.text == "again"
+
+
+@formats
+async def test_cancelling_lets_go_at_once(format: Any) -> None:
+    with ModelServer([Turn(text="text", fault=Fault(hang_after=3))]) as server:
+        async with asking(server, format) as asker:
+            with anyio.move_on_after(0.4) as scope:
+                await asker.ask("go")
+            assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("model", ["anthropic:claude-sonnet-4-5", "openai:gpt-5.2", "groq:llama-3.3-70b"])
+async def test_a_missing_key_is_told_without_a_request(model: str) -> None:
+    with ModelServer([]) as server:
+        async with asking(server, model, api_key=None) as asker:
+            with pytest.raises(
+                ProviderError, match=f"{resolve(model, {}).key_variable} is not set"
+            ) as caught:
+                await asker.ask("go")
+        assert (caught.value.code, caught.value.retryable, server.requests) == (
+            "authentication_error",
+            False,
+            [],
+        )

@@ -1,0 +1,160 @@
+"""The two search engines told apart: what ripgrep and the fallback could see differently, and do not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.errors import ToolError
+from agent_runtime.search import ripgrep
+from agent_runtime.search.pattern_syntax import closes_too_much, translated
+from tests.files.lab import Lab
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("rg") is None, reason="ripgrep is not installed"),
+]
+
+PATTERNS = r"""
+needle . .* ^ $ ^$ n.dle caf. caf\S caf\W [^a]needle needle. needle\s needle$ \s$ ^\s \S$ \d \D \w \W \bk\b
+straße STRASSE ss k σ Σ ǆ foo.bar foo\sbar \x{e9} \xe9 \p{L}+ \pL \P{L} \p{Lu} \p{Greek}
+[[:alpha:]] [[:^alpha:]] [^[:alpha:]] [[:punct:]] [[:word:]] [a-z&&[^aeiou]] [a-z--m] [a-c~~b-d] [[abc]d] [^[] [[]
+[]x] [^]x] [x { x{ } a{2,} a{,2} (x) \(x\) a|b * + ? a*+ a*+a a** a{2}{3} a*?? l*+l \B
+a)|(b ].* ] ) ( (?i)NEEDLE n(?i:EED)le (?s)needle. (?x)n(?#e)
+(?P<n>needle) (?<n>needle) (n)\1 (?=n) (?<!n)e \Aneedle needle\z needle\Z \<needle needle\> \h \N \t \n [\d] [\s]
+[^\s]+$ [\]] [^x] \. \- \# \& caf� ï é+ [é] (needle)? () (?:) (|needle) --  -e #h $HOME [\p{L}&&\p{Lu}] \x00
+"""
+
+
+def odd(lab: Lab) -> None:
+    """Encodings, line ends, and words that fold."""
+    lab.put(
+        crlf="x\r\nneedle\r\nfoo \r\n", cr="a\rfoo bar\rb", empty="", lines="\n\n", open="needle",
+        latin=b"caf\xe9 needle\nn\xe9dle\n\xff\xfe\n", mark="\ufeffneedle\n", nul=b"needle\n\0",
+        le="\ufeffneedle ä\r\n".encode("utf-16-le"), be="\ufeffneedle ä\n".encode("utf-16-be"), half=b"\xff\xfen\0e",
+        words="straße STRASSE ſ K k σας ΣΑΣ\nÉé Ǆ ǆ\n١٢ 12\nfoo\u2028bar\nfoo\x0cbar\n",
+        special="a.b\na+b\n(x)\n[x]\n{x}\n\\d\n^a$\na|b\n$HOME\n#h\n-- e\n-e\n\tx\n",
+    )  # fmt: skip
+
+
+async def both(lab: Lab, monkeypatch: pytest.MonkeyPatch, **options: object) -> list[str]:
+    said: list[str] = []
+    for present in (True, False):
+        monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
+        try:
+            said.append(await lab.search.grep(**{"path": ".", "limit": 999, "tokens": 99_999} | options))  # type: ignore[arg-type]
+        except ToolError as error:
+            said.append(f"refused: {error}")
+    return said
+
+
+@pytest.mark.parametrize("options", [{}, {"ignore_case": True}, {"literal": True}], ids=str)
+async def test_patterns_mean_the_same(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    odd(lab)
+    found = {
+        pattern: await both(lab, monkeypatch, pattern=pattern, **options)
+        for pattern in [*PATTERNS.split(), "\\u{e9}", "", "\0", "[" * 3_000, "[" + r"\a" * 3_000]
+    }
+    assert {pattern: said for pattern, said in found.items() if said[0] != said[1]} == {}
+    assert sum("No matches" not in said[0] and "refused" not in said[0] for said in found.values()) > 20
+
+
+@pytest.mark.parametrize("name", ["nul", "half", "latin", "le", "open", "empty"])
+async def test_a_file_that_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """ripgrep searches a binary file that is named, as far as it likes: not here."""
+    odd(lab)
+    lab.put(nul=b"needle\n" * 20_000 + b"\0")
+    there, fallback = await both(lab, monkeypatch, pattern="needle", path=name)
+    assert there == fallback
+    assert (name in ("nul", "half", "empty")) == (there == "No matches.")
+
+
+RULES = {
+    ".gitignore": "*.log\n/build/\n!keep.log\n#c\n\\#x\ntrail  \nesc\\ \nq?x\n[!c]w\n**/deep/x\nd/**/e\nw/**\n!w/keep\n"
+    "*.t[xy]t\r\n",
+    ".ignore": "dot\n!seen.log\n",
+    ".rgignore": "rg\n!dot\n",
+    "exc/.gitignore": "*\n!.gitignore\n!yes\n!sub/\n",
+    "in/.gitignore": "!*.log\n*.md\n/only\n",
+    "in/.ignore": "no.log\n",
+    ".git/HEAD": "",
+    "in/repo/.git/HEAD": "",
+}  # fmt: skip
+NAMES = """
+a.log keep.log seen.log build/o sub/build/o #x trail qax qx cw aw p/deep/x deep/x d/e d/1/2/e w/keep w/o/k f.txt
+dot rg in/dot in/a.log in/no.log in/a.md in/only in/x/only in/repo/a.log in/repo/b.md exc/no exc/yes exc/sub/yes
+exc/sub/no sort/a/b sort/a-b sort/a.b sort/A sort/é sort/𝒳 sort/～ .hidden/f -dash
+"""
+SEEN = """
+-dash .hidden/f cw dot exc/sub/yes exc/yes in/a.log in/dot in/repo/a.log in/repo/b.md in/x/only keep.log qx seen.log
+sort/A sort/a-b sort/a.b sort/a/b sort/é sort/～ sort/𝒳 sub/build/o w/keep
+"""
+
+
+def plant(lab: Lab, rules: dict[str, str]) -> None:
+    for name, text in (rules | dict.fromkeys([*NAMES.split(), "new\nline"], "needle\n")).items():
+        (lab.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (lab.folder / name).write_text(text)
+    (lab.folder / "link").symlink_to("keep.log")
+    os.mkfifo(lab.folder / "sort/fifo")
+
+
+async def test_the_same_files_whatever_is_ignored_where(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(lab, RULES)
+    for path in (".", "in", "in/x", "in/repo", "exc", "exc/sub", "build", "w", "w/o", "d/1", "sort"):
+        there, fallback = await both(lab, monkeypatch, pattern="needle", path=path, mode="files")
+        assert there == fallback, path
+    found, _ = await both(lab, monkeypatch, pattern="needle", mode="files")
+    assert sorted(found.split("\n")) == sorted([*SEEN.split(), "line", "new"])
+
+
+def would_be_added(folder: Path) -> set[str]:
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    command = ["git", "-c", "core.quotePath=false", "ls-files", "--others", "--exclude-standard"]
+    names = subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    return {name for name in names if "link" not in name and "line" not in name}
+
+
+async def test_the_files_that_git_would_add(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(lab, {name: text for name, text in RULES.items() if name.endswith(".gitignore")})
+    wanted = would_be_added(lab.folder)
+    for present in (True, False):
+        monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
+        found = (await lab.search.files("*", ".", limit=999, tokens=9_999)).split("\n")
+        assert set(found) - {"new", "line"} == wanted
+
+
+async def test_one_letter_in_a_line_of_five_megabytes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told of once, not five million times."""
+    lab.put(long="-" + "a" * 5_000_000 + "\n")
+    began = time.monotonic()
+    there, fallback = await both(lab, monkeypatch, pattern="a")
+    assert there == fallback == f"long:1:-{'a' * 399}..."
+    assert time.monotonic() - began < 3
+
+
+async def test_a_fifo_for_a_gitignore_stops_nobody(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(lab.folder / ".gitignore")
+    lab.put(a="x\n")
+    monkeypatch.setattr(ripgrep, "available", lambda: False)
+    assert await lab.search.grep("x", ".", limit=9, tokens=99) == "a:1:x"
+    assert await lab.files.entries(".", depth=2, tokens=99) == ".gitignore\na"
+
+
+@pytest.mark.parametrize("pattern", ["a)(b", ")", "[^])](a))"])
+def test_closes_too_much(pattern: str) -> None:
+    assert closes_too_much(pattern)
+    assert not any(closes_too_much(text) for text in (r"\)", "[)]", "[^])](a)", "((", r"(\))"))
+
+
+def test_what_stands_for_anything_but() -> None:
+    assert translated(r"a.[^]b]\x{e9}") == r"a[^\n\r\udc80-\udcff][^\r\udc80-\udcff\]b]\U000000e9"

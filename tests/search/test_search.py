@@ -1,0 +1,210 @@
+"""Searching, with ripgrep and without: the same words for the model, whichever it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.errors import ToolError
+from agent_runtime.search import ripgrep
+from agent_runtime.search.search import Mode
+from tests.files.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+HAVE_RG = shutil.which("rg") is not None
+
+
+@pytest.fixture(params=[True, False], ids=["ripgrep", "python"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Each test runs with each engine that there is."""
+    if request.param and not HAVE_RG:
+        pytest.skip("ripgrep is not installed")
+    monkeypatch.setattr(ripgrep, "available", lambda: bool(request.param))
+    return bool(request.param)
+
+
+def tree(folder: Path) -> None:
+    files = {
+        ".gitignore": "*.log\n/build/\n!keep.log\nsub/only.txt\n**/deep/x\n",
+        ".env": "needle=1",
+        ".github/ci.yml": "needle",
+        ".git/config": "needle",
+        "a.log": "needle",
+        "keep.log": "needle",
+        "build/out": "needle",
+        "sub/build/out": "needle",
+        "sub/only.txt": "needle",
+        "sub/.gitignore": "keep.log\n!a.log\n",
+        "sub/a.log": "needle",
+        "sub/keep.log": "needle",
+        "sub/deep/x": "needle",
+        "nested/.git/HEAD": "x",
+        "nested/a.log": "needle",
+        "sub.txt": "one\ntwo\nNeedle here\nthree\nneedle and needle\nfour\n",
+        "sub-x": "needle",
+        "crlf": "x\r\nneedle\r\ny\r\n",
+        "long": "a" * 5_000 + "needle" + "b" * 5_000 + "\n",
+        "é": "needle é\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text.encode())
+    (folder / "binary").write_bytes(b"needle\n" * 20_000 + b"\0")
+    (folder / "wide").write_bytes("needle ä\n".encode("utf-16"))
+    (folder / "latin").write_bytes(b"needle \xe9\n")
+    (folder / os.fsdecode(b"name\xe9")).write_bytes(b"needle\n")
+    (folder / "link").symlink_to("sub.txt")
+    (folder / "linked").symlink_to("sub")
+
+
+SEARCHES: list[dict[str, object]] = [
+    {},
+    {"ignore_case": True, "context": 1},
+    {"context": 2, "path": "sub.txt"},
+    {"path": "sub"},
+    {"path": "build"},
+    {"path": "sub/deep"},
+    {"path": "nested"},
+    {"glob": "*.txt"},
+    {"glob": "!*.txt"},
+    {"glob": "sub/**"},
+    {"glob": "*.{yml,log}"},
+    {"mode": "files"},
+    {"mode": "count"},
+    {"limit": 3},
+    {"limit": 3, "context": 1},
+    {"pattern": "needle$"},
+    {"pattern": "^needle"},
+    {"pattern": r"\bneedle\b.*needle"},
+    {"pattern": "needle [éä]"},
+    {"pattern": "need(?=le)"},
+    {"pattern": "n..dle (", "literal": True},
+    {"pattern": "(unclosed"},
+    {"pattern": "nothing like it"},
+    {"tokens": 30},
+]
+
+
+@pytest.mark.skipif(not HAVE_RG, reason="ripgrep is not installed")
+@pytest.mark.parametrize("git", [True, False], ids=["repository", "folder"])
+@pytest.mark.parametrize("search", SEARCHES, ids=str)
+async def test_both_engines_say_the_same(
+    lab: Lab, search: dict[str, object], git: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(lab.folder)
+    if not git:
+        shutil.rmtree(lab.folder / ".git")
+        # ripgrep's versions differ on what this means outside of one
+        shutil.rmtree(lab.folder / "nested/.git")
+    said: list[str] = []
+    for present in (True, False):
+        monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
+        options = {"pattern": "needle", "path": ".", "limit": 100, "tokens": 10_000} | search
+        try:
+            said.append(await lab.search.grep(**options))  # type: ignore[arg-type]
+        except ToolError as error:
+            said.append(f"refused: {error}")
+    assert said[0] == said[1]
+    assert ("[PosixPath" in said[0]) is False
+
+
+@pytest.mark.skipif(not HAVE_RG, reason="ripgrep is not installed")
+@pytest.mark.parametrize(
+    "pattern", ["*", "*.txt", "sub/*", "**/deep/**", "LOG", "b", "*.{txt,log}", "nothing"]
+)
+async def test_both_engines_find_the_same_names(
+    lab: Lab, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(lab.folder)
+    said: list[str] = []
+    for present in (True, False):
+        monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
+        said.append(await lab.search.files(pattern, ".", limit=100, tokens=1_000))
+    assert said[0] == said[1]
+
+
+async def test_what_is_found_and_in_which_order(lab: Lab, engine: bool) -> None:
+    tree(lab.folder)
+    assert (await lab.search.grep("needle", ".", mode="files", limit=100, tokens=1_000)).split("\n") == [
+        ".env", ".github/ci.yml", "crlf", "keep.log", "latin", "long", "name\ufffd", "nested/a.log",
+        "sub/a.log", "sub/build/out", "sub-x", "sub.txt", "wide", "é",
+    ]  # fmt: skip
+    assert await lab.search.grep("needle", "sub.txt", context=1, limit=9, tokens=1_000) == (
+        "sub.txt-4-three\nsub.txt:5:needle and needle\nsub.txt-6-four"
+    )
+    assert await lab.search.files("SUB.t", ".", limit=9, tokens=1_000) == "sub.txt"
+    long = await lab.search.grep("needle", "long", limit=9, tokens=1_000)
+    assert len(long) < 450
+    assert "needle" in long
+
+
+async def test_bounds_are_said(lab: Lab, engine: bool) -> None:
+    lab.put(a="x\n" * 1_000)
+    modes: tuple[Mode, ...] = ("content", "files", "count")
+    said = [await lab.search.grep("x", ".", mode=mode, limit=2, tokens=1_000) for mode in modes]
+    assert said == [
+        "a:1:x\na:2:x\n[the first 2 matches; there are more: narrow the search, or raise the limit]",
+        "a",
+        "a:1000",
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*a"])
+async def test_a_wrong_pattern_is_said_to_be_one(lab: Lab, engine: bool, pattern: str) -> None:
+    lab.put(a="x\n")
+    with pytest.raises(ToolError, match="The pattern is no regular expression"):
+        await lab.search.grep(pattern, ".", limit=2, tokens=100)
+
+
+async def test_a_pattern_that_backtracks_without_end(lab: Lab, engine: bool) -> None:
+    lab.put(a="a" * 40 + "b\n")
+    with anyio.fail_after(20):
+        try:
+            assert await lab.search.grep(r"(a|aa)+$", ".", limit=2, tokens=100) == "No matches."
+        except ToolError as error:
+            assert "takes for ever" in str(error)
+            assert not engine
+
+
+async def test_cancelling_leaves_nothing_running(lab: Lab, engine: bool) -> None:
+    lab.put(a="a" * 60 + "b\n")
+    for i in range(50):
+        (lab.folder / f"f{i}").write_bytes(b"word " * 200_000 + b"\n")
+    with anyio.move_on_after(0.05):
+        await lab.search.grep(r"w(o|oo)+rd.*nothing", ".", limit=2, tokens=100)
+    listed = await anyio.run_process(["ps", "-o", "args=", "--ppid", str(os.getpid())])
+    assert "rg --json" not in listed.stdout.decode()
+
+
+async def test_what_a_model_may_expect(lab: Lab, engine: bool) -> None:
+    """Absolute globs, names with brackets; a pattern over several lines is told of."""
+    (lab.folder / "src").mkdir()
+    lab.put(a="x\ny\n")
+    (lab.folder / "src/a").write_text("x\n")
+    assert await lab.search.grep("x", ".", glob=f"{lab.folder}/a", mode="files", limit=9, tokens=99) == "a"
+    assert (
+        await lab.search.grep("x", ".", glob=f"!{lab.folder}/src/**", mode="files", limit=9, tokens=99) == "a"
+    )
+    (lab.folder / "src/[id].ts").touch()
+    assert await lab.search.files(f"{lab.folder}/src/*", ".", limit=9, tokens=99) == "src/[id].ts\nsrc/a"
+    assert await lab.search.files("src/[id].{ts,js}", ".", limit=9, tokens=99) == "src/[id].ts"
+    for pattern in ("x\ny", r"x\ny"):
+        said = await lab.search.grep(pattern, ".", limit=9, tokens=99)
+        assert said == "No matches. Patterns are matched line by line."
+
+
+async def test_keys_are_not_in_the_environment_of_ripgrep(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rg = tmp_path / "rg"
+    rg.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\n")
+    rg.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    assert await lab.search.grep("x", ".", limit=1, tokens=100) == "No matches."
+    assert "sk-secret" not in (tmp_path / "seen").read_text()

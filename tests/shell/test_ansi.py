@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_runtime.shell.ansi import clean, decode_head, decode_tail
+from agent_runtime.shell.screen import draws, render
+from agent_runtime.shell.truncation import OutputStore, cut
+
+
+@pytest.mark.parametrize(
+    ("printed", "seen"),
+    [
+        ("plain\n", "plain\n"),
+        ("10%\r50%\r100%\n", "100%\n"),
+        ("long line\rshort\n", "shortline\n"),
+        ("long line\r\x1b[Kshort\n", "short\n"),
+        ("long line\r\x1b[2Kshort", "short"),
+        ("windows\r\nlines\r\n", "windows\nlines\n"),
+        ("twice\r\r\n", "twice\n"),
+        ("spin |\b/\b-\b\\\b done", "spin  done"),
+        ("b\bbo\bol\bld", "bold"),
+        ("\x1b[1;31mred\x1b[0m \x1b[38;2;1;2;3mx\x1b[m", "red x"),
+        ("\x1b]0;title\x07text \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "text link"),
+        ("\x1b(B\x1b=\x1b7a\x1b8\x1b>", "a"),
+        ("\x1bP+q544e\x1b\\x", "x"),
+        ("a\0b\x07c\x7fd\x9be", "a\ufffdbcde"),
+        ("page\x0cnext", "page\nnext"),
+        ("tab\tstays", "tab\tstays"),
+        ("\u2028\u2029\x85", "\u2028\u2029"),
+        ("cut \x1b[3", "cut 3"),
+    ],
+)
+def test_what_a_person_would_see(printed: str, seen: str) -> None:
+    assert clean(printed) == seen
+
+
+@given(st.text(alphabet=st.sampled_from("ab\r\n\b\x1b[K2;m]\x07 \0é😀")))
+def test_cleaning_is_by_line_and_stable(text: str) -> None:
+    lines = [clean(line) for line in text.split("\n")]
+    assert clean(text) == "\n".join(lines)
+    assert not set(clean(text)) & set("\r\b\x1b\x07\0")
+
+
+def test_a_long_line_of_backspaces_is_quick() -> None:
+    assert clean("." * 100_000 + "|\b/\b-\b" * 100_000) == "." * 100_000 + "-"
+
+
+@given(st.text(), st.integers(0, 40))
+def test_halves_of_characters_are_left_out(text: str, at: int) -> None:
+    data = text.encode("utf-8", "replace")
+    assert "\ufffd" not in decode_head(data[:at]).replace("?", "") or "\ufffd" in text
+    assert "\ufffd" not in decode_tail(data[at:]) or "\ufffd" in text
+
+
+@given(st.text(max_size=300), st.integers(1, 40))
+def test_a_cut_keeps_within_the_budget(text: str, tokens: int) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    head, tail = cut(text, text, tokens=tokens)
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert len(head.encode()) + len(tail.encode()) <= tokens * 4
+
+
+def test_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = OutputStore(tmp_path_factory.mktemp("out") / "deep")
+    whole = store.fit("short\ud800", tokens=10, call_id="a")
+    assert (whole.text, whole.truncated, whole.output_file) == ("short\ufffd", False, None)
+    text = "\n".join(f"line {n}" for n in range(100))
+    fitted = store.fit(text, tokens=10, call_id="b")
+    path = str(store.directory / "b.log")
+    assert fitted.text == (
+        f"line 0\nline 1\n[... {len(text) - 29} bytes (96 lines) cut here; "
+        f"the whole output is in {path} ...]\nline 98\nline 99"
+    )
+    assert (fitted.truncated, fitted.output_bytes, fitted.output_file) == (True, len(text), path)
+
+
+def test_a_screen() -> None:
+    data = b"\x1b[?1049h\x1b[>4;2m\x1b[2J\x1b[1;1Htop\x1b[3;5Hmiddle\x1b[?25l"
+    assert draws(data)
+    assert render(data, rows=5, columns=20) == "top\n\n    middle"
+    assert not draws(b"\x1b[31mplain\x1b[0m\r\x1b[K\x1b[?2004h")
+
+
+def test_what_was_there_before_an_editor_is_back_after_it() -> None:
+    data = b"$ edit\r\n\x1b[?1049h\x1b[2J\x1b[Htext\x1b[?1049l$ "
+    assert render(data[:-10], rows=5, columns=20) == "text"
+    assert render(data, rows=5, columns=20) == "$ edit\n$"
+
+
+def test_lines_above_a_display_that_is_redrawn_are_not_lost() -> None:
+    first = b"".join(b"log %d\r\n\x1b[2K50%%\r" % n for n in range(4))
+    then = b"\x1b[1Alog 3 again\r\nlog 4\r\nlog 5\r\n100%"
+    assert render(first + then, rows=4, columns=20) == "\n".join(
+        ["log 0", "log 1", "log 2", "log 3 again", "log 4", "log 5", "100%"]
+    )
+    assert render(then, rows=4, columns=20, before=first) == "\n".join(
+        ["log 1", "log 2", "log 3 again", "log 4", "log 5", "100%"]
+    )

@@ -1,0 +1,5 @@
+"""The shell fixtures, for the tests of what the shell is built on."""
+
+from tests.shell.conftest import home, sessions, sh
+
+__all__ = ["home", "sessions", "sh"]

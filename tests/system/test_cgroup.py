@@ -1,0 +1,166 @@
+"""Control groups: what a call started is found however it hides, and what an earlier call started is not mistaken for
+it (codex#42717, claude-code#29096)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.shell.call_processes import mark_of
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.system import cgroup
+from agent_runtime.system.processes import Process
+from agent_runtime.system.subreaper import Subreaper
+from tests.shell.conftest import Bench, make_shell
+
+pytestmark = pytest.mark.anyio
+
+# Never the same process for longer than a moment, in a session of its own and with an empty environment: no list of
+# processes has it, for it is another one when the list has been read.
+MOVING = (
+    "setsid env -i python3 -c 'import os, time\nend = time.monotonic() + 3\n"
+    'while time.monotonic() < end:\n    if os.fork(): os._exit(0)\nopen("sentinel", "w")\' & sleep 60'
+)
+
+
+def groups() -> list[Path]:
+    """The groups that this process has made."""
+    own = cgroup._own_folder()
+    return list(own.glob(f"agent-runtime.{mark_of('')}*")) if own else []
+
+
+@pytest.fixture
+def grouped() -> Iterator[None]:
+    reaper = Subreaper()
+    child = subprocess.Popen(["sleep", "60"])
+    group = cgroup.ControlGroup.of(child.pid, mark_of("test"))
+    child.kill()
+    child.wait()
+    if group is None:
+        pytest.skip("this kernel, or who started this, lets nobody make control groups here")
+    group.close()
+    yield
+    reaper.reap()  # the thousands that a process was which never holds still
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_what_never_holds_still_is_ended(sh: Bench) -> None:
+    began = time.monotonic()
+    result = await sh(MOVING, timeout=0.7)
+    assert result.outcome == "timed_out"
+    await anyio.sleep(3.5 - (time.monotonic() - began))
+    assert not (sh.home / "sentinel").exists()
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_what_never_holds_still_is_ended_with_its_session(sessions: SessionManager, home: Path) -> None:
+    began = time.monotonic()
+    with anyio.move_on_after(0.7):
+        await sessions.open(MOVING, cwd=None, tty=False, seconds=60, tokens=100, call_id="call")
+    assert sessions.background() == []
+    await anyio.sleep(3.5 - (time.monotonic() - began))
+    assert not (home / "sentinel").exists()
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_an_earlier_call_s_orphans_are_its_own(sh: Bench) -> None:
+    born = "(setsid env -i PATH=$PATH sh -c 'echo $$ > orphan; exec sleep 60' &)"
+    await sh(f"(while ! test -e go; do sleep 0.05; done; {born}; sleep 60) >/dev/null 2>&1 &")
+    result = await sh("touch go; until test -s orphan; do sleep 0.05; done; sleep 60", timeout=1.5)
+    assert result.outcome == "timed_out"
+    orphan = Process.of(int((sh.home / "orphan").read_text()))
+    assert orphan is not None and not orphan.gone
+    assert orphan.pid in {process.pid for process in sh.shell.background()}
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_no_group_is_left_behind(home: Path) -> None:
+    before = groups()
+    shell = make_shell(home)
+    bench = Bench(shell, home)
+    pids = [int((await bench("sleep 60 >/dev/null 2>&1 & echo $!")).text.split()[0]) for _ in range(2)]
+    assert len(groups()) == len(before) + 2
+    await bench("exit 1")
+    await bench("sleep 60", timeout=0.2)
+    await shell.aclose(kill=False)
+    assert groups() == before
+    for pid in pids:
+        left = Process.of(pid)
+        assert left is not None and left.command == "sleep 60"
+        left.send(signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("grouped")
+async def test_what_a_killed_runtime_left_is_removed_by_the_next(sh: Bench) -> None:
+    own = cgroup._own_folder()
+    assert own
+    pid = (await anyio.run_process(["sh", "-c", "echo $$"])).stdout.decode().strip()
+    left = own / f"agent-runtime.{pid}.left"
+    left.mkdir()
+    await sh("true")
+    assert not left.exists()
+
+
+PROGRAM = """
+import os, subprocess, sys
+from pathlib import Path
+import anyio
+from agent_runtime.system.cgroup import ControlGroup
+from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.shell.shell import Shell
+
+async def main():
+    home = Path(sys.argv[1])
+    child = subprocess.Popen(["sleep", "60"])
+    group = ControlGroup.of(child.pid, f"{os.getpid()}.probe")
+    if group:
+        group.kill()
+    else:
+        child.kill()
+    status = child.wait()
+    if group:
+        group.close()
+    shell = Shell(cwd=home, env=dict(os.environ), outputs=OutputStore(home), log_dir=home)
+    command = "(setsid env -i sh -c 'sleep 1.5; touch sentinel' &) ; sleep 60"
+    result = await shell.run(command, timeout=0.5, call_id="a", tokens=100)
+    await shell.aclose(kill=True)
+    await anyio.sleep(1.5)
+    print(group is not None, status, result.outcome, (home / "sentinel").exists(), flush=True)
+
+anyio.run(main)
+"""
+HIDE = "for point in $(findmnt -n -o TARGET -t cgroup2); do mount -t tmpfs none $point; done"
+READ_ONLY = "for point in $(findmnt -n -o TARGET -t cgroup2); do mount -o remount,bind,ro $point; done"
+
+
+@pytest.mark.parametrize(
+    ("setting", "grouped"),
+    [(HIDE, "False"), (READ_ONLY, "False"), (f"{HIDE}; mkdir own; mount -t cgroup2 none own", "True")],
+    ids=["none", "read-only", "elsewhere"],
+)
+def test_wherever_groups_are(tmp_path: Path, setting: str, grouped: str) -> None:
+    namespaces = ["unshare", "--mount", "--cgroup", "sh", "-ec"]
+    allowed = shutil.which("unshare") and subprocess.run([*namespaces, f"mount -t tmpfs none {tmp_path}"])
+    if not allowed or allowed.returncode:
+        pytest.skip("mounting in a namespace of one's own is not allowed here")
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    done = subprocess.run(
+        [*namespaces, f'{setting}; exec "$@"', "sh", sys.executable, str(program), str(tmp_path)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout + done.stderr == f"{grouped} -9 timed_out False\n"
