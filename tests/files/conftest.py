@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def editor(tmp_path: Path) -> EditorFixture:
     folder = tmp_path / "workspace"
     folder.mkdir()
-    return Lab(folder.resolve())
+    return EditorFixture(folder.resolve())

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.messages import Image, Text
 from agent_runtime.protocol.tool_output import ToolOutput
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -33,12 +33,12 @@ def sent(output: ToolOutput) -> tuple[str, bytes, str]:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
-async def test_what_fits_is_sent_as_it_is(lab: Lab, kind: str) -> None:
+async def test_what_fits_is_sent_as_it_is(editor: EditorFixture, kind: str) -> None:
     data = encoded(kind, (40, 30))
-    lab.put(image=data)
+    editor.put(image=data)
     expected = (f"image/{kind.lower()}", data, f"image: {kind} image, 40x30 pixels")
-    assert sent(await lab.files.image("image")) == expected
-    assert sent(await lab.files.read("image", tokens=100)) == expected
+    assert sent(await editor.files.image("image")) == expected
+    assert sent(await editor.files.read("image", tokens=100)) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,51 +54,53 @@ async def test_what_fits_is_sent_as_it_is(lab: Lab, kind: str) -> None:
         (encoded("PNG", (2000, 2000), "1"), (1568, 1568)),
     ],
 )
-async def test_what_does_not_is_made_to_fit(lab: Lab, data: bytes, size: tuple[int, int]) -> None:
-    lab.put(image=data)
-    media_type, image, _ = sent(await lab.files.image("image"))
+async def test_what_does_not_is_made_to_fit(
+    editor: EditorFixture, data: bytes, size: tuple[int, int]
+) -> None:
+    editor.put(image=data)
+    media_type, image, _ = sent(await editor.files.image("image"))
     with Pillow.open(io.BytesIO(image)) as picture:
         assert (media_type, picture.size) == ("image/png", size)
 
 
-async def test_a_picture_that_does_not_compress_becomes_a_small_jpeg(lab: Lab) -> None:
+async def test_a_picture_that_does_not_compress_becomes_a_small_jpeg(editor: EditorFixture) -> None:
     noise = Pillow.frombytes("RGB", (1500, 1500), random.Random(1).randbytes(1500 * 1500 * 3))
-    noise.save(lab.folder / "noise.png")
-    media_type, image, _ = sent(await lab.files.image("noise.png"))
+    noise.save(editor.folder / "noise.png")
+    media_type, image, _ = sent(await editor.files.image("noise.png"))
     assert media_type == "image/jpeg"
     assert len(base64.b64encode(image)) < 5_000_000
 
 
-async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(lab: Lab) -> None:
+async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(editor: EditorFixture) -> None:
     frames = [Pillow.new("RGB", (20, 10), color) for color in ("red", "blue")]
-    frames[0].save(lab.folder / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(editor.folder / "a.gif", save_all=True, append_images=frames[1:])
     exif = Pillow.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
-    frames[0].save(lab.folder / "b.jpg", exif=exif)
-    media_type, _, note = sent(await lab.files.image("a.gif"))
+    frames[0].save(editor.folder / "b.jpg", exif=exif)
+    media_type, _, note = sent(await editor.files.image("a.gif"))
     assert (media_type, note) == ("image/png", "a.gif: GIF image, 20x10 pixels, the first of 2 frames")
-    _, turned, _ = sent(await lab.files.image("b.jpg"))
+    _, turned, _ = sent(await editor.files.image("b.jpg"))
     with Pillow.open(io.BytesIO(turned)) as picture:
         assert picture.size == (10, 20)
 
 
-async def test_sixteen_bits_are_shown_as_eight(lab: Lab) -> None:
-    Pillow.new("I;16", (20, 10), 0x8000).save(lab.folder / "grey.png")
-    Pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(lab.folder / "red.tif")
-    Pillow.new("I;16", (2_000, 10), 0x8000).save(lab.folder / "large.png")
+async def test_sixteen_bits_are_shown_as_eight(editor: EditorFixture) -> None:
+    Pillow.new("I;16", (20, 10), 0x8000).save(editor.folder / "grey.png")
+    Pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(editor.folder / "red.tif")
+    Pillow.new("I;16", (2_000, 10), 0x8000).save(editor.folder / "large.png")
     for name, colour in (("large.png", (128,) * 3), ("red.tif", (255, 0, 0))):
-        _, image, _ = sent(await lab.files.image(name))
+        _, image, _ = sent(await editor.files.image(name))
         with Pillow.open(io.BytesIO(image)) as picture:
             assert picture.convert("RGB").getpixel((3, 3)) == colour
-    assert sent(await lab.files.image("grey.png"))[1] == (lab.folder / "grey.png").read_bytes()
+    assert sent(await editor.files.image("grey.png"))[1] == (editor.folder / "grey.png").read_bytes()
 
 
-async def test_a_file_too_large_to_be_read_for_an_image(lab: Lab) -> None:
-    with (lab.folder / "image").open("wb") as file:
+async def test_a_file_too_large_to_be_read_for_an_image(editor: EditorFixture) -> None:
+    with (editor.folder / "image").open("wb") as file:
         file.write(encoded("PNG", (40, 30)))
         file.truncate((64 << 20) + 1)
     with pytest.raises(ToolError, match="at most 67,108,864 are taken here"):
-        await lab.files.image("image")
+        await editor.files.image("image")
 
 
 def bomb(edge: int) -> bytes:
@@ -127,23 +129,23 @@ def bomb(edge: int) -> bytes:
         (b"", "no image that can be read"),
     ],
 )
-async def test_refused_with_the_reason(lab: Lab, data: bytes, said: str) -> None:
-    lab.put(image=data)
+async def test_refused_with_the_reason(editor: EditorFixture, data: bytes, said: str) -> None:
+    editor.put(image=data)
     with pytest.raises(ToolError, match=said):
-        await lab.files.image("image")
+        await editor.files.image("image")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "ICO"])
-async def test_a_damaged_image_is_shown_or_refused(lab: Lab, kind: str) -> None:
+async def test_a_damaged_image_is_shown_or_refused(editor: EditorFixture, kind: str) -> None:
     rng = random.Random(kind)
     whole = encoded(kind, (60, 40))
     for _ in range(60):
         data = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
             data[rng.randrange(len(data))] = rng.randrange(256)
-        lab.put(image=bytes(data))
+        editor.put(image=bytes(data))
         try:
-            _, image, _ = sent(await lab.files.image("image"))
+            _, image, _ = sent(await editor.files.image("image"))
         except ToolError:
             continue
         with Pillow.open(io.BytesIO(image)) as picture:

@@ -10,17 +10,17 @@ from tests.support.model_server import ModelServer, Turn
 EDITOR, FILE = "str_replace_based_edit_tool", "a.txt"
 
 
-def editor(command: str, **arguments: object) -> tuple[str, dict[str, object]]:
+def call_editor(command: str, **arguments: object) -> tuple[str, dict[str, object]]:
     return (EDITOR, {"command": command, "path": FILE, **arguments})
 
 
 def test_edits_of_a_turn_follow_each_other(tmp_path: Path) -> None:
     calls: list[tuple[str, dict[str, object]]] = [
-        editor("create", file_text="one\ntwo\n"),
-        editor("str_replace", old_str="one", new_str="two"),
-        editor("insert", insert_line=0, insert_text="zero"),
-        editor("view"),
-        editor("create", file_text="last\n"),
+        call_editor("create", file_text="one\ntwo\n"),
+        call_editor("str_replace", old_str="one", new_str="two"),
+        call_editor("insert", insert_line=0, insert_text="zero"),
+        call_editor("view"),
+        call_editor("create", file_text="last\n"),
         ("bash", {"command": f"cat {FILE}"}),
     ]
     workspace = tmp_path / "workspace"

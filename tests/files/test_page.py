@@ -8,107 +8,107 @@ import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.tool_output import ToolOutput
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
 
-async def text(lab: Lab, path: str, *rest: int, tokens: int = 10_000) -> str:
-    return (await lab.files.read(path, *rest, tokens=tokens)).text
+async def text(editor: EditorFixture, path: str, *rest: int, tokens: int = 10_000) -> str:
+    return (await editor.files.read(path, *rest, tokens=tokens)).text
 
 
-async def test_lines_have_numbers_and_ranges_are_closed(lab: Lab) -> None:
-    lab.put(f="a\nb\nc\nd\n")
-    assert await text(lab, "f") == "     1\ta\n     2\tb\n     3\tc\n     4\td"
-    assert await text(lab, "f", 2, 3) == "     2\tb\n     3\tc\n[lines 2-3 of 4]"
-    assert await text(lab, "f", 3, -1) == "     3\tc\n     4\td\n[lines 3-4 of 4]"
-    assert await text(lab, "f", 4, 99) == "     4\td\n[lines 4-4 of 4]"
+async def test_lines_have_numbers_and_ranges_are_closed(editor: EditorFixture) -> None:
+    editor.put(f="a\nb\nc\nd\n")
+    assert await text(editor, "f") == "     1\ta\n     2\tb\n     3\tc\n     4\td"
+    assert await text(editor, "f", 2, 3) == "     2\tb\n     3\tc\n[lines 2-3 of 4]"
+    assert await text(editor, "f", 3, -1) == "     3\tc\n     4\td\n[lines 3-4 of 4]"
+    assert await text(editor, "f", 4, 99) == "     4\td\n[lines 4-4 of 4]"
 
 
 @pytest.mark.parametrize(
     ("first", "last", "said"),
     [(0, 1, "counted from 1"), (5, 9, "has 4 lines; line 5"), (3, 2, "before it begins")],
 )
-async def test_ranges_that_are_not_there(lab: Lab, first: int, last: int, said: str) -> None:
-    lab.put(f="a\nb\nc\nd\n")
+async def test_ranges_that_are_not_there(editor: EditorFixture, first: int, last: int, said: str) -> None:
+    editor.put(f="a\nb\nc\nd\n")
     with pytest.raises(ToolError, match=said):
-        await lab.files.read("f", first, last, tokens=100)
+        await editor.files.read("f", first, last, tokens=100)
 
 
-async def test_what_cannot_be_seen_is_said(lab: Lab) -> None:
-    lab.put(
+async def test_what_cannot_be_seen_is_said(editor: EditorFixture) -> None:
+    editor.put(
         crlf="a\r\nb\r\n", mixed="a\r\nb\n", mac="a\rb\r", open="a", empty="", nul=b"a\x00b and more text\n"
     )
-    lab.put(wide="ä\n".encode("utf-16"), latin=b"caf\xe9\n", odd="a\x0cb\u2028c\n")
-    assert await text(lab, "crlf") == "     1\ta\n     2\tb\n[line ends: CRLF]"
-    assert (await text(lab, "mixed")).endswith("[line ends: CRLF and LF, mixed]")
-    assert await text(lab, "mac") == "     1\ta\n     2\tb\n[line ends: CR]"
-    assert await text(lab, "open") == "     1\ta\n[no line end at the end of the file]"
-    assert await text(lab, "empty") == "(empty is empty)"
-    assert await text(lab, "nul") == "     1\ta\u2400b and more text\n[NUL characters are shown as \u2400]"
-    assert await text(lab, "wide") == "     1\tä\n[encoding: utf-16-le with BOM]"
-    assert await text(lab, "latin") == "     1\tcafé\n[encoding: latin-1]"
-    assert await text(lab, "odd") == "     1\ta\x0cb\u2028c"
+    editor.put(wide="ä\n".encode("utf-16"), latin=b"caf\xe9\n", odd="a\x0cb\u2028c\n")
+    assert await text(editor, "crlf") == "     1\ta\n     2\tb\n[line ends: CRLF]"
+    assert (await text(editor, "mixed")).endswith("[line ends: CRLF and LF, mixed]")
+    assert await text(editor, "mac") == "     1\ta\n     2\tb\n[line ends: CR]"
+    assert await text(editor, "open") == "     1\ta\n[no line end at the end of the file]"
+    assert await text(editor, "empty") == "(empty is empty)"
+    assert await text(editor, "nul") == "     1\ta\u2400b and more text\n[NUL characters are shown as \u2400]"
+    assert await text(editor, "wide") == "     1\tä\n[encoding: utf-16-le with BOM]"
+    assert await text(editor, "latin") == "     1\tcafé\n[encoding: latin-1]"
+    assert await text(editor, "odd") == "     1\ta\x0cb\u2028c"
 
 
-async def test_output_is_bounded_and_says_where_to_go_on(lab: Lab) -> None:
-    lab.put(
+async def test_output_is_bounded_and_says_where_to_go_on(editor: EditorFixture) -> None:
+    editor.put(
         f="".join(f"line {i}\n" for i in range(1, 10_001)), wide="x" * 5_000 + "\nshort\n", one="y" * 50_000
     )
-    output = await lab.files.read("f", tokens=500)
+    output = await editor.files.read("f", tokens=500)
     lines = output.text.splitlines()
     assert lines[-1] == f"[lines 1-{len(lines) - 1} of 10,000; read on from line {len(lines)}]"
     assert len(output.text) < 500 * 4 + 100
-    expected = {"truncated": True, "output_bytes": 98_894, "output_file": str(lab.folder / "f")}
+    expected = {"truncated": True, "output_bytes": 98_894, "output_file": str(editor.folder / "f")}
     assert {name: getattr(output, name) for name in expected} == expected
-    assert await text(lab, "wide") == f"     1\t{'x' * 2_000}... [3,000 more characters]\n     2\tshort"
-    assert len(await text(lab, "one")) > 15_000
+    assert await text(editor, "wide") == f"     1\t{'x' * 2_000}... [3,000 more characters]\n     2\tshort"
+    assert len(await text(editor, "one")) > 15_000
 
 
-async def test_of_a_large_file_only_what_is_asked_is_read(lab: Lab) -> None:
+async def test_of_a_large_file_only_what_is_asked_is_read(editor: EditorFixture) -> None:
     """A file of 8 GB, nearly all of it a hole: reading it whole would take minutes and the memory."""
-    path: Path = lab.folder / "big"
+    path: Path = editor.folder / "big"
     with path.open("wb") as file:
         file.write("".join(f"{i}\n" for i in range(1, 100_001)).encode())
         file.truncate(8 << 30)
-    shown = await text(lab, "big", 50_000, 50_002)
+    shown = await text(editor, "big", 50_000, 50_002)
     assert (
         shown
         == " 50000\t50000\n 50001\t50001\n 50002\t50002\n[lines 50000-50002 of a file of 8,589,934,592 bytes]"
     )
     with pytest.raises(ToolError, match="at most 268,435,456 are taken here"):
-        await lab.replace("big", "50000", "x")
+        await editor.replace("big", "50000", "x")
 
 
-async def test_a_folder(lab: Lab) -> None:
-    lab.put(b="", a="", _hidden="", _gitignore="ignored/\n")
+async def test_a_folder(editor: EditorFixture) -> None:
+    editor.put(b="", a="", _hidden="", _gitignore="ignored/\n")
     for name in ("sub/deep/deeper", "ignored/x", ".git/x", "node_modules/x"):
-        (lab.folder / name).mkdir(parents=True)
-    (lab.folder / "link").symlink_to("a")
-    assert await lab.files.entries(".", depth=1, tokens=1_000) == (
+        (editor.folder / name).mkdir(parents=True)
+    (editor.folder / "link").symlink_to("a")
+    assert await editor.files.entries(".", depth=1, tokens=1_000) == (
         ".git/\n.gitignore\n.hidden\na\nb\nignored/\nlink -> a\nnode_modules/\nsub/"
     )
-    assert await text(lab, ".") == (
+    assert await text(editor, ".") == (
         ".git/ (not listed)\n.gitignore\n.hidden\na\nb\nignored/ (not listed)\nlink -> a\n"
         "node_modules/ (not listed)\nsub/\n  deep/"
     )
     with pytest.raises(ToolError, match="a is not a directory"):
-        await lab.files.entries("a", depth=1, tokens=100)
+        await editor.files.entries("a", depth=1, tokens=100)
 
 
-async def test_a_folder_of_many_is_bounded(lab: Lab) -> None:
+async def test_a_folder_of_many_is_bounded(editor: EditorFixture) -> None:
     for i in range(1_500):
-        (lab.folder / f"{i:04}").touch()
-    listed = (await lab.files.entries(".", depth=3, tokens=10_000)).splitlines()
+        (editor.folder / f"{i:04}").touch()
+    listed = (await editor.files.entries(".", depth=3, tokens=10_000)).splitlines()
     assert len(listed) == 1_001
     assert listed[-1].startswith("[500 more entries not shown")
 
 
-async def test_paths(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.put(f="x\n")
-    monkeypatch.setenv("HOME", str(lab.folder))
-    for path in ("f", "./f", str(lab.folder / "f"), "../workspace/f", "~/f", "f/"):
-        assert await text(lab, path) == "     1\tx"
+async def test_paths(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor.put(f="x\n")
+    monkeypatch.setenv("HOME", str(editor.folder))
+    for path in ("f", "./f", str(editor.folder / "f"), "../workspace/f", "~/f", "f/"):
+        assert await text(editor, path) == "     1\tx"
     for path, said in (
         ("", "path is empty"),
         ("a\0b", "NUL"),
@@ -116,6 +116,6 @@ async def test_paths(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         ("x" * 300, "name too long"),
     ):
         with pytest.raises(ToolError, match=said):
-            await lab.files.read(path, tokens=100)
-    output: ToolOutput = await lab.files.read("f", tokens=100)
+            await editor.files.read(path, tokens=100)
+    output: ToolOutput = await editor.files.read("f", tokens=100)
     assert not output.truncated

@@ -10,67 +10,67 @@ import anyio
 import pytest
 
 from agent_runtime.files.editor import FileEditor
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_two_edits_of_one_file_both_land(lab: Lab) -> None:
-    lab.put(f="".join(f"line {i};\n" for i in range(40)))
-    (lab.folder / "link").symlink_to("f")
+async def test_two_edits_of_one_file_both_land(editor: EditorFixture) -> None:
+    editor.put(f="".join(f"line {i};\n" for i in range(40)))
+    (editor.folder / "link").symlink_to("f")
     async with anyio.create_task_group() as group:
         for i in range(40):
-            group.start_soon(lab.replace, "f" if i % 2 else "link", f"line {i};", f"edited {i};")
-    assert lab.tree()["f"] == "".join(f"edited {i};\n" for i in range(40)).encode()
-    assert lab.changes == [(["f"], "c")] * 40
+            group.start_soon(editor.replace, "f" if i % 2 else "link", f"line {i};", f"edited {i};")
+    assert editor.tree()["f"] == "".join(f"edited {i};\n" for i in range(40)).encode()
+    assert editor.changes == [(["f"], "c")] * 40
 
 
-async def test_edits_and_patches_over_the_same_files(lab: Lab) -> None:
-    lab.put(a="1\n2\n", b="1\n2\n")
+async def test_edits_and_patches_over_the_same_files(editor: EditorFixture) -> None:
+    editor.put(a="1\n2\n", b="1\n2\n")
     async with anyio.create_task_group() as group:
         for first, second, old in (("a", "b", "1"), ("b", "a", "2")):
             hunks = "".join(f"*** Update File: {name}\n-{old}\n+{old}{old}\n" for name in (first, second))
-            group.start_soon(lab.patch, f"*** Begin Patch\n{hunks}*** End Patch")
-    assert lab.tree() == {"a": b"11\n22\n", "b": b"11\n22\n"}
+            group.start_soon(editor.patch, f"*** Begin Patch\n{hunks}*** End Patch")
+    assert editor.tree() == {"a": b"11\n22\n", "b": b"11\n22\n"}
 
 
-async def test_new_files_in_a_new_folder(lab: Lab) -> None:
+async def test_new_files_in_a_new_folder(editor: EditorFixture) -> None:
     async with anyio.create_task_group() as group:
         for i in range(10):
-            group.start_soon(partial(lab.files.write, f"new/deep/{i}", f"{i}", call_id="c"))
-    assert lab.tree() == {f"new/deep/{i}": str(i).encode() for i in range(10)}
+            group.start_soon(partial(editor.files.write, f"new/deep/{i}", f"{i}", call_id="c"))
+    assert editor.tree() == {f"new/deep/{i}": str(i).encode() for i in range(10)}
 
 
-async def test_the_report_comes_while_nobody_else_may_edit(lab: Lab) -> None:
-    lab.put(f="0")
+async def test_the_report_comes_while_nobody_else_may_edit(editor: EditorFixture) -> None:
+    editor.put(f="0")
     texts: list[bytes] = []
 
     async def note(paths: Sequence[Path], call_id: str) -> None:
-        texts.append((lab.folder / "f").read_bytes())
+        texts.append((editor.folder / "f").read_bytes())
         await anyio.sleep(0.01)
-        texts.append((lab.folder / "f").read_bytes())
+        texts.append((editor.folder / "f").read_bytes())
 
-    lab.files = FileEditor(workspace=lab.folder, on_change=note)
+    editor.files = FileEditor(workspace=editor.folder, on_change=note)
     async with anyio.create_task_group() as group:
         for i in range(5):
-            group.start_soon(partial(lab.files.write, "f", f"text {i}", call_id="c"))
+            group.start_soon(partial(editor.files.write, "f", f"text {i}", call_id="c"))
     assert texts[0::2] == texts[1::2]
     assert len(set(texts)) == 5
 
 
-async def test_a_change_is_reported_also_when_its_call_is_cancelled(lab: Lab) -> None:
-    lab.put(f="a")
+async def test_a_change_is_reported_also_when_its_call_is_cancelled(editor: EditorFixture) -> None:
+    editor.put(f="a")
     started = anyio.Event()
 
     async def note(paths: Sequence[Path], call_id: str) -> None:
         started.set()
         await anyio.sleep(0.01)
-        await lab.note(paths, call_id)
+        await editor.note(paths, call_id)
 
-    lab.files = FileEditor(workspace=lab.folder, on_change=note)
+    editor.files = FileEditor(workspace=editor.folder, on_change=note)
     async with anyio.create_task_group() as group:
-        group.start_soon(lab.replace, "f", "a", "b")
+        group.start_soon(editor.replace, "f", "a", "b")
         await started.wait()
         group.cancel_scope.cancel()
-    assert lab.changes == [(["f"], "c")]
-    assert lab.tree() == {"f": b"b"}
+    assert editor.changes == [(["f"], "c")]
+    assert editor.tree() == {"f": b"b"}

@@ -5,51 +5,51 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
 TWICE = "def f():\n    return 1\n\n\ndef g():\n    return 1\n"
 
 
-async def test_the_result_shows_the_place(lab: Lab) -> None:
-    lab.put(a_py=TWICE)
-    done = await lab.replace("a.py", "def g():\n    return 1", "def g():\n    return 2")
-    assert lab.tree() == {"a.py": TWICE[:-2].encode() + b"2\n"}
+async def test_the_result_shows_the_place(editor: EditorFixture) -> None:
+    editor.put(a_py=TWICE)
+    done = await editor.replace("a.py", "def g():\n    return 1", "def g():\n    return 2")
+    assert editor.tree() == {"a.py": TWICE[:-2].encode() + b"2\n"}
     assert done == (
         "Replaced the text at line 5 of a.py:\n"
         "     1\tdef f():\n     2\t    return 1\n     3\t\n     4\t\n     5\tdef g():\n     6\t    return 2"
     )
-    assert lab.changes == [(["a.py"], "c")]
+    assert editor.changes == [(["a.py"], "c")]
 
 
-async def test_ambiguous_is_refused_with_every_line(lab: Lab) -> None:
-    lab.put(a_py=TWICE * 3)
-    said = await lab.refused("a.py", "return 1", "return 2")
+async def test_ambiguous_is_refused_with_every_line(editor: EditorFixture) -> None:
+    editor.put(a_py=TWICE * 3)
+    said = await editor.refused("a.py", "return 1", "return 2")
     assert said.startswith(
         "The old text matches 6 places in a.py, at lines 2, 6, 8, 12, 14 and 18. Nothing was written."
     )
-    assert lab.tree() == {"a.py": (TWICE * 3).encode()}
+    assert editor.tree() == {"a.py": (TWICE * 3).encode()}
 
 
-async def test_overlapping_places_are_ambiguous_too(lab: Lab) -> None:
-    lab.put(a="aaa")
-    assert "matches 2 places" in await lab.refused("a", "aa", "b")
+async def test_overlapping_places_are_ambiguous_too(editor: EditorFixture) -> None:
+    editor.put(a="aaa")
+    assert "matches 2 places" in await editor.refused("a", "aa", "b")
 
 
-async def test_a_hundred_thousand_places_take_no_longer(lab: Lab) -> None:
-    lab.put(a="x " * 60_000 + "\n" + "x\n" * 40_000)
+async def test_a_hundred_thousand_places_take_no_longer(editor: EditorFixture) -> None:
+    editor.put(a="x " * 60_000 + "\n" + "x\n" * 40_000)
     with anyio.fail_after(30):
-        said = await lab.refused("a", "x", "y")
+        said = await editor.refused("a", "x", "y")
         assert said.startswith("The old text matches 100,000 places in a, at lines 1, 2, 3, 4,")
         assert "and 38,001 more" in said
-        await lab.replace("a", "x", "y", every=True)
-    assert lab.tree() == {"a": b"y " * 60_000 + b"\n" + b"y\n" * 40_000}
+        await editor.replace("a", "x", "y", every=True)
+    assert editor.tree() == {"a": b"y " * 60_000 + b"\n" + b"y\n" * 40_000}
 
 
-async def test_a_million_places_are_not_all_counted(lab: Lab) -> None:
-    lab.put(a="x" * 2_000_000)
-    said = await lab.refused("a", "x", "y")
+async def test_a_million_places_are_not_all_counted(editor: EditorFixture) -> None:
+    editor.put(a="x" * 2_000_000)
+    said = await editor.refused("a", "x", "y")
     assert said.startswith("The old text matches 200,000 or more places in a, at line 1. ")
 
 
@@ -64,29 +64,31 @@ async def test_a_million_places_are_not_all_counted(lab: Lab) -> None:
         ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` written out for what you gave"),
     ],
 )
-async def test_escaped_once_too_often_or_too_little(lab: Lab, text: str, old: str, said: str) -> None:
-    lab.put(a=text)
-    assert said in await lab.refused("a", old, "x")
+async def test_escaped_once_too_often_or_too_little(
+    editor: EditorFixture, text: str, old: str, said: str
+) -> None:
+    editor.put(a=text)
+    assert said in await editor.refused("a", old, "x")
 
 
-async def test_no_old_text_makes_a_file_and_only_then(lab: Lab) -> None:
-    lab.put(empty="", full="x")
-    await lab.replace("new", "", "a\n")
-    await lab.replace("empty", "", "b\n")
-    assert "The old text is empty" in await lab.refused("full", "", "y")
-    assert lab.tree() == {"new": b"a\n", "empty": b"b\n", "full": b"x"}
+async def test_no_old_text_makes_a_file_and_only_then(editor: EditorFixture) -> None:
+    editor.put(empty="", full="x")
+    await editor.replace("new", "", "a\n")
+    await editor.replace("empty", "", "b\n")
+    assert "The old text is empty" in await editor.refused("full", "", "y")
+    assert editor.tree() == {"new": b"a\n", "empty": b"b\n", "full": b"x"}
 
 
-async def test_every_place_when_asked(lab: Lab) -> None:
-    lab.put(a_py=TWICE)
-    done = await lab.replace("a.py", "return 1", "return 2", every=True)
-    assert lab.tree() == {"a.py": TWICE.replace("1", "2").encode()}
+async def test_every_place_when_asked(editor: EditorFixture) -> None:
+    editor.put(a_py=TWICE)
+    done = await editor.replace("a.py", "return 1", "return 2", every=True)
+    assert editor.tree() == {"a.py": TWICE.replace("1", "2").encode()}
     assert done == "Replaced 2 places in a.py, at lines 2 and 6 (as before)."
 
 
-async def test_absent_is_answered_with_the_nearest(lab: Lab) -> None:
-    lab.put(a_py="import os\n\ndef total(items):\n    return sum(item.price for item in items)\n")
-    said = await lab.refused("a.py", "def total(items):\n    return sum(i.price for i in items)", "x")
+async def test_absent_is_answered_with_the_nearest(editor: EditorFixture) -> None:
+    editor.put(a_py="import os\n\ndef total(items):\n    return sum(item.price for item in items)\n")
+    said = await editor.refused("a.py", "def total(items):\n    return sum(i.price for i in items)", "x")
     assert "The old text is not in a.py. Nothing was written." in said
     assert "Nearest: lines 3-4" in said
     assert "Line 4 differs: the file has '    return sum(item.price for item in items)'" in said
@@ -102,9 +104,9 @@ async def test_absent_is_answered_with_the_nearest(lab: Lab) -> None:
         ("three", "two", "The new text is there already, at line 2"),
     ],
 )
-async def test_what_cannot_be_done_is_said(lab: Lab, old: str, new: str, said: str) -> None:
-    lab.put(a="one\ntwo\n")
-    assert said in await lab.refused("a", old, new)
+async def test_what_cannot_be_done_is_said(editor: EditorFixture, old: str, new: str, said: str) -> None:
+    editor.put(a="one\ntwo\n")
+    assert said in await editor.refused("a", old, new)
 
 
 @pytest.mark.parametrize(
@@ -159,11 +161,11 @@ async def test_what_cannot_be_done_is_said(lab: Lab, old: str, new: str, said: s
     ],
 )
 async def test_tolerated_where_the_meaning_is_certain_and_said(
-    lab: Lab, there: str, old: str, new: str, then: str, how: str
+    editor: EditorFixture, there: str, old: str, new: str, then: str, how: str
 ) -> None:
-    lab.put(f=there)
-    done = await lab.replace("f", old, new)
-    assert lab.tree() == {"f": then.encode()}
+    editor.put(f=there)
+    done = await editor.replace("f", old, new)
+    assert editor.tree() == {"f": then.encode()}
     assert "The old text is not there exactly; it matched line" in done
     assert how in done
 
@@ -178,36 +180,38 @@ async def test_tolerated_where_the_meaning_is_certain_and_said(
         ("if a:\n    b()\n", "    if a:\n        b()\n", "cannot be shifted to fit"),
     ],
 )
-async def test_not_tolerated(lab: Lab, there: str, old: str, said: str) -> None:
-    lab.put(f=there)
-    assert said in await lab.refused("f", old, "outside\n")
-    assert lab.tree() == {"f": there.encode()}
+async def test_not_tolerated(editor: EditorFixture, there: str, old: str, said: str) -> None:
+    editor.put(f=there)
+    assert said in await editor.refused("f", old, "outside\n")
+    assert editor.tree() == {"f": there.encode()}
 
 
-async def test_nothing_is_there(lab: Lab) -> None:
-    lab.put(config_yaml="x")
+async def test_nothing_is_there(editor: EditorFixture) -> None:
+    editor.put(config_yaml="x")
     assert (
-        await lab.refused("confg.yaml", "x", "y")
+        await editor.refused("confg.yaml", "x", "y")
         == "confg.yaml: no such file or directory. Close to it: config.yaml."
     )
-    assert "there is no folder sub in" in await lab.refused("sub/x", "x", "y")
+    assert "there is no folder sub in" in await editor.refused("sub/x", "x", "y")
 
 
-async def test_insert(lab: Lab) -> None:
-    lab.put(a="1\r\n2", b="")
-    await lab.files.insert("a", 0, "zero", call_id="c")
-    await lab.files.insert("a", 3, "three", call_id="c")
-    await lab.files.insert("b", 0, "x\n", call_id="c")
-    assert lab.tree() == {"a": b"zero\r\n1\r\n2\r\nthree", "b": b"x\n"}
+async def test_insert(editor: EditorFixture) -> None:
+    editor.put(a="1\r\n2", b="")
+    await editor.files.insert("a", 0, "zero", call_id="c")
+    await editor.files.insert("a", 3, "three", call_id="c")
+    await editor.files.insert("b", 0, "x\n", call_id="c")
+    assert editor.tree() == {"a": b"zero\r\n1\r\n2\r\nthree", "b": b"x\n"}
     with pytest.raises(Exception, match="insert_line must be from 0 to 4"):
-        await lab.files.insert("a", 5, "x", call_id="c")
+        await editor.files.insert("a", 5, "x", call_id="c")
 
 
-async def test_write_makes_folders_and_keeps_what_a_file_is(lab: Lab) -> None:
-    assert await lab.files.write("x/y/z.txt", "a\n", call_id="c") == "Created x/y/z.txt (1 line)."
-    lab.put(a="\ufeffa\r\nb\r\n", b=b"caf\xe9\n")
-    assert "utf-8 with BOM kept, CRLF line ends kept" in await lab.files.write("a", "1\nb\n2\n", call_id="c")
-    await lab.files.write("b", "é\n", call_id="c")
-    assert lab.tree() == {"x/y/z.txt": b"a\n", "a": "\ufeff1\r\nb\r\n2\r\n".encode(), "b": b"\xe9\n"}
-    assert "nothing was written" in await lab.files.write("b", "é\n", call_id="c")
-    assert [paths for paths, _ in lab.changes] == [["x/y/z.txt"], ["a"], ["b"]]
+async def test_write_makes_folders_and_keeps_what_a_file_is(editor: EditorFixture) -> None:
+    assert await editor.files.write("x/y/z.txt", "a\n", call_id="c") == "Created x/y/z.txt (1 line)."
+    editor.put(a="\ufeffa\r\nb\r\n", b=b"caf\xe9\n")
+    assert "utf-8 with BOM kept, CRLF line ends kept" in await editor.files.write(
+        "a", "1\nb\n2\n", call_id="c"
+    )
+    await editor.files.write("b", "é\n", call_id="c")
+    assert editor.tree() == {"x/y/z.txt": b"a\n", "a": "\ufeff1\r\nb\r\n2\r\n".encode(), "b": b"\xe9\n"}
+    assert "nothing was written" in await editor.files.write("b", "é\n", call_id="c")
+    assert [paths for paths, _ in editor.changes] == [["x/y/z.txt"], ["a"], ["b"]]

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -22,32 +22,32 @@ async def at_once() -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("how", ["read", "replace", "write", "insert", "delete", "patch", "image", "grep"])
-async def test_a_fifo(lab: Lab, how: str, at_once: None) -> None:
-    os.mkfifo(lab.folder / "fifo")
+async def test_a_fifo(editor: EditorFixture, how: str, at_once: None) -> None:
+    os.mkfifo(editor.folder / "fifo")
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "read": lambda: lab.files.read("fifo", tokens=100),
-        "replace": lambda: lab.replace("fifo", "a", "b"),
-        "write": lambda: lab.files.write("fifo", "a", call_id="c"),
-        "insert": lambda: lab.files.insert("fifo", 0, "a", call_id="c"),
-        "delete": lambda: lab.files.delete("fifo", call_id="c"),
-        "patch": lambda: lab.patch("*** Begin Patch\n*** Update File: fifo\n-a\n+b\n*** End Patch"),
-        "image": lambda: lab.files.image("fifo"),
-        "grep": lambda: lab.search.grep("a", "fifo", limit=1, tokens=100),
+        "read": lambda: editor.files.read("fifo", tokens=100),
+        "replace": lambda: editor.replace("fifo", "a", "b"),
+        "write": lambda: editor.files.write("fifo", "a", call_id="c"),
+        "insert": lambda: editor.files.insert("fifo", 0, "a", call_id="c"),
+        "delete": lambda: editor.files.delete("fifo", call_id="c"),
+        "patch": lambda: editor.patch("*** Begin Patch\n*** Update File: fifo\n-a\n+b\n*** End Patch"),
+        "image": lambda: editor.files.image("fifo"),
+        "grep": lambda: editor.search.grep("a", "fifo", limit=1, tokens=100),
     }
     with pytest.raises(ToolError, match="fifo is a FIFO"):
         await calls[how]()
 
 
-async def test_a_fifo_in_a_folder_is_passed_over(lab: Lab, at_once: None) -> None:
-    os.mkfifo(lab.folder / "fifo")
-    lab.put(a="x\n")
-    assert await lab.search.grep("x", ".", limit=9, tokens=100) == "a:1:x"
+async def test_a_fifo_in_a_folder_is_passed_over(editor: EditorFixture, at_once: None) -> None:
+    os.mkfifo(editor.folder / "fifo")
+    editor.put(a="x\n")
+    assert await editor.search.grep("x", ".", limit=9, tokens=100) == "a:1:x"
 
 
-async def test_devices_sockets_and_folders(lab: Lab, at_once: None) -> None:
+async def test_devices_sockets_and_folders(editor: EditorFixture, at_once: None) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         previous = os.open(".", os.O_RDONLY)
-        os.chdir(lab.folder)  # the path of a socket is short
+        os.chdir(editor.folder)  # the path of a socket is short
         try:
             listener.bind("socket")
         finally:
@@ -59,28 +59,28 @@ async def test_devices_sockets_and_folders(lab: Lab, at_once: None) -> None:
             ("socket", "a socket"),
         ):
             with pytest.raises(ToolError, match=kind):
-                await lab.files.read(path, tokens=100)
+                await editor.files.read(path, tokens=100)
             with pytest.raises(ToolError, match=kind):
-                await lab.files.write(path, "x", call_id="c")
+                await editor.files.write(path, "x", call_id="c")
     with pytest.raises(ToolError, match="a directory, not a regular file"):
-        await lab.files.write(".", "x", call_id="c")
+        await editor.files.write(".", "x", call_id="c")
 
 
 @pytest.mark.parametrize(
     "path",
     ["/proc/self/environ", "/proc/{pid}/environ", "/proc/thread-self/environ", "/proc/1/environ", "link"],
 )
-async def test_the_environment_of_processes_is_not_read(lab: Lab, path: str) -> None:
+async def test_the_environment_of_processes_is_not_read(editor: EditorFixture, path: str) -> None:
     """claude-code#10211: this process may see what the tools' own user may not."""
-    (lab.folder / "link").symlink_to(f"/proc/{os.getpid()}/environ")
+    (editor.folder / "link").symlink_to(f"/proc/{os.getpid()}/environ")
     path = path.format(pid=os.getpid())
-    for call in (lab.files.read(path, tokens=100), lab.search.grep("KEY", path, limit=9, tokens=100)):
+    for call in (editor.files.read(path, tokens=100), editor.search.grep("KEY", path, limit=9, tokens=100)):
         with pytest.raises(ToolError, match=r"use the shell|no such file"):
             await call
 
 
-async def test_other_files_of_proc_and_sys_are_read(lab: Lab, at_once: None) -> None:
-    assert "Linux" in (await lab.files.read("/proc/version", tokens=1000)).text
+async def test_other_files_of_proc_and_sys_are_read(editor: EditorFixture, at_once: None) -> None:
+    assert "Linux" in (await editor.files.read("/proc/version", tokens=1000)).text
 
 
 @pytest.mark.parametrize(
@@ -95,43 +95,47 @@ async def test_other_files_of_proc_and_sys_are_read(lab: Lab, at_once: None) -> 
         (b"wOF2\x00\x01\x00\x00\x17", "a font"),
     ],
 )
-async def test_binary_files_are_refused_with_type_and_size(lab: Lab, data: bytes, kind: str) -> None:
-    lab.put(f=data)
+async def test_binary_files_are_refused_with_type_and_size(
+    editor: EditorFixture, data: bytes, kind: str
+) -> None:
+    editor.put(f=data)
     with pytest.raises(ToolError, match=kind) as caught:
-        await lab.files.read("f", tokens=100)
+        await editor.files.read("f", tokens=100)
     assert f"({len(data):,} bytes)" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "data", [b"ID3 tags\n", b"BZh is what bzip2 files begin with\n", b"wOFF\n", b"OggS\n"]
 )
-async def test_a_text_may_begin_with_the_letters_of_another_format(lab: Lab, data: bytes) -> None:
-    lab.put(f=data)
-    assert data.decode().strip() in (await lab.files.read("f", tokens=100)).text
+async def test_a_text_may_begin_with_the_letters_of_another_format(
+    editor: EditorFixture, data: bytes
+) -> None:
+    editor.put(f=data)
+    assert data.decode().strip() in (await editor.files.read("f", tokens=100)).text
 
 
-async def test_half_characters_are_never_written(lab: Lab) -> None:
+async def test_half_characters_are_never_written(editor: EditorFixture) -> None:
     """claude-code#68325: a lone surrogate from the model. A pair in two halves is one character."""
-    lab.put(f="a\n")
+    editor.put(f="a\n")
     for call in (
-        lab.files.write("g", "cut \ud83d", call_id="c"),
-        lab.replace("f", "a", "\udc00"),
-        lab.replace("f", "\ud83d", "x"),
-        lab.files.insert("f", 0, "\ud83d", call_id="c"),
-        lab.patch("*** Begin Patch\n*** Update File: f\n-a\n+\ud83d\n*** End Patch"),
-        lab.files.write("\ud83d", "x", call_id="c"),
+        editor.files.write("g", "cut \ud83d", call_id="c"),
+        editor.replace("f", "a", "\udc00"),
+        editor.replace("f", "\ud83d", "x"),
+        editor.files.insert("f", 0, "\ud83d", call_id="c"),
+        editor.patch("*** Begin Patch\n*** Update File: f\n-a\n+\ud83d\n*** End Patch"),
+        editor.files.write("\ud83d", "x", call_id="c"),
     ):
         with pytest.raises(ToolError, match="half a character"):
             await call
-    assert lab.tree() == {"f": b"a\n"}
-    await lab.replace("f", "a", "\ud83d\ude00 \ufffd")
-    assert lab.tree() == {"f": "😀 \ufffd\n".encode()}
+    assert editor.tree() == {"f": b"a\n"}
+    await editor.replace("f", "a", "\ud83d\ude00 \ufffd")
+    assert editor.tree() == {"f": "😀 \ufffd\n".encode()}
 
 
-async def test_a_file_of_damaged_utf8_is_edited_around_the_damage(lab: Lab) -> None:
-    lab.put(f="é ok\n".encode() + b"bad \xff\xfe\nend\n")
-    shown = (await lab.files.read("f", tokens=100)).text
+async def test_a_file_of_damaged_utf8_is_edited_around_the_damage(editor: EditorFixture) -> None:
+    editor.put(f="é ok\n".encode() + b"bad \xff\xfe\nend\n")
+    shown = (await editor.files.read("f", tokens=100)).text
     assert "     2\tbad \ufffd\ufffd" in shown
     shown.encode()
-    await lab.replace("f", "é ok", "ö ok")
-    assert lab.tree() == {"f": "ö ok\n".encode() + b"bad \xff\xfe\nend\n"}
+    await editor.replace("f", "é ok", "ö ok")
+    assert editor.tree() == {"f": "ö ok\n".encode() + b"bad \xff\xfe\nend\n"}

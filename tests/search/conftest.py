@@ -1,5 +1,5 @@
 """The edit tests' workspace, for the tests of search."""
 
-from tests.files.conftest import lab
+from tests.files.conftest import editor
 
-__all__ = ["lab"]
+__all__ = ["editor"]

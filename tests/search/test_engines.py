@@ -13,7 +13,7 @@ import pytest
 from agent_runtime.errors import ToolError
 from agent_runtime.search import ripgrep
 from agent_runtime.search.pattern_syntax import closes_too_much, translated
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = [
     pytest.mark.anyio,
@@ -31,9 +31,9 @@ a)|(b ].* ] ) ( (?i)NEEDLE n(?i:EED)le (?s)needle. (?x)n(?#e)
 """
 
 
-def odd(lab: Lab) -> None:
+def odd(editor: EditorFixture) -> None:
     """Encodings, line ends, and words that fold."""
-    lab.put(
+    editor.put(
         crlf="x\r\nneedle\r\nfoo \r\n", cr="a\rfoo bar\rb", empty="", lines="\n\n", open="needle",
         latin=b"caf\xe9 needle\nn\xe9dle\n\xff\xfe\n", mark="\ufeffneedle\n", nul=b"needle\n\0",
         le="\ufeffneedle ä\r\n".encode("utf-16-le"), be="\ufeffneedle ä\n".encode("utf-16-be"), half=b"\xff\xfen\0e",
@@ -42,12 +42,12 @@ def odd(lab: Lab) -> None:
     )  # fmt: skip
 
 
-async def both(lab: Lab, monkeypatch: pytest.MonkeyPatch, **options: object) -> list[str]:
+async def both(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, **options: object) -> list[str]:
     said: list[str] = []
     for present in (True, False):
         monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
         try:
-            said.append(await lab.search.grep(**{"path": ".", "limit": 999, "tokens": 99_999} | options))  # type: ignore[arg-type]
+            said.append(await editor.search.grep(**{"path": ".", "limit": 999, "tokens": 99_999} | options))  # type: ignore[arg-type]
         except ToolError as error:
             said.append(f"refused: {error}")
     return said
@@ -55,11 +55,11 @@ async def both(lab: Lab, monkeypatch: pytest.MonkeyPatch, **options: object) -> 
 
 @pytest.mark.parametrize("options", [{}, {"ignore_case": True}, {"literal": True}], ids=str)
 async def test_patterns_mean_the_same(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:
-    odd(lab)
+    odd(editor)
     found = {
-        pattern: await both(lab, monkeypatch, pattern=pattern, **options)
+        pattern: await both(editor, monkeypatch, pattern=pattern, **options)
         for pattern in [*PATTERNS.split(), "\\u{e9}", "", "\0", "[" * 3_000, "[" + r"\a" * 3_000]
     }
     assert {pattern: said for pattern, said in found.items() if said[0] != said[1]} == {}
@@ -67,11 +67,13 @@ async def test_patterns_mean_the_same(
 
 
 @pytest.mark.parametrize("name", ["nul", "half", "latin", "le", "open", "empty"])
-async def test_a_file_that_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+async def test_a_file_that_is_named(
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """ripgrep searches a binary file that is named, as far as it likes: not here."""
-    odd(lab)
-    lab.put(nul=b"needle\n" * 20_000 + b"\0")
-    there, fallback = await both(lab, monkeypatch, pattern="needle", path=name)
+    odd(editor)
+    editor.put(nul=b"needle\n" * 20_000 + b"\0")
+    there, fallback = await both(editor, monkeypatch, pattern="needle", path=name)
     assert there == fallback
     assert (name in ("nul", "half", "empty")) == (there == "No matches.")
 
@@ -98,20 +100,22 @@ sort/A sort/a-b sort/a.b sort/a/b sort/é sort/～ sort/𝒳 sub/build/o w/keep
 """
 
 
-def plant(lab: Lab, rules: dict[str, str]) -> None:
+def plant(editor: EditorFixture, rules: dict[str, str]) -> None:
     for name, text in (rules | dict.fromkeys([*NAMES.split(), "new\nline"], "needle\n")).items():
-        (lab.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (lab.folder / name).write_text(text)
-    (lab.folder / "link").symlink_to("keep.log")
-    os.mkfifo(lab.folder / "sort/fifo")
+        (editor.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (editor.folder / name).write_text(text)
+    (editor.folder / "link").symlink_to("keep.log")
+    os.mkfifo(editor.folder / "sort/fifo")
 
 
-async def test_the_same_files_whatever_is_ignored_where(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(lab, RULES)
+async def test_the_same_files_whatever_is_ignored_where(
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(editor, RULES)
     for path in (".", "in", "in/x", "in/repo", "exc", "exc/sub", "build", "w", "w/o", "d/1", "sort"):
-        there, fallback = await both(lab, monkeypatch, pattern="needle", path=path, mode="files")
+        there, fallback = await both(editor, monkeypatch, pattern="needle", path=path, mode="files")
         assert there == fallback, path
-    found, _ = await both(lab, monkeypatch, pattern="needle", mode="files")
+    found, _ = await both(editor, monkeypatch, pattern="needle", mode="files")
     assert sorted(found.split("\n")) == sorted([*SEEN.split(), "line", "new"])
 
 
@@ -124,30 +128,34 @@ def would_be_added(folder: Path) -> set[str]:
     return {name for name in names if "link" not in name and "line" not in name}
 
 
-async def test_the_files_that_git_would_add(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(lab, {name: text for name, text in RULES.items() if name.endswith(".gitignore")})
-    wanted = would_be_added(lab.folder)
+async def test_the_files_that_git_would_add(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(editor, {name: text for name, text in RULES.items() if name.endswith(".gitignore")})
+    wanted = would_be_added(editor.folder)
     for present in (True, False):
         monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
-        found = (await lab.search.files("*", ".", limit=999, tokens=9_999)).split("\n")
+        found = (await editor.search.files("*", ".", limit=999, tokens=9_999)).split("\n")
         assert set(found) - {"new", "line"} == wanted
 
 
-async def test_one_letter_in_a_line_of_five_megabytes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_letter_in_a_line_of_five_megabytes(
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Told of once, not five million times."""
-    lab.put(long="-" + "a" * 5_000_000 + "\n")
+    editor.put(long="-" + "a" * 5_000_000 + "\n")
     began = time.monotonic()
-    there, fallback = await both(lab, monkeypatch, pattern="a")
+    there, fallback = await both(editor, monkeypatch, pattern="a")
     assert there == fallback == f"long:1:-{'a' * 399}..."
     assert time.monotonic() - began < 3
 
 
-async def test_a_fifo_for_a_gitignore_stops_nobody(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.mkfifo(lab.folder / ".gitignore")
-    lab.put(a="x\n")
+async def test_a_fifo_for_a_gitignore_stops_nobody(
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(editor.folder / ".gitignore")
+    editor.put(a="x\n")
     monkeypatch.setattr(ripgrep, "available", lambda: False)
-    assert await lab.search.grep("x", ".", limit=9, tokens=99) == "a:1:x"
-    assert await lab.files.entries(".", depth=2, tokens=99) == ".gitignore\na"
+    assert await editor.search.grep("x", ".", limit=9, tokens=99) == "a:1:x"
+    assert await editor.files.entries(".", depth=2, tokens=99) == ".gitignore\na"
 
 
 @pytest.mark.parametrize("pattern", ["a)(b", ")", "[^])](a))"])

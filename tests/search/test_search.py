@@ -12,7 +12,7 @@ import pytest
 from agent_runtime.errors import ToolError
 from agent_runtime.search import ripgrep
 from agent_runtime.search.search import Mode
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -94,19 +94,19 @@ SEARCHES: list[dict[str, object]] = [
 @pytest.mark.parametrize("git", [True, False], ids=["repository", "folder"])
 @pytest.mark.parametrize("search", SEARCHES, ids=str)
 async def test_both_engines_say_the_same(
-    lab: Lab, search: dict[str, object], git: bool, monkeypatch: pytest.MonkeyPatch
+    editor: EditorFixture, search: dict[str, object], git: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tree(lab.folder)
+    tree(editor.folder)
     if not git:
-        shutil.rmtree(lab.folder / ".git")
+        shutil.rmtree(editor.folder / ".git")
         # ripgrep's versions differ on what this means outside of one
-        shutil.rmtree(lab.folder / "nested/.git")
+        shutil.rmtree(editor.folder / "nested/.git")
     said: list[str] = []
     for present in (True, False):
         monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
         options = {"pattern": "needle", "path": ".", "limit": 100, "tokens": 10_000} | search
         try:
-            said.append(await lab.search.grep(**options))  # type: ignore[arg-type]
+            said.append(await editor.search.grep(**options))  # type: ignore[arg-type]
         except ToolError as error:
             said.append(f"refused: {error}")
     assert said[0] == said[1]
@@ -118,35 +118,35 @@ async def test_both_engines_say_the_same(
     "pattern", ["*", "*.txt", "sub/*", "**/deep/**", "LOG", "b", "*.{txt,log}", "nothing"]
 )
 async def test_both_engines_find_the_same_names(
-    lab: Lab, pattern: str, monkeypatch: pytest.MonkeyPatch
+    editor: EditorFixture, pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tree(lab.folder)
+    tree(editor.folder)
     said: list[str] = []
     for present in (True, False):
         monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
-        said.append(await lab.search.files(pattern, ".", limit=100, tokens=1_000))
+        said.append(await editor.search.files(pattern, ".", limit=100, tokens=1_000))
     assert said[0] == said[1]
 
 
-async def test_what_is_found_and_in_which_order(lab: Lab, engine: bool) -> None:
-    tree(lab.folder)
-    assert (await lab.search.grep("needle", ".", mode="files", limit=100, tokens=1_000)).split("\n") == [
+async def test_what_is_found_and_in_which_order(editor: EditorFixture, engine: bool) -> None:
+    tree(editor.folder)
+    assert (await editor.search.grep("needle", ".", mode="files", limit=100, tokens=1_000)).split("\n") == [
         ".env", ".github/ci.yml", "crlf", "keep.log", "latin", "long", "name\ufffd", "nested/a.log",
         "sub/a.log", "sub/build/out", "sub-x", "sub.txt", "wide", "é",
     ]  # fmt: skip
-    assert await lab.search.grep("needle", "sub.txt", context=1, limit=9, tokens=1_000) == (
+    assert await editor.search.grep("needle", "sub.txt", context=1, limit=9, tokens=1_000) == (
         "sub.txt-4-three\nsub.txt:5:needle and needle\nsub.txt-6-four"
     )
-    assert await lab.search.files("SUB.t", ".", limit=9, tokens=1_000) == "sub.txt"
-    long = await lab.search.grep("needle", "long", limit=9, tokens=1_000)
+    assert await editor.search.files("SUB.t", ".", limit=9, tokens=1_000) == "sub.txt"
+    long = await editor.search.grep("needle", "long", limit=9, tokens=1_000)
     assert len(long) < 450
     assert "needle" in long
 
 
-async def test_bounds_are_said(lab: Lab, engine: bool) -> None:
-    lab.put(a="x\n" * 1_000)
+async def test_bounds_are_said(editor: EditorFixture, engine: bool) -> None:
+    editor.put(a="x\n" * 1_000)
     modes: tuple[Mode, ...] = ("content", "files", "count")
-    said = [await lab.search.grep("x", ".", mode=mode, limit=2, tokens=1_000) for mode in modes]
+    said = [await editor.search.grep("x", ".", mode=mode, limit=2, tokens=1_000) for mode in modes]
     assert said == [
         "a:1:x\na:2:x\n[the first 2 matches; there are more: narrow the search, or raise the limit]",
         "a",
@@ -155,56 +155,61 @@ async def test_bounds_are_said(lab: Lab, engine: bool) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*a"])
-async def test_a_wrong_pattern_is_said_to_be_one(lab: Lab, engine: bool, pattern: str) -> None:
-    lab.put(a="x\n")
+async def test_a_wrong_pattern_is_said_to_be_one(editor: EditorFixture, engine: bool, pattern: str) -> None:
+    editor.put(a="x\n")
     with pytest.raises(ToolError, match="The pattern is no regular expression"):
-        await lab.search.grep(pattern, ".", limit=2, tokens=100)
+        await editor.search.grep(pattern, ".", limit=2, tokens=100)
 
 
-async def test_a_pattern_that_backtracks_without_end(lab: Lab, engine: bool) -> None:
-    lab.put(a="a" * 40 + "b\n")
+async def test_a_pattern_that_backtracks_without_end(editor: EditorFixture, engine: bool) -> None:
+    editor.put(a="a" * 40 + "b\n")
     with anyio.fail_after(20):
         try:
-            assert await lab.search.grep(r"(a|aa)+$", ".", limit=2, tokens=100) == "No matches."
+            assert await editor.search.grep(r"(a|aa)+$", ".", limit=2, tokens=100) == "No matches."
         except ToolError as error:
             assert "takes for ever" in str(error)
             assert not engine
 
 
-async def test_cancelling_leaves_nothing_running(lab: Lab, engine: bool) -> None:
-    lab.put(a="a" * 60 + "b\n")
+async def test_cancelling_leaves_nothing_running(editor: EditorFixture, engine: bool) -> None:
+    editor.put(a="a" * 60 + "b\n")
     for i in range(50):
-        (lab.folder / f"f{i}").write_bytes(b"word " * 200_000 + b"\n")
+        (editor.folder / f"f{i}").write_bytes(b"word " * 200_000 + b"\n")
     with anyio.move_on_after(0.05):
-        await lab.search.grep(r"w(o|oo)+rd.*nothing", ".", limit=2, tokens=100)
+        await editor.search.grep(r"w(o|oo)+rd.*nothing", ".", limit=2, tokens=100)
     listed = await anyio.run_process(["ps", "-o", "args=", "--ppid", str(os.getpid())])
     assert "rg --json" not in listed.stdout.decode()
 
 
-async def test_what_a_model_may_expect(lab: Lab, engine: bool) -> None:
+async def test_what_a_model_may_expect(editor: EditorFixture, engine: bool) -> None:
     """Absolute globs, names with brackets; a pattern over several lines is told of."""
-    (lab.folder / "src").mkdir()
-    lab.put(a="x\ny\n")
-    (lab.folder / "src/a").write_text("x\n")
-    assert await lab.search.grep("x", ".", glob=f"{lab.folder}/a", mode="files", limit=9, tokens=99) == "a"
+    (editor.folder / "src").mkdir()
+    editor.put(a="x\ny\n")
+    (editor.folder / "src/a").write_text("x\n")
     assert (
-        await lab.search.grep("x", ".", glob=f"!{lab.folder}/src/**", mode="files", limit=9, tokens=99) == "a"
+        await editor.search.grep("x", ".", glob=f"{editor.folder}/a", mode="files", limit=9, tokens=99) == "a"
     )
-    (lab.folder / "src/[id].ts").touch()
-    assert await lab.search.files(f"{lab.folder}/src/*", ".", limit=9, tokens=99) == "src/[id].ts\nsrc/a"
-    assert await lab.search.files("src/[id].{ts,js}", ".", limit=9, tokens=99) == "src/[id].ts"
+    assert (
+        await editor.search.grep("x", ".", glob=f"!{editor.folder}/src/**", mode="files", limit=9, tokens=99)
+        == "a"
+    )
+    (editor.folder / "src/[id].ts").touch()
+    assert (
+        await editor.search.files(f"{editor.folder}/src/*", ".", limit=9, tokens=99) == "src/[id].ts\nsrc/a"
+    )
+    assert await editor.search.files("src/[id].{ts,js}", ".", limit=9, tokens=99) == "src/[id].ts"
     for pattern in ("x\ny", r"x\ny"):
-        said = await lab.search.grep(pattern, ".", limit=9, tokens=99)
+        said = await editor.search.grep(pattern, ".", limit=9, tokens=99)
         assert said == "No matches. Patterns are matched line by line."
 
 
 async def test_keys_are_not_in_the_environment_of_ripgrep(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     rg = tmp_path / "rg"
     rg.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\n")
     rg.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    assert await lab.search.grep("x", ".", limit=1, tokens=100) == "No matches."
+    assert await editor.search.grep("x", ".", limit=1, tokens=100) == "No matches."
     assert "sk-secret" not in (tmp_path / "seen").read_text()

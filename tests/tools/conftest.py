@@ -1,6 +1,6 @@
 """The workspace and the shell of the engines' own tests, for the tests of the tools over them."""
 
-from tests.files.conftest import lab
+from tests.files.conftest import editor
 from tests.shell.conftest import home, sessions, sh
 
-__all__ = ["home", "lab", "sessions", "sh"]
+__all__ = ["editor", "home", "sessions", "sh"]

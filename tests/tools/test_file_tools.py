@@ -14,7 +14,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.protocol.messages import Image
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import load
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -24,15 +24,15 @@ NAMES = (
 )  # fmt: skip
 
 
-async def call(lab: Lab, tool: str, **arguments: Any) -> ToolOutput:
+async def call(editor: EditorFixture, tool: str, **arguments: Any) -> ToolOutput:
     nothing = cast(Any, None)  # hands these tools do not use
-    hands = {"shell": nothing, "sessions": nothing, "servers": nothing, "search": lab.search}
-    context = ToolContext(call_id="c", workspace=lab.folder, files=lab.files, **hands)
+    hands = {"shell": nothing, "sessions": nothing, "servers": nothing, "search": editor.search}
+    context = ToolContext(call_id="c", workspace=editor.folder, files=editor.files, **hands)
     return await load(tool).call(arguments, context)
 
 
-async def text(lab: Lab, tool: str, **arguments: Any) -> str:
-    output = await call(lab, tool, **arguments)
+async def text(editor: EditorFixture, tool: str, **arguments: Any) -> str:
+    output = await call(editor, tool, **arguments)
     assert not output.is_error
     return output.text
 
@@ -49,11 +49,11 @@ def test_every_tool_says_what_it_is(name: str) -> None:
 
 
 def test_the_providers_own_forms() -> None:
-    editor = load("str_replace_based_edit_tool").spec()
-    assert editor.native == {
+    spec = load("str_replace_based_edit_tool").spec()
+    assert spec.native == {
         "anthropic": {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}
     }
-    assert set(editor.parameters["properties"]) == {
+    assert set(spec.parameters["properties"]) == {
         "command", "path", "view_range", "file_text", "old_str", "new_str", "insert_line", "insert_text",
     }  # fmt: skip
     patch = load("apply_patch").spec()
@@ -64,18 +64,20 @@ def test_the_providers_own_forms() -> None:
     assert '"*** Begin Patch" LF' in custom["format"]["definition"]
 
 
-async def test_the_editor(lab: Lab) -> None:
-    editor = "str_replace_based_edit_tool"
-    await call(lab, editor, command="create", path="d/f.py", file_text="a\nb\n")
-    await call(lab, editor, command="str_replace", path="d/f.py", old_str="b", new_str="c")
-    await call(lab, editor, command="insert", path="d/f.py", insert_line=1, insert_text="x")
-    await call(lab, editor, command="insert", path=str(lab.folder / "d/f.py"), insert_line=0, new_str="0\n")
-    await call(lab, editor, command="str_replace", path="d/f.py", old_str="x\n")
-    assert lab.tree() == {"d/f.py": b"0\na\nc\n"}
-    assert await text(lab, editor, command="view", path="d/f.py", view_range=[2, -1]) == (
+async def test_the_editor(editor: EditorFixture) -> None:
+    name = "str_replace_based_edit_tool"
+    await call(editor, name, command="create", path="d/f.py", file_text="a\nb\n")
+    await call(editor, name, command="str_replace", path="d/f.py", old_str="b", new_str="c")
+    await call(editor, name, command="insert", path="d/f.py", insert_line=1, insert_text="x")
+    await call(
+        editor, name, command="insert", path=str(editor.folder / "d/f.py"), insert_line=0, new_str="0\n"
+    )
+    await call(editor, name, command="str_replace", path="d/f.py", old_str="x\n")
+    assert editor.tree() == {"d/f.py": b"0\na\nc\n"}
+    assert await text(editor, name, command="view", path="d/f.py", view_range=[2, -1]) == (
         "     2\ta\n     3\tc\n[lines 2-3 of 3]"
     )
-    assert await text(lab, editor, command="view", path=".") == "d/\n  f.py"
+    assert await text(editor, name, command="view", path=".") == "d/\n  f.py"
     for arguments, said in (
         ({"command": "str_replace"}, "str_replace needs old_str"),
         ({"command": "create"}, "create needs file_text"),
@@ -85,43 +87,45 @@ async def test_the_editor(lab: Lab) -> None:
         ({"command": "view", "colour": "red"}, "Invalid arguments"),
     ):
         with pytest.raises(ToolError, match=said):
-            await call(lab, editor, path="d/f.py", **cast(dict[str, Any], arguments))
+            await call(editor, name, path="d/f.py", **cast(dict[str, Any], arguments))
 
 
-async def test_the_platforms_tools(lab: Lab) -> None:
-    await call(lab, "write_file", path="src/a.py", content="one\ntwo\none\n")
-    await call(lab, "edit_file", path="src/a.py", old_string="one", new_string="1", replace_all=True)
-    assert await text(lab, "read_file", path="src/a.py") == "     1\t1\n     2\ttwo\n     3\t1"
-    assert await text(lab, "read_file", path="src/a.py", offset=2, limit=1) == "     2\ttwo\n[lines 2-2 of 3]"
-    assert await text(lab, "list_directory") == "src/"
-    assert await text(lab, "list_directory", path=".", depth=2) == "src/\n  a.py"
-    assert await text(lab, "file_search", pattern="**/*.py") == "src/a.py"
-    assert await text(lab, "grep", pattern="t.o", glob="*.py") == "src/a.py:2:two"
-    assert await text(lab, "grep", pattern="1", output_mode="count") == "src/a.py:2"
-    await call(lab, "delete_file", path="src/a.py")
-    assert lab.tree() == {}
-    assert [paths for paths, _ in lab.changes] == [["src/a.py"]] * 3
+async def test_the_platforms_tools(editor: EditorFixture) -> None:
+    await call(editor, "write_file", path="src/a.py", content="one\ntwo\none\n")
+    await call(editor, "edit_file", path="src/a.py", old_string="one", new_string="1", replace_all=True)
+    assert await text(editor, "read_file", path="src/a.py") == "     1\t1\n     2\ttwo\n     3\t1"
+    assert (
+        await text(editor, "read_file", path="src/a.py", offset=2, limit=1) == "     2\ttwo\n[lines 2-2 of 3]"
+    )
+    assert await text(editor, "list_directory") == "src/"
+    assert await text(editor, "list_directory", path=".", depth=2) == "src/\n  a.py"
+    assert await text(editor, "file_search", pattern="**/*.py") == "src/a.py"
+    assert await text(editor, "grep", pattern="t.o", glob="*.py") == "src/a.py:2:two"
+    assert await text(editor, "grep", pattern="1", output_mode="count") == "src/a.py:2"
+    await call(editor, "delete_file", path="src/a.py")
+    assert editor.tree() == {}
+    assert [paths for paths, _ in editor.changes] == [["src/a.py"]] * 3
 
 
-async def test_names_of_other_families_are_understood(lab: Lab) -> None:
-    await call(lab, "write_file", file_path="a", file_text="x\n")
-    await call(lab, "edit_file", file_path="a", old_str="x", new_str="y")
-    assert lab.tree() == {"a": b"y\n"}
+async def test_names_of_other_families_are_understood(editor: EditorFixture) -> None:
+    await call(editor, "write_file", file_path="a", file_text="x\n")
+    await call(editor, "edit_file", file_path="a", old_str="x", new_str="y")
+    assert editor.tree() == {"a": b"y\n"}
 
 
-async def test_a_patch_by_itself_as_a_freeform_tool_gives_it(lab: Lab) -> None:
-    await call(lab, "apply_patch", input="*** Begin Patch\n*** Add File: a\n+x\n*** End Patch")
-    assert lab.tree() == {"a": b"x\n"}
+async def test_a_patch_by_itself_as_a_freeform_tool_gives_it(editor: EditorFixture) -> None:
+    await call(editor, "apply_patch", input="*** Begin Patch\n*** Add File: a\n+x\n*** End Patch")
+    assert editor.tree() == {"a": b"x\n"}
 
 
-async def test_an_image(lab: Lab) -> None:
-    Pillow.new("RGB", (4, 4)).save(lab.folder / "i.png")
+async def test_an_image(editor: EditorFixture) -> None:
+    Pillow.new("RGB", (4, 4)).save(editor.folder / "i.png")
     for tool, arguments in (
         ("view_image", {"path": "i.png"}),
         ("read_file", {"path": "i.png"}),
         ("str_replace_based_edit_tool", {"command": "view", "path": "i.png"}),
     ):
-        assert isinstance((await call(lab, tool, **arguments)).content[1], Image)
+        assert isinstance((await call(editor, tool, **arguments)).content[1], Image)
 
 
 def test_the_grammar_is_a_file(tmp_path: Path) -> None:

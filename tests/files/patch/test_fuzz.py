@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_runtime.errors import ToolError
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 FILES = {
     "a.py": "".join(f"def f{i}():\n    return {i}\n\n" for i in range(6)),
@@ -72,18 +72,18 @@ rename to d.txt
 def apply(patch: str) -> tuple[dict[str, bytes], dict[str, bytes], str | None]:
     """The tree before and after, and why it was refused."""
     with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(Path(folder).resolve())
+        editor = EditorFixture(Path(folder).resolve())
         for name, text in FILES.items():
-            (lab.folder / name).write_bytes(text.encode())
-        before = lab.tree()
+            (editor.folder / name).write_bytes(text.encode())
+        before = editor.tree()
         try:
-            anyio.run(lab.patch, patch)
+            anyio.run(editor.patch, patch)
         except ToolError as error:
             assert str(error)
-            assert not lab.changes
-            return before, lab.tree(), str(error)
-        assert len(lab.changes) == 1
-        return before, lab.tree(), None
+            assert not editor.changes
+            return before, editor.tree(), str(error)
+        assert len(editor.changes) == 1
+        return before, editor.tree(), None
 
 
 @st.composite
@@ -132,12 +132,12 @@ def test_any_diff_of_difflib_is_applied(seed: int, context: int) -> None:
         new.insert(rng.randrange(len(new) + 1), f"new {rng.randrange(100)}\n")
     diff = "".join(difflib.unified_diff(old, new, "a/f", "b/f", n=context))
     with tempfile.TemporaryDirectory() as folder:
-        lab = Lab(Path(folder).resolve())
-        (lab.folder / "f").write_text("".join(old))
+        editor = EditorFixture(Path(folder).resolve())
+        (editor.folder / "f").write_text("".join(old))
         if not diff:
             return
-        anyio.run(lab.patch, diff)
-        assert (lab.folder / "f").read_text() == "".join(new)
+        anyio.run(editor.patch, diff)
+        assert (editor.folder / "f").read_text() == "".join(new)
 
 
 def test_the_patches_are_good_when_they_are_not_damaged() -> None:

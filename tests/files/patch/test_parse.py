@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.files.lab import Lab
+from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -29,10 +29,10 @@ def envelope(*lines: str) -> str:
     return "\n".join(["*** Begin Patch", *lines, "*** End Patch"]) + "\n"
 
 
-async def test_add_update_delete_and_move_in_one_patch(lab: Lab) -> None:
-    lab.put(a_txt="one\ntwo\n", b_txt="old\n", c_txt="x\ny\n")
-    (lab.folder / "c.txt").chmod(0o755)
-    done = await lab.patch(
+async def test_add_update_delete_and_move_in_one_patch(editor: EditorFixture) -> None:
+    editor.put(a_txt="one\ntwo\n", b_txt="old\n", c_txt="x\ny\n")
+    (editor.folder / "c.txt").chmod(0o755)
+    done = await editor.patch(
         envelope(
             "*** Update File: a.txt", "@@", " one", "-two", "+2",
             "*** Delete File: b.txt",
@@ -40,18 +40,18 @@ async def test_add_update_delete_and_move_in_one_patch(lab: Lab) -> None:
             "*** Add File: new/e.txt", "+", "+end",
         )
     )  # fmt: skip
-    assert lab.tree() == {"a.txt": b"one\n2\n", "new/d.txt": b"x\nY\n", "new/e.txt": b"\nend\n"}
-    assert (lab.folder / "new/d.txt").stat().st_mode & 0o777 == 0o755
-    assert lab.changes == [(["a.txt", "b.txt", "c.txt", "new/d.txt", "new/e.txt"], "c")]
+    assert editor.tree() == {"a.txt": b"one\n2\n", "new/d.txt": b"x\nY\n", "new/e.txt": b"\nend\n"}
+    assert (editor.folder / "new/d.txt").stat().st_mode & 0o777 == 0o755
+    assert editor.changes == [(["a.txt", "b.txt", "c.txt", "new/d.txt", "new/e.txt"], "c")]
     assert done == (
         "Applied:\nM a.txt (at line 2 of the former text)\nD b.txt\n"
         "R c.txt -> new/d.txt (at line 2 of the former text)\nA new/e.txt (2 lines)"
     )
 
 
-async def test_anchors_nested_and_alone(lab: Lab) -> None:
-    lab.put(a_py=CODE)
-    await lab.patch(
+async def test_anchors_nested_and_alone(editor: EditorFixture) -> None:
+    editor.put(a_py=CODE)
+    await editor.patch(
         envelope(
             "*** Update File: a.py",
             "@@ class B:",
@@ -60,8 +60,8 @@ async def test_anchors_nested_and_alone(lab: Lab) -> None:
             "+        return 2",
         )
     )
-    assert (lab.folder / "a.py").read_text() == CODE[:-70] + CODE[-70:].replace("return 1", "return 2")
-    await lab.patch(
+    assert (editor.folder / "a.py").read_text() == CODE[:-70] + CODE[-70:].replace("return 1", "return 2")
+    await editor.patch(
         envelope(
             "*** Update File: a.py",
             "@@ class B:",
@@ -71,26 +71,30 @@ async def test_anchors_nested_and_alone(lab: Lab) -> None:
             "+        return 9",
         )
     )
-    assert (lab.folder / "a.py").read_text().endswith("return 2\n\n    def stop(self):\n        return 9\n")
+    assert (
+        (editor.folder / "a.py").read_text().endswith("return 2\n\n    def stop(self):\n        return 9\n")
+    )
 
 
-async def test_lines_that_occur_often_are_told_apart_by_the_other_hunks(lab: Lab) -> None:
-    lab.put(a_txt="x\n1\nx\n2\nx\n")
-    await lab.patch(envelope("*** Update File: a.txt", "@@", "-x", "+a", "@@", "-x", "+b", "@@", "-x", "+c"))
-    assert lab.tree() == {"a.txt": b"a\n1\nb\n2\nc\n"}
+async def test_lines_that_occur_often_are_told_apart_by_the_other_hunks(editor: EditorFixture) -> None:
+    editor.put(a_txt="x\n1\nx\n2\nx\n")
+    await editor.patch(
+        envelope("*** Update File: a.txt", "@@", "-x", "+a", "@@", "-x", "+b", "@@", "-x", "+c")
+    )
+    assert editor.tree() == {"a.txt": b"a\n1\nb\n2\nc\n"}
 
 
-async def test_an_ambiguous_hunk_names_all_its_lines(lab: Lab) -> None:
-    lab.put(a_py=CODE)
-    said = await lab.patch_refused(
+async def test_an_ambiguous_hunk_names_all_its_lines(editor: EditorFixture) -> None:
+    editor.put(a_py=CODE)
+    said = await editor.patch_refused(
         envelope("*** Update File: a.py", "@@", "-        return 1", "+        return 2")
     )
     assert said.startswith("a.py: hunk 1 (line 3 of the patch) matches 2 places, at lines 3 and 11.")
 
 
-async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(lab: Lab) -> None:
-    lab.put(a_txt="one\ntwo\nthree\n", b_txt="b\n")
-    said = await lab.patch_refused(
+async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(editor: EditorFixture) -> None:
+    editor.put(a_txt="one\ntwo\nthree\n", b_txt="b\n")
+    said = await editor.patch_refused(
         envelope(
             "*** Update File: b.txt", "@@", "-b", "+B",
             "*** Update File: a.txt", "@@", " one", "-tow", "+2", " three",
@@ -119,62 +123,64 @@ async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(lab: Lab) -> 
         ),
     ],
 )
-async def test_one_wrong_part_and_nothing_is_changed(lab: Lab, lines: list[str], said: str) -> None:
-    lab.put(a_txt="a\n", b_txt="b\n", c_txt="c\n")
+async def test_one_wrong_part_and_nothing_is_changed(
+    editor: EditorFixture, lines: list[str], said: str
+) -> None:
+    editor.put(a_txt="a\n", b_txt="b\n", c_txt="c\n")
     first = [] if "+a" in lines else ["*** Update File: c.txt", "-c", "+C"]
-    assert said in await lab.patch_refused(envelope(*first, *lines))
+    assert said in await editor.patch_refused(envelope(*first, *lines))
 
 
-async def test_delete_and_add_replaces_a_file_whole(lab: Lab) -> None:
-    lab.put(a_txt="a\n")
-    await lab.patch(envelope("*** Delete File: a.txt", "*** Add File: a.txt", "+new"))
-    assert lab.tree() == {"a.txt": b"new\n"}
+async def test_delete_and_add_replaces_a_file_whole(editor: EditorFixture) -> None:
+    editor.put(a_txt="a\n")
+    await editor.patch(envelope("*** Delete File: a.txt", "*** Add File: a.txt", "+new"))
+    assert editor.tree() == {"a.txt": b"new\n"}
 
 
-async def test_two_updates_of_one_file_follow_each_other(lab: Lab) -> None:
-    lab.put(a_txt="a\nb\n")
-    await lab.patch(
+async def test_two_updates_of_one_file_follow_each_other(editor: EditorFixture) -> None:
+    editor.put(a_txt="a\nb\n")
+    await editor.patch(
         envelope("*** Update File: a.txt", "-a", "+x", "*** Update File: ./a.txt", " x", "-b", "+y")
     )
-    assert lab.tree() == {"a.txt": b"x\ny\n"}
+    assert editor.tree() == {"a.txt": b"x\ny\n"}
 
 
-async def test_a_patch_for_another_folder_is_not_applied_to_this_one(lab: Lab) -> None:
+async def test_a_patch_for_another_folder_is_not_applied_to_this_one(editor: EditorFixture) -> None:
     patch = envelope("*** Add File: a", "+x")
-    said = await lab.patch_refused(f"cd sub && apply_patch <<'EOF'\n{patch}EOF\n")
+    said = await editor.patch_refused(f"cd sub && apply_patch <<'EOF'\n{patch}EOF\n")
     assert "relative to the workspace" in said
 
 
 @pytest.mark.parametrize("end", ["", "\r\n"])
-async def test_a_patch_that_came_in_crlf(lab: Lab, end: str) -> None:
+async def test_a_patch_that_came_in_crlf(editor: EditorFixture, end: str) -> None:
     """Its own line ends are those of the wire: the file keeps its own."""
-    lab.put(lf="x\ny\n", crlf="x\r\ny\r\n")
+    editor.put(lf="x\ny\n", crlf="x\r\ny\r\n")
     body = "@@\n x\n-y\n+z\n"
     files = f"*** Update File: lf\n{body}*** Update File: crlf\n{body}*** Add File: n\n+q\n"
     patch = f"*** Begin Patch\n{files}*** End Patch"
-    await lab.patch(patch.replace("\n", "\r\n") + end)
-    assert lab.tree() == {"lf": b"x\nz\n", "crlf": b"x\r\nz\r\n", "n": b"q\n"}
+    await editor.patch(patch.replace("\n", "\r\n") + end)
+    assert editor.tree() == {"lf": b"x\nz\n", "crlf": b"x\r\nz\r\n", "n": b"q\n"}
 
 
 @pytest.mark.parametrize("wrap", ["apply_patch <<'EOF'\n{}EOF\n", "```\n{}```", "\n\n  {}\n", "{}\r\n"])
-async def test_wrappings_are_taken_off(lab: Lab, wrap: str) -> None:
-    lab.put(a_txt="a\n")
-    await lab.patch(wrap.format(envelope("*** Update File: a.txt", "-a", "+b")))
-    assert lab.tree() == {"a.txt": b"b\n"}
+async def test_wrappings_are_taken_off(editor: EditorFixture, wrap: str) -> None:
+    editor.put(a_txt="a\n")
+    await editor.patch(wrap.format(envelope("*** Update File: a.txt", "-a", "+b")))
+    assert editor.tree() == {"a.txt": b"b\n"}
 
 
-async def test_a_patch_that_was_cut_is_not_applied(lab: Lab) -> None:
+async def test_a_patch_that_was_cut_is_not_applied(editor: EditorFixture) -> None:
     """Cogtrix#1370: output cut by a token limit still parses, and must not be used."""
-    lab.put(a_txt="a\n")
+    editor.put(a_txt="a\n")
     whole = envelope("*** Update File: a.txt", "-a", "+b")
-    assert "not whole" in await lab.patch_refused(whole.removesuffix("*** End Patch\n"))
+    assert "not whole" in await editor.patch_refused(whole.removesuffix("*** End Patch\n"))
 
 
-async def test_line_ends_encoding_and_an_open_end_are_kept(lab: Lab) -> None:
-    lab.put(
+async def test_line_ends_encoding_and_an_open_end_are_kept(editor: EditorFixture) -> None:
+    editor.put(
         crlf="a\r\nb\r\nc", wide="ä\nb\n".encode("utf-16"), latin=b"caf\xe9\nx\n", mixed=b"a\nb\r\nc\rd\n"
     )
-    await lab.patch(
+    await editor.patch(
         envelope(
             "*** Update File: crlf", " a", "-b", "+B", "+B2", "-c", "+C",
             "*** Update File: wide", "-b", "+ö",
@@ -182,7 +188,7 @@ async def test_line_ends_encoding_and_an_open_end_are_kept(lab: Lab) -> None:
             "*** Update File: mixed", " b", "+new",
         )
     )  # fmt: skip
-    assert lab.tree() == {
+    assert editor.tree() == {
         "crlf": b"a\r\nB\r\nB2\r\nC",
         "wide": "ä\nö\n".encode("utf-16"),
         "latin": b"caf\xe9\n\xe9\n",
@@ -190,24 +196,26 @@ async def test_line_ends_encoding_and_an_open_end_are_kept(lab: Lab) -> None:
     }
 
 
-async def test_end_of_file_and_pure_insertions(lab: Lab) -> None:
-    lab.put(a_txt="x\ny\nx\n", b_txt="def f():\n    pass\n", c_txt="")
-    await lab.patch(
+async def test_end_of_file_and_pure_insertions(editor: EditorFixture) -> None:
+    editor.put(a_txt="x\ny\nx\n", b_txt="def f():\n    pass\n", c_txt="")
+    await editor.patch(
         envelope(
             "*** Update File: a.txt", "@@", "-x", "+z", "*** End of File",
             "*** Update File: b.txt", "@@ def f():", "+    first()",
             "*** Update File: c.txt", "@@", "+new",
         )
     )  # fmt: skip
-    assert lab.tree() == {
+    assert editor.tree() == {
         "a.txt": b"x\ny\nz\n",
         "b.txt": b"def f():\n    first()\n    pass\n",
         "c.txt": b"new\n",
     }
 
 
-async def test_tolerance_is_said(lab: Lab) -> None:
-    lab.put(a_txt="    say(“hi”)  \n    go()\n")
-    done = await lab.patch(envelope("*** Update File: a.txt", '     say("hi")', "-    go()", "+    stop()"))
-    assert lab.tree() == {"a.txt": "    say(“hi”)  \n    stop()\n".encode()}
+async def test_tolerance_is_said(editor: EditorFixture) -> None:
+    editor.put(a_txt="    say(“hi”)  \n    go()\n")
+    done = await editor.patch(
+        envelope("*** Update File: a.txt", '     say("hi")', "-    go()", "+    stop()")
+    )
+    assert editor.tree() == {"a.txt": "    say(“hi”)  \n    stop()\n".encode()}
     assert "matched lines 1-2 but for typographic quotes" in done

@@ -14,7 +14,7 @@ from agent_runtime.search.search import Searcher
 
 
 @dataclass
-class Lab:
+class EditorFixture:
     folder: Path
     files: FileEditor = field(init=False)
     search: Searcher = field(init=False)
