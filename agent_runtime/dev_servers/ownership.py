@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent_runtime.dev_servers.socket_owners import age, descendants, find_owners, processes
-from agent_runtime.system.processes import Process
+from agent_runtime.dev_servers.socket_owners import age, find_owners
+from agent_runtime.system.processes import Process, all_processes, below
 from agent_runtime.system.sockets import Listener, listeners
 
 _TRIES = 5  # looks after which a socket that none of the run's processes holds is somebody else's
@@ -50,7 +50,7 @@ class Ownership:
         """Note what listens already, and what runs below the runtime: none of it is the run's."""
         self._earlier = {listener.inode for listener in self.listeners()}
         if not self.blind and self._root_has_children():
-            self._before = descendants(processes(), self._root)
+            self._before = below(all_processes(), self._root)
 
     def _root_has_children(self) -> bool:
         tasks = Path(f"/proc/{self._root}/task")

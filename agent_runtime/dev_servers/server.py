@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.dev_servers.ownership import OpenPort
-from agent_runtime.dev_servers.socket_owners import command_line, lineage, output_file
 from agent_runtime.dev_servers.urls import Template, base_path, local_url
 from agent_runtime.protocol.events import DevUrlEvent
+from agent_runtime.system.processes import Process, lineage
 from agent_runtime.system.sockets import Listener
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PROBE = 0.25  # seconds that a server is given to answer at first
 # seconds until a silent one is asked again, and that it has then: some compile
+_COMMAND_LIMIT = 1000  # characters of a command line that are kept
 _ASK_AGAIN = (1.0, 2.0, 4.0, 8.0)
 
 
@@ -54,7 +55,7 @@ class Server:
     def refresh(self, now: OpenPort) -> None:
         """It is (still, or again) there."""
         if self.command is None or self.now.owners[0] != now.owners[0]:
-            self.command, self.log = command_line(now.owners[0].pid), output_file(now.owners[0].pid)
+            self.command, self.log = command_line(now.owners[0]), output_file(now.owners[0])
         if self.now.inodes.isdisjoint(now.inodes):  # it was restarted, and may be another one
             self.answer, self.asked, self.ask_at = "silent", 0, 0.0
         self.now, self.gone = now, None
@@ -63,7 +64,7 @@ class Server:
         """Did the port close and open again, for another program, or where others can (or cannot) reach it?"""
         if not self.now.inodes.isdisjoint(now.inodes):
             return False
-        command = command_line(now.owners[0].pid)
+        command = command_line(now.owners[0])
         return self.now.loopback != now.loopback or (command is not None and command != self.command)
 
     def find_log(self, logs: Mapping[int, str | None]) -> None:
@@ -116,3 +117,22 @@ class Server:
 def _best_first(sockets: list[Listener]) -> list[Listener]:
     """IPv4 before IPv6, wildcard and loopback before the rest: the first that answers gives the local URL."""
     return sorted(sockets, key=lambda s: (len(s.address), any(s.address) and not s.loopback, s.address))
+
+
+def command_line(process: Process) -> str | None:
+    """What a process was started with, quoted for a shell; None when it has gone."""
+    from shlex import join
+
+    words = process.argv
+    # one word is a title that the process gave itself, or a program without arguments
+    return (words[0] if len(words) == 1 else join(words))[:_COMMAND_LIMIT] or None
+
+
+def output_file(process: Process) -> Path | None:
+    """The file that a process's standard output or error goes to; None for pipes, terminals and /dev/null."""
+    files = process.open_files()
+    for fd in (1, 2):
+        path = Path(files.get(fd, ""))
+        if path.is_absolute() and path.is_file():
+            return path
+    return None

@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.dev_servers.ownership import OpenPort, Ownership
 from agent_runtime.dev_servers.server import Server
-from agent_runtime.dev_servers.socket_owners import lineage
 from agent_runtime.dev_servers.urls import Template, announced
 from agent_runtime.protocol.events import DevUrlEvent
-from agent_runtime.system.processes import Process
+from agent_runtime.system.processes import Process, lineage
 
 if TYPE_CHECKING:
     import anyio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +52,35 @@ class Process:
         return " ".join(words) or _read(f"{self.pid}/comm").decode("utf-8", "replace").strip()
 
     @property
+    def argv(self) -> tuple[str, ...]:
+        """Its command line, word by word; empty for a zombie or a process that has gone."""
+        words = _read(f"{self.pid}/cmdline").rstrip(b"\0 ").split(b"\0")
+        return tuple(word.decode("utf-8", "replace") for word in words if word)
+
+    @property
+    def cwd(self) -> str:
+        """Its working directory; "" when it has gone or may not be looked at."""
+        return _link(f"{self.pid}/cwd")
+
+    @property
+    def sockets(self) -> set[int]:
+        """The inodes of the sockets that it has open; none when it has gone or may not be looked at."""
+        targets = self.open_files().values()
+        return {int(target[8:-1]) for target in targets if target.startswith("socket:[")}
+
+    def open_files(self) -> dict[int, str]:
+        """What its descriptors lead to, as /proc/PID/fd names it; empty when it has gone or is another user's."""
+        try:
+            numbers = os.listdir(f"/proc/{self.pid}/fd")  # noqa: PTH208 - half the cost
+        except OSError:
+            return {}
+        return {int(number): _link(f"{self.pid}/fd/{number}") for number in numbers}
+
+    def carries(self, variable: str) -> bool:
+        """Was it started with this entry (`NAME=value`) in its environment?"""
+        return variable.encode() in _read(f"{self.pid}/environ").split(b"\0")
+
+    @property
     def mark(self) -> str | None:
         """The value of MARK that it was started with."""
         for entry in _read(f"{self.pid}/environ").split(b"\0"):
@@ -96,6 +125,37 @@ def descendants(pid: int, *, skip: Callable[[Process], bool] = lambda _: False) 
     return [process for process in found if not process.gone]
 
 
+def all_processes() -> dict[int, Process]:
+    """The whole process table, by pid."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - half the cost
+    return {process.pid: process for pid in pids if (process := Process.of(pid))}
+
+
+def below(table: Mapping[int, Process], root: int) -> set[Process]:
+    """All processes of a table that descend from `root`, itself not included."""
+    by_parent: dict[int, list[Process]] = {}
+    for process in table.values():
+        by_parent.setdefault(process.ppid, []).append(process)
+    found: set[Process] = set()
+    waiting = [root]
+    while waiting:
+        # the table is not read at one moment and need not be a tree
+        children = [child for child in by_parent.get(waiting.pop(), ()) if child not in found]
+        found.update(children)
+        waiting += [child.pid for child in children]
+    return found
+
+
+def lineage(process: Process) -> list[Process]:
+    """A process and its ancestors, from the process itself upwards."""
+    found: list[Process] = []
+    above: Process | None = process
+    while above and above not in found:
+        found.append(above)
+        above = Process.of(above.ppid)
+    return found
+
+
 def kill_descendants() -> None:
     """SIGKILL to all that this process has started, however it was detached. Waits for nothing."""
     for process in descendants(os.getpid()):
@@ -104,6 +164,13 @@ def kill_descendants() -> None:
 
 def _existing(pids: Iterable[int]) -> list[Process]:
     return [process for process in map(Process.of, pids) if process is not None]
+
+
+def _link(name: str) -> str:
+    try:
+        return os.readlink(f"/proc/{name}")  # noqa: PTH115 - half the cost
+    except OSError:
+        return ""
 
 
 def _read(name: str) -> bytes:

@@ -10,8 +10,9 @@ from urllib.request import urlopen
 import anyio
 import pytest
 
-from agent_runtime.dev_servers.socket_owners import command_line
+from agent_runtime.dev_servers.server import command_line
 from agent_runtime.protocol.events import DevUrlEvent
+from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
@@ -65,13 +66,14 @@ async def test_one_server_one_event(watching: Watching, python: Launch) -> None:
         for binds, (host, loopback_only) in BINDS.items():
             server = running[binds]
             up = await scene.event("up", pid=server.pid)
-            assert up == DevUrlEvent(
+            process = Process.of(server.pid)
+            assert process and up == DevUrlEvent(
                 url=f"http://localhost:{up.port}",
                 port=up.port,
                 local_url=f"http://{host}:{up.port}",
                 status="up",
                 pid=server.pid,
-                command=command_line(server.pid),
+                command=command_line(process),
                 log_file=None,
                 http=True,
                 loopback_only=loopback_only,

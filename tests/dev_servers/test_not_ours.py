@@ -10,9 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.dev_servers import socket_owners, watcher
+from agent_runtime.dev_servers import watcher
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.system import sockets
+from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching, until
 from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
 
@@ -86,7 +87,9 @@ async def test_the_two_tables_of_the_kernel_agree() -> None:
         socket.create_server(("127.0.0.1", 0)) as four,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
     ):
-        own = socket_owners._sockets(os.getpid())
+        process = Process.of(os.getpid())
+        assert process
+        own = process.sockets
 
         def key(found: list[sockets.Listener]) -> set[tuple[bytes, int]]:
             return {(s.address, s.port) for s in found if s.inode in own}
