@@ -12,11 +12,12 @@ from typing import Any
 from agent_runtime.cli.diff_view import DiffLine, diff_lines
 from agent_runtime.errors import ExitCode, TranscriptError
 from agent_runtime.protocol.messages import clean_text
+from agent_runtime.protocol.text import truncate_middle
 from agent_runtime.transcripts.reader import read
 from agent_runtime.transcripts.records import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
 
 TEMPLATE = Path(__file__).parents[1] / "data" / "report.html"
-TEXT_LIMIT = 200_000  # characters of one output or diff; the transcript has the whole
+TEXT_LIMIT = 200_000  # bytes of one output or diff; the transcript has the whole
 
 
 @dataclass
@@ -114,7 +115,7 @@ def _add(found: list[Step], calls: dict[str, Step], event: dict[str, Any], turn:
             found.append(calls[event["id"]])
         case "tool_result":
             step = calls.get(event["id"]) or Step("tool", turn, event["tool"], "", at)
-            step.output, step.facts = _cut(event["output"]), _facts(event)
+            step.output, step.facts = truncate_middle(event["output"], TEXT_LIMIT), _facts(event)
             step.ok = not event["isError"] and event.get("exitCode") in (None, 0)
         case "file_edit":
             found.append(_edit(event, turn, at))
@@ -197,10 +198,6 @@ def seconds(milliseconds: int) -> str:
 
 def _input(value: Any) -> str:
     if isinstance(value, dict) and len(value) == 1 and isinstance(only := next(iter(value.values())), str):
-        return _cut(only)
-    return _cut(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _cut(text: str) -> str:
-    left = len(text) - TEXT_LIMIT
-    return text if left <= 0 else f"{text[:TEXT_LIMIT]}\n[... {left} more characters: see the transcript ...]"
+        return truncate_middle(only, TEXT_LIMIT)
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return truncate_middle(text, TEXT_LIMIT)

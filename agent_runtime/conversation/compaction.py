@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 from agent_runtime.conversation.image_limits import left_out
 from agent_runtime.conversation.normalize import CONTINUE, normalize
-from agent_runtime.conversation.plain_text import cut, record
+from agent_runtime.conversation.plain_text import record
 from agent_runtime.conversation.tokens import BYTES_PER_TOKEN, Estimator
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.events import NoticeEvent
 from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolResult, UserMessage
+from agent_runtime.protocol.text import truncate_middle
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +197,7 @@ def _shortened(message: Message, limit: int) -> Message:
         return message
     message = left_out(message, _REASON)
     blocks = [
-        block.model_copy(update={"content": (Text(text=cut(block.text, limit)),)})
+        block.model_copy(update={"content": (Text(text=truncate_middle(block.text, limit)),)})
         if isinstance(block, ToolResult)
         else block
         for block in message.blocks
@@ -209,9 +210,9 @@ def _head(older: Sequence[Message], summary: str, limit: int) -> UserMessage:
     prompts = [text for message in older if isinstance(message, UserMessage) for text in _prompts(message)]
     parts = [f"{SUMMARY}\nThe conversation so far, summarised:\n\n{summary}\n</conversation-summary>"]
     if prompts:
-        parts.insert(0, cut(prompts[0], limit))
+        parts.insert(0, truncate_middle(prompts[0], limit))
     if prompts and prompts[-1] != prompts[0]:
-        parts.append(f"{LATEST}\n{cut(prompts[-1], limit)}")
+        parts.append(f"{LATEST}\n{truncate_middle(prompts[-1], limit)}")
     return UserMessage(blocks=tuple(Text(text=part) for part in parts))
 
 

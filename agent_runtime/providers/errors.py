@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agent_runtime.errors import ErrorCode, ProviderError
+from agent_runtime.protocol.text import truncate_middle
 
 _OVERFLOW = re.compile(
     r"context[_ ](length|window|size)|maximum context|prompt is too long|prompt too long|input is too long|"
@@ -47,7 +48,7 @@ _AGAIN = re.compile(
     re.I,
 )
 _NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]+)?\s*")
-_MAX_WORDS = 2000  # characters of a provider's message that are kept
+_MAX_WORDS = 2000  # bytes of a provider's message that are kept
 
 _BY_STATUS: dict[int, tuple[ErrorCode, bool]] = {
     401: ("authentication_error", False),
@@ -154,7 +155,7 @@ def map_error(
     details = {"type": kinds[0]} if kinds else {}
     return ProviderError(
         code,
-        message[:_MAX_WORDS],
+        truncate_middle(message, _MAX_WORDS),
         retryable=retryable,
         retry_after=asked,
         status=status,

@@ -20,10 +20,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 
+from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell import output_log
 from agent_runtime.shell.ansi import clean, decode_head, decode_tail
 from agent_runtime.shell.output_log import BoundedLog
-from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, cut, join, where
+from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join, where
 from agent_runtime.system import processes
 from agent_runtime.system.processes import Process
 from agent_runtime.system.spawn import spawn
@@ -166,7 +167,7 @@ class OutputCapture:
             tail = end.removesuffix("\n")
             size, lines = size - len(end) + len(tail), lines - len(end) + len(tail)
         log = self.spilled()
-        first, last = cut(head, tail, tokens=tokens)
+        first, last = split_ends(head, tail, tokens * BYTES_PER_TOKEN)
         text = join(first, last, size, lines, where(log))
         return TruncatedOutput(text, True, until - since, None if log.error else log.path)
 

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
+from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell import screen
 from agent_runtime.shell.call_processes import CallProcesses
 from agent_runtime.shell.output_capture import RING, OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
-from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, cut, join, where
+from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join, where
 from agent_runtime.system import processes
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process
@@ -142,7 +143,7 @@ class Session:
         text = screen.render(drawn, rows=self.start.rows, columns=self.start.columns, before=before)
         if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
             return TruncatedOutput(text, False, len(data), None)
-        head, tail = cut(text, text, tokens=tokens)
+        head, tail = split_ends(text, text, tokens * BYTES_PER_TOKEN)
         log = self.capture.spilled()
         return TruncatedOutput(
             join(head, tail, len(text.encode()), text.count("\n"), where(log)), True, len(data), log.path

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.protocol.messages import clean_text
+from agent_runtime.protocol.text import join_ends, split_ends
 from agent_runtime.shell.ansi import clean
 from agent_runtime.shell.output_log import BoundedLog
 
@@ -45,7 +46,7 @@ class OutputStore:
         log.write(text.encode())
         log.close()
         whole = where(log)
-        head, tail = cut(text, text, tokens=tokens)
+        head, tail = split_ends(text, text, tokens * BYTES_PER_TOKEN)
         return TruncatedOutput(
             join(head, tail, size, text.count("\n"), whole), True, size, log.path if not log.error else None
         )
@@ -66,26 +67,11 @@ def free_path(directory: Path, call_id: str) -> Path:
     return path
 
 
-def cut(head: str, tail: str, *, tokens: int) -> tuple[str, str]:
-    """The first and the last bytes of an output, so many tokens together, ending and beginning with whole
-    lines where that costs less than half of them. `head` and `tail` may be the same text.
-    """
-    half = max(tokens * BYTES_PER_TOKEN // 2, 1)
-    first, last = head.encode()[:half], tail.encode()[-half:]
-    end, begin = first.rfind(b"\n") + 1, last.find(b"\n") + 1
-    if end > half // 2:
-        first = first[:end]
-    if 0 < begin < half // 2:
-        last = last[begin:]
-    return first.decode("utf-8", "ignore"), last.decode("utf-8", "ignore")
-
-
 def join(head: str, tail: str, size: int, lines: int, whole: str) -> str:
     """Head and tail with the cut between them named. `size` and `lines` are those of the whole output."""
     missing = size - len(head.encode()) - len(tail.encode())
     missing_lines = max(lines - head.count("\n") - tail.count("\n"), 0)
-    separator = "" if head.endswith("\n") else "\n"
-    return f"{head}{separator}[... {missing} bytes ({missing_lines} lines) cut here; {whole} ...]\n{tail}"
+    return join_ends(head, tail, f"{missing} bytes ({missing_lines} lines) cut here; {whole}")
 
 
 def where(log: BoundedLog) -> str:

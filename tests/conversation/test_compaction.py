@@ -84,7 +84,7 @@ async def test_old_outputs_are_shortened_first_and_the_last_turns_kept_whole() -
     assert before > fitting.budget >= after
     assert summariser.asked == []
     short, whole = outputs(fitted.messages)[0], outputs(fitted.messages)[-1]
-    assert short.startswith("begin 0\n") and short.endswith("\nend 0") and "characters left out" in short
+    assert short.startswith("begin 0\n") and short.endswith("\nend 0") and "bytes cut here" in short
     assert len(short) <= 2_000
     assert whole == outputs(history)[-1]
     assert [m for m in fitted.messages if m.role == "assistant"] == [
