@@ -38,7 +38,7 @@ def test_the_ends_are_whole_characters_within_the_limit(head: str, tail: str, li
     ("limit", "short"),
     [
         (1000, "".join(f"line {n}\n" for n in range(12))),
-        (94, "line 0\nline 1\n[... 64 bytes cut here ...]\nline 11\n"),
+        (84, "line 0\n[... 71 bytes cut here ...]\nline 11\n"),
         (70, "lin\n[... 80 bytes cut here ...]\n11\n"),
         (0, "[... 86 bytes cut here ...]\n"),
     ],
