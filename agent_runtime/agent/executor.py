@@ -1,7 +1,7 @@
-"""Runs the tool calls of a turn: each is reported, watched, bounded, and answered exactly once.
+"""Runs the tool calls of a turn: each call is reported, observed, bounded in time, and answered exactly once.
 
-A call that was cut or is malformed, or names an unknown tool, is answered without being run. When the run is cancelled
-the running call is answered with what it had printed, and the calls after it as not started.
+A call that was truncated, is malformed or names an unknown tool is answered without being run. When the run is
+cancelled, the running call is answered with its output so far, and the calls after it as not started.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
 
+from agent_runtime.agent.services import OnOutput
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.errors import AgentRuntimeError, ToolError
 from agent_runtime.protocol import events
@@ -26,15 +28,45 @@ log = logging.getLogger(__name__)
 SAFETY_SECONDS = 3600.0  # for a tool without a time limit of its own
 
 
-class Observer(Protocol):
-    """Looks at what a call did to the world."""
+@dataclass(frozen=True)
+class CallInfo:
+    """A tool call of a turn, and the tool it names (None when there is no such tool)."""
 
-    async def before(self, call: ToolCall, tool: Tool) -> None:
-        """The call is about to run."""
+    call: ToolCall
+    tool: Tool | None
+    turn: int
+
+
+class CallObserver(Protocol):
+    """Follows tool calls. Recording, delta events and change tracking are observers."""
+
+    @property
+    def wants_output(self) -> bool:
+        """Should `on_output` be called? Following the output of a running command has a cost."""
         ...
 
-    async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
-        """Emits the call's file edits and servers; returns what the model should be told of them."""
+    async def before(self, info: CallInfo) -> None:
+        """The call is about to run. Not called for calls that are answered without being run."""
+        ...
+
+    async def on_output(self, info: CallInfo, piece: str) -> None:
+        """The running call has printed something."""
+        ...
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """The call has its output, `seconds` after its start. Returns the output, with what is to be added to it."""
+        ...
+
+
+class CallContexts(Protocol):
+    """Makes the context that a tool runs in, and knows what an interrupted call had printed."""
+
+    def context(self, call: ToolCall, on_output: OnOutput | None) -> ToolContext:
+        """The context of one call."""
+        ...
+
+    def partial(self, call_id: str) -> ToolOutput | None:
+        """The output of a call up to its cancellation. Returned once; None when there is none."""
         ...
 
 
@@ -44,24 +76,20 @@ class ToolExecutor:
 
     Args:
         tools: by name.
-        context: makes the context of a call.
-        observer: see Observer.
+        contexts: see CallContexts.
+        observer: see CallObserver.
         emit: takes events.
         gate: awaited before each call (a paused run waits there).
-        partial: what a cancelled call had printed, by call id.
-        awaiting: is told that a tool is what is waited for.
-        answered: is told a call's final output, its turn and its seconds, before its `tool_result`.
+        awaiting: called with "tool" when the run starts to wait for a tool.
         parallel: may calls of one turn run side by side?
     """
 
     tools: Mapping[str, Tool]
-    context: Callable[[ToolCall, int], ToolContext]
-    observer: Observer
+    contexts: CallContexts
+    observer: CallObserver
     emit: Callable[[events.Event], Awaitable[None]]
     gate: Callable[[], Awaitable[None]]
-    partial: Callable[[str], ToolOutput | None]
     awaiting: Callable[[str], None]
-    answered: Callable[[ToolCall, ToolOutput, int, float], Awaitable[None]]
     parallel: bool = True
 
     async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
@@ -109,20 +137,21 @@ class ToolExecutor:
 
     async def _run_one(self, index: int, call: ToolCall, turn: int, answered: dict[int, ToolResult]) -> None:
         started = time.monotonic()
+        info = CallInfo(call, self.tools.get(call.name), turn)
         output = None
         try:
-            output = await self._output(call, turn)
+            output = await self._output(info)
         finally:
             if output is None:  # cancelled while it ran
-                said = self.partial(call.id) or ToolOutput.of("[the run was cancelled while this call ran]")
-                output = replace(said, is_error=True, outcome="cancelled")
+                printed = self.contexts.partial(call.id)
+                output = printed or ToolOutput.of("[the run was cancelled while this call ran]")
+                output = replace(output, is_error=True, outcome="cancelled")
             with anyio.CancelScope(shield=True):
-                output = await self._look(call, output)
-                answered[index] = await self._answer(call, output, turn, time.monotonic() - started)
+                answered[index] = await self._answer(info, output, time.monotonic() - started)
 
-    async def _output(self, call: ToolCall, turn: int) -> ToolOutput:
-        """Run the call; whatever goes wrong becomes an output that tells the model what is expected."""
-        tool = self.tools.get(call.name)
+    async def _output(self, info: CallInfo) -> ToolOutput:
+        """Run the call; whatever goes wrong becomes an output that says what is expected."""
+        call, tool = info.call, info.tool
         if tool is None:
             known = ", ".join(sorted(self.tools))
             return _refused(f"There is no tool named {call.name!r}. The tools are: {known}.")
@@ -134,9 +163,10 @@ class ToolExecutor:
                 f"The arguments are not a JSON object, so the call was not run: {said}\n"
                 f"Expected JSON Schema: {schema}"
             )
-        context = self.context(call, turn)
+        on_output = partial(self.observer.on_output, info) if self.observer.wants_output else None
+        context = self.contexts.context(call, on_output)
         try:
-            await self.observer.before(call, tool)
+            await self.observer.before(info)
             with anyio.fail_after(SAFETY_SECONDS):
                 return await tool.call(call.input, context)
         except ToolError as error:
@@ -149,20 +179,10 @@ class ToolExecutor:
             log.exception("tool %s failed", call.name)
             return _refused(f"The tool itself failed: {type(error).__name__}: {error}", outcome="failed")
 
-    async def _look(self, call: ToolCall, output: ToolOutput) -> ToolOutput:
-        tool = self.tools.get(call.name)
-        if tool is None or output.outcome == "not_started":
-            return output
-        try:
-            advice = await self.observer.after(call, tool, output)
-        except Exception:
-            log.exception("could not look at what %s did", call.name)
-            return output
-        return replace(output, content=(*output.content, Text(text=advice))) if advice else output
-
-    async def _answer(self, call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> ToolResult:
-        await self.answered(call, output, turn, seconds)
-        await self.emit(_result_event(call, output, turn, seconds))
+    async def _answer(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolResult:
+        call = info.call
+        output = await self.observer.after(info, output, seconds)
+        await self.emit(_result_event(call, output, info.turn, seconds))
         content = tuple(
             Text(text=clean_text(part.text) or NO_OUTPUT) if isinstance(part, Text) else part
             for part in output.content
@@ -183,7 +203,8 @@ class ToolExecutor:
                 if index not in reported:
                     await self.emit(_call_event(call, turn))
                 output = _refused("The run ended before this call was started.", outcome="not_started")
-                answered[index] = await self._answer(call, output, turn, 0.0)
+                info = CallInfo(call, self.tools.get(call.name), turn)
+                answered[index] = await self._answer(info, output, 0.0)
 
 
 _CUT = (
@@ -197,26 +218,26 @@ def _refused(text: str, outcome: events.Outcome = "failed") -> ToolOutput:
 
 
 def _call_event(call: ToolCall, turn: int) -> events.ToolCallEvent:
-    shown: Any = call.arguments if call.input is None else call.input
-    return events.ToolCallEvent(id=call.id, tool=call.name, input=shown, turn=turn)
+    given: Any = call.arguments if call.input is None else call.input
+    return events.ToolCallEvent(id=call.id, tool=call.name, input=given, turn=turn)
 
 
-def shown(output: ToolOutput) -> str:
-    """An output as the `tool_result` event has it: texts as the model gets them, images named."""
-    parts = [
+def output_text(output: ToolOutput) -> str:
+    """The `output` of a `tool_result` event: the texts that the model gets, and a line for each image."""
+    texts = [
         f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]"
         if isinstance(part, Image)
         else part.text
         for part in output.content
     ]
-    return clean_text("\n".join(parts))
+    return clean_text("\n".join(texts))
 
 
 def _result_event(call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> events.ToolResultEvent:
     return events.ToolResultEvent(
         id=call.id,
         tool=call.name,
-        output=shown(output),
+        output=output_text(output),
         is_error=output.is_error,
         outcome=output.outcome,
         duration_ms=round(seconds * 1000),

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, WireFormat
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
@@ -141,4 +142,27 @@ class Model(Protocol):
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """One turn. Raises ProviderError when it failed for good (retries and fallbacks are behind this method)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A call that may succeed where another was refused. `messages`: the history to keep once it has succeeded."""
+
+    call: ModelCall
+    messages: tuple[Message, ...] | None = None
+
+
+class Repairer(Protocol):
+    """Changes calls that a provider has refused; the conversation."""
+
+    async def repair(self, call: ModelCall, error: ProviderError) -> Repair | None:
+        """The call with what the error blames left out, or shorter; None when nothing can be changed.
+
+        Raises ProviderError when the history cannot be made to fit.
+        """
+        ...
+
+    async def accept(self, repair: Repair) -> None:
+        """The repaired call has succeeded: keep what was changed."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -14,8 +15,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from agent_runtime.cli.replay import framed, play, replan
-from agent_runtime.cli.run import shown
+from agent_runtime.cli.replay import play, replan, reported
+from agent_runtime.cli.run import formatted
+from agent_runtime.engine.replay import Replay
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import RequestError
 from agent_runtime.transcripts.reader import read
@@ -31,7 +33,7 @@ def demo_command(arguments: argparse.Namespace) -> int:
     workspace = folder / "reading-time"
     try:
         workspace.mkdir()
-        return framed(lambda out, interrupts: _demo(arguments, workspace, out, interrupts))
+        return reported(lambda out, signals: _demo(arguments, workspace, out, signals))
     finally:
         stop_processes(workspace)
         if arguments.keep:
@@ -40,23 +42,21 @@ def demo_command(arguments: argparse.Namespace) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _demo(arguments: argparse.Namespace, workspace: Path, out: int, interrupts: SignalHandler) -> int:
+def _demo(arguments: argparse.Namespace, workspace: Path, out: int, signals: SignalHandler) -> int:
     transcript = read(RECORDING)
     record = str(Path(arguments.record).absolute()) if arguments.record else None
     overrides = {"stateDir": str(workspace.parent / "state"), "record": record, "format": arguments.format}
-    decided = replan(transcript, str(workspace), overrides, {}, recorded=False)
+    config = replan(transcript, str(workspace), overrides, {}, recorded_tools=False)
     port = free_port(PORT)
     watched = arguments.format == "pretty" or (arguments.format is None and os.isatty(out))
-    with shown(arguments.format, out) as stream:
-        return play(
+    with formatted(arguments.format, out) as stream:
+        replay = Replay(
             transcript,
-            decided,
-            stream,
-            interrupts,
-            recorded=False,
-            speed=1.0 if watched else float("inf"),
+            recorded_tools=False,
+            speed=1.0 if watched else math.inf,
             change=lambda text: re.sub(rf"\b{PORT}\b", str(port), text),
         )
+        return play(replay, config, stream, signals)
 
 
 def free_port(wanted: int) -> int:

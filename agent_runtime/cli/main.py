@@ -156,10 +156,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
                 from agent_runtime.cli.standby.client import hand_over
 
                 return hand_over(arguments, overlay(arguments))
-            interrupts = SignalHandler()  # before the imports, which take most of the time to the first event
+            signals = SignalHandler()  # before the imports, which take most of the time to the first event
             from agent_runtime.cli.run import run_command
 
-            return run_command(arguments, overlay(arguments), interrupts)
+            return run_command(arguments, overlay(arguments), signals)
         case "replay":
             from agent_runtime.cli.replay import replay_command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from agent_runtime.agent.model import ModelCall, Turn
+from agent_runtime.agent.model import ModelCall, Repair, Turn
 from agent_runtime.conversation.compaction import Compactor
 from agent_runtime.conversation.initial_history import InitialHistory
 from agent_runtime.conversation.normalize import NormalizeCache, mend, normalize
@@ -25,7 +25,7 @@ class Conversation:
         window: tokens of the model's context.
         estimator: counts what the provider has not counted yet.
         compactor: keeps the history inside the window.
-        past: what the run begins with, and where what follows is kept.
+        history: the messages before the first turn, and the thread that stores what follows.
         notify: emits notices.
     """
 
@@ -34,7 +34,7 @@ class Conversation:
     window: int
     estimator: Estimator
     compactor: Compactor
-    past: InitialHistory
+    history: InitialHistory
     notify: Callable[[events.NoticeEvent], Awaitable[None]]
     messages: list[Message] = field(default_factory=list)
     _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
@@ -42,11 +42,11 @@ class Conversation:
     _memory: NormalizeCache = field(default_factory=NormalizeCache)
 
     def __post_init__(self) -> None:
-        for message in self.past.messages:
+        for message in self.history.messages:
             self.messages.append(message)
             self.estimator.add(message)
-        if self.past.task:
-            self.add(self.past.task)
+        if self.history.task:
+            self.add(self.history.task)
 
     def add(self, message: UserMessage | Turn) -> None:
         """Append, in memory and in the thread."""
@@ -60,26 +60,36 @@ class Conversation:
             self._paused, kept = False, message
             self.estimator.add(kept)
         self.messages.append(kept)
-        self.past.keep(kept)
+        self.history.keep(kept)
 
     async def call(self) -> ModelCall:
         """The next request: healed, and inside the window."""
         return replace(self.template, messages=await self._fitting(force=False))
 
-    async def mended(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
-        """The same request once more, when it can be made acceptable: shorter, or without what was blamed."""
+    async def repair(self, call: ModelCall, error: ProviderError) -> Repair | None:
+        """A call that may succeed where `call` was refused: shorter, or without what the error blames.
+
+        What it changes is stored by `accept`, when the repaired call has succeeded; only a compacted history is
+        stored at once. None when nothing can be changed. Raises ProviderError when it cannot be compacted.
+        """
         if error.code == "context_overflow":
-            return replace(call, messages=await self._fitting(force=True))
+            return Repair(replace(call, messages=await self._fitting(force=True)))
+        if error.code != "provider_error" or error.status not in (400, 404, 422):
+            return None
         if refused := {tool.name for tool in call.tools if tool.hosted and tool.name in error.message}:
             return await self._without(refused, call)
-        if (healed := mend(call.messages, error.message)) is None:
+        if (normalized := mend(call.messages, error.message)) is None:
             return None
-        await self._tell(healed.repairs)
-        self.messages = list(healed.messages)
-        self.past.replace(self.messages)
-        return replace(call, messages=healed.messages)
+        await self._tell(normalized.repairs)
+        return Repair(replace(call, messages=normalized.messages), normalized.messages)
 
-    async def _without(self, refused: set[str], call: ModelCall) -> ModelCall:
+    async def accept(self, repair: Repair) -> None:
+        """Keep what a repair has changed: the repaired call has succeeded."""
+        if repair.messages is not None:
+            self.messages = list(repair.messages)
+            self.history.replace(self.messages)
+
+    async def _without(self, refused: set[str], call: ModelCall) -> Repair:
         """Hosted tools that the account may not use are no reason to fail: go on without them."""
         names = ", ".join(sorted(refused))
         notice = f"{names} was left out: the provider refuses it"
@@ -88,13 +98,13 @@ class Conversation:
         )
         kept = tuple(tool for tool in self.template.tools if tool.name not in refused)
         self.template = replace(self.template, tools=kept)
-        return replace(call, tools=kept)
+        return Repair(replace(call, tools=kept))
 
     async def _fitting(self, *, force: bool) -> tuple[Message, ...]:
         fitted, notice = await self.compactor.fit(self.messages, force)
         if notice is not None:
             self.messages = list(fitted)
-            self.past.replace(fitted)
+            self.history.replace(fitted)
             self._memory = NormalizeCache()  # it would keep what was replaced alive
             await self.notify(notice)
         model = self.template.model if self.format else None

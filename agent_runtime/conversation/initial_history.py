@@ -75,7 +75,9 @@ class InitialHistory:
         )
 
 
-def load_initial_history(request: Request, *, workspace: Path, state_dir: Path, agent: str) -> InitialHistory:
+def load_initial_history(
+    request: Request, *, workspace: Path, state_dir: Path, agent: str, mask: Callable[[str], str]
+) -> InitialHistory:
     """The history of a new run: from the request's own `messages`, or from its thread. The prompt comes last.
 
     Args:
@@ -83,6 +85,7 @@ def load_initial_history(request: Request, *, workspace: Path, state_dir: Path, 
         workspace: where relative paths of file parts start.
         state_dir: where threads are stored.
         agent: slug that a new thread is filed under.
+        mask: hides keys in what is stored.
 
     Raises:
         RequestError: a message or the thread id is invalid; names the field.
@@ -100,4 +103,4 @@ def load_initial_history(request: Request, *, workspace: Path, state_dir: Path, 
 
     store = ThreadStore(state_dir)
     thread = store.open(request.thread_id, agent=agent)
-    return InitialHistory(messages=list(thread.messages), task=task, thread=thread, store=store)
+    return InitialHistory(messages=list(thread.messages), task=task, thread=thread, store=store, mask=mask)

@@ -1,96 +1,70 @@
-"""The model of a run: adapters with their transports, live, recorded or replayed, behind one policy for failures."""
+"""The model of a run: adapters with their transports (live, recorded or replayed) behind one retry policy."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import anyio
 
-from agent_runtime.agent.model import DroppedParameter, ModelCall, OnDelta, Transport, Turn, Wire
+from agent_runtime.agent.model import DroppedParameter, Transport, Wire
+from agent_runtime.engine.context import RunContext
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol import events
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.endpoints import Endpoint
-from agent_runtime.providers.retry import Candidate, Mend, ResilientModel, RetryPolicy
+from agent_runtime.providers.retry import Candidate, ResilientModel, RetryPolicy
+from agent_runtime.providers.transport import StreamTimeouts
+from agent_runtime.transcripts.player import Player, ReplayTransport, ReplayWire
+from agent_runtime.transcripts.writer import RecordingTransport
 
-if TYPE_CHECKING:
-    from agent_runtime.engine.supervisor import RunSupervisor
-    from agent_runtime.transcripts.player import Player
 
+@dataclass(frozen=True)
+class ModelConnections:
+    """The transports of a run's models."""
 
-@dataclass
-class RepairingModel:
-    """What the loop calls. `mend` may make a refused call acceptable; it is asked once for a call."""
+    transports: Sequence[Transport]
 
-    transports: list[Transport]
-    resilient: ResilientModel = field(init=False)
-    mend: Mend | None = None
-
-    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
-        """One turn; a call that the provider finds too long is made once more, shorter. Raises ProviderError."""
-        try:
-            return await self.resilient.turn(call, on_delta)
-        except ProviderError as error:
-            if error.code != "context_overflow" or self.mend is None:
-                raise
-            try:
-                shorter = await self.mend(call, error)
-            except ProviderError as failed:  # the provider's words and request id say more than ours
-                error.details["compaction"] = failed.message
-                raise error from failed
-            if shorter is None:
-                raise
-        return await self.resilient.turn(shorter, on_delta)
-
-    async def blamed(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
-        """The call without what the provider blamed."""
-        return await self.mend(call, error) if self.mend else None
-
-    async def reconnect(self) -> None:
-        """Drop all connections; the next call makes new ones."""
+    async def aclose(self) -> None:
+        """Close all connections; a later call opens new ones."""
         for transport in self.transports:
             await transport.aclose()
 
-    aclose = reconnect
 
-
-def build_models(life: RunSupervisor) -> RepairingModel:
-    """One candidate for each endpoint of the plan."""
-    transports = [_transport(life, endpoint) for endpoint in life.plan.endpoints]
-    teller = _ModelNotices(life)
+def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
+    """The models of the configuration, with one transport for each, and the connections of all."""
+    endpoints = ctx.config.endpoints
+    transports = [_transport(ctx, endpoint) for endpoint in endpoints]
+    notices = _ModelNotices(ctx)
     candidates = [
         Candidate(
             endpoint.model,
-            Adapter(_wire(life, endpoint), transport, on_dropped=teller.dropped),
+            Adapter(_wire(ctx, endpoint), transport, on_dropped=notices.dropped),
             f"{endpoint.provider}:{endpoint.model}",
         )
-        for endpoint, transport in zip(life.plan.endpoints, transports, strict=True)
+        for endpoint, transport in zip(endpoints, transports, strict=True)
     ]
-    models = RepairingModel(transports)
-    models.resilient = ResilientModel(
+    model = ResilientModel(
         candidates,
-        policy=RetryPolicy(max_retries=life.plan.limits.max_retries),
-        report=teller.failed,
-        on_fallback=teller.fell_back,
-        mend=models.blamed,
-        sleep=_replayed_sleep(life.frame.player) if life.frame.player else anyio.sleep,
+        policy=RetryPolicy(max_retries=ctx.config.limits.max_retries),
+        report=notices.failed,
+        on_fallback=notices.fell_back,
+        sleep=_replayed_sleep(ctx.player) if ctx.player else anyio.sleep,
     )
-    return models
+    return model, ModelConnections(transports)
 
 
 @dataclass(frozen=True)
 class _ModelNotices:
-    """Tells the stream what is done about a model that fails, or does not take all that it was given."""
+    """Emits what is done about a model that fails, or that does not take a parameter."""
 
-    life: RunSupervisor
+    ctx: RunContext
 
     async def failed(self, error: ProviderError, attempt: int, wait: int) -> None:
-        """A call will be made again, after so many milliseconds."""
-        self.life.heart.awaiting("retry")
-        await self.life.emit(
+        """A call will be made again, after `wait` milliseconds."""
+        self.ctx.heartbeat.awaiting("retry")
+        await self.ctx.sink.emit(
             events.ErrorEvent(
                 code=error.code,
                 message=error.message,
@@ -105,13 +79,15 @@ class _ModelNotices:
         """The next model is used from here on."""
         message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from here on"
         details = {"from": failed.label, "to": now.label}
-        await self.life.emit(events.NoticeEvent(code="fallback_model", message=message, details=details))
+        await self.ctx.sink.emit(events.NoticeEvent(code="fallback_model", message=message, details=details))
 
     async def dropped(self, parameter: DroppedParameter) -> None:
         """The model does not take a parameter."""
         message = f"{parameter.parameter} was left out: {parameter.reason}"
         details = {"parameter": parameter.parameter}
-        await self.life.emit(events.NoticeEvent(code="parameter_dropped", message=message, details=details))
+        await self.ctx.sink.emit(
+            events.NoticeEvent(code="parameter_dropped", message=message, details=details)
+        )
 
 
 def _replayed_sleep(player: Player) -> Callable[[float], Awaitable[None]]:
@@ -121,29 +97,17 @@ def _replayed_sleep(player: Player) -> Callable[[float], Awaitable[None]]:
     return sleep
 
 
-def _wire(life: RunSupervisor, endpoint: Endpoint) -> Wire:
+def _wire(ctx: RunContext, endpoint: Endpoint) -> Wire:
     wire = wire_for(endpoint)
-    if life.frame.player and not life.frame.recorder:
-        from agent_runtime.transcripts.player import ReplayWire
-
-        return ReplayWire(wire)
-    return wire
+    return ReplayWire(wire) if ctx.player and not ctx.recorder else wire
 
 
-def _transport(life: RunSupervisor, endpoint: Endpoint) -> Transport:
+def _transport(ctx: RunContext, endpoint: Endpoint) -> Transport:
     transport: Transport
-    if life.frame.player:
-        from agent_runtime.transcripts.player import ReplayTransport
-
-        transport = ReplayTransport(life.frame.player, format=endpoint.format)
+    if ctx.player:
+        transport = ReplayTransport(ctx.player, format=endpoint.format)
     else:
-        from agent_runtime.providers.transport import StreamTimeouts
-
-        transport = connect(endpoint, limits=StreamTimeouts.of(life.plan.limits))
-    if life.frame.recorder:
-        from agent_runtime.transcripts.writer import RecordingTransport
-
-        return RecordingTransport(
-            transport, life.frame.recorder, provider=endpoint.provider, format=endpoint.format
-        )
+        transport = connect(endpoint, limits=StreamTimeouts.of(ctx.config.limits))
+    if ctx.recorder:
+        return RecordingTransport(transport, ctx.recorder, provider=endpoint.provider, format=endpoint.format)
     return transport

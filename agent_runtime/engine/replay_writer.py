@@ -1,64 +1,81 @@
-"""The event stream of a replay: what a recorded world adds to it, and whether it is the recorded one."""
+"""The event stream of a replay: with recorded observations in it, and compared with the recorded stream."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.output.event_writer import EventWriter
 from agent_runtime.protocol import events
 from agent_runtime.transcripts.compare import TIMING, Divergence, compare
 from agent_runtime.transcripts.records import Transcript
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 
-_SIDE = ("file_edit", "dev_url")  # what was seen of the world: nothing is seen when nothing is executed
+_OBSERVED = ("file_edit", "dev_url")  # nothing is observed when nothing is executed
 
 
 class ReplayEventWriter(EventWriter):
-    """An emitter that knows the recorded stream.
+    """An event writer that knows the recorded stream.
 
-    With recorded tools it puts in what the recorded run saw of the world, where the recording has it. With
-    `verify` it compares before `complete`, which then says `replay_mismatch`; `divergence` is what was found.
+    With recorded tools it adds the file edits and servers that the recorded run observed, at their place. With
+    `verify` it compares the streams before `complete`, which is a `replay_mismatch` where they differ.
+
+    Attributes:
+        divergence: the first difference; None where there is none, or it was not looked for.
     """
 
     def __init__(
-        self, fd: int, decided: RunConfig, transcript: Transcript, *, recorded: bool, verify: bool
+        self,
+        fd: int,
+        run_id: str,
+        transcript: Transcript,
+        *,
+        workspace: Path,
+        recorded_tools: bool,
+        verify: bool,
+        mask: Callable[[str], str],
+        spill: Path,
+        tee: Callable[[str], None] | None,
     ) -> None:
-        super().__init__(fd, decided.run_id)
+        super().__init__(fd, run_id, mask=mask, spill=spill, tee=tee)
         self.divergence: Divergence | None = None
-        self._workspace = str(decided.workspace)
+        self._workspace = str(workspace)
         self._old_workspace = transcript.header.workspace
-        self._recorded, self._verify = recorded, verify
-        self._was = transcript.events
-        self._now: list[str] = []
-        self._world = RecordedWorkspace(self._was, self._old_workspace, self._workspace) if recorded else None
+        self._recorded_tools, self._verify = recorded_tools, verify
+        self._expected = transcript.events
+        self._lines: list[str] = []
+        self._observed = (
+            RecordedObservations(self._expected, self._old_workspace, self._workspace)
+            if recorded_tools
+            else None
+        )
 
     def put(self, event: events.Event) -> None:
         """See EventWriter.put."""
-        if self._world is not None and not self.ended:
-            for seen in self._world.before(event):
+        if self._observed is not None and not self.ended:
+            for seen in self._observed.before(event):
                 super().put(seen)
-            event = self._world.completed(event)
+            event = self._observed.completed(event)
         if self._verify and isinstance(event, events.CompleteEvent):
             event = self._verified(event)
         super().put(event)
 
-    def share(self, line: str) -> None:
-        """See EventWriter.share."""
+    def record(self, line: str) -> None:
+        """See EventWriter.record."""
         if self._verify:
-            self._now.append(line)
-        super().share(line)
+            self._lines.append(line)
+        super().record(line)
 
     def _verified(self, event: events.CompleteEvent) -> events.CompleteEvent:
         last = event.model_dump(mode="json", by_alias=True) | {"seq": self.seq}
         self.divergence = compare(
-            self._was,
-            [*map(json.loads, self._now), json.loads(self.mask(json.dumps(last)))],
-            executed=not self._recorded,
+            self._expected,
+            [*map(json.loads, self._lines), json.loads(self.mask(json.dumps(last)))],
+            executed=not self._recorded_tools,
             old_workspace=self._old_workspace,
             new_workspace=self._workspace,
         )
@@ -73,8 +90,8 @@ class ReplayEventWriter(EventWriter):
         return event.model_copy(update={"status": "failed", "stop_reason": "error", "error": info})
 
 
-class RecordedWorkspace:
-    """What the recorded run saw of the world: file edits, servers, and the state at its end."""
+class RecordedObservations:
+    """What the recorded run observed: file edits, servers, and the state at its end."""
 
     def __init__(self, recorded: list[dict[str, Any]], old_workspace: str, new_workspace: str) -> None:
         rename = path_change(old_workspace, new_workspace)
@@ -84,7 +101,7 @@ class RecordedWorkspace:
         self._end: dict[str, Any] = {}
         for place, event in enumerate(recorded):
             kind = event["type"]
-            if kind in _SIDE:
+            if kind in _OBSERVED:
                 self._seen.append((place, rewrite(event, rename)))
             elif kind == "tool_result":
                 self._results[event["id"]].append(place)
@@ -94,7 +111,7 @@ class RecordedWorkspace:
                 self._steps.append(place)
 
     def before(self, event: events.Event) -> list[events.Event]:
-        """What was seen before this event, and has not been told yet."""
+        """What was observed before this event and has not been emitted yet."""
         place = self._place(event)
         found: list[events.Event] = []
         while self._seen and self._seen[0][0] < place:
@@ -102,7 +119,7 @@ class RecordedWorkspace:
         return found
 
     def completed(self, event: events.Event) -> events.Event:
-        """The last event with the recorded state of the world."""
+        """The last event, with the recorded state of files and servers."""
         if not isinstance(event, events.CompleteEvent) or not self._end:
             return event
         state = events.CompleteEvent.model_validate(_known(events.CompleteEvent, self._end))

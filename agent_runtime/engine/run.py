@@ -1,7 +1,7 @@
-"""One run: the only place that puts the pieces together, and that sees to it that `complete` is the last word.
+"""One run from `start` to `complete`: what is decided and measured before the event loop, and the last event after it.
 
-A run is one object graph without module-level state, so that a warm process can fork one per run. `execute` emits
-`start`, imports what the run needs, lives until the loop has ended or something stops it, and tells the end.
+A run is one object graph without module-level state, so that a warm process can fork a process for each run. Only
+snapshots are taken before `start`; everything that needs the event loop or a heavy import comes after it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.conversation.initial_history import InitialHistory, load_initial_history
 from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.engine import failure
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import ExitCode
@@ -26,144 +27,196 @@ from agent_runtime.output.masking import Masker, address_secrets, secret_values,
 from agent_runtime.protocol import events
 
 if TYPE_CHECKING:
+    from agent_runtime.engine.context import RunContext
+    from agent_runtime.engine.replay import Replay
     from agent_runtime.engine.result import RunResult
-    from agent_runtime.transcripts.player import Player
     from agent_runtime.transcripts.writer import Recorder
 
 log = logging.getLogger(__name__)
 
 
 class Run:
-    """A run from `start` to `complete`.
+    """A run.
 
     Args:
-        plan: what was decided.
-        out: the descriptor of the event stream.
+        config: the request with every default resolved.
+        out: descriptor of the event stream.
         environ: the runtime's own environment.
-        interrupts: its signals.
-        player: a transcript in the place of the model (and of the tools, with `recorded`).
-        past: the history to begin with; without it, that of the request.
+        signals: what may interrupt the run.
+        replay: a transcript to play in place of the model; None in a live run.
+
+    Attributes:
+        writer: the event stream.
     """
 
     def __init__(
         self,
-        plan: RunConfig,
+        config: RunConfig,
         *,
         out: int,
         environ: Mapping[str, str],
-        interrupts: SignalHandler,
-        player: Player | None = None,
-        recorded: bool = False,
-        emitter: EventWriter | None = None,
-        past: InitialHistory | None = None,
+        signals: SignalHandler,
+        replay: Replay | None = None,
     ) -> None:
-        self.plan, self.environ, self.interrupts = plan, environ, interrupts
-        self.player, self.recorded = player, recorded
-        self.run_dir, self.trouble = _run_dir(plan)
-        self.mask = Masker(_keys(plan, environ))
-        self.emitter = emitter or EventWriter(out, plan.run_id)
-        self.emitter.mask, self.emitter.spill = self.mask, self.run_dir / "events"
-        self.recorder: Recorder | None = None
-        self.tracker = ChangeTracker(
-            plan.workspace,
-            diff_dir=self.run_dir / "diffs",
-            track_ignored=plan.request.track_ignored,
-            exclude=_own_files(plan, self.run_dir),
+        self._config, self._environ, self._signals, self._replay = config, environ, signals, replay
+        self._run_dir, self._state_dir_error = _run_dir(config)
+        self._masker = Masker(_secrets(config, environ))
+        self._history = self._load_history()
+        self._recorder = self._start_recording()
+        self.writer = self._event_writer(out)
+        self._tracker = ChangeTracker(
+            config.workspace,
+            diff_dir=self._run_dir / "diffs",
+            track_ignored=config.request.track_ignored,
+            exclude=_own_files(config, self._run_dir),
         )
-        self.past = past or load_initial_history(
-            plan.request, workspace=plan.workspace, state_dir=plan.state_dir, agent=plan.agent.slug
-        )
-        self.past.mask = self.mask
-        self.servers = DevServerWatcher(
-            template=plan.dev_url, sandbox_id=plan.request.sandbox_id, marker=plan.run_id
+        self._servers = DevServerWatcher(
+            template=config.dev_url, sandbox_id=config.request.sandbox_id, marker=config.run_id
         )
 
-    def execute(self, stdin: int | None, rest: bytes = b"") -> int:
-        """Run to the end; returns the exit status. Raises RequestError before `start` only."""
+    def execute(self, stdin: int | None, unread: bytes = b"") -> int:
+        """Run to the end.
+
+        Args:
+            stdin: descriptor of the control messages; None where there are none.
+            unread: what was read of it beyond the request.
+
+        Returns:
+            The exit status.
+        """
         started = time.monotonic()
-        if self.plan.request.record:
-            self._record(Path(self.plan.request.record))
-        if not self.recorded:
-            self.tracker.begin()
-            self.servers.begin()
-        self.interrupts.disarm()
-        self.emitter.put(self.plan.start_event())
-        gc.freeze()  # what is here now is not garbage (see __main__)
+        if not (self._replay and self._replay.recorded_tools):
+            self._tracker.begin()
+            self._servers.begin()
+        self._signals.disarm()
+        self.writer.put(self._config.start_event())
+        gc.freeze()  # nothing that exists now is garbage (see __main__)
         gc.enable()
-        logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-        logging.getLogger().handlers[0].setFormatter(_Masked(self.mask))
-        if self.trouble:
+        self._configure_logging()
+        if self._state_dir_error:
             message = (
-                f"outputs are kept in {self.run_dir}, the state directory cannot be written: {self.trouble}"
+                f"outputs are kept in {self._run_dir}, the state directory is not writable: "
+                f"{self._state_dir_error}"
             )
-            self.emitter.put(events.NoticeEvent(code="state_dir_unwritable", message=message))
+            self.writer.put(events.NoticeEvent(code="state_dir_unwritable", message=message))
         from agent_runtime.engine import result
 
-        facts: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         try:
             from agent_runtime.engine.supervisor import RunSupervisor
 
-            life = RunSupervisor(self)
-            ended = life.run(stdin, rest)
-            facts = life.facts()
+            supervisor = RunSupervisor(self._context(), self._signals)
+            ended = supervisor.run(stdin, unread)
+            fields = supervisor.complete_fields()
         except BaseException as error:  # whatever it is, the stream ends with `complete`
             log.exception("the run failed")
             ended = result.failed(error, "")
-        return self._end(ended, self._complete(ended, started, facts))
+        return self._end(ended, self._complete(ended, started, fields))
 
     def _end(self, ended: RunResult, complete: events.CompleteEvent) -> int:
-        if told := ended.error_event():
-            self.emitter.put(told)
-        self.emitter.put(complete)
-        self.emitter.flush()
-        code = ExitCode.STDOUT_CLOSED if self.emitter.closed else ended.exit_code
-        if self.recorder:
-            self.recorder.end(status=ended.status, exit_code=code)
+        if error := ended.error_event():
+            self.writer.put(error)
+        self.writer.put(complete)
+        self.writer.flush()
+        code = ExitCode.STDOUT_CLOSED if self.writer.closed else ended.exit_code
+        if self._recorder:
+            self._recorder.end(status=ended.status, exit_code=code)
         return code
 
-    def _record(self, path: Path) -> None:
-        from agent_runtime.transcripts.writer import Recorder
-
-        recorder = Recorder(path, self.mask, self._recording_failed)
-        recorder.begin(
-            runtime_version=self.plan.start_event().runtime_version,
-            run_id=self.plan.run_id,
-            workspace=self.plan.workspace,
-        )
-        request = self.plan.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        past = {"past": self.past.recorded()} if self.past.messages else {}
-        recorder.request(request, self.plan.resolved() | past)
-        self.recorder = recorder
-        self.emitter.tee = recorder.event
-
-    def _recording_failed(self, reason: str) -> None:
-        self.emitter.tee = None
-        self.emitter.put(
-            events.NoticeEvent(
-                code="recording_stopped", message=f"the transcript cannot be written: {reason}"
-            )
-        )
-
-    def _complete(self, ended: RunResult, started: float, facts: dict[str, Any]) -> events.CompleteEvent:
-        request = self.plan.request
+    def _complete(self, ended: RunResult, started: float, fields: dict[str, Any]) -> events.CompleteEvent:
         return events.CompleteEvent(
             status=ended.status,
             stop_reason=ended.stop,
             output=ended.output,
             result=ended.output,
             duration_ms=round((time.monotonic() - started) * 1000),
-            thread_id=request.thread_id,
-            sandbox_id=request.sandbox_id,
-            rollout_id=request.rollout_id,
-            target_device_id=request.target_device_id,
-            execution_mode=request.execution_mode,
-            metadata=request.metadata,
             error=ended.error,
-            **facts,
+            **failure.identity(self._config.request),
+            **fields,
         )
 
+    # -- the parts of the context -----------------------------------------------------------------------------
 
-class _Masked(logging.Formatter):
+    def _context(self) -> RunContext:
+        """Everything that the parts of the run share; needs the event loop's library, so it is made after `start`."""
+        from agent_runtime.agent.inbox import Inbox
+        from agent_runtime.agent.limits import Budget
+        from agent_runtime.engine.clock import RunClock
+        from agent_runtime.engine.context import RunContext
+        from agent_runtime.engine.event_sink import EventSink
+        from agent_runtime.engine.replay import ReplayedControl
+        from agent_runtime.engine.stop import StopSwitch
+        from agent_runtime.output.heartbeat import HeartbeatTimer
+
+        config, replay = self._config, self._replay
+        stop = StopSwitch(self._record_stop)
+        inbox = Inbox(stop.stop)
+        sink = EventSink(self.writer, stop, self._masker, partial=config.request.partial)
+        clock = RunClock()
+        return RunContext(
+            config=config,
+            environ=self._environ,
+            run_dir=self._run_dir,
+            masker=self._masker,
+            sink=sink,
+            stop=stop,
+            inbox=inbox,
+            clock=clock,
+            budget=Budget(config.limits, clock.elapsed),
+            heartbeat=HeartbeatTimer(self.writer, sink.emit),
+            history=self._history,
+            tracker=self._tracker,
+            servers=self._servers,
+            recorder=self._recorder,
+            player=replay.player(config.workspace, ReplayedControl(inbox, stop)) if replay else None,
+            recorded_tools=replay.recorded_tools if replay else False,
+        )
+
+    def _load_history(self) -> InitialHistory:
+        if self._replay:
+            return self._replay.history(self._config)
+        config = self._config
+        return load_initial_history(
+            config.request,
+            workspace=config.workspace,
+            state_dir=config.state_dir,
+            agent=config.agent.slug,
+            mask=self._masker,
+        )
+
+    def _start_recording(self) -> Recorder | None:
+        if not self._config.request.record:
+            return None
+        from agent_runtime.transcripts.writer import Recorder
+
+        recorder = Recorder(Path(self._config.request.record), self._masker)
+        recorder.begin(
+            runtime_version=self._config.start_event().runtime_version,
+            run_id=self._config.run_id,
+            workspace=self._config.workspace,
+        )
+        request = self._config.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        history = {"past": self._history.recorded()} if self._history.messages else {}
+        recorder.request(request, self._config.resolved() | history)
+        return recorder
+
+    def _event_writer(self, out: int) -> EventWriter:
+        tee = self._recorder.event if self._recorder else None
+        spill = self._run_dir / "events"
+        if self._replay:
+            return self._replay.event_writer(out, self._config, mask=self._masker, spill=spill, tee=tee)
+        return EventWriter(out, self._config.run_id, mask=self._masker, spill=spill, tee=tee)
+
+    def _record_stop(self, reason: str) -> None:
+        if self._recorder:
+            self._recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
+
+    def _configure_logging(self) -> None:
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+        logging.getLogger().handlers[0].setFormatter(_MaskingFormatter(self._masker))
+
+
+class _MaskingFormatter(logging.Formatter):
     """Log lines, tracebacks included, without keys."""
 
     def __init__(self, mask: Masker) -> None:
@@ -174,37 +227,37 @@ class _Masked(logging.Formatter):
         return self._mask(super().format(record))
 
 
-def _run_dir(plan: RunConfig) -> tuple[Path, str]:
-    """Where this run keeps large things; the temporary folder when the state directory cannot be written."""
+def _run_dir(config: RunConfig) -> tuple[Path, str]:
+    """The folder of the run's large files; in the temporary folder, with the reason, when the state is not writable."""
     try:
-        plan.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(plan.run_dir, os.W_OK):
+        config.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(config.run_dir, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
         import tempfile
 
-        return Path(tempfile.mkdtemp(prefix="agent-runtime-")), f"{plan.run_dir}: {error.strerror}"
-    return plan.run_dir, ""
+        return Path(tempfile.mkdtemp(prefix="agent-runtime-")), f"{config.run_dir}: {error.strerror}"
+    return config.run_dir, ""
 
 
-def _own_files(plan: RunConfig, run_dir: Path) -> list[Path]:
-    """What the runtime itself writes, wherever the caller wants it: no change of the agent's."""
+def _own_files(config: RunConfig, run_dir: Path) -> list[Path]:
+    """What the runtime itself writes, wherever the caller wants it: not a change made by the agent."""
     ends = ("sqlite3", "sqlite3-wal", "sqlite3-shm", "locks")
-    threads = [plan.state_dir / f"threads.{end}" for end in ends]
-    record = [Path(plan.request.record).absolute()] if plan.request.record else []
-    return [plan.state_dir / "runs", run_dir, *threads, *record]
+    threads = [config.state_dir / f"threads.{end}" for end in ends]
+    record = [Path(config.request.record).absolute()] if config.request.record else []
+    return [config.state_dir / "runs", run_dir, *threads, *record]
 
 
-def _keys(plan: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    """Every secret that this run was given: the models' keys, and variables of the request that are named as such."""
+def _secrets(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
+    """Every secret that the run was given: the models' keys, and variables of the request with a secret's name."""
     from agent_runtime.providers.endpoints import key_variables
 
-    given = [endpoint.api_key for endpoint in plan.endpoints if endpoint.api_key]
+    given = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
     proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
-    addresses = {endpoint.model: endpoint.base_url or "" for endpoint in plan.endpoints}
+    addresses = {endpoint.model: endpoint.base_url or "" for endpoint in config.endpoints}
     return (
         given
         + [*address_secrets(environ).values(), *url_secrets(proxies | addresses).values()]
         + [environ[name] for name in key_variables() if environ.get(name)]
-        + secret_values(plan.request.env)
+        + secret_values(config.request.env)
     )

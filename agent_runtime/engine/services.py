@@ -1,83 +1,113 @@
-"""The object graph of a run inside the event loop: what it holds on to, and how it lets go of it."""
+"""What the tools of a run use, and the object graph around the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
-if TYPE_CHECKING:
-    from agent_runtime.agent.executor import ToolExecutor
-    from agent_runtime.conversation.conversation import Conversation
-    from agent_runtime.engine.build_model import RepairingModel
-    from agent_runtime.engine.supervisor import RunSupervisor
-    from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
-    from agent_runtime.files.editor import FileEditor
-    from agent_runtime.protocol import events
-    from agent_runtime.search.search import Searcher
-    from agent_runtime.shell.session_manager import SessionManager
-    from agent_runtime.shell.shell import Shell
-    from agent_runtime.system.subreaper import Subreaper
+from agent_runtime.agent.executor import ToolExecutor
+from agent_runtime.agent.model import Model
+from agent_runtime.agent.services import OnOutput
+from agent_runtime.agent.tool import ToolContext
+from agent_runtime.conversation.conversation import Conversation
+from agent_runtime.engine.build_model import ModelConnections
+from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
+from agent_runtime.files.editor import FileEditor
+from agent_runtime.protocol import events
+from agent_runtime.protocol.messages import ToolCall
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.search.search import Searcher
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.shell import Shell
+from agent_runtime.system.subreaper import Subreaper
 
-    Watch = Callable[[Callable[[events.Event], Awaitable[None]]], Awaitable[None]]
+Watch = Callable[[Callable[[events.Event], Awaitable[None]]], Awaitable[None]]
+
+_SERVER_FIELDS = {"url", "port", "local_url", "status", "pid", "command", "log_file", "http", "loopback_only"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class ToolServices:
-    """What tools are lent."""
+    """The services that tools use; makes the context of each call."""
 
+    ctx: RunContext
     shell: Shell
     sessions: SessionManager
     files: FileEditor
     search: Searcher
 
+    def context(self, call: ToolCall, on_output: OnOutput | None) -> ToolContext:
+        """See executor.CallContexts."""
+        limits = self.ctx.config.limits
+        return ToolContext(
+            call_id=call.id,
+            workspace=self.ctx.config.workspace,
+            shell=self.shell,
+            sessions=self.sessions,
+            files=self.files,
+            search=self.search,
+            servers=self.ctx.servers,
+            tool_timeout=limits.tool_timeout,
+            output_tokens=limits.tool_output_tokens,
+            on_output=on_output,
+        )
 
-@dataclass
+    def partial(self, call_id: str) -> ToolOutput | None:
+        """See executor.CallContexts."""
+        return self.shell.partial(call_id) or self.sessions.partial(call_id)
+
+    def printed(self) -> list[str]:
+        """The end of what the running calls and sessions have printed."""
+        return [*self.shell.printed(), *self.sessions.printed()]
+
+    async def aclose(self, *, kill: bool) -> None:
+        """Close shells and sessions; with `kill` what they left running ends too, otherwise it goes on."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: self.sessions.aclose(kill=kill))
+            tasks.start_soon(lambda: self.shell.aclose(kill=kill))
+
+
+@dataclass(frozen=True)
 class RunServices:
-    """The object graph of a run, inside the event loop."""
+    """All that the loop of one run works with; see build.build_services."""
 
-    life: RunSupervisor
-    hands: ToolServices
-    models: RepairingModel
+    ctx: RunContext
+    tools: ToolServices
+    model: Model
+    connections: ModelConnections
     conversation: Conversation
     executor: ToolExecutor
     observer: WorkspaceObserver | NullObserver
-    reaper: Subreaper
+    subreaper: Subreaper
 
     @property
-    def watches(self) -> list[Watch]:
-        """What goes on beside the loop, and emits what it sees."""
-        run = self.life.frame
-        always: list[Watch] = [lambda emit: self.reaper.run()]
-        return always if run.recorded else [*always, run.tracker.watch, run.servers.watch]
+    def background_tasks(self) -> list[Watch]:
+        """What runs beside the loop; each is given a function that emits events."""
+        ctx = self.ctx
+        always: list[Watch] = [lambda emit: self.subreaper.run()]
+        return always if ctx.recorded_tools else [*always, ctx.tracker.watch, ctx.servers.watch]
 
-    async def detach(self, *, kill: bool) -> None:
-        """Close shells and sessions; with `kill` what they left running ends too, otherwise it lives on."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: self.hands.sessions.aclose(kill=kill))
-            tasks.start_soon(lambda: self.hands.shell.aclose(kill=kill))
-
-    async def last_look(self) -> None:
-        """The last file edits and servers."""
-        await self.observer.finish(hurried=self.life.reason is not None)
+    async def final_scan(self) -> None:
+        """Emit the last file edits and servers."""
+        await self.observer.finish(hurried=self.ctx.stop.reason is not None)
 
     async def close(self) -> None:
-        """Close connections and the thread."""
-        self.life.frame.past.close()
-        await self.models.aclose()
+        """Close the thread and the connections."""
+        self.ctx.history.close()
+        await self.connections.aclose()
 
-    async def thawed(self) -> None:
-        """Connections from before a freeze are dead, whatever they look like."""
-        await self.models.reconnect()
-
-    def world(self) -> dict[str, Any]:
-        """What `complete` says of files and servers."""
-        run = self.life.frame
-        net = run.tracker.net()
-        up = [server.model_dump(mode="json", by_alias=True, include=_SERVER) for server in run.servers.up()]
-        latest = run.servers.latest()
+    def complete_fields(self) -> dict[str, Any]:
+        """The fields of `complete` about files and servers."""
+        net = self.ctx.tracker.net()
+        servers = self.ctx.servers
+        up = [
+            server.model_dump(mode="json", by_alias=True, include=_SERVER_FIELDS) for server in servers.up()
+        ]
+        latest = servers.latest()
         return {
             "files": net.files,
             "deleted_files": net.deleted_files,
@@ -85,6 +115,3 @@ class RunServices:
             "dev_url": latest.url if latest else None,
             "dev_urls": tuple(up),
         }
-
-
-_SERVER = {"url", "port", "local_url", "status", "pid", "command", "log_file", "http", "loopback_only"}

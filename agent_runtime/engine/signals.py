@@ -60,9 +60,17 @@ class SignalHandler:
         """From now on a signal is noted, for the run to tell."""
         self.raising = False
 
-    def listen(self, listener: Callable[[str], None]) -> None:
-        """From now on `listener` is told, also of a signal that came before. It may be called at any instruction."""
-        self.listener = listener
+    def listen(
+        self, listener: Callable[[str], None], *, kill: Callable[[], None], hurry: Callable[[], None]
+    ) -> None:
+        """Call `listener` with the reason of the first signal, also of one that came before.
+
+        Args:
+            listener: may be called at any instruction.
+            kill: ends the child processes, at a second signal.
+            hurry: ends the run at once, whatever it waits for, after `kill`.
+        """
+        self.listener, self.kill, self.hurry = listener, kill, hurry
         if self.reason:
             listener(self.reason)
 

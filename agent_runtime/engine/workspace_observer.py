@@ -1,18 +1,18 @@
-"""Looks at what tools did to the machine: changed files and new servers become events before the result."""
+"""Observes what tools do to the workspace: changed files and new servers become events before the call's result."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
-from agent_runtime.agent.tool import Tool
+from agent_runtime.agent.executor import CallInfo
 from agent_runtime.protocol import events
-from agent_runtime.protocol.messages import ToolCall
+from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
 
 if TYPE_CHECKING:
@@ -22,39 +22,49 @@ if TYPE_CHECKING:
 
 @dataclass
 class WorkspaceObserver:
-    """The executor's eyes: the change tracker and the server watch of one run."""
+    """A CallObserver that emits the file edits and servers of each call, before its result."""
 
     tracker: ChangeTracker
     servers: DevServerWatcher
     emit: Callable[[events.Event], Awaitable[None]]
+    wants_output = False
     _running: dict[str, ExitStack] = field(default_factory=dict)
     _scanning: set[str] = field(default_factory=set)
     _shared: set[str] = field(default_factory=set)  # calls that ran beside another that may change files
 
-    async def before(self, call: ToolCall, tool: Tool) -> None:
-        """Have the baseline complete before anything can change it."""
+    async def before(self, info: CallInfo) -> None:
+        """Complete the baseline before anything can change it."""
+        assert info.tool
         await self.tracker.ready()
-        if tool.scans and not self._running:  # what others wrote before this call is not its work
+        if info.tool.scans and not self._running:  # what others wrote before this call is not its work
             await self._scan(None)
-        self._running[call.id] = stack = ExitStack()
+        self._running[info.call.id] = stack = ExitStack()
         stack.enter_context(self.tracker.hold())
-        if tool.scans:
-            self._scanning.add(call.id)
+        if info.tool.scans:
+            self._scanning.add(info.call.id)
         if len(self._scanning) > 1:
             self._shared |= self._scanning
 
-    async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
-        """Emit what changed and what came up. A change is attributed when this call alone can have made it."""
-        if call.id not in self._running:
-            return ""  # cancelled before it began
-        with self._running.pop(call.id):
-            if not tool.scans:
-                return ""
-            await self._scan(None if call.id in self._shared else call.id)
-            self._scanning.discard(call.id)
+    async def on_output(self, info: CallInfo, piece: str) -> None:
+        """Nothing: files and sockets are looked at after the call."""
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """Emit what changed and which servers came up; adds what the model should know about the servers.
+
+        A change is attributed to the call when no other call can have made it.
+        """
+        call_id = info.call.id
+        if call_id not in self._running:
+            return output  # cancelled before it began, or answered without being run
+        with self._running.pop(call_id):
+            if info.tool is None or not info.tool.scans:
+                return output
+            await self._scan(None if call_id in self._shared else call_id)
+            self._scanning.discard(call_id)
         self.servers.hint(output.text)
         await self._emit_all(await self.servers.settle())
-        return self.servers.advice()
+        advice = self.servers.advice()
+        return replace(output, content=(*output.content, Text(text=advice))) if advice else output
 
     @asynccontextmanager
     async def editing(self, paths: Sequence[Path]) -> AsyncIterator[None]:
@@ -89,14 +99,19 @@ class WorkspaceObserver:
 
 @dataclass
 class NullObserver:
-    """For a replay that executes nothing: there is nothing to see."""
+    """For a replay that executes nothing: there is nothing to observe."""
 
-    async def before(self, call: ToolCall, tool: Tool) -> None:
+    wants_output = False
+
+    async def before(self, info: CallInfo) -> None:
         """Nothing."""
 
-    async def after(self, call: ToolCall, tool: Tool, output: ToolOutput) -> str:
+    async def on_output(self, info: CallInfo, piece: str) -> None:
         """Nothing."""
-        return ""
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """The output as it is."""
+        return output
 
     async def finish(self, *, hurried: bool) -> None:
         """Nothing."""

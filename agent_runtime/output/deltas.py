@@ -1,27 +1,25 @@
-"""What is told while something is under way: the delta events of `--partial`, and heartbeats."""
+"""The delta events of `--partial`: text, reasoning, tool input and tool output in pieces, as they arrive."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterator
 
-import anyio
-
+from agent_runtime.agent.executor import CallInfo, output_text
 from agent_runtime.agent.model import Delta, OnDelta
-from agent_runtime.output.event_writer import EventWriter, timestamp
 from agent_runtime.output.masking import Masker, StreamMasker
 from agent_runtime.protocol import events
+from agent_runtime.protocol.tool_output import ToolOutput
 
 _CLOSES = (events.ThinkingEvent, events.ToolCallEvent, events.UsageEvent, events.CompleteEvent)
+Emit = Callable[[events.Event], Awaitable[None]]
+
 LONGEST = 100_000  # characters of one piece: however they are escaped, the line stays whole below its limit
 
 
 class DeltaWriter:
     """Emits pieces as they arrive, for those who asked. A key split over two pieces is masked all the same."""
 
-    def __init__(
-        self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, *, wanted: bool
-    ) -> None:
+    def __init__(self, emit: Emit, mask: Masker, *, wanted: bool) -> None:
         self._emit, self._mask, self._wanted = emit, mask, wanted
         self._maskers: dict[tuple[str, str], StreamMasker] = {}
         self._turn = 0
@@ -64,26 +62,24 @@ class DeltaWriter:
 class ToolDeltaWriter:
     """The pieces of one call's output; their concatenation is the output of its `tool_result`."""
 
-    def __init__(
-        self, emit: Callable[[events.Event], Awaitable[None]], mask: Masker, call_id: str, turn: int
-    ) -> None:
+    def __init__(self, emit: Emit, mask: Masker, call_id: str, turn: int) -> None:
         self._emit, self._call_id, self._turn = emit, call_id, turn
         self._masker = StreamMasker(mask)
-        self._taken = ""
+        self._written = ""
 
     async def feed(self, piece: str) -> None:
         """A piece of the result, as the tool has it so far."""
-        self._taken += piece
+        self._written += piece
         await self._send(self._masker.feed(piece))
 
     async def finish(self, output: str) -> None:
-        """The result is there: what was added to it, and what was held back, follows."""
-        if not output.startswith(self._taken):  # what was shown is no part of it
+        """The result is complete: emit what was added to it, and what was held back."""
+        if not output.startswith(self._written):  # what was emitted is not a part of it
             self._masker.flush()
-            self._taken = ""
+            self._written = ""
             restart = events.ToolOutputDeltaEvent(id=self._call_id, delta="", turn=self._turn, restart=True)
             await self._emit(restart)
-        await self._send(self._masker.feed(output[len(self._taken) :]))
+        await self._send(self._masker.feed(output[len(self._written) :]))
         await self._send(self._masker.flush())
 
     async def _send(self, text: str) -> None:
@@ -91,27 +87,33 @@ class ToolDeltaWriter:
             await self._emit(events.ToolOutputDeltaEvent(id=self._call_id, delta=piece, turn=self._turn))
 
 
+class ToolOutputDeltas:
+    """A CallObserver that emits `tool_output_delta` events."""
+
+    wants_output = True
+
+    def __init__(self, emit: Emit, mask: Masker) -> None:
+        self._emit, self._mask = emit, mask
+        self._writers: dict[str, ToolDeltaWriter] = {}
+
+    def _writer(self, info: CallInfo) -> ToolDeltaWriter:
+        new = ToolDeltaWriter(self._emit, self._mask, info.call.id, info.turn)
+        return self._writers.setdefault(info.call.id, new)
+
+    async def before(self, info: CallInfo) -> None:
+        """Nothing has been printed yet."""
+
+    async def on_output(self, info: CallInfo, piece: str) -> None:
+        """Emit the piece."""
+        await self._writer(info).feed(piece)
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """Emit the rest; all of it where the call never ran."""
+        await self._writer(info).finish(output_text(output))
+        del self._writers[info.call.id]
+        return output
+
+
 def pieces(text: str) -> Iterator[str]:
     """The text in pieces that fit a line."""
     return (text[start : start + LONGEST] for start in range(0, len(text), LONGEST))
-
-
-class HeartbeatTimer:
-    """Says what is awaited when nothing else was written for a while."""
-
-    def __init__(self, emitter: EventWriter, emit: Callable[[events.Event], Awaitable[None]]) -> None:
-        self._emitter, self._emit = emitter, emit
-        self._awaiting, self._since = "model", timestamp()
-
-    def awaiting(self, what: str) -> None:
-        """The run now waits for `model`, `tool`, `retry` or `resume`."""
-        self._awaiting, self._since = what, timestamp()
-
-    async def beat(self, seconds: float) -> None:
-        """Until cancelled."""
-        while True:
-            quiet = time.monotonic() - self._emitter.last
-            if quiet >= seconds:
-                await self._emit(events.HeartbeatEvent(awaiting=self._awaiting, since=self._since))  # type: ignore[arg-type]
-                quiet = 0
-            await anyio.sleep(seconds - quiet)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent_runtime.protocol.events import CompleteEvent, Event
+from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import clean_text
 
 LINE_LIMIT = 1 << 20
@@ -31,6 +31,10 @@ _JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
 
 class StdoutClosed(Exception):
     """The reader of the stream has gone."""
+
+
+class RecordingStopped(Exception):
+    """The recording of a run cannot be continued; the message says why."""
 
 
 def claim_stdout() -> int:
@@ -62,8 +66,9 @@ class EventWriter:
         fd: where the lines go.
         run_id: stamped on every event.
         mask: hides keys.
-        spill: where the whole of a cut event goes (made when needed).
-        tee: is given every line as it is emitted (a recording).
+        spill: folder for the whole text of events that had to be truncated; created when needed.
+        tee: called with every line that is emitted (a recording). When it raises RecordingStopped it is not
+            called again, and a notice is emitted.
     """
 
     def __init__(
@@ -75,7 +80,8 @@ class EventWriter:
         spill: Path | None = None,
         tee: Callable[[str], None] | None = None,
     ) -> None:
-        self.fd, self.run_id, self.mask, self.spill, self.tee = fd, run_id, mask, spill, tee
+        self.fd, self.run_id, self.mask = fd, run_id, mask
+        self._spill, self._tee = spill, tee
         self.seq = 0
         self.closed = False  # the reader has gone
         self.ended = False  # `complete` was emitted
@@ -85,7 +91,7 @@ class EventWriter:
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
 
-    def put(self, event: Event) -> None:
+    def put(self, event: events.Event) -> None:
         """Take an event and write what the reader takes at once. After `complete` nothing is taken any more."""
         if self.ended:
             return
@@ -96,17 +102,23 @@ class EventWriter:
         if len(line) * 4 >= LINE_LIMIT and len(line.encode()) >= LINE_LIMIT:
             line = self._cut(json.loads(line), line)
         self.seq += 1
-        self.ended = isinstance(event, CompleteEvent)
+        self.ended = isinstance(event, events.CompleteEvent)
         self.last = time.monotonic()
         if not self.closed:
             self._pending.append(line.encode() + b"\n")
             self._write_ready()
-        self.share(line)  # last: a recording that fails puts a notice of its own
+        self.record(line)  # last: when it fails, it emits a notice
 
-    def share(self, line: str) -> None:
-        """Give a line that was taken to whoever else wants it."""
-        if self.tee:
-            self.tee(line)
+    def record(self, line: str) -> None:
+        """Pass a line that was emitted to the recording."""
+        if self._tee is None:
+            return
+        try:
+            self._tee(line)
+        except RecordingStopped as reason:
+            self._tee = None
+            message = f"the transcript cannot be written: {reason}"
+            self.put(events.NoticeEvent(code="recording_stopped", message=message))
 
     async def drain(self) -> None:
         """Wait until the reader has everything. Raises StdoutClosed when there is none.
@@ -160,14 +172,14 @@ class EventWriter:
     def _cut(self, payload: dict[str, Any], line: str) -> str:
         """The same event below the limit: its longest texts and lists are shortened, the whole is in a file."""
         payload["truncated"] = True
-        if self.spill is not None:
+        if self._spill is not None:
             self._keep_whole(payload, line)
         while len((cut := encode_line(payload)).encode()) >= LINE_LIMIT:
             _halve_longest(payload)
         return cut
 
     def _keep_whole(self, payload: dict[str, Any], line: str) -> None:
-        assert self.spill is not None
+        assert self._spill is not None
         name = "diffFile" if payload["type"] == "file_edit" else "outputFile"
         main = _MAIN_TEXT.get(payload["type"], "")
         text = str(payload.get(main, ""))
@@ -176,9 +188,9 @@ class EventWriter:
         whole = text if is_main else line
         if payload.get(name):
             return  # the tool has kept it already
-        path = self.spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
+        path = self._spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
         try:
-            self.spill.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._spill.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_text(whole, "utf-8")
         except OSError as error:
             payload["truncatedReason"] = f"the whole could not be kept: {error}"

@@ -53,7 +53,6 @@ class Candidate:
 
 Report = Callable[[ProviderError, int, int], Awaitable[None]]  # the error, the attempt (from 1), retry in ms
 OnFallback = Callable[[Candidate, Candidate, ProviderError], Awaitable[None]]
-Mend = Callable[[ModelCall, ProviderError], Awaitable[ModelCall | None]]
 Sleep = Callable[[float], Awaitable[None]]
 
 _ELSEWHERE = frozenset({"overloaded", "model_not_found"})  # another model may do better, at once
@@ -72,8 +71,6 @@ class ResilientModel:
         policy: the bounds.
         report: hears of every failure that will be tried again, before the wait.
         on_fallback: hears when the next model is used.
-        mend: asked once for every call that a provider refused with 400 (or 404, of an item); gives the call
-            without what was blamed.
         sleep, rand: injected by tests.
     """
 
@@ -84,7 +81,6 @@ class ResilientModel:
         policy: RetryPolicy | None = None,
         report: Report = _nothing,
         on_fallback: OnFallback = _nothing,
-        mend: Mend | None = None,
         sleep: Sleep = anyio.sleep,
         rand: Callable[[], float] = random.random,
     ) -> None:
@@ -92,7 +88,6 @@ class ResilientModel:
         self._policy = policy or RetryPolicy()
         self._report = report
         self._on_fallback = on_fallback
-        self._mend = mend
         self._sleep = sleep
         self._rand = rand
 
@@ -104,7 +99,7 @@ class ResilientModel:
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """One turn. Raises ProviderError when it failed for good."""
         shown = DeltaMerger(on_delta)
-        attempt, retries, waited, mended = 0, 0, 0.0, False
+        attempt, retries, waited = 0, 0, 0.0
         while True:
             attempt += 1
             try:
@@ -114,9 +109,6 @@ class ResilientModel:
             else:
                 await shown.settle(turn)
                 return turn
-            if not mended and (better := await self._mended(call, error)) is not None:
-                call, mended = better, True
-                continue
             wait = self._wait(error, retries, waited)
             if self._is_better_elsewhere(error, wait):
                 await self._report(error, attempt, 0)
@@ -149,11 +141,6 @@ class ResilientModel:
                 return None
             wait = max(wait, error.retry_after)
         return wait if waited + wait <= policy.total_wait else None
-
-    async def _mended(self, call: ModelCall, error: ProviderError) -> ModelCall | None:
-        if self._mend is None or error.status not in (400, 404, 422) or error.code != "provider_error":
-            return None
-        return await self._mend(call, error)
 
     async def _fall_back(self, error: ProviderError) -> None:
         failed = self._candidates.pop(0)

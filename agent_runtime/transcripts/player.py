@@ -29,8 +29,9 @@ class Player:
         speed: the recorded waits are divided by it; infinite means that nothing is waited for.
         change: what else to change in the texts of the model and of the tools.
 
+        on_control: called with what came from outside (input, cancel, deadline), where the recording has it.
+
     Attributes:
-        on_control: given what came from outside (steering, cancel, deadline), where the recording has it.
         mismatch: what a tool was asked for and the recording does not hold; raised by the next model call.
     """
 
@@ -41,10 +42,11 @@ class Player:
         workspace: Path | None = None,
         speed: float = math.inf,
         change: Change | None = None,
+        on_control: OnControl = lambda record: None,
     ) -> None:
         records = transcript.records
         self.transcript = transcript
-        self.on_control: OnControl = lambda record: None
+        self._on_control = on_control
         self.mismatch: ReplayMismatch | None = None
         self.calls = 0
         self.results = 0
@@ -101,7 +103,7 @@ class Player:
         while self._controls and self._is_due(self._controls[0]):
             record = self._controls.popleft()
             if record.action == "input":
-                self.on_control(record)
+                self._on_control(record)
 
     def stopped_in(self, response: ModelResponseRecord) -> bool:
         """Was the recorded run cancelled, or out of time, while this came in?"""
@@ -112,7 +114,7 @@ class Player:
         stop = next((record for record in self._controls if record.action in _STOPS), None)
         if stop is not None:
             self._controls.remove(stop)
-            self.on_control(stop)
+            self._on_control(stop)
 
     async def stopped(self) -> None:
         """Stop, and wait for it."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from agent_runtime.agent.model import Transport
 from agent_runtime.errors import ProviderError, RequestError
-from agent_runtime.output.event_writer import timestamp
+from agent_runtime.output.event_writer import RecordingStopped, timestamp
 from agent_runtime.protocol.events import Status
 from agent_runtime.protocol.messages import Frozen, WireFormat
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -40,23 +40,19 @@ class Recorder:
     Args:
         path: the transcript; a file that is there is replaced.
         mask: takes the keys out of a text, also where they are escaped as in JSON.
-        on_failure: told once, with the reason, when the file can no longer be written (a full disk). The
-            records up to there are whole; the run goes on without a recording.
 
-    Raises RequestError naming `record` when the file cannot be made.
+    When the file can no longer be written (a full disk), the records up to there are whole, and the next call of
+    `event` raises RecordingStopped with the reason.
+
+    Raises:
+        RequestError: the file cannot be created; names `record`.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        mask: Mask = lambda text: text,
-        on_failure: Callable[[str], None] = lambda reason: None,
-    ) -> None:
+    def __init__(self, path: Path, mask: Mask = lambda text: text) -> None:
         self.path = path
         self.calls = 0
         self._mask = mask
-        self._on_failure = on_failure
-        self._trouble = ""  # told with the next event: an event of its own would be out of place elsewhere
+        self._failure = ""  # raised by the next `event`: only there can a notice be emitted
         self._results = 0
         self._last = ("", 0)  # digest of the last body, and how often it was sent
         self._began = time.monotonic()
@@ -80,11 +76,15 @@ class Recorder:
         )
 
     def event(self, line: str) -> None:
-        """A line of the event stream, as the emitter made it: masked, one JSON object."""
+        """A line of the event stream, as it was written: masked, one JSON object.
+
+        Raises:
+            RecordingStopped: this record or an earlier one could not be written. Raised once.
+        """
         self._append(f'{{"kind":"event","at":{self.now()},"event":{line}}}')
-        if self._trouble:
-            trouble, self._trouble = self._trouble, ""
-            self._on_failure(trouble)
+        if self._failure:
+            failure, self._failure = self._failure, ""
+            raise RecordingStopped(failure)
 
     def tool_result(self, call_id: str, tool: str, output: ToolOutput, duration_ms: int) -> None:
         """What a tool gave back."""
@@ -163,7 +163,7 @@ class Recorder:
             with suppress(OSError):
                 os.ftruncate(self._file, start)  # what was written before stays readable
             self.close()
-            self._trouble = f"{self.path}: {error.strerror}"
+            self._failure = f"{self.path}: {error.strerror}"
 
 
 class RecordingTransport:

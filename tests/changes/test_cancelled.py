@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from agent_runtime.agent.executor import CallInfo
 from agent_runtime.changes.baseline import Baseline
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.dev_servers.watcher import DevServerWatcher
@@ -42,11 +43,12 @@ def test_while_the_baseline_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
 
     async def main() -> None:
         observer = WorkspaceObserver(tracker, DevServerWatcher(template=None, sandbox_id=None), nothing)
-        call, tool = ToolCall(id="c1", name="bash", arguments="{}", input={}), load("bash")
+        call = ToolCall(id="c1", name="bash", arguments="{}", input={})
+        info, output = CallInfo(call, load("bash"), turn=1), ToolOutput.of("")
         with anyio.move_on_after(0.1) as cancelled:
-            await observer.before(call, tool)
+            await observer.before(info)
         assert cancelled.cancelled_caught
-        assert await observer.after(call, tool, ToolOutput.of("")) == ""
+        assert await observer.after(info, output, 0.1) is output
         await tracker.finish(hurried=True)
 
     timer = threading.Timer(30, looked.set)

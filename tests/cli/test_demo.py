@@ -142,6 +142,6 @@ def test_a_damaged_request_is_named(tmp_path: Path, data: st.DataObject) -> None
     transcript = read(tmp_path / "t")
     for recorded in (True, False):
         try:
-            replan(transcript, str(tmp_path), {}, {}, recorded=recorded)
+            replan(transcript, str(tmp_path), {}, {}, recorded_tools=recorded)
         except (TranscriptError, RequestError) as error:
             assert str(error)

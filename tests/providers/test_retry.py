@@ -29,7 +29,7 @@ def error(code: Any = "provider_error", *, retryable: bool = True, **more: Any) 
 
 @dataclass
 class Scripted:
-    """An attempt that does what it is told: deltas, then an error or a turn."""
+    """An attempt that follows a script: deltas, then an error or a turn."""
 
     script: list[Sequence[Delta | ProviderError | Turn]]
     calls: list[ModelCall] = field(default_factory=list)
@@ -45,12 +45,10 @@ class Scripted:
         raise AssertionError("a script ends with an error or a turn")
 
 
-class RecordedWorkspace:
+class Scenario:
     """A resilient model and what it did: the waits, the reports, the fallbacks, the deltas."""
 
-    def __init__(
-        self, *scripts: list[Any], policy: RetryPolicy | None = None, jitter: float = 1.0, mend: Any = None
-    ):
+    def __init__(self, *scripts: list[Any], policy: RetryPolicy | None = None, jitter: float = 1.0):
         self.attempts = [Scripted([s if isinstance(s, list) else [s] for s in script]) for script in scripts]
         self.waits: list[float] = []
         self.reports: list[tuple[str, int, int]] = []
@@ -62,7 +60,6 @@ class RecordedWorkspace:
             policy=policy,
             report=self._report,
             on_fallback=self._on_fallback,
-            mend=mend,
             sleep=self._sleep,
             rand=rand,
         )
@@ -89,10 +86,10 @@ class RecordedWorkspace:
 
 
 async def test_waits_grow_and_each_failure_is_reported() -> None:
-    world = RecordedWorkspace([error(), error("overloaded"), error("provider_timeout"), turn()])
-    assert await world.turn() == turn()
-    assert world.waits == [0.5, 1.0, 2.0]
-    assert world.reports == [
+    scenario = Scenario([error(), error("overloaded"), error("provider_timeout"), turn()])
+    assert await scenario.turn() == turn()
+    assert scenario.waits == [0.5, 1.0, 2.0]
+    assert scenario.reports == [
         ("provider_error", 1, 500),
         ("overloaded", 2, 1000),
         ("provider_timeout", 3, 2000),
@@ -100,36 +97,38 @@ async def test_waits_grow_and_each_failure_is_reported() -> None:
 
 
 async def test_attempts_are_bounded_and_the_last_error_stands() -> None:
-    world = RecordedWorkspace([error("rate_limited") for _ in range(9)])
-    failed = await world.failure()
-    assert (failed.code, failed.details, len(world.attempts[0].calls)) == ("rate_limited", {"attempts": 5}, 5)
-    assert len(world.reports) == 4
+    scenario = Scenario([error("rate_limited") for _ in range(9)])
+    failed = await scenario.failure()
+    assert (failed.code, failed.details, len(scenario.attempts[0].calls)) == (
+        "rate_limited",
+        {"attempts": 5},
+        5,
+    )
+    assert len(scenario.reports) == 4
 
 
 async def test_jitter_is_full_and_waits_are_capped() -> None:
     policy = RetryPolicy(max_retries=9, total_wait=10_000)
-    assert (
-        await RecordedWorkspace([error()] * 10, policy=policy, jitter=0.0).failure()
-    ).code == "provider_error"
-    world = RecordedWorkspace([error()] * 10, policy=policy)
-    await world.failure()
-    assert world.waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert (await Scenario([error()] * 10, policy=policy, jitter=0.0).failure()).code == "provider_error"
+    scenario = Scenario([error()] * 10, policy=policy)
+    await scenario.failure()
+    assert scenario.waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 async def test_total_waiting_is_bounded() -> None:
-    world = RecordedWorkspace([error("rate_limited", retry_after=50)] * 9, policy=RetryPolicy(max_retries=8))
-    await world.failure()
-    assert world.waits == [50, 50, 50]  # a fourth would be more than three minutes
+    scenario = Scenario([error("rate_limited", retry_after=50)] * 9, policy=RetryPolicy(max_retries=8))
+    await scenario.failure()
+    assert scenario.waits == [50, 50, 50]  # a fourth would be more than three minutes
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(7.0, [7.0]), (0.1, [0.5]), (60.0, [60.0]), (61.0, [])])
 async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, waits: list[float]) -> None:
-    world = RecordedWorkspace([error("rate_limited", retry_after=asked), turn()])
+    scenario = Scenario([error("rate_limited", retry_after=asked), turn()])
     if waits:
-        assert await world.turn() == turn()
+        assert await scenario.turn() == turn()
     else:
-        assert (await world.failure()).retry_after == asked
-    assert world.waits == waits
+        assert (await scenario.failure()).retry_after == asked
+    assert scenario.waits == waits
 
 
 @pytest.mark.parametrize(
@@ -142,50 +141,39 @@ async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, wai
         "context_overflow",
     ],
 )
-async def test_what_no_retry_mends_is_final_at_once(code: str) -> None:
-    world = RecordedWorkspace([error(code, retryable=False), turn()])
-    assert (await world.failure()).code == code
-    assert (world.waits, world.reports) == ([], [])
+async def test_an_error_that_no_retry_can_cure_is_final_at_once(code: str) -> None:
+    scenario = Scenario([error(code, retryable=False), turn()])
+    assert (await scenario.failure()).code == code
+    assert (scenario.waits, scenario.reports) == ([], [])
 
 
 async def test_no_retries_asked_for() -> None:
     assert (
-        await RecordedWorkspace([error(), turn()], policy=RetryPolicy(max_retries=0)).failure()
+        await Scenario([error(), turn()], policy=RetryPolicy(max_retries=0)).failure()
     ).code == "provider_error"
 
 
 @pytest.mark.parametrize(("code", "retryable"), [("overloaded", True), ("model_not_found", False)])
 async def test_the_next_model_is_used_at_once_and_stays(code: str, retryable: bool) -> None:
-    world = RecordedWorkspace([error(code, retryable=retryable)], [turn("one"), turn("two")])
-    assert [await world.turn(), await world.turn()] == [turn("one"), turn("two")]
-    assert (world.fallbacks, world.waits, world.reports) == ([("model-0", "model-1")], [], [(code, 1, 0)])
-    assert [call.model for call in world.attempts[1].calls] == ["model-1", "model-1"]
+    scenario = Scenario([error(code, retryable=retryable)], [turn("one"), turn("two")])
+    assert [await scenario.turn(), await scenario.turn()] == [turn("one"), turn("two")]
+    assert (scenario.fallbacks, scenario.waits, scenario.reports) == (
+        [("model-0", "model-1")],
+        [],
+        [(code, 1, 0)],
+    )
+    assert [call.model for call in scenario.attempts[1].calls] == ["model-1", "model-1"]
 
 
 async def test_the_next_model_is_used_when_the_first_ran_out_of_retries() -> None:
-    world = RecordedWorkspace([error()] * 3, [error(), turn()], policy=RetryPolicy(max_retries=2))
-    assert await world.turn() == turn()
-    assert (world.fallbacks, world.waits) == ([("model-0", "model-1")], [0.5, 1.0, 0.5])
+    scenario = Scenario([error()] * 3, [error(), turn()], policy=RetryPolicy(max_retries=2))
+    assert await scenario.turn() == turn()
+    assert (scenario.fallbacks, scenario.waits) == ([("model-0", "model-1")], [0.5, 1.0, 0.5])
 
 
 async def test_quota_is_final_even_with_another_model() -> None:
-    world = RecordedWorkspace([error("insufficient_quota", retryable=False)], [turn()])
-    assert (await world.failure()).code == "insufficient_quota"
-
-
-async def test_a_refused_request_is_mended_once() -> None:
-    mended = ModelCall("asked-for", "", [UserMessage.of("mended")])
-
-    async def mend(call: ModelCall, refused: ProviderError) -> ModelCall | None:
-        return mended if "provider_error" in refused.message else None
-
-    refused = error(retryable=False, status=400)
-    world = RecordedWorkspace([refused, turn()], mend=mend)
-    assert await world.turn() == turn()
-    assert [call.messages for call in world.attempts[0].calls] == [CALL.messages, mended.messages]
-    assert (await RecordedWorkspace([refused, refused, turn()], mend=mend).failure()) is refused
-    overflow = error("context_overflow", retryable=False, status=400)
-    assert (await RecordedWorkspace([overflow, turn()], mend=mend).failure()) is overflow
+    scenario = Scenario([error("insufficient_quota", retryable=False)], [turn()])
+    assert (await scenario.failure()).code == "insufficient_quota"
 
 
 async def test_a_retry_shows_nothing_twice() -> None:
@@ -197,25 +185,25 @@ async def test_a_retry_shows_nothing_twice() -> None:
         Delta("text", "ld"),
         turn("Hello world", "hm, "),
     ]
-    world = RecordedWorkspace([first, second, third])
-    await world.turn()
-    assert "".join(d.text for d in world.deltas if d.kind == "text") == "Hello world"
-    assert "".join(d.text for d in world.deltas if d.kind == "thinking") == "hm, "
+    scenario = Scenario([first, second, third])
+    await scenario.turn()
+    assert "".join(d.text for d in scenario.deltas if d.kind == "text") == "Hello world"
+    assert "".join(d.text for d in scenario.deltas if d.kind == "thinking") == "hm, "
 
 
 async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() -> None:
-    world = RecordedWorkspace(
+    scenario = Scenario(
         [[Delta("text", "Hello"), error()], [Delta("text", "Hel"), Delta("text", "p me"), turn("Help me")]]
     )
-    await world.turn()
-    assert world.deltas == [Delta("text", "Hello"), Delta("text", "Help me", restart=True)]
+    await scenario.turn()
+    assert scenario.deltas == [Delta("text", "Hello"), Delta("text", "Help me", restart=True)]
 
 
 async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
     first = [Delta("thinking", "hm"), Delta("text", "Hello"), Delta("tool_input", "{", "c1"), error()]
-    world = RecordedWorkspace([first, [Delta("text", "He"), turn("He")]])
-    await world.turn()
-    assert world.deltas[3:] == [
+    scenario = Scenario([first, [Delta("text", "He"), turn("He")]])
+    await scenario.turn()
+    assert scenario.deltas[3:] == [
         Delta("thinking", "", restart=True),
         Delta("text", "He", restart=True),
         Delta("tool_input", "", "c1", restart=True),
@@ -223,6 +211,6 @@ async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
 
 
 async def test_what_no_piece_brought_is_shown_in_the_end() -> None:
-    world = RecordedWorkspace([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
-    await world.turn()
-    assert world.deltas[1:] == [Delta("text", "Hello world", restart=True), Delta("thinking", "hm")]
+    scenario = Scenario([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
+    await scenario.turn()
+    assert scenario.deltas[1:] == [Delta("text", "Hello world", restart=True), Delta("thinking", "hm")]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import anyio
 import pytest
 
 from agent_runtime.errors import ProviderError, ReplayMismatch, RequestError
+from agent_runtime.output.event_writer import RecordingStopped
 from agent_runtime.output.masking import Masker
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.transcripts.player import Player, ReplayTransport
@@ -108,9 +110,8 @@ async def test_what_was_streamed_before_a_cancel_is_kept(tmp_path: Path) -> None
     transcript = read(tmp_path / "t")
     response = next(record for record in transcript.records if isinstance(record, ModelResponseRecord))
     assert (response.chunks, response.interrupted) == (tuple(text_chunks("first")), True)
-    player = Player(transcript)
     found: list[ControlRecord] = []
-    player.on_control = found.append
+    player = Player(transcript, on_control=found.append)
     with anyio.move_on_after(0.05) as waiting:
         await drained(ReplayTransport(player, format="anthropic").stream({}))
     assert waiting.cancelled_caught  # it waits to be cancelled, as the recorded one was
@@ -126,9 +127,8 @@ async def test_steering_comes_before_the_same_call(tmp_path: Path) -> None:
     await drained(transport.stream({}))
     recorder.close()
 
-    player = Player(read(tmp_path / "t"))
     found: list[str | None] = []
-    player.on_control = lambda record: found.append(record.text)
+    player = Player(read(tmp_path / "t"), on_control=lambda record: found.append(record.text))
     player.deliver()
     assert found == []
     await drained(ReplayTransport(player, format="anthropic").stream({}))
@@ -208,30 +208,29 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
 
 
 def test_a_full_disk_ends_the_recording_and_says_so_once() -> None:
-    told: list[str] = []
-    recorder = Recorder(Path("/dev/full"), on_failure=told.append)
+    recorder = Recorder(Path("/dev/full"))
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
-    assert told == []  # nothing can be said before the first event
-    recorder.event(start())
+    with pytest.raises(RecordingStopped, match=r"^/dev/full: No space left on device$"):
+        recorder.event(start())
     recorder.event(event("thinking", 1))
     recorder.end(status="completed", exit_code=0)
-    assert told == ["/dev/full: No space left on device"]
 
 
 def test_a_file_that_may_not_grow_keeps_its_whole_lines(tmp_path: Path) -> None:
     import resource
 
-    told: list[str] = []
-    recorder = Recorder(tmp_path / "t", on_failure=told.append)
+    recorder = Recorder(tmp_path / "t")
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
     recorder.request({"prompt": "x"}, {})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
     try:
         recorder.tool_result("1", "bash", ToolOutput.of("x" * 8000), 0)
-        recorder.event(start())
+        with pytest.raises(
+            RecordingStopped, match="^" + re.escape(f"{tmp_path / 't'}: File too large") + "$"
+        ):
+            recorder.event(start())
         recorder.end(status="completed", exit_code=0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert told == [f"{tmp_path / 't'}: File too large"]
     assert len(read(tmp_path / "t").records) == 2

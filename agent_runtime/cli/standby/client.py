@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from agent_runtime.engine import failure
 from agent_runtime.engine.signals import CAUGHT, Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.masking import address_secrets, named_as_secret
@@ -31,10 +32,10 @@ _PIECE = 1 << 16
 
 def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
     """The whole command; returns the exit status of the run."""
-    interrupts = SignalHandler()
+    signals = SignalHandler()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            interrupts.arm()
+            signals.arm()
             request = _request(arguments)
             preamble = _preamble(options)
             secret = {name for name in os.environ if named_as_secret(name)}
@@ -42,21 +43,17 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
             connection.connect(arguments.socket)
             socket.send_fds(connection, [preamble], [2])
             connection.sendall(request)
-            interrupts.disarm()
+            signals.disarm()
         except Interrupted:
-            from agent_runtime.cli.run import stopped_early
-
-            return stopped_early(1, {}, interrupts)
+            return failure.interrupted(1, {}, signals.reason)
         except RequestError as error:
-            from agent_runtime.cli.run import refuse
-
-            return refuse(1, {}, error)
+            return failure.refuse(1, {}, error)
         except OSError as error:
-            from agent_runtime.cli.run import refuse
-
             what = f"{error.filename or arguments.socket} ({error.strerror or error})"
-            return refuse(1, {}, RequestError("socket", f"expected a standby that listens there: {what}"))
-        return _Relay(connection, interrupts).run()
+            return failure.refuse(
+                1, {}, RequestError("socket", f"expected a standby that listens there: {what}")
+            )
+        return _Relay(connection, signals).run()
 
 
 def _request(arguments: Namespace) -> bytes:
@@ -84,19 +81,19 @@ def _environ() -> dict[str, str]:
 class _Relay:
     """Stdin to the run, its events to stdout, and signals to its process, until it has ended."""
 
-    def __init__(self, connection: socket.socket, interrupts: SignalHandler) -> None:
-        self._connection, self._interrupts = connection, interrupts
+    def __init__(self, connection: socket.socket, signals: SignalHandler) -> None:
+        self._connection, self._handler = connection, signals
         self._pid = 0
         self._exit: int | None = None
-        self._signals: list[int] = []  # that came, and of these the ones not passed on yet
-        self._waiting: list[int] = []
-        self._begun = b""  # of a line that is not whole yet
+        self._signals: list[int] = []  # every signal that came
+        self._waiting: list[int] = []  # those that were not passed on yet
+        self._begun = b""  # the start of a line whose end has not come yet
 
     def run(self) -> int:
         """Returns the exit status."""
         for number in CAUGHT:
             signal.signal(number, self._signalled)
-        if early := self._interrupts.reason:
+        if early := self._handler.reason:
             self._signalled(signal.Signals[early], None)
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)

@@ -189,9 +189,9 @@ class Attempt:
 
         os.dup2(self._connection.fileno(), 0)
         os.dup2(self._connection.fileno(), 1)
-        interrupts = SignalHandler()
+        signals = SignalHandler()
         out = claim_stdout()
-        code = answer(self._read, self._options, out=out, interrupts=interrupts)
+        code = answer(self._read, self._options, out=out, signals=signals)
         if self._announced:
             self._say(EXIT, code)
         self._hang_up()

@@ -1,0 +1,85 @@
+"""What follows the tool calls of a run: change tracking, delta events, the recording, the replay."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from agent_runtime.agent.executor import CallInfo, CallObserver
+from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.transcripts.player import Player
+from agent_runtime.transcripts.writer import Recorder
+
+log = logging.getLogger(__name__)
+
+
+class ObserverChain:
+    """Several observers as one. Each is given the output that the one before it returned."""
+
+    def __init__(self, observers: Sequence[CallObserver]) -> None:
+        self._observers = tuple(observers)
+
+    @property
+    def wants_output(self) -> bool:
+        """Does any of them?"""
+        return any(observer.wants_output for observer in self._observers)
+
+    async def before(self, info: CallInfo) -> None:
+        """See CallObserver. What an observer raises is the call's own failure: it has not run yet."""
+        for observer in self._observers:
+            await observer.before(info)
+
+    async def on_output(self, info: CallInfo, piece: str) -> None:
+        """See CallObserver."""
+        for observer in self._observers:
+            if observer.wants_output:
+                await observer.on_output(info, piece)
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """See CallObserver. An observer that fails is logged: the call has run, and is answered all the same."""
+        for observer in self._observers:
+            try:
+                output = await observer.after(info, output, seconds)
+            except Exception:
+                log.exception("%s failed after a call of %s", type(observer).__name__, info.call.name)
+        return output
+
+
+class CallRecorder:
+    """Writes each call's output to the transcript."""
+
+    wants_output = False
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    async def before(self, info: CallInfo) -> None:
+        """Nothing: the call itself is in the model's response."""
+
+    async def on_output(self, info: CallInfo, piece: str) -> None:
+        """Nothing: only whole outputs are recorded."""
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """Record the output."""
+        self._recorder.tool_result(info.call.id, info.call.name, output, round(seconds * 1000))
+        return output
+
+
+class ReplayProgress:
+    """Counts the answered calls of a replay: recorded control messages are delivered at their place."""
+
+    wants_output = False
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+
+    async def before(self, info: CallInfo) -> None:
+        """Nothing."""
+
+    async def on_output(self, info: CallInfo, piece: str) -> None:
+        """Nothing."""
+
+    async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
+        """Count the call."""
+        self._player.answered()
+        return output

@@ -1,0 +1,62 @@
+"""What all parts of one run share. Complete once made; nothing is added to it later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_runtime.agent.inbox import Inbox
+from agent_runtime.agent.limits import Budget
+from agent_runtime.changes.tracker import ChangeTracker
+from agent_runtime.conversation.initial_history import InitialHistory
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.engine.clock import RunClock
+from agent_runtime.engine.event_sink import EventSink
+from agent_runtime.engine.run_config import RunConfig
+from agent_runtime.engine.stop import StopSwitch
+from agent_runtime.output.heartbeat import HeartbeatTimer
+from agent_runtime.output.masking import Masker
+from agent_runtime.transcripts.player import Player
+from agent_runtime.transcripts.writer import Recorder
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run.
+
+    Attributes:
+        config: the request with every default resolved.
+        environ: the runtime's own environment.
+        run_dir: folder for outputs, diffs and logs of the run.
+        masker: hides keys.
+        sink: emits events.
+        stop: ends the run early.
+        inbox: messages of the caller.
+        clock: seconds of the run, without those it was frozen.
+        budget: limits, and what has been used.
+        heartbeat: knows what the run waits for.
+        history: the messages before the first turn, and the thread that continues them.
+        tracker: the workspace as it was at the start.
+        servers: the listening sockets as they were at the start.
+        recorder: writes the transcript; None when none is written.
+        player: plays a transcript in place of the model; None in a live run.
+        recorded_tools: are tool outputs taken from the transcript too?
+    """
+
+    config: RunConfig
+    environ: Mapping[str, str]
+    run_dir: Path
+    masker: Masker
+    sink: EventSink
+    stop: StopSwitch
+    inbox: Inbox
+    clock: RunClock
+    budget: Budget
+    heartbeat: HeartbeatTimer
+    history: InitialHistory
+    tracker: ChangeTracker
+    servers: DevServerWatcher
+    recorder: Recorder | None
+    player: Player | None
+    recorded_tools: bool

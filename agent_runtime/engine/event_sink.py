@@ -1,0 +1,64 @@
+"""Where the parts of a run emit their events: with back pressure, and until the reader has gone."""
+
+from __future__ import annotations
+
+import select
+
+import anyio
+
+from agent_runtime.engine.stop import StopSwitch
+from agent_runtime.output.deltas import DeltaWriter
+from agent_runtime.output.event_writer import EventWriter, StdoutClosed
+from agent_runtime.output.masking import Masker
+from agent_runtime.protocol import events
+
+
+class EventSink:
+    """Emits the events of one run.
+
+    Args:
+        writer: the stream.
+        stop: stops the run when the reader has gone; once the run is stopped, nothing waits for the reader.
+        masker: hides keys in deltas.
+        partial: are delta events wanted?
+
+    Attributes:
+        deltas: takes the pieces of the model's turns.
+    """
+
+    def __init__(self, writer: EventWriter, stop: StopSwitch, masker: Masker, *, partial: bool) -> None:
+        self._writer, self._stop = writer, stop
+        self.deltas = DeltaWriter(self.send, masker, wanted=partial)
+
+    async def emit(self, event: events.Event) -> None:
+        """Emit an event, after the deltas that it completes, and wait for the reader: a slow reader slows the run.
+
+        Never raises: a reader that has gone stops the run.
+        """
+        await self.deltas.before(event)
+        await self.send(event)
+
+    async def send(self, event: events.Event) -> None:
+        """Emit an event without the deltas that are held back."""
+        self._writer.put(event)
+        if self._stop.reason is not None:
+            return  # a reader that has stopped reading must not delay the end
+        with self._stop.scope():
+            try:
+                await self._writer.drain()
+            except StdoutClosed:
+                self._stop.stop("stdout_closed")
+
+    async def watch_reader(self) -> None:
+        """Stop the run when its reader has gone, also while nothing is written. Runs until cancelled."""
+        with select.epoll() as poll:
+            try:
+                poll.register(self._writer.fd, 0)  # errors and hang-ups are always reported
+            except PermissionError:
+                return  # a regular file has no reader
+            while True:
+                await anyio.wait_readable(poll.fileno())
+                if poll.poll(0):
+                    self._writer.lose()
+                    self._stop.stop("stdout_closed")
+                    return

@@ -1,0 +1,129 @@
+"""Reporting a run that ends without having begun: an invalid request, an early signal, a transcript that is damaged."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from agent_runtime.engine.run_config import new_run_id
+from agent_runtime.errors import ErrorCode, ExitCode, RequestError
+from agent_runtime.output.event_writer import EventWriter
+from agent_runtime.output.masking import Masker
+from agent_runtime.protocol import events
+from agent_runtime.protocol.messages import too_deep
+from agent_runtime.protocol.request import Request
+
+# What a launcher gives to know its run by. Echoed in `start` and `complete`.
+_IDENTITY = (
+    "thread_id",
+    "sandbox_id",
+    "rollout_id",
+    "target_device_id",
+    "execution_mode",
+)
+
+
+def identity(request: Request) -> dict[str, Any]:
+    """The fields of `start` and `complete` that the request gives, `metadata` included."""
+    return {name: getattr(request, name) for name in (*_IDENTITY, "metadata")}
+
+
+def refuse(out: int, raw: Any, error: RequestError) -> int:
+    """`error` and `complete` for a request that cannot be run."""
+    return end_without_run(
+        out,
+        raw,
+        code=error.code,
+        message=str(error),
+        details={"field": error.field, "expected": error.expected},
+        exit_code=ExitCode.INVALID_REQUEST,
+    )
+
+
+def interrupted(out: int, raw: Any, reason: str | None) -> int:
+    """`complete` for a signal that came before there was a run."""
+    code = ExitCode.SIGTERM if reason == "SIGTERM" else ExitCode.SIGINT
+    return _write(out, raw, None, status="cancelled", stop_reason="cancelled", exit_code=code)
+
+
+def crashed(out: int, raw: Any, error: Exception) -> int:
+    """`error` and `complete` for a defect of this program, with the traceback on stderr."""
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+    message = f"{type(error).__name__}: {error}"
+    info = events.ErrorInfo(code="internal_error", message=message)
+    return _write(out, raw, info, status="failed", stop_reason="error", exit_code=ExitCode.FAILED)
+
+
+def end_without_run(
+    out: int,
+    raw: Any,
+    *,
+    code: ErrorCode,
+    message: str,
+    details: dict[str, Any] | None = None,
+    exit_code: ExitCode,
+) -> int:
+    """Write `error` and `complete`, and the message to stderr.
+
+    Args:
+        out: descriptor of the event stream.
+        raw: the request as it was read, of whatever type; what identifies the run is echoed where it is there.
+        code: of the error.
+        message: names what was wrong, what was expected, and what to do.
+        details: of the error.
+        exit_code: what the program ends with.
+
+    Returns:
+        The exit status: `exit_code`, or STDOUT_CLOSED when nobody reads.
+    """
+    print(f"agent-runtime: {message}", file=sys.stderr)
+    info = events.ErrorInfo(code=code, message=message, details=details)
+    return _write(out, raw, info, status="failed", stop_reason="error", exit_code=exit_code)
+
+
+def _write(
+    out: int,
+    raw: Any,
+    info: events.ErrorInfo | None,
+    *,
+    status: events.Status,
+    stop_reason: events.StopReason,
+    exit_code: ExitCode,
+) -> int:
+    given = raw if isinstance(raw, dict) and not too_deep(raw) else {}
+    secrets = [value for value in _keys(given.get("model")) if value]
+    writer = EventWriter(out, _text(given, "run_id") or new_run_id(), mask=Masker(secrets))
+    if info:
+        writer.put(
+            events.ErrorEvent(code=info.code, message=info.message, retryable=False, details=info.details)
+        )
+    named: dict[str, Any] = {name: _text(given, name) for name in _IDENTITY}
+    writer.put(
+        events.CompleteEvent(
+            status=status,
+            stop_reason=stop_reason,
+            output="",
+            result="",
+            error=info,
+            metadata=given.get("metadata"),
+            **named,
+        )
+    )
+    writer.flush()
+    return ExitCode.STDOUT_CLOSED if writer.closed else exit_code
+
+
+def _text(given: dict[str, Any], name: str) -> str | None:
+    """A text field of the raw request, by its name in either spelling."""
+    first, *rest = name.split("_")
+    camel = first + "".join(word.capitalize() for word in rest)
+    return next((given[key] for key in (camel, name) if isinstance(given.get(key), str)), None)
+
+
+def _keys(model: Any) -> list[str]:
+    """The keys in a request's `model`."""
+    if isinstance(model, dict):
+        return [item for name, item in model.items() if "key" in name.lower() and isinstance(item, str)]
+    return [text for item in model for text in _keys(item)] if isinstance(model, list) else []

@@ -1,0 +1,44 @@
+"""Ending a run early: by a signal, a control message, the deadline, or a reader that has gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+
+
+class StopSwitch:
+    """The one place where a run is stopped from outside of its loop.
+
+    Args:
+        on_stop: called once, with the reason, before anything is cancelled.
+
+    Attributes:
+        reason: why the run was stopped; None while it was not. Only the first reason counts.
+    """
+
+    def __init__(self, on_stop: Callable[[str], None]) -> None:
+        self.reason: str | None = None
+        self._on_stop = on_stop
+        self._scopes: list[anyio.CancelScope] = []
+
+    def stop(self, reason: str) -> None:
+        """Stop the run: cancel every scope that is open. Later calls do nothing."""
+        if self.reason is None:
+            self.reason = reason
+            self._on_stop(reason)
+            for scope in self._scopes:
+                scope.cancel()
+
+    @contextmanager
+    def scope(self) -> Iterator[anyio.CancelScope]:
+        """A cancel scope that ends when the run is stopped; at once where it was stopped before."""
+        with anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            if self.reason is not None:
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                self._scopes.remove(scope)

@@ -1,0 +1,34 @@
+"""Heartbeat events: what the run waits for while nothing else is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from agent_runtime.output.event_writer import EventWriter, timestamp
+from agent_runtime.protocol import events
+
+Emit = Callable[[events.Event], Awaitable[None]]
+
+
+class HeartbeatTimer:
+    """Says what is awaited when nothing else was written for a while."""
+
+    def __init__(self, emitter: EventWriter, emit: Emit) -> None:
+        self._emitter, self._emit = emitter, emit
+        self._awaiting, self._since = "model", timestamp()
+
+    def awaiting(self, what: str) -> None:
+        """The run now waits for `model`, `tool`, `retry` or `resume`."""
+        self._awaiting, self._since = what, timestamp()
+
+    async def beat(self, seconds: float) -> None:
+        """Until cancelled."""
+        while True:
+            quiet = time.monotonic() - self._emitter.last
+            if quiet >= seconds:
+                await self._emit(events.HeartbeatEvent(awaiting=self._awaiting, since=self._since))  # type: ignore[arg-type]
+                quiet = 0
+            await anyio.sleep(seconds - quiet)
