@@ -1,27 +1,37 @@
-"""Changes of several files at once: all of them or none, and each file whole at every moment.
+"""Changes of several files at once: all of them or none, and each file complete at every moment.
 
-A file is written beside itself, synced and renamed over itself; mode, owner and extended attributes go with
-it. Where that cannot be (a bind-mounted file, a folder that may not be written to, an owner that would be
-lost) it is written in place. A file with several hard links is renamed over too: the other names keep the
-former text. Writing through them would change files nobody asked about, such as a package store shared with
-other projects, and could not be atomic.
+A new version is written beside the file, flushed and renamed over it, with the file's mode, owner and extended
+attributes. Where that is not possible (a bind-mounted file, a directory without write permission, an owner that would
+change) the file is written in place. A file with several hard links is renamed over too: the other names keep the
+former text. Writing through them would change files that nobody asked about, such as those of a package store that
+several projects share, and could not be atomic.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
-from agent_runtime.files.attributes import OwnerLost, dress, overwrite, sync, sync_folder, write
+from agent_runtime.files.attributes import (
+    OwnerLost,
+    copy_attributes,
+    overwrite,
+    sync,
+    sync_folder,
+    write,
+)
 from agent_runtime.files.safe_paths import Place
 from agent_runtime.files.snapshot import Snapshot
 
-TEMPORARY = ".agent-runtime-"  # how the names of temporary files begin
+TEMPORARY = ".agent-runtime-"  # prefix of the names of temporary files
+_TO_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Write:
     """One file's change.
 
     `data` None deletes; `before` None creates; `like` gives a new file its mode and owner. `executable` sets
-    or takes the execute bits; None leaves them. `owner` is for new files and folders.
+    or clears the execute bits; None leaves them.
     """
 
     place: Place
@@ -37,28 +47,40 @@ class Write:
     data: bytes | None
     like: Snapshot | None = None
     executable: bool | None = None
-    owner: tuple[int, int] | None = None
 
 
-def write_all(writes: Sequence[Write]) -> None:
+def write_all(writes: Sequence[Write], cancelled: threading.Event | None = None) -> None:
     """Make all changes, or none.
 
-    What can fail is done before the first rename; should one of those fail too, the others are rolled back.
-    Raises OSError with the file's path, or ToolError when a file is no longer what its snapshot says.
+    What can fail is done before the first rename. If a rename fails, those before it are undone.
+
+    Args:
+        writes: the changes.
+        cancelled: when it is set before the first rename, nothing is changed.
+
+    Raises:
+        OSError: with the path of the file that cannot be changed.
+        ToolError: a file is no longer what its snapshot says, is read-only, or the call was cancelled.
     """
     staged: list[_Staged] = []
-    done: list[_Staged] = []
+    committed: list[_Staged] = []
+
+    def check() -> None:
+        if cancelled and cancelled.is_set():
+            raise ToolError("The call was cancelled. Nothing was written.")
+
     try:
         for change in writes:
-            staged.append(_Staged(change))
+            staged.append(_Staged(change, check))
             with _named(change):
                 staged[-1].prepare()
+        check()
         for item in staged:
-            done.append(item)
+            committed.append(item)
             with _named(item.write):
                 item.commit()
     except BaseException:
-        for item in reversed(done):
+        for item in reversed(committed):
             item.roll_back()
         for item in reversed(staged):
             item.discard()
@@ -73,25 +95,26 @@ def _named(change: Write) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = os.fspath(change.place.real)  # not that of the temporary file beside it
+        error.filename = os.fspath(change.place.real)  # in place of the temporary file beside it
         raise
 
 
 class _Staged:
-    """A change on its way: prepared (nothing visible has happened), committed, or rolled back."""
+    """A change in progress: prepared (nothing visible has happened), committed, or rolled back."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, check: Callable[[], None]) -> None:
         self.write = write
+        self._check_cancelled = check
         self.place = write.place
         self.folder = os.dup(write.place.folder)
-        self.made: list[tuple[int, str]] = []  # folders made on the way: the one they are in, their name
+        self.made: list[tuple[int, str]] = []  # directories that were created: their parent, their name
         self.temporary: str | None = None
-        self.arrived = not write.place.missing  # is `folder` the one that the file is in?
+        self.arrived = not write.place.missing  # whether `folder` is the directory of the file
         self.changed = False
 
     @property
     def _model(self) -> Snapshot | None:
-        """Whose mode, owner and attributes the new file takes: not those of a link that it replaces."""
+        """The file whose mode, owner and attributes the new one takes. A symlink that is replaced has none."""
         before = self.write.before
         return self.write.like if before is None or stat.S_ISLNK(before.status.st_mode) else before
 
@@ -103,16 +126,14 @@ class _Staged:
         if self.write.data is None:
             return
         before = self._model if self.write.before else None
-        if before and not os.access(self.place.name, os.W_OK, dir_fd=self.folder):
-            raise ToolError(
-                f"{self.place.real} is read-only (mode {stat.S_IMODE(before.status.st_mode):04o})"
-            )
+        if before:
+            self._refuse_read_only(before)
         try:
             self._stage(self.write.data)
         except (PermissionError, OwnerLost):
             if before is None:
                 raise
-            self._drop_temporary()  # it will be written in place
+            self._drop_temporary()  # the file is written in place
 
     def commit(self) -> None:
         self._check()
@@ -129,7 +150,7 @@ class _Staged:
             except OSError:
                 if self.write.before is None:
                     raise
-                self.changed = True  # a mount point, or a sticky folder of another's
+                self.changed = True  # a mount point, or a sticky directory of another user
                 overwrite(self.folder, name, data)
                 self._drop_temporary()
         self.changed = True
@@ -138,6 +159,7 @@ class _Staged:
     def roll_back(self) -> None:
         if not self.changed:
             return
+        self._check_cancelled = lambda: None
         before = self.write.before
         if before is None:
             os.unlink(self.place.name, dir_fd=self.folder)
@@ -159,7 +181,7 @@ class _Staged:
             try:
                 os.rmdir(name, dir_fd=parent)
             except OSError:
-                break  # something else was put into it
+                break  # it is not empty any more
 
     def close(self) -> None:
         for parent, _ in self.made:
@@ -167,7 +189,7 @@ class _Staged:
         os.close(self.folder)
 
     def _check(self) -> None:
-        """The file must still be what it was when its new text was made from it."""
+        """Raise ToolError unless the file is still the one that the new text was made from."""
         now = None
         with suppress(FileNotFoundError):
             now = (
@@ -179,15 +201,27 @@ class _Staged:
                 f"{self.place.real} was changed by another process just now. Nothing was written."
             )
 
+    def _refuse_read_only(self, before: Snapshot) -> None:
+        """Renaming over a file needs no permission on the file itself, but changing it should.
+
+        Opened to find out: access(2) answers for the real user, who is not always the one that the thread acts as.
+        """
+        try:
+            os.close(os.open(self.place.name, _TO_WRITE, dir_fd=self.folder))
+        except PermissionError:
+            mode = stat.S_IMODE(before.status.st_mode)
+            raise ToolError(f"{self.place.real} is read-only (mode {mode:04o})") from None
+        except OSError as error:
+            if error.errno != errno.ETXTBSY:  # a program that is running can be replaced
+                raise
+
     def _make_folder(self, name: str) -> None:
         parent = self.folder
         try:
             os.mkdir(name, dir_fd=parent)
             made = True
-            if owner := self.write.owner:
-                os.chown(name, *owner, dir_fd=parent)
         except FileExistsError:
-            made = False  # another change of this set made it
+            made = False  # by another change of this set
         self.folder = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         if made:
             self.made.append((parent, name))
@@ -199,8 +233,8 @@ class _Staged:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(self.temporary, flags, 0o666, dir_fd=self.folder)
         try:
-            dress(fd, like or self._model, self.write.owner, None if like else self.write.executable)
-            write(fd, data)
+            copy_attributes(fd, like or self._model, None if like else self.write.executable)
+            write(fd, data, self._check_cancelled)
             sync(fd)
         finally:
             os.close(fd)

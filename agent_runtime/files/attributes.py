@@ -1,57 +1,59 @@
-"""What is done to an open file that is to take another's place: owner, mode, attributes, bytes, sync."""
+"""Operations on the open file that replaces another: owner, mode, attributes, content, sync."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from agent_runtime.files.snapshot import Snapshot
 
+_BLOCK = 4 << 20  # bytes
+
 
 class OwnerLost(OSError):
-    """A new file here would belong to someone else than the old one."""
+    """The new file would belong to another user or group than the file it replaces."""
 
 
-def dress(fd: int, like: Snapshot | None, owner: tuple[int, int] | None, executable: bool | None) -> None:
-    """Give it the owner, mode and attributes of `like`, or else the `owner`; `executable` sets or takes that bit.
+def copy_attributes(fd: int, like: Snapshot | None, executable: bool | None) -> None:
+    """Give an open file the owner, mode and extended attributes of `like`; `executable` sets or clears that bit.
 
-    Owner first: changing it takes set-user-ID bits away. Raises OwnerLost.
+    Raises OwnerLost when this process may not give the file to its owner.
     """
     mode = stat.S_IMODE(os.fstat(fd).st_mode)
     if like:
         mode = stat.S_IMODE(like.status.st_mode)
-        _give(fd, like.status.st_uid, like.status.st_gid)
+        _set_owner(fd, like.status.st_uid, like.status.st_gid)  # first: it clears set-user-ID bits
         for name, value in like.attributes.items():
             try:
                 os.setxattr(fd, name, value)
             except OSError:
                 continue  # of a kind that only the system sets
-    elif owner:
-        _give(fd, *owner)
     if executable is not None:
         mode = mode | (mode & 0o444) >> 2 if executable else mode & ~0o111
     os.fchmod(fd, mode)
 
 
-def write(fd: int, data: bytes) -> None:
-    """All of it."""
+def write(fd: int, data: bytes, check: Callable[[], None] = lambda: None) -> None:
+    """Write all of `data`, calling `check`, which may raise, before each block."""
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        check()
+        view = view[os.write(fd, view[:_BLOCK]) :]
 
 
 def sync(fd: int) -> None:
-    """Down to the disk."""
+    """Flush an open file to the disk, where the file system supports it. Raises OSError."""
     try:
         os.fsync(fd)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not supported by the file system
             raise
 
 
 def overwrite(folder: int, name: str, data: bytes) -> None:
-    """In place, where the file cannot be replaced."""
+    """Write a file in place, where it cannot be replaced. Raises OSError."""
     fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         write(fd, data)
@@ -62,18 +64,18 @@ def overwrite(folder: int, name: str, data: bytes) -> None:
 
 
 def sync_folder(folder: int) -> None:
-    """So that a new name in it lasts."""
+    """Flush a directory, so that a new name in it survives a crash. Raises OSError."""
     try:
         fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     except PermissionError:
-        return  # a folder that may be written to, not read
+        return  # a directory that may be written to, but not read
     try:
         sync(fd)
     finally:
         os.close(fd)
 
 
-def _give(fd: int, uid: int, gid: int) -> None:
+def _set_owner(fd: int, uid: int, gid: int) -> None:
     now = os.fstat(fd)
     if (now.st_uid, now.st_gid) == (uid, gid):
         return

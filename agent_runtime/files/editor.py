@@ -1,10 +1,10 @@
-"""The edit engine: one set of hands under every tool that reads or writes files.
+"""Reading and editing files: the engine under every tool that does either.
 
-Rules it keeps, whatever the tool. Bytes outside the change stay as they are. A change is atomic, and a
-patch of several files is all or nothing. Two edits of one file follow each other. A file that has changed
-on disk since the model last saw it through these tools is refused with its present text, which then counts
-as seen. A file that the model never saw may be edited (the old text, or a patch's context, proves that it
-knows it) and overwritten, as by any editor's "save as".
+Rules that hold for all tools. Bytes outside the change stay as they are. A change is atomic, and a patch of several
+files is all or nothing. Two edits of one file follow each other. A file that has changed on disk since the model last
+saw it through these tools is refused with its present text, which then counts as seen. A file that the model never saw
+may be edited (the old text, or a patch's context, proves that it knows it) and overwritten, as by any editor's
+"save as".
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files import replace
@@ -28,27 +28,37 @@ from agent_runtime.files.replace import ReplacedText
 from agent_runtime.files.safe_paths import Place, explained, missing
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import snapshot, snapshot_link
-from agent_runtime.files.text_file import TextFile, decode
+from agent_runtime.files.text_file import TextFile
 from agent_runtime.files.viewer import Viewer
+from agent_runtime.files.worker import FileWorker
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.truncation import BYTES_PER_TOKEN
 
 OnChange = Callable[[Sequence[Path], str], Awaitable[None]]
 Changing = Callable[[Sequence[Path]], AbstractAsyncContextManager[None]]
-_Rewrite = Callable[[TextFile, str], ReplacedText]  # a file's text, and its path as the model is told it
+_Rewrite = Callable[[TextFile, str], ReplacedText]  # takes a file's text and its path as the model sees it
 _Create = Callable[[str], ReplacedText]
 
 
+@dataclass(frozen=True)
+class _Change:
+    """What to write, if anything, and the message for the model."""
+
+    write: Write | None
+    data: bytes
+    message: str
+
+
 class FileEditor:
-    """Files as the tools are lent them.
+    """Files as the tools use them. All methods raise ToolError.
 
     Args:
         workspace: where relative paths begin.
         on_change: awaited with every path touched (both ends of a move) and the call's id, after the change
-            and while nobody else may edit these files.
+            and while no other call may edit these files.
         changing: entered with every path that may be touched, for as long as it may.
-        roots: confine changes to what lies below these; None: anywhere. Links are followed, then judged.
-        owner: user and group id that new files are given; None: those of this process.
+        roots: confine changes to what is below these; None: anywhere. Symlinks are followed before the check.
+        worker: runs the file work, with the rights of the user of the tools.
     """
 
     def __init__(
@@ -58,38 +68,38 @@ class FileEditor:
         on_change: OnChange | None = None,
         changing: Changing | None = None,
         roots: Sequence[Path] | None = None,
-        owner: tuple[int, int] | None = None,
+        worker: FileWorker | None = None,
     ) -> None:
         self.workspace = workspace
         self._on_change = on_change
         self._changing = changing
-        self._owner = owner
-        self._known = SeenFiles()
+        self._worker = worker or FileWorker()
+        self._seen = SeenFiles()
         self.paths = PathResolver(workspace, roots)
-        self._viewer = Viewer(self.paths, self._known)
+        self._viewer = Viewer(self.paths, self._seen)
         self._locks: dict[Path, anyio.Lock] = {}
 
     async def read(
         self, path: str, first: int | None = None, last: int | None = None, *, tokens: int
     ) -> ToolOutput:
-        """Lines `first` to `last` of a text file, an image, or what a folder holds, in at most `tokens`.
+        """Lines `first` to `last` of a text file, an image, or a directory listing, in at most `tokens`.
 
-        Raises ToolError for what is neither, and for a range that the file does not have.
+        Raises ToolError for anything else, and for a range that the file does not have.
         """
-        return await run_sync(partial(self._viewer.read, path, first, last, tokens * BYTES_PER_TOKEN))
+        return await self._worker.run(partial(self._viewer.read, path, first, last, tokens * BYTES_PER_TOKEN))
 
     async def image(self, path: str) -> ToolOutput:
-        """An image as an image. Raises ToolError when it is none."""
-        return await run_sync(self._viewer.image, path)
+        """An image file as an image. Raises ToolError when it is not one."""
+        return await self._worker.run(partial(self._viewer.image, path))
 
     async def entries(self, path: str, *, depth: int, tokens: int) -> str:
-        """What a folder holds, `depth` levels deep."""
-        return await run_sync(partial(self._viewer.entries, path, depth, tokens * BYTES_PER_TOKEN))
+        """A directory listing, `depth` levels deep. Raises ToolError when it is not a directory."""
+        return await self._worker.run(partial(self._viewer.entries, path, depth, tokens * BYTES_PER_TOKEN))
 
     async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:
-        """Replace the one place of `old` by `new`, or every one; without any `old` a new file is made.
+        """Replace the one occurrence of `old` by `new`, or every one; an empty `old` creates a file.
 
-        Gives the words for the model.
+        Returns the message for the model. Raises ToolError when `old` is absent or ambiguous.
         """
         return await self._change(
             path,
@@ -100,11 +110,11 @@ class FileEditor:
         )
 
     async def insert(self, path: str, after: int, text: str, *, call_id: str) -> str:
-        """Insert lines after line `after`; 0 is before the first."""
+        """Insert lines after line `after`; 0 is before the first. Raises ToolError when there is no such line."""
         return await self._change(path, call_id, "", partial(replace.insert, after=after, text=text))
 
     async def write(self, path: str, content: str, *, call_id: str) -> str:
-        """Make a file, or give one that exists new content."""
+        """Create a file, or replace the content of an existing one. Raises ToolError."""
         return await self._change(
             path,
             call_id,
@@ -114,50 +124,56 @@ class FileEditor:
         )
 
     async def delete(self, path: str, *, call_id: str) -> str:
-        """Delete a file, or a link (not what it points at)."""
+        """Delete a file, or a symlink (not its target). Raises ToolError."""
         async with self._held([path], follow=False) as (place,):
-            await run_sync(self._delete, place)
-            await self._report([place.real], call_id)
-            return f"Deleted {self.paths.shown(place.real)}."
+            change = await self._worker.run(partial(self._deletion, place))
+            await self._commit(place, change, call_id)
+            return change.message
 
     async def patch(self, text: str, *, call_id: str) -> str:
-        """Apply a patch, in either format: all of it or nothing."""
-        files = parse(replace.sound(text, "The patch"))
+        """Apply a patch in either format: all of it or nothing. Raises ToolError."""
+        files = await self._worker.run(lambda: parse(replace.sound(text, "The patch")))
         paths = [name for file in files for name in (file.path, file.move_to, file.other) if name]
         links = [file.path for file in files if file.action == "delete" or file.move_to]
         async with self._held(paths, follow=True, create=True, unfollowed=links) as places:
-            patching = PatchApplier(
-                dict(zip(paths, places, strict=True)), self._known, self.paths.shown, self._owner
-            )
-            message, touched = await run_sync(patching.apply, files)
-            await self._report(touched, call_id)
-            return message
+            applier = PatchApplier(dict(zip(paths, places, strict=True)), self._seen, self.paths.display_path)
+            writes = await self._worker.run(partial(applier.prepare, files))
+            await self._worker.commit(partial(applier.commit, writes))
+            await self._report(sorted(write.place.real for write in writes), call_id)
+            return applier.message()
 
     @asynccontextmanager
     async def _held(
         self, paths: Sequence[str], *, follow: bool, create: bool = False, unfollowed: Sequence[str] = ()
     ) -> AsyncIterator[list[Place]]:
-        """The places of these paths, nobody else editing them.
+        """The places of these paths, which no other call may edit meanwhile.
 
-        Locks are taken in one order, so that no two calls wait for each other. What is at the places is
-        looked at with the locks held: another call may just have made it.
+        Locks are taken in one order, so that no two calls wait for each other. The places are looked up again with
+        the locks held: another call may have created something there.
         """
 
-        def find(opened: ExitStack) -> list[Place]:
-            changeable = self.paths.changeable
-            return [
-                opened.enter_context(changeable(p, follow and p not in unfollowed, create)) for p in paths
-            ]
+        def find() -> tuple[list[Place], ExitStack]:
+            with ExitStack() as opened:
+                places = [
+                    opened.enter_context(
+                        self.paths.changeable(path, follow and path not in unfollowed, create)
+                    )
+                    for path in paths
+                ]
+                return places, opened.pop_all()
 
-        with ExitStack() as opened:
-            wanted = {place.real for place in await run_sync(find, opened)}
+        places, opened = await self._worker.run(find)
+        with opened:
+            wanted = {place.real for place in places}
         async with AsyncExitStack() as locked:
             for real in sorted(wanted):
                 await locked.enter_async_context(self._locks.setdefault(real, anyio.Lock()))
-            with ExitStack() as opened:
-                places = await run_sync(find, opened)
+            places, opened = await self._worker.run(find)
+            with opened:
                 if {place.real for place in places} != wanted:
-                    raise ToolError("A folder or link on the path was changed just now. Nothing was written.")
+                    raise ToolError(
+                        "A directory or symlink on the path was changed just now. Nothing was written."
+                    )
                 if self._changing:
                     await locked.enter_async_context(self._changing([place.real for place in places]))
                 yield places
@@ -166,47 +182,50 @@ class FileEditor:
         self, path: str, call_id: str, near: str, rewrite: _Rewrite, create: _Create | None = None
     ) -> str:
         async with self._held([path], follow=True, create=create is not None) as (place,):
-            message, changed = await run_sync(partial(self._rewrite, place, near, rewrite, create))
-            if changed:
-                await self._report([place.real], call_id)
-            return message
+            change = await self._worker.run(partial(self._rewritten, place, near, rewrite, create))
+            await self._commit(place, change, call_id)
+            return change.message
+
+    async def _commit(self, place: Place, change: _Change, call_id: str) -> None:
+        if change.write:
+            with explained(self.paths.display_path(place.real)):
+                await self._worker.commit(partial(write_all, [change.write]))
+        if change.write and change.write.data is None:
+            self._seen.forget(place.real)
+        else:
+            self._seen.saw(place.real, change.data)
+        if change.write:
+            await self._report([place.real], call_id)
 
     async def _report(self, paths: Sequence[Path], call_id: str) -> None:
         if self._on_change:
-            # the change is made: it must be told of, also when the call is cancelled
+            # the files are changed: that must be reported even if the call was cancelled meanwhile
             with anyio.CancelScope(shield=True):
                 await self._on_change(paths, call_id)
 
-    def _rewrite(
-        self, place: Place, near: str, rewrite: _Rewrite, create: _Create | None
-    ) -> tuple[str, bool]:
-        shown = self.paths.shown(place.real)
-        with explained(shown):
-            before = None if place.lstat() is None else snapshot(place, shown)
-            if before:
-                self._known.refuse_stale(place.real, before, shown, near)
-                done = rewrite(decode(before.data), shown)
-            elif create:
-                done = create(shown)
-            else:
-                raise missing(place, shown)
-            changed = before is None or done.data != before.data
-            if changed:
-                write_all([Write(place, before, done.data, owner=self._owner)])
-            self._known.saw(place.real, done.data)
-            links = before.status.st_nlink if before else 1
+    def _rewritten(self, place: Place, near: str, rewrite: _Rewrite, create: _Create | None) -> _Change:
+        display = self.paths.display_path(place.real)
+        with explained(display):
+            before = None if place.lstat() is None else snapshot(place, display)
+        if before is None:
+            if not create:
+                raise missing(place, display)
+            done = create(display)
+            return _Change(Write(place, None, done.data), done.data, done.message)
+        self._seen.refuse_stale(place.real, before, display, near)
+        done = rewrite(self._seen.decode(place.real, before.data), display)
+        if done.data == before.data:
+            return _Change(None, done.data, done.message)
+        links = before.status.st_nlink
         note = (
-            f"\n[the file had {links} hard links; the other names keep the former text]"
-            if changed and links > 1
-            else ""
+            f"\n[the file had {links} hard links; the other names keep the former text]" if links > 1 else ""
         )
-        return done.message + note, changed
+        return _Change(Write(place, before, done.data), done.data, done.message + note)
 
-    def _delete(self, place: Place) -> None:
-        shown = self.paths.shown(place.real)
-        with explained(shown):
-            status = self.paths.status(place, shown)
-            before = snapshot_link(place) if stat.S_ISLNK(status.st_mode) else snapshot(place, shown)
-            self._known.refuse_stale(place.real, before, shown)
-            write_all([Write(place, before, None)])
-            self._known.forget(place.real)
+    def _deletion(self, place: Place) -> _Change:
+        display = self.paths.display_path(place.real)
+        with explained(display):
+            status = self.paths.status(place, display)
+            before = snapshot_link(place) if stat.S_ISLNK(status.st_mode) else snapshot(place, display)
+        self._seen.refuse_stale(place.real, before, display)
+        return _Change(Write(place, before, None), b"", f"Deleted {display}.")

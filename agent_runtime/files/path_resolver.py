@@ -1,4 +1,4 @@
-"""Paths as the model writes them and places as the engine knows them, and which of them may be changed."""
+"""Paths as the model writes them, resolved to places, and the check of which places may be changed."""
 
 from __future__ import annotations
 
@@ -15,63 +15,65 @@ from agent_runtime.files.safe_paths import (
     missing,
     refuse_processes,
     refuse_special,
-    same_name,
     walk,
     within,
 )
 
 
 class PathResolver:
-    """Finds places from the workspace on; `roots` confine those that may be changed (None: anywhere)."""
+    """Resolves paths from the workspace on, by the same rules for every tool.
+
+    Args:
+        workspace: where relative paths begin.
+        roots: directories below which places may be changed; None: anywhere.
+    """
 
     def __init__(self, workspace: Path, roots: Sequence[Path] | None) -> None:
         self.workspace = workspace
         self._base = workspace.resolve()
         self._roots = None if roots is None else [root.resolve() for root in roots]
 
-    def shown(self, real: Path) -> str:
-        """A path as the model is told it: relative inside the workspace."""
+    def display_path(self, real: Path) -> str:
+        """A path as the model sees it: relative inside the workspace."""
         inside = real.is_relative_to(self._base) and real != self._base
         return visible(str(real.relative_to(self._base) if inside else real))
 
     def existing(self, path: str, follow: bool = True) -> Place:
-        """A place for reading.
-
-        Where nothing is at the path, the one name there that looks the same to a model.
-        """
-        place = walk(path, self.workspace, follow=follow)
-        if place.lstat() is None and not place.missing and place.dangling is None:
-            with place:
-                name = same_name(place.name, place.real.parent)
-                return walk(
-                    os.fspath(place.real.parent / (name or place.name)), self.workspace, follow=follow
-                )
-        return place
+        """Return a place for reading. Raises ToolError as `walk` does."""
+        return walk(path, self.workspace, follow=follow)
 
     def changeable(self, path: str, follow: bool, create: bool) -> Place:
-        """A place for writing. Raises ToolError when it is outside of the roots, or a link to nothing."""
-        place = self.existing(path, follow) if not create else walk(path, self.workspace, follow=follow)
+        """Return a place for writing.
+
+        Raises:
+            ToolError: the place is outside of the roots, or a symlink to nothing, or, where a file is to be
+                created, the path ends in a slash; and as `walk` does.
+        """
+        place = self.existing(path, follow)
         try:
             if self._roots is not None and not within(place.real, self._roots):
                 raise ToolError(f"{path} is outside of the folders that may be changed.")
             if place.dangling is not None and follow:
                 raise ToolError(f"{path} is a dangling symlink: nothing is at {visible(place.dangling)}.")
             if create and path.endswith("/") and place.lstat() is None:
-                raise ToolError(f"{path} ends in a slash: that is a folder, not a file.")
+                raise ToolError(f"{path} ends in a slash: that is a directory, not a file.")
         except BaseException:
             os.close(place.folder)
             raise
         return place
 
     def status(self, place: Place, path: str) -> os.stat_result:
-        """What is there. Raises ToolError when nothing is."""
+        """Return the status of what is there. Raises ToolError when nothing is."""
         status = place.lstat()
         if status is None:
             raise missing(place, path)
         return status
 
-    def searched(self, path: str) -> Path:
-        """A folder or regular file to search, without links in its path."""
+    def search_base(self, path: str) -> Path:
+        """Return a directory or regular file to search, as a path without symlinks.
+
+        Raises ToolError when it is neither, or a file of a process.
+        """
         with self.existing(path) as place, explained(path):
             refuse_processes(place.real, path)
             if not stat.S_ISDIR((status := self.status(place, path)).st_mode):

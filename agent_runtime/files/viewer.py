@@ -1,4 +1,4 @@
-"""What the model looks at: files as text or as images, and folders."""
+"""What the model reads: files as text or as images, and directory listings."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from agent_runtime.files.page import WHOLE, binary_kind, page, page_of_large
 from agent_runtime.files.path_resolver import PathResolver
 from agent_runtime.files.safe_paths import Place, explained, refuse_processes
 from agent_runtime.files.seen_files import SeenFiles
-from agent_runtime.files.snapshot import MAX_SIZE, open_regular, snapshot
-from agent_runtime.files.text_file import decode
+from agent_runtime.files.snapshot import MAX_SIZE, open_file, snapshot
 from agent_runtime.images import MAX_FILE, load, looks_like_image
 from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
 
 
 class Viewer:
-    """Reads, and remembers what it has shown. Everything here blocks: it is called in threads."""
+    """Reads files and records what the model has seen of them. All methods block, and raise ToolError."""
 
-    def __init__(self, locator: PathResolver, known: SeenFiles) -> None:
-        self._locator = locator
-        self._known = known
+    def __init__(self, paths: PathResolver, seen: SeenFiles) -> None:
+        self._paths = paths
+        self._seen = seen
 
     def read(self, path: str, first: int | None, last: int | None, budget: int) -> ToolOutput:
-        """A text file's lines, an image, or what a folder holds."""
-        with self._locator.existing(path) as place, explained(path):
+        """Lines `first` to `last` of a text file, an image, or a directory listing, in at most `budget` bytes.
+
+        Raises ToolError for anything else, and for a range that the file does not have.
+        """
+        with self._paths.existing(path) as place, explained(path):
             refuse_processes(place.real, path)
-            status = self._locator.status(place, path)
+            status = self._paths.status(place, path)
             if stat.S_ISDIR(status.st_mode):
                 if first is not None or last is not None:
                     raise ToolError(f"{path} is a directory; a range of lines is for files.")
                 return ToolOutput.of(listing(place.real, path, depth=2, budget=budget))
-            fd = open_regular(place, path)
+            fd = open_file(place, path)
             try:
                 head = os.pread(fd, 65_536, 0)
             finally:
@@ -50,24 +52,26 @@ class Viewer:
     ) -> ToolOutput:
         if size <= WHOLE:
             now = snapshot(place, path)
-            shown = page(decode(now.data), first, last, budget, path)
-            self._known.saw(place.real, now.data)
+            numbered = page(self._seen.decode(place.real, now.data), first, last, budget, path)
+            self._seen.saw(place.real, now.data)
         else:
-            fd = open_regular(place, path)
+            fd = open_file(place, path)
             try:
-                shown = page_of_large(fd, size, first, last, budget, path)
+                numbered = page_of_large(fd, size, first, last, budget, path)
                 if size <= MAX_SIZE:  # a larger one cannot be edited here
-                    self._known.saw_part(place.real, fd)
+                    self._seen.saw_part(place.real, fd)
             finally:
                 os.close(fd)
-        if shown.cut:
-            return ToolOutput.of(shown.text, truncated=True, output_bytes=size, output_file=str(place.real))
-        return ToolOutput.of(shown.text)
+        if numbered.cut:
+            return ToolOutput.of(
+                numbered.text, truncated=True, output_bytes=size, output_file=str(place.real)
+            )
+        return ToolOutput.of(numbered.text)
 
     def image(self, path: str) -> ToolOutput:
-        """An image."""
-        with self._locator.existing(path) as place, explained(path):
-            self._locator.status(place, path)
+        """An image file as an image. Raises ToolError when it is not one."""
+        with self._paths.existing(path) as place, explained(path):
+            self._paths.status(place, path)
             return self._as_image(place, path)
 
     def _as_image(self, place: Place, path: str) -> ToolOutput:
@@ -76,9 +80,9 @@ class Viewer:
         return ToolOutput(content=(Text(text=loaded.note), loaded.image))
 
     def entries(self, path: str, depth: int, budget: int) -> str:
-        """What a folder holds."""
-        with self._locator.existing(path) as place, explained(path):
+        """A directory listing in at most `budget` bytes. Raises ToolError when it is not a directory."""
+        with self._paths.existing(path) as place, explained(path):
             refuse_processes(place.real, path)
-            if not stat.S_ISDIR(self._locator.status(place, path).st_mode):
+            if not stat.S_ISDIR(self._paths.status(place, path).st_mode):
                 raise ToolError(f"{path} is not a directory.")
             return listing(place.real, path, depth=depth, budget=budget)

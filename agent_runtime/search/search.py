@@ -86,7 +86,7 @@ class Searcher:
         )
 
     async def _scope(self, path: str) -> SearchScope:
-        return SearchScope(await run_sync(self._paths.searched, path), self._paths.shown)
+        return SearchScope(await run_sync(self._paths.search_base, path), self._paths.display_path)
 
 
 async def grep(

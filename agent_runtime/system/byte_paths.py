@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import stat
 
+from agent_runtime.system.safe_open import open_regular
+
 
 def join(folder: bytes, name: bytes) -> bytes:
     """A path relative to the workspace, whose own is empty."""
@@ -86,5 +88,5 @@ def read_file(path: bytes) -> bytes:
 
 
 def open_quietly(path: str | bytes, flags: int) -> int:
-    """An opener for `open`: no symlink is followed, no FIFO waited for."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    """An opener for `open` that takes regular files only, and follows no symlink in the last component."""
+    return open_regular(path)

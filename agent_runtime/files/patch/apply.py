@@ -6,6 +6,7 @@ All results are worked out first, on files held in memory, then all are written.
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from agent_runtime.files.patch.model import FilePatch
 from agent_runtime.files.safe_paths import Place, explained, missing
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
-from agent_runtime.files.text_file import decode, split_lines
+from agent_runtime.files.text_file import TextFile, split_lines
 
 
 @dataclass
@@ -48,37 +49,38 @@ class PatchApplier:
     places: Mapping[str, Place]
     known: SeenFiles
     shown: Callable[[Path], str]
-    owner: tuple[int, int] | None = None
     entries: dict[Path, _Entry] = field(default_factory=dict)
     report: list[str] = field(default_factory=list)
 
-    def apply(self, files: Sequence[FilePatch]) -> tuple[str, list[Path]]:
-        """Work out and write. Gives the words for the model and the paths touched.
-
-        Raises ToolError, nothing changed.
-        """
+    def prepare(self, files: Sequence[FilePatch]) -> list[Write]:
+        """Work out all changes, on copies held in memory. Raises ToolError when one cannot be made."""
         for file in files:
             with explained(file.path):
                 {"add": self._add, "delete": self._delete, "update": self._update}[file.action](file)
-        changed = {real: entry for real, entry in self.entries.items() if entry.changed}
+        changed = [entry for entry in self.entries.values() if entry.changed]
         if not changed:
             raise ToolError("The patch changes nothing: every file has this content already.")
+        return [
+            Write(entry.place, entry.before, entry.data, entry.like, entry.executable)
+            for entry in sorted(changed, key=lambda entry: entry.data is None)
+        ]
+
+    def commit(self, writes: Sequence[Write], cancelled: threading.Event) -> None:
+        """Write all files, unless `cancelled` is set before. Raises ToolError, nothing changed."""
         try:
-            write_all(
-                [
-                    Write(entry.place, entry.before, entry.data, entry.like, entry.executable, self.owner)
-                    for entry in sorted(changed.values(), key=lambda entry: entry.data is None)
-                ]
-            )
+            write_all(writes, cancelled)
         except OSError as error:
             name, reason = self.shown(Path(error.filename)), (error.strerror or str(error)).lower()
             raise ToolError(f"{name}: {reason}. Nothing was changed.") from error
-        for real, entry in changed.items():
-            if entry.data is None:
-                self.known.forget(real)
+        for write in writes:
+            if write.data is None:
+                self.known.forget(write.place.real)
             else:
-                self.known.saw(real, entry.data)
-        return "Applied:\n" + "\n".join(self.report), sorted(changed)
+                self.known.saw(write.place.real, write.data)
+
+    def message(self) -> str:
+        """The message for the model."""
+        return "Applied:\n" + "\n".join(self.report)
 
     def _add(self, file: FilePatch) -> None:
         entry = self._entry(file.path)
@@ -98,7 +100,7 @@ class PatchApplier:
         name = self.shown(entry.place.real)
         if entry.data is None:
             raise missing(entry.place, name)
-        verify_whole(decode(entry.data), file.hunks, name)
+        verify_whole(self._decode(entry), file.hunks, name)
         entry.data = None
         self.report.append(f"D {name}")
 
@@ -111,7 +113,7 @@ class PatchApplier:
             raise missing(entry.place, name)
         if file.move_to and entry.before and stat.S_ISLNK(entry.before.status.st_mode):
             raise ToolError(f"{name} is a symlink: move what it leads to, or the link itself by the shell.")
-        patched = apply_hunks(decode(entry.data), file.hunks, name)
+        patched = apply_hunks(self._decode(entry), file.hunks, name)
         lines = ", ".join(extent(low, high) for low, high in patched.touched)
         where = f" (at {lines} of the former text)" if lines else ""
         if file.move_to:
@@ -133,6 +135,10 @@ class PatchApplier:
         target.like, target.executable = source.before or source.like, source.executable
         source.data = None
         return f"{self.shown(source.place.real)} -> {self.shown(target.place.real)}"
+
+    def _decode(self, entry: _Entry) -> TextFile:
+        assert entry.data is not None
+        return self.known.decode(entry.place.real, entry.data)
 
     def _entry(self, path: str) -> _Entry:
         place = self.places[path]

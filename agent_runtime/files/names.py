@@ -1,0 +1,50 @@
+"""Names in a directory as a model sees them: which entry it means by a name that is not there."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from difflib import get_close_matches
+from itertools import islice
+
+from agent_runtime.protocol.messages import clean_text
+
+_SPACES = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
+_COMPARED = 5_000  # entries that are compared to suggest a name
+
+
+def look_alikes(wanted: str, folder: int) -> list[str]:
+    """Return the entries of a directory, open as `folder`, that look the same as a name that is not there.
+
+    Composed and decomposed letters look alike, so do the kinds of spaces, and invisible characters are not
+    seen. A name that is not UTF-8 reaches the model with U+FFFD in it. Empty when the directory is unreadable.
+    """
+    look = _look(wanted)
+    plain = wanted.isascii()  # two names that are both ASCII look the same only when they are the same
+    return [name for name in _entries(folder) if not (plain and name.isascii()) and _look(name) == look]
+
+
+def close_names(wanted: str, folder: int) -> list[str]:
+    """Return up to three entries of a directory whose names are similar, the most similar first."""
+    return get_close_matches(wanted, islice(_entries(folder), _COMPARED), 3)
+
+
+def _look(name: str) -> str:
+    seen = _INVISIBLE.sub("", unicodedata.normalize("NFC", clean_text(name)))
+    return _SPACES.sub(" ", seen)
+
+
+def _entries(folder: int) -> list[str]:
+    try:
+        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return []
+    try:
+        with os.scandir(fd) as entries:
+            return [entry.name for entry in entries]
+    except OSError:
+        return []
+    finally:
+        os.close(fd)

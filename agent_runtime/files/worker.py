@@ -1,0 +1,88 @@
+"""Runs blocking file work in threads that can be abandoned, with the rights of the user of the tools.
+
+Each piece of work gets a thread of its own, since a thread that took another user's rights keeps them. It is a
+daemon thread: neither the end of a call nor that of the process waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from agent_runtime.system.credentials import FileCredentials
+
+T = TypeVar("T")
+_GRACE = 1.5  # seconds that a cancelled call waits for a change of files that has begun
+
+
+class FileWorker:
+    """Threads for file work.
+
+    Args:
+        user: whose rights on files the threads have; None: those of this process.
+
+    Raises:
+        KeyError: there is no such user.
+    """
+
+    def __init__(self, user: str | None = None) -> None:
+        self.user = user
+        self._credentials = FileCredentials.of(user) if user else None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return the result of `work`, or raise what it raises.
+
+        A cancelled caller does not wait: the thread is left to end by itself. So the work must not change files.
+        """
+        return await self._start(work)
+
+    async def commit(self, work: Callable[[threading.Event], T]) -> T:
+        """Return the result of `work`, which changes files and ends early once the event is set.
+
+        When the caller is cancelled the event is set, and the work has 1.5 s to end. If it succeeds all the same, its
+        result is returned, so that the change can be reported.
+        """
+        cancelled = threading.Event()
+        done = self._start(partial(work, cancelled))
+        try:
+            await asyncio.wait([done])
+        except anyio.get_cancelled_exc_class():
+            cancelled.set()
+            with anyio.move_on_after(_GRACE, shield=True):
+                await asyncio.wait([done])
+            if not done.done() or done.exception():
+                raise
+        return done.result()
+
+    def _start(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def finish(error: BaseException | None, result: list[T]) -> None:
+            if future.done():
+                return  # the caller was cancelled
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(result[0])
+
+        def body() -> None:
+            error: BaseException | None = None
+            result: list[T] = []
+            try:
+                if self._credentials:
+                    self._credentials.assume()
+                result.append(work())
+            except BaseException as caught:
+                error = caught
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(finish, error, result)
+
+        threading.Thread(target=body, name="files", daemon=True).start()
+        return future
