@@ -21,6 +21,7 @@ from agent_runtime.engine.services import RunServices, ToolServices
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.errors import ProviderError
 from agent_runtime.files.editor import FileEditor
+from agent_runtime.files.worker import FileWorker
 from agent_runtime.output.deltas import ToolOutputDeltas
 from agent_runtime.output.masking import address_secrets
 from agent_runtime.prompting.system_prompt import Facts, render
@@ -122,14 +123,15 @@ def _tool_services(
         cwd=config.workspace, env=environment, outputs=outputs, log_dir=log_dir, user=user, confine=confine
     )
     observes = observer if isinstance(observer, WorkspaceObserver) else None
+    worker = FileWorker(user)
     files = FileEditor(
         workspace=config.workspace,
-        owner=config.tool_owner,
+        worker=worker,
         roots=config.roots,
         on_change=observes.edited if observes else None,
         changing=observes.editing if observes else None,
     )
-    services = ToolServices(ctx, shell, sessions, files, Searcher(files.paths))
+    services = ToolServices(ctx, shell, sessions, files, Searcher(files.paths, worker))
     ctx.servers.attach(shell.background, services.printed)
     return services
 

@@ -50,7 +50,6 @@ class RunConfig:
     tools: tuple[str, ...]
     limits: Limits
     temperature: float | None
-    tool_owner: tuple[int, int] | None = None  # user and group id of what the tools write
     dev_url: str | None = None  # template of public addresses
 
     @property
@@ -105,6 +104,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     workspace = _workspace(request, environ)
     _check_mounts(request, workspace)
     _check_confine(request)
+    _check_tool_user(request.tool_user)
     run_id = request.run_id or new_run_id()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
@@ -128,7 +128,6 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         tools=names,
         limits=limits,
         temperature=temperature,
-        tool_owner=_tool_owner(request.tool_user),
         dev_url=_dev_url(request, environ),
     )
 
@@ -177,9 +176,9 @@ def _dev_url(request: Request, environ: Mapping[str, str]) -> str | None:
     return template
 
 
-def _tool_owner(user: str | None) -> tuple[int, int] | None:
+def _check_tool_user(user: str | None) -> None:
     if user is None:
-        return None
+        return
     import pwd
 
     try:
@@ -188,7 +187,6 @@ def _tool_owner(user: str | None) -> tuple[int, int] | None:
         raise RequestError("toolUser", f"expected the name of a user of this machine: {user}") from None
     if os.geteuid() not in (0, entry.pw_uid):
         raise RequestError("toolUser", f"only root can run tools as another user: {user}")
-    return (entry.pw_uid, entry.pw_gid)
 
 
 def _check_confine(request: Request) -> None:

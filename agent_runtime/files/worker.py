@@ -32,8 +32,8 @@ class FileWorker:
     """
 
     def __init__(self, user: str | None = None) -> None:
-        self.user = user
-        self._credentials = FileCredentials.of(user) if user else None
+        credentials = FileCredentials.of(user) if user else None
+        self.credentials = None if credentials is None or credentials.are_ours else credentials
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return the result of `work`, or raise what it raises.
@@ -76,8 +76,8 @@ class FileWorker:
             error: BaseException | None = None
             result: list[T] = []
             try:
-                if self._credentials:
-                    self._credentials.assume()
+                if self.credentials:
+                    self.credentials.assume()
                 result.append(work())
             except BaseException as caught:
                 error = caught

@@ -15,12 +15,13 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
-from anyio.to_thread import run_sync
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.worker import FileWorker
 from agent_runtime.git.ignore_tree import Ignore
 from agent_runtime.search.pattern_syntax import translated
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
+from agent_runtime.system.safe_open import open_regular
 
 T = TypeVar("T")
 
@@ -36,17 +37,17 @@ _PATIENCE = 2.0  # seconds for one line: only a pattern that backtracks without 
 _BATCH = 0.1  # seconds of work between two looks at whether the call was cancelled
 
 
-async def files(base: Path) -> AsyncGenerator[Path, None]:
+async def files(base: Path, worker: FileWorker) -> AsyncGenerator[Path, None]:
     """The files below a folder."""
-    async with aclosing(_in_thread(walk(base))) as found:
+    async with aclosing(_in_thread(worker, walk(base))) as found:
         async for path in found:
             yield path
 
 
-async def search(query: Query, base: Path) -> AsyncGenerator[FileMatches, None]:
+async def search(query: Query, base: Path, worker: FileWorker) -> AsyncGenerator[FileMatches, None]:
     """Files with lines that match. Raises ToolError when the pattern is none, or takes for ever."""
     pattern = _compiled(query)
-    async with aclosing(_in_thread(_scan(pattern, query.context, walk(base)))) as found:
+    async with aclosing(_in_thread(worker, _scan(pattern, query.context, walk(base)))) as found:
         async for file in found:
             if file is not None:
                 yield file
@@ -138,8 +139,7 @@ def _first(pattern: _Pattern, line: str, path: Path) -> int | None:
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines without their ends, as ripgrep reads them: UTF-16 by its mark, anything else as UTF-8."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with io.BufferedReader(io.FileIO(fd)) as file:
+    with io.BufferedReader(io.FileIO(open_regular(path))) as file:
         mark = file.peek(3)[:3]
         if mark[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
             with io.TextIOWrapper(file, "utf-16", "replace", newline="\n") as wide:
@@ -154,11 +154,11 @@ def _shown(line: str) -> str:
     return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-async def _in_thread(source: Iterator[T]) -> AsyncGenerator[T, None]:
+async def _in_thread(worker: FileWorker, source: Iterator[T]) -> AsyncGenerator[T, None]:
     """An iterator that blocks, run in threads a little at a time."""
     stop = threading.Event()
     try:
-        while batch := await run_sync(partial(_some, source, stop.is_set), abandon_on_cancel=True):
+        while batch := await worker.run(partial(_some, source, stop.is_set)):
             for item in batch:
                 yield item
             await anyio.lowlevel.checkpoint()

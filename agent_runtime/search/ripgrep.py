@@ -11,12 +11,14 @@ import signal
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import Process
 
+from agent_runtime.files.worker import FileWorker
 from agent_runtime.git.ignore_tree import Ignore
 from agent_runtime.search.pattern_syntax import closes_too_much
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
@@ -45,19 +47,19 @@ def available() -> bool:
     return shutil.which("rg") is not None
 
 
-async def files(base: Path) -> AsyncGenerator[Path, None]:
+async def files(base: Path, worker: FileWorker) -> AsyncGenerator[Path, None]:
     """The files below a folder."""
-    async with _running(["--files", "--null", *_SAME_FILES], base) as (process, where):
+    async with _running(["--files", "--null", *_SAME_FILES], base, worker) as (process, where):
         async for name in _split(process, b"\0"):
             yield _path(where, name)
 
 
-async def search(query: Query, base: Path) -> AsyncGenerator[FileMatches, None]:
+async def search(query: Query, base: Path, worker: FileWorker) -> AsyncGenerator[FileMatches, None]:
     """Files with lines that match. Raises Unsupported when ripgrep does not take the pattern."""
     # without --no-mmap it overlooks NULs far down in a file that is named
     options = ["--json", "--crlf", "--no-mmap", f"--context={query.context}", *_SAME_FILES]
     options += ["--ignore-case"] if query.ignore_case else ["--case-sensitive"]
-    async with _running([*options, "--regexp", _pattern(query)], base) as (process, where):
+    async with _running([*options, "--regexp", _pattern(query)], base, worker) as (process, where):
         hits: list[SearchMatch] = []
         found = False
         async for line in _split(process, b"\n"):
@@ -88,19 +90,28 @@ def _pattern(query: Query) -> str:
 
 
 @asynccontextmanager
-async def _running(options: Sequence[str], base: Path) -> AsyncIterator[tuple[Process, Path]]:
+async def _running(
+    options: Sequence[str], base: Path, worker: FileWorker
+) -> AsyncIterator[tuple[Process, Path]]:
     """ripgrep at work in a folder, or on one file of it; gone when the block is left."""
     where = base if base.is_dir() else base.parent
     target = "." if base.is_dir() else f"./{base.name}"
-    ignore = Ignore.at(where)
+    ignore = await worker.run(partial(Ignore.at, where))
     if ignore.named:
         options = [*options, "--no-ignore-parent"]
     # else it would take no .git for the end of a repository's rules
     if ignore.named or not ignore.repository:
         options = [*options, "--no-require-git"]
+    command, user = ["rg", *options, "--", target], worker.credentials
+    if user:
+        # the directory is entered as that user: `cwd` would be entered before the user is changed
+        command = ["sh", "-c", 'cd -P -- "$0" && exec "$@"', str(where), *command]
     process = await anyio.open_process(
-        ["rg", *options, "--", target],
-        cwd=where,
+        command,
+        cwd="/" if user else where,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=user.groups if user else None,
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

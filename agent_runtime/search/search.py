@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import anyio
-from anyio.to_thread import run_sync
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.line_numbers import visible
 from agent_runtime.files.path_resolver import PathResolver
 from agent_runtime.files.replace import sound
+from agent_runtime.files.worker import FileWorker
 from agent_runtime.search import python_search, ripgrep
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
 from agent_runtime.shell.truncation import BYTES_PER_TOKEN
@@ -44,6 +44,7 @@ class SearchScope:
 
     base: Path
     shown: Callable[[Path], str]
+    worker: FileWorker
 
     @property
     def folder(self) -> Path:
@@ -56,10 +57,12 @@ class Searcher:
 
     Args:
         paths: resolves the path to search.
+        worker: runs the search, with the rights of the user of the tools.
     """
 
-    def __init__(self, paths: PathResolver) -> None:
+    def __init__(self, paths: PathResolver, worker: FileWorker) -> None:
         self._paths = paths
+        self._worker = worker
 
     async def grep(
         self,
@@ -86,7 +89,8 @@ class Searcher:
         )
 
     async def _scope(self, path: str) -> SearchScope:
-        return SearchScope(await run_sync(self._paths.search_base, path), self._paths.display_path)
+        base = await self._worker.run(partial(self._paths.search_base, path))
+        return SearchScope(base, self._paths.display_path, self._worker)
 
 
 async def grep(
@@ -113,7 +117,7 @@ async def file_search(pattern: str, scope: SearchScope, *, limit: int, budget: i
     wanted = _matcher(pattern, scope) if by_glob else partial(_has, pattern.lower())
     report = _Report(scope, "files", limit, budget)
     with anyio.move_on_after(_TIMEOUT) as timer:
-        files = ripgrep.files(scope.base) if ripgrep.available() else python_search.files(scope.base)
+        files = (ripgrep if ripgrep.available() else python_search).files(scope.base, scope.worker)
         async with aclosing(files) as found:
             async for path in found:
                 if wanted(str(path.relative_to(scope.folder))) and not report.add(FileMatches(path, ())):
@@ -124,13 +128,13 @@ async def file_search(pattern: str, scope: SearchScope, *, limit: int, budget: i
 async def _found(query: Query, scope: SearchScope) -> AsyncGenerator[FileMatches, None]:
     if ripgrep.available():
         try:
-            async with aclosing(ripgrep.search(query, scope.base)) as found:
+            async with aclosing(ripgrep.search(query, scope.base, scope.worker)) as found:
                 async for file in found:
                     yield file
             return
         except ripgrep.Unsupported:
             pass
-    async with aclosing(python_search.search(query, scope.base)) as found:
+    async with aclosing(python_search.search(query, scope.base, scope.worker)) as found:
         async for file in found:
             yield file
 

@@ -41,13 +41,16 @@ class FileCredentials:
         entry = pwd.getpwnam(user)
         return cls(entry.pw_uid, entry.pw_gid, tuple(os.getgrouplist(user, entry.pw_gid)))
 
+    @property
+    def are_ours(self) -> bool:
+        """Whether the process runs as this user already."""
+        return os.geteuid() == self.uid
+
     def assume(self) -> None:
         """Give the calling thread these rights on files, and no others, until it ends.
 
         Raises OSError when the process may not do so, or on an architecture that is not known.
         """
-        if os.geteuid() == self.uid != 0:
-            return  # the process runs as that user already
         libc = ctypes.CDLL(None, use_errno=True)
         dumpable = libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
         _set_groups(libc, self.groups)

@@ -10,6 +10,7 @@ import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.editor import FileEditor
+from agent_runtime.files.worker import FileWorker
 from agent_runtime.search.search import Searcher
 
 
@@ -22,7 +23,7 @@ class EditorFixture:
 
     def __post_init__(self) -> None:
         self.files = FileEditor(workspace=self.folder, on_change=self.note)
-        self.search = Searcher(self.files.paths)
+        self.search = Searcher(self.files.paths, FileWorker())
 
     async def note(self, paths: Sequence[Path], call_id: str) -> None:
         self.changes.append(([str(path.relative_to(self.folder)) for path in paths], call_id))
