@@ -1,4 +1,4 @@
-"""What watching for dev servers costs: one look at the sockets, one search for an owner, on a busy machine.
+"""The cost of watching for dev servers: one look at the sockets, one search for an owner, on a busy machine.
 
 Run: python benchmarks/servers.py [PROCESSES] [SOCKETS] [CONNECTIONS]
 """
@@ -15,10 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import anyio
 
-from agent_runtime.dev_servers.socket_owners import find_owners
+from agent_runtime.dev_servers.socket_owners import SocketOwners
 from agent_runtime.dev_servers.watcher import INTERVAL, DevServerWatcher
 from agent_runtime.system.sockets import listeners, read_listeners
 
@@ -36,14 +37,13 @@ def main() -> None:
         for _ in range(connections // 2):  # both ends count
             stack.enter_context(socket.create_connection(held[0].getsockname(), timeout=5))
             stack.enter_context(held[0].accept()[0])
-        inodes = {os.fstat(s.fileno()).st_ino for s in held[:1]}
+        one = {os.fstat(s.fileno()).st_ino: s.getsockname()[1] for s in held[:1]}
+        finder = SocketOwners(os.getpid(), "none", Path("/nowhere"))
         print(f"{count} processes, {sockets} listening sockets, {connections} connections; in milliseconds:")
         _report("the sockets, by sock_diag", listeners, 50)
         _report("the sockets, by /proc/net/tcp", read_listeners, 20)
-        _report("who owns a socket (once for each new one)", lambda: find_owners(inodes, os.getpid()), 5)
-        _report(
-            "the same when it is nobody's of the run", lambda: find_owners({1}, os.getpid(), marker="none"), 5
-        )
+        _report("who owns a socket (once for each new one)", lambda: finder.find(one), 5)
+        _report("the same when no process of the run does", lambda: finder.find({1: 1}), 5)
         whole = anyio.run(_whole_look)
         share = whole / INTERVAL / 10
         print(f"  a whole look of the watch: {whole:.3f}; at one in {INTERVAL} s: {share:.2f} % of a core")

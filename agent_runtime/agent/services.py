@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
-from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.protocol.tool_output import ToolOutput
 
 OnOutput = Callable[[str], Awaitable[None]]  # takes each piece of output as it arrives
@@ -114,14 +113,9 @@ class SearchService(Protocol):
 class DevServerService(Protocol):
     """Development servers; see dev_servers.watcher.DevServerWatcher."""
 
-    async def wait_for(self, port: int | None, timeout: float) -> DevUrlEvent | None:  # noqa: ASYNC109
-        """The server on a port as soon as there is one; None after `timeout` seconds."""
-        ...
+    async def locate(self, port: int | None, timeout: float, *, check: bool = False) -> str:  # noqa: ASYNC109
+        """The addresses of the server on a port (None: of the one to open) as soon as there is one.
 
-    def describe(self, event: DevUrlEvent) -> str:
-        """What the model is told about a server that was found."""
-        ...
-
-    def explain(self, port: int | None) -> str:
-        """Why no server was found."""
+        `check` sends it one GET request. Raises ToolError when there is none after `timeout` seconds.
+        """
         ...

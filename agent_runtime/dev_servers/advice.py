@@ -1,59 +1,142 @@
-"""What the model is told about dev servers, in words."""
+"""What the model reads about dev servers. All of it holds when it is written, and is bounded in size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from agent_runtime.dev_servers.server import Server, Standing
+from agent_runtime.dev_servers.urls import Template
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.sockets import udp_ports
 
+_NAMED = 8  # servers that get a line of their own
+_LISTED = 20  # ports in a list
+_TEXT_LIMIT = 200  # characters of a command line
 _BIND = (
-    "It listens on the loopback interface only, so nobody outside of the sandbox can reach it. To share it, "
+    "Only processes inside the sandbox can reach a server that is bound to the loopback interface. To share it, "
     "restart it bound to all interfaces, usually with `--host 0.0.0.0` (`--bind 0.0.0.0` for python -m "
     "http.server, `-H 0.0.0.0` for next, `listen(port, '0.0.0.0')` in code)."
 )
 
 
-def advise(event: DevUrlEvent) -> str:
-    """A line on a server that came or went, with advice when the outside cannot reach it."""
-    if event.status == "down":
-        return f"The server on port {event.port} (pid {event.pid}) has stopped listening."
-    return f"A server is listening on port {event.port} (pid {event.pid}): {describe(event)}"
+class Changes:
+    """What has not been reported to the model yet: servers that came up, and servers that ended."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, DevUrlEvent] = {}  # the last event of each port
+
+    def came_up(self, event: DevUrlEvent) -> None:
+        """A server is up."""
+        self._last[event.port] = event
+
+    def ended(self, event: DevUrlEvent, standing: Standing) -> None:
+        """A server has ended. One that the model never heard of matters when it had an address to open."""
+        if self._last.pop(event.port, None) is None or standing > Standing.INTERNAL:
+            self._last[event.port] = event
+
+    def known(self, port: int) -> None:
+        """The model knows of it by other means."""
+        self._last.pop(port, None)
+
+    def take(self, servers: Collection[Server], template: Template) -> str:
+        """The changes in words, as things are now; "" for none.
+
+        Args:
+            servers: those that are up, and those that do not listen at the moment and may come back: what came of
+                the latter is said another time.
+            template: makes the public URLs.
+        """
+        up = [server for server in servers if server.port in self._last and server.gone is None]
+        down = [event for event in self._last.values() if event.status == "down"]
+        going = {server.port for server in servers if server.gone is not None}
+        self._last = {
+            port: last for port, last in self._last.items() if port in going and last.status == "up"
+        }
+        return advise(up, down, template)
 
 
-def describe(event: DevUrlEvent) -> str:
-    """The addresses of a server, and what stands between it and a visitor."""
+def advise(up: Sequence[Server], ended: Sequence[DevUrlEvent], template: Template) -> str:
+    """The servers that have come up and are up, and those that have ended, since the last report to the model.
+
+    Args:
+        up: those that listen now.
+        ended: what they were.
+        template: makes the public URLs.
+    """
+    named = [server for server in up if server.standing > Standing.INTERNAL]
+    others = [server.port for server in up if server.standing <= Standing.INTERNAL]
+    lines = [_listening(server.event("up", template)) for server in named[:_NAMED]]
+    if len(named) > _NAMED:
+        lines.append(f"Servers are also listening on {_ports([server.port for server in named[_NAMED:]])}.")
+    if others:
+        lines.append(f"Not addresses to open: {_ports(others)} (internal, or not HTTP).")
+    if closed := [server.port for server in named if server.now.loopback]:
+        lines.append(f"Bound to the loopback interface: {_ports(closed)}. {_BIND}")
+    lines += [f"The server on port {e.port} (pid {e.pid}) has stopped listening." for e in ended[:_NAMED]]
+    if len(ended) > _NAMED:
+        lines.append(f"Stopped listening as well: {_ports([event.port for event in ended[_NAMED:]])}.")
+    return "\n".join(lines)
+
+
+def describe(server: Server, template: Template) -> str:
+    """The addresses of one server, and what stands between it and a visitor."""
+    event = server.event("up", template)
     inside = "" if event.url == event.local_url else f" (inside the sandbox: {event.local_url})"
-    parts = [event.url + inside]
-    if event.http is None:
-        parts.append("It has not answered an HTTP request yet.")
+    lines = [event.url + inside]
+    if server.checked == "silent":
+        lines.append(
+            "It accepts connections and has not answered an HTTP request in time: it may still be starting."
+        )
+    elif server.checked == "hung_up":
+        lines.append(
+            "It closed the connection without an HTTP answer: it may expect HTTPS or another protocol."
+        )
+    elif server.checked == "unreachable":
+        lines.append("It did not accept a connection.")
+    elif event.http is None:
+        lines.append(
+            "Whether it speaks HTTP is not known: no request was sent to it (`check: true` sends one)."
+        )
     elif not event.http:
-        parts.append("It does not answer HTTP.")
+        lines.append("It does not speak HTTP.")
     if event.loopback_only:
-        parts.append(_BIND)
-    return "\n".join(parts)
+        lines.append(_BIND)
+    return "\n".join(lines)
 
 
 def absence(
-    port: int | None, up: Sequence[DevUrlEvent], stopped: DevUrlEvent | None, strangers: Sequence[int]
+    port: int | None, up: Sequence[Server], stopped: DevUrlEvent | None, others: Sequence[int]
 ) -> str:
-    """Why a port (or, without one, the run) has no URL; `strangers` are the ports that others listen on."""
-    facts = [f"Nothing listens on TCP port {port}." if port else "No HTTP server of this run is listening."]
+    """Why a port (or, without one, the run) has no URL; `others` are the ports of what is not the run's."""
+    lines = [f"Nothing listens on TCP port {port}." if port else "No HTTP server of this run is listening."]
     if stopped:
         log = f"; its log: {stopped.log_file}" if stopped.log_file else ""
-        facts.append(
-            f"The server that did has exited or closed it: {stopped.command}, pid {stopped.pid}{log}."
-        )
+        command = (stopped.command or "")[:_TEXT_LIMIT]
+        lines.append(f"The server that did has exited or closed it: {command}, pid {stopped.pid}{log}.")
     if port and port in _udp_ports():
-        facts.append("A UDP socket is bound to that port: that is no HTTP server.")
+        lines.append("A UDP socket is bound to that port, which is not an HTTP server.")
     if up:
-        ports = ", ".join(f"{event.port} ({event.command or 'pid ' + str(event.pid)})" for event in up)
-        facts.append(f"These ports of the run do listen: {ports}.")
+        listed = "; ".join(
+            f"{s.port} ({(s.command or '')[:_TEXT_LIMIT] or f'pid {s.pid}'})" for s in up[:_NAMED]
+        )
+        more = f" and {_ports([s.port for s in up[_NAMED:]])}" if len(up) > _NAMED else ""
+        lines.append(f"These ports of the run do listen: {listed}{more}.")
     else:
-        facts.append("No server started by this run is up: start one in the background, and look at its log.")
-    if strangers:
-        facts.append(f"Ports of servers that this run did not start: {', '.join(map(str, strangers))}.")
-    return "\n".join(facts)
+        lines.append("No server that this run started is up: start one in the background, and read its log.")
+    if others:
+        lines.append(f"Listening, but not started by this run: {_ports(others)}.")
+    return "\n".join(lines)
+
+
+def _listening(event: DevUrlEvent) -> str:
+    inside = "" if event.url == event.local_url else f" (inside the sandbox: {event.local_url})"
+    return f"A server is listening on port {event.port} (pid {event.pid}): {event.url}{inside}"
+
+
+def _ports(ports: Sequence[int]) -> str:
+    listed = ", ".join(map(str, ports[:_LISTED]))
+    more = f" and {len(ports) - _LISTED} more" if len(ports) > _LISTED else ""
+    return f"{'port' if len(ports) == 1 else 'ports'} {listed}{more}"
 
 
 def _udp_ports() -> set[int]:

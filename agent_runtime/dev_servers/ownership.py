@@ -1,11 +1,13 @@
-"""Which of the listening sockets belong to the run. The owner of each is asked for once, and remembered."""
+"""Which of the listening sockets belong to the run. The owner of each is looked for once, and remembered."""
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent_runtime.dev_servers.socket_owners import age, find_owners
+from agent_runtime.dev_servers.socket_owners import SocketOwners, age
 from agent_runtime.system.processes import Process, all_processes, below
 from agent_runtime.system.sockets import Listener, listeners
 
@@ -26,7 +28,7 @@ class OpenPort:
 
     @property
     def loopback(self) -> bool:
-        """Does only this machine reach it?"""
+        """Is it reachable from this machine only?"""
         return all(socket.loopback for socket in self.sockets)
 
 
@@ -35,25 +37,37 @@ class Ownership:
 
     Args:
         root: pid of the runtime.
-        marker: see `owners.find_owners`.
+        marker: see `SocketOwners`.
+        workspace: see `SocketOwners`.
     """
 
-    def __init__(self, root: int, marker: str | None) -> None:
-        self.blind = False  # /proc does not tell: nothing listens, as far as anyone can see
-        self._root, self._marker = root, marker
+    def __init__(self, root: int, marker: str | None, workspace: Path | None = None) -> None:
+        self.blind = False  # the table of sockets cannot be read: no server is seen
+        self.root = root
+        self._finder = SocketOwners(root, marker, workspace)
         self._earlier: set[int] = set()  # sockets that listened before the run
-        self._before: set[Process] = set()  # processes that were below the runtime before the run
         self._owners: dict[int, list[Process]] = {}
         self._tries: dict[int, int] = {}  # of sockets whose owner is not known
 
     def begin(self) -> None:
         """Note what listens already, and what runs below the runtime: none of it is the run's."""
-        self._earlier = {listener.inode for listener in self.listeners()}
+        present = self.listeners()
+        self._earlier = {listener.inode for listener in present}
+        self._finder.earlier_ports = {listener.port for listener in present}
+        self._finder.began = _ticks()
         if not self.blind and self._root_has_children():
-            self._before = below(all_processes(), self._root)
+            self._finder.earlier = below(all_processes(), self.root)
+
+    def mention(self, port: int) -> None:
+        """A tool's call names this port."""
+        self._finder.mentioned.setdefault(port, _ticks())
+
+    def is_mentioned(self, port: int) -> bool:
+        """Has a tool's call named this port?"""
+        return port in self._finder.mentioned
 
     def _root_has_children(self) -> bool:
-        tasks = Path(f"/proc/{self._root}/task")
+        tasks = Path(f"/proc/{self.root}/task")
         try:
             return any((task / "children").read_bytes() for task in tasks.iterdir())
         except OSError:  # a kernel without CONFIG_PROC_CHILDREN
@@ -67,7 +81,7 @@ class Ownership:
             from logging import getLogger
 
             self.blind = True
-            getLogger(__name__).warning("dev servers are not seen: %s", error)
+            getLogger(__name__).warning("dev servers are not watched: %s", error)
             return []
 
     async def ports(self) -> dict[int, OpenPort]:
@@ -75,12 +89,14 @@ class Ownership:
         from anyio import to_thread
 
         current = self.listeners()
-        present = {listener.inode for listener in current}
+        present = {listener.inode: listener.port for listener in current}
         self._forget(present)
         if unknown := self._unknown(present):
-            found = await to_thread.run_sync(self.find, unknown, abandon_on_cancel=True)
+            found = await to_thread.run_sync(self._finder.find, unknown, abandon_on_cancel=True)
             self._owners.update(found)  # a socket whose owner is not found keeps the one it had
-            self._tries.update({inode: self._tries.get(inode, 0) + 1 for inode in unknown - found.keys()})
+            self._tries.update(
+                {inode: self._tries.get(inode, 0) + 1 for inode in unknown.keys() - found.keys()}
+            )
         ports: dict[int, OpenPort] = {}
         for listener in current:
             if owners := self._owners.get(listener.inode):
@@ -91,7 +107,7 @@ class Ownership:
             port.owners.sort(key=age)
         return ports
 
-    def foreign(self, port: int) -> list[Listener]:
+    def of_others(self, port: int) -> list[Listener]:
         """The sockets on a port that are not the run's: there before it, or held by none of its processes."""
         return [
             listener
@@ -100,18 +116,19 @@ class Ownership:
             and (listener.inode in self._earlier or self._tries.get(listener.inode, 0) >= _TRIES)
         ]
 
-    def find(self, inodes: set[int]) -> dict[int, list[Process]]:
-        """Ask /proc who holds these sockets. Takes milliseconds for each hundred processes."""
-        return find_owners(inodes, self._root, marker=self._marker, earlier=self._before)
-
-    def _forget(self, present: set[int]) -> None:
+    def _forget(self, present: dict[int, int]) -> None:
         """Drop what no longer listens: the kernel may give its inode again."""
-        self._earlier &= present
+        self._earlier &= present.keys()
         self._owners = {inode: owners for inode, owners in self._owners.items() if inode in present}
         self._tries = {inode: tries for inode, tries in self._tries.items() if inode in present}
 
-    def _unknown(self, present: set[int]) -> set[int]:
+    def _unknown(self, present: dict[int, int]) -> dict[int, int]:
         """The sockets whose owner has to be looked for: new ones, and ours whose leader has gone."""
-        new = present - self._earlier - self._owners.keys()
+        new = present.keys() - self._earlier - self._owners.keys()
         orphans = {inode for inode, owners in self._owners.items() if not owners[0].lives}
-        return {inode for inode in new | orphans if self._tries.get(inode, 0) < _TRIES}
+        return {inode: present[inode] for inode in new | orphans if self._tries.get(inode, 0) < _TRIES}
+
+
+def _ticks() -> int:
+    """The time in clock ticks since boot, as /proc/PID/stat has the start of a process."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

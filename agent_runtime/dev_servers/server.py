@@ -1,44 +1,72 @@
-"""One port of the run: who serves it, does it speak HTTP, under which path, and the event that says so."""
+"""One port of the run: who serves it, what is known about it, and the event that says so.
+
+Nothing is asked of a server unasked: what is known comes from the table of sockets, from what was printed and from
+command lines. See `Standing` for what decides which of several servers is the one to open.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import inf
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from agent_runtime.dev_servers.announcements import Announcement
 from agent_runtime.dev_servers.ownership import OpenPort
-from agent_runtime.dev_servers.urls import Template, base_path, local_url
+from agent_runtime.dev_servers.programs import Protocol, names_port, protocol, usual
+from agent_runtime.dev_servers.urls import Template, local_url
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process, lineage
-from agent_runtime.system.sockets import Listener
+from agent_runtime.system.sockets import Listener, ephemeral_ports
 
 if TYPE_CHECKING:
-    from agent_runtime.dev_servers.probe import Answer
+    from agent_runtime.dev_servers.http_check import Answer
+    from agent_runtime.shell.call_processes import Background
 
-PROBE = 0.25  # seconds that a server is given to answer at first
-# seconds until a silent one is asked again, and that it has then: some compile
 _COMMAND_LIMIT = 1000  # characters of a command line that are kept
-_ASK_AGAIN = (1.0, 2.0, 4.0, 8.0)
+_ANSWERS = {"http": True, "https": True, "other": False}
+
+
+class Standing(IntEnum):
+    """Would a person open this address? Of the best ones, the latest is `devUrl`."""
+
+    NOT_HTTP = 0  # a database, a debugger, what answered something else
+    INTERNAL = 1  # the kernel chose the port, on loopback, and nobody printed it: no address for anybody
+    HELPER = 2  # a reload channel, an API beside an app, a port that usually is another protocol's
+    FIXED = 3  # a port that somebody chose
+    KNOWN = 4  # printed by its server, or known to speak HTTP
 
 
 @dataclass
 class Server:
-    """What is known of a port. `seen` and `gone` are times of the monotonic clock."""
+    """What is known of a port.
+
+    Args:
+        port: the port.
+        seen: when it was first seen to listen; monotonic clock, as `gone`.
+        now: its sockets and who holds them.
+        gone: since when it does not listen; None while it does.
+        announcement: what was printed about it.
+        mentioned: does a tool's call name the port?
+        log: the file that its output goes to.
+        call_id: the tool call that left it running, where that is known.
+        checked: what it answered to a request that was asked for.
+    """
 
     port: int
     seen: float
     now: OpenPort
     gone: float | None = None
-    path: str | None = None  # as the server printed it; None: nothing printed so far
+    announcement: Announcement | None = None
+    mentioned: bool = False
     command: str | None = None
     log: Path | None = None
-    host: str = ""  # the literal address at which it was reached
-    answer: Answer = "silent"
-    asked: int = 0
-    ask_at: float = 0.0
+    call_id: str | None = None
+    checked: Answer | None = None
+    _protocol: Protocol | None = None  # by the command line
+    _named: bool = False  # by a command line or a variable of the server, or of what started it
+    _above: set[Process] = field(default_factory=set)  # the processes that started it, itself included
 
     @property
     def pid(self) -> int | None:
@@ -47,18 +75,57 @@ class Server:
 
     @property
     def http(self) -> bool | None:
-        """None: it may yet answer."""
-        if self.answer == "silent" and self.asked <= len(_ASK_AGAIN):
-            return None
-        return self.answer in ("http", "https")
+        """Does it speak HTTP? None: not known."""
+        if self.checked in _ANSWERS:
+            return _ANSWERS[self.checked]
+        known = self._protocol
+        if known in ("other", "debugger") or (self.announcement and self.announcement.role == "debugger"):
+            return False
+        if (self.announcement and self.announcement.web) or (known in ("http", "https")):
+            return True
+        return None
 
-    def refresh(self, now: OpenPort) -> None:
-        """It is (still, or again) there."""
-        if self.command is None or self.now.owners[0] != now.owners[0]:
-            self.command, self.log = command_line(now.owners[0]), output_file(now.owners[0])
-        if self.now.inodes.isdisjoint(now.inodes):  # it was restarted, and may be another one
-            self.answer, self.asked, self.ask_at = "silent", 0, 0.0
+    @property
+    def standing(self) -> Standing:
+        """Which servers it comes before."""
+        if self.http is False:
+            return Standing.NOT_HTTP
+        helper = self._protocol == "reload" or (self.announcement and self.announcement.role == "helper")
+        if helper and self.checked is None:
+            return Standing.HELPER
+        if self.announcement or self.checked in ("http", "https"):
+            return Standing.KNOWN
+        if self.is_internal:
+            return Standing.HELPER if self.http else Standing.INTERNAL
+        if self.http:
+            return Standing.KNOWN
+        unlikely = usual(self.port) in ("other", "debugger") or not self._is_chosen
+        return Standing.HELPER if unlikely else Standing.FIXED
+
+    @property
+    def is_internal(self) -> bool:
+        """A port of the kernel's choice, on loopback, that nobody printed or named."""
+        return self.now.loopback and not self._is_chosen and not self.announcement
+
+    @property
+    def _is_chosen(self) -> bool:
+        return self._named or self.mentioned or self.port not in ephemeral_ports()
+
+    def refresh(self, now: OpenPort, root: int) -> None:
+        """It is (still, or again) there. `root` is the runtime's pid: nothing above it is the server's."""
+        new = self.command is None or self.now.owners[:1] != now.owners[:1]
+        if self.now.inodes.isdisjoint(now.inodes):  # restarted, and maybe another program
+            self.checked = None
         self.now, self.gone = now, None
+        if new and now.owners:
+            above = _up_to(root, lineage(now.owners[0]))
+            self._above = set(above)
+            self.command = command_line(now.owners[0])
+            self._protocol = protocol(now.owners[0].argv, self.port)
+            self._named = any(names_port(process.argv, self.port) for process in above) or any(
+                entry.endswith(f"PORT={self.port}") for entry in now.owners[0].environment
+            )
+            self.log = _output_file(above, root)
 
     def is_replaced(self, now: OpenPort) -> bool:
         """Did the port close and open again, for another program, or where others can (or cannot) reach it?"""
@@ -67,44 +134,37 @@ class Server:
         command = command_line(now.owners[0])
         return self.now.loopback != now.loopback or (command is not None and command != self.command)
 
-    def find_log(self, logs: Mapping[int, str | None]) -> None:
-        """Take the log that the shell keeps for it, or for a process above it; `logs` is by pid."""
-        above = lineage(self.now.owners[0])
-        self.log = next(
-            (Path(log) for pid, log in logs.items() if log and pid in {p.pid for p in above}), None
-        )
+    def attribute(self, background: Collection[Background]) -> None:
+        """Take the call, and where there is none the log, of what a call left running and this descends from."""
+        pids = {process.pid for process in self._above}
+        for entry in background:
+            if entry.pid in pids:
+                self.call_id = entry.call_id or None
+                if self.log is None and entry.log_file:
+                    self.log = Path(entry.log_file)
 
-    async def ask(self) -> None:
-        """Probe it, and say when to ask again in case it is silent."""
-        from agent_runtime.dev_servers.probe import probe
+    def descends_from(self, processes: Collection[Process]) -> bool:
+        """Is it, or was it started by, one of these?"""
+        return not self._above.isdisjoint(processes)
 
-        self.ask_at = inf
-        budget = (PROBE, *_ASK_AGAIN)[self.asked]
-        hosts = [host for socket in _best_first(self.now.sockets) for host in socket.hosts()]
-        for host in dict.fromkeys(hosts):
-            self.host = host
-            self.answer = await probe(host, self.port, path=self.base_path() or "/", budget=budget)
-            if self.answer != "unreachable":
+    async def check(self, seconds: float) -> None:
+        """Send one GET request. Only for who has asked for that."""
+        from agent_runtime.dev_servers.http_check import check
+
+        path = self.announcement.path if self.announcement else ""
+        for host in self._hosts():
+            self.checked = await check(host, self.port, path=path or "/", seconds=seconds)
+            if self.checked != "unreachable":
                 break
-        if self.asked < len(_ASK_AGAIN):
-            self.ask_at = time.monotonic() + _ASK_AGAIN[self.asked]
-        self.asked += 1
-
-    def base_path(self) -> str:
-        """The path that its log announces, looked for until there is one; "" for none."""
-        if self.path is None and self.log:
-            self.path = base_path(self.log, self.port)
-        return self.path or ""
 
     def event(self, status: Literal["up", "down"], template: Template) -> DevUrlEvent:
-        """What the stream is told."""
-        scheme = "https" if self.answer == "https" else "http"
-        path = self.base_path()
-        host = self.host or _best_first(self.now.sockets)[0].hosts()[0]
+        """The `dev_url` event that says what is known now."""
+        path = self.announcement.path if self.announcement else ""
+        scheme = self._scheme()
         return DevUrlEvent(
             url=template.url(self.port, scheme=scheme, path=path),
             port=self.port,
-            local_url=local_url(host, self.port, scheme=scheme, path=path),
+            local_url=local_url(self._hosts()[0], self.port, scheme=scheme, path=path),
             status=status,
             pid=self.pid,
             command=self.command,
@@ -113,10 +173,21 @@ class Server:
             loopback_only=self.now.loopback,
         )
 
+    def _scheme(self) -> str:
+        if self.checked in ("http", "https"):
+            return self.checked
+        if self.announcement and self.announcement.web:
+            return self.announcement.scheme
+        return "https" if "https" in (self._protocol, usual(self.port)) else "http"
 
-def _best_first(sockets: list[Listener]) -> list[Listener]:
-    """IPv4 before IPv6, wildcard and loopback before the rest: the first that answers gives the local URL."""
-    return sorted(sockets, key=lambda s: (len(s.address), any(s.address) and not s.loopback, s.address))
+    def _hosts(self) -> list[str]:
+        """Where a client on this machine finds it: IPv4 before IPv6, wildcard and loopback before the rest."""
+        sockets = sorted(self.now.sockets, key=_preference)
+        return list(dict.fromkeys(host for socket in sockets for host in socket.hosts()))
+
+
+def _preference(socket: Listener) -> tuple[int, bool, bytes]:
+    return (len(socket.address), any(socket.address) and not socket.loopback, socket.address)
 
 
 def command_line(process: Process) -> str | None:
@@ -128,11 +199,25 @@ def command_line(process: Process) -> str | None:
     return (words[0] if len(words) == 1 else join(words))[:_COMMAND_LIMIT] or None
 
 
-def output_file(process: Process) -> Path | None:
-    """The file that a process's standard output or error goes to; None for pipes, terminals and /dev/null."""
-    files = process.open_files()
-    for fd in (1, 2):
-        path = Path(files.get(fd, ""))
-        if path.is_absolute() and path.is_file():
-            return path
+def _up_to(root: int, processes: list[Process]) -> list[Process]:
+    """Those below the runtime, or, of a process that is not below it, itself alone."""
+    pids = [process.pid for process in processes]
+    return processes[: pids.index(root)] if root in pids else processes[:1]
+
+
+def _output_file(processes: list[Process], root: int) -> Path | None:
+    """The file that the output of the first of these goes to, or of one above it: `concurrently` reads from pipes.
+
+    Pipes, terminals, /dev/null and the runtime's own log do not count.
+    """
+    own = _outputs(Process.of(root))
+    for process in processes:
+        for path in _outputs(process):
+            if path not in own and path.is_absolute() and path.is_file():
+                return path
     return None
+
+
+def _outputs(process: Process | None) -> list[Path]:
+    files = process.open_files() if process else {}
+    return [Path(files[fd]) for fd in (1, 2) if fd in files]

@@ -1,17 +1,21 @@
 """Which processes of the run hold a listening socket: from its inode to the processes that have it open.
 
-Only processes that the run's tools started are looked at: descendants of the runtime, which as a child subreaper
-adopts whatever daemonises below it, and, where that does not hold, processes whose environment carries the
-run's id. Sockets of another user's processes (sudo) cannot be read by a runtime that is not root.
+A process is the run's when it descends from the runtime, which as a child subreaper adopts whatever daemonises below
+it; where that does not hold, when its environment carries the run's id; and when something that runs since before the
+run (tmux, a supervisor, a loop that reads commands) has started it for the run: see `_on_request`. Sockets of another
+user's processes (sudo) cannot be read by a runtime that is not root.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from agent_runtime.system.processes import Process, all_processes, below
+from agent_runtime.system.processes import Process, all_processes, below, lineage
 
 MARKER = "AGENT_RUNTIME_RUN_ID"  # the variable of the tools' environment that holds the run's id
+_RUNTIMES = ("agent-runtime", "agent_runtime")  # as programs and as modules are named
 
 
 def age(process: Process) -> tuple[int, int]:
@@ -19,33 +23,77 @@ def age(process: Process) -> tuple[int, int]:
     return (process.start, process.pid)
 
 
-def find_owners(
-    inodes: Collection[int], root: int, *, marker: str | None = None, earlier: Collection[Process] = ()
-) -> dict[int, list[Process]]:
-    """The processes of the run that hold these sockets, oldest first: a pre-forking server's leader.
+@dataclass
+class SocketOwners:
+    """Finds the processes of the run that hold a socket.
 
     Args:
-        inodes: of listening sockets.
         root: the runtime's own pid; what it holds itself is never a server of the run.
         marker: the run's id, if the tools' environment carries it.
+        workspace: where the run works; None: nothing was started on its request.
         earlier: processes that were below `root` before the run.
+        earlier_ports: those that listened before the run. A new socket there is a restart (by nodemon, by a supervisor)
+            of what is not the run's.
+        began: when the run began, in clock ticks since boot.
+        mentioned: the ports that tools' calls have named, and the time of the first call that did, in such ticks.
     """
-    table = all_processes()
-    wanted = set(inodes) - (table[root].sockets if root in table else set())
-    descendants = below(table, root)
-    found = _holders(wanted, descendants.difference(earlier))
-    if marker and (missing := wanted - found.keys()):
-        variable = f"{MARKER}={marker}"
-        escaped = (
-            p for p in table.values() if p not in descendants and p.pid != root and p.carries(variable)
-        )
-        found |= _holders(missing, escaped)
-    return found
+
+    root: int
+    marker: str | None = None
+    workspace: Path | None = None
+    earlier: Collection[Process] = ()
+    earlier_ports: Collection[int] = ()
+    began: int = 0
+    mentioned: dict[int, int] = field(default_factory=dict)
+
+    def find(self, sockets: dict[int, int]) -> dict[int, list[Process]]:
+        """The owners of these sockets, oldest first: a pre-forking server's leader. Takes milliseconds.
+
+        Args:
+            sockets: their ports, by inode.
+        """
+        table = all_processes()
+        wanted = sockets.keys() - (table[self.root].sockets if self.root in table else set())
+        descendants = below(table, self.root)
+        found = _holders(wanted, descendants.difference(self.earlier))
+        others = [p for p in table.values() if p not in descendants and p.pid != self.root]
+        if self.marker and (missing := wanted - found.keys()):
+            entry = f"{MARKER}={self.marker}"
+            found |= _holders(missing, (p for p in others if entry in p.environment))
+        if self.workspace and (missing := wanted - found.keys()):
+            young = [process for process in others if process.start > self.began]
+            for inode, owners in _holders(missing, young).items():
+                if self._on_request(owners[0], sockets[inode]):
+                    found[inode] = owners
+        return found
+
+    def _on_request(self, process: Process, port: int) -> bool:
+        """Was a process that does not descend from the run started for it?
+
+        It is when it began during the run, no other runtime is above it, and it works in the run's workspace, or
+        listens on a port that a tool's call had named before it began.
+        """
+        own = {ancestor.pid for ancestor in lineage(Process.of(self.root) or process)}
+        if port in self.earlier_ports or any(
+            _is_runtime(above) for above in lineage(process) if above.pid not in own
+        ):
+            return False
+        return self._works_here(process) or self.mentioned.get(port, process.start + 1) <= process.start
+
+    def _works_here(self, process: Process) -> bool:
+        assert self.workspace
+        here = str(self.workspace)
+        return any(here == place or f"{here}/" in place for place in (process.cwd, *process.argv))
 
 
-def _holders(inodes: set[int], candidates: Iterable[Process]) -> dict[int, list[Process]]:
+def _is_runtime(process: Process) -> bool:
+    names = [word.rpartition("/")[2] for word in process.argv[:5]]
+    return any(name in _RUNTIMES for name in names)
+
+
+def _holders(inodes: Collection[int], candidates: Iterable[Process]) -> dict[int, list[Process]]:
     found: dict[int, list[Process]] = {}
     for process in sorted(candidates, key=age):
-        for inode in process.sockets & inodes:
+        for inode in process.sockets.intersection(inodes):
             found.setdefault(inode, []).append(process)
     return found

@@ -1,53 +1,82 @@
 """Development servers: TCP ports that start listening during a run, by a process that its tools started.
 
-The kernel reports no such thing, so the listening sockets are looked at every `INTERVAL`, at a tenth of a
-millisecond. Who owns a socket is expensive to find out and is asked once for each new one. What is promised:
+The kernel sends no notification of that, so the table of listening sockets is read every `INTERVAL`, which takes a
+tenth of a millisecond. Finding the owner of a socket is expensive and done once for each new one. What is promised:
 
+- Watching changes nothing: no connection is made to a server. The one exception is `wait_for` with `check`, which
+  sends one GET request to the port that was asked for.
 - One event for a port, whatever number of sockets and processes share it. `up` within a second, once the port
-  has been open for `RIPE`: a test suite's short-lived servers are neither reported nor disturbed by a probe.
+  has been open for `RIPE`: a test suite's short-lived servers are not reported.
 - `down` when the port has been closed for `GRACE`. A server that restarts faster (Vite's own restart, a
   reloader's new process) is the same server and makes no event, also under a new pid; one that takes longer,
   is another program, or is bound so that the outside can or cannot reach it any more, makes `down` and `up`.
-- `http` in the event is absent when the server has not answered yet; `up()` knows as soon as it has.
+- `http` in the event is absent as long as nothing says whether the server speaks HTTP; see `server.Server.http`.
 - Only intervals of the monotonic clock are used: a frozen or adjusted clock makes no event.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from agent_runtime.dev_servers.advice import Changes, absence, describe
+from agent_runtime.dev_servers.announcements import Announcements
 from agent_runtime.dev_servers.ownership import OpenPort, Ownership
-from agent_runtime.dev_servers.server import Server
-from agent_runtime.dev_servers.urls import Template, announced
+from agent_runtime.dev_servers.server import Server, Standing
+from agent_runtime.dev_servers.urls import Template
+from agent_runtime.errors import ToolError
 from agent_runtime.protocol.events import DevUrlEvent
-from agent_runtime.system.processes import Process, lineage
+from agent_runtime.system.processes import Process
 
 if TYPE_CHECKING:
     import anyio
 
     from agent_runtime.shell.call_processes import Background
 
-# Seconds. Together they keep both promises: seen, ripe and probed, or missed and given up, in less than one.
+# Seconds. Together they keep both promises: seen and ripe, or missed and given up, in less than one.
 INTERVAL = 0.15
 RIPE = 0.12
 GRACE = 0.4
-PATIENCE = 0.6  # for a process that a call left running; within it a Python or node server listens
-_HINT_AGE = 10.0  # a URL in a tool's output tells of a server that came up so long before or after it
+START_TIME = 0.6  # for a process that a call left running; within it a Python or node server listens
+_CHECK_SECONDS = 1.0  # that a server has to answer, at least
+_MENTIONS = 1000  # numbers in the arguments of a call that may be ports
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that lives on after the run, for `complete.left`.
+
+    Args:
+        pid: the process that listens; of several the oldest.
+        command: its command line.
+        port: the port.
+        log_file: where its output goes, where that is a file.
+        call_id: the tool call that left it running, where that is known.
+    """
+
+    pid: int
+    command: str
+    port: int
+    log_file: str | None
+    call_id: str | None
 
 
 class DevServerWatcher:
-    """Tells which servers a run has started, as they come and go.
+    """Reports which servers a run has started, as they come and go.
 
     Args:
         template: public address of a port (see `urls.check_template`); None for `http://localhost:{port}`.
         sandbox_id: what `{sandboxId}` stands for.
         root_pid: the runtime; this process when absent.
         marker: the run's id, where the tools' environment carries it in AGENT_RUNTIME_RUN_ID.
+        workspace: where the run works: what an older process starts there during the run is the run's too.
     """
 
     def __init__(
@@ -57,18 +86,19 @@ class DevServerWatcher:
         sandbox_id: str | None,
         root_pid: int | None = None,
         marker: str | None = None,
+        workspace: Path | None = None,
     ) -> None:
         self._template = Template(template, sandbox_id)
         self._background: Callable[[], Sequence[Background]] = lambda: ()
         self._printed: Callable[[], Sequence[str]] = lambda: ()
         self._left: dict[Process, float] = {}  # what calls left running, and when it was first noticed
-        self._ownership = Ownership(os.getpid() if root_pid is None else root_pid, marker)
+        self._ownership = Ownership(os.getpid() if root_pid is None else root_pid, marker, workspace)
+        self._announcements = Announcements()
         self._new: dict[int, Server] = {}  # seen and not yet reported, by port
         self._up: dict[int, Server] = {}  # reported, in order of coming up
         self._stopped: dict[int, DevUrlEvent] = {}
         self._pending: deque[DevUrlEvent] = deque()
-        self._untold: dict[int, DevUrlEvent] = {}  # what the model was not told yet
-        self._hints: dict[int, tuple[float, str]] = {}
+        self._changes = Changes()
 
     @cached_property
     def _lock(self) -> anyio.Lock:
@@ -85,7 +115,7 @@ class DevServerWatcher:
         background: Callable[[], Sequence[Background]],
         printed: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
-        """Lend it the hands' knowledge of what runs.
+        """Give it access to what the shell and the sessions know.
 
         Args:
             background: what calls left running. A server that writes into a pipe has its log there, and `settle`
@@ -96,124 +126,147 @@ class DevServerWatcher:
 
     async def watch(self, emit: Callable[[DevUrlEvent], Awaitable[None]]) -> None:
         """Emit events as servers come and go, until cancelled."""
-        from anyio import create_task_group, sleep
+        from anyio import sleep
 
-        async with create_task_group() as asking:
-            while not self._ownership.blind:
-                await self._look()
-                for server in self._silent():
-                    asking.start_soon(server.ask)
-                while self._pending:
-                    await emit(self._pending.popleft())
-                await sleep(INTERVAL)
+        while not self._ownership.blind:
+            await self._look()
+            while self._pending:
+                await emit(self._pending.popleft())
+            await sleep(INTERVAL)
 
-    async def settle(self, patience: float = PATIENCE) -> list[DevUrlEvent]:
+    async def settle(self, start_time: float = START_TIME) -> list[DevUrlEvent]:
         """Look now, after a tool call: the events that `watch` has not emitted.
 
-        Waits for a server that is just coming up, and `patience` seconds at most for a process that the call
-        has left running to become one: so the result of the call that starts a server can tell its address.
+        Waits for a server that is just coming up or going, and `start_time` seconds at most for a process that the
+        call has left running to become one: so the result of the call that starts a server can give its address, and
+        none says that a server is listening which the end of the call has ended.
         """
         from anyio import sleep
 
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + start_time
         await self._look()
-        while (self._new or self._expected(patience)) and time.monotonic() < deadline:
+        while (self._new or self._is_going or self._expected(start_time)) and time.monotonic() < deadline:
             await sleep(RIPE / 2)
             await self._look()
-        self._find_logs(self._up.values())
+        self._attribute(self._up.values())
+        self._read_announcements(self._up.values())
         return self._drain()
 
     async def finish(self) -> list[DevUrlEvent]:
         """The last look of a run, before `complete`: as `settle`, and what is gone now is down."""
-        events = await self.settle(2 * PATIENCE)
+        events = await self.settle(2 * START_TIME)
         await self._look(grace=0)
         return events + self._drain()
 
-    def _expected(self, patience: float) -> bool:
+    @property
+    def _is_going(self) -> bool:
+        return any(server.gone is not None for server in self._up.values())
+
+    def _expected(self, start_time: float) -> bool:
         """Is there a process, left running so short a time ago, that may yet listen?"""
         now = time.monotonic()
         left = filter(None, (Process.of(entry.pid) for entry in self._background()))
         self._left = {process: self._left.get(process, now) for process in left}
-        young = {process for process, noticed in self._left.items() if now - noticed < patience}
-        owners = {owner for server in self._up.values() for owner in server.now.owners} if young else ()
-        return bool(young.difference(*(lineage(owner) for owner in owners)))
+        young = {process for process, noticed in self._left.items() if now - noticed < start_time}
+        return any(not self._has_server(process) for process in young)
+
+    def _has_server(self, process: Process) -> bool:
+        return any(server.descends_from({process}) for server in self._up.values())
 
     def _drain(self) -> list[DevUrlEvent]:
         events = list(self._pending)
         self._pending.clear()
         return events
 
+    def _listening(self) -> list[Server]:
+        return [server for server in self._up.values() if server.gone is None]
+
     def up(self) -> list[DevUrlEvent]:
         """The servers that are up, in order of coming up."""
-        return [server.event("up", self._template) for server in self._up.values() if server.gone is None]
+        return [server.event("up", self._template) for server in self._listening()]
 
     def latest(self) -> DevUrlEvent | None:
-        """Of the servers that are up, the last to come up that speaks HTTP."""
-        return next((event for event in reversed(self.up()) if event.http), None)
+        """The address to open: of the servers that are up and best known for one, the last to come up."""
+        server = self._latest()
+        return server.event("up", self._template) if server else None
 
-    def pids(self) -> list[int]:
-        """Every process that holds a socket of a server that is up, workers included."""
-        inodes = {inode for server in self._up.values() for inode in server.now.inodes}
-        found = self._ownership.find(inodes) if inodes else {}
-        return sorted({process.pid for owners in found.values() for process in owners})
+    def _latest(self) -> Server | None:
+        candidates = [server for server in self._listening() if server.standing > Standing.INTERNAL]
+        return max(reversed(candidates), key=lambda server: server.standing, default=None)
+
+    def left(self) -> list[RunningServer]:
+        """The servers that are up, for `complete.left`."""
+        return [
+            RunningServer(
+                pid=server.pid,
+                command=server.command or "",
+                port=server.port,
+                log_file=str(server.log) if server.log else None,
+                call_id=server.call_id,
+            )
+            for server in self._listening()
+            if server.pid is not None
+        ]
 
     def advice(self) -> str:
-        """What the model should know of servers that came or went since it was last told."""
-        from agent_runtime.dev_servers.advice import advise
-
-        current = {event.port: event for event in self.up()}  # more may be known than when it came up
-        told = [advise(current.get(event.port, event)) for event in self._untold.values()]
-        self._untold.clear()
-        return "\n".join(told)
+        """For the model: what has changed since the last report, as it is now; "" for nothing."""
+        return self._changes.take(self._up.values(), self._template)
 
     def hint(self, text: str) -> None:
-        """Learn base paths from a tool's output. A server whose output is a file is judged by that alone."""
-        now = time.monotonic()
-        for port, path in announced(text) if "://" in text else ():
-            if port not in self._hints or now - self._hints[port][0] >= _HINT_AGE:
-                self._hints[port] = (now, path)
+        """Learn URLs and ports from a tool's output. A server whose output is a file is judged by that alone."""
+        self._announcements.hear(text)
 
-    async def wait_for(self, port: int | None, timeout: float) -> DevUrlEvent | None:  # noqa: ASYNC109
-        """The server on a port as soon as there is one, within `timeout` seconds; None when there is none.
+    def note_call(self, text: str) -> None:
+        """Learn from the arguments of a tool's call, before it runs, which ports the run means."""
+        for number in re.findall(r"(?<![\d.])\d{2,5}(?![\d.]\d)", text)[:_MENTIONS]:
+            self._ownership.mention(int(number))
 
-        A server that was there before the run is answered too. No port: the latest HTTP server of the run.
+    async def wait_for(
+        self,
+        port: int | None,
+        timeout: float,  # noqa: ASYNC109
+        *,
+        check: bool = False,
+    ) -> Server | None:
+        """The server on a port as soon as there is one; None when there is none.
+
+        Args:
+            port: of the run or of what was there before it. None: that of `latest`.
+            timeout: seconds.
+            check: send one GET request, where it is not known yet whether the server speaks HTTP, and wait for the
+                answer in what remains of the time, and a second at least.
         """
-        from anyio import current_time, sleep
+        from anyio import sleep
 
-        deadline = current_time() + timeout
+        deadline = time.monotonic() + timeout
         while True:
             await self._look()
-            if port is None:
-                found = self.latest()
-            else:
-                found = next((e for e in self.up() if e.port == port), None) or await self._foreign(port)
-            if found or (left := deadline - current_time()) <= 0:
+            found = self._latest() if port is None else self._on(port)
+            remaining = deadline - time.monotonic()
+            is_better_to_come = port is None and found and found.standing < Standing.FIXED
+            if remaining <= 0 or (found and not is_better_to_come):
+                if found and check and found.http is None:
+                    await found.check(max(remaining, _CHECK_SECONDS))
                 return found
-            await sleep(min(INTERVAL, left))
+            await sleep(min(INTERVAL, remaining))
 
-    def describe(self, event: DevUrlEvent) -> str:
-        """What the model should know of a server that `wait_for` found."""
-        from agent_runtime.dev_servers.advice import describe
+    async def locate(self, port: int | None, timeout: float, *, check: bool = False) -> str:  # noqa: ASYNC109
+        """What the model reads about the server that `wait_for` finds. Raises ToolError that says why there is none."""
+        server = await self.wait_for(port, timeout, check=check)
+        if server is None:
+            others = sorted({listener.port for listener in self._ownership.listeners()} - self._up.keys())
+            raise ToolError(absence(port, self._listening(), self._stopped.get(port or 0), others))
+        self._changes.known(server.port)
+        own = server.port in self._up
+        note = "" if own else "\nThis run did not start that server: it belongs to the sandbox."
+        return describe(server, self._template) + note
 
-        own = event.port in self._up
-        self._untold.pop(event.port, None)
-        return describe(event) + (
-            "" if own else "\nThis run did not start that server: it belongs to the sandbox."
-        )
-
-    def explain(self, port: int | None) -> str:
-        """Why there is no URL: what is known of a port that nothing listens on."""
-        from agent_runtime.dev_servers.advice import absence
-
-        strangers = sorted({s.port for s in self._ownership.listeners()} - self._up.keys())
-        return absence(port, self.up(), self._stopped.get(port) if port else None, strangers)
-
-    async def _foreign(self, port: int) -> DevUrlEvent | None:
-        if not (sockets := self._ownership.foreign(port)):
-            return None
-        server = Server(port, 0.0, OpenPort(sockets))
-        await server.ask()
-        return server.event("up", self._template)
+    def _on(self, port: int) -> Server | None:
+        server = self._up.get(port)
+        if server and server.gone is None:
+            return server
+        sockets = self._ownership.of_others(port)
+        return Server(port, 0.0, OpenPort(sockets)) if sockets else None
 
     async def _look(self, grace: float = GRACE) -> None:
         async with self._lock:
@@ -225,8 +278,7 @@ class DevServerWatcher:
                     self._report(server, "down")
                     server = None
                 server = server or self._new.setdefault(number, Server(number, now, port))
-                server.refresh(port)
-                self._take_hint(server)
+                server.refresh(port, self._ownership.root)
             for number in self._new.keys() - ports.keys():
                 del self._new[number]
             for server in [server for number, server in self._up.items() if number not in ports]:
@@ -234,51 +286,35 @@ class DevServerWatcher:
                 if now - server.gone >= grace:
                     self._report(server, "down")
             ripe = [server for server in self._new.values() if now - server.seen >= RIPE]
-            self._find_logs(ripe)
-            self._listen_to(ripe)
-            await _ask_all(ripe)
+            self._attribute(ripe)
+            self._read_announcements([*self._listening(), *ripe])
             for server in ripe:
                 self._report(server, "up")
 
-    def _silent(self) -> list[Server]:
-        """Those that are to be asked again."""
-        now = time.monotonic()
-        return [s for s in self._up.values() if s.gone is None and s.http is None and now >= s.ask_at]
-
-    def _find_logs(self, servers: Iterable[Server]) -> None:
-        if missing := [server for server in servers if server.log is None]:
-            logs = {entry.pid: entry.log_file for entry in self._background()}
+    def _attribute(self, servers: Collection[Server]) -> None:
+        if missing := [server for server in servers if server.call_id is None]:
+            background = self._background()
             for server in missing:
-                server.find_log(logs)
+                server.attribute(background)
 
-    def _listen_to(self, servers: Iterable[Server]) -> None:
-        if unheard := [server for server in servers if server.log is None and server.path is None]:
-            for text in self._printed():
-                self.hint(text)
-            for server in unheard:
-                self._take_hint(server)
-
-    def _take_hint(self, server: Server) -> None:
-        when, path = self._hints.get(server.port, (0.0, ""))
-        if path and server.path is None and server.log is None and abs(when - server.seen) < _HINT_AGE:
-            server.path = path
+    def _read_announcements(self, servers: Iterable[Server]) -> None:
+        unknown = [server for server in servers if not (server.announcement and server.announcement.web)]
+        if any(server.log is None for server in unknown):
+            self._announcements.listen(self._printed())
+        for server in unknown:
+            server.mentioned = self._ownership.is_mentioned(server.port)
+            found = self._announcements.of(server.port, server.log, server.seen)
+            server.announcement = found or server.announcement
 
     def _report(self, server: Server, status: Literal["up", "down"]) -> None:
         event = server.event(status, self._template)
         if status == "up":
             self._up[server.port] = self._new.pop(server.port)
             self._stopped.pop(server.port, None)
+            self._changes.came_up(event)
         else:
             del self._up[server.port]
-            self._hints.pop(server.port, None)
+            self._announcements.forget(server.port)
             self._stopped[server.port] = event
+            self._changes.ended(event, server.standing)
         self._pending.append(event)
-        self._untold[server.port] = event
-
-
-async def _ask_all(servers: Iterable[Server]) -> None:
-    from anyio import create_task_group
-
-    async with create_task_group() as group:
-        for server in servers:
-            group.start_soon(server.ask)

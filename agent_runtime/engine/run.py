@@ -71,7 +71,10 @@ class Run:
             exclude=_own_files(config, self._run_dir),
         )
         self._servers = DevServerWatcher(
-            template=config.dev_url, sandbox_id=config.request.sandbox_id, marker=config.run_id
+            template=config.dev_url,
+            sandbox_id=config.request.sandbox_id,
+            marker=config.run_id,
+            workspace=config.workspace,
         )
 
     def execute(self, stdin: int | None, unread: bytes = b"") -> int:

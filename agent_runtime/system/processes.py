@@ -76,9 +76,11 @@ class Process:
             return {}
         return {int(number): _link(f"{self.pid}/fd/{number}") for number in numbers}
 
-    def carries(self, variable: str) -> bool:
-        """Was it started with this entry (`NAME=value`) in its environment?"""
-        return variable.encode() in _read(f"{self.pid}/environ").split(b"\0")
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The entries (`NAME=value`) of the environment that it was started with; empty when it may not be read."""
+        entries = _read(f"{self.pid}/environ").split(b"\0")
+        return tuple(entry.decode("utf-8", "replace") for entry in entries if entry)
 
     @property
     def mark(self) -> str | None:

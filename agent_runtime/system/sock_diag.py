@@ -1,7 +1,7 @@
-"""The listening TCP sockets as the kernel's sock_diag tells them: see sock_diag(7) and linux/inet_diag.h.
+"""The listening TCP sockets as the kernel's sock_diag reports them: see sock_diag(7) and linux/inet_diag.h.
 
-Only the listening sockets are walked, so that this takes microseconds where /proc/net/tcp walks the whole
-table of connections, megabytes of it on a machine with much memory.
+The kernel visits the listening sockets alone, which takes microseconds; for /proc/net/tcp it visits the whole table
+of connections, megabytes of it on a machine with much memory.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _INET_DIAG_SKV6ONLY = 11
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _REQUEST = struct.Struct("=BBBxI48x")  # inet_diag_req_v2: family, protocol, extensions, states, any address
-# inet_diag_msg: source port (big-endian), source address, inode; between them what is not needed
+# inet_diag_msg: source port (big-endian), source address, inode; fields in between are skipped
 _MESSAGE = struct.Struct("=4xH2x16s16x12x16xI")
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
-_TIMEOUT = 1.0  # seconds; the kernel answers at once or not at all
+_TIMEOUT = 1.0  # seconds; the kernel answers immediately or not at all
 
-Row = tuple[bytes, int, int, "bool | None"]  # packed address, port, inode, IPv6 only (None: not said)
+Row = tuple[bytes, int, int, "bool | None"]  # packed address, port, inode, IPv6 only (None: not reported)
 
 
 def listening() -> list[Row]:
-    """Every listening TCP socket of the network namespace. Raises OSError where there is no sock_diag."""
+    """Every listening TCP socket of the network namespace. Raises OSError where sock_diag is missing."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG) as netlink:
         netlink.settimeout(_TIMEOUT)

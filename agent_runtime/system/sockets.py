@@ -1,8 +1,8 @@
-"""Which TCP ports are listened on: asked of sock_diag, or read from /proc/net/tcp and tcp6.
+"""The listening TCP sockets of this network namespace, by sock_diag or from /proc/net/tcp and tcp6.
 
 The format of the latter is in the kernel's Documentation/networking/proc_net_tcp.rst: hexadecimal address and
-port, a state (0A is LISTEN), and the inode by which /proc/PID/fd names the socket. Both tell of this
-process's network namespace; a container inside the sandbox has its own and is not seen.
+port, a state (0A is LISTEN), and the inode by which /proc/PID/fd names the socket. A container inside the sandbox
+has a network namespace of its own; its sockets are not listed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from agent_runtime.system.sock_diag import listening
@@ -27,7 +28,7 @@ class Listener:
     inode: int
     address: bytes
     port: int
-    v6only: bool | None = None  # of a wildcard: does it leave IPv4 alone? None: not known
+    v6only: bool | None = None  # of a wildcard address: does it accept no IPv4? None: not known
 
     @property
     def loopback(self) -> bool:
@@ -35,7 +36,7 @@ class Listener:
         return self.address == _LOOPBACK6 or (len(self.address) == 4 and self.address[0] == 127)
 
     def hosts(self) -> list[str]:
-        """Where a client on this machine finds it, best first."""
+        """The literal addresses at which a client on this machine reaches it, best first."""
         if not any(self.address):
             if len(self.address) == 4 or self.v6only is False:
                 return ["127.0.0.1"]
@@ -46,7 +47,7 @@ class Listener:
 
 
 def listeners() -> list[Listener]:
-    """Every listening TCP socket. Raises OSError when nothing tells."""
+    """Every listening TCP socket. Raises OSError when neither sock_diag nor /proc can be read."""
     try:
         rows = listening()
     except OSError:
@@ -59,7 +60,7 @@ def listeners() -> list[Listener]:
 
 
 def read_listeners() -> list[Listener]:
-    """The same from /proc."""
+    """The same from /proc. Raises OSError when that cannot be read."""
     return [
         Listener(int(inode), _unpack(address), int(port, 16))
         for address, port, inode in _rows("tcp", _TCP_LISTEN)
@@ -67,8 +68,18 @@ def read_listeners() -> list[Listener]:
     ]
 
 
+@cache
+def ephemeral_ports() -> range:
+    """The ports that the kernel chooses from when a program asks for any (ip(7), ip_local_port_range)."""
+    try:
+        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+        return range(int(first), int(last) + 1)
+    except (OSError, ValueError):
+        return range(32768, 61000)
+
+
 def udp_ports() -> set[int]:
-    """The ports that UDP sockets are bound to. Raises OSError when /proc does not tell."""
+    """The ports that UDP sockets are bound to. Raises OSError when /proc cannot be read."""
     return {int(port, 16) for _, port, _ in _rows("udp", _UDP_BOUND)}
 
 
@@ -82,6 +93,6 @@ def _rows(protocol: str, state: bytes) -> list[tuple[bytes, bytes, bytes]]:
 
 
 def _unpack(text: bytes) -> bytes:
-    """Addresses are printed as 32-bit words in the byte order of the machine."""
+    """Addresses are written as 32-bit words in the byte order of the machine."""
     words = (int(text[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(text), 8))
     return b"".join(words).removeprefix(_MAPPED)

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from agent_runtime.dev_servers import server
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
 
@@ -71,12 +70,6 @@ class Scene:
 
 
 Watching = Callable[..., Any]
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that answers is given time for it, on a busy machine too."""
-    monkeypatch.setattr(server, "PROBE", 5.0)
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.dev_servers.socket_owners import find_owners
+from agent_runtime.system.processes import all_processes
 from tests.dev_servers.conftest import Launch, Watching, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.anyio
 
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 
@@ -88,16 +88,17 @@ async def test_flask_reloads_without_an_event(
         )
         up = await scene.event("up", port=free_port)
         (inode,) = scene.servers._up[free_port].now.inodes
-        first = await until(lambda: _family(inode) if len(_family(inode)) == 2 else None)
+        await until(lambda: b"Debugger PIN" in (tmp_path / "log").read_bytes())  # it knows the files by now
+        first = await until(lambda: _holders(inode) if len(_holders(inode)) == 2 else None)
         app.write_text(FLASK.replace("one", "two"))
-        await until(lambda: len(_family(inode)) == 2 and _family(inode) != first)
+        await until(lambda: len(_holders(inode)) == 2 and _holders(inode) != first)
         await anyio.sleep(0.6)
         assert scene.events == [up]
         assert (up.pid, up.http) == (server.pid, True)
 
 
-def _family(inode: int) -> list[int]:
-    return [process.pid for process in find_owners({inode}, os.getpid()).get(inode, [])]
+def _holders(inode: int) -> list[int]:
+    return [process.pid for process in all_processes().values() if inode in process.sockets]
 
 
 VITE_CONFIG = """

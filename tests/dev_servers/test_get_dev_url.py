@@ -22,7 +22,7 @@ from agent_runtime.tools import load
 from tests.dev_servers.conftest import Launch, Watching, until
 from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.anyio
 
 
 async def ask(servers: DevServerWatcher, **arguments: Any) -> str:
@@ -34,18 +34,21 @@ async def test_it_waits_for_the_port(watching: Watching, python: Launch, free_po
     template = "https://{port}-{sandboxId}.example.com"
     async with watching(template=template, sandbox_id="s1") as scene:
         python("import time\ntime.sleep(0.5)\n" + LISTEN + ANSWER + STAY, str(free_port))
-        assert await ask(scene.servers, port=free_port) == (
-            f"https://{free_port}-s1.example.com (inside the sandbox: http://localhost:{free_port})"
+        url = f"https://{free_port}-s1.example.com (inside the sandbox: http://localhost:{free_port})"
+        unknown = (
+            "\nWhether it speaks HTTP is not known: no request was sent to it (`check: true` sends one)."
         )
+        assert await ask(scene.servers, port=free_port) == url + unknown
+        assert await ask(scene.servers, port=free_port, check=True) == url
         assert await ask(scene.servers, timeout=0) == await ask(scene.servers, port=free_port)
         await scene.event("up", port=free_port)
         assert len(scene.events) == 1
         assert scene.servers.advice() == ""  # the model knows
 
 
-async def test_loopback_only_comes_with_advice(watching: Watching, python: Launch) -> None:
+async def test_loopback_only_comes_with_advice(watching: Watching, python: Launch, free_port: int) -> None:
     async with watching() as scene:
-        server = python(LISTEN.replace("0.0.0.0", "127.0.0.1") + ANSWER + STAY)
+        server = python(LISTEN.replace("0.0.0.0", "127.0.0.1") + ANSWER + STAY, str(free_port))
         up = await scene.event("up", pid=server.pid)
         assert "--host 0.0.0.0" in scene.servers.advice()
         assert "--host 0.0.0.0" in await ask(scene.servers, port=up.port)
@@ -55,7 +58,7 @@ async def test_nothing_listens(watching: Watching, python: Launch, free_port: in
     async with watching() as scene:
         began = time.monotonic()
         with pytest.raises(
-            ToolError, match=f"Nothing listens on TCP port {free_port}.\nNo server started by this"
+            ToolError, match=f"Nothing listens on TCP port {free_port}.\nNo server that this run started"
         ):
             await ask(scene.servers, port=free_port, timeout=0.3)
         assert 0.3 <= time.monotonic() - began < 10  # not the 15 that it would wait unasked
@@ -84,7 +87,7 @@ async def test_bad_arguments(arguments: dict[str, Any]) -> None:
         await ask(DevServerWatcher(template=None, sandbox_id=None), **arguments)
 
 
-async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, tmp_path: Path) -> None:
+async def test_the_call_that_starts_a_server_reports_it(watching: Watching, tmp_path: Path) -> None:
     """`server &` returns before the server listens; its log is the one that the shell keeps."""
     shell = Shell(
         cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
@@ -108,10 +111,10 @@ async def test_the_call_that_starts_a_server_is_told_of_it(watching: Watching, t
             with anyio.fail_after(10):
                 await shell.run("kill $!; wait $!", timeout=5, call_id="4", tokens=1000)
                 await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
-            await until(lambda: not scene.servers._expected(60))  # a keeper may just be starting
+            await until(lambda: not scene.servers._expected(60))  # a log writer may just be starting
         finally:
-            for pid in scene.servers.pids():  # the last call has let go of it
-                os.kill(pid, signal.SIGKILL)
+            for server in scene.servers.left():  # the last call has detached it
+                os.kill(server.pid, signal.SIGKILL)
             await shell.aclose(kill=True)
 
 

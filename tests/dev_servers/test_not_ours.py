@@ -12,6 +12,7 @@ import pytest
 
 from agent_runtime.dev_servers import watcher
 from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.errors import ToolError
 from agent_runtime.system import sockets
 from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching, until
@@ -47,23 +48,23 @@ async def test_clients_udp_own_sockets_and_earlier_servers(
                     or 0
                 )
                 await anyio.sleep(0.6)
-                assert (scene.events, await scene.servers.settle(), scene.servers.pids()) == ([], [], [])
+                assert (scene.events, await scene.servers.settle(), scene.servers.left()) == ([], [], [])
 
             found = await scene.servers.wait_for(before, 1)
-            assert found and (found.url, found.http, found.pid) == (
-                f"https://{before}.example.com",
-                True,
-                None,
+            assert found and (found.http, found.pid) == (None, None)
+            described = await scene.servers.locate(before, 1, check=True)
+            assert described.startswith(
+                f"https://{before}.example.com (inside the sandbox: http://localhost:{before})\n"
             )
-            assert "did not start" in scene.servers.describe(found)
-            assert await scene.servers.wait_for(udp, 0) is None
-            assert "UDP" in scene.servers.explain(udp)
+            assert "did not start" in described and "HTTP" not in described
+            with pytest.raises(ToolError, match="UDP"):
+                await scene.servers.locate(udp, 0)
             earlier.kill()
             await anyio.sleep(0.6)
             assert scene.events == []
 
 
-async def test_a_server_of_another_family_is_not_ours(python: Launch, watching: Watching) -> None:
+async def test_a_server_of_another_process_tree_is_not_ours(python: Launch, watching: Watching) -> None:
     """Seen from a runtime that is another process: what is not below it was not started by it."""
     runtime = python("import time\ntime.sleep(60)")
     async with watching(root_pid=runtime.pid) as scene:
@@ -111,20 +112,20 @@ async def test_without_sock_diag_proc_is_read(
             + STAY
         )
         up = await scene.event("up", pid=server.pid)
-        assert (up.local_url, up.http) == (f"http://localhost:{up.port}", True)
+        assert (up.local_url, up.loopback_only) == (f"http://localhost:{up.port}", False)
 
 
-async def test_where_nothing_tells_there_is_one_log_line_and_no_failure(
+async def test_where_no_table_can_be_read_there_is_one_log_line_and_no_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("agent_runtime.dev_servers.ownership.listeners", _refuse)
     blind = DevServerWatcher(template=None, sandbox_id=None)
     blind.begin()
     await blind.watch(_never)  # returns at once
-    assert (await blind.settle(), await blind.finish(), blind.up(), blind.pids()) == ([], [], [], [])
+    assert (await blind.settle(), await blind.finish(), blind.up(), blind.left()) == ([], [], [], [])
     assert await blind.wait_for(80, 0) is None
     assert [record.message for record in caplog.records] == [
-        "dev servers are not seen: [Errno 13] Permission denied"
+        "dev servers are not watched: [Errno 13] Permission denied"
     ]
 
 

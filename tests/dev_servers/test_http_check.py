@@ -1,0 +1,106 @@
+"""What one GET request finds out about servers that speak HTTP, TLS, something else, or nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from agent_runtime.dev_servers.http_check import check
+
+pytestmark = pytest.mark.anyio
+
+Talk = Callable[[socket.socket], None]
+
+
+@contextmanager
+def serving(talk: Talk) -> Iterator[tuple[int, list[bytes]]]:
+    """A server that reads a request and then does what `talk` says, for every connection."""
+    heard: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    heard.append(connection.recv(4096))
+                    talk(connection)
+                except OSError:
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=[listener])
+        thread.start()
+        try:
+            yield listener.getsockname()[1], heard
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+REFUSALS = (  # what plain HTTP on a TLS port is answered: nginx, Go, Apache, OpenSSL
+    b"HTTP/1.1 400 Bad Request\r\n\r\n<center>The plain HTTP request was sent to HTTPS port</center>",
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\nYou're speaking plain HTTP to an SSL-enabled server port.",
+    b"\x15\x03\x01\x00\x02\x02\x46",
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "http"),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", "http"),
+        (b"HTTP/1.1 500 Oops\r\n\r\n", "http"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "http"),
+        (b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n\r\n", "other"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "other"),
+        (b"-ERR unknown command 'GET'\r\n", "other"),
+        (b"", "hung_up"),
+        *((refusal, "https") for refusal in REFUSALS),
+    ],
+)
+async def test_answers(answer: bytes, expected: str) -> None:
+    with serving(lambda connection: connection.sendall(answer)) as (port, heard):
+        assert await check("127.0.0.1", port, path="/app/", seconds=5) == expected
+        (request,) = heard  # one, whatever the answer
+        assert request.startswith(f"GET /app/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode())
+
+
+async def test_a_head_that_comes_in_pieces_is_waited_for() -> None:
+    def slowly(connection: socket.socket) -> None:
+        for piece in (b"HT", b"TP/1.1 2", b"00 OK\r\n", b"\r\n"):
+            connection.sendall(piece)
+            time.sleep(0.02)
+
+    with serving(slowly) as (port, _):
+        assert await check("127.0.0.1", port, seconds=5) == "http"
+
+
+async def test_an_answer_without_an_end_is_an_answer() -> None:
+    def stream(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n")
+        connection.recv(1)
+
+    with serving(stream) as (port, _):
+        assert await check("127.0.0.1", port, seconds=30) == "http"
+
+
+async def test_silence_costs_the_given_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        assert await check("127.0.0.1", silent.getsockname()[1], seconds=0.2) == "silent"
+        assert time.monotonic() - began < 5
+
+
+async def test_nobody_there() -> None:
+    with socket.socket() as bound:  # bound and not listening: nobody else can have the port meanwhile
+        bound.bind(("127.0.0.1", 0))
+        assert await check("127.0.0.1", bound.getsockname()[1], seconds=1) == "unreachable"
