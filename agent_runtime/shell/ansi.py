@@ -1,25 +1,38 @@
-"""What a person would see of a program's output: escape codes gone, a progress bar as it stood in the end.
+"""Terminal control sequences, and what a person would see of a line of output that contains them.
 
-Works line by line, so that cleaning a text whole or in lines gives the same.
+`clean` works line by line, so that cleaning a text whole or in lines gives the same.
 """
 
 from __future__ import annotations
 
 import re
 
-_ESCAPE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI (ECMA-48)
-    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC: titles, links
-    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
-    r"|\x1b[ -/]+[0-~]|\x1b[0-~]|\x1b"  # charsets and the like
+from agent_runtime.shell.cells import Row, to_cells
+
+# A string sequence (OSC, DCS, SOS, PM, APC) ends with its terminator, and at the latest with the line: where the
+# terminator is missing, no more than that is swallowed.
+CSI = r"\x1b\[[0-?]*[ -/]*[@-~]"  # ECMA-48
+STRING = r"\x1b\][^\x07\x18\x1a\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x18\x1a\x1b\n]*(?:\x1b\\)?"
+OTHER = r"\x1b[ -/]+[0-~]|\x1b[0-~]|\x1b"  # charsets and the like
+ESCAPE = re.compile(f"{CSI}|{STRING}|{OTHER}")
+
+_WIDTH = (
+    1000  # columns of the line that `clean` edits; a longer line continues on the next row, as on a terminal
 )
-_ERASE = re.compile(r"\x1b\[([012]?)K")
+# CSI and escape sequences that move in the line or erase in it
+_EDIT = re.compile(r"\x1b\[[0-9]*[GCDKPXa`@]|\x1b\[[su]|\x1b[78]")
 _SPECIAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_DROPPED = {code: None for code in [*range(1, 9), 11, *range(14, 32), *range(0x7F, 0xA0)]} | {
+_CONTROLS = {code: None for code in [*range(1, 9), 11, *range(14, 32), *range(0x7F, 0xA0)]} | {
     0: "\ufffd",
     12: "\n",
 }
-_TOKEN = re.compile(r"\r|\x08|\x1b\[[012]?K|[^\r\x08\x1b]+")
+_NOT_EDITING = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\b\f\x1b"}
+_TOKEN = re.compile(rf"[\r\b\t]|{_EDIT.pattern}|[^\r\b\t\x1b]+")
+
+
+def strip_escapes(text: str) -> str:
+    """The text without any control sequences; other control characters stay."""
+    return ESCAPE.sub("", text)
 
 
 def clean(text: str) -> str:
@@ -34,48 +47,67 @@ def _clean_line(line: str) -> str:
         return line
     line = line.rstrip("\r")
     if "\x1b" in line:
-        line = _ESCAPE.sub(lambda code: code.group() if _ERASE.fullmatch(code.group()) else "", line)
-    if "\r" in line or "\x08" in line or "\x1b" in line:
-        line = _overwritten(line)
-    return line.translate(_DROPPED)
+        line = ESCAPE.sub(lambda code: code.group() if _EDIT.fullmatch(code.group()) else "", line)
+    if "\r" in line or "\b" in line or "\x1b" in line:
+        line = "".join(_Editor().edit(line.translate(_NOT_EDITING)))
+    return line.translate(_CONTROLS)
 
 
-def _overwritten(line: str) -> str:
-    # what is on the line after all carriage returns, backspaces and erasures
-    shown: list[str] = []
-    column = 0
-    for token in _TOKEN.findall(line):
-        if token == "\r":
-            column = 0
-        elif token == "\x08":
-            column = max(column - 1, 0)
-        elif token[0] == "\x1b":
-            part = token[2:-1]
-            if part in ("", "0"):
-                del shown[column:]
+class _Editor:
+    """A line of at most _WIDTH columns, and the full rows before it."""
+
+    def __init__(self) -> None:
+        self._full: list[str] = []
+        self._row = Row()
+        self._column = self._saved = 0
+
+    def edit(self, line: str) -> list[str]:
+        """Print the line, with all that moves and erases in it; the rows that this gives."""
+        for token in _TOKEN.findall(line):
+            if token == "\r":
+                self._column = 0
+            elif token == "\b":
+                self._column = max(min(self._column, _WIDTH - 1) - 1, 0)
+            elif token == "\t":
+                stop = min((self._column // 8 + 1) * 8, _WIDTH)
+                self._row.tab(self._column, stop)
+                self._column = stop
+            elif token[0] == "\x1b":
+                self._control(token[-1], int(token[2:-1][:5] or 0) if token[1] == "[" else 0)
             else:
-                shown[: column if part == "1" else len(shown)] = " " * column
-        else:
-            shown.extend(" " * (column - len(shown)))
-            shown[column : column + len(token)] = token
-            column += len(token)
-    return "".join(shown).rstrip(" ") if "\x1b" in line else "".join(shown)
+                self._print(token)
+        last = self._row.text
+        return [*self._full, last.rstrip(" ") if "\x1b" in line else last]
 
+    def _print(self, text: str) -> None:
+        cells = to_cells(self._row.join(self._column, text))
+        start = 0
+        while start < len(cells):
+            if self._column >= _WIDTH:
+                self._full.append(self._row.text)
+                self._row, self._column = Row(), 0
+            piece = cells[start : start + _WIDTH - self._column]
+            self._row.put(self._column, piece)
+            self._column += len(piece)
+            start += len(piece)
 
-def decode_tail(data: bytes) -> str:
-    """Text of bytes that may begin in the middle of a character: its rest is left out."""
-    start = 0
-    while start < min(3, len(data)) and data[start] & 0xC0 == 0x80:
-        start += 1
-    return data[start:].decode("utf-8", "replace")
-
-
-def decode_head(data: bytes) -> str:
-    """Text of bytes that may end in the middle of a character: its beginning is left out."""
-    for back in range(1, min(4, len(data)) + 1):
-        lead = data[-back]
-        if lead & 0xC0 == 0x80:
-            continue
-        length = 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
-        return (data[:-back] if length > back else data).decode("utf-8", "replace")
-    return data.decode("utf-8", "replace")
+    def _control(self, final: str, number: int) -> None:
+        row, column, count = self._row, min(self._column, _WIDTH - 1), max(number, 1)
+        if final in "G`":
+            self._column = min(count, _WIDTH) - 1
+        elif final in "Ca":
+            self._column = min(column + count, _WIDTH - 1)
+        elif final == "D":
+            self._column = max(column - count, 0)
+        elif final == "K" and number <= 2:
+            row.erase(0 if number else column, column + 1 if number == 1 else _WIDTH)
+        elif final == "P":
+            row.delete(column, count)
+        elif final == "X":
+            row.erase(column, column + count)
+        elif final == "@":
+            row.insert(column, " " * min(count, _WIDTH), _WIDTH)
+        elif final in "s7":
+            self._saved = self._column
+        elif final in "u8":
+            self._column = self._saved

@@ -22,9 +22,16 @@ import anyio
 
 from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell import output_log
-from agent_runtime.shell.ansi import clean, decode_head, decode_tail
+from agent_runtime.shell.ansi import clean
 from agent_runtime.shell.output_log import BoundedLog
-from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join, where
+from agent_runtime.shell.truncation import (
+    BYTES_PER_TOKEN,
+    TruncatedOutput,
+    decode_head,
+    decode_tail,
+    join,
+    where,
+)
 from agent_runtime.system import processes
 from agent_runtime.system.processes import Process
 from agent_runtime.system.spawn import spawn

@@ -1,19 +1,38 @@
-"""What is on the screen of a program that draws on it: an editor, a pager, a menu, a progress display."""
+"""A terminal without a display: what is on the screen of a program that draws on it, as text.
+
+It follows xterm's control sequences as far as they place text. Whatever a program prints, each character that is not
+overwritten or erased is in the text, no input raises, and the time is proportional to the number of bytes.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    import pyte
+from agent_runtime.shell.ansi import CSI, OTHER, STRING
+from agent_runtime.shell.control_functions import CHARACTERS, ESCAPES, SEQUENCES
+from agent_runtime.shell.grid import Grid, Scrolled, as_text
 
-# cursor addressing, moves up, clearing of the screen, the alternate screen: text that is no longer in lines
-_DRAWS = re.compile(rb"\x1b\[(?:\d*;?\d*[HfAFd]|[0-3]?J|\?(?:1049|47|1047)[hl])")
-# the alternate screen on and off (xterm's control sequences): when it goes, what was there before is back
-_SWITCH = re.compile(rb"\x1b\[\?(?:1049|47|1047)([hl])")
-# queries and modes that pyte trips over
-_PRIVATE = re.compile(rb"\x1b\[[<=>][^@-~]*[@-~]|\x1b\[\?[\d;]*[^hl\d;]")
+_TOKEN = re.compile(rf"[^\x00-\x1f\x7f-\x9f]+|{CSI}|{STRING}|{OTHER}|[\x00-\x1f\x7f-\x9f]")
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[PX^_\]][^\x07\x18\x1a\x1b\n]*|[ -/]*)\Z")
+_UNFINISHED_LIMIT = 4096  # characters of a control sequence that are kept until its end comes
+_STRING_END = re.compile(r"[\x07\x18\x1a\x1b\n]")
+_PARAMETERS = re.compile(r"\x1b\[([<=>?]?)([0-9:;]*)([^@-~]*)(.)")
+# cursor addressing, vertical movement, clearing and scrolling of the screen, the alternate screen
+_DRAWS = re.compile(
+    rb"\x1b(?:\[[0-9;]*[ABEFHJLMSTdefr]|\[[su]|[78Mc]|\[\?(?:[0-9;]*;)?(?:47|104[79])(?:;[0-9;]*)?[hl])"
+)
+_REPLIES_LIMIT = 4096  # bytes: a program that asks more without reading gets no answers
+_LARGEST = 9999  # a larger parameter means the same on every screen
+_REPLIES = {
+    ("n", 5): "\x1b[0n",  # status: ready
+    ("c", 0): "\x1b[?62;22c",  # device attributes: VT220, colours
+    (">c", 0): "\x1b[>1;10;0c",
+    (">q", 0): "\x1bP>|agent-runtime\x1b\\",  # name and version
+}
+_ALTERNATE = {47, 1047, 1049}
+_GRAPHICS = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")  # DEC special graphics
 
 
 def draws(data: bytes) -> bool:
@@ -22,53 +41,184 @@ def draws(data: bytes) -> bool:
 
 
 def render(data: bytes, *, rows: int, columns: int, before: bytes = b"") -> str:
-    """What a person saw come: the lines that this output has scrolled out of the screen, and the screen after it, as
-    text, without trailing blanks and empty lines at its end. `before`: the output before.
+    """The lines that this output has scrolled out of the screen, and the screen after it. `before`: the output before
+    it, reported already.
     """
-    terminal = _Terminal(rows, columns)
-    terminal.feed(before)
-    seen = len(terminal.scrolled)
-    terminal.feed(data)
-    return terminal.text(seen)
+    screen = Screen(rows, columns)
+    screen.feed(before)
+    screen.take()
+    screen.feed(data)
+    return screen.take().head
 
 
-class _Terminal:
+@dataclass(frozen=True)
+class Drawn:
+    """What is to be reported of a screen, without trailing blanks and empty lines at its end.
+
+    `head` and `tail` are the same text unless something between them is missing: `missing_bytes` of it, in
+    `missing_lines` lines.
+    """
+
+    head: str
+    tail: str
+    missing_bytes: int = 0
+    missing_lines: int = 0
+
+
+class Screen:
+    """A screen of `rows` times `columns`, and the lines that have scrolled out of it.
+
+    Attributes:
+        replies: what the terminal answers to the queries in what it was fed, to be typed into the program.
+    """
+
     def __init__(self, rows: int, columns: int) -> None:
-        import pyte  # only sessions with drawing programs need it
+        self.replies = bytearray()
+        self._grid = Grid(rows, columns)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._unfinished = ""
+        self._in_string = False  # too long to be kept: passed over up to its end
+        self._last = " "  # the character that REP repeats
+        self._charsets, self._shifted = ["B", "B"], 0
 
-        self.scrolled: list[str] = []  # lines that have left the main screen
-        scrolled = self.scrolled
-
-        class Main(pyte.Screen):
-            def index(self) -> None:
-                top, bottom = self.margins or (0, self.lines - 1)
-                if self.cursor.y == bottom and top == 0:
-                    line = self.buffer[0]
-                    scrolled.append("".join(line[column].data for column in range(self.columns)))
-                super().index()
-
-        self._main = Main(columns, rows)
-        self._alternate = pyte.Screen(columns, rows)
-        self._shown: pyte.Screen = self._main
-        self._stream = pyte.ByteStream(self._main)
+    @property
+    def is_waiting(self) -> bool:
+        """Is there the beginning of a control sequence whose end has not come yet?"""
+        return bool(self._unfinished)
 
     def feed(self, data: bytes) -> None:
-        for number, piece in enumerate(_SWITCH.split(_PRIVATE.sub(b"", data))):
-            if number % 2:
-                self._switch(self._alternate if piece == b"h" else self._main)
-            else:
-                self._stream.feed(piece)
+        """Print these bytes. A character or a control sequence may go on with the next."""
+        text = self._unfinished + self._decoder.decode(data)
+        if self._in_string:
+            end = _STRING_END.search(text)
+            text = text[end.end() if end[0] == "\x07" else end.start() :] if end else ""
+            self._in_string = not end
+        begin = _UNFINISHED.search(text, max(text.rfind("\x1b"), 0))
+        end_of_text = begin.start() if begin else len(text)
+        self._unfinished = text[end_of_text:]
+        if len(self._unfinished) > _UNFINISHED_LIMIT:
+            self._in_string = self._unfinished[1] != "["
+            self._unfinished, end_of_text = "", end_of_text if self._in_string else len(text)
+        for token in _TOKEN.findall(text[:end_of_text]):
+            if token.startswith("\x1b["):
+                self._sequence(token)
+            elif token[0] == "\x1b":
+                self._escape(token)
+            elif action := CHARACTERS.get(token):
+                action(self._grid)
+            elif token in "\x0e\x0f":
+                self._shifted = int(token == "\x0e")
+            elif token[0] >= " " and not "\x7f" <= token[0] <= "\x9f":
+                self._print(token)
 
-    def text(self, seen: int) -> str:
-        """The lines that have scrolled out after the first `seen`, and the screen."""
-        above = self.scrolled[seen:] if self._shown is self._main else []
-        return "\n".join(line.rstrip() for line in [*above, *self._shown.display]).rstrip("\n")
+    def skip(self, size: int, lines: int) -> None:
+        """Note that `size` bytes of the output, with so many lines, are not going to be fed."""
+        self._unfinished, self._in_string = "", False
+        self._decoder.reset()
+        self._grid.skip(size, lines)
 
-    def _switch(self, screen: pyte.Screen) -> None:
-        if screen is self._shown:
+    def take(self) -> Drawn:
+        """The lines that have scrolled out since the last look, and the screen. Main-screen text that has come since
+        then is there also while the alternate screen is in use.
+        """
+        grid = self._grid
+        segments: list[list[str]] = [[]]
+        missing_bytes = missing_lines = 0
+        for buffer in [grid.main] if grid.buffer is grid.main else [grid.main, grid.buffer]:
+            scrolled, buffer.scrolled = buffer.scrolled, Scrolled()
+            missing_bytes += scrolled.missing_bytes
+            missing_lines += scrolled.missing_lines
+            segments[-1] += scrolled.first
+            if scrolled.missing_bytes:
+                segments.append([])
+            segments[-1] += scrolled.last
+            segments[-1] += buffer.new_lines() if buffer is not grid.buffer else ()
+            on_screen = buffer.take()
+        segments[-1] += on_screen
+        for middle in segments[1:-1]:
+            missing_bytes += len("".join(middle).encode("utf-8", "replace"))
+            missing_lines += "".join(middle).count("\n")
+        head = as_text(segments[0])
+        return Drawn(head, as_text(segments[-1]) if len(segments) > 1 else head, missing_bytes, missing_lines)
+
+    def _print(self, text: str) -> None:
+        if self._charsets[self._shifted] == "0":
+            text = text.translate(_GRAPHICS)
+        self._last = text[-1]
+        self._grid.print(text)
+
+    def _escape(self, token: str) -> None:
+        final = token[-1]
+        if len(token) == 3 and token[1] in "()":
+            self._charsets[token[1] == ")"] = final
+        elif token == "\x1bc":
+            self._reset()
+        elif len(token) == 2 and (action := ESCAPES.get(final)):
+            action(self._grid)
+        elif token.startswith("\x1bP") and token[2:4] in ("+q", "$q"):
+            self._reply(f"\x1bP0{token[2]}r\x1b\\")  # no such capability, no such setting
+
+    def _sequence(self, token: str) -> None:
+        found = _PARAMETERS.fullmatch(token)
+        if found is None:
             return
-        if screen is self._alternate:
-            screen.reset()
-        self._stream.detach(self._shown)
-        self._stream.attach(screen)
-        self._shown = screen
+        private, numbers, between, final = found.groups()
+        values = [_number(value) for value in numbers.split(";", 16)[:16]]
+        if between or private in ("<", "=", ">"):
+            self._query(private + between + final, values[0])
+        elif private and final not in "JK":
+            self._private(final, values)
+        elif action := SEQUENCES.get(final):
+            action(self._grid, values[0], values[1] if len(values) > 1 else 0)
+        elif final in "hl":
+            self._grid.inserts = final == "h" if 4 in values else self._grid.inserts
+        elif final == "b":
+            self._grid.print(self._last * min(max(values[0], 1), self._grid.width))
+        else:
+            self._query(final, values[0])
+
+    def _private(self, final: str, values: list[int]) -> None:
+        grid = self._grid
+        if final not in "hl":
+            self._query("?" + final, values[0])
+            return
+        for mode in values:
+            if mode in _ALTERNATE:
+                grid.switch(alternate=final == "h")
+            elif mode == 7:
+                grid.wraps = final == "h"
+            elif mode == 6:
+                grid.is_relative = final == "h"
+                grid.move_to(0, 0)
+
+    def _query(self, name: str, value: int) -> None:
+        grid = self._grid
+        if name in ("n", "?n") and value == 6:
+            y = grid.y - grid.top if grid.is_relative else grid.y
+            reply = f"\x1b[{name[:-1]}{y + 1};{grid.x + 1}R"
+        elif name == "t" and value in (18, 19):
+            reply = f"\x1b[{value - 10};{grid.height};{grid.width}t"
+        elif name in ("$p", "?$p"):
+            reply = f"\x1b[{name[:-2]}{value};0$y"  # the mode is not known
+        elif name == "!p":
+            grid.reset_modes()
+            return
+        else:
+            reply = _REPLIES.get((name, value), "")
+        self._reply(reply)
+
+    def _reply(self, text: str) -> None:
+        if len(self.replies) < _REPLIES_LIMIT:
+            self.replies += text.encode()
+
+    def _reset(self) -> None:
+        grid = self._grid
+        grid.switch(alternate=False)
+        grid.reset_modes()
+        grid.erase_in_display(2)
+        grid.move(x=0, y=0)
+        self._charsets, self._shifted = ["B", "B"], 0
+
+
+def _number(text: str) -> int:
+    return min(int(text.partition(":")[0].lstrip("0")[:6] or 0), _LARGEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +82,16 @@ def where(log: BoundedLog) -> str:
     if log.cut:
         return f"its beginning and its end, {log.size} bytes, are in {log.path}"
     return f"the whole output is in {log.path}"
+
+
+def decode_head(data: bytes) -> str:
+    """Text of bytes that may end in the middle of a character, which is left out."""
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(data)
+
+
+def decode_tail(data: bytes) -> str:
+    """Text of bytes that may begin in the middle of a character, which is left out."""
+    start = 0
+    while start < min(3, len(data)) and data[start] & 0xC0 == 0x80:
+        start += 1
+    return data[start:].decode("utf-8", "replace")

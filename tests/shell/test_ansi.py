@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_runtime.shell.ansi import clean, decode_head, decode_tail
-from agent_runtime.shell.screen import draws, render
-from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.shell.ansi import clean
+from agent_runtime.shell.truncation import OutputStore, decode_head, decode_tail
 
 
 @pytest.mark.parametrize(
@@ -30,6 +29,21 @@ from agent_runtime.shell.truncation import OutputStore
         ("tab\tstays", "tab\tstays"),
         ("\u2028\u2029\x85", "\u2028\u2029"),
         ("cut \x1b[3", "cut 3"),
+        ("\x1b[2K\x1b[1Gfile 1\x1b[2K\x1b[1Gfile 2", "file 2"),
+        ("10%\x1b[1000D20%\x1b[1000D30%", "30%"),
+        ("ab\x1b[5Gc\x1b[3`d\x1b[2Ce", "abd ce"),
+        ("abc\x1b[2D\x1b[1Px", "ax"),
+        ("abcdef\r\x1b[2Xx", "x cdef"),
+        ("ac\x1b[D\x1b[@b", "abc"),
+        ("a\x1b[s 10%\x1b[u 20%\x1b7x\x1b8!", "a 20%!"),
+        ("漢字\ra", "a 字"),
+        ("e\u0301\bx", "x"),
+        ("⚠\ufe0f Warning\r✔\ufe0f done   \x1b[K", "✔\ufe0f done"),
+        ("a\tb\rX", "X\tb"),
+        ("a\tb\r\tc", "a\tc"),
+        ("abc\x1b[2J\x1b[H\x1b[3;4rdef", "abcdef"),
+        ("a\x1bXhidden\x1b\\b\x1b^hidden\x1b\\c\x1b_hidden\x1b\\d", "abcd"),
+        ("a\x1b[4:3m\x1b[58:2::255:0:0mb\x1b[?2026$p\x1b[!pc\x1b[>4;2m", "abc"),
     ],
 )
 def test_what_a_person_would_see(printed: str, seen: str) -> None:
@@ -66,27 +80,3 @@ def test_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
         f"the whole output is in {path} ...]\nline 98\nline 99"
     )
     assert (fitted.truncated, fitted.output_bytes, fitted.output_file) == (True, len(text), path)
-
-
-def test_a_screen() -> None:
-    data = b"\x1b[?1049h\x1b[>4;2m\x1b[2J\x1b[1;1Htop\x1b[3;5Hmiddle\x1b[?25l"
-    assert draws(data)
-    assert render(data, rows=5, columns=20) == "top\n\n    middle"
-    assert not draws(b"\x1b[31mplain\x1b[0m\r\x1b[K\x1b[?2004h")
-
-
-def test_what_was_there_before_an_editor_is_back_after_it() -> None:
-    data = b"$ edit\r\n\x1b[?1049h\x1b[2J\x1b[Htext\x1b[?1049l$ "
-    assert render(data[:-10], rows=5, columns=20) == "text"
-    assert render(data, rows=5, columns=20) == "$ edit\n$"
-
-
-def test_lines_above_a_display_that_is_redrawn_are_not_lost() -> None:
-    first = b"".join(b"log %d\r\n\x1b[2K50%%\r" % n for n in range(4))
-    then = b"\x1b[1Alog 3 again\r\nlog 4\r\nlog 5\r\n100%"
-    assert render(first + then, rows=4, columns=20) == "\n".join(
-        ["log 0", "log 1", "log 2", "log 3 again", "log 4", "log 5", "100%"]
-    )
-    assert render(then, rows=4, columns=20, before=first) == "\n".join(
-        ["log 1", "log 2", "log 3 again", "log 4", "log 5", "100%"]
-    )

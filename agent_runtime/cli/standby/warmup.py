@@ -8,7 +8,7 @@ from contextlib import suppress
 
 _LATE = (  # what is imported at first use, by this program and by its libraries
     *("tiktoken", "watchfiles", "jinja2.sandbox", "yaml", "anyio._backends._asyncio"),
-    *("regex", "pathspec", "pyte", "PIL.Image", "unidiff.patch"),
+    *("regex", "pathspec", "PIL.Image", "unidiff.patch"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 

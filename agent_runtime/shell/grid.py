@@ -1,0 +1,255 @@
+"""The rows and the cursor of a terminal's screen, and the lines that have scrolled out of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from agent_runtime.shell.cells import Row, to_cells
+
+KEPT = 1 << 20  # characters of scrolled lines that are kept: half of them the first, half of them the last
+
+
+@dataclass
+class Scrolled:
+    """Lines that have left the screen, as text: the first and the last ones, and how much between them is missing."""
+
+    first: list[str] = field(default_factory=list)
+    last: deque[str] = field(default_factory=deque)
+    missing_bytes: int = 0
+    missing_lines: int = 0
+    _first_size: int = 0
+    _last_size: int = 0
+
+    def add(self, text: str) -> None:
+        """A row has left the screen."""
+        if not self.missing_bytes and not self.last and self._first_size + len(text) <= KEPT // 2:
+            self.first.append(text)
+            self._first_size += len(text)
+            return
+        self.last.append(text)
+        self._last_size += len(text)
+        while self._last_size > KEPT // 2 and len(self.last) > 1:
+            self._forget(self.last.popleft())
+
+    def skip(self, size: int, lines: int) -> None:
+        """Leave a gap of `size` bytes, in so many lines, behind the rows that have left the screen."""
+        if self.missing_bytes:  # there is one gap only
+            while self.last:
+                self._forget(self.last.popleft())
+        self.first += self.last
+        self.last.clear()
+        self._last_size = 0
+        self.missing_bytes += size
+        self.missing_lines += lines
+
+    def _forget(self, text: str) -> None:
+        self._last_size -= len(text)
+        self.missing_bytes += len(text.encode("utf-8", "replace"))
+        self.missing_lines += text.endswith("\n")
+
+
+class Buffer:
+    """The main or the alternate screen: its rows, None where nothing was written, and its cursor."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows: list[Row | None] = [None] * rows
+        self.scrolled = Scrolled()
+        self.x = self.y = 0
+        self.saved = (0, 0)
+
+    def new_lines(self) -> list[str]:
+        """The rows that have changed since they were reported."""
+        return [_line(row) for row in self.rows if row and row.is_new]
+
+    def take(self) -> list[str]:
+        """All rows; they are reported with this."""
+        lines = [_line(row) for row in self.rows]
+        for index, row in enumerate(self.rows):
+            if row is None and index <= self.y:
+                row = self.rows[index] = Row()
+            if row:
+                row.is_new = False
+        return lines
+
+
+class Grid:
+    """Two screens of `height` times `width` cells, one of them in use, and what acts on its cursor and its cells.
+
+    The column of the cursor is `width` when the last character was written into the last cell of its row: the next one
+    goes to the next row.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self.main = self.buffer = Buffer(height)
+        self.reset_modes()
+
+    def reset_modes(self) -> None:
+        """The modes of a terminal that was just switched on."""
+        self.top, self.bottom = 0, self.height - 1  # the scroll region
+        self.wraps, self.inserts, self.is_relative = True, False, False
+        self.stops = bytearray(int(column % 8 == 0) for column in range(self.width))
+
+    @property
+    def x(self) -> int:
+        """The column of the cursor."""
+        return min(self.buffer.x, self.width - 1)
+
+    @property
+    def y(self) -> int:
+        """The row of the cursor."""
+        return self.buffer.y
+
+    @property
+    def row(self) -> Row:
+        """The row of the cursor."""
+        found = self.buffer.rows[self.buffer.y]
+        if found is None:
+            found = self.buffer.rows[self.buffer.y] = Row()
+        return found
+
+    def print(self, text: str) -> None:
+        """Write a text at the cursor."""
+        buffer, row = self.buffer, self.row
+        cells = to_cells(row.join(buffer.x, text))
+        start = 0
+        while start < len(cells):
+            if buffer.x >= self.width:
+                row = self._next(row, is_wide=start + 1 < len(cells) and not cells[start + 1])
+            piece = cells[start : start + self.width - buffer.x]
+            start += len(piece)
+            is_cut = start < len(cells) and not cells[start]
+            if is_cut:  # a wide character goes to the next row as a whole
+                piece, start = piece[:-1], start - 1
+            if self.inserts:
+                row.insert(buffer.x, piece, self.width)
+            else:
+                row.put(buffer.x, piece)
+            buffer.x += len(piece) + is_cut
+
+    def _next(self, row: Row, *, is_wide: bool) -> Row:
+        if not self.wraps:
+            self.buffer.x = self.width - 1 - is_wide
+            return row
+        row.continues = True
+        self.line_feed()
+        self.buffer.x = 0
+        return self.row
+
+    def move(self, *, x: int | None = None, y: int | None = None) -> None:
+        """Put the cursor somewhere, on the screen in any case."""
+        self.buffer.x = self.x if x is None else max(0, min(x, self.width - 1))
+        if y is not None:
+            self.buffer.y = max(0, min(y, self.height - 1))
+
+    def move_to(self, y: int, x: int) -> None:
+        """Address the cursor, relative to the scroll region in origin mode."""
+        if self.is_relative:
+            y = min(self.top + y, self.bottom)
+        self.move(x=x, y=y)
+
+    def tab(self, count: int) -> None:
+        """Move to a tab stop ahead."""
+        for _ in range(min(count, self.width)):
+            stop = self.stops.find(1, self.x + 1)
+            stop = stop if stop > 0 else self.width - 1
+            self.row.tab(self.x, stop)
+            self.buffer.x = stop
+
+    def tab_back(self, count: int) -> None:
+        """Move to a tab stop behind."""
+        for _ in range(min(count, self.width)):
+            self.buffer.x = max(self.stops.rfind(1, 0, self.x), 0)
+
+    def line_feed(self) -> None:
+        """Down one row; at the end of the scroll region its rows move up."""
+        self.buffer.x = self.x
+        if self.buffer.y == self.bottom:
+            self.scroll_up(1)
+        elif self.buffer.y < self.height - 1:
+            self.buffer.y += 1
+
+    def reverse_line_feed(self) -> None:
+        """Up one row; at the start of the scroll region its rows move down."""
+        if self.buffer.y == self.top:
+            self.scroll_down(1)
+        elif self.buffer.y > 0:
+            self.buffer.y -= 1
+
+    def scroll_up(self, count: int) -> None:
+        """The first rows of the scroll region leave the screen."""
+        for row in self._remove(self.top, count):
+            if row is None or row.is_new:  # what was reported already is not reported again
+                self.buffer.scrolled.add(_line(row))
+
+    def scroll_down(self, count: int) -> None:
+        """Blank rows come into the scroll region, its last rows are gone."""
+        self._insert(self.top, count)
+
+    def insert_lines(self, count: int) -> None:
+        """Blank rows come in at the cursor."""
+        if self.top <= self.y <= self.bottom:
+            self._insert(self.y, count)
+            self.move(x=0)
+
+    def delete_lines(self, count: int) -> None:
+        """The rows from the cursor on are gone, those below them move up."""
+        if self.top <= self.y <= self.bottom:
+            self._remove(self.y, count)
+            self.move(x=0)
+
+    def erase_in_line(self, mode: int) -> None:
+        """Blank the row of the cursor: from there (0), up to there (1), all of it (2)."""
+        if mode <= 2:
+            self.row.erase(0 if mode else self.x, self.x + 1 if mode == 1 else self.width)
+
+    def erase_in_display(self, mode: int) -> None:
+        """Blank the screen: from the cursor (0), up to there (1), all of it (2)."""
+        rows, y = self.buffer.rows, self.buffer.y
+        if mode <= 1:
+            self.erase_in_line(mode)
+        if mode in (0, 2):
+            start = y + 1 if mode == 0 else 0
+            rows[start:] = [None] * (self.height - start)
+        elif mode == 1:
+            rows[:y] = [None] * y
+
+    def switch(self, *, alternate: bool) -> None:
+        """To the alternate screen, which is blank then, or back to the main one as it was."""
+        if alternate and self.buffer is self.main:
+            self.buffer = Buffer(self.height)
+            self.buffer.x, self.buffer.y = self.main.x, self.main.y
+        elif not alternate:
+            self.buffer = self.main
+
+    def skip(self, size: int, lines: int) -> None:
+        """So much was not printed here. The screen is reported up to this point, and blank from here on."""
+        for line in self.buffer.new_lines():
+            self.buffer.scrolled.add(line)
+        self.buffer.scrolled.skip(size, lines)
+        self.buffer.rows = [None] * self.height
+
+    def _remove(self, start: int, count: int) -> Sequence[Row | None]:
+        rows, count = self.buffer.rows, min(count, self.bottom + 1 - start)
+        removed = rows[start : start + count]
+        rows[self.bottom + 1 : self.bottom + 1] = [None] * count
+        del rows[start : start + count]
+        return removed
+
+    def _insert(self, start: int, count: int) -> None:
+        rows, count = self.buffer.rows, min(count, self.bottom + 1 - start)
+        del rows[self.bottom + 1 - count : self.bottom + 1]
+        rows[start:start] = [None] * count
+
+
+def _line(row: Row | None) -> str:
+    if row is None:
+        return "\n"
+    return row.text if row.continues else row.text.rstrip(" \t") + "\n"
+
+
+def as_text(lines: Iterable[str]) -> str:
+    """Lines of a screen without the empty ones at its end."""
+    return "".join(lines).rstrip("\n ")
