@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.encoding import detect
 from agent_runtime.files.line_numbers import fitted
 from agent_runtime.files.snapshot import Snapshot
-from agent_runtime.files.text_file import TextFile, decode, detect
+from agent_runtime.files.text_file import TextFile, decode
 
 WHOLE = 16 << 20  # bytes; a larger file is read up to the last line asked for
 _HEAD = 65_536
