@@ -57,14 +57,25 @@ class AgentRuntimeError(Exception):
 
 
 class RequestError(AgentRuntimeError):
-    """The request (or the command line) is wrong; `field` names the offending field in its camelCase form."""
+    """The request (or the command line) is wrong.
+
+    Args:
+        field: the field in its camelCase form, or the option of the command line.
+        expected: what it should have been, and what it was.
+        message: what is wrong, where `expected` alone would not say it.
+    """
 
     code: ErrorCode = "invalid_request"
 
-    def __init__(self, field: str, expected: str) -> None:
-        super().__init__(f"{field}: {expected}" if field else expected)
+    def __init__(self, field: str, expected: str, message: str = "") -> None:
+        super().__init__(f"{field}: {message or expected}" if field else message or expected)
         self.field = field
         self.expected = expected
+        self._message = message
+
+    def renamed(self, field: str) -> RequestError:
+        """The same error under another name of the field."""
+        return RequestError(field, self.expected, self._message)
 
 
 class ProviderError(AgentRuntimeError):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from agent_runtime.cli.replay import play, replan, reported
@@ -33,7 +34,7 @@ def demo_command(arguments: argparse.Namespace) -> int:
     workspace = folder / "reading-time"
     try:
         workspace.mkdir()
-        return reported(lambda out, signals: _demo(arguments, workspace, out, signals))
+        return reported(partial(_demo, arguments, workspace), arguments.format)
     finally:
         stop_processes(workspace)
         if arguments.keep:

@@ -7,42 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import NoReturn
 
+from agent_runtime.cli.options import OPTIONS, overlay
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import ExitCode
 from agent_runtime.version import VERSION
 
-# option -> (field of the request, kind, help)
-OPTIONS: dict[str, tuple[str, str, str]] = {
-    "--model": ("model", "text", "provider:name, or a bare name such as claude-sonnet-4-5"),
-    "--workspace": ("workspace", "text", "the folder that the agent works in (default: the current one)"),
-    "--max-turns": ("maxTurns", "int", "model calls at most (default 50)"),
-    "--max-tokens": ("maxTokens", "int", "output tokens of each model call at most"),
-    "--temperature": ("temperature", "float", "0 to 2, where the model takes one"),
-    "--timeout": ("timeout", "float", "seconds for the whole run"),
-    "--agent": ("agent", "text", "slug of an agent definition (default code-assistant)"),
-    "--tools": ("tools", "list", "names of tools, with commas between them"),
-    "--thread": ("threadId", "text", "continue, or start, the thread of that id"),
-    "--state-dir": ("stateDir", "text", "threads, whole outputs, logs of servers left running"),
-    "--record": ("record", "text", "write a transcript to this file"),
-    "--partial": ("partial", "flag", "emit the delta events too"),
-    "--format": ("format", "text", "ndjson, or pretty (the default on a terminal)"),
-    "--dev-url": (
-        "devUrl",
-        "text",
-        "template of public addresses, such as https://{port}-{sandboxId}.example.com",
-    ),
-    "--tool-user": ("toolUser", "text", "run the tools as this user"),
-    "--confine": (
-        "confine",
-        "flag",
-        "tools write only in the workspace, the mounts and the temporary folder",
-    ),
-    "--track-ignored": ("trackIgnored", "flag", "report changes of ignored files too"),
-    "--heartbeat": ("heartbeat", "float", "emit a heartbeat after so many seconds of silence"),
-    "--agents-dir": ("agentsDir", "text", "a folder with more agent definitions"),
-}
+_VERIFY_REQUESTS = "--verify-requests"
 
 
 def parser(wanted: str | None = None) -> argparse.ArgumentParser:
@@ -81,10 +53,27 @@ def _replay(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("transcript", help="what `run --record` has written")
     tools = "run the tools again (execute, the default), or nothing: take their recorded results"
     replay.add_argument("--tools", choices=("execute", "recorded"), default="execute", help=tools)
-    where = "where the tools run (default: the current folder)"
+    where = "where the tools run; required when they do (or AGENT_RUNTIME_WORKSPACE)"
     replay.add_argument("--workspace", metavar="DIR", help=where)
     replay.add_argument(
-        "--verify", action="store_true", help="compare with the recorded events; exit 4 where they part"
+        "--verify",
+        action="store_true",
+        help="compare the events with the recorded ones; exit 4 with a diff at the first difference."
+        " --verify=requests: also what the model is sent",
+    )
+    replay.add_argument(_VERIFY_REQUESTS, action="store_true", help=argparse.SUPPRESS)
+    replay.add_argument(
+        "--strict", action="store_true", help="with --verify: mask nothing in the outputs of tools"
+    )
+    replay.add_argument(
+        "--mask",
+        metavar="REGEX",
+        action="append",
+        default=[],
+        help="with --verify: ignore what matches in outputs and diffs; may be given more than once",
+    )
+    replay.add_argument(
+        "--keep-servers", action="store_true", help="leave running what the tools have started"
     )
     replay.add_argument("--speed", default="max", help="a factor, or max (the default)")
     for option in ("--record", "--state-dir", "--format"):
@@ -128,7 +117,11 @@ _COMMANDS = {
 def main(argv: Sequence[str]) -> int:
     """Run a command; returns the exit status."""
     top = parser(argv[0] if argv else None)
-    arguments = top.parse_args(list(argv))
+    # argparse would take a transcript after `--verify` for an optional value of it
+    words = [_VERIFY_REQUESTS if word == "--verify=requests" else word for word in argv]
+    arguments, unknown = top.parse_known_args(words)
+    if unknown:
+        _refuse_unknown(top, argv[0], unknown)
     if arguments.command is None:
         top.print_usage(sys.stderr)
         return ExitCode.INVALID_REQUEST
@@ -143,6 +136,17 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.STDOUT_CLOSED
     return code
+
+
+def _refuse_unknown(top: argparse.ArgumentParser, command: str, unknown: Sequence[str]) -> NoReturn:
+    """Exit with the usage of the command, and the option that may have been meant."""
+    from difflib import get_close_matches
+
+    [commands] = (action.choices for action in top._actions if isinstance(action.choices, dict))
+    chosen: argparse.ArgumentParser = commands.get(command, top)
+    message = f"unknown option or argument: {' '.join(unknown)}"
+    meant = get_close_matches(unknown[0].split("=")[0], list(chosen._option_string_actions), 1)
+    chosen.error(f"{message}; did you mean {meant[0]}?" if meant else message)
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
@@ -188,27 +192,3 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
 _USAGE = """usage: agent-runtime run [--prompt TEXT | --request FILE] [options], or a JSON request on stdin;
        agent-runtime run --help lists the options"""
-
-
-def overlay(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given, as fields of a request. A number that is none is left for the request's check."""
-    given: dict[str, Any] = {}
-    for option, (field, kind, _) in OPTIONS.items():
-        value = getattr(arguments, option[2:].replace("-", "_"))
-        if value is None or value is False:
-            continue
-        if kind == "list":
-            value = [name.strip() for name in value.split(",") if name.strip()]
-        elif kind in ("int", "float"):
-            value = _number(value, int if kind == "int" else float)
-        given[field] = value
-    if arguments.prompt is not None:
-        given["prompt"] = arguments.prompt
-    return given
-
-
-def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
-    try:
-        return kind(text)
-    except ValueError:
-        return text

@@ -6,6 +6,7 @@ model is shown without its escape codes, which could otherwise move the cursor, 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -185,15 +186,43 @@ def rendered(out: int) -> Iterator[int]:
 
 
 def _render(source: int, out: int) -> None:
-    with (
-        open(source, "rb") as lines,
-        open(out, "w", encoding="utf-8", errors="replace", closefd=False) as file,
-    ):
-        pretty = Pretty(file)
-        with suppress(BrokenPipeError):  # the reader has gone: closing `source` tells the run
-            for line in lines:
-                pretty.write(json.loads(line))
-                file.flush()
+    # The console writes to memory, and this function to `out`: rich would exit the thread when its reader has gone.
+    with open(source, "rb") as lines, suppress(BrokenPipeError):  # closing `source` ends the run
+        text = _Buffer(os.isatty(out))
+        pretty = Pretty(text, width=_columns(out))
+        for line in lines:
+            pretty.write(json.loads(line))
+            _write_all(out, text.take())
+
+
+class _Buffer(io.StringIO):
+    """What the console has written since it was last taken; it says whether it is shown on a terminal."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def take(self) -> bytes:
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text.encode("utf-8", "replace")
+
+
+def _columns(out: int) -> int | None:
+    """The width of the terminal; None where `out` is not one."""
+    try:
+        return os.get_terminal_size(out).columns or None
+    except OSError:
+        return None
+
+
+def _write_all(out: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(out, data) :]
 
 
 def _command(value: Any) -> tuple[str, list[str]]:

@@ -10,9 +10,11 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ from agent_runtime.transcripts.rewrite import path_change, rewrite
 
 def replay_command(arguments: argparse.Namespace) -> int:
     """The whole command; returns the exit status."""
-    return reported(lambda out, interrupts: _replay(arguments, out, interrupts))
+    return reported(partial(_replay, arguments), arguments.format)
 
 
 def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> int:
@@ -44,7 +46,11 @@ def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> 
     replay = Replay(
         transcript,
         recorded_tools=arguments.tools == "recorded",
-        verify=arguments.verify,
+        verify=arguments.verify or arguments.verify_requests,
+        verify_requests=arguments.verify_requests,
+        strict=arguments.strict,
+        masks=[parse_mask(pattern) for pattern in arguments.mask],
+        keep_servers=arguments.keep_servers,
         speed=parse_speed(arguments.speed),
     )
     overrides = {"stateDir": arguments.state_dir, "record": arguments.record, "format": arguments.format}
@@ -55,7 +61,7 @@ def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> 
         return play(replay, config, stream, signals)
 
 
-def reported(body: Callable[[int, SignalHandler], int]) -> int:
+def reported(body: Callable[[int, SignalHandler], int], format: str | None) -> int:
     """Run a command that plays a transcript: it owns stdout, and every failure is an event."""
     signals = SignalHandler()
     try:
@@ -66,13 +72,18 @@ def reported(body: Callable[[int, SignalHandler], int]) -> int:
         signals.arm()
         return body(out, signals)
     except RequestError as error:
-        return failure.refuse(out, {}, error)
+        return failure.refuse(out, {}, error, format=format)
     except TranscriptError as error:
         return failure.end_without_run(
-            out, {}, code=error.code, message=str(error), exit_code=ExitCode.INVALID_REQUEST
+            out,
+            {},
+            format=format,
+            code=error.code,
+            message=str(error),
+            exit_code=ExitCode.INVALID_REQUEST,
         )
     except Interrupted:
-        return failure.interrupted(out, {}, signals.reason)
+        return failure.interrupted(out, {}, signals.reason, format=format)
 
 
 def play(replay: Replay, config: RunConfig, out: int, signals: SignalHandler) -> int:
@@ -96,11 +107,18 @@ def replan(
 ) -> RunConfig:
     """The recorded decisions, in this place. Raises RequestError, or TranscriptError where they are damaged.
 
-    Real tools work in `workspace`, by default the current folder. Recorded ones need none: what they say is
-    about the recorded workspace, unless another one is named.
+    Real tools work in `workspace`. Recorded ones need none: what they print is about the recorded workspace, unless
+    another one is named.
     """
     header = transcript.header
-    here = str(Path(workspace or environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute())
+    given_workspace = workspace or environ.get("AGENT_RUNTIME_WORKSPACE")
+    if not (given_workspace or recorded_tools):
+        raise RequestError(
+            "workspace",
+            "required where tools are executed: the commands of the transcript run there;"
+            " give --workspace DIR, or --tools recorded to execute nothing",
+        )
+    here = str(Path(given_workspace or ".").absolute())
     named = workspace or (header.workspace if recorded_tools else here)
     wanted = rewrite(transcript.request.request, path_change(header.workspace, str(Path(named).absolute())))
     for name in ("runId", "record", "stateDir", "format", "agentsDir", "mounts", "toolUser"):
@@ -127,6 +145,14 @@ def resolved(transcript: Transcript) -> run_config.Resolved:
     if not found.endpoints or any(min(each.context_window, each.max_output) < 1 for each in found.endpoints):
         raise ValueError("endpoints: expected at least one, with a context window and an output")
     return found
+
+
+def parse_mask(pattern: str) -> re.Pattern[str]:
+    """A regular expression of `--mask`. Raises RequestError."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise RequestError("mask", f"expected a regular expression: {pattern} ({error})") from None
 
 
 def parse_speed(text: str) -> float:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.cli.options import named_by_option
 from agent_runtime.engine import failure, run_config
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.engine.stdin import read_request
@@ -65,11 +66,12 @@ def answer(
         signals.disarm()
         return start(raw, overlay, out=out, stdin=0, rest=rest, environ=environ, signals=signals)
     except RequestError as error:
-        return failure.refuse(out, raw, error)
+        error = named_by_option(error, overlay)
+        return failure.refuse(out, raw, error, format=overlay.get("format"))
     except Interrupted:
-        return failure.interrupted(out, raw, signals.reason)
+        return failure.interrupted(out, raw, signals.reason, format=overlay.get("format"))
     except Exception as error:
-        return failure.crashed(out, raw, error)
+        return failure.crashed(out, raw, error, format=overlay.get("format"))
     finally:
         signals.ended()
 
@@ -97,7 +99,7 @@ def start(
 
 def formatted(format: str | None, out: int) -> AbstractContextManager[int]:
     """A context manager that gives the descriptor to write events to: rendered for a person where that is wanted."""
-    if format == "pretty" or (format is None and os.isatty(out)):
+    if failure.wants_text(format, out):
         from agent_runtime.cli.pretty import rendered
 
         return rendered(out)

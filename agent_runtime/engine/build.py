@@ -14,7 +14,7 @@ from agent_runtime.agent.tool import Tool
 from agent_runtime.conversation.compaction import Compactor
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.conversation.tokens import Estimator
-from agent_runtime.engine.build_model import build_model
+from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.services import RunServices, ToolServices
@@ -56,7 +56,8 @@ def build_services(ctx: RunContext, system: str) -> RunServices:
         for spec in (tool.spec() for tool in available.values())
         if _is_offered(spec, ctx.config.endpoints[0].format)
     )
-    model, connections = build_model(ctx)
+    resilient, connections = build_model(ctx)
+    model = observed_model(ctx, resilient)
     conversation = _conversation(ctx, model, system, specs)
     return RunServices(
         ctx=ctx,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from agent_runtime.agent.model import DroppedParameter, Transport, Wire
+from agent_runtime.agent.model import DroppedParameter, Model, Transport, Wire
 from agent_runtime.engine.context import RunContext
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol import events
@@ -17,6 +17,7 @@ from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.retry import Candidate, ResilientModel, RetryPolicy
 from agent_runtime.providers.transport import StreamTimeouts
 from agent_runtime.transcripts.player import Player, ReplayTransport, ReplayWire
+from agent_runtime.transcripts.prompts import RecordedPrompts
 from agent_runtime.transcripts.writer import RecordingTransport
 
 
@@ -53,6 +54,13 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
         sleep=_replayed_sleep(ctx.player) if ctx.player else anyio.sleep,
     )
     return model, ModelConnections(transports)
+
+
+def observed_model(ctx: RunContext, model: Model) -> Model:
+    """The model with what follows its calls: the recording, and in a replay the comparison with the recorded calls."""
+    if ctx.replay:
+        model = ctx.replay.compared(model, ctx.config, ctx.sink.emit)
+    return RecordedPrompts(model, ctx.recorder) if ctx.recorder else model
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from agent_runtime.conversation.initial_history import InitialHistory
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.clock import RunClock
 from agent_runtime.engine.event_sink import EventSink
+from agent_runtime.engine.replay import Replay
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.output.heartbeat import HeartbeatTimer
@@ -41,7 +42,7 @@ class RunContext:
         servers: the listening sockets as they were at the start.
         recorder: writes the transcript; None when none is written.
         player: plays a transcript in place of the model; None in a live run.
-        recorded_tools: are tool outputs taken from the transcript too?
+        replay: how it is played; None in a live run.
     """
 
     config: RunConfig
@@ -59,4 +60,9 @@ class RunContext:
     servers: DevServerWatcher
     recorder: Recorder | None
     player: Player | None
-    recorded_tools: bool
+    replay: Replay | None
+
+    @property
+    def recorded_tools(self) -> bool:
+        """Are tool outputs taken from the transcript too?"""
+        return self.replay is not None and self.replay.recorded_tools

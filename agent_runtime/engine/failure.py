@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -28,11 +29,17 @@ def identity(request: Request) -> dict[str, Any]:
     return {name: getattr(request, name) for name in (*_IDENTITY, "metadata")}
 
 
-def refuse(out: int, raw: Any, error: RequestError) -> int:
+def wants_text(format: object, out: int) -> bool:
+    """Is the stream read by a person? `format` is what was asked for; without it, a terminal decides."""
+    return format == "pretty" or (format != "ndjson" and os.isatty(out))
+
+
+def refuse(out: int, raw: Any, error: RequestError, *, format: object = None) -> int:
     """`error` and `complete` for a request that cannot be run."""
     return end_without_run(
         out,
         raw,
+        format=format,
         code=error.code,
         message=str(error),
         details={"field": error.field, "expected": error.expected},
@@ -40,26 +47,29 @@ def refuse(out: int, raw: Any, error: RequestError) -> int:
     )
 
 
-def interrupted(out: int, raw: Any, reason: str | None) -> int:
+def interrupted(out: int, raw: Any, reason: str | None, *, format: object = None) -> int:
     """`complete` for a signal that came before there was a run."""
     code = ExitCode.SIGTERM if reason == "SIGTERM" else ExitCode.SIGINT
-    return _write(out, raw, None, status="cancelled", stop_reason="cancelled", exit_code=code)
+    return _write(out, raw, None, format=format, status="cancelled", stop_reason="cancelled", exit_code=code)
 
 
-def crashed(out: int, raw: Any, error: Exception) -> int:
+def crashed(out: int, raw: Any, error: Exception, *, format: object = None) -> int:
     """`error` and `complete` for a defect of this program, with the traceback on stderr."""
     import traceback
 
     traceback.print_exception(error, file=sys.stderr)
     message = f"{type(error).__name__}: {error}"
     info = events.ErrorInfo(code="internal_error", message=message)
-    return _write(out, raw, info, status="failed", stop_reason="error", exit_code=ExitCode.FAILED)
+    return _write(
+        out, raw, info, format=format, status="failed", stop_reason="error", exit_code=ExitCode.FAILED
+    )
 
 
 def end_without_run(
     out: int,
     raw: Any,
     *,
+    format: object = None,
     code: ErrorCode,
     message: str,
     details: dict[str, Any] | None = None,
@@ -70,6 +80,7 @@ def end_without_run(
     Args:
         out: descriptor of the event stream.
         raw: the request as it was read, of whatever type; what identifies the run is echoed where it is there.
+        format: what the events were to be written as; a person gets the message on stderr alone.
         code: of the error.
         message: names what was wrong, what was expected, and what to do.
         details: of the error.
@@ -80,7 +91,7 @@ def end_without_run(
     """
     print(f"agent-runtime: {message}", file=sys.stderr)
     info = events.ErrorInfo(code=code, message=message, details=details)
-    return _write(out, raw, info, status="failed", stop_reason="error", exit_code=exit_code)
+    return _write(out, raw, info, format=format, status="failed", stop_reason="error", exit_code=exit_code)
 
 
 def _write(
@@ -88,11 +99,14 @@ def _write(
     raw: Any,
     info: events.ErrorInfo | None,
     *,
+    format: object,
     status: events.Status,
     stop_reason: events.StopReason,
     exit_code: ExitCode,
 ) -> int:
     given = raw if isinstance(raw, dict) and not too_deep(raw) else {}
+    if wants_text(format or given.get("format"), out):
+        return exit_code
     secrets = [value for value in _keys(given.get("model")) if value]
     writer = EventWriter(out, _text(given, "run_id") or new_run_id(), mask=Masker(secrets))
     if info:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.agent.inbox import Inbox
+from agent_runtime.agent.model import Model
 from agent_runtime.conversation.initial_history import InitialHistory
 from agent_runtime.engine.replay_writer import ReplayEventWriter
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.errors import TranscriptError
+from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import UserMessage
+from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.player import OnControl, Player
-from agent_runtime.transcripts.records import ControlRecord, Transcript
+from agent_runtime.transcripts.prompts import ComparedPrompts, canonical
+from agent_runtime.transcripts.records import ControlRecord, PromptRecord, Transcript
 from agent_runtime.transcripts.rewrite import Change, path_change, rewrite
+
+Emit = Callable[[events.Event], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,9 @@ class Replay:
         transcript: the recording.
         recorded_tools: take the tools' outputs from the recording, and execute nothing.
         verify: compare the events with the recorded ones.
+        verify_requests: a call of the model that differs from the recorded one is a mismatch, not a notice.
+        strict, masks: see transcripts.masks.Masks.
+        keep_servers: leave running what the tools started.
         speed: the recorded waits are divided by it; infinite means that nothing is waited for.
         change: what else to change in the texts of the model and of the tools.
     """
@@ -34,6 +44,10 @@ class Replay:
     transcript: Transcript
     recorded_tools: bool
     verify: bool = False
+    verify_requests: bool = False
+    strict: bool = False
+    masks: Sequence[re.Pattern[str]] = ()
+    keep_servers: bool = False
     speed: float = math.inf
     change: Change | None = None
 
@@ -62,12 +76,34 @@ class Replay:
             config.run_id,
             self.transcript,
             workspace=config.workspace,
-            recorded_tools=self.recorded_tools,
-            verify=self.verify,
+            masks=self._masks() if self.verify else None,
+            observed=self.recorded_tools,
             mask=mask,
             spill=spill,
             tee=tee,
         )
+
+    def compared(self, model: Model, config: RunConfig, emit: Emit) -> ComparedPrompts:
+        """The model, its calls compared with the recorded ones. What differs is a notice `request_differs`.
+
+        Where nothing is executed and the workspace is not there, system prompts are not compared: they show its files.
+        """
+
+        async def report(message: str) -> None:
+            await emit(events.NoticeEvent(code="request_differs", message=message))
+
+        old = self.transcript.header.workspace
+        return ComparedPrompts(
+            model,
+            [record for record in self.transcript.records if isinstance(record, PromptRecord)],
+            canonical(self._masks(), old, str(config.workspace)),
+            system=not self.recorded_tools or config.workspace.is_dir(),
+            on_difference=report,
+            strict=self.verify_requests,
+        )
+
+    def _masks(self) -> Masks:
+        return Masks(executed=not self.recorded_tools, strict=self.strict, extra=self.masks)
 
     def history(self, config: RunConfig) -> InitialHistory:
         """The history that the recorded run began with.

@@ -12,6 +12,7 @@ from typing import Any
 from agent_runtime.output.event_writer import EventWriter
 from agent_runtime.protocol import events
 from agent_runtime.transcripts.compare import TIMING, Divergence, compare
+from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.records import Transcript
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 
@@ -21,8 +22,9 @@ _OBSERVED = ("file_edit", "dev_url")  # nothing is observed when nothing is exec
 class ReplayEventWriter(EventWriter):
     """An event writer that knows the recorded stream.
 
-    With recorded tools it adds the file edits and servers that the recorded run observed, at their place. With
-    `verify` it compares the streams before `complete`, which is a `replay_mismatch` where they differ.
+    Args:
+        masks: compare the streams before `complete`, which is a `replay_mismatch` where they differ; None: do not.
+        observed: add the file edits and servers that the recorded run observed, at their place.
 
     Attributes:
         divergence: the first difference; None where there is none, or it was not looked for.
@@ -35,8 +37,8 @@ class ReplayEventWriter(EventWriter):
         transcript: Transcript,
         *,
         workspace: Path,
-        recorded_tools: bool,
-        verify: bool,
+        masks: Masks | None,
+        observed: bool,
         mask: Callable[[str], str],
         spill: Path,
         tee: Callable[[str], None] | None,
@@ -45,13 +47,11 @@ class ReplayEventWriter(EventWriter):
         self.divergence: Divergence | None = None
         self._workspace = str(workspace)
         self._old_workspace = transcript.header.workspace
-        self._recorded_tools, self._verify = recorded_tools, verify
+        self._masks = masks
         self._expected = transcript.events
         self._lines: list[str] = []
         self._observed = (
-            RecordedObservations(self._expected, self._old_workspace, self._workspace)
-            if recorded_tools
-            else None
+            RecordedObservations(self._expected, self._old_workspace, self._workspace) if observed else None
         )
 
     def put(self, event: events.Event) -> None:
@@ -60,22 +60,22 @@ class ReplayEventWriter(EventWriter):
             for seen in self._observed.before(event):
                 super().put(seen)
             event = self._observed.completed(event)
-        if self._verify and isinstance(event, events.CompleteEvent):
-            event = self._verified(event)
+        if self._masks and isinstance(event, events.CompleteEvent):
+            event = self._verified(event, self._masks)
         super().put(event)
 
     def record(self, line: str) -> None:
         """See EventWriter.record."""
-        if self._verify:
+        if self._masks:
             self._lines.append(line)
         super().record(line)
 
-    def _verified(self, event: events.CompleteEvent) -> events.CompleteEvent:
+    def _verified(self, event: events.CompleteEvent, masks: Masks) -> events.CompleteEvent:
         last = event.model_dump(mode="json", by_alias=True) | {"seq": self.seq}
         self.divergence = compare(
             self._expected,
             [*map(json.loads, self._lines), json.loads(self.mask(json.dumps(last)))],
-            executed=not self._recorded_tools,
+            masks=masks,
             old_workspace=self._old_workspace,
             new_workspace=self._workspace,
         )

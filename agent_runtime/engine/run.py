@@ -172,7 +172,7 @@ class Run:
             servers=self._servers,
             recorder=self._recorder,
             player=replay.player(config.workspace, ReplayedControl(inbox, stop)) if replay else None,
-            recorded_tools=replay.recorded_tools if replay else False,
+            replay=replay,
         )
 
     def _load_history(self) -> InitialHistory:

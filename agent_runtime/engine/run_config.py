@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -143,12 +144,12 @@ def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
     try:
         path = Path(named or ".").resolve(strict=True)
         if not path.is_dir():
-            raise NotADirectoryError
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         os.scandir(path).close()
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise RequestError(
-            "workspace", f"expected a folder that exists and can be read: {named or '.'} ({reason})"
+            "workspace", f"expected a folder that exists and can be read, got {named or '.'} ({reason})"
         ) from error
     return path
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Any
 
 from agent_runtime.errors import RequestError
-from agent_runtime.protocol.strict_json import decode
+from agent_runtime.protocol.strict_json import REQUEST_EXAMPLE, decode
 
 REQUEST_LIMIT = 256 << 20  # bytes; a request may carry images
 LINE_LIMIT = 4 << 20  # bytes of one control line
-_EXPECTED = 'expected one JSON object such as {"prompt": "..."}'
+_EXPECTED = f"expected one JSON object such as {REQUEST_EXAMPLE}"
 
 
 def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:

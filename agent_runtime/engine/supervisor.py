@@ -7,7 +7,9 @@ server watcher. Whatever ends the run early does so through the StopSwitch; what
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -26,6 +28,7 @@ from agent_runtime.engine.stdin import listen
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
 from agent_runtime.system.processes import kill_descendants
+from agent_runtime.system.terminate import end_descendants
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class RunSupervisor:
         self._services: RunServices | None = None  # built by `run`
         self._ending: anyio.CancelScope | None = None  # of the step of `_finish` that is under way
         self._killed = False
+        self._typed = False  # are control lines typed at a terminal?
 
     def run(self, stdin: int | None, unread: bytes) -> RunResult:
         """From the first model call to the last scan of the workspace.
@@ -84,6 +88,7 @@ class RunSupervisor:
         ctx = self.ctx
         tasks: list[Callable[[], Awaitable[None]]] = [ctx.sink.watch_reader, self._watch_clock]
         if stdin is not None:
+            self._typed = os.isatty(stdin)
             tasks.append(partial(listen, stdin, unread, self.control))
         if ctx.config.request.heartbeat:
             tasks.append(partial(ctx.heartbeat.beat, ctx.config.request.heartbeat))
@@ -132,7 +137,12 @@ class RunSupervisor:
     # -- beside the loop --------------------------------------------------------------------------------------
 
     async def control(self, line: bytes) -> None:
-        """Handle a control line. An invalid one is an `error` event and changes nothing."""
+        """Handle a control line. An invalid one is an `error` event and changes nothing.
+
+        What a person types at a terminal is a message to the model, unless it is a JSON object.
+        """
+        if self._typed and not line.lstrip().startswith(b"{"):
+            line = json.dumps({"action": "input", "text": line.decode("utf-8", "replace")}).encode()
         try:
             message = self.ctx.inbox.handle(line)
         except RequestError as error:
@@ -170,11 +180,14 @@ class RunSupervisor:
             return
         kill = ended.status == "cancelled" or ended.stop == "timeout"
         limit = STOPPED_SECONDS if self.ctx.stop.reason else FINAL_SCAN_SECONDS
-        for step, seconds in (
+        steps: list[tuple[Callable[[], Awaitable[None]], float]] = [
             (partial(services.tools.aclose, kill=kill), limit),
             (services.final_scan, limit),
             (services.close, STOPPED_SECONDS),
-        ):
+        ]
+        if self.ctx.replay and not self.ctx.replay.keep_servers:
+            steps.append((end_descendants, limit))
+        for step, seconds in steps:
             with anyio.move_on_after(0 if self._killed else seconds) as self._ending:
                 await _guarded(step)
 

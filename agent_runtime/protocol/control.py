@@ -20,7 +20,7 @@ class ControlMessage:
 
 def parse_control(line: bytes) -> ControlMessage:
     """One control line. Raises RequestError naming the field."""
-    message = decode(line, "control")
+    message = decode(line, "control", example='{"action": "input", "text": "..."}')
     action = message.get("action") if isinstance(message, dict) else None
     if action not in ("pause", "resume", "cancel", "input"):
         raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input"')

@@ -43,6 +43,8 @@ NoticeCode = Literal[
     "fallback_model",
     "recording_stopped",
     "state_dir_unwritable",
+    "request_differs",
+    "not_masked",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 

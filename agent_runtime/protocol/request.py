@@ -13,11 +13,21 @@ from pydantic.alias_generators import to_camel
 
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
+from agent_runtime.protocol.request_errors import URL, kind, request_error
 
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Count = Annotated[int, Field(ge=1, le=2**53)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 PathName = Annotated[str, Field(min_length=1, max_length=4096)]  # PATH_MAX
+
+_URL = r"^https?://"
+_IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
+THREAD_ID = r"^[A-Za-z0-9._-]{1,128}$"
+_PATTERNS = {  # in words, for errors
+    _URL: URL,
+    _IDENTIFIER: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`",
+    THREAD_ID: "expected 1 to 128 letters, digits, `.`, `_` or `-`",
+}
 
 
 class _Body(BaseModel):
@@ -37,7 +47,7 @@ class CustomModel(_Body):
     """A model at an endpoint that the caller names; `format` is the wire format it speaks."""
 
     provider: Name
-    endpoint: str | None = Field(default=None, pattern=r"^https?://")
+    endpoint: str | None = Field(default=None, pattern=_URL)
     api_key: str | None = None
     format: Literal["openai", "anthropic"] | None = None
     name: Name
@@ -80,14 +90,14 @@ class Request(_Body):
     system_prompt: str | None = None
     tools: list[Name] | None = None
     config: Config = Field(default_factory=lambda: Config())
-    thread_id: Name | None = None
+    thread_id: str | None = Field(default=None, pattern=THREAD_ID)
     stream: bool | None = None
     params: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
     metadata: Any = None
     mounts: list[Mount] = Field(default_factory=list)
-    run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
-    sandbox_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,128}$")
+    run_id: str | None = Field(default=None, pattern=_IDENTIFIER)
+    sandbox_id: str | None = Field(default=None, pattern=_IDENTIFIER)
     rollout_id: Name | None = None
     target_device_id: Name | None = None
     execution_mode: Name | None = None
@@ -109,8 +119,10 @@ class Request(_Body):
     @classmethod
     def _env(cls, env: dict[str, str]) -> dict[str, str]:
         for name, value in env.items():
-            if not name or "=" in name or "\0" in name + value:
-                raise ValueError(f"names without '=' and no NUL anywhere are expected, see {name!r}")
+            if not name or "=" in name or "\0" in name:
+                raise ValueError(f"expected names of variables as keys: {name!r} is not a variable name")
+            if "\0" in value:
+                raise ValueError(f"expected values without NUL characters: that of {name!r} has one")
         return env
 
     @model_validator(mode="after")
@@ -146,9 +158,9 @@ _IN_CONFIG = (
 
 
 def parse(raw: object) -> tuple[Request, list[str]]:
-    """The checked request, and the names of the fields that nobody knows. Raises RequestError."""
+    """The checked request, and a remark for each unknown field. Raises RequestError."""
     if not isinstance(raw, dict):
-        raise RequestError("request", f"expected one JSON object, got {_kind(raw)}")
+        raise RequestError("request", f"expected one JSON object, got {kind(raw)}")
     if deep := next((name for name, value in raw.items() if too_deep(value)), None):
         raise RequestError(deep, f"expected at most {MAX_DEPTH} levels of nesting")
     body = normalise(_clean(raw))
@@ -156,7 +168,7 @@ def parse(raw: object) -> tuple[Request, list[str]]:
     try:
         return Request.model_validate(body), unknown
     except ValidationError as error:
-        raise _first(error, body) from error
+        raise request_error(error, _PATTERNS) from error
 
 
 def normalise(raw: dict[str, Any]) -> dict[str, Any]:
@@ -203,64 +215,16 @@ def _unknown(body: dict[str, Any]) -> list[str]:
     def names(model: type[BaseModel]) -> set[str]:
         return {field.alias or name for name, field in model.model_fields.items()}
 
-    found = [key for key in body if key not in names(Request)]
+    found = [_remark("", key, names(Request)) for key in body if key not in names(Request)]
     if isinstance(body.get("config"), dict):
-        found += [f"config.{key}" for key in body["config"] if key not in names(Config)]
+        known = names(Config)
+        found += [_remark("config.", key, known) for key in body["config"] if key not in known]
     return sorted(found)
 
 
-def _first(error: ValidationError, body: dict[str, Any]) -> RequestError:
-    """The first error, in the words of this program: the path in the body, what was expected, what was there."""
-    if "model" in {e["loc"][0] for e in error.errors() if e["loc"]} and not isinstance(body["model"], str):
-        return _about_model(body["model"], error)
-    first = error.errors(include_url=False)[0]
-    path = ""
-    for step in first["loc"]:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
-    message = (
-        first["msg"]
-        .removeprefix("Value error, ")
-        .replace("Input should be", "expected")
-        .replace("Field required", "required")
-    )
-    message = message.replace("a valid dictionary or instance of Config", "an object")
-    message = (
-        message.replace("a valid dictionary", "an object")
-        .replace("a valid list", "an array")
-        .replace("a valid integer", "an integer")
-        .replace("a valid ", "a ")
-    )
-    if message.startswith("String should match pattern"):
-        message = f"expected a text that matches {first.get('ctx', {}).get('pattern')}"
-    got = first.get("input")
-    shown = (
-        f", got {got!r}"
-        if isinstance(got, int | float)
-        else f", got {_kind(got)}"
-        if "expected" in message
-        else ""
-    )
-    return RequestError(path.replace(".[key]", ""), message + shown)
+def _remark(prefix: str, name: str, known: set[str]) -> str:
+    """An unknown field, and the known one that may have been meant."""
+    from difflib import get_close_matches
 
-
-def _about_model(model: Any, error: ValidationError) -> RequestError:
-    # a union's own errors speak of every member; one clear sentence is better
-    expected = (
-        'expected "provider:name", or {"provider":"custom","endpoint":"https://...","apiKey":"...",'
-        '"format":"openai"|"anthropic","name":"..."}, or a list of these'
-    )
-    wrong = sorted(
-        {
-            str(e["loc"][-1])
-            for e in error.errors()
-            if "CustomModel" in e["loc"] and e["loc"][-1] != "CustomModel"
-        }
-    )
-    fields = f" (wrong or missing: {', '.join(wrong)})" if wrong and isinstance(model, dict | list) else ""
-    field = f"model.{wrong[0]}" if isinstance(model, dict) and wrong else "model"
-    return RequestError(field, f"{expected}, got {_kind(model)}{fields}")
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+    meant = get_close_matches(name, sorted(known), 1, 0.8)
+    return f"{prefix}{name} (did you mean {prefix}{meant[0]}?)" if meant else f"{prefix}{name}"

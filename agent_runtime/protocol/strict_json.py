@@ -7,20 +7,22 @@ from typing import Any
 
 from agent_runtime.errors import RequestError
 
-_EXPECTED = 'expected one JSON object such as {"prompt": "..."}'
+REQUEST_EXAMPLE = '{"prompt": "..."}'
 
 
-def decode(text: bytes | str, field: str = "request") -> Any:
+def decode(text: bytes | str, field: str = "request", *, example: str = REQUEST_EXAMPLE) -> Any:
     """JSON as the standard has it (no NaN), in UTF-8. Raises RequestError."""
 
+    expected = f"expected one JSON object such as {example}"
+
     def constant(name: str) -> Any:
-        raise ValueError(f"{name} is no JSON number")
+        raise ValueError(f"{name} is not a JSON number")
 
     try:
         return json.loads(
             text.decode("utf-8-sig") if isinstance(text, bytes) else text, parse_constant=constant
         )
     except RecursionError:
-        raise RequestError(field, f"{_EXPECTED}: it is nested too deeply") from None
+        raise RequestError(field, f"{expected}: it is nested too deeply") from None
     except ValueError as error:
-        raise RequestError(field, f"{_EXPECTED}: {error}") from None
+        raise RequestError(field, f"{expected}: {error}") from None

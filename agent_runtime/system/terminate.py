@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import anyio
 from anyio import to_thread
 
-from agent_runtime.system.processes import Process
+from agent_runtime.system.processes import Process, descendants
 
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL
 CANCEL_GRACE = 1.0  # at a cancel: in 3 s the call under way ends, then what earlier ones left running
@@ -69,6 +69,11 @@ async def terminate(
         for process in living:
             process.send(signal.SIGKILL)
         await ended(living, seconds=0.05)
+
+
+async def end_descendants() -> None:
+    """End every process that descends from this one."""
+    await terminate(lambda: descendants(os.getpid()), grace=CANCEL_GRACE)
 
 
 async def ended(processes: Iterable[Process], seconds: float) -> None:

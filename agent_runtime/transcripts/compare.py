@@ -1,26 +1,25 @@
-"""Do two event streams tell of the same run? What may differ between two honest runs is taken out first.
+"""Compares two event streams: are they two runs of the same recording? What may differ is taken out first.
 
-Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, where spilled output and
-diffs lie, how long was waited before a retry, heartbeats and deltas, notices that depend on the clock. The
-workspace has one name in both. Where tools really ran, clock times, durations, process ids, short hashes,
-ports chosen by the kernel and temporary paths are blanked in what they printed and wrote; what a call printed
-before it was cancelled is left out.
+Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, the folders of spilled output and
+diffs, the waits before retries, heartbeats and deltas, notices that depend on the clock. The workspace has one name
+in both. Where tools really ran, their outputs are masked (see `masks`), and the output of a call that was cancelled
+is left out. Contents of files are compared exactly; files that a background process wrote only by their existence.
 
-Not compared in order: results of calls that ran side by side (each is looked at with its call), edits within
-one call, edits by processes in the background (a set of paths), servers (a set).
+Not compared in order: results of calls that ran side by side (each is compared with its call), edits within one call,
+edits by processes in the background (a set of paths), servers (a set).
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent_runtime.transcripts.rewrite import Change, path_change, rewrite
+from agent_runtime.transcripts.masks import Masks, renamed, volatile
+from agent_runtime.transcripts.rewrite import Change, rewrite
 
 Event = dict[str, Any]
 
@@ -40,25 +39,7 @@ _ENVELOPE = frozenset(
         "truncatedReason",
     }
 )
-_CLOCK_NOTICES = frozenset({"thawed"})
-_VOLATILE = [
-    (re.compile(pattern, re.MULTILINE), name)
-    for pattern, name in (
-        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
-        (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .{2,14}\d\d:\d\d:\d\d( \S{3,4})?( \d{4})?", "<time>"),
-        (r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ +(\d\d:\d\d|\d{4})", "<time>"),
-        (r"\b\d+/\w{3}/\d{4}[: ]\d\d:\d\d:\d\d( [+-]\d{4})?", "<time>"),
-        (r"\b\d\d:\d\d:\d\d([.,]\d+)?\b", "<time>"),
-        (r"\b\d+m\d+[.,]\d+s\b|\b\d+([.,]\d+)? ?(s|secs?|seconds?|ms|milliseconds?|µs|us)\b", "<duration>"),
-        (r"(?<=:)(3[2-9]|[45]\d|6[0-5])\d{3}\b|(?<=[Pp]ort )(3[2-9]|[45]\d|6[0-5])\d{3}\b", "<port>"),
-        (r"(?i)\b(pid|process(?: id)?)([ =:#]*)\d+", r"\1\2<pid>"),
-        (r"^\[\d+\]([+-]?) +\d+", r"[job]\1 <pid>"),
-        (r"/tmp/[\w.\-]+", "<tmp>"),
-        (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])([0-9a-f]{40}|[0-9a-f]{7,12})\b", "<hash>"),
-        (r"\b0x[0-9a-f]{6,}\b", "<address>"),
-    )
-]  # fmt: skip
-_RUN_DIR = re.compile(r"""[^\s"'<>]*/runs/[\w\-]+(?=/(?:output|logs|diffs|events)\b)""")
+_IGNORED_NOTICES = frozenset({"thawed", "request_differs"})
 
 
 @dataclass(frozen=True)
@@ -102,7 +83,7 @@ def compare(
     recorded: Iterable[Event],
     now: Iterable[Event],
     *,
-    executed: bool,
+    masks: Masks,
     old_workspace: str = "",
     new_workspace: str = "",
 ) -> Divergence | None:
@@ -111,13 +92,12 @@ def compare(
     Args:
         recorded: the events of the transcript.
         now: the events of the replay.
-        executed: did tools really run in the replay?
+        masks: what may differ.
         old_workspace: absolute path in the recording.
         new_workspace: absolute path now.
     """
-    blank = _volatile if executed else str
-    left = _canonical(recorded, _rename(old_workspace), blank)
-    right = _canonical(now, _rename(new_workspace), blank)
+    left = _canonical(recorded, renamed(old_workspace), masks)
+    right = _canonical(now, renamed(new_workspace), masks)
     for index in range(max(len(left), len(right))):
         old, new = (side[index] if index < len(side) else (None, None) for side in (left, right))
         if old[0] == new[0]:
@@ -131,13 +111,7 @@ def compare(
     return None
 
 
-def _rename(workspace: str) -> Change:
-    """One name for the workspace, and one for what the runtime keeps of a run."""
-    move = path_change(workspace, "<workspace>")
-    return lambda text: _RUN_DIR.sub("<run>", move(text)) if "/runs/" in text else move(text)
-
-
-def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[tuple[Any, Any]]:
+def _canonical(events: Iterable[Event], rename: Change, masks: Masks) -> list[tuple[Any, Any]]:
     """Pairs of what is compared and the event it was, in an order that does not depend on timing."""
     main: list[Event] = []
     answers: dict[str, deque[Event]] = defaultdict(deque)
@@ -151,7 +125,7 @@ def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[t
             edits[str(event["toolCallId"])].append(event)
         elif kind in ("file_edit", "dev_url"):
             loose.append(event)
-        elif kind not in TIMING and not _is_clock_notice(event):
+        elif kind not in TIMING and not _is_ignored_notice(event):
             main.append(event)
     ordered: list[Event] = []
     for event in main:
@@ -163,7 +137,7 @@ def _canonical(events: Iterable[Event], rename: Change, blank: Change) -> list[t
             ordered += sorted(edits.pop(call, []), key=lambda e: str(e.get("path")))
             ordered += [answers[call].popleft()] if answers[call] else []
     ordered += [event for rest in (*edits.values(), *answers.values()) for event in rest]
-    return [(_comparable(rewrite(event, rename), blank), event) for event in ordered]
+    return [(_comparable(rewrite(event, rename), masks), event) for event in ordered]
 
 
 def _net(loose: Sequence[Event]) -> list[Event]:
@@ -174,7 +148,7 @@ def _net(loose: Sequence[Event]) -> list[Event]:
         path = str(event.get("path"))
         if event["type"] == "dev_url":
             if event.get("status") == "up":
-                last["url", _volatile(str(event.get("localUrl")))] = event
+                last["url", volatile(str(event.get("localUrl")))] = event
             continue
         if old := event.get("oldPath"):
             existed.setdefault(str(old), True)
@@ -189,7 +163,7 @@ def _net(loose: Sequence[Event]) -> list[Event]:
     ]
 
 
-def _comparable(event: Event, blank: Change) -> Event:
+def _comparable(event: Event, masks: Masks) -> Event:
     kept = {name: value for name, value in event.items() if name not in _ENVELOPE}
     match event["type"]:
         case "start":
@@ -197,44 +171,32 @@ def _comparable(event: Event, blank: Change) -> Event:
         case "tool_result":
             printed = str(event.get("output")).replace(str(event.get("outputFile")), "<file>")
             # how far a call came before it was cancelled is a matter of timing
-            kept["output"] = blank(
-                "" if blank is _volatile and event.get("outcome") == "cancelled" else printed
-            )
+            cancelled = masks.executed and event.get("outcome") == "cancelled"
+            kept["output"] = "" if cancelled else masks.output(printed)
         case "file_edit":
-            return _comparable_edit(kept, blank)
+            return _comparable_edit(kept, masks)
         case "dev_url":
-            return {"type": "dev_url", "localUrl": _volatile(str(event.get("localUrl")))}
+            return {"type": "dev_url", "localUrl": volatile(str(event.get("localUrl")))}
         case "complete":
-            kept["devUrl"] = _volatile(str(event.get("devUrl")))
+            kept["devUrl"] = volatile(str(event.get("devUrl")))
             urls = event.get("devUrls")
             servers = [url for url in urls if isinstance(url, dict)] if isinstance(urls, list) else []
-            kept["devUrls"] = sorted(_volatile(str(server.get("localUrl"))) for server in servers)
+            kept["devUrls"] = sorted(volatile(str(server.get("localUrl"))) for server in servers)
         case "usage" if event.get("estimated"):
             return {"type": "usage", "turn": event.get("turn")}
     return kept
 
 
-def _comparable_edit(edit: Event, blank: Change) -> Event:
+def _comparable_edit(edit: Event, masks: Masks) -> Event:
     if not edit.get("toolCallId"):  # when a background process is looked at is a matter of timing
         return {"type": "file_edit", "path": edit.get("path"), "exists": edit.get("action") != "delete"}
-    if edit.get("source") == "shell" and edit.get("binary"):  # compiled files hold the time of their making
-        names = ("type", "path", "action", "oldPath", "toolCallId")
-        return {name: edit.get(name) for name in names}
-    if edit.get("source") == "shell":
-        return edit | {"diff": blank(str(edit.get("diff")))}
-    return edit
+    return edit | {"diff": masks.content(str(edit.get("diff")))}
 
 
-def _volatile(text: str) -> str:
-    for pattern, name in _VOLATILE:
-        text = pattern.sub(name, text)
-    return text
-
-
-def _is_clock_notice(event: Event) -> bool:
+def _is_ignored_notice(event: Event) -> bool:
     details = event.get("details")
     timeout = isinstance(details, dict) and details.get("limit") == "timeout"
-    return event["type"] == "notice" and (event.get("code") in _CLOCK_NOTICES or timeout)
+    return event["type"] == "notice" and (event.get("code") in _IGNORED_NOTICES or timeout)
 
 
 def _brief(event: Event) -> str:

@@ -48,6 +48,22 @@ class RequestRecord(Frozen):
     resolved: dict[str, Any] = Field(default_factory=dict)
 
 
+class PromptRecord(Frozen):
+    """What is new in the call that follows: fields that are absent are those of the call before it.
+
+    `messages` are appended to the earlier ones, or take their place where the history was `replaced` (compacted,
+    repaired). Images are without their data, and the provider's own items are only in the responses.
+    """
+
+    kind: Literal["prompt"] = "prompt"
+    at: int  # milliseconds since the header
+    call: int  # bodies that were sent before
+    system: Maybe[str] = None
+    tools: Maybe[tuple[dict[str, Any], ...]] = None  # name, description, parameters
+    messages: tuple[dict[str, Any], ...] = ()
+    replaced: bool = False
+
+
 class ModelCallRecord(Frozen):
     """A body was sent. `call` counts bodies from 1, `attempt` how often the same one was sent in a row."""
 
@@ -198,6 +214,7 @@ class End(Frozen):
 Record = Annotated[
     Header
     | RequestRecord
+    | PromptRecord
     | ModelCallRecord
     | ModelResponseRecord
     | ToolResultRecord

@@ -26,6 +26,7 @@ from agent_runtime.transcripts.records import (
     Header,
     ModelCallRecord,
     ModelResponseRecord,
+    PromptRecord,
     RequestRecord,
     ToolResultRecord,
 )
@@ -104,6 +105,10 @@ class Recorder:
             at=self.now(), action=action, calls=self.calls, results=self._results, text=text, reason=reason
         )
         self._write(record)
+
+    def prompt(self, changes: Mapping[str, Any]) -> None:
+        """What is new in the next call; see PromptRecord."""
+        self._write(PromptRecord(at=self.now(), call=self.calls, **changes))
 
     def sent(self, body: dict[str, Any], *, provider: str, format: WireFormat) -> int:
         """A body goes to a provider; returns the number of the call."""

@@ -65,7 +65,7 @@ def test_a_stdin_that_is_never_closed_keeps_nobody_waiting() -> None:
         (b"   \n", "the input is empty"),
         (b'{"prompt": "x"', "ends before its last brace"),
         (b"{prompt: 1}", "expected one JSON object"),
-        (b'{"prompt": NaN}', "NaN is no JSON number"),
+        (b'{"prompt": NaN}', "NaN is not a JSON number"),
         (b"[1, 2]\n", "got an array"),
         (b"[1, 2]", "got an array"),
         (b"hello\n", "expected one JSON object"),

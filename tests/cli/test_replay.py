@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent_runtime.transcripts.compare import compare
+from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.reader import read
 from tests.support.model_server import Call, Fault, ModelServer, Turn
 from tests.support.model_streams import WireFormat
@@ -70,7 +71,7 @@ def test_fifty_turns_are_the_same_again_with_recorded_and_with_real_tools(tmp_pa
         compare(
             live.events,
             executed.events,
-            executed=True,
+            masks=Masks(executed=True),
             old_workspace=str(tmp_path / "live"),
             new_workspace=str(again),
         )
@@ -200,9 +201,15 @@ def test_bad_command_lines_and_damaged_transcripts_have_their_events(tmp_path: P
     path = tmp_path / "t.ndjson"
     bad = [
         (replay(path, "--workspace", str(tmp_path / "none")), "invalid_request", "workspace"),
-        (replay(path, "--speed", "-1"), "invalid_request", "speed"),
+        (replay(path), "invalid_request", "give --workspace DIR, or --tools recorded"),
+        (replay(path, "--tools", "recorded", "--speed", "-1"), "invalid_request", "speed"),
+        (replay(path, "--tools", "recorded", "--mask", "("), "invalid_request", "mask"),
         (replay(tmp_path / "none"), "transcript_error", "no such file"),
-        (replay(changed(path, '"endpoints":[', '"endpoints":[1,')), "transcript_error", "line 2"),
+        (
+            replay(changed(path, '"endpoints":[', '"endpoints":[1,'), "--tools", "recorded"),
+            "transcript_error",
+            "line 2",
+        ),
     ]
     path.write_bytes(path.read_bytes()[:-7])
     bad.append((replay(path), "transcript_error", "is cut in the middle"))
@@ -222,8 +229,8 @@ def test_what_is_recorded_is_what_was_written(tmp_path: Path) -> None:
     assert kinds == [
         "header",
         "request",
-        *("model_call", "model_response", "tool_result"),
-        *("model_call", "model_response", "end"),
+        *("prompt", "model_call", "model_response", "tool_result"),
+        *("prompt", "model_call", "model_response", "end"),
     ]
     assert json.loads(
         subprocess.run([*COMMAND, "schema", "transcript"], capture_output=True, check=True).stdout

@@ -74,6 +74,7 @@ def test_both_generations_of_the_body_mean_the_same() -> None:
 def test_unknown_fields_are_named_and_ignored() -> None:
     request, unknown = parse(TASK | {"foo": 1, "config": {"bar": 2, "maxTurns": 4}})
     assert unknown == ["config.bar", "foo"]
+    assert parse(TASK | {"config": {"maxTurn": 4}})[1] == ["config.maxTurn (did you mean config.maxTurns?)"]
     assert request.config.max_turns == 4
 
 
@@ -106,3 +107,30 @@ def test_lone_surrogates_do_not_get_in() -> None:
     request, _ = parse({"prompt": "a\ud800b", "metadata": {"k": ["\udfff"]}})
     assert request.prompt == "a\ufffdb"
     assert request.metadata == {"k": ["\ufffd"]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"format": "json"}, "format: expected 'ndjson' or 'pretty', got 'json'"),
+        (
+            {"config": {"effort": "extreme"}},
+            "config.effort: expected 'low', 'medium', 'high', 'xhigh' or 'max', got 'extreme'",
+        ),
+        ({"config": {"maxTurns": "abc"}}, "config.maxTurns: expected an integer, got 'abc'"),
+        ({"config": {"maxTurns": 0}}, "config.maxTurns: expected a number of at least 1, got 0"),
+        ({"config": {"thinking": 1}}, "config.thinking: expected true or false, got 1"),
+        ({"tools": {"a": 1}}, "tools: expected an array, got an object"),
+        ({"threadId": "a b"}, "threadId: expected 1 to 128 letters, digits, `.`, `_` or `-`, got 'a b'"),
+        ({"env": {"A=B": "1"}}, "env: expected names of variables as keys: 'A=B' is not a variable name"),
+        ({"env": {"A": 5}}, "env.A: expected a string, got 5"),
+        (
+            {"model": {"provider": "custom", "name": "m", "endpoint": "localhost:1234"}},
+            "model.endpoint: expected an http(s) URL, got 'localhost:1234'",
+        ),
+    ],
+)
+def test_the_message_says_what_was_expected_and_what_was_there(raw: Any, message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        parse(TASK | raw)
+    assert str(refused.value) == message

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from agent_runtime.transcripts.compare import compare
+from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 from tests.transcripts.recordings import event, start
 
@@ -51,8 +53,14 @@ def test_a_stream_is_like_itself_in_another_workspace_at_another_time() -> None:
         item |= {"seq": number + 5, "ts": "2027-01-01T00:00:00.000Z", "runId": "run_2"}
     other[0]["runtimeVersion"] = "9"
     other[3] |= {"durationMs": 999, "outputFile": "/elsewhere/out"}
-    assert compare(USUAL, other, executed=False, old_workspace="/work", new_workspace="/tmp/x/new") is None
-    assert compare(USUAL, other, executed=False, old_workspace="/work", new_workspace="/other") is not None
+    assert (
+        compare(USUAL, other, masks=Masks(executed=False), old_workspace="/work", new_workspace="/tmp/x/new")
+        is None
+    )
+    assert (
+        compare(USUAL, other, masks=Masks(executed=False), old_workspace="/work", new_workspace="/other")
+        is not None
+    )
 
 
 SAME_WHERE_TOOLS_RAN = {
@@ -69,8 +77,8 @@ SAME_WHERE_TOOLS_RAN = {
 @pytest.mark.parametrize("case", SAME_WHERE_TOOLS_RAN)
 def test_what_differs_from_run_to_run_is_blanked_where_tools_ran(case: str) -> None:
     was, now = ([json.loads(result(0, text))] for text in SAME_WHERE_TOOLS_RAN[case])
-    assert compare(was, now, executed=True) is None
-    assert compare(was, now, executed=False) is not None
+    assert compare(was, now, masks=Masks(executed=True)) is None
+    assert compare(was, now, masks=Masks(executed=False)) is not None
 
 
 DIFFERENT = {
@@ -88,8 +96,8 @@ DIFFERENT = {
 @pytest.mark.parametrize("case", DIFFERENT)
 def test_what_matters_is_found(case: str) -> None:
     now = [*USUAL[:3], *stream(*DIFFERENT[case])]
-    assert compare(USUAL, now, executed=True) is not None
-    assert compare(now, USUAL, executed=True) is not None
+    assert compare(USUAL, now, masks=Masks(executed=True)) is not None
+    assert compare(now, USUAL, masks=Masks(executed=True)) is not None
 
 
 def test_timing_is_no_difference() -> None:
@@ -124,20 +132,53 @@ def test_timing_is_no_difference() -> None:
         server(11, 40002, "down"),
         complete(12),
     )
-    assert compare(one, two, executed=True) is None
+    assert compare(one, two, masks=Masks(executed=True)) is None
 
 
-def test_compiled_files_hold_the_time_of_their_making() -> None:
-    was, now = (stream(edit(0, "/work/a.pyc", binary=True, diff=diff, sha256=diff)) for diff in ("x", "y"))
-    assert compare(was, now, executed=True) is None
-    for item in (*was, *now):
-        item["source"] = "tool"
-    assert compare(was, now, executed=True) is not None
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("wait 30 s", "wait 60 s"),
+        ("pid 12", "pid 13"),
+        ("0x7f1234567890", "0x111111111111"),
+        ("/tmp/tmp.a", "/tmp/tmp.b"),
+        ("Nov 28 14:21", "Oct 12 09:00"),
+        ("2026-11-28T14:21:00Z", "2027-11-28T14:21:00Z"),
+    ],
+)
+@pytest.mark.parametrize("source", ["shell", "tool"])
+def test_contents_of_files_are_compared_exactly(was: str, now: str, source: str) -> None:
+    one, two = (stream(edit(0, "/work/a", "c", diff=f"+{text}", source=source)) for text in (was, now))
+    assert compare(one, two, masks=Masks(executed=True)) is not None
+    assert compare(one, two, masks=Masks(executed=True, extra=[re.compile(r".+")])) is None
+
+
+def test_binary_files_are_compared_by_their_digest() -> None:
+    was, now = (
+        stream(edit(0, "/work/a.bin", "c", binary=True, diff="", sha256=digest)) for digest in ("x", "y")
+    )
+    assert compare(was, now, masks=Masks(executed=True)) is not None
+
+
+@pytest.mark.parametrize("case", SAME_WHERE_TOOLS_RAN)
+def test_strict_masks_nothing(case: str) -> None:
+    was, now = ([json.loads(result(0, text))] for text in SAME_WHERE_TOOLS_RAN[case])
+    assert compare(was, now, masks=Masks(executed=True, strict=True)) is not None
+
+
+def test_a_mask_of_the_caller_is_added() -> None:
+    was, now = ([json.loads(result(0, text))] for text in ("build 17", "build 18"))
+    assert compare(was, now, masks=Masks(executed=True)) is not None
+    assert (
+        compare(was, now, masks=Masks(executed=True, strict=True, extra=[re.compile(r"build \d+")])) is None
+    )
 
 
 def test_the_message_shows_where_and_what() -> None:
     now = [*USUAL[:3], *stream(result(7, "made\nnothing"), complete(8))]
-    divergence = compare([*USUAL[:3], *stream(result(3, "made\nit"), complete(4))], now, executed=True)
+    divergence = compare(
+        [*USUAL[:3], *stream(result(3, "made\nit"), complete(4))], now, masks=Masks(executed=True)
+    )
     assert str(divergence) == (
         "the replay diverges from the recording at `tool_result` c1 bash of turn 1 (seq 3, now 7)\n"
         "  field: output\n"

@@ -45,9 +45,9 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
             connection.sendall(request)
             signals.disarm()
         except Interrupted:
-            return failure.interrupted(1, {}, signals.reason)
+            return failure.interrupted(1, {}, signals.reason, format=options.get("format"))
         except RequestError as error:
-            return failure.refuse(1, {}, error)
+            return failure.refuse(1, {}, error, format=options.get("format"))
         except OSError as error:
             what = f"{error.filename or arguments.socket} ({error.strerror or error})"
             return failure.refuse(

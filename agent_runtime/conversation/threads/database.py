@@ -30,7 +30,9 @@ class ThreadBusy(RequestError):
 
     def __init__(self, id: str) -> None:
         super().__init__(
-            "threadId", f"the thread {id!r} is in use by another run; wait for its end, or take another"
+            "threadId",
+            "expected a thread that no other run is using",
+            f"the thread {id!r} is in use by another run; wait for its end, or use another thread",
         )
 
 
@@ -44,9 +46,7 @@ class ThreadStoreError(RequestError):
 def check_id(id: object) -> str:
     """The id, if it can be one. Raises RequestError."""
     if not isinstance(id, str) or not _ID.fullmatch(id):
-        raise RequestError(
-            "threadId", f"1 to 128 letters, digits, `.`, `_` or `-` are expected, not {id!r:.80}"
-        )
+        raise RequestError("threadId", f"expected 1 to 128 letters, digits, `.`, `_` or `-`, got {id!r:.80}")
     return id
 
 

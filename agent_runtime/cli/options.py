@@ -1,0 +1,72 @@
+"""The options of `agent-runtime run` that are fields of a request."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from agent_runtime.errors import RequestError
+
+# option -> (field of the request, kind, help)
+OPTIONS: dict[str, tuple[str, str, str]] = {
+    "--model": ("model", "text", "provider:name, or a bare name such as claude-sonnet-4-5"),
+    "--workspace": ("workspace", "text", "the folder that the agent works in (default: the current one)"),
+    "--max-turns": ("maxTurns", "int", "model calls at most (default 50)"),
+    "--max-tokens": ("maxTokens", "int", "output tokens of each model call at most"),
+    "--temperature": ("temperature", "float", "0 to 2, where the model takes one"),
+    "--timeout": ("timeout", "float", "seconds for the whole run"),
+    "--agent": ("agent", "text", "slug of an agent definition (default code-assistant)"),
+    "--tools": ("tools", "list", "names of tools, with commas between them"),
+    "--thread": ("threadId", "text", "continue, or start, the thread of that id"),
+    "--state-dir": ("stateDir", "text", "threads, whole outputs, logs of servers left running"),
+    "--record": ("record", "text", "write a transcript to this file"),
+    "--partial": ("partial", "flag", "emit the delta events too"),
+    "--format": ("format", "text", "ndjson, or pretty (the default on a terminal)"),
+    "--dev-url": (
+        "devUrl",
+        "text",
+        "template of public addresses, such as https://{port}-{sandboxId}.example.com",
+    ),
+    "--tool-user": ("toolUser", "text", "run the tools as this user"),
+    "--confine": (
+        "confine",
+        "flag",
+        "tools write only in the workspace, the mounts and the temporary folder",
+    ),
+    "--track-ignored": ("trackIgnored", "flag", "report changes of ignored files too"),
+    "--heartbeat": ("heartbeat", "float", "emit a heartbeat after so many seconds of silence"),
+    "--agents-dir": ("agentsDir", "text", "a folder with more agent definitions"),
+}
+
+
+def overlay(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, as fields of a request. What is not a number is left to the check of the request."""
+    given: dict[str, Any] = {}
+    for option, (field, kind, _) in OPTIONS.items():
+        value = getattr(arguments, option[2:].replace("-", "_"))
+        if value is None or value is False:
+            continue
+        if kind == "list":
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        elif kind in ("int", "float"):
+            value = _number(value, int if kind == "int" else float)
+        given[field] = value
+    if arguments.prompt is not None:
+        given["prompt"] = arguments.prompt
+    return given
+
+
+def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def named_by_option(error: RequestError, given: Mapping[str, Any]) -> RequestError:
+    """The error, with the option's name where its field was given by one."""
+    for option, (field, _, _) in OPTIONS.items():
+        if field in given and error.field in (field, f"config.{field}"):
+            return error.renamed(option)
+    return error

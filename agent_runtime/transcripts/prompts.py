@@ -1,0 +1,163 @@
+"""What the model was sent, in a transcript: the system prompt and the tools once, and each message once.
+
+A transcript holds the digest of each body, and its raw answers; these records hold what the body was made of, so that
+it can be read afterwards, and compared when the transcript is replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_runtime.agent.model import Model, ModelCall, OnDelta, ToolSpec, Turn
+from agent_runtime.errors import ReplayMismatch
+from agent_runtime.protocol.messages import Message
+from agent_runtime.transcripts.masks import Masks
+from agent_runtime.transcripts.records import PromptRecord
+from agent_runtime.transcripts.rewrite import Change, rewrite
+from agent_runtime.transcripts.writer import Recorder
+
+
+@dataclass
+class PromptLog:
+    """Finds what is new in each call, compared with the call before it."""
+
+    _system: str | None = None
+    _tools: tuple[ToolSpec, ...] | None = None
+    _messages: Sequence[Message] = field(default_factory=tuple)
+
+    def changes(self, call: ModelCall) -> dict[str, Any]:
+        """The fields of the next PromptRecord; empty when the call is the one before it, made again."""
+        found: dict[str, Any] = {}
+        if call.system != self._system:
+            found["system"] = call.system
+        if tuple(call.tools) != self._tools:
+            found["tools"] = tuple(
+                {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+                for tool in call.tools
+            )
+        known = len(self._messages)
+        if len(call.messages) >= known and all(
+            old is new or old == new for old, new in zip(self._messages, call.messages, strict=False)
+        ):
+            new = call.messages[known:]
+        else:
+            new = call.messages
+            found["replaced"] = True
+        if new:
+            found["messages"] = tuple(map(readable, new))
+        self._system, self._tools, self._messages = call.system, tuple(call.tools), tuple(call.messages)
+        return found
+
+
+def readable(message: Message) -> dict[str, Any]:
+    """A message without the provider's own items (they are in the response) and without the data of images."""
+    dumped: dict[str, Any] = message.model_dump(mode="json", by_alias=True, exclude={"native"})
+    content: dict[str, Any] = _without_data(dumped)
+    return content
+
+
+def _without_data(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get("type") == "image" and isinstance(value.get("data"), str):
+            return {**value, "data": f"[{len(value['data']) * 3 // 4} bytes]"}
+        return {name: _without_data(item) for name, item in value.items()}
+    return [_without_data(item) for item in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class RecordedPrompts:
+    """A model whose calls are recorded before they are made."""
+
+    model: Model
+    recorder: Recorder
+    log: PromptLog = field(default_factory=PromptLog)
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """See agent.model.Model."""
+        if changes := self.log.changes(call):
+            self.recorder.prompt(changes)
+        return await self.model.turn(call, on_delta)
+
+
+OnDifference = Callable[[str], Awaitable[None]]
+
+
+class ComparedPrompts:
+    """A model of a replay: its calls are compared with the recorded ones.
+
+    Args:
+        model: makes the calls.
+        recorded: the records of the transcript; nothing is compared where it has none.
+        canonical: one form of a text of the recording, and one of a text of the replay.
+        system: is the system prompt compared too?
+        on_difference: called with a description of the first difference, once.
+        strict: raise ReplayMismatch at the first difference.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        recorded: Iterable[PromptRecord],
+        canonical: tuple[Change, Change],
+        *,
+        system: bool,
+        on_difference: OnDifference,
+        strict: bool,
+    ) -> None:
+        self._model, self._system = model, system
+        self._recorded = [_fields(record) for record in recorded]
+        self._old, self._new = canonical
+        self._on_difference, self._strict = on_difference, strict
+        self._log = PromptLog()
+        self._calls = 0
+        self._compare = bool(self._recorded)
+
+    async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
+        """See agent.model.Model. Raises ReplayMismatch where `strict` and the call is not the recorded one."""
+        if self._compare and (changes := self._log.changes(call)):
+            self._calls += 1
+            if different := self._difference(changes):
+                self._compare = False
+                message = f"model call {self._calls} differs from the recorded one in its {different}"
+                if self._strict:
+                    raise ReplayMismatch(message)
+                await self._on_difference(message)
+        return await self._model.turn(call, on_delta)
+
+    def _difference(self, changes: dict[str, Any]) -> str:
+        if self._calls > len(self._recorded):
+            return "existence: no such call was recorded"
+        old = rewrite(self._recorded[self._calls - 1], self._old)
+        new = rewrite(_fields(PromptRecord(at=0, call=0, **changes)), self._new)
+        for name in ("system", "tools", "messages", "replaced"):
+            if name == "system" and not self._system:
+                continue
+            if old.get(name) != new.get(name):
+                return _describe(name, old.get(name), new.get(name))
+        return ""
+
+
+def _fields(record: PromptRecord) -> dict[str, Any]:
+    return record.model_dump(mode="json", by_alias=True, exclude={"at", "call", "kind"})
+
+
+def _describe(name: str, old: Any, new: Any) -> str:
+    """The field, and the first line that differs."""
+    label = {"system": "system prompt", "tools": "tools", "messages": "messages", "replaced": "history"}[name]
+    if isinstance(old, str) and isinstance(new, str):
+        pairs = zip([*old.splitlines(), ""], [*new.splitlines(), ""], strict=False)
+        before, after = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+        return f"{label}: recorded {before[:200]!r}, now {after[:200]!r}"
+    if name == "messages":
+        for number, (before, after) in enumerate(zip(old or (), new or (), strict=False), 1):
+            if before != after:
+                return f"{label}: new message {number}: recorded {str(before)[:300]}, now {str(after)[:300]}"
+        return f"{label}: recorded {len(old or ())} new ones, now {len(new or ())}"
+    return label
+
+
+def canonical(masks: Masks, old_workspace: str, new_workspace: str) -> tuple[Change, Change]:
+    """What texts of the recording and of the replay are rewritten to before they are compared."""
+    return masks.prompts(old_workspace), masks.prompts(new_workspace)
