@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 
 from agent_runtime.shell.environment import tool_environment
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 
@@ -64,7 +65,7 @@ async def main(megabytes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         env = tool_environment(os.environ, extra={}, hidden=[])
-        shell = Shell(cwd=home, env=env, outputs=OutputStore(home), log_dir=home)
+        shell = Shell(ShellSettings(home, env, OutputStore(home)))
         result = {"true": await calls(shell), "flood": await flood(shell, megabytes)}
         await shell.aclose(kill=True)
     print(json.dumps(result, indent=2))

@@ -19,6 +19,7 @@ import anyio
 
 from agent_runtime.shell.environment import tool_environment
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.system.subreaper import Subreaper
@@ -143,9 +144,8 @@ async def main() -> None:
         home = Path(folder) / "home"
         home.mkdir()
         env = tool_environment(os.environ, extra={"HOME": str(home)}, hidden=[])
-        outputs, logs = OutputStore(home), Path(folder) / "logs"
-        shell = Shell(cwd=home, env=env, outputs=outputs, log_dir=logs)
-        sessions = SessionManager(cwd=home, env=env, outputs=outputs, log_dir=logs)
+        settings = ShellSettings(home, env, OutputStore(Path(folder) / "logs"))
+        shell, sessions = Shell(settings), SessionManager(settings)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(Subreaper().run)
             tables = [await in_the_shell(home, shell), await in_sessions(home, sessions)]

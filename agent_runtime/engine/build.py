@@ -32,6 +32,7 @@ from agent_runtime.providers.repair import RepairingModel
 from agent_runtime.search.search import Searcher
 from agent_runtime.shell.environment import confined_caches, tool_environment
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.system.hardening import harden
@@ -107,22 +108,23 @@ def _environment(ctx: RunContext, hidden: frozenset[str]) -> dict[str, str]:
     for name, value in (("AGENT_PARAMS", request.params), ("AGENT_CONTEXT", request.context)):
         if value is not None:
             extra[name] = json.dumps(value)
-    return tool_environment(ctx.environ, extra=extra, hidden=hidden - request.env.keys())
+    return tool_environment(
+        ctx.environ, extra=extra, hidden=hidden - request.env.keys(), user=request.tool_user
+    )
 
 
 def _tool_services(
     ctx: RunContext, environment: dict[str, str], observer: WorkspaceObserver | NullObserver
 ) -> ToolServices:
     config = ctx.config
-    confine = Confinement(config.roots) if config.roots is not None else None
-    outputs, log_dir = OutputStore(ctx.run_dir / "output"), ctx.run_dir / "logs"
-    user = config.request.tool_user
-    shell = Shell(
-        cwd=config.workspace, env=environment, outputs=outputs, log_dir=log_dir, user=user, confine=confine
+    settings = ShellSettings(
+        cwd=config.workspace,
+        env=environment,
+        logs=OutputStore(ctx.run_dir / "logs"),
+        user=config.request.tool_user,
+        confine=Confinement(config.roots) if config.roots is not None else None,
     )
-    sessions = SessionManager(
-        cwd=config.workspace, env=environment, outputs=outputs, log_dir=log_dir, user=user, confine=confine
-    )
+    shell, sessions = Shell(settings), SessionManager(settings)
     observes = observer if isinstance(observer, WorkspaceObserver) else None
     worker = FileWorker(user)
     files = FileEditor(

@@ -1,8 +1,8 @@
-"""What calls left running, as long as it runs."""
+"""The processes that calls left running, as long as they run."""
 
 from __future__ import annotations
 
-from subprocess import Popen
+from collections.abc import Iterable
 
 from anyio import to_thread
 
@@ -12,50 +12,45 @@ from agent_runtime.system.terminate import CANCEL_GRACE, terminate
 
 
 class BackgroundProcesses:
-    """The families of calls that are over, and the keepers of their logs."""
+    """The processes of calls that are over, and the helpers that write their logs."""
 
     def __init__(self) -> None:
-        self._families: list[CallProcesses] = []
-        self._keepers: list[Popen[bytes]] = []
+        self._calls: list[CallProcesses] = []
 
-    def add(self, family: CallProcesses, keeper: Popen[bytes] | None = None) -> None:
-        """A call is over. `keeper`: of its log, when there is one."""
-        family.closed = True
-        self._families.append(family)
-        if keeper:
-            self._keepers.append(keeper)
+    def add(self, processes: CallProcesses) -> None:
+        """The call of these processes is over."""
+        processes.closed = True
+        self._calls.append(processes)
 
     def background(self) -> list[Background]:
         """What still runs, for the model."""
-        return [process for family in self._families for process in family.background()]
+        return [process for call in self._calls for process in call.background()]
 
-    async def tidy(self) -> None:
-        """Forget what has ended meanwhile."""
-        over = [family for family in self._families if family.over]
-        self._families = [family for family in self._families if family not in over]
-        self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]
-        await _remove_groups(over)
+    async def forget_ended(self) -> None:
+        """Forget the calls of which nothing runs any more."""
+        over = [call for call in self._calls if call.over]
+        self._calls = [call for call in self._calls if call not in over]
+        await _let_go(over)
 
-    async def end(self) -> None:
-        """End all of it."""
-        await terminate(self._living, grace=CANCEL_GRACE, kill=self._kill)
+    async def end(self) -> list[Process]:
+        """End all of them; returns those that could not be ended."""
+        return await terminate(self._living, grace=CANCEL_GRACE, kill=self._kill)
 
     async def detach(self) -> None:
-        """It goes on without us."""
-        for keeper in self._keepers:
-            if keeper.poll() is None:
-                keeper.returncode = 0  # nobody is to wait for it
-        await _remove_groups(self._families)
+        """Let them go on without the runtime."""
+        await _let_go(self._calls)
 
     def _living(self) -> list[Process]:
-        return [process for family in self._families for process in family.living()]
+        return [process for call in self._calls for process in call.living()]
 
     def _kill(self) -> None:
-        for family in self._families:
-            family.kill()
+        for call in self._calls:
+            call.kill()
 
 
-async def _remove_groups(families: list[CallProcesses]) -> None:
-    for family in families:
-        if family.group:
-            await to_thread.run_sync(family.group.close)
+async def _let_go(calls: Iterable[CallProcesses]) -> None:
+    for call in calls:
+        if call.log_writer:
+            call.log_writer.detach()
+        if call.group:
+            await to_thread.run_sync(call.group.close)

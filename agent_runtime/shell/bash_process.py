@@ -1,14 +1,17 @@
-"""One bash process that takes commands one after the other, and how it is told to.
+"""One bash process that takes commands one after the other.
 
 BashProcess reads its script from a pipe (its stdin) and gets each command as one line,
 
-    { \\builtin eval 'COMMAND'; } </dev/null >FIFO 2>&1      and then      \\builtin printf 'N STATUS'
-    >&REPORT
+    { \\builtin eval 'COMMAND'; } </dev/null >FIFO 2>&1      and then      \\builtin printf 'N STATUS' >&REPORT
 
-so the command is parsed as a unit (an open quote is an error, never a wait), has its own output pipe whatever
-it does to the shell's descriptors, and its end is told over a descriptor that its children do not have.
-When the shell has a moment, is about to end (exit, set -e) or is told to stop (SIGRTMAX, at a timeout), it
-writes its state down for the next one (see state.py)."""
+so the command is parsed as a unit (an open quote is an error, never a wait), has its own output pipe whatever it
+does to the shell's descriptors, and its end is reported over a descriptor that its children do not have. Job control
+gives each pipeline a process group of its own: `kill 0` in a script reaches neither the shell nor the servers of
+earlier calls. When the shell is idle, is about to end (exit, set -e) or is asked to stop (SIGRTMAX, at a timeout), it
+saves its state for the next one (see shell_state).
+
+Nothing here makes the shell fork: at the limit of processes `kill %1` must still work.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,15 @@ if TYPE_CHECKING:
 STOP = signal.SIGRTMAX
 _DELETED = " (deleted)"  # what proc(5) says of it; a directory may also be called that
 _IDLE = 0.01  # seconds
+_STATUS = "__agent_status"  # a function that sets `$?` without a fork
+# `cmd & cmd & wait` waits for the jobs of this call, not for the servers of earlier ones, whose pids are in FILE.
+_WAIT = """wait() {
+  if (( $# || BASH_SUBSHELL )) || [[ ! -s FILE ]]; then \\builtin wait "$@"; \\builtin return; fi
+  \\builtin local IFS=$' \\t\\n' pid earlier= own=
+  while \\builtin read -r pid; do earlier+=" $pid "; done <FILE
+  for pid in $(\\builtin jobs -p); do [[ $earlier == *" $pid "* ]] || own+=" $pid"; done
+  if [[ $own ]]; then \\builtin wait $own || \\builtin :; else \\builtin wait; fi
+}"""
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
 
 
@@ -44,10 +56,12 @@ class BashProcess:
     Args:
         cwd: where it starts.
         env: its variables.
-        mark: the value of processes.MARK that it and its subshells show.
-        state: where it finds the state of its predecessor, and leaves its own.
+        marker: the value of processes.MARKER that it and its subshells have.
+        state: where it finds the state of its predecessor, and saves its own.
         user: whom it runs as.
         confine: where it may write.
+
+    Raises OSError when it cannot be started.
     """
 
     def __init__(
@@ -55,12 +69,12 @@ class BashProcess:
         *,
         cwd: Path,
         env: Mapping[str, str],
-        mark: str,
+        marker: str,
         state: ShellState,
         user: str | None,
         confine: Confinement | None,
     ) -> None:
-        self.mark = mark
+        self.marker = marker
         script, self._script = os.pipe2(os.O_CLOEXEC)
         self._report, report = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._script, False)
@@ -70,7 +84,7 @@ class BashProcess:
             self._process: subprocess.Popen[bytes] = spawn(
                 ["bash", "--noprofile", "--norc"],
                 cwd=cwd,
-                env={**env, processes.MARK: mark, "PWD": str(cwd)},  # PWD: a path through links stays one
+                env={**env, processes.MARKER: marker, "PWD": str(cwd)},  # PWD: a path through links stays one
                 stdin=script,
                 stdout=null,
                 stderr=null,
@@ -88,12 +102,13 @@ class BashProcess:
         state.take_over()
         self._saving: asyncio.TimerHandle | None = None
         self._is_saved = self.was_saved = True  # was_saved: before the last command
+        self._is_traced = False  # `set -x`
         self._pending = bytearray(_prologue(state, cwd).encode("utf-8", "surrogateescape"))
         self._received = b""
 
     @property
     def cwd(self) -> str:
-        """The directory that it is in, or was in when that is gone; "" when the shell is."""
+        """The directory that it is in, or was in when that has been deleted; "" when the shell has ended."""
         try:
             here = str(Path(f"/proc/{self.pid}/cwd").readlink())
         except OSError:
@@ -102,7 +117,7 @@ class BashProcess:
 
     @property
     def lost(self) -> bool:
-        """Has its directory been deleted?"""
+        """Whether its directory has been deleted."""
         link = Path(f"/proc/{self.pid}/cwd")
         try:
             return str(here := link.readlink()).endswith(_DELETED) and not here.exists()
@@ -111,28 +126,45 @@ class BashProcess:
 
     @property
     def ended(self) -> int | None:
-        """The exit status, negative for a signal; None while it lives."""
+        """The exit status, negative for a signal; None while it runs."""
         return self._process.poll()
 
     def give(
-        self, number: int, command: str, *, output: Path, cwd: Path | None = None, mark: str, last: int = 0
+        self, number: int, command: str, *, output: Path, cwd: Path | None = None, marker: str, last: int = 0
     ) -> None:
-        """Hand it a command. `cwd`: go there first. `last`: what `$?` is to it."""
-        self._give_up_saving()
+        """Give it a command to run.
+
+        Args:
+            number: of the command, for `status`.
+            command: the text.
+            output: FIFO that it prints into.
+            cwd: directory to change to first.
+            marker: value of processes.MARKER for what it starts.
+            last: exit status of the previous command, its `$?`.
+        """
+        self._cancel_saving()
         self.was_saved, self._is_saved = self._is_saved, False
-        lines = [f"{processes.MARK}={shlex.quote(mark)}"]
+        lines = [
+            f"{processes.MARKER}={shlex.quote(marker)}",
+            f"\\builtin jobs -rp >|{shlex.quote(str(self._state.jobs))}",
+            "\\builtin set -m +x" if self._is_traced else "\\builtin set -m",
+        ]
         if cwd is not None:
             lines.append(f"\\builtin cd -- {shlex.quote(str(cwd))}")
-        status = f"(\\builtin exit {last}) || " if last else ""  # not `;`: `set -e` would end it here
+        if self._is_traced:  # the line that evaluates it is not traced
+            command = f"\\builtin set -x\n{command}"
+        evaluated = f"\\builtin eval {shlex.quote(command)}"
+        if last:  # not `;`: `set -e` would end the shell here
+            function = f"{_STATUS}() {{ \\builtin unset -f {_STATUS}; \\builtin return {last}; }}"
+            evaluated = f"{function}; {_STATUS} || {evaluated}"
         lines += [
-            f"{{ {status}\\builtin eval {shlex.quote(command)}\n}} </dev/null >|{shlex.quote(str(output))}"
-            f" 2>&1 {self._report_fd}>&-",
-            f'\\builtin printf \'{number} %s %s\\n\' "$?" "${{-//[!r]/}}" >&{self._report_fd}',
+            f"{{ {evaluated}\n}} </dev/null >|{shlex.quote(str(output))} 2>&1 {self._report_fd}>&-",
+            f'\\builtin printf \'{number} %s %s\\n\' "$?" "${{-//[!rx]/}}" >&{self._report_fd}',
         ]
         self._pending += ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
     def save_soon(self) -> None:
-        """Let it write its state down if it has nothing to do for a moment, which costs more than `true` does."""
+        """Let it save its state when it has been idle for a moment: saving takes longer than a short command."""
         self._saving = asyncio.get_running_loop().call_later(_IDLE, self._save)
 
     def _save(self) -> None:
@@ -140,7 +172,7 @@ class BashProcess:
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             self._is_saved = os.write(self._script, script) == len(script)
 
-    def _give_up_saving(self) -> None:
+    def _cancel_saving(self) -> None:
         if self._saving:
             self._saving.cancel()
             self._saving = None
@@ -149,10 +181,11 @@ class BashProcess:
         """Wait for the end of that command: its exit status, or None when the shell itself has ended."""
         while True:
             for line in self._received.split(b"\n")[:-1]:
-                told, _, rest = line.partition(b" ")
-                status, _, restricted = rest.partition(b" ")
-                if told == str(number).encode():
-                    if restricted:  # `set -r`: it could not run another command
+                reported, _, rest = line.partition(b" ")
+                status, _, options = rest.partition(b" ")
+                if reported == str(number).encode():
+                    self._is_traced = b"x" in options
+                    if b"r" in options:  # `set -r`: it could not run another command
                         self.send(signal.SIGKILL)
                         await self.wait(1.0)
                     return int(status)
@@ -168,7 +201,7 @@ class BashProcess:
 
     @property
     def idle(self) -> bool:
-        """Is it waiting for its next command? False where the kernel does not tell."""
+        """Whether it waits for its next command; False where the kernel does not say."""
         try:
             call = Path(f"/proc/{self.pid}/syscall").read_text().split()
         except OSError:
@@ -176,8 +209,8 @@ class BashProcess:
         return not self._pending and call[:2] == [str(_READ.get(os.uname().machine)), "0x0"]
 
     async def close(self, seconds: float) -> None:
-        """Let it end by itself (its EXIT trap runs), kill it when it does not."""
-        self._give_up_saving()
+        """Let it end by itself (its EXIT trap runs); kill it when it does not within so many seconds."""
+        self._cancel_saving()
         if self._script >= 0:
             os.close(self._script)
             self._script = -1
@@ -190,7 +223,7 @@ class BashProcess:
         self._report = self._pidfd = -1
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for the shell to end; has it?"""
+        """Wait for the shell to end, at most so many seconds; returns whether it has."""
         with anyio.move_on_after(seconds):
             while self.ended is None:
                 await ready(self._pidfd)
@@ -211,9 +244,10 @@ def _prologue(state: ShellState, cwd: Path) -> str:
     stop = f"{at_end}; \\builtin exit 143"
     return (
         "\\builtin shopt -s expand_aliases\n"
+        f"{_WAIT.replace('FILE', shlex.quote(str(state.jobs)))}\n"
         f"{restore(state.before, cwd)}\n"
         "\\builtin set +e\n"
         f"\\builtin trap {shlex.quote(stop)} {STOP.name.removeprefix('SIG')}\n"
         f"\\builtin trap {shlex.quote(at_end)} EXIT\n"
-        f"\\builtin export {processes.MARK}\n"
+        f"\\builtin export {processes.MARKER}\n"
     )

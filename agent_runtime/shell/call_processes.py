@@ -6,22 +6,20 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from agent_runtime.shell.log_writer import LogWriter
+from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process, children, descendants
 
-if TYPE_CHECKING:
-    from agent_runtime.system.cgroup import ControlGroup
 
-
-def mark_of(name: str) -> str:
-    """A value for processes.MARK that no other runtime uses."""
+def marker_of(name: str) -> str:
+    """A value for processes.MARKER that no other runtime uses."""
     return f"{os.getpid()}.{name}"
 
 
 @dataclass(frozen=True)
 class Background:
-    """What a call left running. `log_file` is None when it writes nowhere we know; `started` is Unix time."""
+    """What a call left running. `log_file` is None when its output goes elsewhere; `started` is Unix time."""
 
     pid: int
     command: str
@@ -34,28 +32,29 @@ class Background:
 class CallProcesses:
     """The processes that one call started.
 
-    A process is the call's when it came up after the call began, in its control group, below its shell, or as an
-    orphan that this process adopted; unless its group, or where there are none its mark, says that it descends from
+    A process is the call's when it was started after the call began, in its control group, below its shell, or as an
+    orphan that this process adopted; unless its group, or where there are none its marker, shows that it descends from
     something else (a server of an earlier call).
 
-    Args:
+    Attributes:
         root: pid of the shell that runs the call.
-        mark: value of processes.MARK in the environment of this call's programs.
-        root_mark: that of the shell itself, which its subshells still show.
+        marker: value of processes.MARKER in the environment of this call's programs.
+        root_marker: that of the shell itself, which its subshells have too.
         call_id: for `Background`.
         group: the group that the call's processes are born into, where groups can be had.
-        keeper: pid of the process that keeps its log, whose mark cannot be read while it is being started.
+        log_writer: writes what they print after the call, where anything can.
+        started: Unix time.
+        closed: the call is over: what the shell starts from now on is another call's.
     """
 
     root: int
-    mark: str
-    root_mark: str
+    marker: str
+    root_marker: str
     call_id: str
     group: ControlGroup | None = None
-    log_file: str | None = None
-    keeper: int = 0
+    log_writer: LogWriter | None = None
     started: float = field(default_factory=time.time)
-    closed: bool = False  # the call is over: what the shell starts from now on is another call's
+    closed: bool = False
 
     def __post_init__(self) -> None:
         known = [*descendants(self.root), *children(os.getpid())]
@@ -65,12 +64,15 @@ class CallProcesses:
     def living(self) -> list[Process]:
         """Its processes that live now, without the shell; parents before their children."""
         found = descendants(self.root, skip=self._is_anothers)
+        helper = (
+            self.log_writer.pid if self.log_writer else 0
+        )  # its marker cannot be read while it is being started
         for child in children(os.getpid()):
             if (
-                child.pid not in (self.root, self.keeper)
+                child.pid not in (self.root, helper)
                 and not child.gone
                 and not self._is_anothers(child)
-                and self._is_ours(child)
+                and self._is_own(child)
             ):
                 found += [child, *descendants(child.pid, skip=self._is_anothers)]
         return found + [process for process in self._others(found) if not self._is_anothers(process)]
@@ -81,17 +83,18 @@ class CallProcesses:
         return not (self.group and self.group.pids()) and not self.living()
 
     def background(self) -> list[Background]:
-        """Its processes as the model is told of them: of each tree the top one."""
+        """Its processes as they are reported to the model: the top one of each tree."""
         living = self.living()
         pids = {process.pid for process in living}
+        log_file = self.log_writer.path if self.log_writer else None
         return [
-            Background(process.pid, process.command, self.log_file, self.started, self.call_id)
+            Background(process.pid, process.command, log_file, self.started, self.call_id)
             for process in living
             if process.ppid not in pids
         ]
 
     def kill(self) -> None:
-        """SIGKILL to all in its group but the shell. Blocks. Without a group nothing happens."""
+        """SIGKILL to all in its group but the shell. Blocks. Does nothing without a group."""
         if self.group:
             self.group.kill(spare=self.root)
 
@@ -104,13 +107,13 @@ class CallProcesses:
         return [process for process in others if process and not process.gone]
 
     def _is_anothers(self, process: Process) -> bool:
-        return process in self._before or (self.closed and not self._is_ours(process))
+        return process in self._before or (self.closed and not self._is_own(process))
 
-    def _is_ours(self, process: Process) -> bool:
+    def _is_own(self, process: Process) -> bool:
         grouped = self.group.holds(process.pid) if self.group else None
         if grouped is not None:
             return grouped
-        mark = process.mark or ""
-        if mark.startswith(mark_of("")):  # of this runtime, and not of another inside a tool of ours
-            return mark in (self.mark, self.root_mark)
-        return process.session != os.getsid(0)  # else it is a child that this program started for itself
+        marker = process.marker or ""
+        if marker.startswith(marker_of("")):  # of this runtime, and not of another inside a tool of this one
+            return marker in (self.marker, self.root_marker)
+        return process.session != os.getsid(0)  # otherwise it is a child that this program started for itself

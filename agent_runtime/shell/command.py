@@ -1,4 +1,4 @@
-"""One command on its way through the shell: from its first byte of output to its result."""
+"""One command that the shell runs: waiting for its end, stopping it, and its result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
 
 import anyio
 
@@ -15,24 +14,25 @@ from agent_runtime.shell.bash_process import STOP, BashProcess
 from agent_runtime.shell.call_processes import CallProcesses
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending, report
-from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, ended, terminate
+from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, describe, ended, terminate
 
-LAST_WORDS = 0.5  # seconds that a shell told to stop has for its EXIT trap
-_LAST_STEPS = 0.05  # seconds for what has closed its output to end; it is not left running
+CLOSE_SECONDS = 0.5  # that a shell which is asked to stop has for its EXIT trap
+_EXIT_SECONDS = 0.05  # for what has closed its output to end; it is not left running
 
 
 @dataclass
 class Command:
-    """A command that the shell has been given.
+    """A command that was given to the shell.
 
-    Args:
+    Attributes:
         number: of the command, for `bash`.
         tokens: at most so much of the output is returned.
         bash: the shell.
-        pipe: where the command prints.
+        pipe: the FIFO that the command prints into.
         capture: reads that.
-        family: the processes that the command starts.
+        processes: the processes that the command starts.
         ending: how it ends, as far as that is known.
+        was_waiting: when its time was over, nothing ran that it had started.
     """
 
     number: int
@@ -40,45 +40,44 @@ class Command:
     bash: BashProcess
     pipe: Path
     capture: OutputCapture
-    family: CallProcesses
+    processes: CallProcesses
     ending: Ending
+    was_waiting: bool = False
     began: float = field(default_factory=time.monotonic)
 
     async def until_end(self, seconds: float) -> None:
-        """Wait until the shell has finished it, at most so long; then it is stopped."""
+        """Wait until the shell has finished it. It is stopped after so many seconds."""
         with anyio.move_on_after(seconds) as limit:
             self.ending.status = await self._status()
         if limit.cancelled_caught:
             self.ending.timeout = seconds
+            self.was_waiting = not self.processes.living()
             await self.stop(GRACE)
         else:
-            await self.capture.settle(self.family.living)
+            await self.capture.settle(self.processes.living)
 
     async def stop(self, grace: float = CANCEL_GRACE) -> None:
-        """End all that it started, and the shell, which writes its state down. `grace`: seconds until SIGKILL."""
+        """End all that it started, and the shell, which saves its state first. `grace`: seconds until SIGKILL."""
         self.bash.send(STOP)
-        await terminate(self.family.living, grace=grace, kill=self.family.kill)
-        if self.bash.ended is None and not await self.bash.wait(LAST_WORDS):
+        await terminate(self.processes.living, grace=grace, kill=self.processes.kill)
+        if self.bash.ended is None and not await self.bash.wait(CLOSE_SECONDS):
             self.bash.send(signal.SIGKILL)
             await self.bash.wait(1.0)
-        await terminate(self.family.living, grace=0, kill=self.family.kill)
+        survivors = await terminate(self.processes.living, grace=0, kill=self.processes.kill)
+        self.ending.survivors = [describe(process) for process in survivors]
 
-    async def detach(self) -> Popen[bytes] | None:
-        """Take what has been printed by now. The rest, when there can be one, goes to the keeper that is returned."""
+    async def detach(self) -> None:
+        """Take what has been printed by now. What may follow goes to a log, which a helper process writes."""
         self.ending.seconds = time.monotonic() - self.began
         await self.capture.drain()
         self.pipe.unlink(missing_ok=True)
-        await ended(self.family.living(), _LAST_STEPS)
-        keeper = None
+        await ended(self.processes.living(), _EXIT_SECONDS)
         if not self.capture.ended:
-            self.family.log_file = self.capture.spilled().path
-            keeper = self.capture.hand_over()
-            self.family.keeper = keeper.pid
-        self.ending.left = self.family.background()
-        return keeper
+            self.processes.log_writer = self.capture.hand_over()
+        self.ending.left = self.processes.background()
 
     def result(self) -> ToolOutput:
-        """What the model gets. After `detach`."""
+        """The result for the model. After `detach`."""
         fitted = self.capture.fit(self.tokens)
         self.capture.close()
         log = self.capture.log
@@ -93,7 +92,7 @@ class Command:
         while True:
             with anyio.move_on_after(1.0):
                 return await self.bash.status(self.number)
-            if idle and self.bash.idle:  # it went past the command without a word: `set -n`
+            if idle and self.bash.idle:  # it read the command and did not run it: `set -n`
                 self.ending.notes.append("[the shell no longer executed commands (`set -n`?) and was ended]")
                 self.bash.send(signal.SIGKILL)
             idle = self.bash.idle

@@ -1,47 +1,53 @@
 """The environment of the tools: what the agent's commands inherit, and why none of them can ask a question.
 
-Nobody sits at the terminal, so every program that would ask must give up at once: the shell has no
-controlling terminal, its stdin is empty, and the variables below switch each program's own prompt, pager and
-editor off."""
+Nobody sits at the terminal, so every program that would ask must give up at once: the shell has no controlling
+terminal, its stdin is empty, and the variables below switch off each program's own prompt, pager and editor.
+Variables that carry credentials or name a helper for them (GIT_SSH_COMMAND, GIT_ASKPASS, SSH_ASKPASS) are never
+replaced: without a terminal such a helper cannot ask either, and git needs it.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
-# Variables of the runtime itself, or of the interpreter that runs it: they would change how the agent's own
-# Python programs behave.
+from agent_runtime.system.spawn import identity
+
+LONGEST_VARIABLE = (
+    131_072  # bytes of `NAME=value` and its NUL; execve(2) refuses a longer one (MAX_ARG_STRLEN)
+)
+
+# Variables that concern the runtime or its parent shell only.
 _OWN = {
-    "PYTHONSAFEPATH",
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTHONNOUSERSITE",
-    "PYTHONHASHSEED",
-    "PYTHONUNBUFFERED",
-    "PYTHONWARNINGS",
-    "PYTHONIOENCODING",
-    "PYTHONUTF8",
-    "PYTHONOPTIMIZE",
-    "PYTHONFAULTHANDLER",
-    "PYTHONTRACEMALLOC",
-    "PYTHONASYNCIODEBUG",
-    "PYDANTIC_DISABLE_PLUGINS",
+    "PYTHONSAFEPATH",  # set by launchers of the runtime; the agent's scripts import from their own folder
+    "PYDANTIC_DISABLE_PLUGINS",  # set by __main__
     "BASH_ENV",  # would run before the first command, and print into it
+    "GIT_SEQUENCE_EDITOR",  # an interactive one would wait; git falls back to GIT_EDITOR
     "OLDPWD",
     "SHLVL",
     "_",
 }
 _OWN_PREFIX = "AGENT_RUNTIME_"
+_PERSONAL = re.compile(r"HOME|USER|LOGNAME|USERNAME|SHELL|MAIL|XDG_\w+|SUDO_(USER|UID|GID|COMMAND)")
 
-# Keys of model providers, whatever the provider: OPENAI_API_KEY, ANTHROPIC_AUTH_TOKEN, AZURE_OPENAI_KEY ...
+# Keys of model providers by name, besides those of the catalog (which `hidden` has): OPENAI_API_KEY_2,
+# ANTHROPIC_AUTH_TOKEN, AZURE_OPENAI_KEY. Keys of other services of the same companies are the application's.
 _PROVIDERS = (
-    "ANTHROPIC|CLAUDE|OPENAI|CODEX|AZURE_OPENAI|GOOGLE|GEMINI|XAI|GROK|MISTRAL|DEEPSEEK|GROQ|OPENROUTER|TOGETHER"
-    "|FIREWORKS|CEREBRAS|MOONSHOT|DASHSCOPE|PERPLEXITY|COHERE|OLLAMA|NVIDIA|ZAI|MINIMAX|HF|HUGGINGFACE|REPLICATE"
+    "ANTHROPIC|CLAUDE|OPENAI|CODEX|AZURE_OPENAI|GEMINI|GOOGLE(_AI|_GENAI|_GENERATIVE_AI)?|XAI|GROK|MISTRAL|DEEPSEEK"
+    "|GROQ|OPENROUTER|TOGETHER|FIREWORKS|CEREBRAS|MOONSHOT|DASHSCOPE|PERPLEXITY|COHERE|OLLAMA|NVIDIA|ZAI|MINIMAX"
+    "|REPLICATE"
 )
-_KEY = re.compile(rf"({_PROVIDERS})(_\w+)?_(API_?)?(KEY|TOKEN|SECRET)S?(_\w+)?|ANTHROPIC_CUSTOM_HEADERS")
+_KEY = re.compile(
+    rf"({_PROVIDERS})(_(ADMIN|API|AUTH|ACCESS|OAUTH|CODE_OAUTH|SECRET|BEARER))*_?(KEYS?|TOKEN|SECRET)(_\w+)?"
+    "|ANTHROPIC_CUSTOM_HEADERS"
+)
+_FILE_PATH = re.compile(r"(?<![^:,;=\s])(~|\.\.?)?/(?!/)[^:,;=\s]*")
 
-# Each set only where the caller's `env` does not say otherwise.
+# Set unless the request's `env` sets them: the values of an interactive environment would make programs wait.
 NO_PROMPTS: Mapping[str, str] = {
     "CI": "true",
     "TERM": "dumb",  # less, git and progress bars take it as "no screen"
@@ -55,14 +61,9 @@ NO_PROMPTS: Mapping[str, str] = {
     "VISUAL": "true",
     "VIMINIT": "autocmd SafeState * cquit",  # not before it would wait for a key: `vim -c ...` works
     "GIT_EDITOR": "true",
-    "GIT_SEQUENCE_EDITOR": "true",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ASKPASS": "true",
     "GCM_INTERACTIVE": "never",
-    "SSH_ASKPASS": "false",
-    "SSH_ASKPASS_REQUIRE": "force",  # never the terminal, and the helper refuses
-    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15",
-    "SUDO_ASKPASS": "/bin/false",
+    "SSH_ASKPASS_REQUIRE": "force",  # ask SSH_ASKPASS, never the terminal
     "DEBIAN_FRONTEND": "noninteractive",
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
     "NEEDRESTART_MODE": "l",
@@ -86,14 +87,21 @@ NO_PROMPTS: Mapping[str, str] = {
     "NONINTERACTIVE": "1",
 }
 
+# Set where neither the image nor the request sets them.
 _DEFAULTS: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
+    "SSH_ASKPASS": "false",  # refuses: passwords, passphrases and unknown hosts fail at once
+    "SUDO_ASKPASS": "/bin/false",
 }
 
 
 def tool_environment(
-    inherited: Mapping[str, str], *, extra: Mapping[str, str], hidden: Collection[str]
+    inherited: Mapping[str, str],
+    *,
+    extra: Mapping[str, str],
+    hidden: Collection[str],
+    user: str | None = None,
 ) -> dict[str, str]:
     """The variables that the agent's commands see.
 
@@ -101,17 +109,73 @@ def tool_environment(
         inherited: the runtime's own environment.
         extra: what the request asks for (`env`); it wins over everything but `hidden`.
         hidden: names of further variables that must not be seen (a custom model's key variable).
+        user: whom the commands run as; None for the user of this process.
 
-    A variable of another name that holds the value of a hidden one is hidden too.
+    Returns:
+        Variables that execve accepts. HOME, USER, LOGNAME and SHELL are always among them. A variable of another
+        name that holds the value of a hidden one is hidden too. Raises KeyError when there is no such user.
     """
-    secret = {name for name in inherited if name in hidden or _is_key(name)}
-    secrets = {inherited[name] for name in secret if len(inherited[name]) >= 8}
-    kept = {name: value for name, value in inherited.items() if name not in secret and not _is_own(name)}
+    visible = visible_variables(inherited, hidden)
+    if user:
+        visible = {name: value for name, value in visible.items() if not _PERSONAL.fullmatch(name)}
+    secrets = [inherited[name] for name in inherited.keys() - visible.keys() if is_key(name, hidden)]
+    variables = {**_DEFAULTS, **identity(user), **visible, **NO_PROMPTS, **extra}
     return {
         name: value
-        for name, value in {**_DEFAULTS, **kept, **NO_PROMPTS, **extra}.items()
-        if name not in hidden and not any(text in value for text in secrets) and _is_settable(name, value)
+        for name, value in variables.items()
+        if name not in hidden and not holds_secret(value, secrets) and is_settable(name, value)
     }
+
+
+def visible_variables(variables: Mapping[str, str], hidden: Collection[str]) -> dict[str, str]:
+    """Those that are neither the runtime's own nor a model provider's key."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if not (is_key(name, hidden) or name in _OWN or name.startswith(_OWN_PREFIX))
+    }
+
+
+def is_key(name: str, hidden: Collection[str]) -> bool:
+    """Is this the name of a model provider's key?"""
+    return name in hidden or _KEY.fullmatch(name.upper()) is not None
+
+
+def holds_secret(value: str, secrets: Collection[str]) -> bool:
+    """Does the value contain one of the secrets, other than as a part of a file's path?
+
+    A placeholder in the place of a key (`lm-studio`, `not-needed`) is not a secret.
+    """
+    rest = _FILE_PATH.sub("", value)
+    return any(text in rest for text in secrets if _is_key_like(text))
+
+
+def is_settable(name: str, value: str) -> bool:
+    """Does execve accept this variable?"""
+    size = len(name.encode("utf-8", "surrogateescape")) + len(value.encode("utf-8", "surrogateescape")) + 2
+    return bool(name) and "=" not in name and "\0" not in name + value and size <= LONGEST_VARIABLE
+
+
+def json_variables(objects: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Objects for tools as JSON, one variable each; None is left out.
+
+    An object that is too long for a variable is written to `folder`, and NAME_FILE names the file. Raises OSError
+    when it cannot be written.
+    """
+    variables = {}
+    for name, value in objects.items():
+        text = json.dumps(value)
+        if value is None:
+            continue
+        if is_settable(name, text):
+            variables[name] = text
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{name.lower()}.json"
+        file.write_text(text)
+        file.chmod(0o644)
+        variables[f"{name}_FILE"] = str(file)
+    return variables
 
 
 def confined_caches(run_id: str) -> dict[str, str]:
@@ -121,14 +185,5 @@ def confined_caches(run_id: str) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(cache)} | {name: str(cache / folder) for name, folder in named.items()}
 
 
-def _is_key(name: str) -> bool:
-    return _KEY.fullmatch(name.upper()) is not None
-
-
-def _is_own(name: str) -> bool:
-    return name in _OWN or name.startswith(_OWN_PREFIX)
-
-
-def _is_settable(name: str, value: str) -> bool:
-    # what execve would refuse
-    return bool(name) and "=" not in name and "\0" not in name and "\0" not in value
+def _is_key_like(text: str) -> bool:
+    return len(text) >= 16 or (len(text) >= 8 and any(char.isdigit() for char in text))

@@ -11,7 +11,6 @@ import fcntl
 import mmap
 import os
 import select
-import subprocess
 import sys
 import termios
 import threading
@@ -21,8 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 import anyio
 
 from agent_runtime.protocol.text import split_ends
-from agent_runtime.shell import output_log
 from agent_runtime.shell.ansi import clean
+from agent_runtime.shell.log_writer import LogWriter
 from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.shell.truncation import (
     BYTES_PER_TOKEN,
@@ -32,9 +31,7 @@ from agent_runtime.shell.truncation import (
     join,
     where,
 )
-from agent_runtime.system import processes
 from agent_runtime.system.processes import Process
-from agent_runtime.system.spawn import spawn
 
 RING = 2 << 20
 HEAD = 256 << 10
@@ -114,25 +111,12 @@ class OutputCapture:
         if self.log:
             self.log.close()
 
-    def hand_over(self, *, hold: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-        """Give the pipe to a keeper, which writes the log for as long as anybody can write. After `drain`.
+    def hand_over(self, *, hold: Sequence[int] = ()) -> LogWriter:
+        """Give the pipe to a helper process, which writes the log for as long as anybody can write. After `drain`.
 
         `hold`: descriptors that it keeps open for as long.
         """
-        log = self.spilled()
-        args = [
-            sys.executable,
-            "-I",
-            "-S",
-            output_log.__file__,
-            log.path,
-            *map(str, (log.limit, log.size, log.cut)),
-        ]
-        null = os.open(os.devnull, os.O_RDWR)
-        env = {processes.MARK: f"{os.getpid()}.keeper", "PATH": os.defpath}
-        kept = spawn(args, cwd="/", env=env, stdin=self._fd, stdout=null, stderr=null, pass_fds=hold)
-        os.close(null)
-        return kept
+        return LogWriter(self._fd, self.spilled(), hold=hold)
 
     def spilled(self) -> BoundedLog:
         """The file with the whole output, written now if it was not yet."""
@@ -197,7 +181,7 @@ class OutputCapture:
                 if last is not None:
                     break
                 poll.poll()
-        hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a keeper would have nothing to do
+        hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a log_writer would have nothing to do
         self.ended = self.ended or hung_up == [found for found in poll.poll(0) if found[0] == self._fd]
         self._done = True
         self._notify()

@@ -1,22 +1,17 @@
-"""Keeps the log of processes that outlive their call, or the runtime: `python -I -S keeper.py LOG LIMIT SIZE
-CUT < pipe`.
+"""A bounded log file, and the helper process that writes one: see `log_writer`.
 
-Why a pipe with a keeper, and not a plain log file as the command's stdout: a file cannot be bounded while
-somebody else writes it, `> /dev/stderr` in a script would truncate it, and a flood would outrun any trimming.
-A pipe slows its writer down. While a call runs the runtime itself reads the pipe; what outlives the call is
-handed to this small process of its own session. So a background server never gets a SIGPIPE, whatever becomes
-of the runtime, and its log stays bounded for as long as it lives.
-
-This file is run by its path and imports nothing but `os` and `sys`: it starts in milliseconds and stays
-small."""
+This file is also run as a script, without the package: it imports only modules that start in milliseconds.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
+import signal
 
-MARK = 80  # bytes of the line that stands for what was cut
+CUT_LINE = 80  # bytes of the line that stands for what was cut
+_CUT_TEXT = "\n[... {} bytes cut here ...]"
 _PIECE = 1 << 20
+_PREFIX = "LOG_WRITER_"
 
 
 class BoundedLog:
@@ -40,6 +35,23 @@ class BoundedLog:
         self.lost = 0
         self.error = ""
         self._fd = -1
+
+    @classmethod
+    def resumed(cls, path: str, limit: int) -> BoundedLog:
+        """The log that another process has written so far; an empty one where its file cannot be read."""
+        log = cls(path, limit)
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 -- no pathlib in the helper
+                log.size = os.fstat(file.fileno()).st_size
+                file.seek(log.limit // 2)
+                line = file.read(CUT_LINE)
+        except OSError:
+            return log
+        before, after = _CUT_TEXT.encode().split(b"{}")
+        count = line.rstrip()[len(before) : -len(after)]
+        if line.startswith(before) and line.rstrip().endswith(after) and count.isdigit():
+            log.cut = int(count)
+        return log
 
     def write(self, data: bytes | memoryview) -> None:
         """Append. Never raises: what cannot be written is counted in `lost`, with the reason in `error`."""
@@ -70,10 +82,9 @@ class BoundedLog:
     def _compact(self) -> None:
         keep = self.limit // 4
         source, target = self.limit - keep, self.limit // 2
-        self.cut += source - target - (MARK if self.cut else 0)
-        mark = f"\n[... {self.cut} bytes cut here ...]"
-        os.pwrite(self._fd, mark.ljust(MARK - 1).encode() + b"\n", target)
-        target += MARK
+        self.cut += source - target - (CUT_LINE if self.cut else 0)
+        os.pwrite(self._fd, _CUT_TEXT.format(self.cut).ljust(CUT_LINE - 1).encode() + b"\n", target)
+        target += CUT_LINE
         while source < self.limit:
             piece = os.pread(self._fd, min(_PIECE, self.limit - source), source)
             os.pwrite(self._fd, piece, target)
@@ -83,9 +94,20 @@ class BoundedLog:
         self.size = target
 
 
-def main(path: str, limit: str, size: str, cut: str) -> None:
-    """Read stdin to its end (EIO is a pseudo-terminal's) into the log."""
-    log = BoundedLog(path, int(limit), size=int(size), cut=int(cut))
+def settings(log: BoundedLog) -> dict[str, str]:
+    """The variables that tell the helper which log it writes."""
+    values = {"PATH": log.path, "LIMIT": log.limit, "SIZE": log.size, "CUT": log.cut}
+    return {_PREFIX + name: str(value) for name, value in values.items()}
+
+
+def main() -> None:
+    """Write stdin to the log until its end (EIO is a pseudo-terminal's). SIGTERM, SIGINT and SIGHUP are ignored."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _set_name("agent-log")
+    path, *numbers = (os.environ[_PREFIX + name] for name in ("PATH", "LIMIT", "SIZE", "CUT"))
+    limit, size, cut = map(int, numbers)
+    log = BoundedLog(path, limit, size=size, cut=cut)
     os.set_blocking(0, True)
     while True:
         try:
@@ -97,5 +119,13 @@ def main(path: str, limit: str, size: str, cut: str) -> None:
         log.write(data)
 
 
+def _set_name(name: str) -> None:
+    try:
+        with open("/proc/self/comm", "w") as file:  # noqa: PTH123 -- no pathlib in the helper
+            file.write(name)
+    except OSError:  # /proc is read-only
+        return
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

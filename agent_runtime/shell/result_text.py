@@ -24,6 +24,7 @@ class Ending:
         seconds: how long it took.
         timeout: seconds after which it was ended, if it was.
         cancelled: it was ended because nobody wants it any more.
+        survivors: what could not be ended then, and why.
         notes: what to know about the shell (it ended, its directory is gone).
         left: what it left running.
         lost: why a part of the output is not in its file, if it is not.
@@ -33,6 +34,7 @@ class Ending:
     seconds: float = 0.0
     timeout: float | None = None
     cancelled: bool = False
+    survivors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left: list[Background] = field(default_factory=list)
     lost: str = ""
@@ -71,9 +73,10 @@ def _how(ending: Ending) -> list[str]:
     took = f"{ending.seconds:.1f} s"
     lines = []
     if ending.cancelled:
-        lines.append(f"[cancelled after {took}; its processes were ended]")
+        lines.append(f"[cancelled after {took}; {_ended(ending, 'its processes were ended')}]")
     elif ending.timeout is not None:
-        lines.append(f"[timed out after {ending.timeout:g} s; all processes of the call were ended]")
+        ended = _ended(ending, "all processes of the call were ended")
+        lines.append(f"[timed out after {ending.timeout:g} s; {ended}]")
     elif ending.exit_code:
         long = f", after {took}" if ending.seconds >= _LONG else ""
         lines.append(f"[exit code {ending.exit_code}{_signal_name(ending.exit_code)}{long}]")
@@ -82,6 +85,12 @@ def _how(ending: Ending) -> list[str]:
     if ending.lost:
         lines.append(f"[{ending.lost}]")
     return lines
+
+
+def _ended(ending: Ending, all_ended: str) -> str:
+    if not ending.survivors:
+        return all_ended
+    return f"its processes were ended, except those that could not be: {'; '.join(ending.survivors)}"
 
 
 def _signal_name(code: int) -> str:

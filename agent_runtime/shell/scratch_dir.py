@@ -1,4 +1,4 @@
-"""A folder of a shell's own: the pipes that its commands print into, and the state that it hands to its successor."""
+"""A folder of the shell: the pipes that its commands print into, and the state that one shell hands to the next."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MEMORY = "/dev/shm"
 
 
 class ScratchDir:
-    """Made at once, for the user whom the shell runs as."""
+    """Made at once, for the user whom the shell runs as. Raises OSError when it cannot be made anywhere."""
 
     def __init__(self, user: str | None) -> None:
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        except OSError:  # the disk is full: how would one make room without a shell?
+        except OSError:  # the disk is full, and it takes a shell to remove something from it
             self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_MEMORY))
         self._user = user
         self._give(self._folder)
@@ -31,7 +31,7 @@ class ScratchDir:
         return self._folder.name
 
     def pipe(self, name: str) -> Path:
-        """A new FIFO. Who has opened it may remove it: /dev/stdout stays good."""
+        """A new FIFO. Who has opened it may remove it: /dev/stdout stays valid. Raises OSError."""
         if not self._folder.is_dir():  # `rm -rf /tmp/*` is nothing unusual
             self._folder.mkdir(0o700, parents=True)
             self._give(self._folder)

@@ -70,13 +70,13 @@ class Session:
     """A running program, its unread output, and its keyboard."""
 
     def __init__(
-        self, start: SessionStart, *, call_id: str, mark: str, open_log: Callable[[], BoundedLog]
+        self, start: SessionStart, *, call_id: str, marker: str, open_log: Callable[[], BoundedLog]
     ) -> None:
         self.start = start
         self.lock = anyio.Lock()  # for the call that types, waits and reads; others come after it
         self.used = time.monotonic()
         self.read = 0  # bytes of the output that the model has been given
-        self.family = CallProcesses(0, mark, mark, call_id)
+        self.processes = CallProcesses(0, marker, marker, call_id)
         self.keyboard, terminal = _terminal(start)
         if start.tty:
             output, written = os.dup(self.keyboard), os.dup(terminal)
@@ -84,7 +84,7 @@ class Session:
             output, written = os.pipe2(os.O_CLOEXEC)
         held, self._hold = os.pipe2(os.O_CLOEXEC)
         try:
-            self._process = self._spawn(mark, held, terminal, written)
+            self._process = self._spawn(marker, held, terminal, written)
         except BaseException:
             for fd in (self.keyboard, output, self._hold):
                 os.close(fd)
@@ -92,7 +92,7 @@ class Session:
         finally:
             for fd in (held, terminal, written):
                 os.close(fd)
-        self.pid = self.family.root = self._process.pid
+        self.pid = self.processes.root = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
         self.capture = OutputCapture(output, open_log)
 
@@ -104,7 +104,7 @@ class Session:
 
     async def begin(self) -> None:
         """Let the program run, in a control group of its own where there are any."""
-        self.family.group = await to_thread.run_sync(ControlGroup.of, self.pid, self.family.mark)
+        self.processes.group = await to_thread.run_sync(ControlGroup.of, self.pid, self.processes.marker)
         self._go()
 
     async def wait(self, seconds: float) -> None:
@@ -113,7 +113,7 @@ class Session:
             while self.ended is None:
                 await ready(self._pidfd)
         if self.ended is not None:
-            await self.capture.settle(self.family.living)
+            await self.capture.settle(self.processes.living)
 
     async def type(self, data: bytes) -> None:
         """Type on its keyboard. Raises OSError when it has closed its terminal, or does not take it all."""
@@ -152,36 +152,33 @@ class Session:
     def living(self) -> list[Process]:
         """All its processes that live, itself included."""
         own = Process.of(self.pid) if self.ended is None else None
-        return [*([own] if own else []), *self.family.living()]
+        return [*([own] if own else []), *self.processes.living()]
 
     async def end(self) -> None:
         """End all its processes."""
-        group = self.family.group
+        group = self.processes.group
         await terminate(self.living, grace=CANCEL_GRACE, kill=group.kill if group else None)
 
-    async def close(self) -> subprocess.Popen[bytes] | None:
-        """Let go of it. What still runs goes on, its output read by the keeper that is returned."""
+    async def close(self) -> None:
+        """Let go of it. What still runs goes on, and its output is logged."""
         await self.capture.drain()
-        keeper = None
         if not self.capture.ended:
-            keeper = self.capture.hand_over(hold=[self.keyboard])
-            self.family.log_file, self.family.keeper = self.capture.spilled().path, keeper.pid
+            self.processes.log_writer = self.capture.hand_over(hold=[self.keyboard])
         self.capture.close()
         self._go()
         os.close(self.keyboard)
         os.close(self._pidfd)
         if self.ended is None:
-            self._process.returncode = 0  # it outlives us: nobody is to wait for it
-        return keeper
+            self._process.returncode = 0  # it outlives the runtime: nobody waits for it
 
     def _go(self) -> None:
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
 
-    def _spawn(self, mark: str, held: int, terminal: int, written: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, marker: str, held: int, terminal: int, written: int) -> subprocess.Popen[bytes]:
         start = self.start
-        env = {**start.env, processes.MARK: mark}
+        env = {**start.env, processes.MARKER: marker}
         if start.tty:
             env.pop("VIMINIT", None)  # here somebody presses the keys
             env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -14,15 +11,12 @@ from agent_runtime.protocol.events import Outcome
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.background import BackgroundProcesses
-from agent_runtime.shell.call_processes import Background, mark_of
+from agent_runtime.shell.call_processes import Background, marker_of
 from agent_runtime.shell.result_text import left_running
 from agent_runtime.shell.session import Session, SessionStart
-from agent_runtime.shell.truncation import OutputStore, TruncatedOutput
-from agent_runtime.system.spawn import identity
+from agent_runtime.shell.settings import ShellSettings
+from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.subreaper import become_subreaper
-
-if TYPE_CHECKING:
-    from agent_runtime.system.landlock import Confinement
 
 LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 
@@ -31,30 +25,12 @@ class SessionManager:
     """Interactive sessions.
 
     Args:
-        cwd: where they start by default.
-        env: see environment.tool_environment.
-        outputs: bounds what an output may take on the disk.
-        log_dir: where outputs go that are too long for the model, and the logs of what is left running.
-        user: whom they run as; this process must be root then.
-        confine: where they may write, when not everywhere.
+        settings: how they run; `cwd` is where they start by default.
         limit: how many may run at once; the one unused for longest makes room for a new one.
     """
 
-    def __init__(
-        self,
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        outputs: OutputStore,
-        log_dir: Path,
-        user: str | None = None,
-        confine: Confinement | None = None,
-        limit: int = 16,
-    ) -> None:
-        self._cwd = cwd
-        self._env = dict(env) | (identity(user) if user else {})
-        self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
-        self._user, self._confine = user, confine
+    def __init__(self, settings: ShellSettings, *, limit: int = 16) -> None:
+        self._settings = settings
         self._limit = limit
         self._sessions: dict[int, Session] = {}
         self._number = 0
@@ -117,7 +93,7 @@ class SessionManager:
     def background(self) -> list[Background]:
         """What runs: sessions, and what ended sessions left behind."""
         running = [
-            Background(s.pid, s.start.command, None, s.family.started, s.family.call_id)
+            Background(s.pid, s.start.command, None, s.processes.started, s.processes.call_id)
             for s in self._sessions.values()
             if s.ended is None
         ]
@@ -145,14 +121,15 @@ class SessionManager:
             raise ToolError("cmd: it has a NUL character in it, which no command line can hold")
         if len(command.encode()) > LONGEST_COMMAND:
             raise ToolError(f"cmd: longer than {LONGEST_COMMAND} bytes; write a script file and run that")
-        directory = self._cwd / (cwd or "")
+        directory = self._settings.cwd / (cwd or "")
         if not directory.is_dir():
             raise ToolError(f"workdir: {directory} is not a directory")
         become_subreaper()
-        start = SessionStart(command, directory, self._env, tty, self._user, self._confine)
-        mark = mark_of(f"session-{number}")
+        settings = self._settings
+        start = SessionStart(command, directory, settings.env, tty, settings.user, settings.confine)
+        marker = marker_of(f"session-{number}")
         try:
-            return Session(start, call_id=call_id, mark=mark, open_log=lambda: self._outputs.log(call_id))
+            return Session(start, call_id=call_id, marker=marker, open_log=lambda: settings.logs.log(call_id))
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
 
@@ -177,17 +154,18 @@ class SessionManager:
         await session.capture.drain()
         fitted = session.unread(tokens)
         await self._let_go(number)
-        notes += left_running(session.family.background())
+        notes += left_running(session.processes.background())
         outcome: Outcome = "failed" if code else "completed"
         seconds = time.monotonic() - started
         return _result(fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes)
 
     async def _let_go(self, number: int) -> None:
         if session := self._sessions.pop(number, None):
-            self._left.add(session.family, await session.close())
+            await session.close()
+            self._left.add(session.processes)
 
     async def _make_room(self) -> list[str]:
-        await self._left.tidy()
+        await self._left.forget_ended()
         if len(self._sessions) < self._limit:
             return []
         number = min(self._sessions, key=self._spare)

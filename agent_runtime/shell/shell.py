@@ -1,15 +1,14 @@
 """The shell of a run: one bash that keeps its directory, variables and functions from call to call.
 
-A call ends when bash has finished the command, never when a pipe closes. What it leaves running keeps its own
-log (see keeper.py), can outlive the run, and is named to the model. A timeout or a cancel ends all that the
-call started."""
+A call ends when bash has finished the command, never when a pipe closes. What it leaves running keeps its own log
+(see log_writer), can outlive the run, and is named to the model. A timeout or a cancel ends all that the call started.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 from anyio import to_thread
@@ -19,19 +18,15 @@ from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.background import BackgroundProcesses
 from agent_runtime.shell.bash_process import BashProcess
-from agent_runtime.shell.call_processes import Background, CallProcesses, mark_of
-from agent_runtime.shell.command import LAST_WORDS, Command
+from agent_runtime.shell.call_processes import Background, CallProcesses, marker_of
+from agent_runtime.shell.command import CLOSE_SECONDS, Command
 from agent_runtime.shell.live_output import LiveOutput
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending
 from agent_runtime.shell.scratch_dir import ScratchDir
-from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.cgroup import ControlGroup
-from agent_runtime.system.spawn import identity
 from agent_runtime.system.subreaper import become_subreaper
-
-if TYPE_CHECKING:
-    from agent_runtime.system.landlock import Confinement
 
 OnOutput = Callable[[str], Awaitable[None]]
 
@@ -40,36 +35,20 @@ class Shell:
     """A persistent bash, and what it left running.
 
     Args:
-        cwd: where it starts.
-        env: see environment.tool_environment.
-        outputs: bounds what an output may take on the disk.
-        log_dir: where outputs go that are too long for the model, and the logs of what is left running.
-        user: whom the commands run as; this process must be root then.
-        confine: where the commands may write, when not everywhere; the temporary folder must be part of it.
+        settings: how commands run; `cwd` is where the first one starts.
     """
 
-    def __init__(
-        self,
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        outputs: OutputStore,
-        log_dir: Path,
-        user: str | None = None,
-        confine: Confinement | None = None,
-    ) -> None:
-        self._env = dict(env) | (identity(user) if user else {})
-        self._outputs = OutputStore(log_dir, spill_limit=outputs.spill_limit)
-        self._user, self._confine = user, confine
-        self._cwd = cwd
-        self._room: ScratchDir | None = None
+    def __init__(self, settings: ShellSettings) -> None:
+        self._settings = settings
+        self._cwd = settings.cwd
+        self._scratch: ScratchDir | None = None
         self._bash: BashProcess | None = None
         self._group: ControlGroup | None = None  # calls share it until one leaves something in it
         self._has_groups = True  # until one was refused
         self._number = 0
         self._lock = anyio.Lock()
         self._left = BackgroundProcesses()
-        self._printing: OutputCapture | None = None  # of the call under way
+        self._running: OutputCapture | None = None  # of the call under way
         self._partials: dict[str, ToolOutput] = {}
         self._last = 0  # exit status
 
@@ -91,17 +70,18 @@ class Shell:
             tokens: at most so much of the output is returned; the whole is in the log file.
             on_output: gets pieces of the result as they come; their sum is the text of the result.
 
-        When it is cancelled, what the call started is ended first; `partial` then gives its result.
+        Raises ToolError when the command has a NUL character or the shell cannot be started. When the call is
+        cancelled, what it started is ended first; `partial` then gives its result.
         """
         if "\0" in command:
-            raise ToolError("command: it has a NUL character in it, which no command line can hold")
+            raise ToolError("command: expected text without NUL characters; remove them")
         live = LiveOutput(tokens, on_output) if on_output else None
         async with self._lock:
             try:
                 call = await self._begin(clean_text(command), call_id, tokens)
             except OSError as error:
                 raise ToolError(f"the shell cannot be started: {error}") from error
-            self._printing = call.capture
+            self._running = call.capture
             call.ending.cancelled = True  # unless it gets to its end
             try:
                 async with anyio.create_task_group() as tasks:
@@ -111,7 +91,7 @@ class Shell:
                     tasks.cancel_scope.cancel()
                 call.ending.cancelled = False
             finally:
-                self._printing = None
+                self._running = None
                 with anyio.CancelScope(shield=True):
                     if call.ending.cancelled:
                         await call.stop()
@@ -126,68 +106,77 @@ class Shell:
         return self._partials.pop(call_id, None)
 
     async def restart(self) -> None:
-        """A new shell in the directory of the old, which is ended; what it left running lives on."""
+        """End the shell; the next call starts one in its directory. What it left running goes on."""
         async with self._lock:
-            await self._close_bash(LAST_WORDS)
-            if self._room:
-                self._room.state.forget()
+            await self._close_bash(CLOSE_SECONDS)
+            if self._scratch:
+                self._scratch.state.forget()
 
     def background(self) -> list[Background]:
         """What calls left running and still runs."""
         return self._left.background()
 
     def printed(self) -> list[str]:
-        """The end of what the call under way has printed so far; nothing when there is none."""
-        return [self._printing.recent()] if self._printing else []
+        """The end of what the call under way has printed so far; empty when there is none."""
+        return [self._running.recent()] if self._running else []
 
     async def aclose(self, *, kill: bool) -> None:
-        """End the shell, and with `kill` all that it left running; otherwise that lives on and keeps its logs."""
+        """End the shell, and with `kill` all that it left running; otherwise that goes on and keeps its logs."""
         with anyio.CancelScope(shield=True):
             if kill and self._bash:
-                self._left.add(self._family(self._bash, self._bash.mark, ""))  # what its EXIT trap starts
+                self._left.add(
+                    self._processes(self._bash, self._bash.marker, "")
+                )  # what its EXIT trap starts
                 self._group = None
-            await self._close_bash(LAST_WORDS)
+            await self._close_bash(CLOSE_SECONDS)
             if kill:
                 await self._left.end()
             await self._left.detach()
-        if self._room:
-            self._room.remove()
+        if self._scratch:
+            self._scratch.remove()
 
     async def _begin(self, command: str, call_id: str, tokens: int) -> Command:
-        await self._left.tidy()
+        await self._left.forget_ended()
         self._number += 1
         ending = Ending()
         if self._bash and self._bash.ended is not None:  # by a background process, since the last call
             ending.notes.append(await self._replaced())
-        if self._room is None:
-            self._room = ScratchDir(self._user)
-        bash = self._bash or self._start(self._room)
-        mark = self._mark()
+        if self._scratch is None:
+            self._scratch = ScratchDir(self._settings.user)
+        bash = self._bash or self._start(self._scratch)
+        marker = self._marker()
         if self._group is None and self._has_groups:
-            self._group = await to_thread.run_sync(ControlGroup.of, bash.pid, mark)
+            self._group = await to_thread.run_sync(ControlGroup.of, bash.pid, marker)
             self._has_groups = self._group is not None
-        family = self._family(bash, mark, call_id)
-        pipe = self._room.pipe(str(self._number))
+        processes = self._processes(bash, marker, call_id)
+        pipe = self._scratch.pipe(str(self._number))
         fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        capture = OutputCapture(fd, lambda: self._outputs.log(call_id))
+        capture = OutputCapture(fd, lambda: self._settings.logs.log(call_id))
         bash.give(
-            self._number, command, output=pipe, cwd=self._way_back(bash, ending), mark=mark, last=self._last
+            self._number,
+            command,
+            output=pipe,
+            cwd=self._existing_directory(bash, ending),
+            marker=marker,
+            last=self._last,
         )
-        return Command(self._number, tokens, bash, pipe, capture, family, ending)
+        return Command(self._number, tokens, bash, pipe, capture, processes, ending)
 
-    def _family(self, bash: BashProcess, mark: str, call_id: str) -> CallProcesses:
-        return CallProcesses(bash.pid, mark, bash.mark, call_id, self._group)
+    def _processes(self, bash: BashProcess, marker: str, call_id: str) -> CallProcesses:
+        return CallProcesses(bash.pid, marker, bash.marker, call_id, self._group)
 
     async def _conclude(self, call: Command) -> ToolOutput:
-        keeper = await call.detach()
-        if keeper or call.ending.left:
-            self._left.add(call.family, keeper)
+        await call.detach()
+        if call.was_waiting and (earlier := self._left.background()):
+            call.ending.notes.append(_waited_for(earlier))
+        if call.processes.log_writer or call.ending.left:
+            self._left.add(call.processes)
             self._group = None
-        await self._look_after_bash(call)
+        await self._after_call(call)
         self._last = call.ending.exit_code or 0
         return call.result()
 
-    async def _look_after_bash(self, call: Command) -> None:
+    async def _after_call(self, call: Command) -> None:
         if call.bash.ended is None:
             self._cwd = Path(call.bash.cwd or self._cwd)
             call.bash.save_soon()
@@ -197,32 +186,32 @@ class Shell:
         call.ending.notes.append(await self._replaced())
 
     async def _replaced(self) -> str:
-        """The shell has ended: the next call starts one. What that one will have, in words."""
-        assert self._room
-        state = self._room.state
+        """The shell has ended: the next call starts one. What of its state that one will have, for the model."""
+        assert self._scratch
+        state = self._scratch.state
         since = "this command" if self._bash and self._bash.was_saved else "the last commands"
         await self._close_bash(0)
         self._cwd = state.directory() or self._cwd
-        there = _existing(self._cwd)
+        existing = _existing(self._cwd)
         if state.ended:
             kept = "its directory, variables, functions and options (except `set -e`) were kept"
         elif state.kept:
             kept = f"its directory, variables, functions and options are as before {since}"
         else:
-            kept = f"it starts in {there}; variables, functions and options are lost"
-        if there != self._cwd:
-            kept += f", but {self._cwd} no longer exists: it starts in {there}"
+            kept = f"it starts in {existing}; variables, functions and options are lost"
+        if existing != self._cwd:
+            kept += f", but {self._cwd} no longer exists: it starts in {existing}"
         return f"[the shell ended; the next command runs in a new one: {kept}]"
 
-    def _start(self, room: ScratchDir) -> BashProcess:
+    def _start(self, scratch: ScratchDir) -> BashProcess:
         become_subreaper()
         self._bash = BashProcess(
             cwd=_existing(self._cwd),
-            env=self._env,
-            mark=f"{self._mark()}.shell",
-            state=room.state,
-            user=self._user,
-            confine=self._confine,
+            env=self._settings.env,
+            marker=f"{self._marker()}.shell",
+            state=scratch.state,
+            user=self._settings.user,
+            confine=self._settings.confine,
         )
         return self._bash
 
@@ -234,20 +223,28 @@ class Shell:
         if group:
             await to_thread.run_sync(group.close)
 
-    def _way_back(self, bash: BashProcess, ending: Ending) -> Path | None:
-        # out of a directory that has been deleted
+    def _existing_directory(self, bash: BashProcess, ending: Ending) -> Path | None:
+        """Where to go first when the shell's directory has been deleted; None when it has not."""
         if not bash.lost:
             return None
-        gone = Path(bash.cwd)
-        there = _existing(gone)
-        if there != gone:
-            ending.notes.append(f"[the working directory {gone} no longer exists; now in {there}]")
-        return there
+        deleted = Path(bash.cwd)
+        existing = _existing(deleted)
+        if existing != deleted:
+            ending.notes.append(f"[the working directory {deleted} no longer exists; now in {existing}]")
+        return existing
 
-    def _mark(self) -> str:
-        assert self._room
-        return mark_of(f"{self._room.name}.{self._number}")
+    def _marker(self) -> str:
+        assert self._scratch
+        return marker_of(f"{self._scratch.name}.{self._number}")
+
+
+def _waited_for(earlier: Sequence[Background]) -> str:
+    pids = ", ".join(str(process.pid) for process in earlier)
+    return (
+        "[nothing that this call started was running any more. `wait` without arguments also waits for what earlier"
+        f" calls left running (pid {pids}): name the pids to wait for]"
+    )
 
 
 def _existing(path: Path) -> Path:
-    return next((place for place in (path, *path.parents) if place.is_dir()), Path("/"))
+    return next((folder for folder in (path, *path.parents) if folder.is_dir()), Path("/"))

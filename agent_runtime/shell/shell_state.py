@@ -1,7 +1,8 @@
-"""What a shell hands to its successor: variables, functions, aliases, options, traps and its directory.
+"""What one shell hands to the next: variables, functions, aliases, options, traps and its directory.
 
-It is written down when the shell has nothing to do for a moment (so that one which is killed, or replaced by
-`exec`, loses no more than its last command) and when it ends or is told to stop."""
+A shell saves it when it is idle (so that one which is killed, or replaced by `exec`, loses no more than its last
+command) and when it ends or is asked to stop.
+"""
 
 from __future__ import annotations
 
@@ -13,31 +14,38 @@ _WHOLE = b"# whole\n"
 
 
 class ShellState:
-    """The files of it, in a folder of the shell's own."""
+    """The files that hold it, in a folder of the shell.
+
+    Attributes:
+        end: what a shell saves at its end.
+        before: what it saved before its last command.
+        jobs: pids of the background jobs of earlier calls, a line each.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.end = folder / "end"
         self.before = folder / "before"
+        self.jobs = folder / "jobs"
 
     @property
     def ended(self) -> bool:
-        """Did the shell that ended write down all it had?"""
+        """Whether the shell that ended saved all of its state."""
         return _is_whole(self.end)
 
     @property
     def kept(self) -> bool:
-        """Is there the state before the last command?"""
+        """Whether the state before the last command was saved."""
         return _is_whole(self.before)
 
     def directory(self) -> Path | None:
-        """Where the shell that ended was."""
+        """The directory of the shell that ended; None when it saved no state."""
         for state in (self.end, self.before):
             if _is_whole(state):
                 return Path(os.fsdecode(_directory_of(state).read_bytes().removesuffix(b"\n")))
         return None
 
     def take_over(self) -> None:
-        """Let `before` be what the next shell starts with, and make room for its own."""
+        """Let `before` be what the next shell starts with; `end` is free for its own."""
         if self.ended:
             _directory_of(self.end).replace(_directory_of(self.before))
             self.end.replace(self.before)
@@ -45,13 +53,13 @@ class ShellState:
             self.before.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """The next shell starts with nothing."""
+        """The next shell starts without a state."""
         self.end.unlink(missing_ok=True)
         self.before.unlink(missing_ok=True)
 
 
 def save(state: Path) -> str:
-    """The command that writes the state of the shell that executes it. It does not fail, whatever is set."""
+    """The command that saves the state of the shell that executes it. It does not fail, whatever options are set."""
     return (
         f"{{ {{ \\builtin pwd; }} >|{shlex.quote(str(_directory_of(state)))} && "
         "{ \\builtin declare -p; \\builtin declare -f; \\builtin declare -Fx; \\builtin alias -p; "
@@ -61,11 +69,11 @@ def save(state: Path) -> str:
 
 
 def restore(state: Path, cwd: Path) -> str:
-    """The command that makes the state that of the shell that executes it, in the directory `cwd`."""
+    """The command that restores a state in the shell that executes it, in the directory `cwd`."""
     file = shlex.quote(str(state))
     return (
         f"if [[ -r {file} ]]; then "
-        "\\builtin unset -v $(\\builtin compgen -e); "  # what the environment has and the shell had no longer
+        "\\builtin unset -v $(\\builtin compgen -e); "  # variables of the environment that the shell had unset
         "\\builtin shopt -s extglob; "  # without it a function with such a pattern is a syntax error
         f"\\builtin . {file}; PWD={shlex.quote(str(cwd))}; fi"
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MARK = "AGENT_RUNTIME_CALL"  # a variable of every tool's processes: which call they came from
+MARKER = "AGENT_RUNTIME_CALL"  # a variable of every tool's processes: which call they came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +83,38 @@ class Process:
         return tuple(entry.decode("utf-8", "replace") for entry in entries if entry)
 
     @property
-    def mark(self) -> str | None:
-        """The value of MARK that it was started with."""
+    def marker(self) -> str | None:
+        """The value of MARKER that it was started with."""
         for entry in _read(f"{self.pid}/environ").split(b"\0"):
-            if entry.startswith(MARK.encode() + b"="):
-                return entry[len(MARK) + 1 :].decode("utf-8", "replace")
+            if entry.startswith(MARKER.encode() + b"="):
+                return entry[len(MARKER) + 1 :].decode("utf-8", "replace")
         return None
 
-    def send(self, number: int) -> None:
-        """Signal it, unless the pid is another's by now."""
+    @property
+    def user(self) -> str:
+        """Whose it is, by name where that is known; "" when it has gone."""
+        import pwd  # needed for a message only
+
+        try:
+            uid = os.stat(f"/proc/{self.pid}").st_uid  # noqa: PTH116
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+        except OSError:
+            return ""
+
+    def send(self, number: int) -> bool:
+        """Signal it, unless the pid is another's by now. False where this process is not allowed to."""
         with contextlib.suppress(OSError):
             fd = os.pidfd_open(self.pid)
             try:
                 if Process.of(self.pid) == self:
                     signal.pidfd_send_signal(fd, number)
+            except PermissionError:
+                return False
             finally:
                 os.close(fd)
+        return True
 
 
 def children(pid: int) -> list[Process]:

@@ -1,4 +1,4 @@
-"""Starting programs clean: nothing of the runtime's own reaches them."""
+"""Starting programs that inherit nothing of the runtime's own."""
 
 from __future__ import annotations
 
@@ -23,13 +23,28 @@ def spawn(
     stdin: int,
     stdout: int,
     stderr: int,
+    executable: str | None = None,
     pass_fds: Sequence[int] = (),
     user: str | None = None,
     confine: Confinement | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, with no controlling terminal and nothing of ours: no
-    descriptors, no blocked and no ignored signals. `user`: whom it runs as, all groups of that user included.
-    `confine`: where it may write, and all that it starts.
+    """Start a program in a session of its own, without a controlling terminal.
+
+    It inherits no descriptor but those given, and no blocked or ignored signal.
+
+    Args:
+        args: its command line.
+        cwd: its working directory.
+        env: its variables.
+        stdin: descriptor; likewise `stdout` and `stderr`.
+        executable: the program, when it is not `args[0]`.
+        pass_fds: further descriptors that it inherits, with the same numbers.
+        user: whom it runs as, with all groups of that user; None for the user of this process.
+        confine: where it, and all that it starts, may write; None for everywhere.
+
+    Raises:
+        OSError: the program cannot be started.
+        KeyError: there is no such user.
     """
     unignore_signals()
     entry = pwd.getpwnam(user) if user else None
@@ -39,6 +54,7 @@ def spawn(
         try:
             return subprocess.Popen(
                 args,
+                executable=executable,
                 cwd=cwd,
                 env=dict(env),
                 stdin=stdin,
@@ -56,14 +72,26 @@ def spawn(
     return confine(start) if confine else start()
 
 
-def identity(user: str) -> dict[str, str]:
-    """The variables that say who somebody is. Raises KeyError when there is no such user."""
-    entry = pwd.getpwnam(user)
-    return {"USER": user, "LOGNAME": user, "HOME": entry.pw_dir}
+def identity(user: str | None) -> dict[str, str]:
+    """HOME, USER, LOGNAME and SHELL of a user, as login sets them.
+
+    Args:
+        user: None for the user of this process, who need not have an entry in the user database.
+
+    Raises KeyError when there is no user of that name.
+    """
+    try:
+        entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.geteuid())
+    except KeyError:
+        if user:
+            raise
+        return {"HOME": "/", "SHELL": "/bin/sh"}
+    shell = entry.pw_shell or "/bin/sh"
+    return {"HOME": entry.pw_dir or "/", "USER": entry.pw_name, "LOGNAME": entry.pw_name, "SHELL": shell}
 
 
 def unignore_signals() -> None:
-    """Ignore by a handler what was ignored by SIG_IGN, which children inherit (nohup, a background job)."""
+    """Replace SIG_IGN, which children inherit (it may come from nohup), by a handler that does nothing."""
     if threading.current_thread() is not threading.main_thread():
         return
     restored_by_popen = {signal.SIGPIPE, signal.SIGXFSZ}

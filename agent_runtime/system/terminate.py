@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import anyio
 from anyio import to_thread
 
 from agent_runtime.system.processes import Process, descendants
+from agent_runtime.system.spawn import spawn
 
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL
 CANCEL_GRACE = 1.0  # at a cancel: in 3 s the call under way ends, then what earlier ones left running
 _KILLING = 0.4  # seconds after which what SIGKILL does not end is left to the kernel (state D)
-_LOOKS = 10  # without finding anybody: what forks and exits all the time is not found at each
+_LOOKS = 10  # without finding a process: what forks and exits all the time is not found each time
+_SUDO_SECONDS = 0.5
 
 
 async def ready(*read: int, write: int | None = None) -> None:
@@ -44,31 +48,73 @@ async def ready(*read: int, write: int | None = None) -> None:
 
 async def terminate(
     find: Callable[[], Iterable[Process]], *, grace: float = GRACE, kill: Callable[[], None] | None = None
-) -> None:
-    """End all processes that `find` gives: SIGTERM, at most `grace` seconds, SIGKILL until none is left.
+) -> list[Process]:
+    """End processes: SIGTERM, at most `grace` seconds, SIGKILL until none is left.
 
-    `find` is asked again and again, for a process may fork while it is being ended. `kill`: blocks, and ends also what
-    forks faster than it can be found.
+    Args:
+        find: gives the processes. It is called again and again, for a process may fork while it is being ended.
+        grace: seconds.
+        kill: blocks, and ends also what forks faster than it can be found.
+
+    Returns:
+        What still lives: processes of other users, which are not waited for, and those that SIGKILL does not end.
     """
+    refused: set[Process] = set()
     deadline = time.monotonic() + grace
     asked: set[Process] = set()
-    while time.monotonic() < deadline and (living := list(find())):
+    while time.monotonic() < deadline and (
+        living := [process for process in find() if process not in refused]
+    ):
         for process in living:
             if process not in asked:
                 asked.add(process)
-                process.send(signal.SIGTERM)
+                if not process.send(signal.SIGTERM):
+                    refused.add(process)
                 process.send(signal.SIGCONT)  # a stopped process would not see it
-        await ended(living, seconds=0.05)
+        await ended([process for process in living if process not in refused], seconds=0.05)
+    if refused:
+        await _terminate_by_sudo(refused)
     if kill:
         await to_thread.run_sync(kill)
     deadline = time.monotonic() + _KILLING
     missed = 0
     while missed < _LOOKS and time.monotonic() < deadline:
-        living = list(find())
+        living = [process for process in find() if process not in refused]
         missed = 0 if living else missed + 1
-        for process in living:
-            process.send(signal.SIGKILL)
-        await ended(living, seconds=0.05)
+        refused |= {process for process in living if not process.send(signal.SIGKILL)}
+        await ended([process for process in living if process not in refused], seconds=0.05)
+    return [process for process in find() if process.lives]
+
+
+def describe(process: Process) -> str:
+    """A process that could not be ended, and why, in words."""
+    user = process.user
+    own = not user or process.send(0)
+    why = "it does not end" if own else f"it belongs to {user}, not to the user of this program"
+    return f"pid {process.pid} ({process.command[:200]}): {why}"
+
+
+async def _terminate_by_sudo(processes: Collection[Process]) -> None:
+    """End what was started by sudo the same way, where that asks for no password."""
+    sudo = shutil.which("sudo")
+    if sudo is None or not any("sudo" in process.command.split(" ")[0] for process in processes):
+        return
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for name, seconds in (("TERM", _KILLING), ("KILL", _KILLING / 2)):
+            pids = [str(process.pid) for process in processes if process.lives]
+            if not pids:
+                return
+            args = [sudo, "-n", "kill", f"-{name}", *pids]
+            env = {"PATH": os.environ.get("PATH", os.defpath)}
+            started = spawn(args, cwd="/", env=env, stdin=null, stdout=null, stderr=null)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await to_thread.run_sync(started.wait, _SUDO_SECONDS)
+            await ended(processes, seconds)
+    except OSError:  # it cannot be started
+        return
+    finally:
+        os.close(null)
 
 
 async def end_descendants() -> None:

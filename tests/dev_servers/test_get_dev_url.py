@@ -16,6 +16,7 @@ from agent_runtime.agent.tool import ToolContext
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.errors import ToolError
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.tools import load
@@ -89,9 +90,7 @@ async def test_bad_arguments(arguments: dict[str, Any]) -> None:
 
 async def test_the_call_that_starts_a_server_reports_it(watching: Watching, tmp_path: Path) -> None:
     """`server &` returns before the server listens; its log is the one that the shell keeps."""
-    shell = Shell(
-        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
-    )
+    shell = Shell(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text("import time; time.sleep(0.1)\n" + LISTEN + ANSWER + SAY + STAY)
     async with watching() as scene:
         scene.servers.attach(shell.background)
@@ -122,9 +121,7 @@ async def test_a_base_path_printed_in_a_call_under_way_is_in_the_event(
     watching: Watching, tmp_path: Path
 ) -> None:
     """The call that started it still runs when the server comes up: nobody else has seen its output."""
-    shell = Shell(
-        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
-    )
+    shell = Shell(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text(LISTEN + SAY + ANSWER + STAY)
     async with watching() as scene, anyio.create_task_group() as tasks:
         scene.servers.attach(shell.background, shell.printed)
@@ -143,9 +140,7 @@ async def test_a_base_path_printed_in_a_call_under_way_is_in_the_event(
 
 
 async def test_a_base_path_printed_to_a_terminal_is_in_the_event(watching: Watching, tmp_path: Path) -> None:
-    sessions = SessionManager(
-        cwd=tmp_path, env=dict(PATH="/usr/bin:/bin"), outputs=OutputStore(tmp_path / "o"), log_dir=tmp_path
-    )
+    sessions = SessionManager(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text(LISTEN + SAY.replace("http", "\\x1b[36mhttp") + ANSWER + STAY)
     async with watching() as scene:
         scene.servers.attach(lambda: (), sessions.printed)

@@ -10,6 +10,7 @@ import pytest
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.environment import tool_environment
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 
@@ -38,17 +39,15 @@ class Bench:
 
 
 def make_shell(home: Path, user: str | None = None) -> Shell:
-    return Shell(
-        cwd=home,
-        env=clean_env(),
-        outputs=OutputStore(home.parent / "out"),
-        log_dir=home.parent / "logs",
-        user=user,
-    )
+    return Shell(settings(home, user))
 
 
-def clean_env() -> dict[str, str]:
-    return tool_environment(os.environ, extra={}, hidden=[])
+def settings(home: Path, user: str | None = None) -> ShellSettings:
+    return ShellSettings(home, clean_env(user), OutputStore(home.parent / "logs"), user)
+
+
+def clean_env(user: str | None = None) -> dict[str, str]:
+    return tool_environment(os.environ, extra={}, hidden=[], user=user)
 
 
 @pytest.fixture
@@ -67,8 +66,6 @@ async def sh(home: Path) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def sessions(home: Path) -> AsyncIterator[SessionManager]:
-    sessions = SessionManager(
-        cwd=home, env=clean_env(), outputs=OutputStore(home.parent / "out"), log_dir=home.parent / "logs"
-    )
+    sessions = SessionManager(settings(home))
     yield sessions
     await sessions.aclose(kill=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.shell.output_log import BoundedLog
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 
@@ -41,7 +42,7 @@ async def test_a_full_disk_loses_the_file_and_nothing_else(sh: Bench) -> None:
 
 async def test_a_log_folder_that_cannot_be_made(home: Path) -> None:
     place = Path("/proc/agent-runtime")  # not by root either
-    shell = Shell(cwd=home, env=clean_env(), outputs=OutputStore(place), log_dir=place)
+    shell = Shell(ShellSettings(home, clean_env(), OutputStore(place)))
     try:
         result = await Bench(shell, home)("seq 100000; sleep 60 & true", tokens=100)
         assert (result.exit_code, result.output_file) == (0, None)

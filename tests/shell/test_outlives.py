@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.shell import output_log
+from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.system.processes import Process
 
 PROGRAM = """
@@ -19,6 +21,7 @@ from pathlib import Path
 import anyio
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 
 SERVER = (
@@ -28,8 +31,8 @@ SERVER = (
 
 async def main():
     home, how = Path(sys.argv[1]), sys.argv[2]
-    made = dict(cwd=home, env=dict(os.environ), outputs=OutputStore(home / "out"), log_dir=home / "logs")
-    shell, sessions = Shell(**made), SessionManager(**made)
+    settings = ShellSettings(home, dict(os.environ), OutputStore(home / "logs"))
+    shell, sessions = Shell(settings), SessionManager(settings)
     if how == "shell":
         await shell.run(f"({SERVER}) & echo $! > pid", timeout=9, call_id="c", tokens=100)
     else:
@@ -87,13 +90,18 @@ def test_a_server_ends_with_the_run_when_that_is_wanted(tmp_path: Path, how: str
     assert server is None or server.gone
 
 
-def test_a_keeper_ends_with_its_last_writer_and_bounds_the_log(tmp_path: Path) -> None:
-    from agent_runtime.shell import output_log
-
-    log = tmp_path / "log"
-    args = [sys.executable, "-I", "-S", output_log.__file__, str(log), "1000000", "0", "0"]
-    done = subprocess.run(args, input=b"".join(b"%d\n" % n for n in range(1_000_000)), timeout=30, check=True)
-    text = log.read_bytes()
+def test_a_log_writer_ends_with_its_last_writer_and_bounds_the_log(tmp_path: Path) -> None:
+    log = BoundedLog(str(tmp_path / "log"), 1_000_000)
+    done = subprocess.run(
+        [sys.executable, "-S", output_log.__file__],
+        env=output_log.settings(log),
+        input=b"".join(b"%d\n" % n for n in range(1_000_000)),
+        timeout=30,
+        check=True,
+    )
+    text = (tmp_path / "log").read_bytes()
     assert done.returncode == 0
     assert len(text) <= 1_000_000
     assert text.startswith(b"0\n1\n2\n") and text.endswith(b"\n999999\n")
+    resumed = BoundedLog.resumed(log.path, log.limit)
+    assert (resumed.size, f"... {resumed.cut} bytes cut".encode() in text) == (len(text), True)

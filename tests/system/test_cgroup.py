@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.shell.call_processes import mark_of
+from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.system import cgroup
 from agent_runtime.system.processes import Process
@@ -35,14 +35,14 @@ MOVING = (
 def groups() -> list[Path]:
     """The groups that this process has made."""
     own = cgroup._own_folder()
-    return list(own.glob(f"agent-runtime.{mark_of('')}*")) if own else []
+    return list(own.glob(f"agent-runtime.{marker_of('')}*")) if own else []
 
 
 @pytest.fixture
 def grouped() -> Iterator[None]:
     reaper = Subreaper()
     child = subprocess.Popen(["sleep", "60"])
-    group = cgroup.ControlGroup.of(child.pid, mark_of("test"))
+    group = cgroup.ControlGroup.of(child.pid, marker_of("test"))
     child.kill()
     child.wait()
     if group is None:
@@ -116,6 +116,7 @@ from pathlib import Path
 import anyio
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 
 async def main():
@@ -129,7 +130,7 @@ async def main():
     status = child.wait()
     if group:
         group.close()
-    shell = Shell(cwd=home, env=dict(os.environ), outputs=OutputStore(home), log_dir=home)
+    shell = Shell(ShellSettings(home, dict(os.environ), OutputStore(home)))
     command = "(setsid env -i sh -c 'sleep 1.5; touch sentinel' &) ; sleep 60"
     result = await shell.run(command, timeout=0.5, call_id="a", tokens=100)
     await shell.aclose(kill=True)

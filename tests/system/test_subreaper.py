@@ -17,6 +17,7 @@ import anyio
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.system.processes import children
 from agent_runtime.system.subreaper import Subreaper, become_subreaper
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 
 async def main():
@@ -25,7 +26,7 @@ async def main():
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Subreaper().run)
         await anyio.sleep(0)
-        shell = Shell(cwd=home, env=dict(os.environ), outputs=OutputStore(home), log_dir=home)
+        shell = Shell(ShellSettings(home, dict(os.environ), OutputStore(home)))
         waiting = subprocess.Popen(["sh", "-c", "exit 7"])
         statuses = []
         async def own():

@@ -1,0 +1,127 @@
+"""Keeps the log of processes that outlive their call, or the runtime.
+
+Why a pipe with a helper process, and not a plain log file as the command's stdout: a file cannot be bounded while
+somebody else writes it, `> /dev/stderr` in a script would truncate it, and a flood would outrun any trimming. A pipe
+slows its writer down. While a call runs the runtime itself reads the pipe; the pipe of what outlives the call is
+handed to this helper, which is in a session of its own. So a background server never gets a SIGPIPE, also not after
+the end of the runtime, and its log stays bounded for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent_runtime.shell import output_log
+from agent_runtime.shell.output_log import BoundedLog
+from agent_runtime.system import processes
+from agent_runtime.system.spawn import spawn
+
+TITLE = "agent-log"  # the helper's name: `pkill python` and `pkill -f SCRIPT` do not find it
+_RESTART = 0.1  # seconds
+
+
+class LogWriter:
+    """A helper process that writes what comes out of a pipe to a log file, until nobody can write to the pipe.
+
+    While the runtime lives it holds the pipe too, and starts another helper when one is killed.
+
+    Args:
+        source: the pipe's reading end, or a pseudo-terminal's master.
+        log: the file, with what was written to it so far.
+        hold: further descriptors that are kept open for as long.
+
+    Raises OSError when no process can be started.
+    """
+
+    def __init__(self, source: int, log: BoundedLog, *, hold: Sequence[int] = ()) -> None:
+        self.path = log.path
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._process = self._start(source, hold)
+        self._source, self._hold = os.dup(source), [os.dup(fd) for fd in hold]
+        self._pidfd = -1
+        self._restart: asyncio.TimerHandle | None = None
+        self._watch()
+
+    @property
+    def pid(self) -> int:
+        """Of the helper."""
+        return self._process.pid
+
+    @property
+    def over(self) -> bool:
+        """Has all been written that can come?"""
+        return self._source < 0
+
+    def detach(self) -> None:
+        """Let the helper go on by itself."""
+        if self._restart:
+            self._restart.cancel()
+        self._unwatch()
+        for fd in (self._source, *self._hold):
+            if fd >= 0:
+                os.close(fd)
+        self._source, self._hold = -1, []
+        if self._process.poll() is None:
+            self._process.returncode = 0  # nobody waits for it
+
+    def _start(self, source: int, hold: Sequence[int]) -> subprocess.Popen[bytes]:
+        with (
+            Path(os.devnull).open("r+b", buffering=0) as null,
+            Path(output_log.__file__).open("rb") as script,
+        ):
+            # the paths are not in the command line, where `pkill -f` would find them
+            return spawn(
+                [TITLE, "-s", "-S", "-P", f"/dev/fd/{script.fileno()}"],
+                executable=sys.executable,
+                cwd="/",
+                env={
+                    processes.MARKER: f"{os.getpid()}.log_writer",
+                    "PATH": os.defpath,
+                    "PYTHONHOME": f"{sys.base_prefix}:{sys.base_exec_prefix}",  # not to be found by its name
+                    **output_log.settings(self._log),
+                },
+                stdin=source,
+                stdout=null.fileno(),
+                stderr=null.fileno(),
+                pass_fds=[*hold, script.fileno()],
+            )
+
+    def _watch(self) -> None:
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._pidfd, self._ended)
+
+    def _unwatch(self) -> None:
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _ended(self) -> None:
+        self._unwatch()
+        self._process.poll()
+        if _is_at_end(self._source):
+            self.detach()
+        else:
+            self._restart = self._loop.call_later(_RESTART, self._replace)
+
+    def _replace(self) -> None:
+        self._log = BoundedLog.resumed(self.path, self._log.limit)
+        try:
+            self._process = self._start(self._source, self._hold)
+        except OSError:  # no process can be started now
+            self._restart = self._loop.call_later(_RESTART * 10, self._replace)
+            return
+        self._watch()
+
+
+def _is_at_end(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return [event for _, event in poll.poll(0)] == [select.POLLHUP]

@@ -1,0 +1,32 @@
+"""What the shell and the sessions of a run are started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_runtime.shell.truncation import OutputStore
+
+if TYPE_CHECKING:
+    from agent_runtime.system.landlock import Confinement
+
+
+@dataclass(frozen=True)
+class ShellSettings:
+    """How commands run.
+
+    Attributes:
+        cwd: the directory that commands start in.
+        env: their variables; see `environment.tool_environment`.
+        logs: the files of outputs that are too long for the model, and of what is left running.
+        user: whom they run as; None for the user of this process, which must be root otherwise.
+        confine: where they may write; None for everywhere. The temporary folder must be part of it.
+    """
+
+    cwd: Path
+    env: Mapping[str, str]
+    logs: OutputStore
+    user: str | None = None
+    confine: Confinement | None = None
