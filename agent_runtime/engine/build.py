@@ -126,7 +126,7 @@ def _tool_services(
     )
     shell, sessions = Shell(settings), SessionManager(settings)
     observes = observer if isinstance(observer, WorkspaceObserver) else None
-    worker = FileWorker(user)
+    worker = FileWorker(config.request.tool_user)
     files = FileEditor(
         workspace=config.workspace,
         worker=worker,
