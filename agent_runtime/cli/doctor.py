@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import shutil
-import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from agent_runtime.cli import doctor_network
+from agent_runtime.cli.finding import Finding
 from agent_runtime.engine.run_config import state_dir
-from agent_runtime.errors import ExitCode, RequestError
-from agent_runtime.providers.catalog import PROVIDERS
-from agent_runtime.providers.endpoints import base_variable, key_variables, resolve
+from agent_runtime.errors import ExitCode
 from agent_runtime.system import landlock
 from agent_runtime.system.cgroup import available
+from agent_runtime.version import VERSION
 
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 _FEW_WATCHES = 65_536
-_CONNECT_SECONDS = 3.0
+_LITTLE_SPACE = 1 << 30  # bytes; outputs of one run may take that much
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. `advice` says what to do when it is not well."""
-
-    name: str
-    well: bool
-    required: bool
-    fact: str
-    advice: str = ""
-
-
-def doctor_command(environ: Mapping[str, str]) -> int:
+def doctor_command(environ: Mapping[str, str], *, as_json: bool) -> int:
     """Print the findings; non-zero when something required is missing."""
     findings = list(examine(environ))
-    for finding in findings:
-        mark = "ok     " if finding.well else "MISSING" if finding.required else "note   "
-        advice = f"\n        -> {finding.advice}" if finding.advice and not finding.well else ""
-        sys.stdout.write(f"{mark} {finding.name}: {finding.fact}{advice}\n")
-    broken = [finding.name for finding in findings if finding.required and not finding.well]
-    sys.stdout.write(f"\nrequired and missing: {', '.join(broken)}\n" if broken else "\nready to run\n")
-    return ExitCode.FAILED if broken else ExitCode.COMPLETED
+    missing = [finding.name for finding in findings if finding.status == "MISSING"]
+    if as_json:
+        rows = [
+            {
+                "name": finding.name,
+                "status": finding.status.lower(),
+                "required": finding.required,
+                "fact": finding.fact,
+                "advice": finding.advice if not finding.ok else "",
+            }
+            for finding in findings
+        ]
+        sys.stdout.write(
+            json.dumps({"ready": not missing, "missing": missing, "checks": rows}, indent=2) + "\n"
+        )
+    else:
+        for finding in findings:
+            advice = f"\n        -> {finding.advice}" if finding.advice and not finding.ok else ""
+            sys.stdout.write(f"{finding.status:<7} {finding.name}: {finding.fact}{advice}\n")
+        summary = f"required and missing: {', '.join(missing)}" if missing else "ready to run"
+        sys.stdout.write(f"\n{summary}\n")
+    return ExitCode.FAILED if missing else ExitCode.COMPLETED
 
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at everything."""
+    """Check everything, the cheap and the required first."""
+    yield Finding("agent-runtime", True, True, f"{VERSION}, Python {platform.python_version()}")
     yield _program("bash", True, "install bash: the shell tools need it", environ)
     yield _program(
         "git",
@@ -56,13 +62,18 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
         "install git: without it the agent has no version control, and change tracking is slower",
         environ,
     )
-    yield _program(
-        "rg", False, "install ripgrep: grep and file_search fall back to slower code of ours", environ
+    yield _program("rg", False, "install ripgrep: searching falls back to slower code", environ)
+    yield from doctor_network.keys(environ)
+    yield from doctor_network.base_urls(environ)
+    yield doctor_network.clock()
+    yield _writable(
+        "state", state_dir(None, environ), "make it writable, or set AGENT_RUNTIME_STATE_DIR", create=True
     )
-    yield from _keys(environ)
-    yield from _base_urls(environ)
+    workspace = Path(environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
+    yield _writable("workspace", workspace, "make it writable, or set AGENT_RUNTIME_WORKSPACE")
+    yield _writable("temporary folder", Path(tempfile.gettempdir()), "make it writable, or set TMPDIR")
+    yield _disk(state_dir(None, environ))
     yield _inotify()
-    yield _state(environ)
     yield _tokenizer()
     yield _proc()
     yield _groups()
@@ -71,50 +82,35 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _program(name: str, required: bool, advice: str, environ: Mapping[str, str]) -> Finding:
     path = shutil.which(name, path=environ.get("PATH"))
-    return Finding(name, path is not None, required, path or "not found on PATH", advice)
-
-
-def _keys(environ: Mapping[str, str]) -> Iterator[Finding]:
-    present = sorted(name for name in key_variables() if environ.get(name) or environ.get(f"{name}_FD"))
-    fact = f"set: {', '.join(present)}" if present else "none of the providers' key variables is set"
-    advice = "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request"
-    if not (model := environ.get("AGENT_RUNTIME_MODEL")):
-        yield Finding("keys", bool(present), True, fact, advice)
-        return
+    if path is None:
+        return Finding(name, False, required, "not found on PATH", advice)
     try:
-        endpoint = resolve(model, environ)
-    except RequestError as error:
-        yield Finding("model", False, True, f"AGENT_RUNTIME_MODEL is {model}", error.expected)
-        return
-    key = endpoint.key_variable
-    well = not endpoint.needs_key or bool(endpoint.api_key or environ.get(f"{key}_FD"))
-    yield Finding("keys", well, True, fact, f"export {key}: {model} (AGENT_RUNTIME_MODEL) needs it")
+        done = subprocess.run([path, "--version"], capture_output=True, timeout=5, check=True, text=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(name, False, required, f"{path} does not run: {error}", advice)
+    first = (done.stdout.splitlines() or [""])[0]
+    return Finding(name, True, required, f"{path} ({first})")
 
 
-def _base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for name in sorted({base_variable(provider) for provider in PROVIDERS}):
-        if (value := environ.get(name)) is None:
-            continue
-        url = urlsplit(value)
-        if url.password:
-            value = value.replace(f":{url.password}@", ":[secret]@")
-        if url.scheme not in ("http", "https") or not url.hostname:
-            advice = "give a URL that begins with http:// or https://, or unset it"
-            yield Finding(name, False, True, value, advice)
-            continue
-        problem = _unreachable(url.hostname, url.port or (443 if url.scheme == "https" else 80))
-        fact = f"{value}: {problem or 'answers'}"
-        yield Finding(
-            name, not problem, False, fact, "start what should answer there, or unset it (a proxy may help)"
-        )
-
-
-def _unreachable(host: str, port: int) -> str:
+def _writable(name: str, path: Path, advice: str, *, create: bool = False) -> Finding:
     try:
-        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+        if create:
+            path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as error:
-        return f"no connection ({error.strerror or error})"
-    return ""
+        return Finding(name, False, True, f"{path}: {error.strerror}", advice)
+    return Finding(name, True, True, f"{path} is writable")
+
+
+def _disk(path: Path) -> Finding:
+    while not path.exists():
+        path = path.parent
+    free = shutil.disk_usage(path).free
+    fact = f"{free / (1 << 30):.1f} GiB free at {path}"
+    return Finding(
+        "disk", free >= _LITTLE_SPACE, False, fact, "free some space: `agent-runtime clean` removes old runs"
+    )
 
 
 def _inotify() -> Finding:
@@ -122,57 +118,33 @@ def _inotify() -> Finding:
         watches = int(_WATCHES.read_text())
     except (OSError, ValueError):
         return Finding(
-            "inotify", False, False, "no limit can be read", "changes are found by scanning, which is slower"
+            "inotify",
+            False,
+            False,
+            "the limit cannot be read",
+            "changes are found by scanning, which is slower",
         )
     advice = f"sysctl fs.inotify.max_user_watches={_FEW_WATCHES} or more; else large trees are scanned"
     return Finding("inotify", watches >= _FEW_WATCHES, False, f"{watches} watches for each user", advice)
 
 
-def _state(environ: Mapping[str, str]) -> Finding:
-    path = state_dir(None, environ)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        return Finding(
-            "state",
-            False,
-            True,
-            f"{path}: {error.strerror}",
-            "make it writable, or set AGENT_RUNTIME_STATE_DIR",
-        )
-    return Finding("state", True, True, f"{path} can be written")
-
-
 def _tokenizer() -> Finding:
     path = Path(__file__).parents[1] / "data" / "o200k_base.tiktoken"
-    well = path.is_file() and path.stat().st_size > 3_000_000
-    return Finding(
-        "tokenizer", well, True, str(path) if well else f"{path} is missing or cut", "reinstall agent-runtime"
-    )
+    whole = path.is_file() and path.stat().st_size > 3_000_000
+    fact = str(path) if whole else f"{path} is missing or truncated"
+    return Finding("tokenizer", whole, True, fact, "reinstall agent-runtime")
 
 
 def _proc() -> Finding:
-    well = os.access(f"/proc/{os.getpid()}/stat", os.R_OK) and os.access("/proc/net/tcp", os.R_OK)
-    return Finding(
-        "/proc",
-        well,
-        False,
-        "readable" if well else "not readable",
-        "mount /proc: leftover processes and dev servers are found there",
-    )
+    readable = os.access(f"/proc/{os.getpid()}/stat", os.R_OK) and os.access("/proc/net/tcp", os.R_OK)
+    advice = "mount /proc: leftover processes and dev servers are found there"
+    return Finding("/proc", readable, False, "readable" if readable else "not readable", advice)
 
 
 def _groups() -> Finding:
-    well = available()
-    return Finding(
-        "cgroups",
-        well,
-        False,
-        "can be made" if well else "cannot be made here",
-        "mount cgroup2 writable: without it only /proc tells which processes belong to a call",
-    )
+    usable = available()
+    advice = "mount cgroup2 writable: without it only /proc says which processes belong to a call"
+    return Finding("cgroups", usable, False, "usable" if usable else "not usable here", advice)
 
 
 def _landlock() -> Finding:

@@ -100,7 +100,7 @@ def _schema(schema: argparse.ArgumentParser) -> None:
 
 
 def _doctor(doctor: argparse.ArgumentParser) -> None:
-    """It has none."""
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 _COMMANDS = {
@@ -183,7 +183,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "doctor":
             from agent_runtime.cli.doctor import doctor_command
 
-            return doctor_command(os.environ)
+            return doctor_command(os.environ, as_json=arguments.json)
         case _:
             from agent_runtime.cli.standby.server import standby_command
 

@@ -15,6 +15,7 @@ from agent_runtime.engine.replay_writer import ReplayEventWriter
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.errors import TranscriptError
+from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import UserMessage
 from agent_runtime.transcripts.masks import Masks
@@ -66,7 +67,7 @@ class Replay:
         fd: int,
         config: RunConfig,
         *,
-        mask: Callable[[str], str],
+        mask: Masker,
         spill: Path,
         tee: Callable[[str], None] | None,
     ) -> ReplayEventWriter:

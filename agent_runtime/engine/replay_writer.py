@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.output.event_writer import EventWriter
+from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.transcripts.compare import TIMING, Divergence, compare
 from agent_runtime.transcripts.masks import Masks
@@ -39,7 +40,7 @@ class ReplayEventWriter(EventWriter):
         workspace: Path,
         masks: Masks | None,
         observed: bool,
-        mask: Callable[[str], str],
+        mask: Masker,
         spill: Path,
         tee: Callable[[str], None] | None,
     ) -> None:

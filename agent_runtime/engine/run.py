@@ -23,7 +23,7 @@ from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import ExitCode
 from agent_runtime.output.event_writer import EventWriter
-from agent_runtime.output.masking import Masker, address_secrets, secret_values, url_secrets
+from agent_runtime.output.masking import Masker, address_secrets, is_common, named_as_secret, url_secrets
 from agent_runtime.protocol import events
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Run:
     ) -> None:
         self._config, self._environ, self._signals, self._replay = config, environ, signals, replay
         self._run_dir, self._state_dir_error = _run_dir(config)
-        self._masker = Masker(_secrets(config, environ))
+        self._masker, self._not_masked = _masker(config, environ)
         self._history = self._load_history()
         self._recorder = self._start_recording()
         self.writer = self._event_writer(out)
@@ -102,6 +102,10 @@ class Run:
                 f"{self._state_dir_error}"
             )
             self.writer.put(events.NoticeEvent(code="state_dir_unwritable", message=message))
+        if self._not_masked:
+            names = ", ".join(f"env.{name}" for name in self._not_masked)
+            message = f"not masked in the events, being short or common words: {names}"
+            self.writer.put(events.NoticeEvent(code="not_masked", message=message))
         from agent_runtime.engine import result
 
         fields: dict[str, Any] = {}
@@ -251,16 +255,17 @@ def _own_files(config: RunConfig, run_dir: Path) -> list[Path]:
     return [config.state_dir / "runs", run_dir, *threads, *record]
 
 
-def _secrets(config: RunConfig, environ: Mapping[str, str]) -> list[str]:
-    """Every secret that the run was given: the models' keys, and variables of the request with a secret's name."""
+def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list[str]]:
+    """Hides every secret that the run was given; and the names of those that are not masked, being common words."""
     from agent_runtime.providers.endpoints import key_variables
 
-    given = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
+    keys = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
+    keys += [environ[name] for name in key_variables() if environ.get(name)]
     proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
     addresses = {endpoint.model: endpoint.base_url or "" for endpoint in config.endpoints}
-    return (
-        given
-        + [*address_secrets(environ).values(), *url_secrets(proxies | addresses).values()]
-        + [environ[name] for name in key_variables() if environ.get(name)]
-        + secret_values(config.request.env)
-    )
+    keys += [*address_secrets(environ).values(), *url_secrets(proxies | addresses).values()]
+    passwords = {name: value for name, value in config.request.env.items() if named_as_secret(name) and value}
+    common = sorted(name for name, value in passwords.items() if is_common(value))
+    masked = [value for name, value in passwords.items() if name not in common]
+    strict = [key for key in keys if not is_common(key)]
+    return Masker(strict, [*filter(is_common, keys), *masked]), common

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import clean_text
 
@@ -27,6 +28,14 @@ FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up th
 _CHUNK = select.PIPE_BUF
 # line ends to many a reader, though not to JSON
 _JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
+
+
+_NO_SECRETS = Masker(())
+_WORKSPACE_FIELDS = {"path", "oldPath", "diff", "files", "deletedFiles"}  # of `file_edit` and `complete`
+_NOT_MASKED = (
+    "a secret that the tools were given stands in a file of the workspace; diffs and paths are not masked, so that they"
+    " can be applied"
+)
 
 
 class StdoutClosed(Exception):
@@ -76,12 +85,13 @@ class EventWriter:
         fd: int,
         run_id: str,
         *,
-        mask: Callable[[str], str] = lambda text: text,
+        mask: Masker = _NO_SECRETS,
         spill: Path | None = None,
         tee: Callable[[str], None] | None = None,
     ) -> None:
         self.fd, self.run_id, self.mask = fd, run_id, mask
         self._spill, self._tee = spill, tee
+        self._unmasked = self._reported = False  # a secret of the tools stands in a diff
         self.seq = 0
         self.closed = False  # the reader has gone
         self.ended = False  # `complete` was emitted
@@ -98,7 +108,7 @@ class EventWriter:
         body = event.model_dump(mode="json", by_alias=True, exclude={"seq", "ts", "run_id", "type"})
         kind: str = event.type  # type: ignore[attr-defined]
         payload = {"type": kind, "seq": self.seq, "ts": timestamp(), "runId": self.run_id, **body}
-        line = self.mask(encode_line(payload))
+        line = self._masked(payload)
         if len(line) * 4 >= LINE_LIMIT and len(line.encode()) >= LINE_LIMIT:
             line = self._cut(json.loads(line), line)
         self.seq += 1
@@ -107,7 +117,23 @@ class EventWriter:
         if not self.closed:
             self._pending.append(line.encode() + b"\n")
             self._write_ready()
-        self.record(line)  # last: when it fails, it emits a notice
+        self.record(line)  # when it fails, it emits a notice
+        if self._unmasked and not self._reported:
+            self._reported = True
+            self.put(events.NoticeEvent(code="not_masked", message=_NOT_MASKED))
+
+    def _masked(self, payload: dict[str, Any]) -> str:
+        """The line without secrets; diffs and paths of the workspace keep those that may stand in its files."""
+        line = encode_line(payload)
+        masked = self.mask(line)
+        if masked == line or self.mask.workspace is self.mask:
+            return masked
+        kept = json.loads(masked)
+        for name in _WORKSPACE_FIELDS & payload.keys():
+            kept[name] = json.loads(self.mask.workspace(json.dumps(payload[name], ensure_ascii=False)))
+        line = encode_line(kept)
+        self._unmasked |= line != masked
+        return line
 
     def record(self, line: str) -> None:
         """Pass a line that was emitted to the recording."""

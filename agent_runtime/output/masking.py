@@ -10,7 +10,13 @@ from contextlib import suppress
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "[secret]"
-SHORTEST = 6  # a shorter value is no key, and masking it would garble ordinary words
+SHORTEST = 6  # characters of a key; masking a shorter value would garble ordinary words
+_SHORTEST_VALUE, _SHORTEST_NUMBER = 8, 10  # characters of a password, and of one that is a number
+_LONGEST_WORD = (
+    16  # letters, `-` and `_` alone: a shorter value is a word or two, such as `postgres` or `lm-studio`
+)
+_WORDS = re.compile(r"[a-z]+([-_. ][a-z]+)*", re.IGNORECASE)
+_KEY_PREFIXES = ("sk-", "pk-", "rk-", "sk_", "pk_", "key-", "gsk_", "xai-", "hf_", "ghp_", "AIza", "rt_")
 _SHORTEST_FORM = 8  # of its other spellings: a short base64 text may stand anywhere
 
 _SECRET_NAME = re.compile(
@@ -24,11 +30,6 @@ _NO_SECRET = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
 def named_as_secret(name: str) -> bool:
     """Does a variable's name say that its value is a secret?"""
     return _SECRET_NAME.search(name) is not None and _NO_SECRET.search(name) is None
-
-
-def secret_values(environ: Mapping[str, str]) -> list[str]:
-    """The values of all variables that are named as secrets."""
-    return [value for name, value in environ.items() if named_as_secret(name)]
 
 
 def url_secrets(urls: Mapping[str, str]) -> dict[str, str]:
@@ -47,10 +48,41 @@ def address_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return url_secrets({name: url for name, url in environ.items() if name.endswith("_BASE_URL")})
 
 
-class Masker:
-    """Replaces every form of the given secrets by `[secret]`."""
+def mask_url(url: str) -> str:
+    """The URL without the password in it."""
+    for secret in url_secrets({"": url}).values():
+        url = url.replace(f":{quote(secret, safe='')}@", f":{MASK}@").replace(f":{secret}@", f":{MASK}@")
+    return url
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+
+def is_common(value: str) -> bool:
+    """Is a value too short or too ordinary to be masked? It would stand in many texts that say nothing secret."""
+    if value.startswith(_KEY_PREFIXES):
+        return len(value) < SHORTEST
+    if value.isdecimal():
+        return len(value) < _SHORTEST_NUMBER
+    return len(value) < _SHORTEST_VALUE or (len(value) < _LONGEST_WORD and bool(_WORDS.fullmatch(value)))
+
+
+class Masker:
+    """Replaces every form of the given secrets by `[secret]`.
+
+    Args:
+        secrets: what is masked in every text.
+        loose: what is masked in every text but diffs and paths of the workspace: passwords that the tools were given,
+            and keys that are ordinary words. They may stand in files, and a masked diff would not apply.
+
+    Attributes:
+        workspace: the mask for diffs and paths.
+    """
+
+    workspace: Masker
+
+    def __init__(self, secrets: Iterable[str], loose: Iterable[str] = ()) -> None:
+        strict = [secret.strip() for secret in secrets]
+        others = [secret.strip() for secret in loose]
+        self.workspace = Masker(strict) if others else self
+        secrets = strict + others
         forms: set[str] = set()
         for secret in secrets:
             if len(secret.strip()) >= SHORTEST:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
+import socketserver
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,13 +20,13 @@ from tests.support.runtime import COMMAND, environment
 
 
 def doctor(environ: Mapping[str, str], home: Path) -> tuple[int, dict[str, tuple[str, str]], str]:
-    """Exit status, what was found by name (its mark, and what was seen), and the whole output."""
+    """Exit status, what was found by name (its status, and the fact), and the whole output."""
     done = subprocess.run(
         [*COMMAND, "doctor"], capture_output=True, text=True, env=environment(environ, home), check=False
     )
     assert done.stderr == ""
-    lines = re.findall(r"^(ok|note|MISSING) +(\S+): (.*)$", done.stdout, re.MULTILINE)
-    return done.returncode, {name: (mark, fact) for mark, name, fact in lines}, done.stdout
+    lines = re.findall(r"^(ok|note|MISSING) +([^:]+): (.*)$", done.stdout, re.MULTILINE)
+    return done.returncode, {name: (status, fact) for status, name, fact in lines}, done.stdout
 
 
 def test_a_machine_where_all_is_well(tmp_path: Path) -> None:
@@ -82,9 +86,59 @@ def test_keys_that_are_enough(environ: dict[str, str], tmp_path: Path) -> None:
     assert doctor(environ, tmp_path)[0] == 0
 
 
-def test_an_address_where_nobody_answers_is_told_and_no_hindrance(tmp_path: Path) -> None:
+@contextmanager
+def listening(answer: bytes) -> Iterator[int]:
+    """A port where every connection is given `answer` after its first bytes."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4096)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "says"),
+    [
+        ("http", b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "answers"),
+        (
+            "http",
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+            "answers",
+        ),
+        ("https", b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", "the TLS handshake fails"),
+        ("http", b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
+        ("http", b"", "no connection"),
+    ],
+)
+def test_a_base_url_is_tried_by_a_real_request(scheme: str, answer: bytes, says: str, tmp_path: Path) -> None:
+    with listening(answer) as port:
+        environ = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{scheme}://127.0.0.1:{port}/v1"}
+        code, found, _ = doctor(environ, tmp_path)
+    status, fact = found["OPENAI_BASE_URL"]
+    assert says in fact
+    assert (code, status) == ((0, "ok") if says == "answers" else (1, "MISSING"))
+
+
+def test_a_base_url_that_refuses_is_missing(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
         code, found, _ = doctor({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": url}, tmp_path)
-    assert (code, found["OPENAI_BASE_URL"]) == (0, ("note", f"{url}: no connection ({os.strerror(111)})"))
+    assert (code, found["OPENAI_BASE_URL"]) == (1, ("MISSING", f"{url}: no connection ({os.strerror(111)})"))
+
+
+def test_json_has_every_check(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--json"], capture_output=True, env=environment({}, tmp_path), check=False
+    )
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ready"], report["missing"]) == (1, False, ["keys"])
+    assert all(set(row) == {"name", "status", "required", "fact", "advice"} for row in report["checks"])
+    assert all(row["advice"] for row in report["checks"] if row["status"] == "missing")

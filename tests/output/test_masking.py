@@ -5,10 +5,11 @@ import json
 from itertools import pairwise
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_runtime.output.masking import MASK, Masker, StreamMasker, named_as_secret
+from agent_runtime.output.masking import MASK, Masker, StreamMasker, is_common, mask_url, named_as_secret
 
 KEY = 'sk-ant-a/b+c"d\\é-0123456789'
 
@@ -64,3 +65,46 @@ def test_names() -> None:
     harmless = ["PATH", "HOME", "KEYBOARD", "SSH_AUTH_SOCK", "MONKEY", "TOKENIZERS_PARALLELISM", "SECRETARY"]
     assert [name for name in secret if not named_as_secret(name)] == []
     assert [name for name in harmless if named_as_secret(name)] == []
+
+
+@pytest.mark.parametrize(
+    "value", ["postgres", "lm-studio", "admin", "changeme", "ollama", "12345678", "secret", ""]
+)
+def test_a_common_word_is_not_a_secret(value: str) -> None:
+    assert is_common(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sk-test",
+        "hunter22",
+        "pa55word",
+        "correct-horse-battery",
+        "1234567890",
+        "AbC123xyz",
+        "sk-ant-0123456789",
+    ],
+)
+def test_a_password_or_key_is_one(value: str) -> None:
+    assert not is_common(value)
+
+
+def test_diffs_and_paths_have_a_mask_of_their_own() -> None:
+    mask = Masker(["sk-ant-0123456789"], ["pa55word1"])
+    assert mask("sk-ant-0123456789 pa55word1") == f"{MASK} {MASK}"
+    assert mask.workspace("sk-ant-0123456789 pa55word1") == f"{MASK} pa55word1"
+    alone = Masker(["sk-ant-0123456789"])
+    assert alone.workspace is alone
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("https://user:pa55word1@host/v1", f"https://user:{MASK}@host/v1"),
+        ("https://user:p%40ss%2Fword@host", f"https://user:{MASK}@host"),
+        ("http://host:8080/v1?a=b", "http://host:8080/v1?a=b"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, masked: str) -> None:
+    assert mask_url(url) == masked

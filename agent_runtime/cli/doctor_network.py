@@ -1,0 +1,94 @@
+"""What `doctor` checks of providers: keys, and base URLs by a real request."""
+
+from __future__ import annotations
+
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from agent_runtime.cli.finding import Finding
+from agent_runtime.errors import RequestError
+from agent_runtime.output.masking import mask_url
+from agent_runtime.providers.catalog import PROVIDERS
+from agent_runtime.providers.endpoints import base_variable, key_variables, resolve
+from agent_runtime.providers.tls import trusted
+from agent_runtime.version import VERSION
+
+_SECONDS = 5.0  # for one request, the handshake included
+_OLDEST = 1_767_225_600  # 2026-01-01: with an earlier clock no certificate of today is valid
+
+
+def keys(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Is there a key for the model that a run would use?"""
+    present = sorted(name for name in key_variables() if environ.get(name) or environ.get(f"{name}_FD"))
+    fact = f"set: {', '.join(present)}" if present else "none of the providers' key variables is set"
+    advice = "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request"
+    if not (model := environ.get("AGENT_RUNTIME_MODEL")):
+        yield Finding("keys", bool(present), True, fact, advice)
+        return
+    try:
+        endpoint = resolve(model, environ)
+    except RequestError as error:
+        yield Finding("model", False, True, f"AGENT_RUNTIME_MODEL is {model}", error.expected)
+        return
+    key = endpoint.key_variable
+    enough = not endpoint.needs_key or bool(endpoint.api_key or environ.get(f"{key}_FD"))
+    yield Finding("keys", enough, True, fact, f"export {key}: {model} (AGENT_RUNTIME_MODEL) needs it")
+
+
+def base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Does a server answer HTTP at each base URL that is set?"""
+    for name in sorted({base_variable(provider) for provider in PROVIDERS}):
+        if (value := environ.get(name)) is None:
+            continue
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            advice = "give a URL that begins with http:// or https://, or unset it"
+            yield Finding(name, False, True, mask_url(value), advice)
+            continue
+        problem = unreachable(value)
+        fact = f"{mask_url(value)}: {problem or 'answers'}"
+        advice = (
+            "start the server, correct the URL, or unset it (HTTPS_PROXY and SSL_CERT_FILE are respected)"
+        )
+        yield Finding(name, not problem, True, fact, advice)
+
+
+def unreachable(url: str) -> str:
+    """Why a request to the URL fails below HTTP; "" when a server answers, with whatever status."""
+    request = urllib.request.Request(url, headers={"User-Agent": f"agent-runtime/{VERSION}"})
+    try:
+        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=trusted()))
+        opener.open(request, timeout=_SECONDS).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        return ""
+    except urllib.error.URLError as error:
+        reason = error.reason
+        if isinstance(reason, ssl.SSLError):
+            return f"the TLS handshake fails ({reason.reason or reason})"
+        return f"no connection ({getattr(reason, 'strerror', None) or reason})"
+    except (OSError, ValueError) as error:
+        return f"no connection ({error})"
+    except Exception as error:  # http.client's own, for what is not HTTP
+        return f"the server does not speak HTTP ({type(error).__name__})"
+    return ""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def clock() -> Finding:
+    """Is the clock near enough for certificates to be valid?"""
+    now = time.time()
+    text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
+    return Finding(
+        "clock", now > _OLDEST, False, text, "set the clock: certificates seem not to be valid yet"
+    )

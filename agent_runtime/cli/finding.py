@@ -1,0 +1,30 @@
+"""One thing that `doctor` has checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check and its result.
+
+    Args:
+        name: what was checked.
+        ok: is it as a run needs it?
+        required: does a run fail without it?
+        fact: what was found.
+        advice: what to do when it is not ok.
+    """
+
+    name: str
+    ok: bool
+    required: bool
+    fact: str
+    advice: str = ""
+
+    @property
+    def status(self) -> Literal["ok", "MISSING", "note"]:
+        """How the report names the result."""
+        return "ok" if self.ok else "MISSING" if self.required else "note"
