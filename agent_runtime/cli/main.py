@@ -103,6 +103,13 @@ def _doctor(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def _clean(clean: argparse.ArgumentParser) -> None:
+    clean.add_argument("--older-than", metavar="AGE", help="such as 30d (the default), 12h, 90m")
+    clean.add_argument("--max-size", metavar="SIZE", help="of all runs together, such as 2G (the default)")
+    clean.add_argument("--dry-run", action="store_true", help="print what would be removed")
+    clean.add_argument("--state-dir", metavar="DIR", help="the state directory")
+
+
 _COMMANDS = {
     "run": (_run, "one run: a JSON request on stdin, NDJSON events on stdout"),
     "replay": (_replay, "re-run a transcript without a model"),
@@ -110,6 +117,7 @@ _COMMANDS = {
     "demo": (_demo, "a recorded run with real tools; no key, no network"),
     "report": (_report, "one HTML page about a transcript"),
     "schema": (_schema, "JSON Schema of what goes in and comes out"),
+    "clean": (_clean, "remove the files of old runs"),
     "doctor": (_doctor, "check what a run needs"),
 }
 
@@ -126,7 +134,7 @@ def main(argv: Sequence[str]) -> int:
         top.print_usage(sys.stderr)
         return ExitCode.INVALID_REQUEST
     has_stdout = sys.stdout is not None  # Python's word for a descriptor 1 that is closed
-    if not has_stdout and arguments.command in ("schema", "doctor"):
+    if not has_stdout and arguments.command in ("schema", "doctor", "clean"):
         return ExitCode.STDOUT_CLOSED
     try:
         code = dispatch(arguments)
@@ -180,6 +188,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
             from agent_runtime.cli.schema import schema_command
 
             return schema_command(arguments.name)
+        case "clean":
+            from agent_runtime.cli.clean import clean_command
+
+            return clean_command(arguments)
         case "doctor":
             from agent_runtime.cli.doctor import doctor_command
 

@@ -20,6 +20,7 @@ from agent_runtime.conversation.initial_history import InitialHistory, load_init
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine import failure
 from agent_runtime.engine.run_config import RunConfig
+from agent_runtime.engine.run_folder import hold, open_run_dir, own_files, remove_empty
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import ExitCode
 from agent_runtime.output.event_writer import EventWriter
@@ -59,7 +60,8 @@ class Run:
         replay: Replay | None = None,
     ) -> None:
         self._config, self._environ, self._signals, self._replay = config, environ, signals, replay
-        self._run_dir, self._state_dir_error = _run_dir(config)
+        self._run_dir, self._state_dir_error = open_run_dir(config)
+        self._held = _held(self._run_dir)
         self._masker, self._not_masked = _masker(config, environ)
         self._history = self._load_history()
         self._recorder = self._start_recording()
@@ -68,7 +70,7 @@ class Run:
             config.workspace,
             diff_dir=self._run_dir / "diffs",
             track_ignored=config.request.track_ignored,
-            exclude=_own_files(config, self._run_dir),
+            exclude=own_files(config, self._run_dir),
         )
         self._servers = DevServerWatcher(
             template=config.dev_url,
@@ -128,6 +130,9 @@ class Run:
         code = ExitCode.STDOUT_CLOSED if self.writer.closed else ended.exit_code
         if self._recorder:
             self._recorder.end(status=ended.status, exit_code=code)
+        if self._held is not None:
+            os.close(self._held)
+        remove_empty(self._run_dir)
         return code
 
     def _complete(self, ended: RunResult, started: float, fields: dict[str, Any]) -> events.CompleteEvent:
@@ -234,25 +239,12 @@ class _MaskingFormatter(logging.Formatter):
         return self._mask(super().format(record))
 
 
-def _run_dir(config: RunConfig) -> tuple[Path, str]:
-    """The folder of the run's large files; in the temporary folder, with the reason, when the state is not writable."""
+def _held(run_dir: Path) -> int | None:
+    """The lock that keeps the folder of a live run; None on file systems without locks."""
     try:
-        config.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(config.run_dir, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        import tempfile
-
-        return Path(tempfile.mkdtemp(prefix="agent-runtime-")), f"{config.run_dir}: {error.strerror}"
-    return config.run_dir, ""
-
-
-def _own_files(config: RunConfig, run_dir: Path) -> list[Path]:
-    """What the runtime itself writes, wherever the caller wants it: not a change made by the agent."""
-    ends = ("sqlite3", "sqlite3-wal", "sqlite3-shm", "locks")
-    threads = [config.state_dir / f"threads.{end}" for end in ends]
-    record = [Path(config.request.record).absolute()] if config.request.record else []
-    return [config.state_dir / "runs", run_dir, *threads, *record]
+        return hold(run_dir)
+    except OSError:
+        return None
 
 
 def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list[str]]:

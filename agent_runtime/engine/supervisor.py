@@ -16,12 +16,14 @@ from functools import partial
 from typing import Any
 
 import anyio
+from anyio.to_thread import run_sync
 
 from agent_runtime.agent.loop import Loop, run_loop
 from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, system_prompt
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.result import RunResult
+from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.engine.stdin import listen
@@ -86,7 +88,11 @@ class RunSupervisor:
 
     def _background_tasks(self, stdin: int | None, unread: bytes) -> list[Callable[[], Awaitable[None]]]:
         ctx = self.ctx
-        tasks: list[Callable[[], Awaitable[None]]] = [ctx.sink.watch_reader, self._watch_clock]
+        tasks: list[Callable[[], Awaitable[None]]] = [
+            ctx.sink.watch_reader,
+            self._watch_clock,
+            partial(run_sync, clean_now_and_then, ctx.config.state_dir, abandon_on_cancel=True),
+        ]
         if stdin is not None:
             self._typed = os.isatty(stdin)
             tasks.append(partial(listen, stdin, unread, self.control))
@@ -99,7 +105,7 @@ class RunSupervisor:
         ended: RunResult | None = None
         with ctx.stop.scope():
             try:
-                prompt = await anyio.to_thread.run_sync(system_prompt, ctx, abandon_on_cancel=True)
+                prompt = await run_sync(system_prompt, ctx, abandon_on_cancel=True)
                 self._services = services = build_services(ctx, prompt)
                 for task in services.background_tasks:
                     background.start_soon(_guarded, partial(task, ctx.sink.emit))

@@ -1,0 +1,126 @@
+"""How long the files of runs are kept: whole outputs, diffs, logs of servers, transcripts.
+
+Each run has a folder below `runs` in the state directory, and holds a lock on it while it lives. Folders are removed
+when they are older than a limit, then the oldest ones until the rest is below a size. A folder that a run or a server
+uses is never removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+OLDER_THAN = 30 * 86_400.0  # seconds
+MAX_SIZE = 2 << 30  # bytes, all runs together
+_INTERVAL = 3_600.0  # seconds between two cleanings at the start of a run
+_STAMP = ".cleaned"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder: its size in bytes, and when it was last changed (seconds since the epoch)."""
+
+    path: Path
+    size: int
+    modified: float
+
+
+def clean(
+    state_dir: Path,
+    *,
+    older_than: float = OLDER_THAN,
+    max_size: int = MAX_SIZE,
+    dry_run: bool = False,
+) -> list[RunFolder]:
+    """Remove the folders of old runs.
+
+    Args:
+        state_dir: the state directory.
+        older_than: seconds; folders that were not changed for longer are removed.
+        max_size: bytes; of the others the oldest are removed until all together are below it.
+        dry_run: remove nothing.
+
+    Returns:
+        What was removed, or would be.
+    """
+    folders = sorted(_folders(state_dir / "runs"), key=lambda folder: folder.modified)
+    total = sum(folder.size for folder in folders)
+    oldest = time.time() - older_than
+    wanted = []
+    for folder in folders:
+        if folder.modified < oldest or total > max_size:
+            wanted.append(folder)
+            total -= folder.size
+    if not wanted:
+        return []
+    used = _used_below(state_dir / "runs")
+    removed = [folder for folder in wanted if folder.path.name not in used and not _is_held(folder.path)]
+    if not dry_run:
+        for folder in removed:
+            shutil.rmtree(folder.path, ignore_errors=True)
+    return removed
+
+
+def clean_now_and_then(state_dir: Path) -> None:
+    """Apply the default limits, unless that was done within the last hour."""
+    stamp = state_dir / "runs" / _STAMP
+    with suppress(OSError):
+        if time.time() - stamp.stat().st_mtime < _INTERVAL:
+            return
+    with suppress(OSError):  # the state directory is not writable: nothing is kept in it
+        stamp.touch()
+        clean(state_dir)
+
+
+def _folders(runs: Path) -> Iterator[RunFolder]:
+    with suppress(OSError):
+        for entry in os.scandir(runs):
+            if entry.is_dir(follow_symlinks=False):
+                yield _measured(Path(entry.path))
+
+
+def _measured(folder: Path) -> RunFolder:
+    size, modified = 0, 0.0
+    for below, _, names in os.walk(folder):
+        for name in (".", *names):
+            with suppress(OSError):
+                status = os.lstat(Path(below) / name)
+                size += status.st_blocks * 512
+                modified = max(modified, status.st_mtime)
+    return RunFolder(folder, size, modified)
+
+
+def _is_held(folder: Path) -> bool:
+    """Does the run live?"""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return True  # another user's, or gone
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _used_below(runs: Path) -> set[str]:
+    """The names of folders with a file that a process has open: servers write their logs there."""
+    base = f"{runs.resolve()}/"
+    found: set[str] = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):
+                for link in os.scandir(process / "fd"):
+                    with suppress(OSError):
+                        target = os.readlink(link.path)  # noqa: PTH115 - the text, not a path
+                        if target.startswith(base):
+                            found.add(target.removeprefix(base).split("/", 1)[0])
+    return found

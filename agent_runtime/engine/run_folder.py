@@ -1,0 +1,45 @@
+"""The folder in which a run keeps what is too large for the stream: whole outputs, diffs, logs of servers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from agent_runtime.engine.run_config import RunConfig
+
+
+def open_run_dir(config: RunConfig) -> tuple[Path, str]:
+    """The folder of the run's large files; in the temporary folder, with the reason, when the state is not writable."""
+    try:
+        config.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(config.run_dir, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        import tempfile
+
+        return Path(tempfile.mkdtemp(prefix="agent-runtime-")), f"{config.run_dir}: {error.strerror}"
+    return config.run_dir, ""
+
+
+def hold(folder: Path) -> int:
+    """Lock a run's folder for as long as the returned descriptor is open. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the folder of a run that has left nothing in it, and the empty folders below it."""
+    for below, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # there is something in it
+            Path(below).rmdir()
+
+
+def own_files(config: RunConfig, run_dir: Path) -> list[Path]:
+    """What the runtime itself writes, wherever the caller wants it: not a change made by the agent."""
+    ends = ("sqlite3", "sqlite3-wal", "sqlite3-shm", "locks")
+    threads = [config.state_dir / f"threads.{end}" for end in ends]
+    record = [Path(config.request.record).absolute()] if config.request.record else []
+    return [config.state_dir / "runs", run_dir, *threads, *record]
