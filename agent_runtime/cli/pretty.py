@@ -32,6 +32,7 @@ INPUT_LINES = 12  # of a command
 _ESCAPES = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+_CUT = re.compile(r"\[\.\.\. \d+ bytes \((\d+) lines\) cut here; ")
 _DIFF_STYLES = {"add": "green", "del": "red", "hunk": "cyan"}
 
 
@@ -77,7 +78,9 @@ class Pretty:
     def _on_tool_result(self, event: Event) -> None:
         self._recall(event.get("id"))
         lines = _clean(event.get("output", "")).strip("\n").splitlines()
-        self._lines(_abridged(lines, OUTPUT_LINES), "dim", "  │ ")
+        self._lines(_abridged(lines, OUTPUT_LINES, _lines_cut(lines)), "dim", "  │ ")
+        if event.get("outputFile"):
+            self._wrapped(f"the whole output: {event['outputFile']}", "dim", "    ")
         failed = bool(event.get("isError")) or event.get("exitCode") not in (None, 0)
         facts = [_seconds(event.get("durationMs"))]
         if event.get("exitCode") is not None:
@@ -102,7 +105,7 @@ class Pretty:
                 number = line.new or line.old or ""
                 self._line(f"{number:>6} {_clean(line.text)}", _DIFF_STYLES.get(line.kind, "dim"))
         if event.get("truncated"):
-            self._line(f"       … the whole diff: {event.get('diffFile')}", "dim")
+            self._wrapped(f"… the whole diff: {event.get('diffFile')}", "dim", "       ")
 
     def _on_dev_url(self, event: Event) -> None:
         up = event.get("status") == "up"
@@ -112,10 +115,12 @@ class Pretty:
     def _on_error(self, event: Event) -> None:
         again = f" (again in {_seconds(event['retryInMs'])})" if event.get("retryInMs") is not None else ""
         self._console.print()
-        self._line(f"✗ {event.get('code')}: {_clean(event.get('message', ''))}{again}", "bold red")
+        self._wrapped(
+            f"✗ {event.get('code')}: {_clean(event.get('message', ''))}{again}", "bold red", "", "  "
+        )
 
     def _on_notice(self, event: Event) -> None:
-        self._line(f"! {_clean(event.get('message', ''))}", "yellow")
+        self._wrapped(f"! {_clean(event.get('message', ''))}", "yellow", "", "  ")
 
     def _on_complete(self, event: Event) -> None:
         status, usage = str(event.get("status")), event.get("usage") or {}
@@ -128,7 +133,7 @@ class Pretty:
             self._console.print()
         for label, names in (("files", event.get("files")), ("deleted", event.get("deletedFiles"))):
             if names:
-                self._fact(label, ", ".join(self._relative(name) for name in names))
+                self._wrapped(", ".join(map(self._relative, names)), "", f"  {label:<8}", " " * 10)
         if event.get("devUrl"):
             self._fact("server", str(event["devUrl"]), "bold underline")
         asked = f"{usage.get('inputTokens', 0):,} tokens in, {usage.get('outputTokens', 0):,} out"
@@ -138,8 +143,11 @@ class Pretty:
         self._shown = str(call.get("id"))
         title, body = _command(call.get("input"))
         text = Text("▶ ", style).append(str(call.get("tool")), style)
-        text.append(f"  {title.replace(self._workspace, '')}" if title else "")
-        self._console.print(text, overflow="ellipsis", no_wrap=True)
+        title = title.replace(self._workspace, "")
+        if len(title) + text.cell_len + 2 > self._console.width:  # shown whole, below
+            title, body = "", self._wrap(title, 4)
+        text.append(f"  {title}" if title else "")
+        self._console.print(text)
         self._lines(_abridged(body, INPUT_LINES), "", "    ")
 
     def _recall(self, call_id: object) -> None:
@@ -160,6 +168,15 @@ class Pretty:
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style), overflow="ellipsis", no_wrap=True)
+
+    def _wrap(self, text: str, indent: int) -> list[str]:
+        return [line.plain for line in Text(text).wrap(self._console, max(20, self._console.width - indent))]
+
+    def _wrapped(self, text: str, style: str, first: str, rest: str | None = None) -> None:
+        """A text over as many lines as it takes, indented by `first` and then by `rest`."""
+        rest = first if rest is None else rest
+        for number, line in enumerate(self._wrap(text, max(len(first), len(rest)))):
+            self._line((rest if number else first) + line.rstrip(), style)
 
     def _lines(self, lines: Sequence[str], style: str, prefix: str) -> None:
         for line in lines:
@@ -240,13 +257,19 @@ def _command(value: Any) -> tuple[str, list[str]]:
     return (first, []) if not rest else ("", [first, *rest])
 
 
-def _abridged(lines: Sequence[T], limit: int) -> list[T | str]:
-    """Head and tail, and how many lines are between them."""
+def _abridged(lines: Sequence[T], limit: int, cut: int = 0) -> list[T | str]:
+    """Head and tail, and how many lines are between them; `cut` more are missing where the output was truncated."""
     if len(lines) <= limit:
         return list(lines)
     head = limit // 3
     tail = limit - head - 1
-    return [*lines[:head], f"… {len(lines) - head - tail} more lines …", *lines[-tail:]]
+    return [*lines[:head], f"… {len(lines) - head - tail + cut:,} more lines …", *lines[-tail:]]
+
+
+def _lines_cut(lines: Sequence[str]) -> int:
+    """How many lines the runtime has cut out of an output, by its own marker (see shell.truncation.join)."""
+    found = next(filter(None, map(_CUT.match, lines)), None)
+    return int(found[1]) - 1 if found else 0  # the marker is a line itself
 
 
 def _seconds(milliseconds: object) -> str:

@@ -14,7 +14,13 @@ from agent_runtime.errors import ExitCode, TranscriptError
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.text import truncate_middle
 from agent_runtime.transcripts.reader import read
-from agent_runtime.transcripts.records import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
+from agent_runtime.transcripts.records import (
+    ControlRecord,
+    ModelResponseRecord,
+    PromptRecord,
+    ToolResultRecord,
+    Transcript,
+)
 
 TEMPLATE = Path(__file__).parents[1] / "data" / "report.html"
 TEXT_LIMIT = 200_000  # bytes of one output or diff; the transcript has the whole
@@ -78,11 +84,80 @@ def render(transcript: Transcript) -> str:
         complete=by_type.get("complete", {}),
         changed=changed(all_events),
         steps=steps(transcript),
+        asked=asked(transcript),
+        prompts=prompts(transcript),
         bars=timeline(transcript),
         turns=tokens(all_events),
         ended=transcript.end is not None,
     )
     return clean_text(page)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message of the request, or of the thread before it."""
+
+    role: str
+    text: str
+    images: list[str]
+    earlier: bool = False
+
+
+def asked(transcript: Transcript) -> list[Said]:
+    """What the run was asked: the history of its thread, the messages of the request, the prompt."""
+    request = transcript.request.request
+    history = transcript.request.resolved.get("past") or {}
+    found = (
+        []
+        if request.get("messages")
+        else [_said(message, earlier=True) for message in history.get("messages", ())]
+    )
+    found += [_said(message) for message in request.get("messages") or ()]
+    if prompt := request.get("prompt") or request.get("message"):
+        found.append(Said("user", str(prompt), []))
+    return found
+
+
+def _said(message: Any, *, earlier: bool = False) -> Said:
+    """A message, of the request (`content`, `parts`) or of a thread (`blocks`)."""
+    if not isinstance(message, dict):
+        return Said("?", str(message), [], earlier)
+    texts: list[str] = []
+    images: list[str] = []
+    for name in ("content", "parts", "blocks"):
+        value = message.get(name)
+        for part in [value] if isinstance(value, str) else value or ():
+            _collect(part, texts, images)
+    return Said(
+        str(message.get("role", "user")), truncate_middle("\n".join(texts), TEXT_LIMIT), images, earlier
+    )
+
+
+def _collect(part: Any, texts: list[str], images: list[str]) -> None:
+    if not isinstance(part, dict):
+        texts.append(str(part))
+        return
+    match part.get("type"):
+        case "text" | "thinking":
+            texts.append(str(part.get("text", "")))
+        case "image" if part.get("data"):
+            images.append(f"data:{part.get('mediaType', 'image/png')};base64,{part['data']}")
+        case "tool_call":
+            texts.append(f"[call of {part.get('name')}: {part.get('arguments', '')}]")
+        case "tool_result":
+            for inner in part.get("content") or ():
+                _collect(inner, texts, images)
+        case kind:
+            texts.append(f"[{kind} {part.get('path', '')}]")
+
+
+def prompts(transcript: Transcript) -> list[dict[str, Any]]:
+    """The system prompts and the tools that the model was sent, each with the number of the call."""
+    return [
+        {"call": record.call + 1, "system": record.system, "tools": record.tools}
+        for record in transcript.records
+        if isinstance(record, PromptRecord) and (record.system is not None or record.tools is not None)
+    ]
 
 
 def steps(transcript: Transcript) -> list[Step]:
@@ -126,6 +201,8 @@ def _add(found: list[Step], calls: dict[str, Step], event: dict[str, Any], turn:
             found.append(Step("error", turn, event["code"], event["message"] + again, at, ok=False))
         case "notice":
             found.append(Step("notice", turn, event["code"], event["message"], at))
+        case "complete" if event.get("output"):
+            found.append(Step("text", turn, text=event["output"], at=at))
 
 
 def _edit(event: dict[str, Any], turn: int, at: str) -> Step:

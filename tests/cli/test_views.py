@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.cli.pretty import Pretty, rendered
-from agent_runtime.cli.report import render
+from agent_runtime.cli.report import render, steps
 from agent_runtime.protocol.messages import Image, Text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.transcripts.reader import read
+from agent_runtime.transcripts.writer import Recorder
 from tests.support.runtime import COMMAND
 from tests.transcripts.recordings import begun, event, start
 
@@ -203,3 +204,77 @@ def test_the_command(transcript: Path, tmp_path: Path) -> None:
     assert report(tmp_path / "r.html", tmp_path / "x.html").returncode == 2
     missing = report(transcript, tmp_path / "no" / "r.html")
     assert missing.returncode == 2 and "Traceback" not in missing.stderr
+
+
+def test_the_report_shows_what_was_asked_and_what_the_model_saw(tmp_path: Path) -> None:
+    image = {"type": "image", "mediaType": "image/png", "data": "iVBORw0KGgo="}
+    recorder = Recorder(tmp_path / "t")
+    recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
+    earlier = {"role": "user", "blocks": [{"type": "text", "text": "what came before"}]}
+    messages = [
+        {"role": "user", "content": "first words"},
+        {"role": "assistant", "content": [{"type": "text", "text": "an answer"}]},
+        {"role": "user", "content": [{"type": "text", "text": "look at this"}, image]},
+    ]
+    recorder.request({"messages": messages}, {"past": {"messages": [earlier]}})
+    tool = {"name": "bash", "description": "Runs a command.", "parameters": {"type": "object"}}
+    recorder.prompt({"system": "PURPLE RULE", "tools": (tool,), "messages": ()})
+    recorder.close()
+    page = Page()
+    page.feed(render(read(tmp_path / "t")))
+    for text in ("first words", "an answer", "look at this", "PURPLE RULE", "Runs a command."):
+        assert text in page.text
+    assert "data:image/png;base64,iVBORw0KGgo=" in page.loads
+
+    recorder = Recorder(tmp_path / "thread")
+    recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
+    recorder.request({"prompt": "go on"}, {"past": {"messages": [earlier]}})
+    recorder.close()
+    page.feed(render(read(tmp_path / "thread")))
+    assert "what came before" in page.text and "go on" in page.text
+
+
+def test_the_last_answer_is_a_step(transcript: Path) -> None:
+    assert "all **good**" in steps(read(transcript))[-1].text
+
+
+def test_a_truncated_output_is_counted_whole_and_its_file_named() -> None:
+    output = (
+        "a\n" * 100
+        + "[... 9000 bytes (199889 lines) cut here; the whole output is in /s/x.log ...]\n"
+        + "b\n" * 11
+    )
+    file = io.StringIO()
+    Pretty(file, width=100).write({"type": "tool_result", "output": output, "outputFile": "/s/x.log"})
+    assert f"… {100 + 199889 + 11 - 11:,} more lines …" in file.getvalue()
+    assert "the whole output: /s/x.log" in file.getvalue()
+
+
+def test_errors_and_lists_of_files_are_wrapped() -> None:
+    file = io.StringIO()
+    pretty = Pretty(file, width=60)
+    pretty.write({"type": "error", "code": "overloaded", "message": "word " * 30, "retryInMs": 7000})
+    files = [f"/work/folder/file{number}.txt" for number in range(12)]
+    pretty.write({"type": "complete", "status": "completed", "files": files, "output": ""})
+    text = file.getvalue()
+    assert "(again in 7.0 s)" in " ".join(text.split())
+    assert all(f"file{number}.txt" in text for number in range(12))
+    lists = [line for line in text.splitlines() if "file" in line]
+    assert all(line.startswith((" " * 10, "  files   ")) for line in lists)
+
+
+def test_a_long_command_is_shown_whole() -> None:
+    file = io.StringIO()
+    command = "echo " + " ".join(f"word{number}" for number in range(40))
+    Pretty(file, width=80).write(
+        {"type": "tool_call", "id": "1", "tool": "bash", "input": {"command": command}}
+    )
+    assert "word39" in file.getvalue()
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(tmp_path: Path) -> None:
+    command = f"{' '.join(COMMAND)} demo --format pretty | head -3"
+    script = f"set -o pipefail; {command}; echo status ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "status 74"
