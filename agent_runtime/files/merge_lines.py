@@ -1,12 +1,14 @@
-"""New text in the place of old, taking from the file whatever the two have in common.
+"""New text in the place of old, with the file's own bytes for what the two have in common.
 
-A model repeats what it does not change, and not always to the byte: line ends are LF to it, blanks at line
-ends are lost, quotes are straightened. So the old and the new words are compared with each other, and lines
-that are in both stay as they are in the file.
+A model repeats what it does not change, and not always to the byte: it writes LF for every line end, loses blanks at
+line ends, and writes plain quotes for typographic ones. So its old and its new text are compared with each other, and
+lines that are in both stay as they are in the file. A line that it wrote anew is written as given.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
@@ -14,12 +16,22 @@ from agent_runtime.errors import ToolError
 from agent_runtime.files.text_file import Edit, TextFile, end_of, split_lines
 from agent_runtime.files.text_match import EXACT, QUOTES, Matches, Span, fold
 
-_COMPARED = 4_000_000  # lines times lines; beyond it the whole of the changed part is new
+_COMPARED = 300_000  # pairs of equal lines; beyond it the whole of the changed part is new
+_PAIRED = 50  # changed lines that are paired with each other by their words
+_TOKEN = re.compile(r"\w+|.", re.DOTALL)
+_SENTENCE = frozenset(",.;:!?")
+
+Opcode = tuple[str, int, int, int, int]
 
 
 def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str) -> Edit:
-    """The edit that puts `new` where `old` was found, in the file's own line ends and indentation."""
+    """Return the edit that puts `new` where `old` was found, in the file's own line ends and indentation.
+
+    Raises ToolError when a line of `new` cannot be indented as the place in the file is.
+    """
     start, end = file.offset(span.start), file.offset(span.end)
+    if span.open_end:  # the file goes on having no line end there
+        old, new = old.removesuffix("\n"), new.removesuffix("\n")
     if matches.how == EXACT and "\n" not in old and "\n" not in new:
         return Edit(start, end, new)
     there = split_lines(file.text[start:end], "\r" if file.only_cr else "\n")
@@ -32,10 +44,10 @@ def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str
         if tag == "equal":
             out += there[a:b]
             continue
-        for i, line in enumerate(wanted[c:d]):
-            twin = a + i if a + i < b else None
-            if matches.how == QUOTES and twin is not None:
-                line = with_their_quotes(there[twin], mine[twin], line)
+        lines = wanted[c:d]
+        if matches.how == QUOTES:
+            lines = _with_own_characters(there[a:b], mine[a:b], lines)
+        for i, line in enumerate(lines):
             shifted = span.shift.apply(line)
             if shifted is None:
                 raise ToolError(
@@ -46,8 +58,8 @@ def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str
     return Edit(start, end, "".join(out))
 
 
-def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
-    """difflib's opcodes, found fast for what is alike at both ends."""
+def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[Opcode]:
+    """Return difflib's opcodes, found fast for what is equal at both ends, in bounded time for the rest."""
     head = 0
     while head < min(len(mine), len(wanted)) and mine[head] == wanted[head]:
         head += 1
@@ -55,9 +67,11 @@ def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, int, 
     while tail < min(len(mine), len(wanted)) - head and mine[-1 - tail] == wanted[-1 - tail]:
         tail += 1
     a, b = mine[head : len(mine) - tail], wanted[head : len(wanted) - tail]
-    middle: list[tuple[str, int, int, int, int]] = [("replace", 0, len(a), 0, len(b))] if a or b else []
-    if a and b and len(a) * len(b) <= _COMPARED:
-        middle = list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
+    middle: list[Opcode] = [("replace", 0, len(a), 0, len(b))] if a or b else []
+    if a and b:
+        counts = Counter(b)
+        if sum(counts[line] for line in a) <= _COMPARED:
+            middle = list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
     return [
         ("equal", 0, head, 0, head),
         *((tag, i + head, j + head, k + head, n + head) for tag, i, j, k, n in middle),
@@ -66,7 +80,7 @@ def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, int, 
 
 
 def with_line_end(line: str, there: Sequence[str], index: int, default: str) -> str:
-    """A line of the model's (with LF, or without a line end) with the line end of its place in the file."""
+    """Return a line of the model's (with LF, or without a line end) with the line end of its place in the file."""
     if not line.endswith("\n"):
         return line
     content = line[:-1].removesuffix("\r")
@@ -76,11 +90,60 @@ def with_line_end(line: str, there: Sequence[str], index: int, default: str) -> 
     return content + default
 
 
-def with_their_quotes(theirs: str, mine: str, line: str) -> str:
-    """Characters that the model did not mean to change (they fold to the same) as the file has them."""
-    if len(theirs.rstrip()) != len(mine.rstrip()) or fold(theirs.rstrip()) != fold(mine.rstrip()):
-        return line
+def _with_own_characters(theirs: Sequence[str], mine: Sequence[str], lines: Sequence[str]) -> list[str]:
+    """Return changed lines with the file's own characters where a line is a small change of one of the old lines."""
+    if len(lines) > _PAIRED or len(mine) > _PAIRED:
+        return list(lines)
     out: list[str] = []
-    for tag, a, b, c, d in SequenceMatcher(None, mine.rstrip(), line, autojunk=False).get_opcodes():
-        out.append(theirs[a:b] if tag == "equal" else line[c:d])
+    first = 0
+    for line in lines:
+        for i in range(first, len(mine)):
+            own = _own_characters(theirs[i].rstrip("\r\n"), mine[i].rstrip("\n"), line)
+            if own is not None:
+                line, first = own, i + 1
+                break
+        out.append(line)
+    return out
+
+
+def _own_characters(theirs: str, mine: str, line: str) -> str | None:
+    """Return a line with the typographic characters of the file, which the model wrote as plain ones.
+
+    They are kept where the words on both sides are. Only a line that is a small change of the old one keeps any: most
+    of the words are the same, no punctuation is gone, and none but that of sentences is new. None for any other
+    line: it may be code in the place of a comment, in which such a character is an error.
+    """
+    theirs, mine = theirs.rstrip(), mine.rstrip()
+    if len(theirs) != len(mine) or fold(theirs) != fold(mine):
+        return None
+    a, b = _TOKEN.findall(mine), _TOKEN.findall(line)
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    kept = {i + k: j + k for i, j, size in matcher.get_matching_blocks() for k in range(size)}
+    words = [i for i, token in enumerate(a) if _is_word(token)]
+    kept_words = sum(i in kept for i in words)
+    count = max(len(words), sum(map(_is_word, b)))
+    signs, new_signs = (Counter(token for token in tokens if _is_sign(token)) for tokens in (a, b))
+    if 2 * kept_words <= count or signs - new_signs or set(new_signs - signs) - _SENTENCE:
+        return None
+    same_form = [token for token in a if _is_sign(token)] == [token for token in b if _is_sign(token)]
+    all_kept = same_form and len(words) == sum(map(_is_word, b))
+    out = list(b)
+    at = 0
+    for i, token in enumerate(a):
+        own = theirs[at : at + len(token)]
+        at += len(token)
+        if own == token or i not in kept:
+            continue
+        before = next((w for w in reversed(words) if w < i), None)
+        after = next((w for w in words if w > i), None)
+        if all_kept or all(w is None or w in kept for w in (before, after)):
+            out[kept[i]] = own
     return "".join(out)
+
+
+def _is_word(token: str) -> bool:
+    return len(token) > 1 or token.isalnum() or token == "_"
+
+
+def _is_sign(token: str) -> bool:
+    return not _is_word(token) and not token.isspace()

@@ -1,122 +1,234 @@
-"""What a model may have meant when its text is not in the file: the places that are most like it."""
+"""What a model may have meant when its text is not in the file: the places that are most like it.
+
+The cost is bounded: lines that are frequent in the file count for little and are left out where they are too many.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
+from itertools import islice
 
-from agent_runtime.files.line_numbers import clip, numbered
+from agent_runtime.files.line_numbers import clip, extent, numbered
+from agent_runtime.files.merge_lines import opcodes
+from agent_runtime.files.text_match import fold
 
-_SHOWN = 3  # candidates
-_SHOWN_LINES = 12  # of each
-_COMPARED = 40  # windows compared in earnest
-_LONG = 400  # characters of a line that are compared
+_PLACES = 3  # described
+_PLACE_LINES = 12  # of each
+_CANDIDATES = 40  # starts that are compared by equal lines
+_COMPARED = 12  # of them, by characters too
+_COMPARED_LINES = 30  # of each
+_LONG = 200  # characters of a line that are compared
+_PAIRS = 50_000  # pairs of equal lines that are counted
+_NORMALIZED = 300_000  # lines; in a longer file only blanks at their ends are ignored
+_SPELLED = 3_000  # distinct lines among which a similarly spelled one is looked for
+_ELISION = re.compile(r"\W*(\.\.\.|…)\W*.{0,60}")
 
 
 @dataclass(frozen=True)
 class SimilarPlace:
-    """Lines `index` .. `index + size - 1` (from 0) resemble the block.
-
-    `differs` is the first that is not the same.
-    """
+    """Lines `index` .. `index + size - 1` (from 0) resemble the block; `difference` is the first, as a sentence."""
 
     index: int
     size: int
     score: float
-    differs: int
-
-
-def nearest(lines: Sequence[str], block: Sequence[str], count: int = _SHOWN) -> list[SimilarPlace]:
-    """The windows of the file most like the block, best first; empty when nothing resembles it."""
-    wanted = [line.strip()[:_LONG] for line in block]
-    starts = _by_same_lines(lines, wanted) or _by_same_words(lines, wanted)
-    found: list[SimilarPlace] = []
-    for start in starts[:_COMPARED]:
-        window = [line.strip()[:_LONG] for line in lines[start : start + len(wanted)]]
-        score = _likeness(window, wanted)
-        if score >= 0.5:
-            differs = next(
-                (i for i, (a, b) in enumerate(zip(lines[start:], block, strict=False)) if a != b), len(window)
-            )
-            found.append(SimilarPlace(start, len(window), score, differs))
-    found.sort(key=lambda candidate: (-candidate.score, candidate.index))
-    apart: list[SimilarPlace] = []
-    for candidate in found:
-        if all(abs(candidate.index - other.index) >= len(wanted) for other in apart):
-            apart.append(candidate)
-    return apart[:count]
+    difference: str
 
 
 def describe(lines: Sequence[str], block: Sequence[str]) -> str:
-    """The nearest places with their line numbers and the first line that differs.
-
-    A sentence when there are none.
-    """
+    """Return the nearest places as text: line numbers, likeness, the first difference, and the lines themselves."""
     found = nearest(lines, block)
     if not found:
         return "Nothing in the file resembles it."
-    parts: list[str] = []
-    for candidate in found:
-        first = candidate.index + 1
-        title = (
-            f"Nearest: lines {first}-{first + candidate.size - 1}"
-            if candidate.size > 1
-            else f"Nearest: line {first}"
+    out: list[str] = []
+    for place in found:
+        where = extent(place.index + 1, place.index + place.size)
+        out.append(f"Nearest: {where} ({place.score:.0%} alike). {place.difference}".rstrip())
+        out.append(
+            numbered(lines[place.index : place.index + min(place.size, _PLACE_LINES)], place.index + 1)
         )
-        parts.append(f"{title} ({candidate.score:.0%} alike).{_difference(lines, block, candidate)}")
-        shown = lines[candidate.index : candidate.index + min(candidate.size, _SHOWN_LINES)]
-        parts.append(numbered(shown, first))
-    return "\n".join(parts)
+    if any(_ELISION.fullmatch(line) for line in block) and len(block) > 1:
+        out.append("A line `...` does not stand for other lines: give every line, or a shorter text.")
+    return "\n".join(out)
 
 
-def _difference(lines: Sequence[str], block: Sequence[str], candidate: SimilarPlace) -> str:
-    i = candidate.differs
-    if i >= len(block):
-        return ""
-    at = candidate.index + i
-    there = repr(clip(lines[at], 160)) if at < len(lines) else "the end of the file"
-    return f" Line {at + 1} differs: the file has {there}, you gave {clip(block[i], 160)!r}."
+def nearest(lines: Sequence[str], block: Sequence[str], count: int = _PLACES) -> list[SimilarPlace]:
+    """Return the places of the file most like the block, best first; empty when nothing resembles it."""
+    keys = _keys(lines)
+    wanted = [_key(line) for line in block]
+    starts = _by_same_lines(keys, wanted) or _by_same_words(keys, wanted) or _by_spelling(keys, wanted)
+    ranked = sorted(starts, key=lambda start: -_same(keys, wanted, start))[:_COMPARED]
+    ranked.sort(key=lambda start: -_likeness(keys, wanted, start))
+    apart: list[int] = []
+    for start in ranked:
+        if len(apart) < count and all(abs(start - other) >= len(block) for other in apart):
+            apart.append(start)
+    places = [_aligned(lines, block, keys, wanted, start) for start in apart]
+    return sorted(
+        (place for place in places if place.score >= 0.4), key=lambda place: (-place.score, place.index)
+    )
 
 
-def _by_same_lines(lines: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Starts of windows by how many lines they share with the block, line for line.
+def _keys(lines: Sequence[str]) -> list[str]:
+    if len(lines) > _NORMALIZED:
+        return [line.strip()[:_LONG] for line in lines]
+    cache = {line: _key(line) for line in set(lines)}
+    return [cache[line] for line in lines]
 
-    Rare lines count for more.
-    """
+
+def _key(line: str) -> str:
+    """A line without what a model easily gets wrong: case, blanks, typographic and composed characters."""
+    line = line[: 2 * _LONG]
+    if not line.isascii():
+        line = fold(unicodedata.normalize("NFC", line))
+    return " ".join(line.casefold().split())[:_LONG]
+
+
+def _by_same_lines(keys: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Starts by how many lines they share with the block at the same distance. Rare lines count for more."""
     places: dict[str, list[int]] = {}
-    for i, line in enumerate(wanted):
-        if line:
-            places.setdefault(line, []).append(i)
-    stripped = [line.strip() for line in lines]
-    frequency = Counter(line for line in stripped if line in places)
+    for i, key in enumerate(wanted):
+        if key:
+            places.setdefault(key, []).append(i)
+    found: dict[str, list[int]] = {}
+    for at, key in enumerate(keys):
+        if key in places:
+            found.setdefault(key, []).append(at)
     votes: Counter[int] = Counter()
-    for at, line in enumerate(stripped):
-        for i in places.get(line, ()):
-            votes[max(0, at - i)] += max(1, 1000 // frequency[line])
-    return [start for start, _ in votes.most_common(_COMPARED)]
+    pairs = 0
+    for key in sorted(found, key=lambda key: len(found[key]) * len(places[key])):
+        here, there = places[key], found[key]
+        pairs += len(here) * len(there)
+        if pairs > _PAIRS:
+            if votes:
+                break
+            here, there = here[:1], there[: _PAIRS // 10]
+        weight = max(1, 1000 // len(there))
+        for at in there:
+            for i in here:
+                votes[max(0, at - i)] += weight
+    return [start for start, _ in votes.most_common(_CANDIDATES)]
 
 
-def _by_same_words(lines: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where no line is the same: starts of windows by words shared with the block's most telling line."""
-    telling = max(range(len(wanted)), key=lambda i: len(wanted[i]), default=0)
-    words = set(re.findall(r"\w+", wanted[telling])) if wanted else set()
+def _by_same_words(keys: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where no line is the same: starts by words shared with the longest line of the block."""
+    longest = max(range(len(wanted)), key=lambda i: len(wanted[i]), default=0)
+    words = set(re.findall(r"\w+", wanted[longest])) if wanted else set()
     if not words:
         return []
+    any_word = re.compile("|".join(sorted(map(re.escape, words), key=len, reverse=True)[:20]))
     scored: list[tuple[float, int]] = []
-    for at, line in enumerate(lines):
-        theirs = set(re.findall(r"\w+", line[:_LONG]))
-        if shared := len(words & theirs):
-            scored.append((-shared / len(words | theirs), max(0, at - telling)))
-    return [start for _, start in sorted(scored)[:_COMPARED]]
+    for at, key in enumerate(keys):
+        if any_word.search(key):
+            theirs = set(re.findall(r"\w+", key))
+            if shared := len(words & theirs):
+                scored.append((-shared / len(words | theirs), max(0, at - longest)))
+    return [start for _, start in sorted(scored)[:_CANDIDATES]]
 
 
-def _likeness(window: Sequence[str], wanted: Sequence[str]) -> float:
-    """0 to 1: each line against its counterpart, long lines weighing more."""
-    total = sum(len(line) + 1 for line in wanted) or 1
-    score = 0.0
-    for mine, theirs in zip(wanted, window, strict=False):
-        score += (len(mine) + 1) * (1.0 if mine == theirs else SequenceMatcher(None, mine, theirs).ratio())
-    return score / total
+def _by_spelling(keys: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where no word is the same: starts by the spelling of the longest line of the block."""
+    longest = max(range(len(wanted)), key=lambda i: len(wanted[i]), default=0)
+    if not wanted or not wanted[longest]:
+        return []
+    distinct = islice(dict.fromkeys(filter(None, keys)), _SPELLED)
+    return [max(0, keys.index(key) - longest) for key in get_close_matches(wanted[longest], list(distinct))]
+
+
+def _same(keys: Sequence[str], wanted: Sequence[str], start: int) -> int:
+    window = keys[start : start + len(wanted)]
+    return sum(len(mine) + 1 for mine, theirs in zip(wanted, window, strict=False) if mine == theirs)
+
+
+def _likeness(keys: Sequence[str], wanted: Sequence[str], start: int) -> float:
+    """Each line against its counterpart, in characters that are alike."""
+    score = float(_same(keys, wanted, start))
+    pairs = zip(wanted, keys[start : start + len(wanted)], strict=False)
+    different = [(mine, theirs) for mine, theirs in pairs if mine != theirs]
+    return score + sum(len(mine) * _ratio(mine, theirs) for mine, theirs in different[:_COMPARED_LINES])
+
+
+def _ratio(mine: str, theirs: str) -> float:
+    return 1.0 if mine == theirs else SequenceMatcher(None, mine, theirs).ratio()
+
+
+def _aligned(
+    lines: Sequence[str], block: Sequence[str], keys: Sequence[str], wanted: Sequence[str], start: int
+) -> SimilarPlace:
+    """The place at about `start`, with the lines of the block put beside those of the file, some of them left out."""
+    margin = min(20, 2 + len(block) // 4)
+    low, high = max(0, start - margin), min(len(keys), start + len(block) + margin)
+    steps = opcodes(wanted, keys[low:high])
+    same = [(a, low + c) for tag, a, b, c, d in steps if tag == "equal" and a < b]
+    ends = [(b, low + d) for tag, a, b, c, d in steps if tag == "equal" and a < b]
+    if not any(wanted[a] for a, _ in same):  # nothing but blank lines: line by line
+        low, high = start, min(len(keys), start + len(block))
+        steps = [("replace", 0, len(block), 0, high - low)]
+        first, last = low, high
+    else:
+        first = max(low, same[0][1] - same[0][0])
+        last = min(high, ends[-1][1] + len(block) - ends[-1][0])
+    score, total, compared = 0.0, 0, 0
+    difference = ""
+    for tag, a, b, c, d in steps:
+        # lines of the file before the block and after it are not a part of the place
+        c, d = max(low + c, first), min(low + d, last)
+        for i in range(max(b - a, d - c)):
+            mine = a + i if a + i < b else None
+            theirs = c + i if c + i < d else None
+            if mine is None and theirs is None:
+                break
+            weight = len(wanted[mine] if mine is not None else keys[theirs or 0]) + 1
+            if mine is not None and _ELISION.fullmatch(block[mine]):
+                weight = 0
+            total += weight
+            if tag == "equal":
+                score += weight
+            elif mine is not None and theirs is not None and compared < _COMPARED_LINES:
+                compared += 1
+                score += weight * _ratio(wanted[mine], keys[theirs])
+            difference = difference or _difference(lines, block, theirs, mine, max(c, first) + i)
+    alike = score / (total or 1)
+    return SimilarPlace(first, max(1, last - first), min(alike, 0.99) if difference else alike, difference)
+
+
+def _difference(
+    lines: Sequence[str], block: Sequence[str], theirs: int | None, mine: int | None, at: int
+) -> str:
+    """How a line of the file (`theirs`) differs from that of the block (`mine`); None: there is none. Else ''."""
+    if mine is None and theirs is not None:
+        return f"Line {theirs + 1} is missing in what you gave: the file has {clip(lines[theirs], 160)!r}."
+    assert mine is not None
+    given = clip(block[mine], 160)
+    if theirs is None:
+        if at >= len(lines):
+            return f"Line {at + 1} differs: the file has the end of the file, you gave {given!r}."
+        return f"Line {mine + 1} of what you gave, {given!r}, is not in the file before line {at + 1}."
+    if lines[theirs] == block[mine]:
+        return ""
+    how = _kind(lines[theirs], block[mine])
+    there = clip(lines[theirs], 160)
+    return f"Line {theirs + 1} differs{how}: the file has {there!r}, you gave {given!r}."
+
+
+def _kind(there: str, given: str) -> str:
+    """In what two lines differ when that is hard to see."""
+    if there.strip() == given.strip():
+        return (
+            " only in its indentation" if there.rstrip() != given.rstrip() else " only in blanks at its end"
+        )
+    if unicodedata.normalize("NFC", there) == unicodedata.normalize("NFC", given):
+        composed = "composed" if len(there) < len(given) else "decomposed"
+        return f" only in the form of accented letters (those of the file are {composed})"
+    for what, same in (
+        ("upper and lower case", str.casefold),
+        ("blanks", lambda line: "".join(line.split())),
+        ("typographic characters", fold),
+    ):
+        if same(there) == same(given):
+            return f" only in {what}"
+    return ""

@@ -11,6 +11,7 @@ from functools import cached_property
 from agent_runtime.errors import ToolError
 from agent_runtime.files.encoding import Encoding, detect
 
+_CRS = re.compile("(?<!\r)\r+\n")  # looked for at the first of several CRs only
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -46,7 +47,7 @@ class TextFile:
         """Offsets in `plain` at which a CR of `text` is left out, one entry for each CR; all are before an LF."""
         places: list[int] = []
         if "\r" in self.text and not self.only_cr:
-            for end in re.finditer("\r+\n", self.text):
+            for end in _CRS.finditer(self.text):
                 places += [end.start() - len(places)] * (len(end[0]) - 1)
         return places
 
@@ -67,13 +68,15 @@ class TextFile:
 
     def line_end(self, start: int, end: int) -> str:
         """Return the line end to use in `text[start:end]`: the first in it, else after it, else before it, else LF."""
-        ends = re.compile("\r" if self.only_cr else "\r*\n")
-        found = ends.search(self.text, start, end) or ends.search(self.text, end)
-        if found:
-            return found[0]
-        before = self.text.rfind("\r" if self.only_cr else "\n", 0, start) + 1
-        line = self.text.rfind("\r" if self.only_cr else "\n", 0, max(0, before - 1)) + 1
-        return end_of(self.text[line:before]) if before else "\n"
+        if self.only_cr:
+            return "\r"
+        found = self.text.find("\n", start)
+        if found < 0:
+            found = self.text.rfind("\n", 0, start)
+        if found < 0:
+            return "\n"
+        line = self.text.rfind("\n", 0, found) + 1
+        return end_of(self.text[line : found + 1])
 
     def encode(self, text: str) -> bytes:
         """Encode text as the file is encoded. Raises ToolError, naming a character that the encoding does not have."""
@@ -141,7 +144,7 @@ def plain(text: str, only_cr: bool = False) -> str:
     """Return text with LF for CRLF, also where the CR is doubled (CR CR LF), and for CR in a CR file."""
     if only_cr:
         return text.replace("\r", "\n")
-    return re.sub("\r+\n", "\n", text) if "\r\r\n" in text else text.replace("\r\n", "\n")
+    return _CRS.sub("\n", text) if "\r\r\n" in text else text.replace("\r\n", "\n")
 
 
 def end_of(line: str) -> str:

@@ -1,27 +1,30 @@
-"""Where the model's words are in a file: exactly, or, failing that, in the only place they can mean.
+"""Where the model's text is in a file: exactly, or else in the only place that it can mean.
 
-Three tolerances, tried in turn, each only where it leaves one place: blanks at the ends of lines;
-typographic quotes, dashes and spaces for plain ones; and a block whose indentation is shifted as a whole.
-Whoever uses one says so.
+Four tolerances, tried in turn, each only where it leaves one place: the line end at the end of the file; blanks at the
+ends of lines; typographic quotes, dashes and spaces for plain ones; and a block whose indentation is shifted as a
+whole. Whoever uses one says so. All searches take time in proportion to the text, however often its lines repeat.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
-# Character for character, so that offsets stay what they are.
-_TYPOGRAPHIC = str.maketrans(
+# Character for character, so that offsets stay the same.
+_PLAIN = (
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"')
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
     | dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000", " ")
 )
+_COUNTED = 200_000  # places of an ambiguous text that are counted
+_COMPARED = 10_000_000  # characters, or lines, compared to count them
 
 EXACT = "exactly"
+END = "but for the line end at the end of the file"
 TRAILING = "but for blanks at line ends"
 QUOTES = "but for typographic quotes, dashes or spaces"
 INDENT = "but for the indentation, shifted as a whole"
@@ -39,7 +42,7 @@ class Shift:
     each: bool = False
 
     def apply(self, line: str) -> str | None:
-        """The line as the file would have it; None when its indentation does not allow it."""
+        """Return the line as the file would have it; None when its indentation does not allow it."""
         if not line.strip():
             return line
         if not self.each:
@@ -50,87 +53,126 @@ class Shift:
 
 
 UNSHIFTED = Shift()
+_UNITS = [Shift(*pair, each=True) for n in (2, 4, 8) for pair in ((" " * n, "\t"), ("\t", " " * n))]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A match in a text, in characters."""
+    """A match in a text, in characters. `open_end`: the last line end of the model's text is not in the file."""
 
     start: int
     end: int
     shift: Shift = UNSHIFTED
+    open_end: bool = False
 
 
 @dataclass(frozen=True)
 class Matches:
-    """All places that match, and how. `how` is EXACT, or the first tolerance under which anything matched."""
+    """All places that match, and how: EXACT, or the first tolerance under which anything matched.
+
+    `complete`: there are no more than these.
+    """
 
     how: str
     spans: tuple[Span, ...]
+    complete: bool = True
 
 
 def fold(text: str) -> str:
-    """Typographic characters as the plain ones that a model writes for them."""
-    return text.translate(_TYPOGRAPHIC)
+    """Return the text with plain characters for the typographic ones that a model writes them for."""
+    if text.isascii():
+        return text
+    for character, plain in _PLAIN.items():
+        if character in text:
+            text = text.replace(character, plain)
+    return text
 
 
-def find(text: str, wanted: str, most: int = sys.maxsize) -> Matches:
-    """Every place of `wanted` in `text` (both with LF line ends), overlapping ones included.
+def find(text: str, wanted: str, *, every: bool = False) -> Matches:
+    """Return the places of `wanted` in `text`, both with LF line ends.
 
-    No more than `most` are looked for where they match exactly.
+    Overlapping places are included, unless `every` place is to be replaced.
     """
-    if spans := _exact(text, wanted, most):
-        return Matches(EXACT, spans)
+    starts, complete = _starts(text, wanted, overlapping=not every)
+    if starts:
+        return Matches(EXACT, tuple(Span(start, start + len(wanted)) for start in starts), complete)
     if not wanted.strip():
         return Matches(EXACT, ())
-    if spans := _trailing(text, wanted):
-        return Matches(TRAILING, spans)
-    if spans := _trailing(fold(text), fold(wanted)):
-        return Matches(QUOTES, spans)
+    # as if the file had one more line end, where the model's text has one at its end
+    closed = text + "\n" if wanted.endswith("\n") else text
+    if closed.endswith(wanted):
+        return Matches(END, (Span(len(closed) - len(wanted), len(text), open_end=True),))
+    folded = fold(closed)
+    for how, searched, meant in ((TRAILING, closed, wanted), (QUOTES, folded, fold(wanted))):
+        if how == TRAILING or (searched, meant) != (closed, wanted):
+            spans, complete = _trailing(searched, meant)
+            if spans:
+                return Matches(how, tuple(_clipped(span, len(text)) for span in spans), complete)
     return _by_lines(text, wanted)
 
 
-def _exact(text: str, wanted: str, most: int) -> tuple[Span, ...]:
+def _clipped(span: Span, size: int) -> Span:
+    return span if span.end <= size else Span(span.start, size, span.shift, open_end=True)
+
+
+def _starts(text: str, wanted: str, *, overlapping: bool = True) -> tuple[list[int], bool]:
+    """Offsets of a text in another, and whether they are all."""
     starts: list[int] = []
+    step, most = (1, _most(len(wanted))) if overlapping else (len(wanted), sys.maxsize)
     at = text.find(wanted)
     while at >= 0 and len(starts) < most:
         starts.append(at)
-        at = text.find(wanted, at + 1)
-    return tuple(Span(start, start + len(wanted)) for start in starts)
+        at = text.find(wanted, at + step)
+    return starts, at < 0
 
 
-def _trailing(text: str, wanted: str) -> tuple[Span, ...]:
-    *lines, last = wanted.split("\n")
-    pattern = "".join(re.escape(line.rstrip(" \t")) + r"[ \t]*\n" for line in lines) + re.escape(
-        last.rstrip(" \t")
-    )
-    if last != last.rstrip(" \t"):
-        pattern += r"[ \t]*(?=\n|\Z)"
-    # from the start of a run of blanks only: else each of its characters matches
-    if pattern.startswith(r"[ \t]*"):
-        pattern = r"(?<![ \t])" + pattern
-    compiled, spans = re.compile(pattern), []
-    found = compiled.search(text)
-    while found:
-        spans.append(Span(*found.span()))
-        found = compiled.search(text, found.start() + 1)
-    return tuple(spans)
+def _most(size: int) -> int:
+    """How many places of something of this size are counted: each costs time in proportion to it."""
+    return min(_COUNTED, max(100, _COMPARED // max(1, size)))
+
+
+def _trailing(text: str, wanted: str) -> tuple[list[Span], bool]:
+    """Places of a text when blanks at the ends of lines do not count, and whether they are all."""
+    lines = text.split("\n")
+    stripped = [line.rstrip(" \t") for line in lines]
+    *whole, last = wanted.split("\n")
+    begun = last.rstrip(" \t")
+    to_line_end = begun != last
+    pattern = "\n".join([*(line.rstrip(" \t") for line in whole), begun])
+    bounds = [
+        0,
+        *accumulate(len(line) + 1 for line in stripped),
+    ]  # of the stripped lines, in the text searched
+    origins = [0, *accumulate(len(line) + 1 for line in lines)]
+    searched = "\n".join(stripped) + "\n"
+    starts, complete = _starts(searched, pattern + "\n" if to_line_end else pattern)
+    spans: list[Span] = []
+    index = 0
+    for start in starts:
+        while bounds[index + 1] <= start:
+            index += 1
+        last_index = index + len(whole)
+        # where the text begins with a line end, the blanks before it are part of the match
+        begin = origins[index] + start - bounds[index]
+        if to_line_end:
+            end = origins[last_index] + len(lines[last_index])
+        else:
+            end = origins[last_index] + start + len(pattern) - bounds[last_index]
+        spans.append(Span(begin, end))
+    return [span for span in spans if span.end <= len(text)], complete
 
 
 def _by_lines(text: str, wanted: str) -> Matches:
     lines = Lines(text.split("\n"))
     block = wanted.removesuffix("\n").split("\n")
     hits = lines.shifted(block)
-    if not hits:
-        return Matches(INDENT, ())
-    starts = [0]
-    for line in lines.exact:
-        starts.append(starts[-1] + len(line) + 1)
-    tail = 0 if wanted.endswith("\n") else 1
-    ends = [min(starts[hit.index + len(block)] - tail, len(text)) for hit in hits]
-    return Matches(
-        INDENT, tuple(Span(starts[h.index], end, h.shift) for h, end in zip(hits, ends, strict=True))
+    starts = [0, *accumulate(len(line) + 1 for line in lines.exact)]
+    with_end = wanted.endswith("\n")
+    spans = (
+        Span(starts[hit.index], starts[hit.index + len(block)] - (not with_end), hit.shift) for hit in hits
     )
+    clipped = tuple(_clipped(span, len(text)) for span in spans)
+    return Matches(INDENT, clipped, len(hits) < _most(len(block)))
 
 
 @dataclass(frozen=True)
@@ -142,13 +184,13 @@ class Hit:
 
 
 class Lines:
-    """The lines of a file (without ends), ready to have blocks looked for in them."""
+    """The lines of a file (without ends), in which blocks are looked for."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.exact = list(lines)
 
     def find(self, block: Sequence[str]) -> tuple[str, list[Hit]]:
-        """Every place of the block, and how it matched."""
+        """Return how the block matched, and every place of it."""
         searches: tuple[tuple[str, Callable[[], list[Hit]]], ...] = (
             (EXACT, lambda: _blocks(self.exact, block)),
             (TRAILING, lambda: _blocks(self._rstripped, [line.rstrip() for line in block])),
@@ -161,16 +203,22 @@ class Lines:
         return EXACT, []
 
     def shifted(self, block: Sequence[str]) -> list[Hit]:
-        """Every place where the block fits when all of its lines are indented by the same more, or less."""
+        """Return every place where the block fits when all of its lines are indented by the same more, or less.
+
+        Where too many places would have to be examined to know that there is but one, there is none.
+        """
         stripped = [fold(line).strip() for line in block]
         if not any(stripped):
             return []
+        shifts = _Shifts(block)
+        candidates = _blocks(self._stripped, stripped)
+        examined = candidates[: _most(len(block))]
         hits: list[Hit] = []
-        for hit in _blocks(self._stripped, stripped):
-            shift = _shift(block, self.exact[hit.index : hit.index + len(block)])
+        for hit in examined:
+            shift = shifts.to(self._indentations[hit.index : hit.index + len(block)])
             if shift is not None:
                 hits.append(Hit(hit.index, shift))
-        return hits
+        return hits if len(examined) == len(candidates) or len(hits) > 1 else []
 
     @cached_property
     def _rstripped(self) -> list[str]:
@@ -178,52 +226,64 @@ class Lines:
 
     @cached_property
     def _folded(self) -> list[str]:
-        return [fold(line) for line in self._rstripped]
+        return fold("\n".join(self._rstripped)).split("\n")
 
     @cached_property
     def _stripped(self) -> list[str]:
         return [line.strip() for line in self._folded]
 
+    @cached_property
+    def _indentations(self) -> list[str]:
+        return [_indentation(line) if line.strip() else "" for line in self.exact]
+
 
 def _blocks(lines: list[str], block: Sequence[str]) -> list[Hit]:
+    """Every place of a block of lines, overlapping ones included (Knuth, Morris and Pratt)."""
+    if not block or not set(lines).issuperset(block):
+        return []
+    borders = [0] * len(block)  # for each beginning of the block: how much of its end is a beginning again
+    matched = 0
+    for i in range(1, len(block)):
+        while matched and block[i] != block[matched]:
+            matched = borders[matched - 1]
+        matched += block[i] == block[matched]
+        borders[i] = matched
     hits: list[Hit] = []
-    wanted, size = list(block), len(block)
-    at = -1
-    while size:
-        try:
-            at = lines.index(wanted[0], at + 1, max(0, len(lines) - size + 1))
-        except ValueError:
-            break
-        if lines[at : at + size] == wanted:
-            hits.append(Hit(at))
+    matched = 0
+    for at, line in enumerate(lines):
+        while matched and (matched == len(block) or line != block[matched]):
+            matched = borders[matched - 1]
+        matched += line == block[matched]
+        if matched == len(block):
+            hits.append(Hit(at - len(block) + 1))
     return hits
 
 
-def _shift(block: Sequence[str], there: Sequence[str]) -> Shift | None:
-    """The one shift that makes the block's indentation that of the lines there; None when there is none."""
-    pairs = [
-        (_indentation(mine), _indentation(theirs))
-        for mine, theirs in zip(block, there, strict=True)
-        if mine.strip()
-    ]
-    shifts = {_difference(mine, theirs) for mine, theirs in pairs}
-    if len(shifts) == 1 and (shift := shifts.pop()):
-        return shift
-    tab, blanks = "\t", [" " * width for width in (2, 4, 8)]
-    units = [(blank, tab) for blank in blanks] + [(tab, blank) for blank in blanks]
-    for remove, add in units:
-        shift = Shift(remove, add, each=True)
-        if all(shift.apply(f"{mine}x") == f"{theirs}x" for mine, theirs in pairs):
-            return shift
-    return None
+class _Shifts:
+    """Finds the shift that makes the indentations of a block those of some lines."""
 
+    def __init__(self, block: Sequence[str]) -> None:
+        self._block = [line if line.strip() else "" for line in block]
+        self._first = next(i for i, line in enumerate(self._block) if line)
+        self._shifted: dict[Shift, list[str] | None] = {}
 
-def _difference(mine: str, theirs: str) -> Shift | None:
-    if theirs.endswith(mine):
-        return Shift(add=theirs[: len(theirs) - len(mine)])
-    if mine.endswith(theirs):
-        return Shift(remove=mine[: len(mine) - len(theirs)])
-    return None
+    def to(self, there: list[str]) -> Shift | None:
+        """Return the one shift for all lines; None when there is none. Lines without text are not indented."""
+        mine, theirs = _indentation(self._block[self._first]), there[self._first]
+        shifts = list(_UNITS)
+        if theirs.endswith(mine):
+            shifts.insert(0, Shift(add=theirs.removesuffix(mine)))
+        elif mine.endswith(theirs):
+            shifts.insert(0, Shift(remove=mine.removesuffix(theirs)))
+        return next((shift for shift in shifts if self._indentations(shift) == there), None)
+
+    def _indentations(self, shift: Shift) -> list[str] | None:
+        if shift not in self._shifted:
+            lines = [shift.apply(line) for line in self._block]
+            self._shifted[shift] = (
+                None if None in lines else [_indentation(line) for line in lines if line is not None]
+            )
+        return self._shifted[shift]
 
 
 def _indentation(line: str) -> str:

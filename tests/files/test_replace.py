@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from agent_runtime.errors import ToolError
 from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
@@ -59,9 +60,9 @@ async def test_a_million_places_are_not_all_counted(editor: EditorFixture) -> No
         (
             'if a:\n\tprint("b")\n',
             'if a:\\n\\tprint(\\"b\\")',
-            "It is there with line breaks for what you gave",
+            "It is there with line breaks for `\\n` and tabs for `\\t` and plain quotes",
         ),
-        ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` written out for what you gave"),
+        ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` for line breaks: send it so"),
     ],
 )
 async def test_escaped_once_too_often_or_too_little(
@@ -215,3 +216,34 @@ async def test_write_makes_folders_and_keeps_what_a_file_is(editor: EditorFixtur
     assert editor.tree() == {"x/y/z.txt": b"a\n", "a": "\ufeff1\r\nb\r\n2\r\n".encode(), "b": b"\xe9\n"}
     assert "nothing was written" in await editor.files.write("b", "é\n", call_id="c")
     assert [paths for paths, _ in editor.changes] == [["x/y/z.txt"], ["a"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    ("there", "old", "new", "then"),
+    [
+        ("a\nb", "b\n", "c\n", "a\nc"),
+        ("a\nb", "b\n", "", "a\n"),
+        ("a\nb", "a\nb\n", "a\nc\nd\n", "a\nc\nd"),
+        ("a\nb  ", "b\n", "c\n", "a\nc"),
+        ("a\r\nb", "a\nb\n", "c\nd\n", "c\r\nd"),
+        ("a\n  b", "  b\n", "  c\n", "a\n  c"),
+        ("    a\n    b", "a\nb\n", "a\nc\n", "    a\n    c"),
+        ("“q”\nb", '"q"\nb\n', '"q"\nc\n', "“q”\nc"),
+        ("a\nb\n", "b\n\n", "c\n\n", "a\nc\n"),
+    ],
+)
+async def test_a_file_without_a_line_end_at_its_end_stays_so(
+    editor: EditorFixture, there: str, old: str, new: str, then: str
+) -> None:
+    editor.put(f=there)
+    said = await editor.replace("f", old, new)
+    assert editor.tree() == {"f": then.encode()}
+    assert ("shifted" in said) == there.startswith("    ")
+
+
+async def test_every_place_is_replaced_only_where_it_matches_exactly(editor: EditorFixture) -> None:
+    editor.put(f="a \nb\na  \nb\n")
+    with pytest.raises(ToolError, match="Only exact matches are all replaced"):
+        await editor.replace("f", "a\nb\n", "x\n", every=True)
+    editor.put(g="x\n" * 500)
+    assert "and 460 more (as before)" in await editor.replace("g", "x", "y", every=True)

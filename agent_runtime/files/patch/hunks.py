@@ -11,11 +11,11 @@ from itertools import accumulate
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.line_numbers import extent
-from agent_runtime.files.merge_lines import with_line_end, with_their_quotes
+from agent_runtime.files.merge_lines import with_line_end
 from agent_runtime.files.patch.locate import HunkLocation, mismatch, placed
 from agent_runtime.files.patch.model import Hunk
 from agent_runtime.files.text_file import Edit, TextFile
-from agent_runtime.files.text_match import EXACT, QUOTES
+from agent_runtime.files.text_match import EXACT
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,6 @@ def _new_text(file: TextFile, hunk: Hunk, spot: HunkLocation, shown: str) -> str
 def _added(
     file: TextFile, text: str, hunk: Hunk, spot: HunkLocation, at: int, taken: int, default: str, shown: str
 ) -> str:
-    if spot.how == QUOTES and taken < at:
-        removed = [line for line in hunk.lines if line.tag != "+"][taken - spot.start]
-        text = with_their_quotes(file.lines[taken], removed.text, text)
     shifted = spot.shift.apply(text)
     if shifted is None:
         raise ToolError(
