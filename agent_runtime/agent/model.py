@@ -121,6 +121,10 @@ class Wire(Protocol):
         """A fresh decoder for the answer to this call."""
         ...
 
+    def adapted(self, error: ProviderError, body: dict[str, Any]) -> Wire | None:
+        """The same wire without what the provider has refused in this body; None when another try is no use."""
+        ...
+
 
 class Transport(Protocol):
     """Sends a body, yields raw chunks in order."""

@@ -31,6 +31,7 @@ from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError, TranscriptError
 from agent_runtime.output.event_writer import claim_stdout
 from agent_runtime.protocol.request import parse
+from agent_runtime.providers.endpoint_records import current_form
 from agent_runtime.transcripts.reader import read
 from agent_runtime.transcripts.records import Transcript
 from agent_runtime.transcripts.rewrite import path_change, rewrite
@@ -139,7 +140,10 @@ def replan(
 def resolved(transcript: Transcript) -> run_config.Resolved:
     """The recorded decisions. Raises ValueError that names what is damaged."""
     adapter = TypeAdapter(run_config.Resolved)
-    found = adapter.validate_json(json.dumps(transcript.request.resolved), strict=True)
+    recorded = dict(transcript.request.resolved)
+    if isinstance(endpoints := recorded.get("endpoints"), list):
+        recorded["endpoints"] = [current_form(endpoint) for endpoint in endpoints]
+    found = adapter.validate_json(json.dumps(recorded), strict=True)
     if unknown := set(found.tools) - set(tools.names()):
         raise ValueError(f"tools: there is no tool {', '.join(sorted(unknown))}")
     if not found.endpoints or any(min(each.context_window, each.max_output) < 1 for each in found.endpoints):

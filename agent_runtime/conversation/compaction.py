@@ -1,8 +1,8 @@
-"""Keeps a history inside the model's window: tool outputs are shortened first, then older turns summarised.
+"""Keeps a history inside the model's window: tool outputs are shortened first, then older turns are summarized.
 
-What is kept stays as it was, reasoning and native forms included; no cut separates a call from its result.
-There are two attempts, the second one harder; when both leave too much, or there is nothing to cut, the
-overflow is typed.
+What is kept is not changed, reasoning and native forms included; a call is never separated from its result. There are
+two attempts, the second one shortens more. When the history is still too long after both, or nothing can be
+shortened, the error is `context_overflow`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from agent_runtime.conversation.image_limits import left_out
 from agent_runtime.conversation.normalize import CONTINUE, normalize
-from agent_runtime.conversation.plain_text import record
+from agent_runtime.conversation.plain_text import plain_text
 from agent_runtime.conversation.tokens import BYTES_PER_TOKEN, Estimator
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.events import NoticeEvent
@@ -24,21 +24,29 @@ from agent_runtime.protocol.text import truncate_middle
 
 log = logging.getLogger(__name__)
 
-Summarise = Callable[[list[Message]], Awaitable[str]]
+Summarize = Callable[[list[Message]], Awaitable[str]]
 
 SUMMARY = "<conversation-summary>"
 LATEST = "The latest instructions, in full:"
-REMINDER = "<system-reminder>"  # how the program itself speaks to the model
+REMINDER = "<system-reminder>"  # begins messages that the program itself writes
 _MARGIN = 0.05  # of the window: estimates err
 _ENOUGH = 0.9  # of what fits: shortened outputs that get there need no summary
-_READING = 0.6  # of what fits is given to the summariser to read; half of that in the second attempt
+_READING = 0.6  # of what fits is given to the summarizing model; half of that in the second attempt
 _MAX_PRESSURE = 4.0
 _ATTEMPTS = 2
 _REASON = "the conversation was shortened"
 
 
+@dataclass(frozen=True)
+class ContextLimits:
+    """Of the model in use, in tokens: the window of its context, and what to reserve for its output."""
+
+    window: int
+    reserve: int
+
+
 class CompactedHistory(NamedTuple):
-    """A history that fits, and what to tell the caller when it was shortened. Go on with these messages."""
+    """A history that fits, and a notice when it was shortened. Continue with these messages."""
 
     messages: list[Message]
     notice: NoticeEvent | None
@@ -46,10 +54,10 @@ class CompactedHistory(NamedTuple):
 
 @dataclass(frozen=True)
 class _Effort:
-    # how hard an attempt tries; shares are of what fits
-    whole_turns: int  # the last so many turns keep their tool outputs
+    # how much an attempt shortens; shares are of what fits
+    whole_turns: int  # that many of the last turns keep their tool outputs
     output: int  # characters that are left of other tool outputs
-    target: float  # what shortening aims at: room for the turns to come
+    target: float  # the size that shortening aims at
     tail: float  # of recent turns beside a summary
 
 
@@ -61,25 +69,32 @@ class Compactor:
     """Shortens a history when it must be.
 
     Args:
-        window: tokens of the model's context.
-        reserve: tokens to leave for the model's output.
-        estimator: knows how full the context is; it is told when the history was replaced.
-        summarise: gives the text that a model answers to these messages. May raise ProviderError.
+        limits: gives the limits of the model in use.
+        estimator: counts the context.
+        summarize: gives the text that a model answers to these messages. May raise ProviderError.
     """
 
-    def __init__(self, *, window: int, reserve: int, estimator: Estimator, summarise: Summarise) -> None:
-        self.budget = int(window - min(reserve, window // 2) - window * _MARGIN)
+    def __init__(
+        self, *, limits: Callable[[], ContextLimits], estimator: Estimator, summarize: Summarize
+    ) -> None:
+        self._limits = limits
         self._estimator = estimator
-        self._summarise = summarise
-        self._at_work = False
+        self._summarize = summarize
+        self._running = False
         self._in_a_row = 0  # times it was shortened, and the provider still counted too much
+
+    @property
+    def budget(self) -> int:
+        """Tokens that a request may take."""
+        limits = self._limits()
+        return int(limits.window - min(limits.reserve, limits.window // 2) - limits.window * _MARGIN)
 
     async def fit(self, messages: Sequence[Message], force: bool = False) -> CompactedHistory:
         """The messages, shortened if they do not fit.
 
         Args:
             messages: the history.
-            force: the provider has refused it as too long, whatever was estimated: try hard.
+            force: the provider has refused it as too long, whatever was estimated.
 
         Raises:
             ProviderError: `context_overflow`, when it cannot be made to fit.
@@ -88,24 +103,24 @@ class Compactor:
         if before <= self.budget and not force:
             self._in_a_row = 0
             return CompactedHistory(list(messages), None)
-        if self._estimator.known <= self.budget:  # it had helped; what came since is too much
+        if self._estimator.known <= self.budget:  # it had helped; the messages since then are too long
             self._in_a_row = 0
-        if self._at_work:  # the summary's own request was too long: that is for the attempt below to answer
+        if self._running:  # the request for the summary was too long: the attempt that made it handles this
             raise ProviderError(
-                "context_overflow", "the record to be summarised is too long", retryable=False
+                "context_overflow", "the record to be summarized is too long", retryable=False
             )
-        self._at_work = True
+        self._running = True
         try:
             return await self._shorten(messages, before, force)
         finally:
-            self._at_work = False
+            self._running = False
 
     async def _shorten(self, messages: Sequence[Message], before: int, force: bool) -> CompactedHistory:
         paused = bool(messages) and isinstance(messages[-1], AssistantMessage)
         shorter = list(normalize(messages, paused=paused).messages)
         first = self._estimator.total(shorter)
         before = max(before, first)
-        pressure = before / first  # the provider may have counted more than the estimate: its count stands
+        pressure = before / first  # the provider may have counted more than the estimate
         limit = min(self.budget, before * 2 // 3) if force else self.budget
         if self._in_a_row == _ATTEMPTS:
             raise self._overflow(before, "shortening it does not help")
@@ -113,10 +128,10 @@ class Compactor:
         for number, effort in enumerate((_HARD, _HARD) if force or self._in_a_row else (_GENTLE, _HARD), 1):
             shorter = self._shorten_outputs(shorter, effort, int(limit * effort.target / pressure))
             if self._estimator.total(shorter) * pressure > limit * _ENOUGH:
-                room = int(limit * effort.tail / pressure)
+                tail = int(limit * effort.tail / pressure)
                 reading = int(self.budget * _READING / number / min(pressure, _MAX_PRESSURE))
                 try:
-                    shorter = await self._summarise_turns(shorter, room, reading)
+                    shorter = await self._summarize_turns(shorter, tail, reading)
                 except ProviderError as error:
                     cause = f"the summary failed: {error}"
                     log.warning("compaction: %s", cause)
@@ -154,33 +169,33 @@ class Compactor:
             size -= self._estimator.size([message]) - self._estimator.size([shorter[index]])
         return shorter
 
-    async def _summarise_turns(self, messages: list[Message], room: int, reading: int) -> list[Message]:
+    async def _summarize_turns(self, messages: list[Message], tail: int, reading: int) -> list[Message]:
         """The task, a summary of the older turns, and the recent turns as they are.
 
         Args:
-            messages: healed.
-            room: tokens that recent turns may take.
-            reading: tokens that the summariser is given to read.
+            messages: normalized.
+            tail: tokens that recent turns may take.
+            reading: tokens that the summarizing model is given to read.
         """
-        start = self._tail(messages, room)
+        start = self._tail_start(messages, tail)
         if start is None:
             return messages
         older, recent = messages[:start], messages[start:]
-        text = record(older, reading * BYTES_PER_TOKEN)
-        summary = (await self._summarise([UserMessage.of(f"{_instructions()}\n\n{text}")])).strip()
+        text = plain_text(older, reading * BYTES_PER_TOKEN)
+        summary = (await self._summarize([UserMessage.of(f"{_instructions()}\n\n{text}")])).strip()
         if not summary:
             raise ProviderError("provider_error", "the model answered with no text", retryable=False)
         head = _head(older, summary, self.budget * BYTES_PER_TOKEN // 4)
         return list(normalize([head, *recent], paused=isinstance(recent[-1], AssistantMessage)).messages)
 
-    def _tail(self, messages: list[Message], room: int) -> int | None:
+    def _tail_start(self, messages: list[Message], tail: int) -> int | None:
         # where the recent turns begin: at a turn of the model, or at a prompt that answers no call
         starts = [
             index
             for index, message in enumerate(messages)
             if index > 1 and (isinstance(message, AssistantMessage) or not _results(message))
         ]
-        fitting = (index for index in starts if self._estimator.size(messages[index:]) <= room)
+        fitting = (index for index in starts if self._estimator.size(messages[index:]) <= tail)
         return next(fitting, starts[-1] if starts else None)
 
 
@@ -206,7 +221,7 @@ def _shortened(message: Message, limit: int) -> Message:
 
 
 def _head(older: Sequence[Message], summary: str, limit: int) -> UserMessage:
-    """The first task and the latest instructions in the user's words, and a summary of what came between."""
+    """The first task and the latest instructions verbatim, and a summary of what came between."""
     prompts = [text for message in older if isinstance(message, UserMessage) for text in _prompts(message)]
     parts = [f"{SUMMARY}\nThe conversation so far, summarised:\n\n{summary}\n</conversation-summary>"]
     if prompts:

@@ -1,4 +1,4 @@
-"""The history of one run, as the loop sees it: what is appended is kept, and what is sent is whole and fits."""
+"""The history of one run, as the loop sees it: what is appended is stored, and every request is valid and fits."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from agent_runtime.agent.model import ModelCall, Repair, Turn
-from agent_runtime.conversation.compaction import Compactor
+from agent_runtime.conversation.compaction import Compactor, ContextLimits
 from agent_runtime.conversation.initial_history import InitialHistory
-from agent_runtime.conversation.normalize import NormalizeCache, mend, normalize
+from agent_runtime.conversation.normalize import NormalizeCache, normalize
+from agent_runtime.conversation.rejected import Rejection, drop_rejected
 from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol import events
-from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, UserMessage, WireFormat
+from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, UserMessage
 
 
 @dataclass
 class Conversation:
-    """Messages, and how a request is made of them.
+    """The messages, and the requests that are made of them.
 
     Args:
         template: the call without messages: model, system prompt, tools, settings.
-        format: the wire format that the call is meant for; None when fallbacks speak another one.
-        window: tokens of the model's context.
+        limits: gives the context limits of the model in use; a fallback changes them.
         estimator: counts what the provider has not counted yet.
         compactor: keeps the history inside the window.
         history: the messages before the first turn, and the thread that stores what follows.
@@ -30,16 +30,15 @@ class Conversation:
     """
 
     template: ModelCall
-    format: WireFormat | None
-    window: int
+    limits: Callable[[], ContextLimits]
     estimator: Estimator
     compactor: Compactor
     history: InitialHistory
     notify: Callable[[events.NoticeEvent], Awaitable[None]]
     messages: list[Message] = field(default_factory=list)
     _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
-    _told: set[str] = field(default_factory=set)
-    _memory: NormalizeCache = field(default_factory=NormalizeCache)
+    _reported: set[str] = field(default_factory=set)
+    _cache: NormalizeCache = field(default_factory=NormalizeCache)
 
     def __post_init__(self) -> None:
         for message in self.history.messages:
@@ -55,7 +54,7 @@ class Conversation:
             kept: Message = message.message
             self.estimator.observe(message.usage, kept)
             if isinstance(kept, AssistantMessage) and not kept.blocks and kept.native is None:
-                return  # an empty answer is no turn that could be sent back
+                return  # an empty answer cannot be sent back
         else:
             self._paused, kept = False, message
             self.estimator.add(kept)
@@ -63,7 +62,7 @@ class Conversation:
         self.history.keep(kept)
 
     async def call(self) -> ModelCall:
-        """The next request: healed, and inside the window."""
+        """The next request: normalized, and inside the window. Raises ProviderError when it cannot be made to fit."""
         return replace(self.template, messages=await self._fitting(force=False))
 
     async def repair(self, call: ModelCall, error: ProviderError) -> Repair | None:
@@ -78,9 +77,10 @@ class Conversation:
             return None
         if refused := {tool.name for tool in call.tools if tool.hosted and tool.name in error.message}:
             return await self._without(refused, call)
-        if (normalized := mend(call.messages, error.message)) is None:
+        rejection = Rejection(error.message, str(error.details.get("param") or ""), bool(call.system.strip()))
+        if (normalized := drop_rejected(call.messages, rejection)) is None:
             return None
-        await self._tell(normalized.repairs)
+        await self._report(normalized.repairs)
         return Repair(replace(call, messages=normalized.messages), normalized.messages)
 
     async def accept(self, repair: Repair) -> None:
@@ -90,31 +90,30 @@ class Conversation:
             self.history.replace(self.messages)
 
     async def _without(self, refused: set[str], call: ModelCall) -> Repair:
-        """Hosted tools that the account may not use are no reason to fail: go on without them."""
+        """Continue without hosted tools that the account may not use."""
         names = ", ".join(sorted(refused))
         notice = f"{names} was left out: the provider refuses it"
         await self.notify(
             events.NoticeEvent(code="parameter_dropped", message=notice, details={"parameter": names})
         )
-        kept = tuple(tool for tool in self.template.tools if tool.name not in refused)
-        self.template = replace(self.template, tools=kept)
-        return Repair(replace(call, tools=kept))
+        remaining = tuple(tool for tool in self.template.tools if tool.name not in refused)
+        self.template = replace(self.template, tools=remaining)
+        return Repair(replace(call, tools=remaining))
 
     async def _fitting(self, *, force: bool) -> tuple[Message, ...]:
         fitted, notice = await self.compactor.fit(self.messages, force)
         if notice is not None:
             self.messages = list(fitted)
             self.history.replace(fitted)
-            self._memory = NormalizeCache()  # it would keep what was replaced alive
+            self._cache = NormalizeCache()  # the old one keeps the replaced messages alive
             await self.notify(notice)
-        model = self.template.model if self.format else None
-        healed = normalize(fitted, paused=self._paused, format=self.format, model=model, memory=self._memory)
-        await self._tell(healed.repairs)
-        return healed.messages
+        normalized = normalize(fitted, paused=self._paused, cache=self._cache)
+        await self._report(normalized.repairs)
+        return normalized.messages
 
-    async def _tell(self, repairs: tuple[str, ...]) -> None:
-        if new := [repair for repair in repairs if repair not in self._told]:
-            self._told.update(new)
+    async def _report(self, repairs: tuple[str, ...]) -> None:
+        if new := [repair for repair in repairs if repair not in self._reported]:
+            self._reported.update(new)
             await self.notify(
                 events.NoticeEvent(code="history_repaired", message="; ".join(new), details={"repairs": new})
             )
@@ -125,11 +124,11 @@ class Conversation:
 
     @property
     def context(self) -> tuple[int, int]:
-        """Tokens in the context now, and the window."""
-        return self.estimator.context, self.window
+        """Tokens in the context now, and the window of the model in use."""
+        return self.estimator.context, self.limits().window
 
     @property
     def last_text(self) -> str:
-        """The last thing the model said."""
-        said = (message.text for message in reversed(self.messages) if isinstance(message, AssistantMessage))
-        return next(filter(None, said), "")
+        """The last text of the model."""
+        turns = (message for message in reversed(self.messages) if isinstance(message, AssistantMessage))
+        return next((turn.text for turn in turns if turn.text), "")

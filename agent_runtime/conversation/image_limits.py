@@ -54,9 +54,13 @@ def fit_images(
     budget = _Budget(limits, note)
     fitted: list[Message] = []
     for message in reversed(messages):
-        has_image = isinstance(message, UserMessage) and any(_images(block) for block in message.blocks)
-        fitted.append(_replace(message, budget.fit) if has_image else message)
+        fitted.append(_replace(message, budget.fit) if has_image(message) else message)
     return fitted[::-1]
+
+
+def has_image(message: Message) -> bool:
+    """Does the message hold an image, of the user or in a tool's result?"""
+    return isinstance(message, UserMessage) and any(map(_images, message.blocks))
 
 
 def left_out(message: Message, reason: str) -> Message:

@@ -1,25 +1,28 @@
-"""The one place where a history becomes a request: whatever it has been through, it leaves here fit for one.
+"""Makes a valid request history of any history: one cut anywhere (a killed run), another model's, or a caller's own.
 
-A history may be cut anywhere (a killed run), be another model's, or a caller's own. `heal` guarantees:
+`normalize` guarantees:
 
-- every call has exactly one result, right after its turn; where there was none, one that tells the truth
+- every call has exactly one result, right after its turn; a call without one gets a result that says so
 - no result without a call, no id twice, no id or name that another provider would refuse
-- user and assistant take turns, a user begins, and a user ends (unless the provider has paused its turn)
-- no empty text, message or tool output, no reasoning without its signature, no lone surrogate, no unfit image
-- a turn's native form is kept to the byte or left out: a turn that had to be mended goes by its blocks
+- user and assistant messages alternate, beginning and ending with a user's (unless the provider has paused its turn)
+- no empty text, message or tool output, no reasoning without its signature, no lone surrogate, no invalid image
+- a turn's native form is kept to the byte or left out: a turn that had to be repaired is sent as its blocks
+
+`for_model` then leaves out of it what only another model can read.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent_runtime.conversation import provider_items as natives
-from agent_runtime.conversation.image_limits import ImageLimits, fit_images, left_out
+from agent_runtime.conversation.image_limits import ImageLimits, fit_images
 from agent_runtime.conversation.tool_pairs import pair
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
@@ -39,10 +42,9 @@ from agent_runtime.protocol.messages import (
 BEGINNING = "[The beginning of this conversation is not available.]"
 CONTINUE = "Continue."
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_-]")  # in the names of tools
+_INVALID = re.compile(r"[^A-Za-z0-9_-]")  # in the names of tools
 _MAX_NAME = 64
-_UNSENDABLE = "text that no wire can carry was replaced"
-_BLAMED = re.compile(r"signature|thinking|reasoning|encrypted|tool_use|tool_result|tool call|call_id|item")
+_UNSENDABLE = "text that cannot be encoded was replaced"
 
 
 M = TypeVar("M", UserMessage, AssistantMessage)
@@ -51,7 +53,7 @@ Words = TypeVar("Words", Text, Thinking)
 
 @dataclass(frozen=True)
 class NormalizedHistory:
-    """A history fit to be sent. `repairs` says in a few words what was wrong; empty when nothing was."""
+    """A valid history. `repairs` says in a few words what was wrong; it is empty when nothing was."""
 
     messages: tuple[Message, ...]
     repairs: tuple[str, ...] = ()
@@ -70,19 +72,17 @@ class _Notes:
 
 
 class NormalizeCache:
-    """Messages never change: what was found in one is remembered."""
+    """What was found in each message: messages never change."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], tuple[Message, Message | None, Counter[str]]] = {}
+        self._known: dict[int, tuple[Message, Message | None, Counter[str]]] = {}
 
-    def clean(
-        self, message: Message, format: WireFormat | None, model: str | None, notes: _Notes
-    ) -> Message | None:
+    def clean(self, message: Message, notes: _Notes) -> Message | None:
         """The message by itself, without what cannot be sent."""
-        key = (id(message), format, model)  # the message is kept, so that its id is no other's
+        key = id(message)  # the message is kept, so that no other gets its id
         if key not in self._known:
             own = _Notes()
-            self._known[key] = (message, _clean(message, format, model, own), own.found)
+            self._known[key] = (message, _clean(message, own), own.found)
         _, kept, found = self._known[key]
         notes.found.update(found)
         return kept
@@ -92,71 +92,64 @@ def normalize(
     messages: Iterable[Message],
     *,
     paused: bool = False,
-    format: WireFormat | None = None,
-    model: str | None = None,
     images: ImageLimits | None = None,
-    memory: NormalizeCache | None = None,
+    cache: NormalizeCache | None = None,
 ) -> NormalizedHistory:
-    """The same history with all of the above guaranteed. Pure and idempotent: go on with what it gives.
+    """The same history with the guarantees above. Pure and idempotent.
 
     Args:
         messages: the history, in order.
         paused: the last turn was `pause_turn` and is to be sent back as it is.
-        format: the wire it is meant for. Native forms of another wire are left out; None keeps them all.
-        model: the model it is meant for. Reasoning signed for another model is left out; None keeps it.
         images: what images may cost.
-        memory: what is known from earlier calls; a growing history is healed before every turn of a run.
+        cache: what is known from earlier calls; a growing history is normalized before every turn of a run.
     """
     notes = _Notes()
-    known = NormalizeCache() if memory is None else memory
-    clean = [kept for message in messages if (kept := known.clean(message, format, model, notes))]
+    known = NormalizeCache() if cache is None else cache
+    clean = [kept for message in messages if (kept := known.clean(message, notes))]
     turns = _alternate(pair(_settled(clean, paused, notes), notes.add))
     turns = _from_user_to_user(turns, paused, notes)
     return NormalizedHistory(tuple(fit_images(turns, images or ImageLimits(), notes.add)), notes.texts())
 
 
-def mend(messages: Sequence[Message], blame: str) -> NormalizedHistory | None:
-    """A refused history (a 400) without what was blamed; None when that is nothing known. For one more try.
-
-    Args:
-        messages: the healed history that was refused.
-        blame: the provider's message, such as `messages.3.content.0: Invalid signature in thinking block`.
+def for_model(messages: Sequence[Message], format: WireFormat, model: str) -> Sequence[Message]:
+    """A normalized history as one model takes it: turns of another format go as their blocks, and reasoning that was
+    signed for another model is left out. The same guarantees hold; a history of this model alone is not changed.
     """
-    words = blame.lower()
-    if "image" in words or "media_type" in words:
-        repair = "images that the provider refused were left out"
-        mended = [left_out(message, "the provider refused it") for message in messages]
-    elif _BLAMED.search(words):
-        repair = "turns that the provider refused in its own form went by their blocks"
-        mended = [m.model_copy(update={"native": None}) if m.role == "assistant" else m for m in messages]
-    else:
-        return None
-    if mended == list(messages):
-        return None
-    healed = normalize(mended)
-    return NormalizedHistory(healed.messages, (repair, *healed.repairs))
+    fitted = [kept for message in messages if (kept := _fitted(message, format, model))]
+    if len(fitted) == len(messages) and all(map(operator.is_, fitted, messages)):
+        return messages
+    notes = _Notes()
+    paused = bool(messages) and isinstance(messages[-1], AssistantMessage)
+    return _from_user_to_user(_alternate(pair(fitted, notes.add)), paused, notes)
 
 
-def _clean(message: Message, format: WireFormat | None, model: str | None, notes: _Notes) -> Message | None:
+def _fitted(message: Message, format: WireFormat, model: str) -> Message | None:
+    if isinstance(message, UserMessage) or message.native is None:
+        return message
+    native = None
+    if message.native.format == format:
+        native, _ = natives.normalize_items(message.native, model)
+    return message if native is message.native else _unless_empty(_with(message, native=native))
+
+
+def _clean(message: Message, notes: _Notes) -> Message | None:
     if isinstance(message, UserMessage):
         blocks = tuple(kept for block in message.blocks if (kept := _clean_user(block, notes)))
         return _with(message, blocks=blocks) if blocks else None
     said = tuple(fit for item in message.blocks if (fit := _clean_assistant(item, notes)))
     native = message.native
-    if native and format in (None, native.format):
-        native, repair = natives.normalize_items(native, model)
+    if native:
+        native, repair = natives.normalize_items(native, None)
         notes.add(repair)
-    else:
-        native = None
     calls = tuple(item for item in said if isinstance(item, ToolCall))
     if native and not (calls == message.calls and natives.agrees(native, [call.id for call in calls])):
-        notes.add("a turn whose native form did not agree with its blocks went by the blocks")
+        notes.add("a turn whose native form did not agree with its blocks was sent as its blocks")
         native = None
     return _unless_empty(_with(message, blocks=said, native=native))
 
 
 def _with(message: M, **changes: object) -> M:
-    # most messages are sound, and every one passes here before each model call
+    # most messages are valid, and each of them passes here before every model call
     same = all((old := getattr(message, name)) is value or old == value for name, value in changes.items())
     return message if same else message.model_copy(update=changes)
 
@@ -183,21 +176,21 @@ def _clean_assistant(block: AssistantBlock, notes: _Notes) -> AssistantBlock | N
         return _clean_words(block, notes)
     changes: dict[str, object] = {}
     arguments, parsed = clean_text(block.arguments), natives.clean_json(block.input)
-    if parsed != block.input:  # a `\\ud800` in the arguments is plain ASCII, and poison once it is parsed
+    if parsed != block.input:  # a `\\ud800` escape is plain ASCII, and a lone surrogate once it is parsed
         arguments = json.dumps(parsed, ensure_ascii=False)
     if arguments != block.arguments:
         notes.add(_UNSENDABLE)
         changes |= {"arguments": arguments, "input": parsed}
-    name = _UNFIT.sub("_", block.name)[:_MAX_NAME] or "unknown"
+    name = _INVALID.sub("_", block.name)[:_MAX_NAME] or "unknown"
     if name != block.name:
-        notes.add("a tool's name that no provider takes was changed")
+        notes.add("an invalid tool name was changed")
         changes["name"] = name
     return block.model_copy(update=changes) if changes else block
 
 
 def _clean_words(block: Words, notes: _Notes) -> Words | None:
     text = clean_text(block.text)
-    if not text.strip():  # Anthropic takes a text of spaces for empty
+    if not text.strip():  # Anthropic refuses a text of spaces as empty
         return None
     if text == block.text:
         return block
@@ -234,7 +227,7 @@ def _alternate(messages: Sequence[Message]) -> list[Message]:
             native = natives.join(last.native, message.native)
             if native or not (last.native or message.native):
                 turns[-1] = AssistantMessage(blocks=last.blocks + message.blocks, native=native)
-            else:  # two forms that cannot be one
+            else:  # their native forms cannot be joined
                 turns += [UserMessage.of(CONTINUE), message]
         else:
             turns.append(message)

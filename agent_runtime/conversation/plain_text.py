@@ -1,4 +1,4 @@
-"""A conversation as plain text: what a model reads to summarise it."""
+"""A conversation as plain text, for the model that summarizes it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from agent_runtime.protocol.text import truncate_middle
 _BLOCK = 4_000  # bytes of one block
 
 
-def record(messages: Iterable[Message], limit: int) -> str:
-    """The messages as text, each block bounded, the whole cut in its middle to `limit` bytes of UTF-8."""
-    return truncate_middle("\n\n".join(part for message in messages for part in _parts(message)), limit)
+def plain_text(messages: Iterable[Message], limit: int) -> str:
+    """The messages as text, each block bounded, the whole truncated in its middle to `limit` bytes of UTF-8."""
+    return truncate_middle(
+        "\n\n".join(section for message in messages for section in _sections(message)), limit
+    )
 
 
-def _parts(message: Message) -> Iterator[str]:
+def _sections(message: Message) -> Iterator[str]:
     for block in message.blocks:
         if isinstance(block, Text):
             yield f"## {message.role.capitalize()}\n{truncate_middle(block.text, _BLOCK)}"
         elif isinstance(block, Thinking):
-            continue  # what came of it is in the calls and texts
+            continue  # its conclusions are in the calls and texts
         elif isinstance(block, ToolCall):
             yield f"## Call of {block.name}\n{truncate_middle(block.arguments, _BLOCK)}"
         elif isinstance(block, Image):

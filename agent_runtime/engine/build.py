@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +11,7 @@ from agent_runtime import tools
 from agent_runtime.agent.executor import CallObserver, ToolExecutor
 from agent_runtime.agent.model import Delta, Model, ModelCall, ToolSpec
 from agent_runtime.agent.tool import Tool
-from agent_runtime.conversation.compaction import Compactor
+from agent_runtime.conversation.compaction import Compactor, ContextLimits
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.engine.build_model import build_model, observed_model
@@ -29,6 +29,7 @@ from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.endpoints import key_variables
 from agent_runtime.providers.repair import RepairingModel
+from agent_runtime.providers.retry import ResilientModel
 from agent_runtime.search.search import Searcher
 from agent_runtime.shell.environment import confined_caches, tool_environment
 from agent_runtime.shell.session_manager import SessionManager
@@ -59,7 +60,7 @@ def build_services(ctx: RunContext, system: str) -> RunServices:
     )
     resilient, connections = build_model(ctx)
     model = observed_model(ctx, resilient)
-    conversation = _conversation(ctx, model, system, specs)
+    conversation = _conversation(ctx, model, _context_limits(ctx, resilient), system, specs)
     return RunServices(
         ctx=ctx,
         tools=services,
@@ -163,13 +164,29 @@ def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> 
     return observers
 
 
-def _conversation(ctx: RunContext, model: Model, system: str, specs: tuple[ToolSpec, ...]) -> Conversation:
+def _context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], ContextLimits]:
+    """The limits of the model in use: a fallback changes them."""
+
+    def limits() -> ContextLimits:
+        now = model.current
+        reserve = ctx.config.limits.max_tokens or min(now.max_output, now.context_window // 4)
+        return ContextLimits(now.context_window, reserve)
+
+    return limits
+
+
+def _conversation(
+    ctx: RunContext,
+    model: Model,
+    limits: Callable[[], ContextLimits],
+    system: str,
+    specs: tuple[ToolSpec, ...],
+) -> Conversation:
     config, settings = ctx.config, ctx.config.request.config
-    endpoint = config.endpoints[0]
     estimator = Estimator(system, specs)
     return Conversation(
         template=ModelCall(
-            model=endpoint.model,
+            model=config.endpoints[0].model,
             system=system,
             messages=(),
             tools=specs,
@@ -180,15 +197,9 @@ def _conversation(ctx: RunContext, model: Model, system: str, specs: tuple[ToolS
             parallel_tools=settings.parallel_tools is not False,
             cache_key=config.request.thread_id or config.run_id,
         ),
-        format=endpoint.format if len({each.format for each in config.endpoints}) == 1 else None,
-        window=endpoint.context_window,
+        limits=limits,
         estimator=estimator,
-        compactor=Compactor(
-            window=endpoint.context_window,
-            reserve=config.limits.max_tokens or min(endpoint.max_output, endpoint.context_window // 4),
-            estimator=estimator,
-            summarise=Summarizer(ctx, model),
-        ),
+        compactor=Compactor(limits=limits, estimator=estimator, summarize=Summarizer(ctx, model, limits)),
         history=ctx.history,
         notify=ctx.sink.emit,
     )
@@ -200,15 +211,16 @@ class Summarizer:
 
     ctx: RunContext
     model: Model
+    limits: Callable[[], ContextLimits]
 
     async def __call__(self, messages: list[Message]) -> str:
         """The text that the model answers. Raises ProviderError."""
-        endpoint = self.ctx.config.endpoints[0]
-        turn = await self.model.turn(ModelCall(model=endpoint.model, system="", messages=messages), _ignore)
+        call = ModelCall(model=self.ctx.config.endpoints[0].model, system="", messages=messages)
+        turn = await self.model.turn(call, _ignore)
         if turn.usage:
             budget = self.ctx.budget
             budget.usage += turn.usage
-            window = (0, endpoint.context_window)
+            window = (0, self.limits().window)
             await self.ctx.sink.emit(events.usage_report(turn.usage, budget.turns, window))
         if not turn.message.text.strip():
             raise ProviderError("provider_error", "the summary of the conversation is empty", retryable=False)

@@ -43,6 +43,8 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
             endpoint.model,
             Adapter(_wire(ctx, endpoint), transport, on_dropped=notices.dropped),
             f"{endpoint.provider}:{endpoint.model}",
+            endpoint.context_window,
+            endpoint.max_output,
         )
         for endpoint, transport in zip(endpoints, transports, strict=True)
     ]

@@ -49,7 +49,7 @@ class CustomModel(_Body):
     provider: Name
     endpoint: str | None = Field(default=None, pattern=_URL)
     api_key: str | None = None
-    format: Literal["openai", "anthropic"] | None = None
+    format: Literal["openai", "openai-responses", "anthropic"] | None = None
     name: Name
 
 

@@ -11,7 +11,7 @@ from agent_runtime.errors import RequestError
 
 MODEL = (
     'expected "provider:name", or {"provider": "custom", "endpoint": "https://...", "apiKey": "...", '
-    '"format": "openai" or "anthropic", "name": "..."}, or a list of these'
+    '"format": "openai", "openai-responses" or "anthropic", "name": "..."}, or a list of these'
 )
 URL = "expected an http(s) URL"
 _LONGEST = 60  # characters of a value that are repeated

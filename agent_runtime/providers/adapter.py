@@ -44,10 +44,29 @@ class Adapter:
         self._told: set[str] = set()
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
-        """Send the call, decode the answer. Raises ProviderError."""
-        body, dropped = self.wire.encode(call)
-        await self._tell(dropped)
-        decoder = self.wire.decoder(call)
+        """Send the call, decode the answer. Raises ProviderError.
+
+        A request that is refused for a parameter is made again without it; what is learned holds for later calls.
+        """
+        wire = self.wire
+        while True:
+            body, dropped = wire.encode(call)
+            await self._tell(dropped)
+            try:
+                turn = await self._exchange(wire, call, body, on_delta)
+            except ProviderError as error:
+                adapted = wire.adapted(error, body)
+                if adapted is None:
+                    if error.retryable:
+                        self.wire = wire
+                    raise
+                wire = adapted
+            else:
+                self.wire = wire  # what was learned has helped
+                return turn
+
+    async def _exchange(self, wire: Wire, call: ModelCall, body: dict[str, Any], on_delta: OnDelta) -> Turn:
+        decoder = wire.decoder(call)
         stream = self._transport.stream(body)
         try:
             while (chunk := await self._next(stream, decoder)) is not None:

@@ -1,8 +1,7 @@
-"""Providers and models, as data: a row for each. Nothing here is code; `registry` reads it.
+"""What is known of providers and models: the types of the rows, and one row for each provider.
 
-A new provider of the Chat Completions kind is one row in `PROVIDERS`; a new model needs one only where it
-differs from its family. Sources: the providers' own model pages and API references, and the types of the
-installed SDKs.
+A new provider of the Chat Completions kind is one row in `PROVIDERS`; the models are in `models`. Sources: the
+providers' API references and the types of the installed SDKs, as of November 2026.
 """
 
 from __future__ import annotations
@@ -12,13 +11,28 @@ from typing import Literal
 
 from agent_runtime.protocol.messages import WireFormat
 
-Thinking = Literal["none", "budget", "adaptive", "always", "effort"]
-CallProcesses = Literal["claude", "codex", "platform"]
+# How a model thinks, and how that is asked for: "none": it does not; "fixed": it does, and no parameter changes it;
+# "switched": it can be switched on and off; "effort": by an effort; "budget", "adaptive", "always": Anthropic's kinds
+Thinking = Literal["unknown", "none", "fixed", "switched", "effort", "budget", "adaptive", "always"]
+ToolFamily = Literal["claude", "codex", "platform"]
+
+
+@dataclass(frozen=True)
+class ThinkingOff:
+    """How thinking is switched off: by sending `value`, by leaving thinking out of the request, or not at all."""
+
+    by: Literal["value", "omission", "nothing"]
+    value: str = ""
+
+
+OMIT = ThinkingOff("omission")
+NEVER = ThinkingOff("nothing")
+NO_EFFORT = ThinkingOff("value", "none")
 
 
 @dataclass(frozen=True)
 class Provider:
-    """Where a provider is and what its endpoint does not do as the format's inventor does."""
+    """Where a provider is, and where its endpoint differs from the one that defined the format."""
 
     base_url: str
     key_variable: str
@@ -32,6 +46,11 @@ class Provider:
     cache_key: bool = False  # takes prompt_cache_key
     short_ids: bool = False  # tool call ids must be nine letters and digits
     hosted_tools: bool = False  # runs web_search itself
+    system_role: bool = True  # takes messages of the role `system`
+    user_after_tool: bool = True  # takes a user message right after a tool message
+    strict_chat_tools: bool = False  # applies `ModelRow.chat_tools_without_thinking`
+    reasoning_required: bool = False  # assistant messages must carry reasoning_content while the model thinks
+    signatures_required: bool = False  # the first call of a turn must carry a thought signature (Gemini 3)
     aliases: tuple[str, ...] = ()
 
 
@@ -47,11 +66,13 @@ PROVIDERS: dict[str, Provider] = {
         parallel_flag=True,
         effort_style="reasoning_effort",
         cache_key=True,
+        strict_chat_tools=True,
     ),
     "google": Provider(
         "https://generativelanguage.googleapis.com/v1beta/openai",
         "GEMINI_API_KEY",
         effort_style="reasoning_effort",
+        signatures_required=True,
         aliases=("gemini",),
     ),
     "xai": Provider(
@@ -63,9 +84,21 @@ PROVIDERS: dict[str, Provider] = {
         aliases=("grok",),
     ),
     "mistral": Provider(
-        "https://api.mistral.ai/v1", "MISTRAL_API_KEY", stream_usage=False, parallel_flag=True, short_ids=True
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+        stream_usage=False,
+        parallel_flag=True,
+        effort_style="reasoning_effort",
+        short_ids=True,
+        user_after_tool=False,
     ),
-    "deepseek": Provider("https://api.deepseek.com", "DEEPSEEK_API_KEY", thinking_style="thinking"),
+    "deepseek": Provider(
+        "https://api.deepseek.com",
+        "DEEPSEEK_API_KEY",
+        effort_style="reasoning_effort",
+        thinking_style="thinking",
+        reasoning_required=True,
+    ),
     "groq": Provider(
         "https://api.groq.com/openai/v1",
         "GROQ_API_KEY",
@@ -76,7 +109,9 @@ PROVIDERS: dict[str, Provider] = {
     "openrouter": Provider(
         "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", parallel_flag=True, effort_style="reasoning"
     ),
-    "ollama": Provider("http://127.0.0.1:11434/v1", "OLLAMA_API_KEY", needs_key=False),
+    "ollama": Provider(
+        "http://127.0.0.1:11434/v1", "OLLAMA_API_KEY", needs_key=False, effort_style="reasoning_effort"
+    ),
     "together": Provider("https://api.together.xyz/v1", "TOGETHER_API_KEY", effort_style="reasoning_effort"),
     "fireworks": Provider(
         "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", effort_style="reasoning_effort"
@@ -94,7 +129,11 @@ PROVIDERS: dict[str, Provider] = {
         aliases=("qwen", "dashscope"),
     ),
     "moonshot": Provider(
-        "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", thinking_style="thinking", aliases=("kimi",)
+        "https://api.moonshot.ai/v1",
+        "MOONSHOT_API_KEY",
+        thinking_style="thinking",
+        reasoning_required=True,
+        aliases=("kimi",),
     ),
     "zai": Provider(
         "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", thinking_style="thinking", aliases=("glm",)
@@ -104,116 +143,30 @@ PROVIDERS: dict[str, Provider] = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """What a model takes. Tokens for the window and the output. `efforts` from low to high; empty: takes none."""
+    """What a model takes. Tokens for the window and the output.
 
-    prefix: str
+    pattern: the first parts of the model's name, see `models.find_model`; a `*` at its end stands for the
+        rest of a part.
+    exact: says that the numbers are this model's own; otherwise they are a guess from its family.
+    efforts: the effort levels, from low to high; empty: it takes none.
+    efforts_thinking_off: those that it takes while thinking is switched off; None: all of them.
+    thinks_by_default: it thinks when the request does not mention thinking.
+    chat_tools_without_thinking: with function tools, Chat Completions takes it only while it does not think.
+    signed_calls: gives calls a thought signature, and refuses those of other models without one.
+    """
+
+    pattern: str
     context_window: int
     max_output: int
     thinking: Thinking = "none"
     temperature: bool = True
     efforts: tuple[str, ...] = ()
-    thinking_off: str = ""  # what switches thinking off; "" is: leave it out, "-" is: nothing does
+    efforts_thinking_off: tuple[str, ...] | None = None
+    thinking_off: ThinkingOff = OMIT
+    thinks_by_default: bool = True
     editor_tool: bool = False  # was trained on the provider's own text editor tool
     custom_tools: bool = False  # takes free-form tools
     vision: bool = True
-
-
-_LOW3 = ("low", "medium", "high")
-_LOW4 = ("low", "medium", "high", "max")
-_XHIGH = ("low", "medium", "high", "xhigh")
-_ALL = ("low", "medium", "high", "xhigh", "max")
-_K = 1000
-_M = 1000 * _K
-
-
-def _claude(prefix: str, window: int, output: int, thinking: Thinking = "budget", **more: object) -> ModelRow:
-    return ModelRow(prefix, window, output, thinking, **({"editor_tool": True} | more))  # type: ignore[arg-type]
-
-
-def _gpt(prefix: str, window: int, output: int, efforts: tuple[str, ...], off: str = "none") -> ModelRow:
-    return ModelRow(
-        prefix,
-        window,
-        output,
-        "effort",
-        temperature=False,
-        efforts=efforts,
-        thinking_off=off,
-        custom_tools=True,
-    )
-
-
-def _always(prefix: str, window: int, output: int, off: str) -> ModelRow:
-    return _claude(prefix, window, output, "always", temperature=False, efforts=_ALL, thinking_off=off)
-
-
-# The longest prefix that fits a model's name (lower case, without vendor, dots as dashes) is its row.
-MODELS: tuple[ModelRow, ...] = (
-    _claude("claude-3", 200 * _K, 4096, "none", editor_tool=False),
-    _claude("claude-3-5", 200 * _K, 8192, "none", editor_tool=False),
-    _claude("claude-3-7", 200 * _K, 64 * _K, editor_tool=False),
-    _claude("claude-opus-4", 200 * _K, 32 * _K),
-    _claude("claude-sonnet-4", 200 * _K, 64 * _K),
-    _claude("claude-haiku-4", 200 * _K, 64 * _K),
-    _claude("claude-opus-4-5", 200 * _K, 64 * _K, efforts=_LOW3),
-    _claude("claude-opus-4-6", _M, 128 * _K, "adaptive", efforts=_LOW4),
-    _claude("claude-sonnet-4-6", _M, 64 * _K, "adaptive", efforts=_LOW4),
-    _claude("claude-opus-4-7", _M, 128 * _K, "adaptive", temperature=False, efforts=_ALL),
-    _claude("claude-opus-4-8", _M, 128 * _K, "adaptive", temperature=False, efforts=_ALL),
-    _claude(
-        "claude-mythos-preview", _M, 128 * _K, "always", temperature=False, efforts=_ALL, thinking_off="-"
-    ),
-    _always("claude-opus-5", _M, 128 * _K, "disabled"),
-    _always("claude-opus-5-5", _M, 128 * _K, "-"),
-    _always("claude-sonnet-5", _M, 128 * _K, "disabled"),
-    _always("claude-sonnet-5-5", _M, 128 * _K, "between_tools"),
-    _always("claude-haiku-5", 200 * _K, 64 * _K, "-"),
-    _always("claude-fable", _M, 128 * _K, "-"),
-    _always("claude-mythos", _M, 128 * _K, "-"),
-    _always("claude-", 200 * _K, 64 * _K, "-"),
-    ModelRow("gpt-3-5", 16_385, 4096, vision=False),
-    ModelRow("gpt-4", 8192, 4096, vision=False),
-    ModelRow("gpt-4-turbo", 128 * _K, 4096),
-    ModelRow("gpt-4o", 128 * _K, 16_384),
-    ModelRow("gpt-4-1", 1_047_576, 32_768),
-    ModelRow("gpt-oss", 131_072, 65_536, "effort", efforts=_LOW3, vision=False, thinking_off="-"),
-    _gpt("gpt-", 400 * _K, 128 * _K, _XHIGH),
-    _gpt("gpt-5", 400 * _K, 128 * _K, _LOW3, "minimal"),
-    _gpt("gpt-5-pro", 400 * _K, 272 * _K, ("high",), "-"),
-    _gpt("gpt-5-1", 400 * _K, 128 * _K, _LOW3),
-    _gpt("gpt-5-1-codex-max", 400 * _K, 128 * _K, _XHIGH),
-    _gpt("gpt-5-2", 400 * _K, 128 * _K, _XHIGH),
-    _gpt("gpt-5-3", 400 * _K, 128 * _K, _XHIGH),
-    _gpt("gpt-5-4", 1_050_000, 128 * _K, _XHIGH),
-    _gpt("gpt-5-4-mini", 400 * _K, 128 * _K, _XHIGH),
-    _gpt("gpt-5-4-nano", 400 * _K, 128 * _K, _XHIGH),
-    _gpt("gpt-5-5", 1_050_000, 128 * _K, _XHIGH),
-    _gpt("gpt-5-6", 1_050_000, 128 * _K, _ALL),
-    _gpt("gpt-6", 1_050_000, 128 * _K, _ALL),
-    _gpt("codex-", 200 * _K, 100 * _K, _LOW3, "-"),
-    ModelRow("o1", 200 * _K, 100 * _K, "effort", temperature=False, efforts=_LOW3, thinking_off="-"),
-    ModelRow("o3", 200 * _K, 100 * _K, "effort", temperature=False, efforts=_LOW3, thinking_off="-"),
-    ModelRow("o4", 200 * _K, 100 * _K, "effort", temperature=False, efforts=_LOW3, thinking_off="-"),
-    ModelRow("gemini-", 1_048_576, 65_536, "effort", efforts=_LOW3, thinking_off="none"),
-    ModelRow("grok-", 256 * _K, 64 * _K),
-    ModelRow("grok-3-mini", 131_072, 32 * _K, "effort", efforts=("low", "high"), vision=False),
-    ModelRow("grok-4-fast", 2 * _M, 64 * _K),
-    ModelRow("grok-4-5", 256 * _K, 64 * _K, "effort", efforts=_LOW3, thinking_off="-"),
-    ModelRow("grok-code", 256 * _K, 64 * _K, vision=False),
-    ModelRow("deepseek-", 128 * _K, 8192, vision=False),
-    ModelRow("deepseek-reasoner", 128 * _K, 64 * _K, vision=False),
-    ModelRow("magistral-", 128 * _K, 40 * _K, vision=False),
-    ModelRow("mistral-", 128 * _K, 32 * _K),
-    ModelRow("devstral-", 256 * _K, 64 * _K, vision=False),
-    ModelRow("codestral-", 256 * _K, 32 * _K, vision=False),
-    ModelRow("qwen", 128 * _K, 32 * _K, vision=False),
-    ModelRow("qwen3-max", 256 * _K, 64 * _K, vision=False),
-    ModelRow("qwen3-coder", 256 * _K, 64 * _K, vision=False),
-    ModelRow("kimi-", 256 * _K, 32 * _K),
-    ModelRow("glm-", 128 * _K, 96 * _K, vision=False),
-    ModelRow("glm-4-6", 200 * _K, 128 * _K, vision=False),
-    ModelRow("glm-5", 200 * _K, 128 * _K, vision=False),
-    ModelRow("llama", 128 * _K, 8192, vision=False),
-)
-
-UNKNOWN = ModelRow("", 128 * _K, 16_384)
+    chat_tools_without_thinking: bool = False
+    signed_calls: bool = False
+    exact: bool = True

@@ -1,92 +1,105 @@
 """Which model a name means: `provider:name`, a bare name, or an endpoint that the request brings along.
 
-Import-light on purpose: this runs before the first event is written. No SDK is imported here.
+This runs before the first event is written: no SDK is imported here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.messages import WireFormat
-from agent_runtime.providers.catalog import (
-    MODELS,
-    PROVIDERS,
-    UNKNOWN,
-    CallProcesses,
-    ModelRow,
-    Provider,
-    Thinking,
-)
+from agent_runtime.providers.address import Address, host_of, parse_address
+from agent_runtime.providers.catalog import PROVIDERS, ModelRow, Provider, ToolFamily
+from agent_runtime.providers.models import find_model, plain_name
 
 _BARE = re.compile(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
 _GPT = re.compile(r"gpt-|codex-|o\d")
 _OTHER_BASE_VARIABLES = {"google": "GEMINI_BASE_URL", "alibaba": "DASHSCOPE_BASE_URL"}
-_FORMATS: dict[str, WireFormat] = {"openai": "openai-chat", "anthropic": "anthropic"}
+_OTHER_KEY_VARIABLES = {"anthropic": "ANTHROPIC_AUTH_TOKEN", "google": "GOOGLE_API_KEY"}
+_FORMATS: dict[str, WireFormat] = {
+    "openai": "openai-chat",
+    "openai-responses": "openai-responses",
+    "anthropic": "anthropic",
+}
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One model at one place, with all that its wire and transport must know. Plain values only: goes into
-    JSON.
+    """One model at one place, with all that its wire and transport must know. Plain values only: it is recorded.
 
-    `efforts` are the effort levels it takes, `thinking_off` is what switches thinking off ("" is leaving it
-    out, "-" is nothing). `needs_key` without `api_key` ends the first call with an authentication_error.
+    provider: the name that events carry.
+    api_key: None although the provider needs one ends the first call with an authentication_error.
+    query: what is sent behind the `?` of every request.
+    omitted: fields of the request body that the provider refused, `a.b` for a field inside another.
     """
 
     provider: str
-    format: WireFormat
     model: str
-    base_url: str | None
+    base_url: str
     api_key: str | None
-    key_variable: str
-    context_window: int
-    max_output: int
-    family: CallProcesses
-    needs_key: bool = True
-    thinking: Thinking = "none"
-    thinking_off: str = ""
-    takes_temperature: bool = True
-    efforts: tuple[str, ...] = ()
-    editor_tool: bool = False
-    custom_tools: bool = False
-    hosted_tools: bool = False
-    vision: bool = True
-    max_tokens_field: str = "max_tokens"
-    stream_usage: bool = True
-    parallel_flag: bool = False
-    effort_style: str = ""
-    thinking_style: str = ""
-    cache_key: bool = False
-    short_ids: bool = False
+    provider_row: Provider
+    model_row: ModelRow
+    query: dict[str, str] = field(default_factory=dict)
+    omitted: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}:{self.model})"  # the key must reach no log
 
+    @property
+    def format(self) -> WireFormat:
+        """The wire format that is spoken there."""
+        return self.provider_row.format
+
+    @property
+    def key_variable(self) -> str:
+        """The environment variable of the key; empty for a custom endpoint."""
+        return self.provider_row.key_variable
+
+    @property
+    def needs_key(self) -> bool:
+        """Is a key required?"""
+        return self.provider_row.needs_key
+
+    @property
+    def context_window(self) -> int:
+        """Tokens of the model's context."""
+        return self.model_row.context_window
+
+    @property
+    def max_output(self) -> int:
+        """The most tokens that the model writes in one call."""
+        return self.model_row.max_output
+
+    @property
+    def family(self) -> ToolFamily:
+        """The tools that the model was trained on."""
+        plain = plain_name(self.model)
+        if plain.startswith("claude-") or self.provider == "anthropic":
+            return "claude"
+        return "codex" if _GPT.match(plain) or self.provider == "openai" else "platform"
+
 
 def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
-    """The endpoint of a model. Raises RequestError naming `model` when none can be told."""
+    """The endpoint of a model. Raises RequestError naming `model` when the name does not identify one."""
     if isinstance(model, str):
         provider, name = _split(model)
-        return _endpoint(provider, PROVIDERS[provider], name, environ)
+        return _endpoint(provider, name, environ)
     name = str(model.get("name") or "")
     if not name:
         raise RequestError("model.name", "expected the name of a model")
     if model.get("endpoint") is None and model.get("provider") != "custom":
         endpoint = resolve(f"{model.get('provider')}:{name}", environ)
-        return _with(endpoint, api_key=model["apiKey"]) if model.get("apiKey") else endpoint
+        return replace(endpoint, api_key=model["apiKey"]) if model.get("apiKey") else endpoint
     return _custom(model, name)
 
 
 def key_variables() -> frozenset[str]:
-    """The environment variables that hold keys, of every provider there is."""
-    return frozenset(
-        {row.key_variable for row in PROVIDERS.values()} | {"ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"}
-    )
+    """The environment variables that hold keys, of every provider in the catalog."""
+    return frozenset({row.key_variable for row in PROVIDERS.values()} | set(_OTHER_KEY_VARIABLES.values()))
 
 
 def base_variable(provider: str) -> str:
@@ -110,7 +123,7 @@ def _split(model: str) -> tuple[str, str]:
         return str(match.lastgroup), model.strip()
     raise RequestError(
         "model",
-        f"cannot tell the provider of {model!r}; expected provider:name, with a provider among "
+        f"the provider of {model!r} is unknown; expected provider:name, with a provider among "
         f"{', '.join(provider_names())}, or a name that begins with claude-, gpt-, codex- or o and a digit",
     )
 
@@ -122,91 +135,48 @@ def _canonical(name: str) -> str | None:
     return next((provider for provider, row in PROVIDERS.items() if name in row.aliases), None)
 
 
-def _endpoint(provider: str, row: Provider, name: str, environ: Mapping[str, str]) -> Endpoint:
-    key = environ.get(row.key_variable)
-    if not key and provider == "anthropic":
-        key = environ.get("ANTHROPIC_AUTH_TOKEN")
-    if not key and provider == "google":
-        key = environ.get("GOOGLE_API_KEY")
-    base_url = (environ.get(base_variable(provider)) or row.base_url).strip()
+def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
+    row = PROVIDERS[provider]
+    key = environ.get(row.key_variable) or environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or ""
+    address = parse_address(environ.get(base_variable(provider)) or row.base_url)
+    base_url = address.base_url
     if row.format == "anthropic":  # its SDK adds the version itself
-        base_url = re.sub(r"/v1/*$", "", base_url)
-    return _build(provider, row, name, base_url=base_url, api_key=(key or "").strip() or None)
+        base_url = base_url.removesuffix("/v1")
+    return _build(provider, name, row, Address(base_url, address.query), key)
 
 
 def _custom(model: Mapping[str, Any], name: str) -> Endpoint:
-    endpoint = str(model.get("endpoint") or "")
-    if not re.match(r"https?://[^/]", endpoint):
-        raise RequestError("model.endpoint", f"expected an http(s) URL: {endpoint!r}")
+    url = str(model.get("endpoint") or "")
+    if not re.match(r"https?://[^/]", url):
+        raise RequestError("model.endpoint", f"expected an http(s) URL: {url!r}")
     format = _FORMATS.get(str(model.get("format") or "openai"))
     if format is None:
         raise RequestError("model.format", f"expected one of {', '.join(_FORMATS)}: {model.get('format')!r}")
-    base_url = re.sub(r"(/chat/completions|/v1/messages|/messages)?/*$", "", endpoint)
+    address = parse_address(url)
+    if not model.get("format") and address.suffix:
+        format = address.suffix
+    elif format == "openai-chat" and address.suffix == "openai-responses":
+        format = address.suffix  # the address says which of OpenAI's two formats is meant
+    base_url = address.base_url
     if format == "anthropic":
         base_url = base_url.removesuffix("/v1")
-        official = PROVIDERS["anthropic"]
-    else:
-        base_url += "/v1" if urlsplit(base_url).path == "" else ""
-        official = PROVIDERS["openai-chat"]
-    is_official = urlsplit(official.base_url).hostname == urlsplit(base_url).hostname
-    row = (
-        official
-        if is_official
-        else Provider(base_url, "", format, needs_key=False, effort_style=official.effort_style)
-    )
-    provider = str(model.get("provider") or "custom")
-    return _build(provider, row, name, base_url=base_url, api_key=str(model.get("apiKey") or "") or None)
+    elif base_url.count("/") == 2:  # a host alone
+        base_url += "/v1"
+    provider, key = str(model.get("provider") or "custom"), str(model.get("apiKey") or "")
+    return _build(provider, name, _row_at(base_url, format), Address(base_url, address.query), key)
 
 
-def _build(provider: str, row: Provider, name: str, *, base_url: str, api_key: str | None) -> Endpoint:
-    model = model_row(name)
-    reasons = model.thinking == "effort" and _GPT.match(_plain(name)) is not None
-    return Endpoint(
-        provider=provider,
-        format=row.format,
-        model=name,
-        base_url=base_url,
-        api_key=api_key,
-        key_variable=row.key_variable,
-        context_window=model.context_window,
-        max_output=model.max_output,
-        family=_family(provider, name),
-        needs_key=row.needs_key,
-        thinking=model.thinking,
-        thinking_off=model.thinking_off,
-        takes_temperature=model.temperature,
-        efforts=model.efforts,
-        editor_tool=model.editor_tool and row.format == "anthropic",
-        custom_tools=model.custom_tools and row.format == "openai-responses",
-        hosted_tools=row.hosted_tools,
-        vision=model.vision,
-        max_tokens_field="max_completion_tokens" if reasons else row.max_tokens_field,
-        stream_usage=row.stream_usage,
-        parallel_flag=row.parallel_flag,
-        effort_style=row.effort_style,
-        thinking_style=row.thinking_style,
-        cache_key=row.cache_key,
-        short_ids=row.short_ids,
-    )
+def _build(provider: str, name: str, row: Provider, address: Address, key: str) -> Endpoint:
+    model = find_model(name)
+    if model.thinking == "effort" and _GPT.match(plain_name(name)):
+        row = replace(row, max_tokens_field="max_completion_tokens")
+    return Endpoint(provider, name, address.base_url, key.strip() or None, row, model, address.query)
 
 
-def model_row(name: str) -> ModelRow:
-    """What is known of a model by its name."""
-    plain = _plain(name)
-    fitting = [row for row in MODELS if plain.startswith(row.prefix)]
-    return max(fitting, key=lambda row: len(row.prefix), default=UNKNOWN)
-
-
-def _plain(name: str) -> str:
-    return name.lower().rpartition("/")[2].replace(".", "-")
-
-
-def _family(provider: str, name: str) -> CallProcesses:
-    plain = _plain(name)
-    if plain.startswith("claude-") or provider == "anthropic":
-        return "claude"
-    return "codex" if _GPT.match(plain) or provider == "openai" else "platform"
-
-
-def _with(endpoint: Endpoint, **changes: Any) -> Endpoint:
-    return Endpoint(**{**vars(endpoint), **changes})
+def _row_at(base_url: str, format: WireFormat) -> Provider:
+    """The row of the provider that this host belongs to; for other hosts one that takes little for granted."""
+    host = host_of(base_url)
+    for row in PROVIDERS.values():
+        if row.format == format and row.needs_key and host_of(row.base_url) == host:
+            return row
+    return Provider(base_url, "", format, needs_key=False, effort_style="reasoning_effort")

@@ -153,6 +153,8 @@ def map_error(
     if headers.get("x-should-retry") == "false":
         retryable = False
     details = {"type": kinds[0]} if kinds else {}
+    if param := _param(body):
+        details["param"] = param
     return ProviderError(
         code,
         truncate_middle(message, _MAX_WORDS),
@@ -233,6 +235,13 @@ def _read(body: object) -> tuple[list[str], str]:
     if isinstance(metadata, dict) and metadata.get("raw"):  # OpenRouter: the words of the provider behind it
         message = f"{message}: {metadata['raw']}"
     return kinds, message if isinstance(message, str) else str(message)
+
+
+def _param(body: object) -> str:
+    """The parameter that an error body names."""
+    error = body.get("error", body) if isinstance(body, dict) else None
+    param = error.get("param") if isinstance(error, dict) else None
+    return param if isinstance(param, str) else ""
 
 
 def _words(source: Mapping[str, Any], *names: str) -> list[str]:

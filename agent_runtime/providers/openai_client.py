@@ -10,6 +10,7 @@ import openai
 from openai._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.providers.address import auth_headers
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.http_errors import http_fault
@@ -78,9 +79,13 @@ def connect(
     endpoint: Endpoint, patience: StreamTimeouts, http_client: httpx2.AsyncClient | None
 ) -> OpenAIClient:
     """The client. Proxies and certificates come from the environment, as the SDK does it."""
+    headers = auth_headers(endpoint.base_url, endpoint.query, endpoint.format, endpoint.api_key or "")
+    sent: dict[str, Any] = {name: value or openai.Omit() for name, value in headers.items()}
     sdk = openai.AsyncOpenAI(
         api_key=endpoint.api_key or "none",
         base_url=endpoint.base_url,
+        default_headers=sent,
+        default_query=endpoint.query,
         max_retries=0,  # `retry` does it, where it is seen
         timeout=openai.Timeout(None, connect=patience.connect),
         http_client=http_client or openai.DefaultAsyncHttpxClient(verify=trusted()),

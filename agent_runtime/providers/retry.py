@@ -44,11 +44,13 @@ class Attempt(Protocol):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model of the list. `name` is what the model is called there."""
+    """A model of the list. `name` is what the model is called there; its sizes are in tokens."""
 
     name: str
     attempt: Attempt
     label: str = ""  # for notices: provider:name
+    context_window: int = 0
+    max_output: int = 0
 
 
 Report = Callable[[ProviderError, int, int], Awaitable[None]]  # the error, the attempt (from 1), retry in ms

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, Wire
-from agent_runtime.errors import ReplayMismatch
+from agent_runtime.errors import ProviderError, ReplayMismatch
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.transcripts.records import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
 from agent_runtime.transcripts.rewrite import Change, path_change, rewrite, rewrite_chunks
@@ -181,6 +181,11 @@ class ReplayWire:
     def decoder(self, call: ModelCall) -> Decoder:
         """The real decoder."""
         return self._wire.decoder(call)
+
+    def adapted(self, error: ProviderError, body: dict[str, Any]) -> ReplayWire | None:
+        """What the real wire learns."""
+        wire = self._wire.adapted(error, body)
+        return ReplayWire(wire) if wire else None
 
 
 def _stopped_calls(records: Sequence[Any]) -> set[int]:

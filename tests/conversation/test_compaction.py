@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from agent_runtime.conversation.compaction import LATEST, SUMMARY, Compactor
+from agent_runtime.conversation.compaction import LATEST, SUMMARY, Compactor, ContextLimits
 from agent_runtime.conversation.normalize import normalize
 from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.errors import ProviderError
@@ -17,9 +17,10 @@ from tests.conversation.messages import call, model, native, result, user
 pytestmark = pytest.mark.anyio
 
 WINDOW, RESERVE = 20_000, 4_000
+LIMITS = ContextLimits(WINDOW, RESERVE)
 
 
-class Summariser:
+class Summarizer:
     """Stands where the model would, and remembers what it was given."""
 
     def __init__(self, *answers: str | ProviderError) -> None:
@@ -38,10 +39,10 @@ class Summariser:
         return answer
 
 
-def compactor(history: Sequence[Message], summariser: Summariser) -> Compactor:
+def compactor(history: Sequence[Message], summarizer: Summarizer) -> Compactor:
     estimator = Estimator(system="s" * 4_000)
     estimator.replaced(history)
-    return Compactor(window=WINDOW, reserve=RESERVE, estimator=estimator, summarise=summariser)
+    return Compactor(limits=lambda: LIMITS, estimator=estimator, summarize=summarizer)
 
 
 def turns(count: int, *, output: int = 0, said: int = 0, first: int = 0) -> list[Message]:
@@ -70,19 +71,19 @@ def tokens(details: NoticeEvent | None) -> tuple[int, int]:
 
 async def test_what_fits_is_left_alone() -> None:
     history = turns(3, output=1_000)
-    summariser = Summariser()
-    fitted = await compactor(history, summariser).fit(history)
-    assert (fitted.messages, fitted.notice, summariser.asked) == (history, None, [])
+    summarizer = Summarizer()
+    fitted = await compactor(history, summarizer).fit(history)
+    assert (fitted.messages, fitted.notice, summarizer.asked) == (history, None, [])
 
 
 async def test_old_outputs_are_shortened_first_and_the_last_turns_kept_whole() -> None:
     history = turns(6, output=12_000)
-    summariser = Summariser()
-    fitting = compactor(history, summariser)
+    summarizer = Summarizer()
+    fitting = compactor(history, summarizer)
     fitted = await fitting.fit(history)
     before, after = tokens(fitted.notice)
     assert before > fitting.budget >= after
-    assert summariser.asked == []
+    assert summarizer.asked == []
     short, whole = outputs(fitted.messages)[0], outputs(fitted.messages)[-1]
     assert short.startswith("begin 0\n") and short.endswith("\nend 0") and "bytes cut here" in short
     assert len(short) <= 2_000
@@ -97,8 +98,8 @@ async def test_old_outputs_are_shortened_first_and_the_last_turns_kept_whole() -
 
 async def test_older_turns_are_summarised_and_the_task_and_the_last_turns_kept() -> None:
     history = [*turns(30, said=2_500), user("And now the tests."), *turns(2, said=2_500, first=30)[1:]]
-    summariser = Summariser("Thirty steps were taken.")
-    fitted = await compactor(history, summariser).fit(history)
+    summarizer = Summarizer("Thirty steps were taken.")
+    fitted = await compactor(history, summarizer).fit(history)
     before, after = tokens(fitted.notice)
     assert after < before / 2
     head = fitted.messages[0]
@@ -110,18 +111,18 @@ async def test_older_turns_are_summarised_and_the_task_and_the_last_turns_kept()
     assert tuple(fitted.messages[1:]) == normalize(history).messages[-recent:]
     assert [m.role for m in fitted.messages[:2]] == ["user", "assistant"]
     assert normalize(fitted.messages).repairs == ()
-    [asked] = summariser.asked
+    [asked] = summarizer.asked
     assert "Build the thing." in asked and "## Call of bash" in asked
     assert len(asked) < WINDOW * 4
 
 
 async def test_the_latest_instructions_survive_in_the_users_words() -> None:
     history = [*turns(3), user("Now paint it blue."), *turns(30, said=2_500, first=50)[1:]]
-    fitted = await compactor(history, Summariser()).fit(history)
+    fitted = await compactor(history, Summarizer()).fit(history)
     texts = [block.text for block in fitted.messages[0].blocks if isinstance(block, Text)]
     assert (texts[0], texts[-1]) == ("Build the thing.", f"{LATEST}\nNow paint it blue.")
     longer = [*fitted.messages, *turns(30, said=2_500, first=50)[1:]]
-    again = await compactor(longer, Summariser("second")).fit(longer)
+    again = await compactor(longer, Summarizer("second")).fit(longer)
     texts = [block.text for block in again.messages[0].blocks if isinstance(block, Text)]
     assert (texts[0], texts[-1]) == ("Build the thing.", f"{LATEST}\nNow paint it blue.")
     assert sum(text.startswith(SUMMARY) for text in texts) == 1
@@ -130,20 +131,20 @@ async def test_the_latest_instructions_survive_in_the_users_words() -> None:
 async def test_a_failed_summary_is_tried_once_more_with_less() -> None:
     history = turns(30, said=2_500)
     refused = ProviderError("context_overflow", "too long", retryable=False)
-    summariser = Summariser(refused, "Done so far.")
-    fitted = await compactor(history, summariser).fit(history)
-    assert len(summariser.asked) == 2
-    assert len(summariser.asked[1]) < len(summariser.asked[0])
+    summarizer = Summarizer(refused, "Done so far.")
+    fitted = await compactor(history, summarizer).fit(history)
+    assert len(summarizer.asked) == 2
+    assert len(summarizer.asked[1]) < len(summarizer.asked[0])
     tokens(fitted.notice)
 
 
 @pytest.mark.parametrize("answer", ["", "  ", ProviderError("overloaded", "busy", retryable=True)])
-async def test_a_summariser_that_fails_twice_is_a_typed_overflow(answer: str | ProviderError) -> None:
+async def test_a_summarizer_that_fails_twice_is_a_typed_overflow(answer: str | ProviderError) -> None:
     history = turns(30, said=2_500)
-    summariser = Summariser(answer)
+    summarizer = Summarizer(answer)
     with pytest.raises(ProviderError, match="summary failed") as failed:
-        await compactor(history, summariser).fit(history)
-    assert (failed.value.code, failed.value.retryable, len(summariser.asked)) == (
+        await compactor(history, summarizer).fit(history)
+    assert (failed.value.code, failed.value.retryable, len(summarizer.asked)) == (
         "context_overflow",
         False,
         2,
@@ -152,29 +153,29 @@ async def test_a_summariser_that_fails_twice_is_a_typed_overflow(answer: str | P
 
 async def test_a_summary_that_shrinks_nothing_is_a_typed_overflow() -> None:
     history = turns(30, said=2_500)
-    summariser = Summariser("blah " * 40_000)
+    summarizer = Summarizer("blah " * 40_000)
     with pytest.raises(ProviderError) as failed:
-        await compactor(history, summariser).fit(history)
-    assert (failed.value.code, len(summariser.asked)) == ("context_overflow", 2)
+        await compactor(history, summarizer).fit(history)
+    assert (failed.value.code, len(summarizer.asked)) == ("context_overflow", 2)
 
 
 async def test_a_prompt_beyond_the_window_is_a_typed_overflow_at_once() -> None:
     history: list[Message] = [user("word " * 100_000)]
-    summariser = Summariser()
+    summarizer = Summarizer()
     with pytest.raises(ProviderError) as failed:
-        await compactor(history, summariser).fit(history)
-    assert (failed.value.code, summariser.asked) == ("context_overflow", [])
+        await compactor(history, summarizer).fit(history)
+    assert (failed.value.code, summarizer.asked) == ("context_overflow", [])
 
 
 async def test_one_giant_output_in_the_last_turn_is_shortened_in_the_second_attempt() -> None:
     history = turns(1, output=200_000)
-    fitted = await compactor(history, Summariser()).fit(history)
+    fitted = await compactor(history, Summarizer()).fit(history)
     assert len(outputs(fitted.messages)[0]) <= 1_000
 
 
 async def test_an_overflow_told_by_the_provider_is_answered_harder() -> None:
     history = turns(8, said=1_000)
-    fitting = compactor(history, Summariser())
+    fitting = compactor(history, Summarizer())
     assert (await fitting.fit(history)).notice is None
     before, after = tokens((await fitting.fit(history, force=True)).notice)
     assert after <= before * 2 // 3
@@ -182,7 +183,7 @@ async def test_an_overflow_told_by_the_provider_is_answered_harder() -> None:
 
 async def test_calls_are_never_separated_from_their_results_even_in_a_cut_history() -> None:
     history = [*turns(30, said=2_500), model(call("cut"))]
-    fitted = await compactor(history, Summariser()).fit(history)
+    fitted = await compactor(history, Summarizer()).fit(history)
     healed = normalize(fitted.messages)
     calls = [b.id for m in healed.messages for b in m.blocks if isinstance(b, ToolCall)]
     results = [b.id for m in healed.messages for b in m.blocks if isinstance(b, ToolResult)]
@@ -201,16 +202,16 @@ async def test_a_summary_that_overflows_itself_ends_in_a_typed_overflow() -> Non
 
     estimator = Estimator()
     estimator.replaced(history)
-    fitting = Compactor(window=WINDOW, reserve=RESERVE, estimator=estimator, summarise=overflowing)
+    fitting = Compactor(limits=lambda: LIMITS, estimator=estimator, summarize=overflowing)
     with pytest.raises(ProviderError) as failed:
         await fitting.fit(history)
     assert (failed.value.code, asked) == ("context_overflow", 2)
 
 
 async def test_the_providers_own_count_decides_and_never_loops() -> None:
-    summariser = Summariser()
+    summarizer = Summarizer()
     history = turns(6)
-    fitting = compactor(history, summariser)
+    fitting = compactor(history, summarizer)
     reported = 0
     with pytest.raises(ProviderError) as failed:
         for number in range(10):
@@ -228,7 +229,7 @@ async def test_the_providers_own_count_decides_and_never_loops() -> None:
 
 async def test_growth_that_is_new_may_be_shortened_again_and_again() -> None:
     history = turns(1)
-    fitting = compactor(history, Summariser())
+    fitting = compactor(history, Summarizer())
     for number in range(6):
         turn = model(call(f"new{number}"))
         fitting._estimator.observe(Usage(input_tokens=3_000, output_tokens=10), turn)

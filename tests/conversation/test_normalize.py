@@ -1,10 +1,10 @@
-"""A history that was cut, mixed up or damaged leaves `heal` fit to be sent, and says what was wrong."""
+"""A history that was cut, mixed up or damaged is made valid, and the repairs say what was wrong."""
 
 from __future__ import annotations
 
 import pytest
 
-from agent_runtime.conversation.normalize import BEGINNING, CONTINUE, NormalizedHistory, mend, normalize
+from agent_runtime.conversation.normalize import BEGINNING, CONTINUE, NormalizedHistory, for_model, normalize
 from agent_runtime.conversation.tool_pairs import INTERRUPTED
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
@@ -33,36 +33,42 @@ def test_a_sound_history_is_left_as_it_is() -> None:
     assert normalize(sound) == NormalizedHistory(sound)
 
 
-def test_a_call_without_a_result_is_told_the_truth() -> None:
-    healed = normalize([user("go"), model(call("a"), call("b", "edit")), user(result("a"))])
+def test_a_call_without_a_result_gets_one_that_says_so() -> None:
+    normalized = normalize([user("go"), model(call("a"), call("b", "edit")), user(result("a"))])
     cut = ToolResult(id="b", name="edit", content=(Text(text=INTERRUPTED),), is_error=True)
-    assert healed.messages == (user("go"), model(call("a"), call("b", "edit")), user(result("a"), cut))
-    assert healed.repairs == ("a call without a result was given one that says so",)
+    assert normalized.messages == (user("go"), model(call("a"), call("b", "edit")), user(result("a"), cut))
+    assert normalized.repairs == ("a call without a result was given one that says so",)
     assert "unknown" in INTERRUPTED
 
 
 def test_a_run_killed_right_after_the_turn_resumes_with_the_new_prompt() -> None:
-    healed = normalize([user("go"), model("first"), user("more"), model(call()), user("go on")])
+    normalized = normalize([user("go"), model("first"), user("more"), model(call()), user("go on")])
     cut = ToolResult(id="c1", name="bash", content=(Text(text=INTERRUPTED),), is_error=True)
-    assert healed.messages[-1] == user(cut, "go on")
+    assert normalized.messages[-1] == user(cut, "go on")
 
 
 def test_results_without_a_call_and_second_results_are_dropped() -> None:
-    healed = normalize(
+    normalized = normalize(
         [user("go", result("x")), model(call()), user(result(), result(text="again")), user("and?")]
     )
-    assert healed.messages == (user("go"), model(call()), user(result(), "and?"))
-    assert healed.repairs == ("results that belonged to no call were dropped",)
+    assert normalized.messages == (user("go"), model(call()), user(result(), "and?"))
+    assert normalized.repairs == ("results that belonged to no call were dropped",)
 
 
 def test_a_result_that_came_late_is_moved_to_its_call() -> None:
-    healed = normalize([user("go"), model(call()), user("wait"), model("well"), user(result(), "now?")])
-    assert healed.messages == (user("go"), model(call()), user(result(), "wait"), model("well"), user("now?"))
+    normalized = normalize([user("go"), model(call()), user("wait"), model("well"), user(result(), "now?")])
+    assert normalized.messages == (
+        user("go"),
+        model(call()),
+        user(result(), "wait"),
+        model("well"),
+        user("now?"),
+    )
 
 
 def test_results_come_first_and_in_the_order_of_their_calls() -> None:
-    healed = normalize([user("go"), model(call("a"), call("b")), user("hi", result("b"), result("a"))])
-    assert healed.messages[-1] == user(result("a"), result("b"), "hi")
+    normalized = normalize([user("go"), model(call("a"), call("b")), user("hi", result("b"), result("a"))])
+    assert normalized.messages[-1] == user(result("a"), result("b"), "hi")
 
 
 def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> None:
@@ -73,8 +79,8 @@ def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> Non
         model(call(x=2)),
         user(result(text="2")),
     ]
-    healed = normalize(history)
-    assert healed.messages == (
+    normalized = normalize(history)
+    assert normalized.messages == (
         *history[:3],
         model(call("c1-2", x=2)),
         user(result("c1-2", "2")),
@@ -92,17 +98,17 @@ def test_an_id_changed_in_the_blocks_is_changed_in_the_native_form() -> None:
 
 @pytest.mark.parametrize("id", ["functions.bash:0", "", "x" * 64, "ü"])
 def test_an_id_that_another_provider_would_refuse_is_changed(id: str) -> None:
-    healed = normalize([user("go"), model(call(id)), user(result(id))])
-    made = healed.messages[1].blocks[0]
+    normalized = normalize([user("go"), model(call(id)), user(result(id))])
+    made = normalized.messages[1].blocks[0]
     assert isinstance(made, ToolCall)
     assert made.id.replace("-", "").replace("_", "").isalnum() or made.id == "_"
     assert 1 <= len(made.id) <= 40
-    assert healed.messages[2] == user(result(made.id))
+    assert normalized.messages[2] == user(result(made.id))
 
 
 def test_roles_alternate_and_empty_messages_go() -> None:
-    healed = normalize([user("a"), user(" \n"), user("b"), model(" "), model("c"), model("d"), user("e")])
-    assert healed == NormalizedHistory((user("a", "b"), model("c", "d"), user("e")))
+    normalized = normalize([user("a"), user(" \n"), user("b"), model(" "), model("c"), model("d"), user("e")])
+    assert normalized == NormalizedHistory((user("a", "b"), model("c", "d"), user("e")))
 
 
 def test_turns_whose_forms_cannot_be_one_are_separated() -> None:
@@ -129,8 +135,8 @@ def test_a_paused_turn_and_its_continuation_are_one_turn() -> None:
 def test_a_hosted_call_that_nobody_answered_is_left_out() -> None:
     hosted = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
     said = {"type": "text", "text": "let me look"}
-    healed = normalize([user("go"), model("let me look", native=native(said, hosted)), user("go on")])
-    assert healed.messages[1] == model("let me look", native=native(said))
+    normalized = normalize([user("go"), model("let me look", native=native(said, hosted)), user("go on")])
+    assert normalized.messages[1] == model("let me look", native=native(said))
 
 
 def test_a_user_begins_and_a_user_ends() -> None:
@@ -150,9 +156,9 @@ def test_reasoning_without_its_signature_is_left_out_and_redacted_reasoning_kept
     unsigned = {"type": "thinking", "thinking": "cut", "signature": ""}
     blank = {"type": "text", "text": "\n\n"}
     turn = model(Thinking(text="cut"), call(), native=native(unsigned, REDACTED, blank, USE))
-    healed = normalize([user("go"), turn, user(result())])
-    assert healed.messages[1] == model(Thinking(text="cut"), call(), native=native(REDACTED, USE))
-    assert healed.repairs == ("reasoning without its signature was left out",)
+    normalized = normalize([user("go"), turn, user(result())])
+    assert normalized.messages[1] == model(Thinking(text="cut"), call(), native=native(REDACTED, USE))
+    assert normalized.repairs == ("reasoning without its signature was left out",)
 
 
 def test_a_turn_of_reasoning_alone_is_no_turn() -> None:
@@ -163,17 +169,17 @@ def test_a_turn_of_reasoning_alone_is_no_turn() -> None:
 def test_reasoning_signed_for_another_model_or_wire_is_left_out() -> None:
     turn = model(call(), native=native(THOUGHT, USE, model="claude-a-20250101"))
     history: list[Message] = [user("go"), turn, user(result())]
-    assert normalize(history, model="claude-a").messages[1] == turn
-    assert normalize(history, model="claude-b").messages[1] == model(
+    assert for_model(history, "anthropic", "claude-a") is history
+    assert for_model(history, "anthropic", "claude-b")[1] == model(
         call(), native=native(USE, model="claude-a-20250101")
     )
-    assert normalize(history, format="openai-chat").messages[1] == model(call())
+    assert for_model(history, "openai-chat", "claude-a")[1] == model(call())
 
 
 def test_a_native_form_that_does_not_agree_with_the_blocks_is_left_out() -> None:
     stray = native(USE, USE | {"id": "c2"})
-    healed = normalize([user("go"), model(call(), native=stray), user(result())])
-    assert healed.messages[1] == model(call())
+    normalized = normalize([user("go"), model(call(), native=stray), user(result())])
+    assert normalized.messages[1] == model(call())
 
 
 def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
@@ -181,27 +187,11 @@ def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
         id="c1", name="b d", arguments='{"a": "\\ud83d"}', input={"a": "\ud83d", "n": float("nan")}
     )
     item = USE | {"input": {"a": "\ud83d"}}
-    healed = normalize([user("go"), model(poisoned, native=native(item)), user(result())])
-    mended = ToolCall(
+    normalized = normalize([user("go"), model(poisoned, native=native(item)), user(result())])
+    repaired = ToolCall(
         id="c1", name="b_d", arguments='{"a": "\ufffd", "n": null}', input={"a": "\ufffd", "n": None}
     )
-    assert healed.messages == (user("go"), model(mended), user(result(name="b_d")))
-
-
-def test_a_refused_history_is_mended_by_what_was_blamed() -> None:
-    history: list[Message] = [
-        user("go", picture()),
-        model(call(), native=native(THOUGHT, USE)),
-        user(result()),
-    ]
-    forged = mend(history, "messages.1.content.0: Invalid `signature` in `thinking` block")
-    assert forged is not None
-    assert forged.messages == (history[0], model(call()), history[2])
-    image = mend(history, "messages.0.content.1.image.source.base64.data: Could not process image")
-    assert image is not None
-    assert image.messages[0] == user("go", "[An image was left out: the provider refused it]")
-    assert mend(history, "max_tokens: must be positive") is None
-    assert mend(forged.messages, "Invalid `signature` in `thinking` block") is None
+    assert normalized.messages == (user("go"), model(repaired), user(result(name="b_d")))
 
 
 def test_an_id_that_holds_a_signature_goes_back_to_its_gateway_whole() -> None:

@@ -1,4 +1,4 @@
-"""Whatever the history, what `heal` gives keeps every promise, and strict providers take it."""
+"""Whatever the history, what `normalize` returns keeps every guarantee, and strict providers accept it."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ histories = st.lists(users | turns, max_size=8)
 @settings(max_examples=150, deadline=None)
 @given(histories)
 def test_every_promise_is_kept(history: list[Message]) -> None:
-    healed = normalize(history)
-    messages = healed.messages
+    normalized = normalize(history)
+    messages = normalized.messages
     assert [m.role for m in messages] == [r for _, r in zip(messages, itertools.cycle(["user", "assistant"]))]
     assert not messages or messages[-1].role == "user"
     owed: list[str] = []

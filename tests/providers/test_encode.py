@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,10 +232,11 @@ def test_ids_where_the_provider_takes_nine_letters_only() -> None:
     assert asked == answered and len(asked) == 9 and asked.isalnum()
 
 
-def test_an_image_where_the_model_sees_none() -> None:
+@pytest.mark.parametrize("model", ["openai-chat:gpt-4", "openai:o3-mini", "deepseek:deepseek-v4-pro"])
+def test_images_that_a_model_cannot_see_are_reported(model: str) -> None:
     from agent_runtime.protocol.messages import Image
 
-    endpoint = replace(resolve("openai-chat:gpt-5.2", {}), vision=False)
     message = UserMessage(blocks=(Image(media_type="image/png", data="AAAA"),))
-    body, _ = wire_for(endpoint).encode(ModelCall("m", "", [message]))
-    assert "AAAA" not in str(body) and "image/png" in str(body)
+    body, dropped = wire_for(resolve(model, {})).encode(ModelCall("m", "", [message]))
+    assert "AAAA" not in str(body) and "this model cannot see images" in str(body)
+    assert [item.parameter for item in dropped] == ["images"]

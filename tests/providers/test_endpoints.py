@@ -130,7 +130,7 @@ def test_base_urls_of_the_environment() -> None:
 def test_an_endpoint_goes_through_json_and_shows_no_key(name: str) -> None:
     endpoint = resolve(name, KEYS)
     again = Endpoint(**json.loads(json.dumps(asdict(endpoint))))
-    assert asdict(again) | {"efforts": tuple(again.efforts)} == asdict(endpoint)
+    assert json.dumps(asdict(again)) == json.dumps(asdict(endpoint))
     assert str(endpoint.api_key) not in f"{endpoint!r} {endpoint}"
 
 

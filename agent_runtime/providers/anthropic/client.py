@@ -10,6 +10,7 @@ import httpx2
 from anthropic._streaming import ServerSentEvent
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.providers.address import auth_headers
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.http_errors import http_fault
@@ -70,16 +71,16 @@ def connect(
     endpoint: Endpoint, patience: StreamTimeouts, http_client: httpx2.AsyncClient | None
 ) -> AnthropicClient:
     """The client. Proxies and certificates come from the environment, as the SDK does it."""
-    headers = {}
-    if endpoint.provider != "anthropic" and endpoint.api_key:
-        headers["x-api-key"] = endpoint.api_key  # those who followed the format know this header only
+    headers = auth_headers(endpoint.base_url, endpoint.query, endpoint.format, endpoint.api_key or "")
+    sent: dict[str, Any] = {name: value or anthropic.Omit() for name, value in headers.items()}
     return AnthropicClient(
         anthropic.AsyncAnthropic(
             api_key=endpoint.api_key or "none",
             base_url=endpoint.base_url,
             max_retries=0,  # `retry` does it, where it is seen
             timeout=anthropic.Timeout(None, connect=patience.connect),
-            default_headers=headers,
+            default_headers=sent,
+            default_query=endpoint.query,
             http_client=http_client or anthropic.DefaultAsyncHttpxClient(verify=trusted()),
         )
     )

@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, ToolSpec
-from agent_runtime.conversation.provider_items import clean_json, normalize_items
+from agent_runtime.conversation.provider_items import clean_json
+from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     AssistantMessage,
     Image,
@@ -20,14 +21,15 @@ from agent_runtime.protocol.messages import (
     WireFormat,
 )
 from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.learning import learn
 from agent_runtime.providers.openai_responses.decode import ResponsesDecoder
-from agent_runtime.providers.parameters import nearest_effort, refuse
+from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
 from agent_runtime.providers.wire_parts import sendable_input, sound_arguments
 
-MIN_OUTPUT = 16  # the least the API takes as max_output_tokens
-MAX_ID = 64  # letters of a call_id
+MIN_OUTPUT = 16  # the smallest max_output_tokens that the API takes
+MAX_ID = 64  # characters of a call_id
 
-# Calls that a client is asked to run by tools we never offer: should one come, it is answered, not left open.
+# Calls of tools that are run by the client and never offered here; each gets an answer, as the API requires.
 _REFUSED = "This client does not run it."
 _ANSWERS: dict[str, dict[str, Any]] = {
     "apply_patch_call": {"type": "apply_patch_call_output", "status": "failed", "output": _REFUSED},
@@ -50,13 +52,12 @@ class OpenAIResponses:
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
         """The body. Encrypted reasoning is asked for, so that it can be sent back."""
-        endpoint = self._endpoint
-        dropped: list[DroppedParameter] = []
+        endpoint, dropped = self._endpoint, list[DroppedParameter]()
         tools = [tool for tool in (_tool(spec, endpoint) for spec in call.tools) if tool is not None]
         free = {tool["name"] for tool in tools if tool["type"] == "custom"}
         body: dict[str, Any] = {
             "model": endpoint.model,
-            "input": list(_input(call.messages, endpoint, free)),
+            "input": list(_input(messages_for(call, endpoint, dropped), free)),
             "stream": True,
             "store": False,
         }
@@ -64,74 +65,71 @@ class OpenAIResponses:
             body["instructions"] = call.system
         if tools:
             body |= {"tools": tools, "parallel_tool_calls": call.parallel_tools}
-        if call.max_tokens is not None:
-            body["max_output_tokens"] = max(MIN_OUTPUT, call.max_tokens)
-        if call.cache_key and endpoint.cache_key:
+        if (limit := output_limit(call, endpoint, dropped)) is not None:
+            body["max_output_tokens"] = max(MIN_OUTPUT, limit)
+        if call.cache_key and endpoint.provider_row.cache_key:
             body["prompt_cache_key"] = call.cache_key[:64]
-        _reason(body, call, endpoint, dropped)
+        _add_reasoning(body, call, endpoint, dropped)
         if call.temperature is not None:
-            if endpoint.takes_temperature:
+            if endpoint.model_row.temperature:
                 body["temperature"] = call.temperature
             else:
                 dropped.append(refuse("temperature", endpoint))
-        return clean_json(body), dropped
+        return clean_json(omit(body, endpoint, dropped)), dropped
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
         return ResponsesDecoder(self._endpoint.model, call)
 
+    def adapted(self, error: ProviderError, body: dict[str, Any]) -> OpenAIResponses | None:
+        """See agent.model.Wire."""
+        endpoint = learn(self._endpoint, error, body)
+        return OpenAIResponses(endpoint) if endpoint else None
+
 
 # --- input items
 
 
-def _input(messages: Sequence[Message], endpoint: Endpoint, free: set[str]) -> Iterator[dict[str, Any]]:
+def _input(messages: Sequence[Message], free: set[str]) -> Iterator[dict[str, Any]]:
     custom: set[str] = set()  # ids of the calls that went as free-form: their results must too
     for message in messages:
-        if isinstance(message, UserMessage):
-            items = list(_user(message, endpoint, custom))
-        else:
-            items = list(_assistant(message, endpoint, free))
+        items = list(
+            _user(message, custom) if isinstance(message, UserMessage) else _assistant(message, free)
+        )
         custom |= {item["call_id"] for item in items if item.get("type") == "custom_tool_call"}
         yield from items
 
 
-def _user(message: UserMessage, endpoint: Endpoint, custom: set[str]) -> Iterator[dict[str, Any]]:
+def _user(message: UserMessage, custom: set[str]) -> Iterator[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, ToolResult):
             kind = "custom_tool_call_output" if _id(block.id) in custom else "function_call_output"
-            yield {"type": kind, "call_id": _id(block.id), "output": _output(block, endpoint)}
+            yield {"type": kind, "call_id": _id(block.id), "output": _output(block)}
         elif isinstance(block, Image) or block.text.strip():
-            content.append(_part(block, endpoint))
+            content.append(_part(block))
     if content:
         yield {"type": "message", "role": "user", "content": content}
 
 
-def _output(result: ToolResult, endpoint: Endpoint) -> str | list[dict[str, Any]]:
+def _output(result: ToolResult) -> str | list[dict[str, Any]]:
     if any(isinstance(part, Image) for part in result.content):
-        return [_part(part, endpoint) for part in result.content]
+        return [_part(part) for part in result.content]
     return result.text
 
 
-def _part(block: Text | Image, endpoint: Endpoint) -> dict[str, Any]:
+def _part(block: Text | Image) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "input_text", "text": block.text}
-    if not endpoint.vision:
-        return {"type": "input_text", "text": f"[an image ({block.media_type}) that this model cannot see]"}
-    return {
-        "type": "input_image",
-        "detail": "auto",
-        "image_url": f"data:{block.media_type};base64,{block.data}",
-    }
+    url = f"data:{block.media_type};base64,{block.data}"
+    return {"type": "input_image", "detail": "auto", "image_url": url}
 
 
-def _assistant(message: AssistantMessage, endpoint: Endpoint, free: set[str]) -> Iterator[dict[str, Any]]:
-    if message.native is not None and message.native.format == "openai-responses":
-        native, _ = normalize_items(message.native, endpoint.model)
-        if native is not None:
-            yield from map(_resent, native.items)
-            yield from _answers(native.items)
-            return
+def _assistant(message: AssistantMessage, free: set[str]) -> Iterator[dict[str, Any]]:
+    if message.native is not None:
+        yield from map(_resent, message.native.items)
+        yield from _answers(message.native.items)
+        return
     for block in message.blocks:
         if isinstance(block, Text) and block.text.strip():
             yield {"type": "message", "role": "assistant", "content": block.text}
@@ -140,7 +138,7 @@ def _assistant(message: AssistantMessage, endpoint: Endpoint, free: set[str]) ->
 
 
 def _resent(item: dict[str, Any]) -> dict[str, Any]:
-    """The item as it came, but for arguments that are no JSON object."""
+    """The item as it came, except for arguments that are not a JSON object."""
     if item.get("type") != "function_call":
         return item
     return item | {"arguments": sound_arguments(item.get("arguments") or "")}
@@ -181,29 +179,50 @@ def _answers(items: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _tool(spec: ToolSpec, endpoint: Endpoint) -> dict[str, Any] | None:
     native = spec.native.get("openai-responses")
     if spec.hosted:
-        return dict(native) if native and endpoint.hosted_tools else None
-    if native and (endpoint.custom_tools or native.get("type") != "custom"):
+        return dict(native) if native and endpoint.provider_row.hosted_tools else None
+    if native and (endpoint.model_row.custom_tools or native.get("type") != "custom"):
         return dict(native)
     function = {"name": spec.name, "description": spec.description, "parameters": spec.parameters}
     return {"type": "function", **function, "strict": False}
 
 
-def _reason(
+def _add_reasoning(
     body: dict[str, Any], call: ModelCall, endpoint: Endpoint, dropped: list[DroppedParameter]
 ) -> None:
-    if endpoint.thinking != "effort":
+    row = endpoint.model_row
+    if row.thinking == "none":
         if call.effort is not None:
             dropped.append(refuse("effort", endpoint))
         if call.thinking:
             dropped.append(refuse("thinking", endpoint))
         return
+    if row.thinking != "effort":  # a model that is not OpenAI's: nothing is sent that was not asked for
+        _add_effort_only(body, call, endpoint, dropped)
+        return
     body["include"] = ["reasoning.encrypted_content"]
     reasoning: dict[str, Any] = {"summary": "auto"}
-    if call.thinking is False and call.effort is None:
-        if endpoint.thinking_off == "-":
-            dropped.append(DroppedParameter("thinking", f"{endpoint.model} cannot be told not to think"))
-        else:
-            reasoning = {"effort": endpoint.thinking_off}
-    elif call.effort is not None:
-        reasoning["effort"] = nearest_effort(call.effort, endpoint, dropped)
+    if call.thinking is False and row.thinking_off.by == "value":
+        reasoning = {"effort": row.thinking_off.value}
+        if call.effort is not None:
+            dropped.append(DroppedParameter("effort", "thinking is switched off"))
+    else:
+        if call.thinking is False:
+            dropped.append(DroppedParameter("thinking", f"{endpoint.model} cannot switch thinking off"))
+        if call.effort is not None:
+            reasoning["effort"] = nearest_effort(call.effort, endpoint, dropped)
+        elif call.thinking and not row.thinks_by_default:
+            reasoning["effort"] = "medium"
     body["reasoning"] = reasoning
+
+
+def _add_effort_only(
+    body: dict[str, Any], call: ModelCall, endpoint: Endpoint, dropped: list[DroppedParameter]
+) -> None:
+    if call.thinking is False and endpoint.model_row.thinking_off.by == "nothing":
+        dropped.append(DroppedParameter("thinking", f"{endpoint.model} cannot switch thinking off"))
+    elif call.thinking is False:
+        body["reasoning"] = {"effort": "none"}
+    elif call.effort is not None:
+        body["reasoning"] = {"effort": nearest_effort(call.effort, endpoint, dropped)}
+    elif call.thinking and not endpoint.model_row.thinks_by_default:
+        body["reasoning"] = {"effort": "medium"}

@@ -1,0 +1,130 @@
+"""What to leave out of a history that a provider refused (400), by what its message names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from agent_runtime.conversation.image_limits import has_image, left_out
+from agent_runtime.conversation.normalize import NormalizedHistory, normalize
+from agent_runtime.protocol.messages import AssistantMessage, Image, Message, ToolResult
+
+_IMAGES_OUT = "images that the provider refused were left out"
+_NATIVE_OUT = "turns that the provider refused in its own form were sent as their blocks"
+
+# `messages.3.content.0`, `messages[3]`, `input[5].id`, `assistant tool call message at index 2`
+_PLACE = re.compile(r"\b(messages|input|contents)(?:\.\[?|\[)(\d+)|\bmessage at index (?P<index>\d+)", re.I)
+_ITEM = re.compile(r"\b(?:rs|fc|ctc|msg|ws|ig|toolu|srvtoolu|call)_[\w-]+")
+# what concerns tools or parameters, although it may speak of images, items or thinking
+_NOT_HISTORY = re.compile(
+    r"^[\s\"'`]*(?:tools|tool_choice|output_config|thinking|reasoning|system|max_tokens)\b|"
+    r"invalid schema|\bproperties\b|\binput_schema\b|function_declarations|\bfunction ['\"`]",
+    re.I,
+)
+_IMAGE = re.compile(
+    r"\bimages?\b.{0,80}(?:invalid|corrupt|damaged|exceed|too (?:large|big|many|small)|could not|cannot|unable|"
+    r"unsupported|not (?:supported|valid|allowed)|failed)|"
+    r"(?:invalid|corrupt|damaged|unsupported|could not|cannot|unable to|failed to|not a valid).{0,60}"
+    r"\b(?:images?|media_type)\b|\bimage\.source\b|\bimage_url\b",
+    re.I | re.S,
+)
+_NATIVE = re.compile(
+    r"signature.{0,60}(?:thinking|thought|reasoning)|(?:thinking|thought|reasoning).{0,60}signature|"
+    r"\bthinking[`'\"]? blocks?\b|redacted_thinking|encrypted[ _]content|"
+    r"\bitem\b.{0,120}(?:not found|without its required)|of type ['\"`]?reasoning|reasoning item|"
+    r"no tool (?:output|call) found|tool_use.{0,120}tool_result|tool_result.{0,120}tool_use|thought_?signature",
+    re.I | re.S,
+)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a history was refused.
+
+    message: the provider's message.
+    param: the parameter that it names; empty when it names none.
+    has_system: does the request have a system prompt? It counts as a message in Chat Completions.
+    """
+
+    message: str
+    param: str = ""
+    has_system: bool = True
+
+
+def drop_rejected(messages: Sequence[Message], rejection: Rejection) -> NormalizedHistory | None:
+    """The history without what was refused, for another try; None when the message does not name a part of it.
+
+    Only what stands at the place that is named is left out: an image, or the native form of a turn. Where no place can
+    be told, all of that kind goes.
+    """
+    words = f"{rejection.param} {rejection.message}".strip()
+    if _NOT_HISTORY.search(words):
+        return None
+    place = _PLACE.search(words)
+    if _IMAGE.search(words):
+        suspects, repair = [has_image(message) for message in messages], _IMAGES_OUT
+    elif place or _NATIVE.search(words):
+        suspects, repair = [_is_native(message) for message in messages], _NATIVE_OUT
+    else:
+        return None
+    if not any(suspects):
+        return None
+    named = _named(messages, rejection, words)
+    if any(suspect and index in named for index, suspect in enumerate(suspects)):
+        suspects = [suspect and index in named for index, suspect in enumerate(suspects)]
+    drop = _drop_images if repair is _IMAGES_OUT else _drop_native
+    kept = [
+        drop(message) if suspect else message for message, suspect in zip(messages, suspects, strict=True)
+    ]
+    normalized = normalize(kept)
+    return NormalizedHistory(normalized.messages, (repair, *normalized.repairs))
+
+
+def _is_native(message: Message) -> bool:
+    return isinstance(message, AssistantMessage) and message.native is not None
+
+
+def _drop_native(message: Message) -> Message:
+    return message.model_copy(update={"native": None})
+
+
+def _drop_images(message: Message) -> Message:
+    return left_out(message, "the provider refused it")
+
+
+def _named(messages: Sequence[Message], rejection: Rejection, words: str) -> set[int]:
+    """The positions of the messages that the provider names, by an item's id or by a place in the request."""
+    ids = set(_ITEM.findall(words))
+    by_id = {index for index, message in enumerate(messages) if ids & set(_ids(message))}
+    place = _PLACE.search(words)
+    if by_id or place is None:
+        return by_id
+    root, number = (place[1] or "messages").lower(), int(place[2] or place["index"])
+    if place[0].lower().startswith("messages.") and "[" not in place[0]:
+        return {number}  # Messages: one entry for each of ours
+    start = 1 if root == "messages" and rejection.has_system else 0
+    for index, message in enumerate(messages):
+        start += _entries(message, responses=root == "input")
+        if number < start:
+            return {index}
+    return set()
+
+
+def _ids(message: Message) -> Iterator[str]:
+    if isinstance(message, AssistantMessage):
+        yield from (call.id for call in message.calls)
+        for item in message.native.items if message.native else ():
+            yield str(item.get("id"))
+            yield str(item.get("call_id"))
+
+
+def _entries(message: Message, *, responses: bool) -> int:
+    """How many entries of a request one message becomes, in Chat Completions or in Responses."""
+    if isinstance(message, AssistantMessage):
+        if not responses:
+            return 1
+        return len(message.native.items) if message.native else len(message.blocks)
+    results = [block for block in message.blocks if isinstance(block, ToolResult)]
+    pictured = any(isinstance(part, Image) for result in results for part in result.content)
+    return len(results) + (len(results) < len(message.blocks) or (pictured and not responses))
