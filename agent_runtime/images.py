@@ -1,14 +1,14 @@
-"""Images as a model can be given them: a known format, whole, and small enough that the next request stays
-valid.
+"""Images in a form that models accept: a common format, complete, and small enough for the next request.
 
-Limits: Anthropic recommends a long edge of 1,568 pixels and takes 5 MB of base64, and 2,000 pixels in
-requests with many images; OpenAI scales to less. PNG, JPEG, GIF and WebP are what both take.
+Anthropic recommends a long edge of 1,568 pixels, and accepts 5 MB of base64, and 2,000 pixels in requests with many
+images; OpenAI scales to less. Both accept PNG, JPEG, GIF and WebP.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 LONG_EDGE = 1_568  # pixels
-MAX_BYTES = 3_500_000  # of the image; base64 makes a third more of it
-MAX_PIXELS = 64_000_000  # decoded, four bytes each; more is a decompression bomb, or might as well be
+MAX_BYTES = 3_500_000  # of the image; base64 needs a third more
+MAX_PIXELS = 64_000_000  # decoded, four bytes each; more may be a decompression bomb
 MAX_FILE = 64 << 20
 SENT = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-_READ = (*SENT, "BMP", "TIFF", "ICO", "PPM")  # not what Pillow hands to other programs, such as EPS
+_READ = (
+    *SENT,
+    "BMP",
+    "TIFF",
+    "ICO",
+    "PPM",
+)  # without those that Pillow starts other programs for, such as EPS
 _HEADS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -34,6 +40,7 @@ _HEADS = (
     b"MM\x00*",
     b"\x00\x00\x01\x00",
 )
+_CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")  # bytes that no text has
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,23 @@ class Loaded:
 
 
 def looks_like_image(head: bytes) -> bool:
-    """By the first bytes: the formats that are sent, and those that are converted (BMP, TIFF, ICO)."""
-    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    """Return whether the first bytes of a file are those of an image.
+
+    The signatures of some formats are letters, and count only together with bytes that no text has.
+    """
+    signed = head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    return signed and has_control_bytes(head)
 
 
-def load(data: bytes, shown: str) -> Loaded:
-    """The image in these bytes.
+def has_control_bytes(head: bytes) -> bool:
+    """Return whether the first bytes of a file have control characters that no text has."""
+    return _CONTROL.search(head[:4_096]) is not None
 
-    Raises ToolError with the reason when it is broken, of another kind, or too large.
+
+def load(data: bytes, display: str) -> Loaded:
+    """Return the image in these bytes, converted and scaled down where needed.
+
+    Raises ToolError with the reason when it is broken, of an unknown format, or too large.
     """
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
@@ -62,37 +78,37 @@ def load(data: bytes, shown: str) -> Loaded:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ToolError(
-                    f"{shown}: an image of {width}x{height} pixels is too large to be shown; scale it "
+                    f"{display}: an image of {width}x{height} pixels is too large to be shown; scale it "
                     "down first."
                 )
-            picture.verify()  # the checksums and the end, which load() does not ask for; it uses the picture up
+            picture.verify()  # checksums and the end of the file, which load() does not check
         with Pillow.open(io.BytesIO(data), formats=_READ) as picture:
-            return _load(data, picture, shown)
+            return _load(data, picture, display)
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         raise ToolError(
-            f"{shown}: the image is too large to be shown; scale it down first ({error})."
+            f"{display}: the image is too large to be shown; scale it down first ({error})."
         ) from error
     except UnidentifiedImageError as error:
-        raise ToolError(f"{shown} is no image that can be read ({len(data):,} bytes).") from error
+        raise ToolError(f"{display} is not an image that can be read ({len(data):,} bytes).") from error
     except ToolError:
         raise
-    except Exception as error:  # Pillow lets through what its decoders raise: struct.error, zlib.error ...
-        raise ToolError(f"{shown}: the image is broken ({error}).") from error
+    except Exception as error:  # its decoders raise struct.error, zlib.error and others
+        raise ToolError(f"{display}: the image is broken ({error}).") from error
 
 
-def _load(data: bytes, picture: Picture, shown: str) -> Loaded:
+def _load(data: bytes, picture: Picture, display: str) -> Loaded:
     from PIL import ImageOps
 
     kind, (width, height) = picture.format or "image", picture.size
     frames = int(getattr(picture, "n_frames", 1))
-    picture.load()  # all of it: half an image would be refused by the provider
+    picture.load()  # all of it: the provider would refuse half an image
     upright = picture.getexif().get(0x0112, 1) == 1
-    title = f"{shown}: {kind} image, {width}x{height} pixels"
+    title = f"{display}: {kind} image, {width}x{height} pixels"
     if (
         kind in SENT
         and frames == 1
         and upright
-        and picture.mode != "CMYK"  # of a JPEG for printers, which not every decoder takes
+        and picture.mode != "CMYK"  # not every decoder accepts it
         and max(width, height) <= LONG_EDGE
         and len(data) <= MAX_BYTES
     ):
@@ -130,7 +146,7 @@ def _scaled(picture: Picture) -> Picture:
 
 
 def _encoded(picture: Picture) -> tuple[str, bytes]:
-    """PNG where that is small enough, JPEG otherwise."""
+    """PNG where that is small enough, else JPEG."""
     out = io.BytesIO()
     picture.save(out, "PNG")
     if out.tell() <= MAX_BYTES:

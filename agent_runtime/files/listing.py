@@ -1,4 +1,4 @@
-"""What is in a folder, some levels deep, bounded however much there is."""
+"""Directory listings, some levels deep, bounded however much there is."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pathlib import Path
 from agent_runtime.files.line_numbers import visible
 from agent_runtime.git.ignore_tree import Ignore
 
-MOST = 1_000  # entries shown
+MOST = 1_000  # entries listed
 _UNOPENED = {".git", "node_modules", "__pycache__", ".venv", ".hg", ".svn"}
 
 
 @dataclass
-class Listing:
-    """Lines so far; `more` counts the entries that were seen and not shown."""
+class _Output:
+    """The lines so far, the bytes that remain, and how many entries did not fit."""
 
+    remaining: int
     lines: list[str] = field(default_factory=list)
     more: int = 0
-    room: int = 32_000  # bytes
 
 
-def listing(folder: Path, shown: str, *, depth: int, budget: int) -> str:
-    """Entries by name, folders with a `/` and, within `depth`, with what they hold.
+def listing(folder: Path, display: str, *, depth: int, budget: int) -> str:
+    """Return the entries of a directory in byte order, directories with a `/` and, within `depth`, their entries.
 
-    Ignored folders stay closed.
+    Ignored directories are not listed. At most `budget` bytes are returned.
     """
-    out = Listing(room=budget)
+    out = _Output(budget)
     _list(folder, Ignore.at(folder), "", depth, out)
     if not out.lines:
-        return f"{shown} is empty."
+        return f"{display} is empty."
     if out.more:
         out.lines.append(
-            f"[{out.more:,} more entries not shown; list a folder further down, or search for names]"
+            f"[{out.more:,} more entries not listed; list a directory further down, or search for names]"
         )
     return "\n".join(out.lines)
 
 
-def _list(folder: Path, ignore: Ignore, indent: str, depth: int, out: Listing) -> None:
+def _list(folder: Path, ignore: Ignore, indent: str, depth: int, out: _Output) -> None:
     try:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -65,11 +65,11 @@ def _target(entry: os.DirEntry[str]) -> str:
         return "?"
 
 
-def _put(out: Listing, line: str) -> None:
+def _put(out: _Output, line: str) -> None:
     line = visible(line).replace("\n", "\\n").replace("\r", "\\r")
     size = len(line.encode()) + 1
-    if out.more or len(out.lines) >= MOST or out.room < size:
+    if out.more or len(out.lines) >= MOST or out.remaining < size:
         out.more += 1
         return
-    out.room -= size
+    out.remaining -= size
     out.lines.append(line)

@@ -1,57 +1,62 @@
-"""A text file as the model reads it.
-
-The lines it asked for, numbered and bounded, and nothing read that need not be.
-"""
+"""A text file as the model reads it: the lines it asked for, numbered and bounded. No more is read than needed."""
 
 from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.encoding import detect
 from agent_runtime.files.line_numbers import fitted
-from agent_runtime.files.snapshot import Snapshot
-from agent_runtime.files.text_file import TextFile, decode
+from agent_runtime.files.text_file import TextFile
+from agent_runtime.images import has_control_bytes
 
 WHOLE = 16 << 20  # bytes; a larger file is read up to the last line asked for
 _HEAD = 65_536
-_LINE = 1 << 20  # characters; what is longer is not held
+_LINE = 1 << 20  # characters of a line that are held
 _MAGIC = (
     (b"\x7fELF", "an ELF executable or library"),
-    (b"%PDF-", "a PDF document"),
     (b"PK\x03\x04", "a zip archive (or a document in one: docx, xlsx, jar)"),
     (b"\x1f\x8b", "gzip data"),
-    *((b"BZh%d1AY&SY" % level, "bzip2 data") for level in range(1, 10)),
     (b"\xfd7zXZ\x00", "xz data"),
     (b"\x28\xb5\x2f\xfd", "zstd data"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\xca\xfe\xba\xbe", "a Java class file or Mach-O binary"),
     (b"\x00asm", "a WebAssembly module"),
-    (b"OggS\x00", "Ogg media"),
-    *((b"ID3%c" % version, "an MP3 file") for version in (2, 3, 4)),  # the letters alone may begin a text
-    *((b"wOF%b%b" % (kind, flavor), "a font") for kind in (b"F", b"2") for flavor in (b"\0\1\0\0", b"OTTO")),
+    # letters, which may also begin a text
+    (b"%PDF-", "a PDF document"),
+    (b"BZh", "bzip2 data"),
+    (b"OggS", "Ogg media"),
+    (b"ID3", "an MP3 file"),
+    (b"wOFF", "a font"),
+    (b"wOF2", "a font"),
 )
+_PDF = re.compile(rb"%PDF-\d\.\d[\r\n]+%[\x80-\xff]{2}")  # may have no other binary bytes at its beginning
 
 
 @dataclass(frozen=True)
 class FilePage:
-    """Numbered lines, and whether more was asked for than they are."""
+    """Numbered lines, and whether more lines were asked for."""
 
     text: str
     cut: bool = False
 
 
 def binary_kind(head: bytes, size: int) -> str | None:
-    """What a file is that is no text, by its first bytes; None for text."""
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
-    if head[257:262] == b"ustar":
-        return "a tar archive"
+    """Return what kind of binary file this is, by its first bytes; None for text.
+
+    The signatures of formats count only together with bytes that no text has.
+    """
+    if has_control_bytes(head) or _PDF.match(head):
+        for magic, kind in _MAGIC:
+            if head.startswith(magic):
+                return kind
+        if head[257:262] == b"ustar":
+            return "a tar archive"
     encoding = detect(head, whole=size == len(head))
     sample = head[len(encoding.mark) :].decode(encoding.codec, "replace")
     odd = sum(char < " " and char not in "\t\n\r\f\b\x1b" for char in sample) / (len(sample) or 1)
@@ -61,12 +66,15 @@ def binary_kind(head: bytes, size: int) -> str | None:
     return None
 
 
-def page(file: TextFile, first: int | None, last: int | None, budget: int, shown: str) -> FilePage:
-    """Lines `first` to `last` (from 1; None or -1: to the end) of a file in memory, in at most `budget` bytes."""
+def page(file: TextFile, first: int | None, last: int | None, budget: int, display: str) -> FilePage:
+    """Return lines `first` to `last` (from 1; None or -1: to the end) of a file in memory, in at most `budget` bytes.
+
+    Raises ToolError for a range that the file does not have.
+    """
     total = len(file.lines)
-    low, high = _range(first, last, total, shown)
+    low, high = _range(first, last, total, display)
     if not total:
-        return FilePage(f"({shown} is empty)")
+        return FilePage(f"({display} is empty)")
     text, count = fitted(file.lines[low - 1 : high], low, budget)
     upto = low - 1 + count
     notes = _oddities(file)
@@ -78,30 +86,30 @@ def page(file: TextFile, first: int | None, last: int | None, budget: int, shown
 
 
 def page_of_large(
-    fd: int, size: int, first: int | None, last: int | None, budget: int, shown: str
+    fd: int, size: int, first: int | None, last: int | None, budget: int, display: str
 ) -> FilePage:
-    """The same of a file too large to hold.
+    """Return the same of a file too large to hold, read up to the last line asked for, or to the end of the budget.
 
-    It is read up to the last line asked for, or to the end of the budget.
+    Raises ToolError for a range that the file does not have.
     """
-    low, high = _range(first, last, None, shown)
+    low, high = _range(first, last, None, display)
     head = os.pread(fd, _HEAD, 0)
     encoding = detect(head, whole=False)
     os.lseek(fd, len(encoding.mark), os.SEEK_SET)
     stream = io.TextIOWrapper(io.FileIO(fd, closefd=False), encoding.codec, "replace", newline="\n")
     wanted: list[str] = []
-    room = budget
+    remaining = budget
     number = 0
     for number, line in enumerate(_lines(stream), 1):
         if number < low:
             continue
-        if number > high or room < 0:
+        if number > high or remaining < 0:
             break
         wanted.append(line.rstrip("\r\n"))
-        room -= min(len(line), 2_000) + 8
+        remaining -= min(len(line), 2_000) + 8
     else:
         if number < low:
-            raise ToolError(f"{shown} has {number:,} lines; line {low:,} was asked for.")
+            raise ToolError(f"{display} has {number:,} lines; line {low:,} was asked for.")
     text, count = fitted(wanted, low, budget)
     return FilePage(
         f"{text}\n[lines {low}-{low + count - 1} of a file of {size:,} bytes]",
@@ -109,29 +117,22 @@ def page_of_large(
     )
 
 
-def text_of(snapshot: Snapshot, shown: str) -> TextFile:
-    """The text of a file. Raises ToolError naming what it is when it is none."""
-    if kind := binary_kind(snapshot.data[:_HEAD], len(snapshot.data)):
-        raise ToolError(f"{shown} is {kind} ({len(snapshot.data):,} bytes), not text.")
-    return decode(snapshot.data)
-
-
-def _range(first: int | None, last: int | None, total: int | None, shown: str) -> tuple[int, int]:
-    low = 1 if first is None else first
+def _range(first: int | None, last: int | None, total: int | None, display: str) -> tuple[int, int]:
+    low = first or 1  # 0 is the first line to some models
     high = (1 << 62) if last in (None, -1) else int(last or 0)
     if low < 1:
-        raise ToolError(f"Lines are counted from 1; line {low} of {shown} was asked for.")
+        raise ToolError(f"Lines are counted from 1; line {low} of {display} was asked for.")
     if high < low:
         raise ToolError(f"The range ends (line {high}) before it begins (line {low}).")
     if total is not None:
         if low > max(total, 1):
-            raise ToolError(f"{shown} has {total:,} lines; line {low:,} was asked for.")
+            raise ToolError(f"{display} has {total:,} lines; line {low:,} was asked for.")
         high = min(high, total)
     return low, high
 
 
 def _oddities(file: TextFile) -> list[str]:
-    """What cannot be seen and matters to whoever edits."""
+    """What cannot be seen in the lines and matters for an edit."""
     notes: list[str] = []
     if file.encoding.label != "utf-8":
         notes.append(f"encoding: {file.encoding.label}")

@@ -41,9 +41,14 @@ class Viewer:
                 head = os.pread(fd, 65_536, 0)
             finally:
                 os.close(fd)
+            kind = binary_kind(head, status.st_size or len(head))
             if looks_like_image(head):
-                return self._as_image(place, path)
-            if kind := binary_kind(head, status.st_size or len(head)):
+                try:
+                    return self._as_image(place, path)
+                except ToolError:
+                    if kind:  # a text may begin as an image does
+                        raise
+            if kind:
                 raise ToolError(f"{path} is {kind} ({status.st_size:,} bytes), not text.")
             return self._text(place, path, status.st_size, first, last, budget)
 

@@ -121,12 +121,12 @@ def bomb(edge: int) -> bytes:
         (encoded("PNG", (40, 40))[:-12], "broken"),  # no IEND: Pillow shows it, a provider does not
         (encoded("JPEG", (400, 400))[:300], "broken"),
         (encoded("JPEG", (400, 400))[:-500], "broken"),
-        (b"\x89PNG\r\n\x1a\n" + b"junk" * 20, "no image that can be read|broken"),
+        (b"\x89PNG\r\n\x1a\n" + b"junk" * 20, "not an image that can be read|broken"),
         (bomb(8_500), "too large to be shown"),
         (bomb(30_000), "too large to be shown"),
-        (encoded("EPS", (40, 30)), "no image that can be read"),  # Pillow would start Ghostscript on it
-        (b"text\n", "no image that can be read"),
-        (b"", "no image that can be read"),
+        (encoded("EPS", (40, 30)), "not an image that can be read"),  # Pillow would start Ghostscript on it
+        (b"text\n", "not an image that can be read"),
+        (b"", "not an image that can be read"),
     ],
 )
 async def test_refused_with_the_reason(editor: EditorFixture, data: bytes, said: str) -> None:

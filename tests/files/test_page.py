@@ -27,7 +27,7 @@ async def test_lines_have_numbers_and_ranges_are_closed(editor: EditorFixture) -
 
 @pytest.mark.parametrize(
     ("first", "last", "said"),
-    [(0, 1, "counted from 1"), (5, 9, "has 4 lines; line 5"), (3, 2, "before it begins")],
+    [(-1, 1, "counted from 1"), (5, 9, "has 4 lines; line 5"), (3, 2, "before it begins")],
 )
 async def test_ranges_that_are_not_there(editor: EditorFixture, first: int, last: int, said: str) -> None:
     editor.put(f="a\nb\nc\nd\n")
@@ -101,7 +101,7 @@ async def test_a_folder_of_many_is_bounded(editor: EditorFixture) -> None:
         (editor.folder / f"{i:04}").touch()
     listed = (await editor.files.entries(".", depth=3, tokens=10_000)).splitlines()
     assert len(listed) == 1_001
-    assert listed[-1].startswith("[500 more entries not shown")
+    assert listed[-1].startswith("[500 more entries not listed")
 
 
 async def test_paths(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,13 +105,41 @@ async def test_binary_files_are_refused_with_type_and_size(
 
 
 @pytest.mark.parametrize(
-    "data", [b"ID3 tags\n", b"BZh is what bzip2 files begin with\n", b"wOFF\n", b"OggS\n"]
+    "text",
+    [
+        "ID3 tags\n",
+        "BZh91AY&SY is what bzip2 files begin with\n",
+        "wOFF\n",
+        "wOF2 fonts\n",
+        "OggS\n",
+        "BM25 notes\nx\n",
+        "BM\n",
+        "BMI,age\n22,30\n",
+        "BMW für alle\n",
+        "GIF89a is a format, and GIF87a too;\n" * 50,
+        "GIF87a\n",
+        "RIFF....WEBP\n",
+        "RIFFs, WEBPages and so on\n",
+        "%PDF-\n",
+        "%PDF-1.7 is the first line of a document, % begins a comment\n",
+        "x" * 257 + "ustar and more\n",
+        "x" * 257 + "ustar\n",
+        "II*MM* stars\n",
+        "\x1b[1mBM\x1b[0m\n",
+    ],
 )
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 async def test_a_text_may_begin_with_the_letters_of_another_format(
-    editor: EditorFixture, data: bytes
+    editor: EditorFixture, text: str, encoding: str
 ) -> None:
-    editor.put(f=data)
-    assert data.decode().strip() in (await editor.files.read("f", tokens=100)).text
+    editor.put(f=text.encode(encoding))
+    assert text.split("\n")[0] in (await editor.files.read("f", tokens=1_000)).text
+
+
+async def test_a_text_with_a_stray_control_character_is_still_a_text(editor: EditorFixture) -> None:
+    for name, text in (("bm", "BM25 notes\x00 and other things\n"), ("gif", "GIF89a\x01 is how it begins\n")):
+        editor.put(**{name: text})
+        assert "\t" + text[:3] in (await editor.files.read(name, tokens=100)).text
 
 
 async def test_half_characters_are_never_written(editor: EditorFixture) -> None:
