@@ -1,26 +1,28 @@
-"""What .gitignore files say, and .ignore and .rgignore over them, as ripgrep reads them."""
+"""The ignore rules of a directory for searches: .gitignore, .ignore and .rgignore files, as ripgrep applies them."""
 
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.git.ignore_patterns import Rules, parse
+from agent_runtime.system.safe_open import read_bounded
 
-_FILES = (".rgignore", ".ignore", ".gitignore")  # what an earlier one says counts, wherever it lies
+_FILES = (".rgignore", ".ignore", ".gitignore")  # an earlier one wins, in whatever directory it is
 _NONE = (None,) * len(_FILES)
-_MOST = 1 << 20  # bytes of such a file
+_MAX_BYTES = 1 << 20  # of such a file; the rest is not read
 
 
 @dataclass(frozen=True)
 class Ignore:
-    """The rules in force in a folder, by kind of file: its own first, then those of the folders around it.
+    """The rules that apply in a directory, one chain for each kind of file: its own first, then those above it.
 
-    They end at the folder that holds a `.git`, as a repository does. A folder that is itself left out, and is
-    looked into all the same because it was named, is `named`: what the folders around it say counts no more.
-    `repository`: is it in one?
+    Attributes:
+        folder: the directory.
+        rules: the chains. They end at the directory that has a `.git`, as a repository does.
+        repository: whether it is in a repository.
+        named: it is ignored itself and searched only because its path was given: no rule from above applies.
     """
 
     folder: Path
@@ -30,7 +32,7 @@ class Ignore:
 
     @classmethod
     def at(cls, folder: Path) -> Ignore:
-        """The rules of a folder, read from it and from those above it."""
+        """Return the rules of a directory, read from it and from those above it."""
         if _has_git(folder) or folder == folder.parent:
             return cls._of(folder, _NONE, _has_git(folder))
         outer = cls.at(folder.parent)
@@ -38,13 +40,13 @@ class Ignore:
         return cls._of(folder, _NONE if named else outer.rules, outer.repository, named)
 
     def below(self, name: str) -> Ignore:
-        """The rules of a folder in this one."""
+        """Return the rules of a directory in this one."""
         inner = self.folder / name
         top = _has_git(inner)
         return self._of(inner, _NONE if top else self.rules, self.repository or top)
 
     def ignores(self, name: str, *, is_folder: bool) -> bool:
-        """Is this entry of the folder left out?"""
+        """Whether this entry of the directory is ignored."""
         bare = os.fsencode(name)
         for rules in self.rules:
             verdict = rules.ignores(_base(self.folder) + bare, bare, is_folder) if rules else None
@@ -73,10 +75,6 @@ def _base(folder: Path) -> bytes:
 
 def _text(file: Path) -> bytes:
     try:
-        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_bounded(file, _MAX_BYTES)[:_MAX_BYTES]
     except OSError:
         return b""
-    try:
-        return os.read(fd, _MOST) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    finally:
-        os.close(fd)
