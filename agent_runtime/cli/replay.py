@@ -32,8 +32,7 @@ from agent_runtime.errors import ExitCode, RequestError, TranscriptError
 from agent_runtime.output.event_writer import claim_stdout
 from agent_runtime.protocol.request import parse
 from agent_runtime.providers.endpoint_records import current_form
-from agent_runtime.transcripts.reader import read
-from agent_runtime.transcripts.records import Transcript
+from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 
 

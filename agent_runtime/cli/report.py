@@ -13,13 +13,12 @@ from agent_runtime.cli.diff_view import DiffLine, diff_lines
 from agent_runtime.errors import ExitCode, TranscriptError
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.text import truncate_middle
-from agent_runtime.transcripts.reader import read
+from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.records import (
     ControlRecord,
     ModelResponseRecord,
     PromptRecord,
     ToolResultRecord,
-    Transcript,
 )
 
 TEMPLATE = Path(__file__).parents[1] / "data" / "report.html"

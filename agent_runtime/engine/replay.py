@@ -21,7 +21,8 @@ from agent_runtime.protocol.messages import UserMessage
 from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.player import OnControl, Player
 from agent_runtime.transcripts.prompts import ComparedPrompts, canonical
-from agent_runtime.transcripts.records import ControlRecord, PromptRecord, Transcript
+from agent_runtime.transcripts.reader import Transcript
+from agent_runtime.transcripts.records import ControlRecord, PromptRecord
 from agent_runtime.transcripts.rewrite import Change, path_change, rewrite
 
 Emit = Callable[[events.Event], Awaitable[None]]

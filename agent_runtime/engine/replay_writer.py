@@ -14,7 +14,7 @@ from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.transcripts.compare import TIMING, Divergence, compare
 from agent_runtime.transcripts.masks import Masks
-from agent_runtime.transcripts.records import Transcript
+from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 
 _OBSERVED = ("file_edit", "dev_url")  # nothing is observed when nothing is executed

@@ -12,7 +12,8 @@ from typing import Any
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, Wire
 from agent_runtime.errors import ProviderError, ReplayMismatch
 from agent_runtime.protocol.messages import WireFormat
-from agent_runtime.transcripts.records import ControlRecord, ModelResponseRecord, ToolResultRecord, Transcript
+from agent_runtime.transcripts.reader import Transcript
+from agent_runtime.transcripts.records import ControlRecord, ModelResponseRecord, ToolResultRecord
 from agent_runtime.transcripts.rewrite import Change, path_change, rewrite, rewrite_chunks
 
 OnControl = Callable[[ControlRecord], None]

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
 from agent_runtime.errors import TranscriptError
-from agent_runtime.transcripts.records import SCHEMA_VERSION, End, Record, Transcript
+from agent_runtime.transcripts.records import SCHEMA_VERSION, End, EventRecord, Header, Record, RequestRecord
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A recording as read. `records` holds all of it in order, header and request too."""
+
+    path: Path
+    header: Header
+    request: RequestRecord
+    records: Sequence[Any]  # of Record
+
+    @classmethod
+    def load(cls, path: str | Path) -> Transcript:
+        """Read a transcript. Raises TranscriptError naming the line, and what was expected there."""
+        return read(Path(path))
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The event stream."""
+        return [record.event for record in self.records if isinstance(record, EventRecord)]
+
+    @property
+    def end(self) -> End | None:
+        """The last record; None when the run was killed."""
+        last = self.records[-1]
+        return last if isinstance(last, End) else None
 
 
 def read(path: Path) -> Transcript:

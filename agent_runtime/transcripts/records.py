@@ -14,9 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator
@@ -223,24 +220,3 @@ Record = Annotated[
     | End,
     Field(discriminator="kind"),
 ]
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """A recording as read. `records` holds all of it in order, header and request too."""
-
-    path: Path
-    header: Header
-    request: RequestRecord
-    records: Sequence[Any]  # of Record
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """The event stream."""
-        return [record.event for record in self.records if isinstance(record, EventRecord)]
-
-    @property
-    def end(self) -> End | None:
-        """The last record; None when the run was killed."""
-        last = self.records[-1]
-        return last if isinstance(last, End) else None

@@ -1,131 +1,29 @@
-"""Launches the real program, and holds every stream it writes to what the README promises."""
+"""See agent_runtime.testing.runtime."""
 
-from __future__ import annotations
+from agent_runtime.testing.runtime import (
+    COMMAND,
+    LINE_LIMIT,
+    Json,
+    Result,
+    catches,
+    check,
+    environment,
+    full,
+    parse,
+    result,
+    run,
+)
 
-import json
-import os
-import select
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-
-COMMAND = (sys.executable, "-I", "-m", "agent_runtime")
-LINE_LIMIT = 1 << 20
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run left: its events, exit status and stderr."""
-
-    events: list[Json]
-    code: int
-    stderr: str
-
-    def of(self, kind: str) -> list[Json]:
-        return [event for event in self.events if event["type"] == kind]
-
-    @property
-    def complete(self) -> Json:
-        return self.events[-1]
-
-
-def environment(extra: Mapping[str, str], state: Path) -> dict[str, str]:
-    """A clean environment: no key of the machine's, a state directory of the test's."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {"XDG_STATE_HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra)
-
-
-def run(
-    request: Json | str | bytes,
-    workspace: Path,
-    environ: Mapping[str, str],
-    options: Sequence[str] = (),
-    *,
-    seconds: float = 60,
-) -> Result:
-    """`agent-runtime run` on one request; its stream is checked."""
-    state = workspace.parent / f"{workspace.name}.state"
-    text = request if isinstance(request, bytes | str) else json.dumps(request)
-    done = subprocess.run(
-        [*COMMAND, "run", "--workspace", str(workspace), *options],
-        input=text.encode() if isinstance(text, str) else text,
-        capture_output=True,
-        env=environment(environ, state),
-        cwd=workspace.parent,
-        timeout=seconds,
-        check=False,
-    )
-    return result(done.stdout, done.returncode, done.stderr)
-
-
-def catches(pid: int, number: int) -> bool:
-    """Has the process a handler for that signal?"""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
-
-
-def full(reader: int) -> bool:
-    """Does the pipe that is read here take nothing more?"""
-    writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY | os.O_NONBLOCK)
-    try:
-        poll = select.poll()
-        poll.register(writer, select.POLLOUT)
-        return not poll.poll(0)
-    finally:
-        os.close(writer)
-
-
-def result(stdout: bytes, code: int, stderr: bytes) -> Result:
-    """Parse and check what a run wrote."""
-    events = parse(stdout)
-    check(events, code)
-    assert b"Traceback" not in stderr, stderr.decode(errors="replace")
-    return Result(events, code, stderr.decode(errors="replace"))
-
-
-def parse(stdout: bytes) -> list[Json]:
-    """Whole lines of UTF-8 JSON, none too long."""
-    assert stdout.endswith(b"\n"), stdout[-200:]
-    lines = stdout.decode().splitlines()
-    assert len(lines) == stdout.count(b"\n")  # no U+2028 or the like inside a line
-    assert max(len(line) for line in stdout.split(b"\n")) < LINE_LIMIT
-    return [json.loads(line) for line in lines]
-
-
-def check(events: list[Json], code: int) -> None:
-    """The promises that hold for every stream."""
-    assert [event["seq"] for event in events] == list(range(len(events)))
-    assert len({event["runId"] for event in events}) == 1
-    for event in events:
-        assert event["ts"].endswith("Z") and datetime.fromisoformat(event["ts"]), event["ts"]
-    kinds = [event["type"] for event in events]
-    assert kinds.count("complete") == 1 and kinds[-1] == "complete"
-    assert kinds.count("start") == (0 if code == 2 and "start" not in kinds else 1)
-    assert "start" not in kinds or kinds[0] == "start"
-    calls = [event["id"] for event in events if event["type"] == "tool_call"]
-    results = [event["id"] for event in events if event["type"] == "tool_result"]
-    assert sorted(calls) == sorted(results)
-    _check_order(events)
-    complete = events[-1]
-    assert (complete["status"] == "completed") == (complete["stopReason"] == "end_turn")
-    expected = {"completed": {0}, "failed": {1, 2, 3, 4}, "cancelled": {74, 130, 143}}[complete["status"]]
-    assert code in expected, (code, complete)
-    assert complete["output"] == complete["result"]
-    used = [event for event in events if event["type"] == "usage"]
-    for name in ("inputTokens", "outputTokens", "totalTokens", "cachedInputTokens", "reasoningTokens"):
-        assert complete["usage"][name] == sum(event[name] for event in used)
-
-
-def _check_order(events: list[Json]) -> None:
-    at = {event["id"]: event["seq"] for event in events if event["type"] == "tool_result"}
-    started = {event["id"]: event["seq"] for event in events if event["type"] == "tool_call"}
-    assert all(started[id] < seq for id, seq in at.items())
-    for event in events:
-        if event["type"] == "file_edit" and "toolCallId" in event:
-            assert started[event["toolCallId"]] < event["seq"] < at[event["toolCallId"]]
+__all__ = [
+    "COMMAND",
+    "LINE_LIMIT",
+    "Json",
+    "Result",
+    "catches",
+    "check",
+    "environment",
+    "full",
+    "parse",
+    "result",
+    "run",
+]

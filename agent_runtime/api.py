@@ -1,0 +1,259 @@
+"""Runs and replays from Python: a child process for each, its events as models.
+
+    import anyio
+    from agent_runtime import api
+
+    async def main() -> None:
+        async with api.run("Write greet.py.", workspace="hello") as run:
+            async for event in run:
+                if event.type == "tool_call":
+                    print(event.tool, event.input)
+        print(run.exit_code, run.complete.output)
+
+    anyio.run(main)
+
+The child is `python -I -m agent_runtime`, so a run from Python is the run of the command line: same request, same
+events, same exit status. Works on asyncio and trio.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from pydantic import TypeAdapter
+
+from agent_runtime.errors import AgentRuntimeError
+from agent_runtime.protocol.events import AnyEvent, CompleteEvent
+from agent_runtime.protocol.request import Request
+from agent_runtime.transcripts.reader import Transcript
+
+__all__ = ["Event", "Result", "Run", "RuntimeExited", "Transcript", "collect", "replay", "run"]
+
+Event = AnyEvent
+_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+_LINE_LIMIT = 2 << 20  # bytes; the runtime writes lines of at most 1 MiB
+_GRACE = 5.0  # seconds that a run which is closed early has to end
+
+
+class RuntimeExited(AgentRuntimeError):
+    """The child process ended without `complete`: it was killed, or it could not be started."""
+
+
+class Run:
+    """A run in a child process; made by `run` and `replay`.
+
+    Iterate over it to get its events, inside of `async with`: leaving the block early cancels the run. The process is
+    started by entering the block, or by the first event that is asked for.
+
+    Attributes:
+        exit_code: the exit status of the child; None while it runs.
+        complete: the last event; None before it came.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], *, body: bytes | None, env: Mapping[str, str] | None, cwd: str | None
+    ) -> None:
+        self._command = [sys.executable, "-I", "-m", "agent_runtime", *arguments]
+        self._body, self._cwd = body, cwd
+        self._env = dict(os.environ if env is None else env)
+        self._process: Process | None = None
+        self._lines: BufferedByteReceiveStream | None = None
+        self.exit_code: int | None = None
+        self.complete: CompleteEvent | None = None
+
+    async def __aenter__(self) -> Run:
+        await self._start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event. Raises RuntimeExited when the process ended without `complete`."""
+        lines = await self._start()
+        if self.complete is not None:
+            await self._reap()
+            raise StopAsyncIteration
+        try:
+            line = await lines.receive_until(b"\n", _LINE_LIMIT)
+        except (anyio.IncompleteRead, anyio.EndOfStream, anyio.ClosedResourceError):
+            await self._reap()
+            raise RuntimeExited(f"the run ended without `complete`, with status {self.exit_code}") from None
+        event = _EVENT.validate_json(line)
+        if isinstance(event, CompleteEvent):
+            self.complete = event
+        return event
+
+    # -- control ----------------------------------------------------------------------------------------------
+
+    async def cancel(self) -> None:
+        """End the run; its last events still come."""
+        await self._control({"action": "cancel"})
+
+    async def pause(self) -> None:
+        """Wait before the next model call or tool call."""
+        await self._control({"action": "pause"})
+
+    async def resume(self) -> None:
+        """Go on after `pause`."""
+        await self._control({"action": "resume"})
+
+    async def input(self, text: str) -> None:
+        """A message from the user, delivered before the next model call."""
+        await self._control({"action": "input", "text": text})
+
+    async def answer(self, id: str, text: str) -> None:
+        """The answer to a `question` event."""
+        await self._control({"action": "answer", "id": id, "text": text})
+
+    async def aclose(self) -> None:
+        """End the run, if it still goes on, and wait for its process."""
+        if self._process is None or self.exit_code is not None:
+            return
+        with anyio.CancelScope(shield=True):
+            if self.complete is None and self._process.returncode is None:
+                self._process.send_signal(signal.SIGTERM)
+            with anyio.move_on_after(_GRACE):
+                await self._drain()
+                await self._process.wait()
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._reap()
+
+    # -- the process ------------------------------------------------------------------------------------------
+
+    async def _start(self) -> BufferedByteReceiveStream:
+        if self._lines is None:
+            process = await anyio.open_process(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None,
+                env=self._env,
+                cwd=self._cwd,
+            )
+            assert process.stdout
+            self._process, self._lines = process, BufferedByteReceiveStream(process.stdout)
+            if self._body is not None:
+                await self._send(self._body)
+        return self._lines
+
+    async def _control(self, message: Mapping[str, str]) -> None:
+        await self._start()
+        await self._send(json.dumps(message).encode() + b"\n")
+
+    async def _send(self, data: bytes) -> None:
+        assert self._process and self._process.stdin
+        try:
+            await self._process.stdin.send(data)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # the run has ended; its last events say how
+
+    async def _drain(self) -> None:
+        """Read what the run still writes: it waits for its reader."""
+        assert self._process and self._process.stdout
+        try:
+            while True:
+                await self._process.stdout.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            return
+
+    async def _reap(self) -> None:
+        assert self._process
+        self.exit_code = await self._process.wait()
+        await self._process.aclose()
+
+
+def run(
+    request: str | Mapping[str, Any] | Request,
+    *,
+    workspace: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    socket: str | Path | None = None,
+) -> Run:
+    """A run of a request.
+
+    Args:
+        request: the prompt, or a request as an object or a model; see docs/reference.md for its fields.
+        workspace: the folder that the agent works in; that of the request, or the current one, without it.
+        env: the environment of the runtime, with the models' keys; that of this process by default.
+        socket: hand the run over to a standby that listens there.
+    """
+    if isinstance(request, Request):
+        body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    else:
+        body = {"prompt": request} if isinstance(request, str) else dict(request)
+    if workspace is not None:
+        body["workspace"] = str(Path(workspace).absolute())
+    arguments = ["run", "--format", "ndjson"]
+    if socket is not None:
+        arguments += ["--socket", str(socket)]
+    return Run(arguments, body=json.dumps(body).encode() + b"\n", env=env, cwd=None)
+
+
+def replay(
+    transcript: str | Path,
+    *,
+    workspace: str | Path | None = None,
+    tools: Literal["execute", "recorded"] | None = None,
+    verify: bool | Literal["requests"] = False,
+    speed: float | Literal["max"] = "max",
+    options: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Run:
+    """A recorded run again, without its model.
+
+    Args:
+        transcript: the file.
+        workspace: where the tools run.
+        tools: run them again, or take their recorded results; by default they run where there is a `workspace`.
+        verify: compare the events with the recorded ones (and what the model is sent, with "requests"); the exit status
+            is 4, and `complete.error` says where, when they differ.
+        speed: the recorded waits are divided by it.
+        options: more options of `agent-runtime replay`.
+        env: the environment of the runtime.
+    """
+    chosen = tools or ("recorded" if workspace is None else "execute")
+    arguments = ["replay", str(transcript), "--format", "ndjson", "--tools", chosen, "--speed", str(speed)]
+    if workspace is not None:
+        arguments += ["--workspace", str(workspace)]
+    if verify:
+        arguments.append("--verify=requests" if verify == "requests" else "--verify")
+    return Run([*arguments, *options], body=None, env=env, cwd=None)
+
+
+@dataclass(frozen=True)
+class Result:
+    """All of a run: its events, and the exit status."""
+
+    events: list[Event]
+    exit_code: int
+
+    @property
+    def complete(self) -> CompleteEvent:
+        """The last event."""
+        last = self.events[-1]
+        assert isinstance(last, CompleteEvent)
+        return last
+
+
+async def collect(run: Run) -> Result:
+    """Wait for the end of a run, and return all of it. Raises RuntimeExited."""
+    async with run:
+        events = [event async for event in run]
+    assert run.exit_code is not None
+    return Result(events, run.exit_code)

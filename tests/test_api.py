@@ -1,0 +1,119 @@
+"""The Python API: runs in child processes, their events as models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime import api
+from agent_runtime.errors import TranscriptError
+from agent_runtime.protocol.events import ThinkingEvent, ToolCallEvent, ToolResultEvent
+from agent_runtime.protocol.request import Request
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import environment
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "workspace"
+    path.mkdir()
+    return path
+
+
+def environ(server: ModelServer, tmp_path: Path) -> dict[str, str]:
+    return environment(server.environ("anthropic"), tmp_path / "state")
+
+
+async def test_events_are_models_and_the_end_is_known(workspace: Path, tmp_path: Path) -> None:
+    with ModelServer(SCRIPT) as server:
+        async with api.run("go", workspace=workspace, env=environ(server, tmp_path)) as run:
+            events = [event async for event in run]
+    assert [event.type for event in events][:2] == ["start", "thinking"]
+    assert isinstance(events[1], ThinkingEvent) and events[1].content == "I look."
+    call = next(event for event in events if isinstance(event, ToolCallEvent))
+    assert call.input == {"command": "echo hi > out.txt"}
+    assert run.complete is not None and run.complete.output == "done"
+    assert run.exit_code == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_request_may_be_a_model_or_an_object(workspace: Path, tmp_path: Path) -> None:
+    for request in ({"prompt": "go", "metadata": [1]}, Request(prompt="go", metadata=[1])):
+        with ModelServer([Turn(text="done")]) as server:
+            result = await api.collect(api.run(request, workspace=workspace, env=environ(server, tmp_path)))
+        assert (result.exit_code, result.complete.metadata) == (0, [1])
+
+
+async def test_input_pause_and_cancel_reach_the_run(workspace: Path, tmp_path: Path) -> None:
+    script = [Turn(calls=[("bash", {"command": "sleep 60"})]), Turn(text="never")]
+    with ModelServer(script) as server:
+        async with api.run("go", workspace=workspace, env=environ(server, tmp_path)) as run:
+            async for event in run:
+                if isinstance(event, ToolCallEvent):
+                    await run.pause()
+                    await run.resume()
+                    await run.input("hurry")
+                    await run.cancel()
+    assert run.complete is not None and run.complete.status == "cancelled"
+    assert run.exit_code == 130
+
+
+async def test_leaving_the_block_early_ends_the_run_and_its_processes(
+    workspace: Path, tmp_path: Path
+) -> None:
+    command = "echo $$ > pid; sleep 300"
+    with ModelServer([Turn(calls=[("bash", {"command": command})])]) as server:
+        async with api.run("go", workspace=workspace, env=environ(server, tmp_path)) as run:
+            async for event in run:
+                if isinstance(event, ToolCallEvent):
+                    break
+            with anyio.fail_after(10):
+                while not (workspace / "pid").exists() or not (workspace / "pid").read_text().strip():  # noqa: ASYNC110
+                    await anyio.sleep(0.01)  # the file is written by another process
+    assert run.exit_code == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((workspace / "pid").read_text()), 0)
+
+
+async def test_a_bad_request_is_an_event_and_a_status(workspace: Path, tmp_path: Path) -> None:
+    result = await api.collect(api.run({"prompt": ""}, workspace=workspace, env=environment({}, tmp_path)))
+    assert result.exit_code == 2
+    assert result.complete.error is not None and result.complete.error.details == {
+        "field": "prompt",
+        "expected": "expected a text that is not empty",
+    }
+
+
+async def test_a_killed_run_raises(workspace: Path, tmp_path: Path) -> None:
+    script = [Turn(calls=[("bash", {"command": "kill -9 $(ps -o ppid= -p $$)"})])]
+    with ModelServer(script) as server, pytest.raises(api.RuntimeExited, match="without `complete`"):
+        await api.collect(api.run("go", workspace=workspace, env=environ(server, tmp_path)))
+
+
+async def test_replays_and_transcripts(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.ndjson"
+    with ModelServer(SCRIPT) as server:
+        request = {"prompt": "go", "record": str(path)}
+        await api.collect(api.run(request, workspace=workspace, env=environ(server, tmp_path)))
+    transcript = api.Transcript.load(path)
+    assert transcript.end is not None and transcript.end.exit_code == 0
+    env = environment({}, tmp_path / "state")
+    recorded = await api.collect(api.replay(path, verify=True, env=env))
+    assert (recorded.exit_code, recorded.complete.output) == (0, "done")
+    (tmp_path / "again").mkdir()
+    again = await api.collect(api.replay(path, workspace=tmp_path / "again", verify="requests", env=env))
+    assert again.exit_code == 0, again.complete.error
+    (tmp_path / "again" / "out.txt").write_text("other\n")
+    differs = await api.collect(api.replay(path, workspace=tmp_path / "again", verify=True, env=env))
+    assert differs.exit_code == 4
+    results = [event for event in recorded.events if isinstance(event, ToolResultEvent)]
+    assert [event.exit_code for event in results] == [0]
+    with pytest.raises(TranscriptError, match="there is no such file"):
+        api.Transcript.load(tmp_path / "none")
