@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from agent_runtime.dev_servers.server import Server, Standing
 from agent_runtime.dev_servers.urls import Template
@@ -10,7 +10,7 @@ from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.sockets import udp_ports
 
 _NAMED = 8  # servers that get a line of their own
-_LISTED = 20  # ports in a list
+_LISTED = 20  # ports, or ranges of ports, in a list
 _TEXT_LIMIT = 200  # characters of a command line
 _BIND = (
     "Only processes inside the sandbox can reach a server that is bound to the loopback interface. To share it, "
@@ -29,9 +29,9 @@ class Changes:
         """A server is up."""
         self._last[event.port] = event
 
-    def ended(self, event: DevUrlEvent, standing: Standing) -> None:
-        """A server has ended. One that the model never heard of matters when it had an address to open."""
-        if self._last.pop(event.port, None) is None or standing > Standing.INTERNAL:
+    def ended(self, event: DevUrlEvent, *, is_unnamed: bool) -> None:
+        """A server has ended. One that the model never heard of, on a port that nobody named, was a test's."""
+        if self._last.pop(event.port, None) is None or not is_unnamed:
             self._last[event.port] = event
 
     def known(self, port: int) -> None:
@@ -64,6 +64,7 @@ def advise(up: Sequence[Server], ended: Sequence[DevUrlEvent], template: Templat
         template: makes the public URLs.
     """
     named = [server for server in up if server.standing > Standing.INTERNAL]
+    named.sort(key=lambda server: -server.standing)
     others = [server.port for server in up if server.standing <= Standing.INTERNAL]
     lines = [_listening(server.event("up", template)) for server in named[:_NAMED]]
     if len(named) > _NAMED:
@@ -116,9 +117,7 @@ def absence(
     if port and port in _udp_ports():
         lines.append("A UDP socket is bound to that port, which is not an HTTP server.")
     if up:
-        listed = "; ".join(
-            f"{s.port} ({(s.command or '')[:_TEXT_LIMIT] or f'pid {s.pid}'})" for s in up[:_NAMED]
-        )
+        listed = "; ".join(f"{s.port} ({s.command[:_TEXT_LIMIT] or f'pid {s.pid}'})" for s in up[:_NAMED])
         more = f" and {_ports([s.port for s in up[_NAMED:]])}" if len(up) > _NAMED else ""
         lines.append(f"These ports of the run do listen: {listed}{more}.")
     else:
@@ -133,10 +132,18 @@ def _listening(event: DevUrlEvent) -> str:
     return f"A server is listening on port {event.port} (pid {event.pid}): {event.url}{inside}"
 
 
-def _ports(ports: Sequence[int]) -> str:
-    listed = ", ".join(map(str, ports[:_LISTED]))
-    more = f" and {len(ports) - _LISTED} more" if len(ports) > _LISTED else ""
-    return f"{'port' if len(ports) == 1 else 'ports'} {listed}{more}"
+def _ports(ports: Iterable[int]) -> str:
+    """Ports for a sentence, neighbours as a range."""
+    ranges: list[tuple[int, int]] = []
+    for port in sorted(ports):
+        if ranges and port <= ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], port)
+        else:
+            ranges.append((port, port))
+    listed = [str(first) if first == last else f"{first}-{last}" for first, last in ranges[:_LISTED]]
+    left_out = sum(last - first + 1 for first, last in ranges[_LISTED:])
+    noun = "port" if len(ranges) == 1 and ranges[0][0] == ranges[0][1] else "ports"
+    return f"{noun} {', '.join(listed)}" + (f" and {left_out} more" if left_out else "")
 
 
 def _udp_ports() -> set[int]:

@@ -29,6 +29,7 @@ _REQUEST = re.compile(r"\b(?:curl|wget|fetch|GET|HEAD|POST|PUT|PATCH|DELETE|OPTI
 _COMPLAINT = re.compile(
     r"in use|EADDRINUSE|already|taken|not available|unavailable|trying|refused|ECONN|failed|stopp|clos", re.I
 )
+_WEB = ("http", "https")
 _PLAIN = ("", "tcp", "ssl")  # what application servers print for an address that they listen on
 _DEBUGGER = re.compile(r"debug|inspect|devtools|jdwp|pdb", re.I)
 _HELPER = re.compile(
@@ -58,7 +59,7 @@ class Announcement:
     @property
     def web(self) -> bool:
         """Is it a URL for a browser?"""
-        return self.scheme in ("http", "https") and self.role != "debugger"
+        return self.scheme in _WEB and self.role != "debugger"
 
     @property
     def rank(self) -> tuple[bool, bool]:
@@ -85,11 +86,12 @@ def announced(text: str) -> Iterator[Announcement]:
         )
         path = path.rstrip(".:!")
         if number <= 65535 and len(path) <= _PATH_LIMIT:
-            yield Announcement(number, scheme, "" if path == "/" else path, _role(before, scheme, path))
+            base = path if path != "/" and scheme in _WEB else ""
+            yield Announcement(number, scheme, base, _role(before, scheme, path))
 
 
 def _role(label: str, scheme: str, path: str) -> Role:
-    web = scheme in ("http", "https")
+    web = scheme in _WEB
     if not web and _DEBUGGER.search(label):  # an inspector with a page of its own is an app
         return "debugger"
     if _HELPER.search(label) or _HELPER_PATH.match(path) or not (web or scheme in _PLAIN):

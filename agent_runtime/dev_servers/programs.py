@@ -18,12 +18,14 @@ def _words(*lines: str) -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
 
 
-_HTTP = _words(
+_PAGES = _words(  # development servers of front ends
+    "vite vite-preview next next-server nuxt nuxi astro webpack-dev-server react-scripts ng vue-cli-service parcel",
+    "gatsby eleventy docusaurus storybook sb browser-sync live-server",
+)
+_HTTP = _PAGES | _words(
     "http.server SimpleHTTPServer uvicorn gunicorn hypercorn daphne waitress waitress-serve granian flask",
-    "streamlit jupyter jupyter-lab jupyter-notebook mkdocs sphinx-autobuild livereload vite vite-preview next",
-    "nuxt nuxi astro webpack-dev-server react-scripts ng vue-cli-service parcel gatsby eleventy http-server",
-    "live-server serve docusaurus storybook sb puma rails unicorn rackup thin jekyll hugo caddy nginx apache2",
-    "httpd lighttpd json-server browser-sync",
+    "streamlit jupyter jupyter-lab jupyter-notebook mkdocs sphinx-autobuild livereload http-server serve puma rails",
+    "unicorn rackup thin jekyll hugo caddy nginx apache2 httpd lighttpd json-server",
 )
 _OTHER = _words(
     "postgres postmaster mysqld mariadbd mongod mongos redis-server redis-sentinel valkey-server keydb-server",
@@ -64,6 +66,11 @@ def protocol(words: Sequence[str], port: int) -> Protocol | None:
     if names & _HTTP or _serves(words, names):
         return "https" if any(_TLS_OPTION.fullmatch(word) for word in words) else "http"
     return None
+
+
+def serves_pages(words: Sequence[str]) -> bool:
+    """Is it the development server of a front end? An API beside it is not what a person opens."""
+    return not _PAGES.isdisjoint(_names(words))
 
 
 def usual(port: int) -> Protocol | None:
@@ -110,8 +117,8 @@ def _serves(words: Sequence[str], names: set[str]) -> bool:
         return "runserver" in words
     if "php" in names:
         return "-S" in words
-    if names & {"next-server", "webpack"}:
-        return "next-server" in names or "serve" in words
+    if "webpack" in names:
+        return "serve" in words
     return "ruby" in names and any(word.startswith("-run") for word in words)
 
 

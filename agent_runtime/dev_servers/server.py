@@ -6,25 +6,24 @@ command lines. See `Standing` for what decides which of several servers is the o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.dev_servers.announcements import Announcement
+from agent_runtime.dev_servers.origin import Origin, command_line
 from agent_runtime.dev_servers.ownership import OpenPort
-from agent_runtime.dev_servers.programs import Protocol, names_port, protocol, usual
+from agent_runtime.dev_servers.programs import usual
 from agent_runtime.dev_servers.urls import Template, local_url
 from agent_runtime.protocol.events import DevUrlEvent
-from agent_runtime.system.processes import Process, lineage
 from agent_runtime.system.sockets import Listener, ephemeral_ports
 
 if TYPE_CHECKING:
     from agent_runtime.dev_servers.http_check import Answer
     from agent_runtime.shell.call_processes import Background
 
-_COMMAND_LIMIT = 1000  # characters of a command line that are kept
 _ANSWERS = {"http": True, "https": True, "other": False}
 
 
@@ -38,6 +37,25 @@ class Standing(IntEnum):
     KNOWN = 4  # printed by its server, or known to speak HTTP
 
 
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that lives on after the run, for `complete.left`.
+
+    Args:
+        pid: the process that listens; of several the oldest.
+        command: its command line.
+        port: the port.
+        log_file: where its output goes, where that is a file.
+        call_id: the tool call that left it running, where that is known.
+    """
+
+    pid: int
+    command: str
+    port: int
+    log_file: str | None
+    call_id: str | None
+
+
 @dataclass
 class Server:
     """What is known of a port.
@@ -49,8 +67,9 @@ class Server:
         gone: since when it does not listen; None while it does.
         announcement: what was printed about it.
         mentioned: does a tool's call name the port?
-        log: the file that its output goes to.
+        origin: what /proc said about it.
         call_id: the tool call that left it running, where that is known.
+        call_log: the log that is kept of that call.
         checked: what it answered to a request that was asked for.
     """
 
@@ -60,13 +79,10 @@ class Server:
     gone: float | None = None
     announcement: Announcement | None = None
     mentioned: bool = False
-    command: str | None = None
-    log: Path | None = None
+    origin: Origin = field(default_factory=Origin)
     call_id: str | None = None
+    call_log: Path | None = None
     checked: Answer | None = None
-    _protocol: Protocol | None = None  # by the command line
-    _named: bool = False  # by a command line or a variable of the server, or of what started it
-    _above: set[Process] = field(default_factory=set)  # the processes that started it, itself included
 
     @property
     def pid(self) -> int | None:
@@ -74,11 +90,21 @@ class Server:
         return self.now.owners[0].pid if self.now.owners else None
 
     @property
+    def command(self) -> str:
+        """Its command line, quoted for a shell."""
+        return self.origin.command or ""
+
+    @property
+    def log(self) -> Path | None:
+        """The file that its output goes to."""
+        return self.origin.log or self.call_log
+
+    @property
     def http(self) -> bool | None:
         """Does it speak HTTP? None: not known."""
         if self.checked in _ANSWERS:
             return _ANSWERS[self.checked]
-        known = self._protocol
+        known = self.origin.protocol
         if known in ("other", "debugger") or (self.announcement and self.announcement.role == "debugger"):
             return False
         if (self.announcement and self.announcement.web) or (known in ("http", "https")):
@@ -90,12 +116,14 @@ class Server:
         """Which servers it comes before."""
         if self.http is False:
             return Standing.NOT_HTTP
-        helper = self._protocol == "reload" or (self.announcement and self.announcement.role == "helper")
+        helper = self.origin.protocol == "reload" or (
+            self.announcement and self.announcement.role == "helper"
+        )
         if helper and self.checked is None:
             return Standing.HELPER
         if self.announcement or self.checked in ("http", "https"):
             return Standing.KNOWN
-        if self.is_internal:
+        if self.is_unnamed and self.now.loopback:
             return Standing.HELPER if self.http else Standing.INTERNAL
         if self.http:
             return Standing.KNOWN
@@ -103,49 +131,42 @@ class Server:
         return Standing.HELPER if unlikely else Standing.FIXED
 
     @property
-    def is_internal(self) -> bool:
-        """A port of the kernel's choice, on loopback, that nobody printed or named."""
-        return self.now.loopback and not self._is_chosen and not self.announcement
+    def is_unnamed(self) -> bool:
+        """Is it a port of the kernel's choice that nobody printed or named?"""
+        return not self._is_chosen and not self.announcement
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Sorts servers that came up at the same time."""
+        return (self.now.owners[0].start if self.now.owners else 0, self.port)
 
     @property
     def _is_chosen(self) -> bool:
-        return self._named or self.mentioned or self.port not in ephemeral_ports()
+        return self.origin.names_port or self.mentioned or self.port not in ephemeral_ports()
 
     def refresh(self, now: OpenPort, root: int) -> None:
         """It is (still, or again) there. `root` is the runtime's pid: nothing above it is the server's."""
-        new = self.command is None or self.now.owners[:1] != now.owners[:1]
+        is_new = self.origin.command is None or self.now.owners[:1] != now.owners[:1]
         if self.now.inodes.isdisjoint(now.inodes):  # restarted, and maybe another program
             self.checked = None
         self.now, self.gone = now, None
-        if new and now.owners:
-            above = _up_to(root, lineage(now.owners[0]))
-            self._above = set(above)
-            self.command = command_line(now.owners[0])
-            self._protocol = protocol(now.owners[0].argv, self.port)
-            self._named = any(names_port(process.argv, self.port) for process in above) or any(
-                entry.endswith(f"PORT={self.port}") for entry in now.owners[0].environment
-            )
-            self.log = _output_file(above, root)
+        if is_new:
+            self.origin = Origin.of(now.owners[0], self.port, root)
 
     def is_replaced(self, now: OpenPort) -> bool:
         """Did the port close and open again, for another program, or where others can (or cannot) reach it?"""
         if not self.now.inodes.isdisjoint(now.inodes):
             return False
         command = command_line(now.owners[0])
-        return self.now.loopback != now.loopback or (command is not None and command != self.command)
+        return self.now.loopback != now.loopback or command not in (None, self.origin.command)
 
     def attribute(self, background: Collection[Background]) -> None:
-        """Take the call, and where there is none the log, of what a call left running and this descends from."""
-        pids = {process.pid for process in self._above}
+        """Take the call and the log of what a call left running, if this is it or descends from it."""
+        pids = {process.pid for process in self.origin.above}
         for entry in background:
             if entry.pid in pids:
                 self.call_id = entry.call_id or None
-                if self.log is None and entry.log_file:
-                    self.log = Path(entry.log_file)
-
-    def descends_from(self, processes: Collection[Process]) -> bool:
-        """Is it, or was it started by, one of these?"""
-        return not self._above.isdisjoint(processes)
+                self.call_log = Path(entry.log_file) if entry.log_file else None
 
     async def check(self, seconds: float) -> None:
         """Send one GET request. Only for who has asked for that."""
@@ -167,18 +188,25 @@ class Server:
             local_url=local_url(self._hosts()[0], self.port, scheme=scheme, path=path),
             status=status,
             pid=self.pid,
-            command=self.command,
+            command=self.command or None,
             log_file=str(self.log) if self.log else None,
             http=self.http,
             loopback_only=self.now.loopback,
         )
+
+    def running(self) -> RunningServer | None:
+        """What is left of the run in it; None for a server of others."""
+        if self.pid is None:
+            return None
+        log = str(self.log) if self.log else None
+        return RunningServer(self.pid, self.command, self.port, log, self.call_id)
 
     def _scheme(self) -> str:
         if self.checked in ("http", "https"):
             return self.checked
         if self.announcement and self.announcement.web:
             return self.announcement.scheme
-        return "https" if "https" in (self._protocol, usual(self.port)) else "http"
+        return "https" if "https" in (self.origin.protocol, usual(self.port)) else "http"
 
     def _hosts(self) -> list[str]:
         """Where a client on this machine finds it: IPv4 before IPv6, wildcard and loopback before the rest."""
@@ -190,34 +218,16 @@ def _preference(socket: Listener) -> tuple[int, bool, bytes]:
     return (len(socket.address), any(socket.address) and not socket.loopback, socket.address)
 
 
-def command_line(process: Process) -> str | None:
-    """What a process was started with, quoted for a shell; None when it has gone."""
-    from shlex import join
+def best(servers: Sequence[Server]) -> Server | None:
+    """The one to open, of servers in order of coming up; None when none of them has an address for a person.
 
-    words = process.argv
-    # one word is a title that the process gave itself, or a program without arguments
-    return (words[0] if len(words) == 1 else join(words))[:_COMMAND_LIMIT] or None
-
-
-def _up_to(root: int, processes: list[Process]) -> list[Process]:
-    """Those below the runtime, or, of a process that is not below it, itself alone."""
-    pids = [process.pid for process in processes]
-    return processes[: pids.index(root)] if root in pids else processes[:1]
-
-
-def _output_file(processes: list[Process], root: int) -> Path | None:
-    """The file that the output of the first of these goes to, or of one above it: `concurrently` reads from pipes.
-
-    Pipes, terminals, /dev/null and the runtime's own log do not count.
+    That is the latest of the best standing; of several ports of its process the first, and of what the same call has
+    started rather the front end than its API.
     """
-    own = _outputs(Process.of(root))
-    for process in processes:
-        for path in _outputs(process):
-            if path not in own and path.is_absolute() and path.is_file():
-                return path
-    return None
-
-
-def _outputs(process: Process | None) -> list[Path]:
-    files = process.open_files() if process else {}
-    return [Path(files[fd]) for fd in (1, 2) if fd in files]
+    standing = max((server.standing for server in servers), default=Standing.INTERNAL)
+    if standing <= Standing.INTERNAL:
+        return None
+    equals = [server for server in servers if server.standing == standing]
+    latest = equals[-1]
+    pages = [s for s in equals if s.origin.serves_pages and s.call_id and s.call_id == latest.call_id]
+    return next(s for s in pages or equals if pages or s.pid == latest.pid)

@@ -21,7 +21,6 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,7 +28,8 @@ from typing import TYPE_CHECKING, Literal
 from agent_runtime.dev_servers.advice import Changes, absence, describe
 from agent_runtime.dev_servers.announcements import Announcements
 from agent_runtime.dev_servers.ownership import OpenPort, Ownership
-from agent_runtime.dev_servers.server import Server, Standing
+from agent_runtime.dev_servers.server import RunningServer, Server, Standing, best
+from agent_runtime.dev_servers.starting import StartingProcesses
 from agent_runtime.dev_servers.urls import Template
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.events import DevUrlEvent
@@ -47,25 +47,6 @@ GRACE = 0.4
 START_TIME = 0.6  # for a process that a call left running; within it a Python or node server listens
 _CHECK_SECONDS = 1.0  # that a server has to answer, at least
 _MENTIONS = 1000  # numbers in the arguments of a call that may be ports
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """A server that lives on after the run, for `complete.left`.
-
-    Args:
-        pid: the process that listens; of several the oldest.
-        command: its command line.
-        port: the port.
-        log_file: where its output goes, where that is a file.
-        call_id: the tool call that left it running, where that is known.
-    """
-
-    pid: int
-    command: str
-    port: int
-    log_file: str | None
-    call_id: str | None
 
 
 class DevServerWatcher:
@@ -91,7 +72,7 @@ class DevServerWatcher:
         self._template = Template(template, sandbox_id)
         self._background: Callable[[], Sequence[Background]] = lambda: ()
         self._printed: Callable[[], Sequence[str]] = lambda: ()
-        self._left: dict[Process, float] = {}  # what calls left running, and when it was first noticed
+        self._starting = StartingProcesses()
         self._ownership = Ownership(os.getpid() if root_pid is None else root_pid, marker, workspace)
         self._announcements = Announcements()
         self._new: dict[int, Server] = {}  # seen and not yet reported, by port
@@ -164,14 +145,9 @@ class DevServerWatcher:
 
     def _expected(self, start_time: float) -> bool:
         """Is there a process, left running so short a time ago, that may yet listen?"""
-        now = time.monotonic()
-        left = filter(None, (Process.of(entry.pid) for entry in self._background()))
-        self._left = {process: self._left.get(process, now) for process in left}
-        young = {process for process, noticed in self._left.items() if now - noticed < start_time}
-        return any(not self._has_server(process) for process in young)
-
-    def _has_server(self, process: Process) -> bool:
-        return any(server.descends_from({process}) for server in self._up.values())
+        self._starting.update(entry.pid for entry in self._background())
+        with_server = set[Process]().union(*(server.origin.above for server in self._up.values()))
+        return not self._starting.younger_than(start_time) <= with_server
 
     def _drain(self) -> list[DevUrlEvent]:
         events = list(self._pending)
@@ -186,27 +162,13 @@ class DevServerWatcher:
         return [server.event("up", self._template) for server in self._listening()]
 
     def latest(self) -> DevUrlEvent | None:
-        """The address to open: of the servers that are up and best known for one, the last to come up."""
-        server = self._latest()
+        """The address to open; see `server.best`."""
+        server = best(self._listening())
         return server.event("up", self._template) if server else None
-
-    def _latest(self) -> Server | None:
-        candidates = [server for server in self._listening() if server.standing > Standing.INTERNAL]
-        return max(reversed(candidates), key=lambda server: server.standing, default=None)
 
     def left(self) -> list[RunningServer]:
         """The servers that are up, for `complete.left`."""
-        return [
-            RunningServer(
-                pid=server.pid,
-                command=server.command or "",
-                port=server.port,
-                log_file=str(server.log) if server.log else None,
-                call_id=server.call_id,
-            )
-            for server in self._listening()
-            if server.pid is not None
-        ]
+        return [left for server in self._listening() if (left := server.running())]
 
     def advice(self) -> str:
         """For the model: what has changed since the last report, as it is now; "" for nothing."""
@@ -241,7 +203,7 @@ class DevServerWatcher:
         deadline = time.monotonic() + timeout
         while True:
             await self._look()
-            found = self._latest() if port is None else self._on(port)
+            found = best(self._listening()) if port is None else self._on(port)
             remaining = deadline - time.monotonic()
             is_better_to_come = port is None and found and found.standing < Standing.FIXED
             if remaining <= 0 or (found and not is_better_to_come):
@@ -286,6 +248,7 @@ class DevServerWatcher:
                 if now - server.gone >= grace:
                     self._report(server, "down")
             ripe = [server for server in self._new.values() if now - server.seen >= RIPE]
+            ripe.sort(key=lambda server: (server.seen, *server.order))
             self._attribute(ripe)
             self._read_announcements([*self._listening(), *ripe])
             for server in ripe:
@@ -316,5 +279,5 @@ class DevServerWatcher:
             del self._up[server.port]
             self._announcements.forget(server.port)
             self._stopped[server.port] = event
-            self._changes.ended(event, server.standing)
+            self._changes.ended(event, is_unnamed=server.is_unnamed)
         self._pending.append(event)

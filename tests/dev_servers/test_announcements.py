@@ -50,11 +50,11 @@ def helper(port: int, scheme: str = "", path: str = "") -> Announcement:
         # what is not for a browser
         (
             "Debugger listening on ws://127.0.0.1:9229/166e272e-7a30",
-            [Announcement(9229, "ws", "/166e272e-7a30", "debugger")],
+            [Announcement(9229, "ws", "", "debugger")],
         ),
         (
             "DevTools listening on ws://127.0.0.1:38231/devtools/browser/1",
-            [Announcement(38231, "ws", "/devtools/browser/1", "debugger")],
+            [Announcement(38231, "ws", "", "debugger")],
         ),
         ("RemotePdb session open at 127.0.0.1:4445", [Announcement(4445, role="debugger")]),
         ("[api] Server running at http://localhost:4000", [helper(4000, "http")]),

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import anyio
 import pytest
 
-from agent_runtime.dev_servers.server import command_line
+from agent_runtime.dev_servers.origin import command_line
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process
 from agent_runtime.system.sockets import listeners

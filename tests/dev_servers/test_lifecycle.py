@@ -72,9 +72,9 @@ async def test_one_that_takes_its_time(watching: Watching, python: Launch) -> No
         await scene.event("up", pid=server.pid)
 
 
-async def test_one_that_dies(watching: Watching, python: Launch, tmp_path: Path) -> None:
+async def test_one_that_dies(watching: Watching, python: Launch, tmp_path: Path, free_port: int) -> None:
     async with watching() as scene:
-        server = python(LISTEN + UNTIL_GO)
+        server = python(LISTEN + UNTIL_GO, str(free_port))
         up = await scene.event("up", pid=server.pid)
         (tmp_path / "go").touch()
         await scene.event("down", pid=server.pid)
