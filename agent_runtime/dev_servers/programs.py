@@ -124,7 +124,7 @@ def _serves(words: Sequence[str], names: set[str]) -> bool:
 
 def _debug_ports(words: Sequence[str]) -> set[int]:
     ports = set[int]()
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if inspect := _INSPECT.fullmatch(word):
             ports.add(int(inspect[1] or 9229))
         elif option := _DEBUG_OPTION.match(word):

@@ -61,7 +61,7 @@ class SocketOwners:
             entry = f"{MARKER}={self.marker}"
             found |= _holders(missing, (p for p in others if entry in p.environment))
         if self.workspace and (missing := wanted - found.keys()):
-            young = [process for process in others if process.start > self.began]
+            young = [process for process in others if process.start >= self.began]
             for inode, owners in _holders(missing, young).items():
                 if self._on_request(owners[0], sockets[inode]):
                     found[inode] = owners

@@ -1,0 +1,146 @@
+"""What the model reads: true when it is written, and bounded in size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.shell.shell import Shell
+from agent_runtime.shell.truncation import OutputStore
+from tests.dev_servers.conftest import Launch, Scene, Watching, until
+from tests.dev_servers.test_lifecycle import LISTEN, STAY
+
+pytestmark = pytest.mark.anyio
+
+
+def shell_in(folder: Path) -> Shell:
+    outputs = OutputStore(folder / "outputs")
+    return Shell(cwd=folder, env={"PATH": "/usr/bin:/bin"}, outputs=outputs, log_dir=folder)
+
+
+@pytest.mark.parametrize(
+    ("command", "seconds"),
+    [
+        ("python3 -m http.server {port}", 1.5),  # the time of the call ends it
+        ("timeout 1 python3 -m http.server {port}", 30),
+        ("python3 -m http.server {port} & sleep 1; kill $!", 30),
+        ("(python3 -m http.server {port} & echo $! > pid); sleep 1; kill -9 $(cat pid)", 30),
+        (
+            "timeout 1 python3 -c 'import socket as s, time; x = s.create_server((\"\", {port})); time.sleep(9)'",
+            30,
+        ),
+    ],
+)
+async def test_a_server_that_the_end_of_its_call_ended_is_not_listening(
+    watching: Watching, tmp_path: Path, free_port: int, command: str, seconds: float
+) -> None:
+    shell = shell_in(tmp_path)
+    async with watching() as scene:
+        scene.servers.attach(shell.background, shell.printed)
+        try:
+            await shell.run(command.format(port=free_port), timeout=seconds, call_id="1", tokens=1000)
+            await scene.servers.settle()
+            advice = scene.servers.advice()
+        finally:
+            await shell.aclose(kill=True)
+        up = await scene.event("up", port=free_port)
+        assert advice == f"The server on port {free_port} (pid {up.pid}) has stopped listening."
+        assert scene.servers.advice() == ""
+
+
+async def test_a_server_that_restarts_is_reported_when_it_is_there_again(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    restart = (
+        "import os, socket, time\n"
+        f"s = socket.create_server(('0.0.0.0', {free_port}))\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
+        f"s.close(); open('closed', 'w'); time.sleep(0.2); s = socket.create_server(('0.0.0.0', {free_port}))\n"
+    )
+    async with watching() as scene:
+        python(restart + STAY)
+        await scene.event("up", port=free_port)
+        (tmp_path / "go").touch()
+        await until((tmp_path / "closed").exists)
+        await until(lambda: not scene.servers.up())
+        assert scene.servers.advice() == ""  # neither "listening" nor "stopped"
+        await until(scene.servers.up)
+        assert f"listening on port {free_port} " in scene.servers.advice()
+
+
+async def test_what_the_model_heard_of_and_what_it_did_not(
+    watching: Watching, python: Launch, free_port: int
+) -> None:
+    async with watching() as scene:
+        ephemeral, fixed = python(LISTEN + STAY), python(LISTEN + STAY, str(free_port))
+        internal = (await scene.event("up", pid=ephemeral.pid)).port
+        await scene.event("up", pid=fixed.pid)
+        for server in (ephemeral, fixed):
+            server.kill()
+        for port in (internal, free_port):
+            await scene.event("down", port=port)
+        # a test's server on a port of the kernel's choice is not worth a line
+        assert (
+            scene.servers.advice()
+            == f"The server on port {free_port} (pid {fixed.pid}) has stopped listening."
+        )
+
+
+MANY = """
+import socket, sys, time
+held = []
+for port in range(int(sys.argv[1]), 65536):
+    try: held.append(socket.create_server(("127.0.0.1", port)))
+    except OSError: continue
+    if len(held) == int(sys.argv[2]): break
+open("ready", "w")
+while not __import__("os").path.exists("go"): time.sleep(0.01)
+"""
+
+
+async def _come_and_go(scene: Scene, tmp_path: Path, count: int) -> list[str]:
+    with pytest.raises(Exception, match="Nothing listens") as nothing:
+        await until((tmp_path / "ready").exists)
+        await until(lambda: len(scene.servers.up()) == count)
+        texts = [scene.servers.advice()]
+        await scene.servers.locate(1, 0)
+    (tmp_path / "go").touch()
+    await until(lambda: not scene.servers.up() and len(scene.events) == 2 * count)
+    return [*texts, str(nothing.value), scene.servers.advice()]
+
+
+@pytest.mark.parametrize("first", [1100, 61000], ids=["ports", "neighbours"])
+async def test_three_hundred_servers_fill_no_context(
+    watching: Watching, python: Launch, tmp_path: Path, first: int
+) -> None:
+    async with watching() as scene:
+        python(MANY, str(first), "300", "a" * 3000)
+        texts = await _come_and_go(scene, tmp_path, 300)
+    assert [len(text) < 3000 for text in texts] == [True] * 3
+    assert ["listening on port" in text for text in texts] == [True, False, False]
+    assert texts[0].count("--host 0.0.0.0") == 1
+
+
+async def test_the_left_servers(watching: Watching, tmp_path: Path, free_port: int) -> None:
+    shell = shell_in(tmp_path)
+    async with watching() as scene:
+        scene.servers.attach(shell.background, shell.printed)
+        try:
+            await shell.run(f"python3 -m http.server {free_port} &", timeout=9, call_id="call_1", tokens=1000)
+            await scene.servers.settle(30)
+            (left,), (entry,) = scene.servers.left(), shell.background()
+        finally:
+            await shell.aclose(kill=True)
+    assert (left.pid, left.port, left.call_id, left.log_file) == (
+        entry.pid,
+        free_port,
+        "call_1",
+        entry.log_file,
+    )
+    assert left.command == f"python3 -m http.server {free_port}"
+
+
+def test_nothing_is_said_of_nothing() -> None:
+    assert DevServerWatcher(template=None, sandbox_id=None).advice() == ""

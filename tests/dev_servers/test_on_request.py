@@ -1,0 +1,124 @@
+"""Servers that something older than the run starts for it: tmux, a supervisor, a loop that reads commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.dev_servers.conftest import Launch, Scene, Watching, until
+
+pytestmark = pytest.mark.anyio
+
+# Runs each line that it reads from the FIFO, in the folder that the line begins with.
+DAEMON = """
+import os, subprocess
+open("ready", "w")
+while True:
+    with open("commands") as fifo:
+        for line in fifo:
+            folder, _, command = line.strip().partition(" ")
+            subprocess.Popen(command, shell=True, cwd=folder, env={"PATH": os.environ["PATH"]})
+"""
+# As DAEMON, below a process whose command line is that of another runtime.
+OTHER_RUNTIME = f"""
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "-c", {DAEMON!r}]).wait()
+"""
+
+
+def serve(port: int) -> str:
+    return f'exec {sys.executable} -c "import socket, time; s = socket.create_server((str(), {port})); time.sleep(60)"'
+
+
+@asynccontextmanager
+async def daemon(
+    watching: Watching, python: Launch, folder: Path, source: str = DAEMON, *arguments: str
+) -> AsyncIterator[Scene]:
+    """A run below another process than the daemon, in the workspace `folder/workspace`."""
+    (folder / "workspace").mkdir()
+    os.mkfifo(folder / "commands")
+    python(source, *arguments)
+    runtime = python("import time\ntime.sleep(60)")
+    await until((folder / "ready").exists)
+    async with watching(root_pid=runtime.pid, workspace=folder / "workspace") as scene:
+        yield scene
+
+
+def ask(folder: Path, where: str, command: str) -> None:
+    (folder / "commands").write_text(f"{where} {command}\n")
+
+
+async def test_one_that_works_in_the_workspace_is_the_run_s(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    async with daemon(watching, python, tmp_path) as scene:
+        ask(tmp_path, str(tmp_path / "workspace"), serve(free_port))
+        up = await scene.event("up", port=free_port)
+        assert scene.servers.latest() == up
+
+
+async def test_one_on_a_port_that_a_call_named_before_is_the_run_s(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    async with daemon(watching, python, tmp_path) as scene:
+        scene.servers.note_call(f'{{"command": "tmux new-window \'serve --port={free_port}\'"}}')
+        ask(tmp_path, "/", serve(free_port))
+        await scene.event("up", port=free_port)
+
+
+async def test_one_elsewhere_that_no_call_named_is_another_s(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    async with daemon(watching, python, tmp_path) as scene:
+        ask(tmp_path, "/", serve(free_port))
+        found = await scene.servers.wait_for(free_port, 15)
+        scene.servers.note_call(f"curl localhost:{free_port}")  # it is there already
+        await anyio.sleep(1)
+        assert found and (found.pid, scene.events) == (None, [])
+
+
+async def test_one_below_another_runtime_is_that_one_s(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    async with daemon(watching, python, tmp_path, OTHER_RUNTIME, "agent-runtime") as scene:
+        ask(tmp_path, str(tmp_path / "workspace"), serve(free_port))
+        found = await scene.servers.wait_for(free_port, 15)
+        assert found and (found.pid, scene.events) == (None, [])
+
+
+async def test_one_that_listened_before_the_run_and_restarts_is_not_the_run_s(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    """As with nodemon, when the run edits a file."""
+    import socket
+
+    earlier = socket.create_server(("", free_port))
+    async with daemon(watching, python, tmp_path) as scene:
+        earlier.close()
+        ask(tmp_path, str(tmp_path / "workspace"), serve(free_port))
+        found = await scene.servers.wait_for(free_port, 15)
+        assert found and (found.pid, scene.events) == (None, [])
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+async def test_tmux_of_an_earlier_run(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    tmux = ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null"]
+    await anyio.run_process([*tmux, "new-session", "-d", "-s", "dev", "sleep 100"], cwd=workspace)
+    try:
+        runtime = python("import time\ntime.sleep(60)")
+        async with watching(root_pid=runtime.pid, workspace=workspace) as scene:
+            await anyio.run_process([*tmux, "new-window", "-t", "dev", serve(free_port)], cwd=workspace)
+            await scene.event("up", port=free_port)
+    finally:
+        await anyio.run_process([*tmux, "kill-server"])
