@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from tests.dev_servers.conftest import Launch, Scene, Watching, until
@@ -16,8 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 def shell_in(folder: Path) -> Shell:
-    outputs = OutputStore(folder / "outputs")
-    return Shell(cwd=folder, env={"PATH": "/usr/bin:/bin"}, outputs=outputs, log_dir=folder)
+    return Shell(ShellSettings(folder, {"PATH": "/usr/bin:/bin"}, OutputStore(folder)))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -118,40 +119,41 @@ async def test_the_call_that_starts_a_server_reports_it(watching: Watching, tmp_
 
 
 async def test_a_base_path_printed_in_a_call_under_way_is_in_the_event(
-    watching: Watching, tmp_path: Path
+    watching: Watching, tmp_path: Path, free_port: int
 ) -> None:
     """The call that started it still runs when the server comes up: nobody else has seen its output."""
     shell = Shell(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
-    (tmp_path / "server.py").write_text(LISTEN + SAY + ANSWER + STAY)
-    async with watching() as scene, anyio.create_task_group() as tasks:
+    (tmp_path / "server.py").write_text(PRINT_FIRST + LISTEN + ANSWER + STAY)
+    async with watching() as scene:
         scene.servers.attach(shell.background, shell.printed)
-
-        async def call() -> None:
-            await shell.run("python3 -u server.py", timeout=60, call_id="1", tokens=1000)
-
         try:
-            tasks.start_soon(call)
-            up = await scene.event("up")
-            assert up.local_url == f"http://localhost:{up.port}/base"
-            os.kill(up.pid or 0, signal.SIGKILL)
+            async with anyio.create_task_group() as tasks:
+                run = partial(shell.run, timeout=60, call_id="1", tokens=1000)
+                tasks.start_soon(run, f"python3 -u server.py {free_port}")
+                up = await scene.event("up")
+                assert up.pid and up.local_url == f"http://localhost:{free_port}/base"
+                os.kill(up.pid, signal.SIGKILL)
         finally:
             await shell.aclose(kill=True)
     assert shell.printed() == []
 
 
-async def test_a_base_path_printed_to_a_terminal_is_in_the_event(watching: Watching, tmp_path: Path) -> None:
+async def test_a_base_path_printed_to_a_terminal_is_in_the_event(
+    watching: Watching, tmp_path: Path, free_port: int
+) -> None:
     sessions = SessionManager(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
-    (tmp_path / "server.py").write_text(LISTEN + SAY.replace("http", "\\x1b[36mhttp") + ANSWER + STAY)
+    (tmp_path / "server.py").write_text(PRINT_FIRST.replace("http", "\\x1b[36mhttp") + LISTEN + ANSWER + STAY)
     async with watching() as scene:
         scene.servers.attach(lambda: (), sessions.printed)
         try:
-            command = "python3 -u server.py"
+            command = f"python3 -u server.py {free_port}"
             await sessions.open(command, cwd=None, tty=True, seconds=0, tokens=1000, call_id="1")
             up = await scene.event("up")
-            assert up.local_url == f"http://localhost:{up.port}/base"
+            assert up.local_url == f"http://localhost:{free_port}/base"
         finally:
             await sessions.aclose(kill=True)
     assert sessions.printed() == []
 
 
+PRINT_FIRST = "import sys\nprint(f'http://localhost:{sys.argv[1]}/base')\n"
 SAY = "\nprint(f'http://localhost:{s.getsockname()[1]}/base')\n"
