@@ -1,4 +1,4 @@
-"""How the tools ask for a path: the names that models give it, and what it is relative to."""
+"""Path parameters of the tools, with the names that different models use for them."""
 
 from __future__ import annotations
 

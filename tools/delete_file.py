@@ -9,13 +9,13 @@ from agent_runtime.tools._paths import FilePath
 
 
 class DeleteParams(Params):
-    """Which file."""
+    """The file."""
 
     path: FilePath
 
 
 async def run(params: DeleteParams, ctx: ToolContext) -> ToolOutput:
-    """Delete."""
+    """Delete the file."""
     return ToolOutput.of(await ctx.files.delete(params.path, call_id=ctx.call_id))
 
 

@@ -1,4 +1,4 @@
-"""Replace a piece of a file's text."""
+"""Replace a part of a file's text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent_runtime.tools._paths import FilePath
 
 
 class EditParams(Params):
-    """Where, what, and by what."""
+    """The file, the old text and the new."""
 
     path: FilePath
     old_string: str = Field(
@@ -26,7 +26,7 @@ class EditParams(Params):
 
 
 async def run(params: EditParams, ctx: ToolContext) -> ToolOutput:
-    """Replace."""
+    """Replace the text."""
     done = await ctx.files.replace(
         params.path, params.old_string, params.new_string, every=params.replace_all, call_id=ctx.call_id
     )

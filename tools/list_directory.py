@@ -1,4 +1,4 @@
-"""What is in a folder."""
+"""List a directory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from agent_runtime.tools._paths import FolderPath
 
 
 class ListParams(Params):
-    """Which folder, how deep."""
+    """The directory, and how deep."""
 
     path: FolderPath = "."
-    depth: int = Field(default=1, ge=1, le=10, description="Levels of folders to go down.")
+    depth: int = Field(default=1, ge=1, le=10, description="Levels of directories to list.")
 
 
 async def run(params: ListParams, ctx: ToolContext) -> ToolOutput:
-    """List."""
+    """List the directory."""
     return ToolOutput.of(await ctx.files.entries(params.path, depth=params.depth, tokens=ctx.output_tokens))
 
 

@@ -1,4 +1,4 @@
-"""Read a file: numbered lines, an image, or what a folder holds."""
+"""Read a file: numbered lines, an image, or a directory listing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent_runtime.tools._paths import FilePath
 
 
 class ReadParams(Params):
-    """Which file, which lines."""
+    """The file, and which lines of it."""
 
     path: FilePath
     offset: int | None = Field(
@@ -24,7 +24,7 @@ class ReadParams(Params):
 
 
 async def run(params: ReadParams, ctx: ToolContext) -> ToolOutput:
-    """Read."""
+    """Read the file."""
     last = params.end_line
     if params.limit is not None:
         last = (params.offset or 1) + params.limit - 1

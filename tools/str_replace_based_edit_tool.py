@@ -1,7 +1,4 @@
-"""The text editor that Claude models are trained on.
-
-Anthropic's `text_editor_20250728`, run by this program.
-"""
+"""The text editor that Claude models are trained on: Anthropic's `text_editor_20250728`, executed here."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from agent_runtime.tools import prompt
 
 
 class EditorParams(Params):
-    """One command and what it needs; the names are the provider's."""
+    """A command and its arguments, with the provider's names."""
 
     command: Literal["view", "create", "str_replace", "insert"] = Field(description="What to do.")
     path: str = Field(description="File or directory: absolute, or relative to the workspace.")
@@ -31,7 +28,7 @@ class EditorParams(Params):
         default=None, description="For str_replace: the text to replace. It must occur exactly once."
     )
     new_str: str | None = Field(
-        default=None, description="For str_replace: the text to put there; nothing deletes."
+        default=None, description="For str_replace: the text to put there; leave it out to delete."
     )
     insert_line: int | None = Field(
         default=None, description="For insert: the line after which to insert; 0 is the beginning."
@@ -44,7 +41,7 @@ class EditorParams(Params):
 
 
 async def run(params: EditorParams, ctx: ToolContext) -> ToolOutput:
-    """Dispatch on the command."""
+    """Run the command. Raises ToolError when an argument that it needs is missing."""
     files, path = ctx.files, params.path
     match params.command:
         case "view":
@@ -58,7 +55,7 @@ async def run(params: EditorParams, ctx: ToolContext) -> ToolOutput:
             old = _needed("old_str", params.old_str, "str_replace")
             done = await files.replace(path, old, params.new_str or "", call_id=ctx.call_id)
         case "insert":
-            # new_str: the older generations
+            # older versions of the tool have new_str here
             text = params.new_str if params.insert_text is None else params.insert_text
             if params.insert_line is None:
                 raise ToolError("insert needs insert_line")

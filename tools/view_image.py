@@ -1,4 +1,4 @@
-"""Look at an image."""
+"""Return an image file to the model as an image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from agent_runtime.tools._paths import FilePath
 
 
 class ImageParams(Params):
-    """Which image."""
+    """The image file."""
 
     path: FilePath
 
 
 async def run(params: ImageParams, ctx: ToolContext) -> ToolOutput:
-    """Show it."""
+    """Load the image."""
     return await ctx.files.image(params.path)
 
 

@@ -1,4 +1,4 @@
-"""Make a file, or give one that exists new content."""
+"""Create a file, or replace the content of an existing one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent_runtime.tools._paths import FilePath
 
 
 class WriteParams(Params):
-    """Where and what."""
+    """The file and its content."""
 
     path: FilePath
     content: str = Field(
@@ -21,7 +21,7 @@ class WriteParams(Params):
 
 
 async def run(params: WriteParams, ctx: ToolContext) -> ToolOutput:
-    """Write."""
+    """Write the file."""
     return ToolOutput.of(await ctx.files.write(params.path, params.content, call_id=ctx.call_id))
 
 

@@ -12,7 +12,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
-_MARKS = (  # that of UTF-32 LE begins with that of UTF-16 LE, so it comes first
+_BOMS = (  # that of UTF-32 LE begins with that of UTF-16 LE, so it comes first
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -40,7 +40,7 @@ class Encoding:
     """
 
     codec: str
-    mark: bytes = b""
+    bom: bytes = b""
     errors: str = "strict"
     known: bool = True
 
@@ -49,15 +49,15 @@ class Encoding:
         """As a person names it."""
         if not self.known:
             return f"not known (shown as {self.codec})"
-        return self.codec + (" with BOM" if self.mark else "")
+        return self.codec + (" with BOM" if self.bom else "")
 
 
 def detect(data: bytes, *, whole: bool = True) -> Encoding:
     """Return the encoding of a file by its bytes, or by its first bytes when they are not the `whole`."""
-    for mark, codec in _MARKS:
-        if data.startswith(mark) and not (whole and len(data) % _width_of(codec)):
+    for bom, codec in _BOMS:
+        if data.startswith(bom) and not (whole and len(data) % _width_of(codec)):
             damaged = codec == "utf-8" and not _is_utf8(data, whole)
-            return Encoding(codec, mark, "surrogateescape" if damaged else "strict")
+            return Encoding(codec, bom, "surrogateescape" if damaged else "strict")
     if wide := _unmarked_utf16(data[:_SAMPLE], len(data)):
         return Encoding(wide)
     if _is_utf8(data, whole):

@@ -58,7 +58,7 @@ def binary_kind(head: bytes, size: int) -> str | None:
         if head[257:262] == b"ustar":
             return "a tar archive"
     encoding = detect(head, whole=size == len(head))
-    sample = head[len(encoding.mark) :].decode(encoding.codec, "replace")
+    sample = head[len(encoding.bom) :].decode(encoding.codec, "replace")
     odd = sum(char < " " and char not in "\t\n\r\f\b\x1b" for char in sample) / (len(sample) or 1)
     sure = encoding.codec.startswith("utf-") and encoding.errors == "strict"
     if odd > (0.1 if sure else 0.03) or (not sure and "\0" in sample):
@@ -95,7 +95,7 @@ def page_of_large(
     low, high = _range(first, last, None, display)
     head = os.pread(fd, _HEAD, 0)
     encoding = detect(head, whole=False)
-    os.lseek(fd, len(encoding.mark), os.SEEK_SET)
+    os.lseek(fd, len(encoding.bom), os.SEEK_SET)
     stream = io.TextIOWrapper(io.FileIO(fd, closefd=False), encoding.codec, "replace", newline="\n")
     wanted: list[str] = []
     remaining = budget

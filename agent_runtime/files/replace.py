@@ -109,7 +109,7 @@ def overwrite(file: TextFile, display: str, *, content: str) -> ReplacedText:
     content = sound(content, "The content")
     if b"\0" in file.data and not file.encoding.codec.startswith("utf-"):
         return ReplacedText(content.encode(), f"Wrote {display} ({_lines(_count(content))}; it was binary).")
-    if file.encoding.mark:
+    if file.encoding.bom:
         content = content.removeprefix("\ufeff")
     if "\r" in content:  # the model has chosen the line ends
         edit = Edit(0, len(file.text), content)

@@ -110,8 +110,8 @@ class TextFile:
         """
         out: list[bytes] = []
         chars = at = 0
-        body = memoryview(self.data)[len(self.encoding.mark) :]
-        out.append(self.encoding.mark)
+        body = memoryview(self.data)[len(self.encoding.bom) :]
+        out.append(self.encoding.bom)
         for edit in edits:
             upto = at + self._width(chars, edit.start)
             out += (bytes(body[at:upto]), self._encode_new(edit.new))
@@ -128,7 +128,7 @@ def decode(data: bytes, known: Encoding | None = None) -> TextFile:
     """Return any bytes as a text file whose text encodes to the same bytes, in the encoding `known` if it is given."""
     encoding = known or detect(data)
     try:
-        return TextFile(data, data[len(encoding.mark) :].decode(encoding.codec, encoding.errors), encoding)
+        return TextFile(data, data[len(encoding.bom) :].decode(encoding.codec, encoding.errors), encoding)
     except UnicodeDecodeError:  # the byte order mark was wrong
         return TextFile(data, data.decode("latin-1"), Encoding("latin-1"))
 

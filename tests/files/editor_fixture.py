@@ -1,4 +1,4 @@
-"""A workspace with the edit engine on it, and a record of what it reported."""
+"""A workspace with a file editor on it, and a record of the changes it reported."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class EditorFixture:
         self.changes.append(([str(path.relative_to(self.folder)) for path in paths], call_id))
 
     def put(self, **content: str | bytes) -> None:
-        """Files by name; `_` is for `.`."""
+        """Create files by name, in which `_` stands for `.`."""
         for name, data in content.items():
             (self.folder / name.replace("_", ".")).write_bytes(
                 data.encode() if isinstance(data, str) else data
             )
 
     def tree(self) -> dict[str, bytes]:
-        """Every file and its bytes, temporary ones too."""
+        """Return every file and its bytes, temporary files included."""
         return {
             str(p.relative_to(self.folder)): p.read_bytes() for p in self.folder.rglob("*") if p.is_file()
         }
@@ -53,7 +53,7 @@ class EditorFixture:
         return str(caught.value)
 
     async def patch_refused(self, text: str) -> str:
-        """Why the patch was refused; nothing may have changed."""
+        """Return why the patch was refused, having checked that nothing has changed."""
         before = self.tree()
         with pytest.raises(ToolError) as caught:
             await self.patch(text)

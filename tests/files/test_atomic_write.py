@@ -1,4 +1,4 @@
-"""What a file is besides its bytes stays: mode, owner, attributes, links; a write is whole or nothing."""
+"""Mode, owner, attributes and links of a file are kept, and a write is complete or not made at all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_mode_owner_attributes_and_symlink(editor: EditorFixture) -> None:
     after = real.stat()
     assert real.read_bytes() == b"b\n"
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
-    assert after.st_ino != before.st_ino  # renamed over, not written into
+    assert after.st_ino != before.st_ino  # replaced, not written in place
     assert {name: os.getxattr(real, name) for name in os.listxattr(real)} == attributes
     assert link.readlink() == Path("real")
     assert editor.changes == [(["real"], "c")]
@@ -51,7 +51,7 @@ async def test_the_umask_decides_for_new_files(editor: EditorFixture) -> None:
     assert (editor.folder / "new").stat().st_mode == (editor.folder / "touched").stat().st_mode
 
 
-async def test_other_hard_links_keep_their_text_and_that_is_said(editor: EditorFixture) -> None:
+async def test_other_hard_links_keep_the_former_text(editor: EditorFixture) -> None:
     editor.put(a="a\n")
     os.link(editor.folder / "a", editor.folder / "b")
     assert "the file had 2 hard links; the other names keep the former text" in await editor.replace(
@@ -79,8 +79,8 @@ async def test_a_reader_never_sees_half_a_file(editor: EditorFixture) -> None:
     assert seen <= {text[0].encode(), text[1].encode()}
 
 
-def test_a_failure_in_the_middle_takes_back_what_was_done(editor: EditorFixture) -> None:
-    """The second write to one place finds it changed, by the first."""
+def test_a_failure_undoes_the_changes_before_it(editor: EditorFixture) -> None:
+    """The second write to a file finds it changed by the first."""
     editor.put(a="a\n", b="b\n", gone="g\n")
     (editor.folder / "a").chmod(0o640)
     (editor.folder / "link").symlink_to("a")
@@ -116,7 +116,7 @@ async def test_a_patch_that_cannot_be_written_names_the_file(editor: EditorFixtu
     assert said == "b: file too large. Nothing was changed."
 
 
-def test_no_room_leaves_the_file_and_nothing_beside_it(editor: EditorFixture) -> None:
+def test_a_full_disk_leaves_the_file_and_no_temporary_one(editor: EditorFixture) -> None:
     """A limit on the size of files stands for a full disk."""
     editor.put(f="a\n")
     child = os.fork()
@@ -134,7 +134,7 @@ def test_no_room_leaves_the_file_and_nothing_beside_it(editor: EditorFixture) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_written_in_place_where_a_rename_would_lose_the_owner(editor: EditorFixture) -> None:
+def test_a_file_whose_owner_would_change_is_written_in_place(editor: EditorFixture) -> None:
     editor.put(f="a\n")
     editor.folder.chmod(0o777)
     for folder in editor.folder.parents:

@@ -1,4 +1,4 @@
-"""Images are given as the provider takes them, or refused with a reason (claude-code#13480)."""
+"""Images are sent in a form that providers accept, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sent(output: ToolOutput) -> tuple[str, bytes, str]:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
-async def test_what_fits_is_sent_as_it_is(editor: EditorFixture, kind: str) -> None:
+async def test_a_small_image_is_sent_unchanged(editor: EditorFixture, kind: str) -> None:
     data = encoded(kind, (40, 30))
     editor.put(image=data)
     expected = (f"image/{kind.lower()}", data, f"image: {kind} image, 40x30 pixels")
@@ -54,7 +54,7 @@ async def test_what_fits_is_sent_as_it_is(editor: EditorFixture, kind: str) -> N
         (encoded("PNG", (2000, 2000), "1"), (1568, 1568)),
     ],
 )
-async def test_what_does_not_is_made_to_fit(
+async def test_other_images_are_converted_and_scaled(
     editor: EditorFixture, data: bytes, size: tuple[int, int]
 ) -> None:
     editor.put(image=data)
@@ -63,7 +63,7 @@ async def test_what_does_not_is_made_to_fit(
         assert (media_type, picture.size) == ("image/png", size)
 
 
-async def test_a_picture_that_does_not_compress_becomes_a_small_jpeg(editor: EditorFixture) -> None:
+async def test_an_image_that_does_not_compress_becomes_a_jpeg(editor: EditorFixture) -> None:
     noise = Pillow.frombytes("RGB", (1500, 1500), random.Random(1).randbytes(1500 * 1500 * 3))
     noise.save(editor.folder / "noise.png")
     media_type, image, _ = sent(await editor.files.image("noise.png"))
@@ -71,7 +71,7 @@ async def test_a_picture_that_does_not_compress_becomes_a_small_jpeg(editor: Edi
     assert len(base64.b64encode(image)) < 5_000_000
 
 
-async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(editor: EditorFixture) -> None:
+async def test_animations_and_rotated_photographs(editor: EditorFixture) -> None:
     frames = [Pillow.new("RGB", (20, 10), color) for color in ("red", "blue")]
     frames[0].save(editor.folder / "a.gif", save_all=True, append_images=frames[1:])
     exif = Pillow.Exif()
@@ -84,7 +84,7 @@ async def test_an_animation_is_its_first_frame_and_a_photograph_stands_upright(e
         assert picture.size == (10, 20)
 
 
-async def test_sixteen_bits_are_shown_as_eight(editor: EditorFixture) -> None:
+async def test_sixteen_bits_a_channel(editor: EditorFixture) -> None:
     Pillow.new("I;16", (20, 10), 0x8000).save(editor.folder / "grey.png")
     Pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(editor.folder / "red.tif")
     Pillow.new("I;16", (2_000, 10), 0x8000).save(editor.folder / "large.png")
@@ -95,7 +95,7 @@ async def test_sixteen_bits_are_shown_as_eight(editor: EditorFixture) -> None:
     assert sent(await editor.files.image("grey.png"))[1] == (editor.folder / "grey.png").read_bytes()
 
 
-async def test_a_file_too_large_to_be_read_for_an_image(editor: EditorFixture) -> None:
+async def test_a_file_too_large_for_an_image(editor: EditorFixture) -> None:
     with (editor.folder / "image").open("wb") as file:
         file.write(encoded("PNG", (40, 30)))
         file.truncate((64 << 20) + 1)
@@ -104,7 +104,7 @@ async def test_a_file_too_large_to_be_read_for_an_image(editor: EditorFixture) -
 
 
 def bomb(edge: int) -> bytes:
-    """The head of a PNG of so many pixels, square."""
+    """The header of a square PNG with an edge of so many pixels."""
     head = b"IHDR" + struct.pack(">IIBBBBB", edge, edge, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(bytes(1_000))
     chunks = (
@@ -129,14 +129,14 @@ def bomb(edge: int) -> bytes:
         (b"", "not an image that can be read"),
     ],
 )
-async def test_refused_with_the_reason(editor: EditorFixture, data: bytes, said: str) -> None:
+async def test_images_that_are_refused(editor: EditorFixture, data: bytes, said: str) -> None:
     editor.put(image=data)
     with pytest.raises(ToolError, match=said):
         await editor.files.image("image")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "ICO"])
-async def test_a_damaged_image_is_shown_or_refused(editor: EditorFixture, kind: str) -> None:
+async def test_a_damaged_image_is_sent_whole_or_refused(editor: EditorFixture, kind: str) -> None:
     rng = random.Random(kind)
     whole = encoded(kind, (60, 40))
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""Links: followed and kept, refused when they lead nowhere, and no way out of the roots (opencode#43336)."""
+"""Symlinks and names: followed and kept, refused when nothing is there, and never a way out of the roots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_a_dangling_link_is_refused(editor: EditorFixture, target: str) ->
     assert (editor.folder / "link").is_symlink()
 
 
-async def test_a_link_in_a_circle_is_refused(editor: EditorFixture) -> None:
+async def test_a_loop_of_links_is_refused(editor: EditorFixture) -> None:
     (editor.folder / "a").symlink_to("b")
     (editor.folder / "b").symlink_to("a")
     assert "too many levels of symlinks" in await editor.refused("a", "x", "y")
@@ -50,8 +50,8 @@ async def test_deleting_a_link_leaves_what_it_points_at(editor: EditorFixture) -
     assert sorted(path.name for path in editor.folder.iterdir()) == ["real"]
 
 
-async def test_a_patch_moves_no_link(editor: EditorFixture) -> None:
-    """Moving what it leads to would leave it dangling."""
+async def test_a_patch_that_moves_a_link_is_refused(editor: EditorFixture) -> None:
+    """Moving its target would leave it dangling."""
     editor.put(real="x\n")
     (editor.folder / "link").symlink_to("real")
     said = await editor.patch_refused(
@@ -80,9 +80,7 @@ def outside(editor: EditorFixture) -> Path:
         "hop/secret",
     ],
 )
-async def test_roots_confine_changes_whatever_the_way(
-    editor: EditorFixture, outside: Path, path: str
-) -> None:
+async def test_roots_confine_changes(editor: EditorFixture, outside: Path, path: str) -> None:
     (editor.folder / "dir").symlink_to(outside)
     (editor.folder / "hop").symlink_to("dir")
     (editor.folder / "file").symlink_to(outside / "secret")
@@ -95,7 +93,7 @@ async def test_roots_confine_changes_whatever_the_way(
     assert {p.name: p.read_text() for p in outside.iterdir()} == {"secret": "s\n"}
 
 
-async def test_roots_may_be_links_themselves_and_links_inside_are_fine(editor: EditorFixture) -> None:
+async def test_links_to_roots_and_inside_of_roots(editor: EditorFixture) -> None:
     editor.put(real="a")
     (editor.folder / "link").symlink_to(editor.folder / "real")
     (editor.folder.parent / "way").symlink_to(editor.folder)
@@ -107,7 +105,7 @@ async def test_roots_may_be_links_themselves_and_links_inside_are_fine(editor: E
 
 
 async def test_a_folder_swapped_for_a_link_while_writing(editor: EditorFixture, outside: Path) -> None:
-    """Another thread exchanges a folder and a link to the outside; no write may come out there."""
+    """Another thread exchanges a directory and a symlink to the outside; nothing may be written there."""
     inside, link = editor.folder / "dir", editor.folder / "other"
     inside.mkdir()
     link.symlink_to(outside)
@@ -137,8 +135,8 @@ async def test_a_folder_swapped_for_a_link_while_writing(editor: EditorFixture, 
     assert written
 
 
-async def test_names_that_only_look_like_it(editor: EditorFixture) -> None:
-    """claude-code#50019: a name that is not UTF-8 can still be meant."""
+async def test_a_name_that_is_not_utf8(editor: EditorFixture) -> None:
+    """The model sees U+FFFD in it, and gives the name so."""
     (editor.folder / os.fsdecode(b"caf\xe9.txt")).write_text("latin\n")
     assert "latin" in (await editor.files.read("caf\ufffd.txt", tokens=100)).text
     assert (await editor.files.read(".", tokens=100)).text == "caf\ufffd.txt"

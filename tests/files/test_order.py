@@ -1,4 +1,4 @@
-"""What a model asks for in one turn happens in the order in which it asked."""
+"""The edits of one turn are made in the order of its calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def call_editor(command: str, **arguments: object) -> tuple[str, dict[str, objec
     return (EDITOR, {"command": command, "path": FILE, **arguments})
 
 
-def test_edits_of_a_turn_follow_each_other(tmp_path: Path) -> None:
+def test_edits_of_a_turn_keep_their_order(tmp_path: Path) -> None:
     calls: list[tuple[str, dict[str, object]]] = [
         call_editor("create", file_text="one\ntwo\n"),
         call_editor("str_replace", old_str="one", new_str="two"),

@@ -1,4 +1,4 @@
-"""Reading: ranges, numbers, bounds, and only as much of a large file as was asked for."""
+"""Reading: line ranges, numbers, bounds, and no more of a large file than needed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ async def test_lines_have_numbers_and_ranges_are_closed(editor: EditorFixture) -
     ("first", "last", "said"),
     [(-1, 1, "counted from 1"), (5, 9, "has 4 lines; line 5"), (3, 2, "before it begins")],
 )
-async def test_ranges_that_are_not_there(editor: EditorFixture, first: int, last: int, said: str) -> None:
+async def test_invalid_ranges(editor: EditorFixture, first: int, last: int, said: str) -> None:
     editor.put(f="a\nb\nc\nd\n")
     with pytest.raises(ToolError, match=said):
         await editor.files.read("f", first, last, tokens=100)
 
 
-async def test_what_cannot_be_seen_is_said(editor: EditorFixture) -> None:
+async def test_notes_on_what_cannot_be_seen(editor: EditorFixture) -> None:
     editor.put(
         crlf="a\r\nb\r\n", mixed="a\r\nb\n", mac="a\rb\r", open="a", empty="", nul=b"a\x00b and more text\n"
     )
@@ -51,7 +51,7 @@ async def test_what_cannot_be_seen_is_said(editor: EditorFixture) -> None:
     assert await text(editor, "odd") == "     1\ta\x0cb\u2028c"
 
 
-async def test_output_is_bounded_and_says_where_to_go_on(editor: EditorFixture) -> None:
+async def test_output_is_bounded_and_names_the_next_line(editor: EditorFixture) -> None:
     editor.put(
         f="".join(f"line {i}\n" for i in range(1, 10_001)), wide="x" * 5_000 + "\nshort\n", one="y" * 50_000
     )
@@ -65,22 +65,22 @@ async def test_output_is_bounded_and_says_where_to_go_on(editor: EditorFixture) 
     assert len(await text(editor, "one")) > 15_000
 
 
-async def test_of_a_large_file_only_what_is_asked_is_read(editor: EditorFixture) -> None:
-    """A file of 8 GB, nearly all of it a hole: reading it whole would take minutes and the memory."""
+async def test_only_the_requested_part_of_a_large_file_is_read(editor: EditorFixture) -> None:
+    """A sparse file of 8 GB: reading all of it would take minutes and more memory than there is."""
     path: Path = editor.folder / "big"
     with path.open("wb") as file:
         file.write("".join(f"{i}\n" for i in range(1, 100_001)).encode())
         file.truncate(8 << 30)
-    shown = await text(editor, "big", 50_000, 50_002)
+    numbered = await text(editor, "big", 50_000, 50_002)
     assert (
-        shown
+        numbered
         == " 50000\t50000\n 50001\t50001\n 50002\t50002\n[lines 50000-50002 of a file of 8,589,934,592 bytes]"
     )
     with pytest.raises(ToolError, match="at most 268,435,456 are taken here"):
         await editor.replace("big", "50000", "x")
 
 
-async def test_a_folder(editor: EditorFixture) -> None:
+async def test_a_listing(editor: EditorFixture) -> None:
     editor.put(b="", a="", _hidden="", _gitignore="ignored/\n")
     for name in ("sub/deep/deeper", "ignored/x", ".git/x", "node_modules/x"):
         (editor.folder / name).mkdir(parents=True)
@@ -96,7 +96,7 @@ async def test_a_folder(editor: EditorFixture) -> None:
         await editor.files.entries("a", depth=1, tokens=100)
 
 
-async def test_a_folder_of_many_is_bounded(editor: EditorFixture) -> None:
+async def test_a_listing_is_bounded(editor: EditorFixture) -> None:
     for i in range(1_500):
         (editor.folder / f"{i:04}").touch()
     listed = (await editor.files.entries(".", depth=3, tokens=10_000)).splitlines()

@@ -1,4 +1,4 @@
-"""Calls of one turn run beside each other, and every edit lands (pi#2327)."""
+"""Parallel calls: every edit is made, one after the other where they concern the same file."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ async def test_edits_and_patches_over_the_same_files(editor: EditorFixture) -> N
     assert editor.tree() == {"a": b"11\n22\n", "b": b"11\n22\n"}
 
 
-async def test_new_files_in_a_new_folder(editor: EditorFixture) -> None:
+async def test_new_files_in_a_new_directory(editor: EditorFixture) -> None:
     async with anyio.create_task_group() as group:
         for i in range(10):
             group.start_soon(partial(editor.files.write, f"new/deep/{i}", f"{i}", call_id="c"))
     assert editor.tree() == {f"new/deep/{i}": str(i).encode() for i in range(10)}
 
 
-async def test_the_report_comes_while_nobody_else_may_edit(editor: EditorFixture) -> None:
+async def test_a_change_is_reported_before_the_next_edit(editor: EditorFixture) -> None:
     editor.put(f="0")
     texts: list[bytes] = []
 
@@ -58,7 +58,7 @@ async def test_the_report_comes_while_nobody_else_may_edit(editor: EditorFixture
     assert len(set(texts)) == 5
 
 
-async def test_a_change_is_reported_also_when_its_call_is_cancelled(editor: EditorFixture) -> None:
+async def test_a_change_of_a_cancelled_call_is_reported(editor: EditorFixture) -> None:
     editor.put(f="a")
     started = anyio.Event()
 

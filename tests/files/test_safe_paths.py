@@ -1,4 +1,4 @@
-"""What is no regular file is refused at once, and nothing waits (hermes PR#82075); keys stay unread."""
+"""Anything but a regular file is refused at once, without waiting; files of processes are not read."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ async def test_a_fifo(editor: EditorFixture, how: str, at_once: None) -> None:
         await calls[how]()
 
 
-async def test_a_fifo_in_a_folder_is_passed_over(editor: EditorFixture, at_once: None) -> None:
+async def test_a_fifo_in_a_directory_is_skipped(editor: EditorFixture, at_once: None) -> None:
     os.mkfifo(editor.folder / "fifo")
     editor.put(a="x\n")
     assert await editor.search.grep("x", ".", limit=9, tokens=100) == "a:1:x"
 
 
-async def test_devices_sockets_and_folders(editor: EditorFixture, at_once: None) -> None:
+async def test_devices_sockets_and_directories(editor: EditorFixture, at_once: None) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         previous = os.open(".", os.O_RDONLY)
         os.chdir(editor.folder)  # the path of a socket is short
@@ -70,8 +70,8 @@ async def test_devices_sockets_and_folders(editor: EditorFixture, at_once: None)
     "path",
     ["/proc/self/environ", "/proc/{pid}/environ", "/proc/thread-self/environ", "/proc/1/environ", "link"],
 )
-async def test_the_environment_of_processes_is_not_read(editor: EditorFixture, path: str) -> None:
-    """claude-code#10211: this process may see what the tools' own user may not."""
+async def test_files_of_processes_are_not_read(editor: EditorFixture, path: str) -> None:
+    """The runtime can read more of them than the user of the tools."""
     (editor.folder / "link").symlink_to(f"/proc/{os.getpid()}/environ")
     path = path.format(pid=os.getpid())
     for call in (editor.files.read(path, tokens=100), editor.search.grep("KEY", path, limit=9, tokens=100)):
@@ -142,8 +142,8 @@ async def test_a_text_with_a_stray_control_character_is_still_a_text(editor: Edi
         assert "\t" + text[:3] in (await editor.files.read(name, tokens=100)).text
 
 
-async def test_half_characters_are_never_written(editor: EditorFixture) -> None:
-    """claude-code#68325: a lone surrogate from the model. A pair in two halves is one character."""
+async def test_lone_surrogates_are_never_written(editor: EditorFixture) -> None:
+    """Two halves that make a pair are one character."""
     editor.put(f="a\n")
     for call in (
         editor.files.write("g", "cut \ud83d", call_id="c"),
@@ -160,10 +160,10 @@ async def test_half_characters_are_never_written(editor: EditorFixture) -> None:
     assert editor.tree() == {"f": "😀 \ufffd\n".encode()}
 
 
-async def test_a_file_of_damaged_utf8_is_edited_around_the_damage(editor: EditorFixture) -> None:
+async def test_damaged_utf8_is_edited_around_the_damage(editor: EditorFixture) -> None:
     editor.put(f="é ok\n".encode() + b"bad \xff\xfe\nend\n")
-    shown = (await editor.files.read("f", tokens=100)).text
-    assert "     2\tbad \ufffd\ufffd" in shown
-    shown.encode()
+    text = (await editor.files.read("f", tokens=100)).text
+    assert "     2\tbad \ufffd\ufffd" in text
+    text.encode()
     await editor.replace("f", "é ok", "ö ok")
     assert editor.tree() == {"f": "ö ok\n".encode() + b"bad \xff\xfe\nend\n"}

@@ -1,4 +1,4 @@
-"""A file that changed on disk is refused with its present text; a touch is no change (claude-code#25623)."""
+"""A file that changed on disk is refused with its present text; a touch is not a change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 PATCH = "*** Begin Patch\n*** Update File: f\n-a\n+b\n*** End Patch\n"
 
 
-async def test_a_touch_or_the_same_bytes_again_are_no_change(editor: EditorFixture) -> None:
+async def test_a_touch_or_the_same_bytes_are_not_a_change(editor: EditorFixture) -> None:
     editor.put(f="a\n")
     await editor.files.read("f", tokens=100)
     os.utime(editor.folder / "f", (1, 1))
@@ -26,9 +26,7 @@ async def test_a_touch_or_the_same_bytes_again_are_no_change(editor: EditorFixtu
 
 
 @pytest.mark.parametrize("how", ["replace", "insert", "write", "delete", "patch"])
-async def test_a_real_change_is_refused_with_the_fresh_text_and_then_known(
-    editor: EditorFixture, how: str
-) -> None:
+async def test_a_changed_file_is_refused_once_with_its_text(editor: EditorFixture, how: str) -> None:
     async def edit() -> str:
         if how == "replace":
             return await editor.replace("f", "a", "b")
@@ -47,11 +45,11 @@ async def test_a_real_change_is_refused_with_the_fresh_text_and_then_known(
     assert "     1\tfresh\n     2\ta\n" in str(caught.value)
     assert editor.tree() == {"f": b"fresh\na\n"}
     assert not editor.changes
-    await edit()  # the fresh text was shown: no loop
+    await edit()  # the text was returned with the refusal: the second try is accepted
     assert editor.tree() != {"f": b"fresh\na\n"}
 
 
-async def test_what_the_tools_wrote_is_known(editor: EditorFixture) -> None:
+async def test_what_the_tools_wrote_counts_as_seen(editor: EditorFixture) -> None:
     await editor.files.write("f", "a\n", call_id="c")
     await editor.replace("f", "a", "b")
     await editor.patch(PATCH.replace("-a\n+b", "-b\n+c"))
@@ -67,7 +65,7 @@ async def test_a_file_never_read_may_be_edited(editor: EditorFixture) -> None:
     assert editor.tree() == {"f": b"b\n", "g": b"y\n"}
 
 
-async def test_of_a_long_file_the_part_that_matters_is_shown(editor: EditorFixture) -> None:
+async def test_the_relevant_part_of_a_long_file_is_returned(editor: EditorFixture) -> None:
     editor.put(f="".join(f"line {i}\n" for i in range(20_000)))
     await editor.files.read("f", 1, 5, tokens=100)
     editor.put(f="".join(f"line {i}{' changed' if i == 15_000 else ''}\n" for i in range(20_000)))
@@ -77,8 +75,8 @@ async def test_of_a_long_file_the_part_that_matters_is_shown(editor: EditorFixtu
     assert len(said) < 20_000
 
 
-async def test_a_large_file_of_which_a_part_was_shown(editor: EditorFixture) -> None:
-    """The same holds for it: a touch is no change, a change beyond the part is one."""
+async def test_a_large_file_of_which_a_part_was_read(editor: EditorFixture) -> None:
+    """A touch is not a change, but a change outside of the part is one."""
     editor.put(f="first\n" + "line\n" * 4_000_000 + "last\n")
     await editor.files.read("f", 1, 5, tokens=100)
     os.utime(editor.folder / "f", (1, 1))
@@ -91,7 +89,7 @@ async def test_a_large_file_of_which_a_part_was_shown(editor: EditorFixture) -> 
     assert "has changed on disk" in await editor.refused("f", "First", "x")
 
 
-async def test_deleted_and_made_again_is_a_new_file(editor: EditorFixture) -> None:
+async def test_a_file_deleted_and_created_again_is_new(editor: EditorFixture) -> None:
     await editor.files.write("f", "a\n", call_id="c")
     await editor.files.delete("f", call_id="c")
     editor.put(f="other\n")

@@ -1,4 +1,4 @@
-"""Property: whatever the bytes, an edit changes nothing outside of its span (openclaw#116011)."""
+"""Properties: whatever the bytes are, an edit changes nothing outside of its span."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def texts(draw: st.DrawFn, ends: tuple[str, ...] = ENDS) -> str:
 
 @given(data=st.binary(max_size=300))
 @settings(deadline=None)
-def test_any_bytes_are_text_and_the_same_bytes_again(data: bytes) -> None:
+def test_any_bytes_survive_decoding_and_encoding(data: bytes) -> None:
     file = decode(data)
-    assert file.encoding.mark + file.encode(file.text) == data
+    assert file.encoding.bom + file.encode(file.text) == data
     assert "".join(file.pieces) == file.text
     assert len(file.pieces) == len(file.lines)
 
@@ -49,7 +49,7 @@ def test_bytes_outside_the_span_stay(text: str, encoding: str, start: int, size:
     old = file.plain[start : start + size]
     assume(old and old != new and file.plain.count(old) == 1)
     low, high = file.offset(file.plain.index(old)), file.offset(file.plain.index(old) + len(old))
-    before = file.encoding.mark + file.encode(file.text[:low])
+    before = file.encoding.bom + file.encode(file.text[:low])
     after = file.encode(file.text[high:])
     try:
         done = replace(file, "f", old=old, new=new, every=False).data
@@ -69,7 +69,7 @@ def test_random_bytes_outside_the_span_stay(data: bytes, start: int, size: int) 
     old = file.plain[start : start + size]
     assume(old and file.plain.count(old) == 1 and not any("\ud800" <= char <= "\udfff" for char in old))
     at = file.plain.index(old)
-    before = file.encoding.mark + file.encode(file.text[: file.offset(at)])
+    before = file.encoding.bom + file.encode(file.text[: file.offset(at)])
     after = file.encode(file.text[file.offset(at + len(old)) :])
     try:
         done = replace(file, "f", old=old, new="new", every=False).data
@@ -108,7 +108,7 @@ def test_inserting_leaves_all_other_bytes(text: str, after: int, new: str, encod
     except ToolError as error:
         assert re.search("which has no|is not known", str(error))
         return
-    at = len(file.encoding.mark) + len(file.encode("".join(file.pieces[:after])))
+    at = len(file.encoding.bom) + len(file.encode("".join(file.pieces[:after])))
     assert done[:at] == data[:at]
     assert done[len(done) - (len(data) - at) :] == data[at:]
     assert new in decode(done, file.encoding).plain

@@ -6,11 +6,9 @@ import os
 import pwd
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 from PIL import Image as Pillow
 
@@ -167,19 +165,3 @@ async def test_groups_count_and_the_other_threads_stay_as_they_are(user: UserFix
     assert fields["Uid"].split() == ["0", "0", "0", str(user.ids[0])]
     assert fields["CapEff"] == "0" * 16
     assert "CapEff:\t0000000000000000" not in Path("/proc/self/status").read_text()
-
-
-async def test_a_cancelled_call_does_not_wait_for_its_thread(user: UserFixture) -> None:
-    begun, end = threading.Event(), threading.Event()
-
-    def work() -> None:
-        begun.set()
-        end.wait()
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(user.worker.run, work)
-            while not begun.is_set():
-                await anyio.lowlevel.checkpoint()
-            group.cancel_scope.cancel()
-    end.set()

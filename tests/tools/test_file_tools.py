@@ -1,4 +1,4 @@
-"""The tools over the engine: what the model is told of them, and what a call with their arguments does."""
+"""The file tools: how they are described to the model, and what a call with their arguments does."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NAMES = (
 
 
 async def call(editor: EditorFixture, tool: str, **arguments: Any) -> ToolOutput:
-    nothing = cast(Any, None)  # hands these tools do not use
-    hands = {"shell": nothing, "sessions": nothing, "servers": nothing, "search": editor.search}
-    context = ToolContext(call_id="c", workspace=editor.folder, files=editor.files, **hands)
+    unused = cast(Any, None)
+    services = {"shell": unused, "sessions": unused, "servers": unused, "search": editor.search}
+    context = ToolContext(call_id="c", workspace=editor.folder, files=editor.files, **services)
     return await load(tool).call(arguments, context)
 
 
@@ -38,7 +38,7 @@ async def text(editor: EditorFixture, tool: str, **arguments: Any) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_tool_says_what_it_is(name: str) -> None:
+def test_every_tool_has_a_description(name: str) -> None:
     tool = load(name)
     spec = tool.spec()
     assert (tool.name, spec.name) == (name, name)
@@ -48,7 +48,7 @@ def test_every_tool_says_what_it_is(name: str) -> None:
     json.dumps([spec.parameters, spec.native])
 
 
-def test_the_providers_own_forms() -> None:
+def test_native_tool_types() -> None:
     spec = load("str_replace_based_edit_tool").spec()
     assert spec.native == {
         "anthropic": {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}
@@ -90,7 +90,7 @@ async def test_the_editor(editor: EditorFixture) -> None:
             await call(editor, name, path="d/f.py", **cast(dict[str, Any], arguments))
 
 
-async def test_the_platforms_tools(editor: EditorFixture) -> None:
+async def test_the_platform_tools(editor: EditorFixture) -> None:
     await call(editor, "write_file", path="src/a.py", content="one\ntwo\none\n")
     await call(editor, "edit_file", path="src/a.py", old_string="one", new_string="1", replace_all=True)
     assert await text(editor, "read_file", path="src/a.py") == "     1\t1\n     2\ttwo\n     3\t1"
@@ -107,13 +107,13 @@ async def test_the_platforms_tools(editor: EditorFixture) -> None:
     assert [paths for paths, _ in editor.changes] == [["src/a.py"]] * 3
 
 
-async def test_names_of_other_families_are_understood(editor: EditorFixture) -> None:
+async def test_argument_names_of_other_tools_are_accepted(editor: EditorFixture) -> None:
     await call(editor, "write_file", file_path="a", file_text="x\n")
     await call(editor, "edit_file", file_path="a", old_str="x", new_str="y")
     assert editor.tree() == {"a": b"y\n"}
 
 
-async def test_a_patch_by_itself_as_a_freeform_tool_gives_it(editor: EditorFixture) -> None:
+async def test_a_freeform_patch(editor: EditorFixture) -> None:
     await call(editor, "apply_patch", input="*** Begin Patch\n*** Add File: a\n+x\n*** End Patch")
     assert editor.tree() == {"a": b"x\n"}
 

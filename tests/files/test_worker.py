@@ -1,0 +1,110 @@
+"""File work runs in threads that a cancelled call leaves behind; a change of files is made whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from agent_runtime.files import worker as worker_module
+from agent_runtime.files.atomic_write import Write, write_all
+from agent_runtime.files.safe_paths import walk
+from agent_runtime.files.worker import FileWorker
+
+pytestmark = pytest.mark.anyio
+
+
+async def reached(event: threading.Event) -> None:
+    while not event.is_set():
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_results_and_errors_are_passed_on() -> None:
+    worker = FileWorker()
+    assert await worker.run(lambda: 3) == 3
+    assert await worker.commit(lambda cancelled: cancelled.is_set()) is False
+    with pytest.raises(ZeroDivisionError):
+        await worker.run(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await worker.commit(lambda _: 1 // 0)
+    with pytest.raises(KeyError):
+        FileWorker("no-such-user")
+
+
+async def test_a_cancelled_call_does_not_wait_for_work_that_changes_nothing() -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        end.wait()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(FileWorker().run, work)
+            await reached(begun)
+            group.cancel_scope.cancel()
+    end.set()
+
+
+async def test_a_change_that_hangs_is_left_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, end = threading.Event(), threading.Event()
+    monkeypatch.setattr(worker_module, "_GRACE", 0.01)
+
+    def work(cancelled: threading.Event) -> None:
+        begun.set()
+        end.wait()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(FileWorker().commit, work)
+            await reached(begun)
+            group.cancel_scope.cancel()
+    end.set()
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+async def test_a_change_that_was_made_is_returned_to_a_cancelled_call(succeeds: bool) -> None:
+    begun = threading.Event()
+    returned: list[str] = []
+
+    def work(cancelled: threading.Event) -> str:
+        begun.set()
+        assert cancelled.wait(5)
+        if not succeeds:
+            raise ValueError
+        return "done"
+
+    async def call() -> None:
+        returned.append(await FileWorker().commit(work))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await reached(begun)
+        group.cancel_scope.cancel()
+    assert returned == (["done"] if succeeds else [])
+
+
+@pytest.mark.parametrize("before", ["any write", "the second file", "the first rename"])
+def test_nothing_is_written_once_the_call_is_cancelled(
+    tmp_path: Path, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent_runtime.files import atomic_write
+
+    cancelled = threading.Event()
+    flushed: list[int] = []
+
+    def sync(fd: int) -> None:
+        flushed.append(fd)
+        if len(flushed) == {"any write": 0, "the second file": 1, "the first rename": 2}[before]:
+            cancelled.set()
+
+    if before == "any write":
+        cancelled.set()
+    monkeypatch.setattr(atomic_write, "sync", sync)
+    places = [walk(name, tmp_path) for name in ("a", "new/b")]
+    with pytest.raises(Exception, match="The call was cancelled"):
+        write_all([Write(place, None, b"x") for place in places], cancelled)
+    assert list(tmp_path.iterdir()) == []
