@@ -14,7 +14,7 @@ _VENDOR = re.compile(
 )
 _PREFIX = re.compile(r"^(?:meta|zai|labs)-(?=[a-z])")
 _DATE = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d)(?![\d])|-latest$|-preview$")
-_SEES = re.compile(r"(?:^|-)(?:vl|vision|omni|multimodal|pixtral|\d+v)(?:-|$)")
+_SEES = re.compile(r"(?:^|-)(?:\d*vl|vision|omni|multimodal|pixtral|\d+v)(?:-|$)")
 
 
 def find_model(name: str) -> ModelRow:

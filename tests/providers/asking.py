@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -53,11 +53,16 @@ class Asker:
 
 @asynccontextmanager
 async def asking(
-    server: ModelServer, model: str | WireFormat, *, patience: StreamTimeouts | None = None, **changes: Any
+    server: ModelServer,
+    model: str | WireFormat | Mapping[str, Any],
+    *,
+    patience: StreamTimeouts | None = None,
+    environ: Mapping[str, str] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Asker]:
     """An asker for a model (or the usual one of a format) at that server."""
-    name = MODELS.get(model, model)
-    endpoint = replace(resolve(name, server.environ("anthropic")), **changes)
+    name = MODELS.get(model, model) if isinstance(model, str) else model
+    endpoint = replace(resolve(name, environ or server.environ("anthropic")), **changes)
     transport = connect(
         endpoint, limits=patience or StreamTimeouts(first=5, between=5), http_client=http_client
     )

@@ -1,0 +1,371 @@
+"""A request that is refused for a parameter is made again without it, and the run remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent_runtime.agent.model import ToolSpec
+from agent_runtime.errors import ProviderError
+from agent_runtime.protocol.messages import Image, UserMessage
+from agent_runtime.providers.endpoints import resolve
+from agent_runtime.providers.learning import learn
+from tests.providers.asking import asking
+from tests.support.model_server import Fault, ModelServer, Request, Turn
+
+BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
+PICTURE = UserMessage(blocks=(Image(media_type="image/png", data="iVBORw0KGgo="),))
+LARGE = 64_000
+
+
+def refusal(message: str, param: str | None = None, status: int = 400) -> Turn:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    return Turn(fault=Fault(status, body={"type": "error", "error": error}))
+
+
+def detail(*loc: str | int) -> Turn:
+    """What FastAPI answers, and Mistral."""
+    body = {
+        "detail": [{"type": "extra_forbidden", "loc": list(loc), "msg": "Extra inputs are not permitted"}]
+    }
+    return Turn(fault=Fault(422, body=body))
+
+
+def custom(name: str, format: str = "openai") -> dict[str, Any]:
+    return {"provider": "custom", "endpoint": "http://h/v1", "format": format, "name": name}
+
+
+# model, settings of the call, the refusal, what then is no longer in the body, what is in it, what is reported
+REFUSALS: list[tuple[Any, dict[str, Any], Turn, list[str], dict[str, Any], list[str]]] = [
+    (
+        custom("my-deployment"),
+        {"max_tokens": 100},
+        refusal(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            "max_tokens",
+        ),
+        ["max_tokens"],
+        {"max_completion_tokens": 100},
+        [],
+    ),
+    (
+        custom("my-deployment"),
+        {"temperature": 0.3},
+        refusal(
+            "Unsupported value: 'temperature' does not support 0.3 with this model. "
+            "Only the default (1) value is supported.",
+            "temperature",
+        ),
+        ["temperature"],
+        {},
+        ["temperature"],
+    ),
+    (
+        custom("my-kimi"),
+        {"temperature": 0.3},
+        refusal("invalid temperature: only 1 is allowed for this model"),
+        ["temperature"],
+        {},
+        ["temperature"],
+    ),
+    (
+        custom("m"),
+        {},
+        refusal("Unrecognized request argument supplied: stream_options"),
+        ["stream_options"],
+        {},
+        ["stream_options"],
+    ),
+    (custom("m"), {}, detail("body", "stream_options"), ["stream_options"], {}, ["stream_options"]),
+    (
+        "openai-chat:gpt-4.1",
+        {"cache_key": "k"},
+        refusal("property 'prompt_cache_key' is unsupported"),
+        ["prompt_cache_key"],
+        {},
+        ["prompt_cache_key"],
+    ),
+    (
+        "openai-chat:gpt-4.1",
+        {"cache_key": "k"},
+        refusal('Invalid JSON payload received. Unknown name "prompt_cache_key": Cannot find field.'),
+        ["prompt_cache_key"],
+        {},
+        ["prompt_cache_key"],
+    ),
+    (
+        "openai-chat:gpt-4.1",
+        {"tools": [BASH], "parallel_tools": False},
+        refusal("Unknown parameter: 'parallel_tool_calls'.", "parallel_tool_calls"),
+        ["parallel_tool_calls"],
+        {},
+        ["parallelTools"],
+    ),
+    (
+        "openai-chat:gpt-4.1",
+        {"max_tokens": 20_000},
+        refusal(
+            "max_tokens is too large: 20000. This model supports at most 16384 completion tokens, "
+            "whereas you provided 20000.",
+            "max_tokens",
+        ),
+        [],
+        {"max_completion_tokens": 16_384},
+        ["maxTokens"],
+    ),
+    (
+        custom("deepseek-like"),
+        {"max_tokens": LARGE},
+        refusal("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"),
+        [],
+        {"max_tokens": 8192},
+        ["maxTokens"],
+    ),
+    (
+        custom("gpt-5.5"),
+        {"tools": [BASH]},
+        refusal(
+            "Function tools with reasoning_effort are not supported for gpt-5.5 in /v1/chat/completions. "
+            "Please use /v1/responses instead.",
+            "reasoning_effort",
+        ),
+        [],
+        {"reasoning_effort": "none"},
+        ["thinking"],
+    ),
+    (
+        custom("gpt-5.1"),
+        {"effort": "low"},
+        refusal(
+            "Unsupported value: 'reasoning_effort' does not support 'low' with this model. "
+            "Supported values are: 'medium' and 'high'.",
+            "reasoning_effort",
+        ),
+        [],
+        {"reasoning_effort": "medium"},
+        ["effort"],
+    ),
+    (
+        custom("grok-like"),
+        {"effort": "high"},
+        refusal("Model grok-4 does not support parameter reasoningEffort."),
+        ["reasoning_effort"],
+        {},
+        ["effort"],
+    ),
+    (
+        "google:gemini-9-flash",
+        {"effort": "high"},
+        refusal("reasoning_effort is not supported with this model"),
+        ["reasoning_effort"],
+        {},
+        ["effort"],
+    ),
+    (
+        "google:gemini-2.5-flash-new",
+        {"thinking": False},
+        refusal("Budget 0 is invalid. This model only works in thinking mode."),
+        ["reasoning_effort"],
+        {},
+        ["thinking"],
+    ),
+    (
+        custom("text-only"),
+        {"messages": [PICTURE]},
+        refusal("text-only is not a multimodal model"),
+        [],
+        {},
+        ["images"],
+    ),
+    (
+        custom("text-only"),
+        {"messages": [PICTURE]},
+        refusal("messages[1]: unknown variant `image_url`, expected `text` at line 1 column 120"),
+        [],
+        {},
+        ["images"],
+    ),
+    (
+        custom("routed"),
+        {"messages": [PICTURE]},
+        refusal("No endpoints found that support image input", status=404),
+        [],
+        {},
+        ["images"],
+    ),
+    (
+        "openai:gpt-5.2",
+        {"effort": "xhigh"},
+        refusal(
+            "Unsupported value: 'xhigh' is not supported with the 'gpt-5.2' model. "
+            "Supported values are: 'none', 'low', 'medium', and 'high'.",
+            "reasoning.effort",
+        ),
+        [],
+        {"reasoning": {"summary": "auto", "effort": "high"}},
+        ["effort"],
+    ),
+    (
+        "openai:gpt-5.2",
+        {},
+        refusal(
+            "Unsupported parameter: 'reasoning.summary' is not supported with this model.",
+            "reasoning.summary",
+        ),
+        ["reasoning"],
+        {},
+        ["reasoning.summary"],
+    ),
+    (
+        "openai:gpt-4.1",
+        {"temperature": 0.3},
+        refusal("Unsupported parameter: 'temperature' is not supported with this model.", "temperature"),
+        ["temperature"],
+        {},
+        ["temperature"],
+    ),
+    (
+        "openai:gpt-5.2",
+        {"cache_key": "k"},
+        refusal("Unknown parameter: 'prompt_cache_key'.", "prompt_cache_key"),
+        ["prompt_cache_key"],
+        {},
+        ["prompt_cache_key"],
+    ),
+    (
+        "anthropic:claude-new-1",
+        {"max_tokens": LARGE},
+        refusal(
+            "max_tokens: 64000 > 32000, which is the maximum allowed number of output tokens for claude-new-1"
+        ),
+        [],
+        {"max_tokens": 32_000},
+        ["maxTokens"],
+    ),
+    (
+        "claude-sonnet-4-5",
+        {"temperature": 0.3},
+        refusal("`temperature` is deprecated for this model."),
+        ["temperature"],
+        {},
+        ["temperature"],
+    ),
+    (
+        "claude-opus-4-6",
+        {"effort": "max", "thinking": False},
+        refusal("output_config: Extra inputs are not permitted"),
+        ["output_config"],
+        {},
+        ["effort"],
+    ),
+    (
+        "claude-opus-5",
+        {"effort": "high", "thinking": False},
+        refusal("output_config.effort: 'high' is not supported when thinking is disabled"),
+        [],
+        {"output_config": {"effort": "medium"}},
+        ["effort"],
+    ),
+    (
+        "claude-opus-5",
+        {"thinking": False},
+        refusal('"thinking.type.disabled" is not supported for this model. Use "thinking.type.adaptive".'),
+        ["thinking"],
+        {},
+        ["thinking"],
+    ),
+    (
+        custom("gateway-claude", "anthropic"),
+        {},
+        refusal("system.0.cache_control: Extra inputs are not permitted"),
+        [],
+        {"system": [{"type": "text", "text": "You are tested."}]},
+        ["system.cache_control"],
+    ),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("model", "asked", "refused", "gone", "sent", "reported"), REFUSALS)
+async def test_a_refused_parameter_is_left_out_for_the_rest_of_the_run(
+    model: Any,
+    asked: dict[str, Any],
+    refused: Turn,
+    gone: list[str],
+    sent: dict[str, Any],
+    reported: list[str],
+) -> None:
+    messages = asked.get("messages", ["go"])
+    settings = {name: value for name, value in asked.items() if name != "messages"}
+    with ModelServer([refused, Turn("done"), Turn("again")], strict=False) as server:
+        environ = {"GEMINI_BASE_URL": f"{server.url}/v1", "GEMINI_API_KEY": "k"} | server.environ("anthropic")
+        if isinstance(model, dict):
+            model = model | {"endpoint": f"{server.url}/v1"}
+        async with asking(server, model, environ=environ) as asker:
+            assert (await asker.ask(*messages, **settings)).message.text == "done"
+            assert (await asker.ask(*messages, **settings)).message.text == "again"
+        first, *rest = server.bodies
+    for name in gone:
+        assert name in first and all(name not in body for body in rest)
+    for name, value in sent.items():
+        assert first.get(name) != value and [body.get(name) for body in rest] == [value, value]
+    if "images" in reported:
+        assert "iVBORw0KGgo=" in str(first) and all("iVBORw0KGgo=" not in str(body) for body in rest)
+    assert [item.parameter for item in asker.dropped] == reported
+
+
+@pytest.mark.anyio
+async def test_several_parameters_are_left_out_one_after_the_other() -> None:
+    def strict(request: Request) -> Turn:
+        for name in ("stream_options", "max_tokens", "max_completion_tokens", "temperature"):
+            if name in request.body:
+                return refusal(f"Unknown parameter: '{name}'.", name)
+        return Turn("done")
+
+    with ModelServer([strict] * 9, strict=False) as server:
+        model = custom("m") | {"endpoint": f"{server.url}/v1"}
+        async with asking(server, model) as asker:
+            turn = await asker.ask("go", max_tokens=100, temperature=0.5)
+    assert (turn.message.text, len(server.requests)) == ("done", 4)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages.1.content.0.text: text content blocks must be non-empty",
+        "tools.0.custom.name: String should match pattern",
+        "Invalid 'messages[2].content': string too long",
+        "The model is overloaded in a way that is unknown",
+        "Invalid schema for function 'bash': schema must be a dict",
+    ],
+)
+async def test_a_refusal_of_something_else_is_final_and_teaches_nothing(message: str) -> None:
+    with ModelServer([refusal(message), Turn("later")], strict=False) as server:
+        async with asking(server, "openai-chat:gpt-4.1") as asker:
+            with pytest.raises(ProviderError):
+                await asker.ask("go", tools=[BASH], temperature=0.3, max_tokens=50)
+            await asker.ask("go", tools=[BASH], temperature=0.3, max_tokens=50)
+        first, second = server.bodies
+    assert (first, asker.dropped) == (second, [])
+
+
+@pytest.mark.anyio
+async def test_what_does_not_help_is_not_remembered() -> None:
+    script = [refusal("Unknown parameter: 'temperature'.", "temperature"), refusal("no"), Turn("later")]
+    with ModelServer(script, strict=False) as server:
+        async with asking(server, "openai-chat:gpt-4.1") as asker:
+            with pytest.raises(ProviderError):
+                await asker.ask("go", temperature=0.3)
+            await asker.ask("go", temperature=0.3)
+    assert ["temperature" in body for body in server.bodies] == [True, False, True]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_only_a_refused_request_teaches(status: int) -> None:
+    error = ProviderError(
+        "provider_error", "Unknown parameter: 'temperature'.", retryable=False, status=status
+    )
+    assert learn(resolve("openai:gpt-4.1", {}), error, {"temperature": 1}) is None
