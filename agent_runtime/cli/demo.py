@@ -50,6 +50,7 @@ def _demo(arguments: argparse.Namespace, workspace: Path, out: int, signals: Sig
     config = replan(transcript, str(workspace), overrides, {}, recorded_tools=False)
     port = free_port(PORT)
     watched = arguments.format == "pretty" or (arguments.format is None and os.isatty(out))
+    signals.hold()
     with formatted(arguments.format, out) as stream:
         replay = Replay(
             transcript,

@@ -57,6 +57,7 @@ def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> 
     config = replan(
         transcript, arguments.workspace, overrides, os.environ, recorded_tools=replay.recorded_tools
     )
+    signals.hold()
     with formatted(config.request.format, out) as stream:
         return play(replay, config, stream, signals)
 

@@ -64,6 +64,7 @@ def answer(
         raw, rest = read()
         environ = received(os.environ)
         signals.disarm()
+        signals.hold()
         return start(raw, overlay, out=out, stdin=0, rest=rest, environ=environ, signals=signals)
     except RequestError as error:
         error = named_by_option(error, overlay)

@@ -38,6 +38,7 @@ from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.system.hardening import harden
 from agent_runtime.system.landlock import Confinement
+from agent_runtime.system.process_title import set_title
 from agent_runtime.system.subreaper import Subreaper, become_subreaper
 from agent_runtime.transcripts.replay_tools import RecordedTool, ReplayedTool
 
@@ -48,6 +49,7 @@ def build_services(ctx: RunContext, system: str) -> RunServices:
     hidden = _hidden_variables(ctx)
     environment = _environment(ctx, hidden)
     harden(hidden)
+    set_title("agent-runtime")
     observer = (
         NullObserver() if ctx.recorded_tools else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit)
     )
@@ -154,7 +156,7 @@ def _is_offered(spec: ToolSpec, format: str) -> bool:
 
 def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> Sequence[CallObserver]:
     """In the order in which they see a call's output: what the first one adds is recorded by the others."""
-    observers: list[CallObserver] = [workspace]
+    observers: list[CallObserver] = [workspace, ctx.tool_signals]
     if ctx.config.request.partial:
         observers.append(ToolOutputDeltas(ctx.sink.send, ctx.masker))
     if ctx.recorder:

@@ -16,6 +16,7 @@ from agent_runtime.engine.event_sink import EventSink
 from agent_runtime.engine.replay import Replay
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
+from agent_runtime.engine.tool_signals import ToolSignals
 from agent_runtime.output.heartbeat import HeartbeatTimer
 from agent_runtime.output.masking import Masker
 from agent_runtime.transcripts.player import Player
@@ -40,6 +41,7 @@ class RunContext:
         history: the messages before the first turn, and the thread that continues them.
         tracker: the workspace as it was at the start.
         servers: the listening sockets as they were at the start.
+        tool_signals: signals that tools sent to the runtime.
         recorder: writes the transcript; None when none is written.
         player: plays a transcript in place of the model; None in a live run.
         replay: how it is played; None in a live run.
@@ -58,6 +60,7 @@ class RunContext:
     history: InitialHistory
     tracker: ChangeTracker
     servers: DevServerWatcher
+    tool_signals: ToolSignals
     recorder: Recorder | None
     player: Player | None
     replay: Replay | None

@@ -90,6 +90,7 @@ class Run:
             The exit status.
         """
         started = time.monotonic()
+        self._signals.hold()
         if not (self._replay and self._replay.recorded_tools):
             self._tracker.begin()
             self._servers.begin()
@@ -158,6 +159,7 @@ class Run:
         from agent_runtime.engine.event_sink import EventSink
         from agent_runtime.engine.replay import ReplayedControl
         from agent_runtime.engine.stop import StopSwitch
+        from agent_runtime.engine.tool_signals import ToolSignals
         from agent_runtime.output.heartbeat import HeartbeatTimer
 
         config, replay = self._config, self._replay
@@ -179,6 +181,7 @@ class Run:
             history=self._history,
             tracker=self._tracker,
             servers=self._servers,
+            tool_signals=ToolSignals(),
             recorder=self._recorder,
             player=replay.player(config.workspace, ReplayedControl(inbox, stop)) if replay else None,
             replay=replay,

@@ -1,15 +1,16 @@
-"""Whatever signal may end this process, from the first instruction to the last."""
+"""Signals that cancel the run, from the first instruction to the last."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
 
 AGAIN = 2.0  # seconds: a second signal within them kills at once
-LAST_WORDS = 0.5  # seconds: then whatever is left to say stays unsaid
+HURRY_SECONDS = 0.5  # for the last events after that
 CAUGHT = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -28,37 +29,51 @@ class Interrupted(BaseException):
 
 
 def _nothing() -> None:
-    """Nobody is there yet."""
+    """Used until there is a run."""
 
 
 class SignalHandler:
-    """Notes the first signal and tells whoever listens; a second one within two seconds kills.
+    """Reports the first signal to the run; a second one within two seconds kills.
 
-    While it is armed (until the request is there) a signal raises Interrupted instead.
+    While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, the
+    signals come through a SignalReceiver, which knows their senders.
+
+    Attributes:
+        handled: the signals, without those that the parent has chosen to ignore.
+        reason: "SIGINT" or "SIGTERM" once a signal has come.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self.raising = False
-        self.listener: Callable[[str], None] | None = None
-        self.kill: Callable[[], None] = _nothing  # ends the children
-        self.hurry: Callable[[], None] | None = None  # ends the run now, whatever it may still be doing
+        self._raising = False
+        self._listener: Callable[[str], None] | None = None
+        self._kill: Callable[[], None] = _nothing
+        self._hurry: Callable[[], None] | None = None
         self._when = 0.0
         self._killed = False
-        for number in CAUGHT:
-            if number not in _MAY_BE_IGNORED or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._caught)
+        self._ended = False
+        self.handled = frozenset(
+            number
+            for number in CAUGHT
+            if number not in _MAY_BE_IGNORED or signal.getsignal(number) != signal.SIG_IGN
+        )
+        for number in self.handled:
+            signal.signal(number, self._caught)
 
     def arm(self, ready: Callable[[], bool] = lambda: False) -> None:
         """From now on a signal raises Interrupted; one that came before does so at once, unless all is ready."""
-        self.raising = True
+        self._raising = True
         if self.reason and not ready():
-            self.raising = False
+            self._raising = False
             raise Interrupted
 
     def disarm(self) -> None:
-        """From now on a signal is noted, for the run to tell."""
-        self.raising = False
+        """From now on a signal is kept for `listen`."""
+        self._raising = False
+
+    def hold(self) -> None:
+        """Block the signals in this thread and those that it starts: they wait for a SignalReceiver."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.handled)
 
     def listen(
         self, listener: Callable[[str], None], *, kill: Callable[[], None], hurry: Callable[[], None]
@@ -66,44 +81,52 @@ class SignalHandler:
         """Call `listener` with the reason of the first signal, also of one that came before.
 
         Args:
-            listener: may be called at any instruction.
+            listener: may be called at any instruction and in any thread, like the others.
             kill: ends the child processes, at a second signal.
             hurry: ends the run at once, whatever it waits for, after `kill`.
         """
-        self.listener, self.kill, self.hurry = listener, kill, hurry
+        self._listener, self._kill, self._hurry = listener, kill, hurry
         if self.reason:
             listener(self.reason)
 
     def ended(self) -> None:
-        """All is said. A signal that comes while the interpreter goes down would change the exit status."""
+        """All has been written. A signal during the exit of the interpreter would change the exit status."""
+        self._ended = True
         if self._killed:
             self._exit()
         for number in CAUGHT:
             signal.signal(number, signal.SIG_IGN)
 
-    def _caught(self, number: int, frame: FrameType | None) -> None:
+    def received(self, number: int) -> None:
+        """Handle a signal of the caller. Raises Interrupted while the handler is armed."""
+        if self._ended:
+            return
         now = time.monotonic()
         again = self.reason is not None and now - self._when < AGAIN
         self._when = now
         if again and number != signal.SIGXCPU:  # that one comes every second
-            self._kill()
+            self._kill_all()
             return
         self.reason = self.reason or ("SIGINT" if number == signal.SIGINT else "SIGTERM")
-        if self.raising:
-            self.raising = False
+        if self._raising:
+            self._raising = False
             raise Interrupted
-        if self.listener:
-            self.listener(self.reason)
+        if self._listener:
+            self._listener(self.reason)
 
-    def _kill(self) -> None:
-        self.kill()
-        if self._killed or self.hurry is None:
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        self.received(number)
+
+    def _kill_all(self) -> None:
+        self._kill()
+        if self._killed or self._hurry is None:
             self._exit()
             return
         self._killed = True
-        signal.signal(signal.SIGALRM, lambda *_: self._exit())
-        signal.setitimer(signal.ITIMER_REAL, LAST_WORDS)
-        self.hurry()
+        timer = threading.Timer(HURRY_SECONDS, self._exit)
+        timer.daemon = True
+        timer.start()
+        self._hurry()
 
     def _exit(self) -> None:
         os._exit(128 + (signal.SIGINT if self.reason == "SIGINT" else signal.SIGTERM))

@@ -27,6 +27,7 @@ from typing import Any
 from agent_runtime.cli.standby.client import EXIT, PID, PREAMBLE
 from agent_runtime.cli.standby.warmup import hide_keys, warm_up
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.system.process_title import set_title
 
 _BACKLOG = 64
 _GRACE = 5.0  # seconds that runs have to end when the standby is told to: a cancelled run takes 3 at most
@@ -39,6 +40,7 @@ def standby_command(path: str) -> int:
         _refuse_when_live(path)
         warm_up()
         hide_keys()
+        set_title("agent-runtime standby")
         with listening(path) as listener:
             print(f"agent-runtime: standing by at {path}", file=sys.stderr, flush=True)
             return Standby(listener).serve()

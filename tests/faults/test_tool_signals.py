@@ -1,0 +1,127 @@
+"""Signals that tools send to the runtime do not cancel the run; those of the caller do.
+
+Each run is in a PID namespace of its own: the commands would find other processes of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.faults.lab import bash, wait_for
+from tests.support.model_server import ModelServer, Turn
+from tests.support.runtime import COMMAND, Result, environment, result
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="making a process namespace takes root"
+)
+
+NOTE = "the program that runs these tools (pid "
+MISSED = [  # by its name and command line
+    "pkill -f python",
+    'pkill -f "$PWD"',
+    "pkill python",
+    "killall python3 python",
+    "kill $(pidof python3) 2>/dev/null",
+    "pkill -9 -f 'run --'",
+]
+IGNORED = [
+    "kill $PPID",
+    "kill -HUP $PPID; kill -INT $PPID; kill -QUIT $PPID; kill -USR1 $PPID; kill -ALRM $PPID",
+    "pkill -f agent-runtime",
+    "killall agent-runtime",
+    "(sleep 300 &); sleep 0.2; kill $(ps -o ppid= -p $(pgrep -x sleep)); pkill -x sleep",
+    "python3 -c \"import os, signal; [os.kill(int(os.environ['P']), signal.SIGTERM) for _ in range(3)]\"",
+    "(setsid sh -c 'env -i kill $0' $PPID &)",
+    "env -i sh -c 'sleep 0.1; kill $0' $PPID & wait",
+]
+WRITES = "while :; do echo tick; sleep 0.02; done & echo $!"
+TICKS = """log=$(ls -t ../state/agent-runtime/runs/*/logs/*.log | tail -1); before=$(wc -c <$log)
+until [ $(wc -c <$log) -gt $((before + 50)) ]; do sleep 0.05; done; kill -0 %1 && echo ticking"""
+
+
+def run(script: list[Turn], workspace: Path) -> Result:
+    with ModelServer(script) as server:
+        done = subprocess.run(
+            [*NAMESPACE, "sh", "-c", '"$@"; exit $?', "sh", *COMMAND, "run"],
+            input=json.dumps({"prompt": "x", "workspace": str(workspace)}).encode(),
+            capture_output=True,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+            timeout=90,
+        )
+    return result(done.stdout, done.returncode, done.stderr)
+
+
+def test_a_signal_of_a_tool_is_ignored_and_reported(workspace: Path) -> None:
+    commands = [f"P=$PPID; export P; {command}; sleep 0.3; echo after" for command in [*MISSED, *IGNORED]]
+    done = run([*map(bash, commands), Turn(text="done")], workspace)
+    assert (done.code, done.complete["output"]) == (0, "done")
+    outputs = [event["output"] for event in done.of("tool_result")]
+    assert [command for command, output in zip(commands, outputs, strict=True) if "after" not in output] == []
+    noted = [NOTE in output for output in outputs]
+    assert noted == [False] * len(MISSED) + [True] * len(IGNORED), outputs
+    assert "SIGHUP from pid" in outputs[len(MISSED) + 1] and "SIGALRM from pid" in outputs[len(MISSED) + 1]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "pkill python; killall -q python3; pkill -f output_log; pkill -f keeper; pkill -f logs/; true",
+        "pkill agent-log; pkill -INT agent-log; pkill -HUP agent-log; true",
+        "pkill -9 agent-log; sleep 0.3; pkill -9 agent-log; true",
+    ],
+)
+def test_a_background_server_keeps_its_log(attack: str, workspace: Path) -> None:
+    done = run([bash(WRITES), bash(attack), bash(TICKS, timeout=10), Turn(text="done")], workspace)
+    assert done.code == 0
+    assert "ticking" in done.of("tool_result")[2]["output"]
+
+
+@pytest.mark.parametrize("how", ["call", "program"])
+def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str, workspace: Path) -> None:
+    with ModelServer([bash("touch started; sleep 60")]) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        wait_for((workspace / "started").exists)
+        if how == "call":
+            process.send_signal(signal.SIGTERM)
+        else:  # its sender lives on for a moment, as timeout(1) does
+            subprocess.run(["sh", "-c", "kill $0; sleep 0.2", str(process.pid)])
+        assert process.communicate(timeout=10) and process.returncode == 143
+
+
+def test_what_runs_beside_the_runtime_by_exec_is_the_callers(workspace: Path) -> None:
+    """A watchdog that its launcher left below it."""
+    with ModelServer([bash("touch started; sleep 60")]) as server:
+        watchdog = 'until [ -e "$0/started" ]; do sleep 0.05; done; sleep 0.1; kill $$'
+        command = f'(setsid sh -c \'{watchdog.replace("$$", "$1")}\' "$0" $$) & exec "$@"'
+        done = subprocess.run(
+            [
+                "sh",
+                "-c",
+                command,
+                str(workspace),
+                *COMMAND,
+                "run",
+                "--prompt",
+                "x",
+                "--workspace",
+                str(workspace),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+            timeout=60,
+        )
+    assert result(done.stdout, done.returncode, done.stderr).code == 143
