@@ -1,8 +1,10 @@
-"""`exec_command`: start a program, wait a while, and get a session if it still runs."""
+"""`exec_command`: start a program, wait for its end, and get a session when it still runs after that."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import ClassVar
+
+from pydantic import AliasChoices, Field
 
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -13,11 +15,27 @@ LONGEST_YIELD_MS = 600_000
 
 
 class ExecCommandParams(Params):
-    """What the model may say."""
+    """Parameters of `exec_command`."""
 
-    cmd: str = Field(description="Shell command to execute.")
+    ignored: ClassVar[frozenset[str]] = frozenset(
+        [
+            *(
+                "login",
+                "shell",
+                "environment_id",
+                "timeout",
+                "timeout_ms",
+                "run_in_background",
+                "is_background",
+            ),
+            *("description", "explanation", "justification", "prefix_rule", "additional_permissions"),
+            *("sandbox_permissions", "with_escalated_permissions"),
+        ]
+    )
+
+    cmd: str = Field(description="Shell command to execute.", validation_alias=AliasChoices("cmd", "command"))
     workdir: str | None = Field(None, description="Working directory; the workspace by default.")
-    tty: bool = Field(False, description="Give the command a terminal of its own; plain pipes by default.")
+    tty: bool = Field(False, description="Give the command a terminal; without one its stdin is a pipe.")
     yield_time_ms: int = Field(
         DEFAULT_YIELD_MS, ge=0, description="Milliseconds to wait for it to end; at most 600,000."
     )
@@ -25,7 +43,7 @@ class ExecCommandParams(Params):
 
 
 async def run(params: ExecCommandParams, ctx: ToolContext) -> ToolOutput:
-    """Start it."""
+    """Start the program. Raises ToolError when it cannot be started, or when too many run already."""
     return await ctx.sessions.open(
         params.cmd,
         cwd=params.workdir,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
@@ -14,18 +16,22 @@ LONGEST_YIELD_MS = 600_000
 
 
 class WriteStdinParams(Params):
-    """What the model may say."""
+    """Parameters of `write_stdin`."""
+
+    ignored: ClassVar[frozenset[str]] = frozenset(["description", "explanation", "justification"])
 
     session_id: int = Field(description="The session's ID, from exec_command.")
-    chars: str = Field("", description="What to type; may be empty, to look only.")
+    chars: str = Field("", description="What to type; empty to wait and look only.")
     yield_time_ms: int | None = Field(
-        None, ge=0, description="Milliseconds to wait for output, or for its end; at most 600,000."
+        None,
+        ge=0,
+        description="Milliseconds to wait: for an answer to what was typed, or the program's end; at most 600,000.",
     )
     max_output_tokens: int | None = Field(None, gt=0, description="Longer output is cut in the middle.")
 
 
 async def run(params: WriteStdinParams, ctx: ToolContext) -> ToolOutput:
-    """Type, wait, read."""
+    """Type, wait, and return the output since the last call. Raises ToolError when there is no such session."""
     wait = params.yield_time_ms
     if wait is None:
         wait = AFTER_TYPING_MS if params.chars else WHEN_LOOKING_MS

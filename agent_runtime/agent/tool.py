@@ -10,9 +10,9 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.services import (
@@ -30,9 +30,19 @@ __all__ = ["FunctionTool", "Params", "Tool", "ToolContext", "ToolOutput", "expla
 
 
 class Params(BaseModel):
-    """Base of every tool's parameters: unknown fields are refused, so that the model hears of its mistake."""
+    """Base of every tool's parameters. Unknown fields are refused with an explanation that the model can act on; null
+    stands for a parameter that is not given.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    ignored: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # fields that models give which know the tool with more of them
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ignored(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if name not in cls.ignored and value is not None}
 
 
 P = TypeVar("P", bound=Params)

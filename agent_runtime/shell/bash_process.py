@@ -165,7 +165,8 @@ class BashProcess:
 
     def save_soon(self) -> None:
         """Let it save its state when it has been idle for a moment: saving takes longer than a short command."""
-        self._saving = asyncio.get_running_loop().call_later(_IDLE, self._save)
+        if self._script >= 0:  # it may have been closed while the call was under way
+            self._saving = asyncio.get_running_loop().call_later(_IDLE, self._save)
 
     def _save(self) -> None:
         script = save(self._state.before).encode("utf-8", "surrogateescape") + b"\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from anyio import to_thread
 
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.bash_process import STOP, BashProcess
@@ -76,9 +77,9 @@ class Command:
             self.processes.log_writer = self.capture.hand_over()
         self.ending.left = self.processes.background()
 
-    def result(self) -> ToolOutput:
+    async def result(self) -> ToolOutput:
         """The result for the model. After `detach`."""
-        fitted = self.capture.fit(self.tokens)
+        fitted = await to_thread.run_sync(self.capture.fit, self.tokens)
         self.capture.close()
         log = self.capture.log
         if log and log.lost:

@@ -47,14 +47,21 @@ class OutputCapture:
     Args:
         fd: a pipe's end or a pseudo-terminal's master; owned from now on, made non-blocking.
         open_log: gives the file for what does not fit in memory; called at most once.
+        on_data: called in the reading thread with this and the number of bytes that have just come.
     """
 
-    def __init__(self, fd: int, open_log: Callable[[], BoundedLog]) -> None:
+    def __init__(
+        self,
+        fd: int,
+        open_log: Callable[[], BoundedLog],
+        *,
+        on_data: Callable[[OutputCapture, int], None] | None = None,
+    ) -> None:
         self.total = 0
         self.lines = 0
         self.ended = False  # end of file: nobody can write any more
         self.log: BoundedLog | None = None
-        self._open_log = open_log
+        self._open_log, self._on_data = open_log, on_data
         self._fd = fd
         self._ring = mmap.mmap(-1, RING)  # a page is memory once it is written, and is given back
         self._head = b""
@@ -63,7 +70,7 @@ class OutputCapture:
         self._awaited = False
         self._done = False
         self._stopping = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._pump, name="output", daemon=True)
         os.set_blocking(fd, False)
@@ -120,10 +127,11 @@ class OutputCapture:
 
     def spilled(self) -> BoundedLog:
         """The file with the whole output, written now if it was not yet."""
-        if self.log is None:
-            self.log = self._open_log()
-            self.log.write(self.read(0, self.total))
-        return self.log
+        with self._lock:
+            if self.log is None:
+                self.log = self._open_log()
+                self.log.write(self.read(0, self.total))
+            return self.log
 
     def read(self, start: int, end: int) -> bytes:
         """Bytes of the output; only those of the first HEAD and the last RING bytes are there."""
@@ -174,6 +182,8 @@ class OutputCapture:
             with self._lock:
                 taken = self._take()
             if taken:
+                if self._on_data:
+                    self._on_data(self, taken)
                 last = None if last is None else last - taken
                 self._notify()
             elif not self.ended:

@@ -1,17 +1,16 @@
 """One process that the model talks to: on a pseudo-terminal, or on pipes.
 
-On a pseudo-terminal it has the terminal for its own: control characters act, a hang-up ends it. Without one
-its output is a pipe, and only its stdin is the end of a terminal that controls nothing: it can be typed into,
-programs that would read a piped stdin to its end do not wait for it, and nothing dies of a hang-up."""
+On a pseudo-terminal it has the terminal for its own: control characters act, and a hang-up ends it. Without one its
+stdin is a pipe, so that all bytes that are typed arrive, and no program takes it for a terminal.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import pwd
-import select
+import re
 import signal
 import struct
 import subprocess
@@ -25,12 +24,13 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
-from agent_runtime.protocol.text import split_ends
-from agent_runtime.shell import screen
-from agent_runtime.shell.call_processes import CallProcesses
-from agent_runtime.shell.output_capture import RING, OutputCapture
+from agent_runtime.shell.call_processes import Background, CallProcesses
+from agent_runtime.shell.input_wait import waits_for_input
+from agent_runtime.shell.keyboard import Keyboard
+from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
-from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join, where
+from agent_runtime.shell.terminal_output import TerminalOutput
+from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system import processes
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process
@@ -41,20 +41,25 @@ if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
 
 ROWS, COLUMNS = 40, 120
-_INTERRUPT = b"\x03"
-_DRAWN = RING // 8  # bytes of output that are drawn on the screen at a look
-_TYPING = 5.0  # seconds for a program to take what is typed
-# A terminal becomes the controlling one when the leader of a session opens it; bash opens the one on its
-# stdin. So the leader takes the one, and is another process than the one that has the other.
-# Its own stdin is only there to hold it until it may begin.
-_OWN_TERMINAL = 'read -r; exec bash -c "$1" <>"$0"'
-# What the leader would say of a signal that ended the command, in its own words, is not the command's output.
-_TYPED_INTO = r'read -r; exec {e}>&2 2>/dev/null; eval "bash -c \"\$1\" <&$0 $0<&- 2>&$e $e>&-"; exit'
+_INTERRUPT, _END_OF_INPUT = b"\x03", b"\x04"
+_POLL = 0.05  # seconds between looks at whether the program waits for input
+_HANG_UP_SECONDS = 0.5  # for a program to end after a hang-up
+# These programs search their stdin in the place of files when it is a pipe.
+_SEARCHES_STDIN = re.compile(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
+# $0 is the terminal or the descriptor of the pipe, $1 the command. The first line of stdin says when it may begin.
+_ON_PIPES = r'read -r; eval "exec bash -c \"\$1\" <&$0 $0<&-"'
+# On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a
+# session ends, the kernel hangs up the foreground job of the terminal; by then that is the leader itself, so what the
+# command left in the background lives on. A job that Ctrl-Z stops goes on at once: there is nobody to continue it.
+_ON_TERMINAL = r"""read -r; exec <>"$0" bash --noprofile --norc -ic 'trap : INT
+exec {o}>&1 {e}>&2 >/dev/null 2>&1
+bash -c "$1" >&$o 2>&$e {o}>&- {e}>&-; s=$?
+while [[ $(jobs -sp) ]]; do fg; s=$?; done; exit $s' "$0" "$1" """
 
 
 @dataclass(frozen=True)
 class SessionStart:
-    """What a session is started with; see Sessions.open for the fields."""
+    """What a session is started with; see SessionManager.open and ShellSettings for the fields."""
 
     command: str
     cwd: Path
@@ -67,7 +72,10 @@ class SessionStart:
 
 
 class Session:
-    """A running program, its unread output, and its keyboard."""
+    """A running program, its output that has not been reported, and its keyboard.
+
+    Raises OSError when the program cannot be started.
+    """
 
     def __init__(
         self, start: SessionStart, *, call_id: str, marker: str, open_log: Callable[[], BoundedLog]
@@ -75,26 +83,27 @@ class Session:
         self.start = start
         self.lock = anyio.Lock()  # for the call that types, waits and reads; others come after it
         self.used = time.monotonic()
-        self.read = 0  # bytes of the output that the model has been given
         self.processes = CallProcesses(0, marker, marker, call_id)
-        self.keyboard, terminal = _terminal(start)
-        if start.tty:
-            output, written = os.dup(self.keyboard), os.dup(terminal)
-        else:
-            output, written = os.pipe2(os.O_CLOEXEC)
+        self._reported = 0  # bytes of the output
+        ends = _terminal(start) if start.tty else _pipes(start)
         held, self._hold = os.pipe2(os.O_CLOEXEC)
         try:
-            self._process = self._spawn(marker, held, terminal, written)
+            self._process = self._spawn(marker, held, ends)
+            self._pidfd = os.pidfd_open(self._process.pid)
         except BaseException:
-            for fd in (self.keyboard, output, self._hold):
-                os.close(fd)
+            for fd in (ends.keyboard, ends.output, self._hold):
+                if fd >= 0:
+                    os.close(fd)
             raise
         finally:
-            for fd in (held, terminal, written):
+            for fd in (held, ends.stdin, ends.written):
                 os.close(fd)
         self.pid = self.processes.root = self._process.pid
-        self._pidfd = os.pidfd_open(self.pid)
-        self.capture = OutputCapture(output, open_log)
+        self._input = ends.name
+        self._keyboard = Keyboard(ends.keyboard, is_terminal=start.tty, program=self._pidfd)
+        self._screen = TerminalOutput(ends.keyboard, start.rows, start.columns) if start.tty else None
+        on_data = self._screen.answer if self._screen else None
+        self.capture = OutputCapture(ends.output, open_log, on_data=on_data)
 
     @property
     def ended(self) -> int | None:
@@ -115,39 +124,45 @@ class Session:
         if self.ended is not None:
             await self.capture.settle(self.processes.living)
 
-    async def type(self, data: bytes) -> None:
-        """Type on its keyboard. Raises OSError when it has closed its terminal, or does not take it all."""
-        typed = 0
-        with anyio.move_on_after(_TYPING), memoryview(data) as view:
-            while typed < len(data) and self.ended is None:
-                try:
-                    typed += os.write(self.keyboard, view[typed:])
-                except BlockingIOError:  # nobody reads there, and the line discipline's buffer is full
-                    if _is_hung_up(self.keyboard):  # then it seems ready for ever
-                        raise OSError(errno.EIO, "it has closed its terminal") from None
-                    await ready(self._pidfd, write=self.keyboard)
-        if typed < len(data) and self.ended is None:
-            raise OSError(errno.EAGAIN, f"{len(data) - typed} of {len(data)} bytes were not taken")
-        if not self.start.tty and _INTERRUPT in data:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGINT)
+    async def wait_for_answer(self, seconds: float) -> None:
+        """Wait until it has answered what was typed and waits for more, or has ended; at most so long."""
+        with anyio.move_on_after(seconds):
+            seen, since = self.capture.total, time.monotonic()
+            while self.ended is None:
+                with anyio.move_on_after(_POLL):
+                    await ready(self._pidfd)
+                if self.capture.total != seen:
+                    seen, since = self.capture.total, time.monotonic()
+                rest = waits_for_input(self._foreground(), self._input)
+                if rest is not None and time.monotonic() - since >= rest:
+                    return
+        await self.wait(0)
 
-    def unread(self, tokens: int) -> TruncatedOutput:
-        """The output that the model has not been given yet, as text."""
-        since, self.read = self.read, self.capture.total
-        data = self.capture.read(max(since, self.read - RING // 2), self.read)
-        if not (self.start.tty and screen.draws(data)):
-            return self.capture.fit(tokens, since=since, until=self.read)
-        drawn = data[-_DRAWN:]
-        before = self.capture.read(max(0, self.read - _DRAWN), self.read - len(drawn))
-        text = screen.render(drawn, rows=self.start.rows, columns=self.start.columns, before=before)
-        if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
-            return TruncatedOutput(text, False, len(data), None)
-        head, tail = split_ends(text, text, tokens * BYTES_PER_TOKEN)
-        log = self.capture.spilled()
-        return TruncatedOutput(
-            join(head, tail, len(text.encode()), text.count("\n"), where(log)), True, len(data), log.path
-        )
+    async def type(self, data: bytes) -> None:
+        """Type on its keyboard. Without a terminal \\x03 interrupts the program, and \\x04 ends its input.
+
+        Raises OSError when it has closed its stdin or does not take it all, ToolError for what its terminal would cut.
+        """
+        if self.start.tty:
+            await self._keyboard.type(data)
+            return
+        for piece in re.split(b"([\x03\x04])", data):
+            if piece == _INTERRUPT:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGINT)
+            elif piece == _END_OF_INPUT:
+                self._keyboard.close()
+            elif piece:
+                await self._keyboard.type(piece)
+
+    async def unread(self, tokens: int) -> TruncatedOutput:
+        """The output that has not been reported yet, as text, cut to so many tokens."""
+        return await to_thread.run_sync(self._take_unread, tokens)
+
+    def as_background(self) -> Background:
+        """This session as something that runs; its output has no log file while it is a session."""
+        calls = self.processes
+        return Background(self.pid, self.start.command, None, calls.started, calls.call_id)
 
     def living(self) -> list[Process]:
         """All its processes that live, itself included."""
@@ -159,59 +174,110 @@ class Session:
         group = self.processes.group
         await terminate(self.living, grace=CANCEL_GRACE, kill=group.kill if group else None)
 
+    async def hang_up(self) -> None:
+        """Do what closing a terminal does, and wait a moment for its end: SIGHUP to the command and to what is in the
+        foreground, or the end of stdin where that is a pipe. A program may ignore it and go on.
+        """
+        if self.start.tty:
+            commands = [process.pid for process in self.processes.living() if process.ppid == self.pid]
+            for pid in {*commands, *(process.pid for process in self._foreground())}:
+                with contextlib.suppress(OSError):
+                    group = os.getpgid(pid)
+                    os.killpg(group, signal.SIGHUP)
+                    os.killpg(group, signal.SIGCONT)  # a stopped process would not see it
+        else:
+            self._keyboard.close()
+        await self.wait(_HANG_UP_SECONDS)
+
     async def close(self) -> None:
         """Let go of it. What still runs goes on, and its output is logged."""
         await self.capture.drain()
         if not self.capture.ended:
-            self.processes.log_writer = self.capture.hand_over(hold=[self.keyboard])
+            hold = [self._keyboard.fd] if self._keyboard.fd >= 0 else []
+            self.processes.log_writer = self.capture.hand_over(hold=hold)
         self.capture.close()
         self._go()
-        os.close(self.keyboard)
+        if self._screen:
+            self._screen.close()
+        self._keyboard.close()
         os.close(self._pidfd)
         if self.ended is None:
             self._process.returncode = 0  # it outlives the runtime: nobody waits for it
+            if not self.start.tty:
+                self.processes.root = (
+                    0  # the program itself; on a terminal it is a shell that waits for the program
+                )
+
+    def _take_unread(self, tokens: int) -> TruncatedOutput:
+        until = self.capture.total
+        if self._screen:
+            return self._screen.report(self.capture, until=until, tokens=tokens)
+        fitted = self.capture.fit(tokens, since=self._reported, until=until)
+        self._reported = until
+        return fitted
+
+    def _foreground(self) -> list[Process]:
+        # the processes that may read what is typed
+        if not self.start.tty:
+            return self.living()
+        found = []
+        with contextlib.suppress(OSError):
+            group = os.tcgetpgrp(self._keyboard.fd)
+            for process in self.processes.living():
+                with contextlib.suppress(ProcessLookupError):
+                    if os.getpgid(process.pid) == group:
+                        found.append(process)
+        return found
 
     def _go(self) -> None:
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
 
-    def _spawn(self, marker: str, held: int, terminal: int, written: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, marker: str, held: int, ends: _Ends) -> subprocess.Popen[bytes]:
         start = self.start
         env = {**start.env, processes.MARKER: marker}
         if start.tty:
             env.pop("VIMINIT", None)  # here somebody presses the keys
             env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}
-            args = [_OWN_TERMINAL, os.ttyname(terminal)]
-        else:
-            args = [_TYPED_INTO, str(terminal)]
+        script, stdin = (_ON_TERMINAL, ends.name) if start.tty else (_ON_PIPES, str(ends.stdin))
         return spawn(
-            ["bash", "-c", *args, start.command],
+            ["bash", "-c", script, stdin, start.command],
             cwd=start.cwd,
             env=env,
             stdin=held,
-            stdout=written,
-            stderr=written,
-            pass_fds=[] if start.tty else [terminal],
+            stdout=ends.written,
+            stderr=ends.written,
+            pass_fds=[] if start.tty else [ends.stdin],
             user=start.user,
             confine=start.confine,
         )
 
 
-def _is_hung_up(terminal: int) -> bool:
-    poll = select.poll()
-    poll.register(terminal, 0)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
+@dataclass(frozen=True)
+class _Ends:
+    """The descriptors of a session: ours are `keyboard` (-1: nothing can be typed) and `output`, the program's are
+    `stdin` and `written`. `name`: of the file that is its stdin, as /proc shows it.
+    """
+
+    keyboard: int
+    output: int
+    stdin: int
+    written: int
+    name: str
 
 
-def _terminal(start: SessionStart) -> tuple[int, int]:
+def _terminal(start: SessionStart) -> _Ends:
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", start.rows, start.columns, 0, 0))
-    if not start.tty:  # nobody reads the echo
-        mode = termios.tcgetattr(slave)
-        mode[3] &= ~(termios.ECHO | termios.ECHONL)
-        termios.tcsetattr(slave, termios.TCSANOW, mode)
     if start.user:
         os.fchown(slave, pwd.getpwnam(start.user).pw_uid, -1)
-    os.set_blocking(master, False)
-    return master, slave
+    return _Ends(master, os.dup(master), slave, os.dup(slave), os.ttyname(slave))
+
+
+def _pipes(start: SessionStart) -> _Ends:
+    output, written = os.pipe2(os.O_CLOEXEC)
+    if _SEARCHES_STDIN.search(start.command):
+        return _Ends(-1, output, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), written, os.devnull)
+    stdin, keyboard = os.pipe2(os.O_CLOEXEC)
+    return _Ends(keyboard, output, stdin, written, str(Path(f"/proc/self/fd/{keyboard}").readlink()))

@@ -16,6 +16,7 @@ from agent_runtime.shell.result_text import left_running
 from agent_runtime.shell.session import Session, SessionStart
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.truncation import TruncatedOutput
+from agent_runtime.system.sockets import Listener, listeners
 from agent_runtime.system.subreaper import become_subreaper
 
 LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
@@ -26,7 +27,7 @@ class SessionManager:
 
     Args:
         settings: how they run; `cwd` is where they start by default.
-        limit: how many may run at once; the one unused for longest makes room for a new one.
+        limit: how many may run at once.
     """
 
     def __init__(self, settings: ShellSettings, *, limit: int = 16) -> None:
@@ -35,30 +36,37 @@ class SessionManager:
         self._sessions: dict[int, Session] = {}
         self._number = 0
         self._opening = anyio.Lock()
+        self._call_over = anyio.Event()  # replaced each time that it is set
         self._left = BackgroundProcesses()
         self._partials: dict[str, ToolOutput] = {}
 
     async def open(
         self, command: str, *, cwd: str | None, tty: bool, seconds: float, tokens: int, call_id: str
     ) -> ToolOutput:
-        """SessionStart a program.
+        """Start a program. While as many run as may, this waits for those that other calls are waiting for.
 
         Args:
             command: for bash.
             cwd: its directory, relative to the workspace.
             tty: give it a terminal of its own.
-            seconds: how long to wait for its end before the model is given what there is.
+            seconds: how long to wait for its end before what it has printed so far is returned.
             tokens: at most so much of the output is returned.
             call_id: names the log file.
+
+        Raises ToolError when it cannot be started, or when too many programs run already.
 
         When it is cancelled the program is ended; `partial` then gives its result.
         """
         started = time.monotonic()
-        async with self._opening:  # the room that was made is not taken by another call
-            notes = await self._make_room()
+        async with (
+            self._opening
+        ):  # one after the other, so that none takes the place that another has waited for
+            await self._left.forget_ended()
+            notes = await self._drop_ended()
+            await self._wait_for_place()
             self._number += 1
             number = self._number
-            session = self._start(number, command, cwd, tty, call_id)
+            session = self._start(command, cwd, tty, call_id)
             self._sessions[number] = session
         try:
             async with session.lock:
@@ -68,22 +76,36 @@ class SessionManager:
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 await session.end()
-                fitted = session.unread(tokens)
+                await session.capture.drain()
+                fitted = await session.unread(tokens)
                 await self._let_go(number)
                 self._partials[call_id] = _result(
                     fitted, "[cancelled]", time.monotonic() - started, "cancelled"
                 )
             raise
+        finally:
+            self._announce()
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
-        """Type into a session (an empty text only looks), wait so many seconds, and give what it has printed since."""
+        """Type into a session and return what it has printed since the last call.
+
+        After typing this waits until the program has answered and waits for more input; with an empty text, until the
+        program has ended; at most so many seconds. Raises ToolError when there is no such session, or when it does not
+        take what is typed.
+        """
         started = time.monotonic()
         if session := self._sessions.get(number):
-            async with session.lock:
-                if number in self._sessions:  # the call before this one may have told of its end
-                    await self._type(number, session, text)
-                    await session.wait(seconds)
-                    return await self._report(number, tokens, started, [])
+            try:
+                async with session.lock:
+                    if number in self._sessions:  # the call before this one may have reported its end
+                        if text and session.ended is None:
+                            await self._type(number, session, text)
+                            await session.wait_for_answer(seconds)
+                        else:
+                            await session.wait(seconds)
+                        return await self._report(number, tokens, started, [])
+            finally:
+                self._announce()
         raise ToolError(f"session_id: there is no session {number}. {self._listed()}")
 
     def partial(self, call_id: str) -> ToolOutput | None:
@@ -92,30 +114,48 @@ class SessionManager:
 
     def background(self) -> list[Background]:
         """What runs: sessions, and what ended sessions left behind."""
-        running = [
-            Background(s.pid, s.start.command, None, s.processes.started, s.processes.call_id)
-            for s in self._sessions.values()
-            if s.ended is None
-        ]
-        return running + self._left.background()
+        return [session.as_background() for session in self._running().values()] + self._left.background()
 
     def printed(self) -> list[str]:
         """The end of what each running session has printed so far."""
-        return [session.capture.recent() for session in self._sessions.values() if session.ended is None]
+        return [session.capture.recent() for session in self._running().values()]
+
+    async def end_interactive(self) -> list[Background]:
+        """Hang up the programs that only somebody who types could use, as a terminal that is closed does, and return
+        those that have ended by it. Servers go on, and so do programs that ignore a hang-up.
+        """
+        inodes = {listener.inode for listener in _listeners()}
+        waiting = [
+            session
+            for session in self._running().values()
+            if not any(process.sockets & inodes for process in session.living())
+        ]
+        reported = [session.as_background() for session in waiting]
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tasks:
+                for session in waiting:
+                    tasks.start_soon(session.hang_up)
+        return [
+            process for process, session in zip(reported, waiting, strict=True) if session.ended is not None
+        ]
 
     async def aclose(self, *, kill: bool) -> None:
-        """Let go of all sessions; with `kill` end whatever they started, otherwise that goes on and keeps its logs."""
+        """Let go of all sessions: with `kill` end whatever they started, otherwise see `end_interactive`. What goes on
+        keeps its log.
+        """
         with anyio.CancelScope(shield=True):
             if kill:
                 async with anyio.create_task_group() as tasks:
                     for session in self._sessions.values():
                         tasks.start_soon(session.end)
                     tasks.start_soon(self._left.end)
+            else:
+                await self.end_interactive()
             for number in list(self._sessions):
                 await self._let_go(number)
             await self._left.detach()
 
-    def _start(self, number: int, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
+    def _start(self, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
         command = clean_text(command)
         if "\0" in command:
             raise ToolError("cmd: it has a NUL character in it, which no command line can hold")
@@ -127,34 +167,29 @@ class SessionManager:
         become_subreaper()
         settings = self._settings
         start = SessionStart(command, directory, settings.env, tty, settings.user, settings.confine)
-        marker = marker_of(f"session-{number}")
+        marker = marker_of(f"session-{self._number}")
         try:
             return Session(start, call_id=call_id, marker=marker, open_log=lambda: settings.logs.log(call_id))
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
 
     async def _type(self, number: int, session: Session, text: str) -> None:
-        if text and session.ended is None:
-            try:
-                await session.type(clean_text(text).encode())
-            except OSError as error:
-                raise ToolError(f"session {number} does not take any input now: {error.strerror}") from error
+        try:
+            await session.type(clean_text(text).encode())
+        except OSError as error:
+            raise ToolError(f"session {number} takes no input: {error.strerror}") from error
 
     async def _report(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         session = self._sessions[number]
         session.used = time.monotonic()
         code = session.ended
         if code is None:
-            return _result(
-                session.unread(tokens),
-                f"Process running with session ID {number}",
-                session.used - started,
-                notes=notes,
-            )
+            state = f"Process running with session ID {number}"
+            return _result(await session.unread(tokens), state, time.monotonic() - started, notes=notes)
         await session.capture.drain()
-        fitted = session.unread(tokens)
+        fitted = await session.unread(tokens)
         await self._let_go(number)
-        notes += left_running(session.processes.background())
+        notes = notes + left_running(session.processes.background())
         outcome: Outcome = "failed" if code else "completed"
         seconds = time.monotonic() - started
         return _result(fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes)
@@ -164,25 +199,45 @@ class SessionManager:
             await session.close()
             self._left.add(session.processes)
 
-    async def _make_room(self) -> list[str]:
-        await self._left.forget_ended()
-        if len(self._sessions) < self._limit:
-            return []
-        number = min(self._sessions, key=self._spare)
-        session = self._sessions[number]
-        await session.end()
-        async with session.lock:  # a call that waits for it tells of its end
-            await self._let_go(number)
-        command = session.start.command[:100]
-        return [f"[at most {self._limit} sessions run at once: session {number} ({command}) was ended]"]
+    def _announce(self) -> None:
+        over, self._call_over = self._call_over, anyio.Event()
+        over.set()
 
-    def _spare(self, number: int) -> tuple[bool, bool, float]:
-        session = self._sessions[number]
-        return session.ended is None, session.lock.locked(), session.used
+    def _running(self) -> dict[int, Session]:
+        return {number: session for number, session in self._sessions.items() if session.ended is None}
+
+    async def _wait_for_place(self) -> None:
+        while len(running := self._running()) >= self._limit:
+            if not any(session.lock.locked() for session in running.values()):
+                raise ToolError(
+                    f"cmd: not started, because {len(running)} sessions run already, which is the limit. End one of "
+                    f"them with write_stdin (\\u0003 or \\u0004) first. {self._listed()}"
+                )
+            await self._call_over.wait()
+
+    async def _drop_ended(self) -> list[str]:
+        """Forget the programs that have ended and whose end nobody has asked for, when they are too many."""
+        ended = [number for number, session in self._sessions.items() if session.ended is not None]
+        waiting = [number for number in ended if not self._sessions[number].lock.locked()]
+        notes = []
+        for number in sorted(waiting, key=lambda number: self._sessions[number].used)[: -self._limit]:
+            command = self._sessions[number].start.command[:100]
+            notes.append(
+                f"[session {number} ({command}) has ended; its output was not asked for and is dropped]"
+            )
+            await self._let_go(number)
+        return notes
 
     def _listed(self) -> str:
         running = ", ".join(f"{n} ({s.start.command[:60]})" for n, s in self._sessions.items())
         return f"Running: {running}." if running else "None is running."
+
+
+def _listeners() -> list[Listener]:
+    try:
+        return listeners()
+    except OSError:  # nothing says what is listened on
+        return []
 
 
 def _result(

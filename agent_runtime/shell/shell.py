@@ -174,7 +174,7 @@ class Shell:
             self._group = None
         await self._after_call(call)
         self._last = call.ending.exit_code or 0
-        return call.result()
+        return await call.result()
 
     async def _after_call(self, call: Command) -> None:
         if call.bash.ended is None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,3 +71,31 @@ async def sessions(home: Path) -> AsyncIterator[SessionManager]:
     sessions = SessionManager(settings(home))
     yield sessions
     await sessions.aclose(kill=True)
+
+
+async def start(
+    sessions: SessionManager, command: str, *, tty: bool = False, seconds: float = 5, tokens: int = 1000
+) -> ToolOutput:
+    return await sessions.open(command, cwd=None, tty=tty, seconds=seconds, tokens=tokens, call_id="call")
+
+
+async def write(sessions: SessionManager, number: int, text: str, seconds: float = 0.5) -> str:
+    return body(await sessions.write(number, text, seconds=seconds, tokens=1000))
+
+
+def body(result: ToolOutput) -> str:
+    return result.text.partition("Output:\n")[2]
+
+
+def number(result: ToolOutput) -> int:
+    found = re.search(r"session ID (\d+)", result.text)
+    assert found, result.text
+    return int(found[1])
+
+
+async def until(sessions: SessionManager, session: int, wanted: str) -> str:
+    seen, deadline = "", time.monotonic() + 8
+    while wanted not in seen:
+        assert time.monotonic() < deadline, seen
+        seen += await write(sessions, session, "", 0.2)
+    return seen

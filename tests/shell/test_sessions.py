@@ -11,38 +11,12 @@ import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.tool_output import ToolOutput
-from agent_runtime.shell import session
+from agent_runtime.shell import keyboard
 from agent_runtime.shell.session_manager import SessionManager
 
+from .conftest import body, number, start, write
+
 pytestmark = pytest.mark.anyio
-
-
-async def start(
-    sessions: SessionManager, command: str, *, tty: bool = False, seconds: float = 5, tokens: int = 1000
-) -> ToolOutput:
-    return await sessions.open(command, cwd=None, tty=tty, seconds=seconds, tokens=tokens, call_id="call")
-
-
-async def write(sessions: SessionManager, number: int, text: str, seconds: float = 0.5) -> str:
-    return body(await sessions.write(number, text, seconds=seconds, tokens=1000))
-
-
-def body(result: ToolOutput) -> str:
-    return result.text.partition("Output:\n")[2]
-
-
-def number(result: ToolOutput) -> int:
-    found = re.search(r"session ID (\d+)", result.text)
-    assert found, result.text
-    return int(found[1])
-
-
-async def until(sessions: SessionManager, session: int, wanted: str) -> str:
-    seen, deadline = "", time.monotonic() + 8
-    while wanted not in seen:
-        assert time.monotonic() < deadline, seen
-        seen += await write(sessions, session, "", 0.2)
-    return seen
 
 
 async def test_a_command_that_ends(sessions: SessionManager) -> None:
@@ -124,33 +98,61 @@ async def test_a_background_process_of_an_ended_session(sessions: SessionManager
     assert log.read_text() == "started\n"
 
 
-async def test_the_oldest_makes_room(sessions: SessionManager) -> None:
+async def test_a_session_more_than_may_run_is_refused_and_none_is_ended(sessions: SessionManager) -> None:
     sessions._limit = 2
-    first = number(await start(sessions, "sleep 301", seconds=0.05))
-    second = number(await start(sessions, "sleep 302", seconds=0.05))
-    await write(sessions, first, "", 0.05)
-    third = await start(sessions, "sleep 303", seconds=0.05)
-    assert third.text.endswith(f"[at most 2 sessions run at once: session {second} (sleep 302) was ended]")
-    with pytest.raises(
-        ToolError,
-        match=rf"no session {second}. Running: {first} \(sleep 301\), {number(third)} \(sleep 303\)",
-    ):
-        await write(sessions, second, "")
+    for seconds in (301, 302):
+        await start(sessions, f"sleep {seconds}", seconds=0.05)
+    with pytest.raises(ToolError, match=r"2 sessions run already.*Running: 1 \(sleep 301\), 2 \(sleep 302\)"):
+        await start(sessions, "sleep 303", seconds=0.05)
+    assert len(sessions.background()) == 2
+    assert (await sessions.write(1, "\x03", seconds=5, tokens=100)).exit_code == 130
+    assert "session ID 3" in (await start(sessions, "sleep 303", seconds=0.05)).text
 
 
-async def test_calls_at_the_same_time(sessions: SessionManager) -> None:
-    sessions._limit = 2
+@pytest.mark.parametrize("command", ["sleep 0.3; echo done", "exec sleep 0.3"])
+async def test_calls_of_one_turn_wait_for_each_other(sessions: SessionManager, command: str) -> None:
+    sessions._limit = 3
     results: list[ToolOutput] = []
 
     async def open_one() -> None:
-        results.append(await start(sessions, "sleep 304", seconds=0.3))
+        results.append(await start(sessions, command, seconds=9))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(open_one)
+    assert [result.exit_code for result in results] == [0] * 8
+
+
+async def test_what_calls_are_not_waiting_for_any_more_is_not_ended(sessions: SessionManager) -> None:
+    sessions._limit = 2
+    said: list[str] = []
+
+    async def open_one() -> None:
+        try:
+            said.append((await start(sessions, "sleep 304", seconds=0.3)).text)
+        except ToolError as error:
+            said.append(str(error))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(6):
             tasks.start_soon(open_one)
-    assert sorted(result.outcome for result in results) == ["completed"] * 2 + ["failed"] * 4
+    assert sum("session ID" in text for text in said) == 2
+    assert sum("sessions run already" in text for text in said) == 4
     assert len(sessions.background()) == 2
 
+
+async def test_sessions_that_ended_unseen_are_dropped_when_they_are_many(sessions: SessionManager) -> None:
+    sessions._limit = 2
+    for n in range(3):
+        await start(sessions, f"read -t 0.2 x; echo {n}", seconds=0.01)
+        await sessions._sessions[n + 1].wait(8)
+    result = await start(sessions, "true")
+    assert result.text.endswith(
+        "[session 1 (read -t 0.2 x; echo 0) has ended; its output was not asked for and is dropped]"
+    )
+
+
+async def test_calls_of_one_session_come_one_after_the_other(sessions: SessionManager) -> None:
     reader = number(await start(sessions, "read -r a; read -r b; echo got $a $b", seconds=0.05))
     answers: list[str] = []
 
@@ -199,15 +201,15 @@ async def test_long_output_is_cut_and_kept(sessions: SessionManager) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("stty raw -echo; sleep 1", "Process exited with code 0|it has closed its terminal"),
+        ("stty raw -echo; sleep 1", "Process exited with code 0|it has closed its"),
         ("stty raw -echo; sleep 30", "bytes were not taken"),
-        ("exec <&- >&- 2>&-; sleep 30", "it has closed its terminal|session ID 1"),
+        ("exec <&- >&- 2>&-; sleep 30", "it has closed its|a line of 200000 bytes|session ID 1"),
     ],
 )
 async def test_typing_into_what_does_not_read_comes_to_an_end(
     sessions: SessionManager, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "_TYPING", 2.0)
+    monkeypatch.setattr(keyboard, "TIMEOUT", 2.0)
     assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0.3)).text
     began = time.monotonic()
     try:

@@ -33,7 +33,7 @@ def context(sh: Bench, sessions: SessionManager) -> ToolContext:
 
 
 @pytest.mark.parametrize("name", ["bash", "exec_command", "write_stdin"])
-def test_the_model_is_told_of_every_parameter(name: str) -> None:
+def test_every_parameter_has_a_description(name: str) -> None:
     spec = load(name).spec()
     assert spec.name == name
     assert spec.description
@@ -54,7 +54,7 @@ async def test_bash(sh: Bench, sessions: SessionManager) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{}, {"restart": False}, {"cmd": "x"}, {"command": "x", "timeout": -1}])
-async def test_wrong_arguments_are_told(sh: Bench, sessions: SessionManager, wrong: dict[str, Any]) -> None:
+async def test_wrong_arguments_are_named(sh: Bench, sessions: SessionManager, wrong: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match=r"command|timeout"):
         await call("bash", wrong, sh, sessions)
 
@@ -66,5 +66,31 @@ async def test_sessions(sh: Bench, sessions: SessionManager) -> None:
     assert typed.text.endswith("Output:\nhi")
     ended = await call("write_stdin", {"session_id": 1, "chars": "\x04"}, sh, sessions)
     assert ended.exit_code == 0
-    placed = await call("exec_command", {"cmd": "pwd", "workdir": "/", "max_output_tokens": 5}, sh, sessions)
-    assert placed.text.endswith("Output:\n/")
+    elsewhere = await call(
+        "exec_command", {"cmd": "pwd", "workdir": "/", "max_output_tokens": 5}, sh, sessions
+    )
+    assert elsewhere.text.endswith("Output:\n/")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"login": True, "shell": "/bin/zsh", "justification": "to see", "sandbox_permissions": "use_default"},
+        {"description": "says hi", "with_escalated_permissions": False, "prefix_rule": ["echo"]},
+        {"tty": None, "workdir": None, "yield_time_ms": None, "max_output_tokens": None},
+        {"timeout_ms": 1, "explanation": "", "environment_id": "local", "run_in_background": False},
+    ],
+)
+async def test_arguments_of_other_versions_of_the_tool_do_nothing(
+    sh: Bench, sessions: SessionManager, extra: dict[str, Any]
+) -> None:
+    for name in ("cmd", "command"):
+        result = await call("exec_command", {name: "echo hi", **extra}, sh, sessions)
+        assert result.text.endswith("Output:\nhi")
+
+
+async def test_other_arguments_are_refused(sh: Bench, sessions: SessionManager) -> None:
+    with pytest.raises(ToolError, match=r"- path: Extra inputs are not permitted\nExpected JSON Schema"):
+        await call("exec_command", {"cmd": "echo hi", "path": "/"}, sh, sessions)
+    with pytest.raises(ToolError, match=r"- cmd: Field required"):
+        await call("exec_command", {"cmd": None}, sh, sessions)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
+from .conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_saving_the_state_of_a_shell_that_was_closed_does_nothing(sh: Bench) -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    await sh("x=1")
+    bash = sh.shell._bash
+    assert bash
+    await sh.shell.aclose(kill=False)
+    bash.save_soon()  # as a call does that was under way
+    assert bash._saving is None
+    await anyio.sleep(0.05)
+    assert errors == []

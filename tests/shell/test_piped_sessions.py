@@ -1,0 +1,81 @@
+"""Programs without a terminal: their stdin is a pipe that takes all bytes."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.errors import ToolError
+from agent_runtime.shell.session_manager import SessionManager
+
+from .conftest import body, number, start, write
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 6000 + "\n",
+        "a\tb\x7fc\x15d\x16e\x11f\x13g\x1ah\x1ci\rj\n",
+        "".join(map(chr, [*range(3), *range(5, 0x180)])),
+        "".join(random.Random(1).choices("abc é漢😀\n", k=200_000)),
+    ],
+)
+async def test_all_that_is_typed_arrives(sessions: SessionManager, home: Path, text: str) -> None:
+    session = number(await start(sessions, "cat > f", seconds=0.2))
+    await write(sessions, session, text, 0.1)
+    await write(sessions, session, text + "\x04", 5)
+    assert (home / "f").read_bytes().decode() == text * 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "test ! -t 0",
+        "python3 -c 'import sys; sys.exit(sys.stdin.isatty())'",
+        "! tty -s",
+        "mkdir r; touch r/x; chmod 444 r/x; rm -r r",
+        "! stty -a 2>/dev/null",
+        "test ! -e /dev/fd/99; ls -l /dev/fd/0 | grep -q pipe",
+    ],
+)
+async def test_stdin_is_no_terminal(sessions: SessionManager, command: str) -> None:
+    assert (await start(sessions, command)).exit_code == 0
+
+
+async def test_a_question_can_be_answered(sessions: SessionManager) -> None:
+    session = number(await start(sessions, "touch x; rm -i x; test ! -e x", seconds=0.5))
+    assert (await sessions.write(session, "y\n", seconds=5, tokens=100)).exit_code == 0
+
+
+async def test_the_end_of_the_input(sessions: SessionManager) -> None:
+    session = number(await start(sessions, "wc -c; sleep 60", seconds=0.2))
+    assert await write(sessions, session, "four\n\x04", 1) == "5"
+    with pytest.raises(ToolError, match=f"session {session} takes no input: its stdin is at its end"):
+        await write(sessions, session, "more")
+    assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
+
+
+async def test_a_program_that_has_closed_its_stdin(sessions: SessionManager) -> None:
+    session = number(await start(sessions, "exec <&-; sleep 60", seconds=0.2))
+    with pytest.raises(ToolError, match="it has closed its stdin"):
+        await write(sessions, session, "text")
+
+
+@pytest.mark.parametrize("command", ["rg -n needle", "cd . && rg needle | cat", "timeout 5 rg needle"])
+async def test_a_search_reads_the_files_and_not_its_stdin(
+    sessions: SessionManager, home: Path, command: str
+) -> None:
+    (home / "hay").write_text("the needle\n")
+    (home / "rg").write_text("#!/bin/sh\ntest -p /dev/stdin && exec cat\nexec grep -rn needle hay\n")
+    (home / "rg").chmod(0o755)
+    assert body(await start(sessions, f"PATH=$PWD:$PATH; {command}")) == "1:the needle"
+
+
+async def test_what_is_left_in_the_background_lives_on(sessions: SessionManager) -> None:
+    result = await start(sessions, "sleep 300 & echo ok")
+    assert body(result).startswith("ok\n[left running]\n")
+    assert len(sessions.background()) == 1

@@ -1,0 +1,236 @@
+"""Programs on a terminal: what they draw, what they ask, what is typed, and what they leave in the background."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from agent_runtime.errors import ToolError
+from agent_runtime.shell import screen
+from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.system.processes import Process
+
+from .conftest import body, number, start, until, write
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        (r"printf '\033[2J\033[H'; printf '漢字\ra\n'; echo RESULT", "a 字\nRESULT"),
+        (r"printf '\033[2J\033[1;1;1HX\n'", "X"),
+        (r"printf '\033[2J\033[4K\033[20J'; echo X", "X"),
+        (r"printf '\033[2J\033[H'; echo '⚠️ Warning: 3 found'; echo '✔️ done'", "⚠️ Warning: 3 found\n✔️ done"),
+        (r"printf '\033[2J\033[H\033[?2026$pHello \033[4:3mcurly\033[m \033P1$r0m\033\\end\n'", "Hello curly end"),
+        (r"for n in 1 2 3; do printf '\033[2K\033[1GStep %d' $n; done; echo", "Step 3"),
+        (r"printf 'long %0150d\n' 7; printf '\033[2A'", "long " + "7".zfill(150)),
+        (r"seq 100; printf '\033[?1049h\033[Hin the editor'", "\n".join(map(str, range(1, 101))) + "\nin the editor"),
+    ],
+)  # fmt: skip
+async def test_what_is_printed_is_reported(sessions: SessionManager, command: str, seen: str) -> None:
+    result = await start(sessions, command, tty=True)
+    assert (result.exit_code, body(result)) == (0, seen)
+
+
+async def test_a_failure_of_the_drawing_loses_nothing(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError
+
+    monkeypatch.setattr(screen.Screen, "feed", fail)
+    result = await start(sessions, r"printf '\033[2J\033[31mRESULT\033[6n\n'; cat", tty=True, seconds=0.4)
+    assert body(result) == "RESULT"
+    monkeypatch.undo()
+    assert "drawn again" in await write(sessions, number(result), "\x1b[H drawn again\n")
+    assert "could not be drawn" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "command", ["clear; seq 1 60000; echo END", r"seq 1 60000; printf '\033[1A\033[2KEND\n'"]
+)
+async def test_head_and_tail_of_a_long_drawing_are_kept(sessions: SessionManager, command: str) -> None:
+    lines = [str(n) for n in range(1, 60001)]
+    whole = await start(sessions, command, tty=True, tokens=200_000, seconds=20)
+    drawn = body(whole).split("\n")
+    assert (drawn[-1], whole.truncated) == ("END", False)
+    assert drawn[:-1] == lines or drawn[:-1] == lines[:-1]
+    cut = await start(sessions, command, tty=True, tokens=100, seconds=20)
+    head, _, rest = body(cut).partition("[... ")
+    assert head.split() == lines[:69] and rest.split("\n")[-2:] in (["60000", "END"], ["59999", "END"])
+    assert cut.truncated and "lines) cut here; the whole output is in " in rest
+    assert cut.output_file and Path(cut.output_file).read_text().count("\n") > 60_000
+
+
+async def test_the_beginning_and_the_end_of_a_flood_that_is_drawn(sessions: SessionManager) -> None:
+    result = await start(sessions, "clear; seq 1 600000; echo END", tty=True, tokens=100, seconds=60)
+    head, _, rest = body(result).partition("[... ")
+    assert head.split()[:3] == ["1", "2", "3"] and rest.split()[-2:] == ["600000", "END"]
+    missing = int(rest.split(" bytes ")[0])
+    assert abs(missing - 4_800_000) < 700_000  # the carriage returns are counted, or not
+    assert result.truncated and result.output_file
+
+
+async def test_the_loop_goes_on_while_much_is_drawn(sessions: SessionManager) -> None:
+    longest, last = 0.0, time.monotonic()
+
+    async def watch() -> None:
+        nonlocal longest, last
+        while True:
+            await anyio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        await start(sessions, r"""python3 -c 'print("\033[H" + "x\033[2J" * 200000)'""", tty=True, seconds=20)
+        tasks.cancel_scope.cancel()
+    assert longest < 0.5
+
+
+ASK = """
+import os, select, sys, termios, tty
+saved = termios.tcgetattr(0)
+tty.setraw(0)
+for query in sys.argv[1:]:
+    os.write(1, query.encode().decode("unicode_escape").encode())
+    reply = b""
+    while select.select([0], [], [], 3 if not reply else 0.2)[0]:
+        reply += os.read(0, 100)
+    termios.tcsetattr(0, termios.TCSANOW, saved)
+    print(ascii(reply.decode()))
+    tty.setraw(0)
+termios.tcsetattr(0, termios.TCSANOW, saved)
+"""
+
+
+async def test_the_terminal_answers_while_the_program_runs(sessions: SessionManager, home: Path) -> None:
+    (home / "ask.py").write_text(ASK)
+    queries = [r"\033[5n", r"ab\033[6n", r"\033[c", r"\033[3;7H\033[6n", r"\033[?u\033[c", r"\033[18t"]
+    result = await start(sessions, f"python3 ask.py {shlex.join(queries)}", tty=True, seconds=20)
+    for reply in ("[0n", "[2;3R", "[?62;22c", "[3;7R", "[8;40;120t"):
+        assert f"\\x1b{reply}'" in body(result), reply
+
+
+async def test_a_query_in_the_shell(sessions: SessionManager) -> None:
+    command = (
+        r"""seq 50; printf 'at \033[6n'; IFS='[;' read -rsd R _ row column; echo "row $row column $column" """
+    )
+    assert body(await start(sessions, command, tty=True)).endswith("row 40 column 4")
+
+
+async def test_a_line_that_the_terminal_would_cut_is_refused(sessions: SessionManager, home: Path) -> None:
+    reader = number(await start(sessions, "cat > f; wc -c f", tty=True, seconds=0.3))
+    await write(sessions, reader, "y" * 4095 + "\n" + "z" * 4000)
+    for text in ("x" * 6000 + "\n", "x" * 96, "\nshort\n" + "é" * 2048):
+        with pytest.raises(ToolError, match=r"chars: a line of \d+ bytes; .* at most 4095 bytes"):
+            await write(sessions, reader, text)
+    await write(sessions, reader, "z" * 95 + "\n")
+    await write(sessions, reader, "\x04")
+    assert (home / "f").read_bytes() == b"y" * 4095 + b"\n" + b"z" * 4095 + b"\n"
+
+
+async def test_a_program_in_raw_mode_gets_long_lines(sessions: SessionManager, home: Path) -> None:
+    command = "stty raw -echo; echo ready; head -c 20001 > f; stty sane; wc -c f"
+    reader = number(await start(sessions, command, tty=True, seconds=0.5))
+    assert "20001 f" in await write(sessions, reader, "x" * 20_000 + "\n", 5)
+
+
+@pytest.mark.parametrize(
+    "left", ["sleep 300 &", "python3 -m http.server 0 >log 2>&1 &", "(exec sleep 300) & disown;"]
+)
+async def test_what_is_left_in_the_background_lives_on(sessions: SessionManager, left: str) -> None:
+    result = await start(sessions, f"{left} sleep 0.3; echo ok", tty=True)
+    assert result.exit_code == 0 and body(result).startswith("ok\n[left running]\n")
+    await anyio.sleep(0.3)  # as long as a hang-up would take to end it
+    process = Process.of(sessions.background()[0].pid)
+    assert process and process.lives
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "code"),
+    [
+        ("exec sleep 60", "\x03", 130),
+        ("exec sleep 60", "\x1c", 131),
+        ("sleep 60; echo after", "\x03", 130),
+        ("trap 'exit 9' INT; sleep 60", "\x03", 9),
+        ("read x; exit $x", "7\n", 7),
+        ("sleep 1; exit 5", "\x1a", 5),
+        ("kill -SEGV $$", "", 139),
+    ],
+)
+async def test_exit_codes(sessions: SessionManager, command: str, typed: str, code: int) -> None:
+    result = await start(sessions, command, tty=True, seconds=0.5)
+    if typed:
+        result = await sessions.write(number(result), typed, seconds=9, tokens=100)
+    assert result.exit_code == code
+    assert body(result).strip("^C\\Z\n") in ("", "7")
+
+
+async def test_a_program_has_the_terminal_in_the_foreground(sessions: SessionManager) -> None:
+    code = (
+        "import os; print(os.getpgrp() == os.tcgetpgrp(0), os.ttyname(0) == os.ttyname(1) == os.ttyname(2))"
+    )
+    assert body(await start(sessions, f"python3 -c '{code}'; tty </dev/tty", tty=True)).startswith(
+        "True True\n/dev/"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "answer"),
+    [
+        ("python3 -qi", "6*7\n", "42"),
+        ("bash --norc --noprofile", "echo $((6*7))\n", "42"),
+        ("cat", "hi\n", "hi\nhi"),
+        ("read -p 'Password: ' x; read -p 'Again: ' x", "one\n", "Again: "),
+    ],
+)
+async def test_an_answer_is_returned_when_the_program_waits_again(
+    sessions: SessionManager, command: str, typed: str, answer: str
+) -> None:
+    session = number(await start(sessions, command, tty=True, seconds=0.7))
+    began = time.monotonic()
+    assert answer in await write(sessions, session, typed, 20)
+    assert time.monotonic() - began < 8
+
+
+async def test_an_answer_is_waited_for_while_the_program_is_busy(sessions: SessionManager) -> None:
+    session = number(await start(sessions, "python3 -qi", tty=True, seconds=0.7))
+    code = "import time; print('first'); time.sleep(1.5); print('se' + 'cond')\n"
+    assert "second" in await write(sessions, session, code, 20)
+    session = number(await start(sessions, "bash --norc", tty=True, seconds=0.5))
+    assert "second" in await write(sessions, session, "echo first; sleep 1.5; echo se''cond\n", 20)
+
+
+async def test_the_end_of_a_run_ends_what_needs_a_person(sessions: SessionManager) -> None:
+    for command, tty in [
+        ("bash --norc", True),
+        ("python3 -qi", True),
+        ("cat", False),
+        ("trap '' HUP; echo on; while sleep 0.1; do :; done", True),
+        ("python3 -m http.server 0", True),
+        ("python3 -m http.server 0", False),
+        ("exec sleep 300", False),
+    ]:
+        await start(sessions, command, tty=tty, seconds=1.0)
+    ended = await sessions.end_interactive()
+    assert [process.command for process in ended] == ["bash --norc", "python3 -qi", "cat"]
+    left = [process.command[:20] for process in sessions.background()]
+    assert left == ["trap '' HUP; echo on", *["python3 -m http.serv"] * 2, "exec sleep 300"]
+    await sessions.aclose(kill=False)
+    living = sessions.background()
+    assert len(living) == 4 and all(process.log_file for process in living)
+    assert all(process and process.lives for process in [Process.of(process.pid) for process in living])
+    await sessions._left.end()
+
+
+async def test_output_that_comes_after_an_answer_is_not_repeated(sessions: SessionManager) -> None:
+    command = r"printf 'one\033[6n'; read -rsd R x; read x; echo two; read x; printf '\033[2Ethree'; read x"
+    session = number(await start(sessions, command, tty=True, seconds=0.5))
+    assert "two" in (plain := await write(sessions, session, "\n")) and "one" not in plain
+    assert (await write(sessions, session, "\n")).endswith("three")
+    assert await until(sessions, session, "") == ""
