@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from agent_runtime import tools
 from agent_runtime.agent.executor import CallObserver, ToolExecutor
@@ -133,6 +134,7 @@ def _tool_services(
     files = FileEditor(
         workspace=config.workspace,
         worker=worker,
+        home=Path(environment["HOME"]) if environment.get("HOME") else None,
         roots=config.roots,
         on_change=observes.edited if observes else None,
         changing=observes.editing if observes else None,

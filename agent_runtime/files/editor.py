@@ -59,6 +59,7 @@ class FileEditor:
         changing: entered with every path that may be touched, for as long as it may.
         roots: confine changes to what is below these; None: anywhere. Symlinks are followed before the check.
         worker: runs the file work, with the rights of the user of the tools.
+        home: what `~` stands for; None: the home directory of this process.
     """
 
     def __init__(
@@ -69,13 +70,14 @@ class FileEditor:
         changing: Changing | None = None,
         roots: Sequence[Path] | None = None,
         worker: FileWorker | None = None,
+        home: Path | None = None,
     ) -> None:
         self.workspace = workspace
         self._on_change = on_change
         self._changing = changing
         self._worker = worker or FileWorker()
         self._seen = SeenFiles()
-        self.paths = PathResolver(workspace, roots)
+        self.paths = PathResolver(workspace, roots, home)
         self._viewer = Viewer(self.paths, self._seen)
         self._locks: dict[Path, anyio.Lock] = {}
 

@@ -25,8 +25,11 @@ class _Output:
 def listing(folder: Path, display: str, *, depth: int, budget: int) -> str:
     """Return the entries of a directory in byte order, directories with a `/` and, within `depth`, their entries.
 
-    Ignored directories are not listed. At most `budget` bytes are returned.
+    Ignored directories are not listed. At most `budget` bytes are returned. Raises OSError when the directory cannot
+    be read.
     """
+    with os.scandir(folder):
+        pass  # to raise the error of the directory itself; those of directories in it are listed
     out = _Output(budget)
     _list(folder, Ignore.at(folder), "", depth, out)
     if not out.lines:

@@ -19,6 +19,8 @@ from agent_runtime.files.safe_paths import (
     within,
 )
 
+_TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
 
 class PathResolver:
     """Resolves paths from the workspace on, by the same rules for every tool.
@@ -26,10 +28,12 @@ class PathResolver:
     Args:
         workspace: where relative paths begin.
         roots: directories below which places may be changed; None: anywhere.
+        home: what `~` stands for; None: the home directory of this process.
     """
 
-    def __init__(self, workspace: Path, roots: Sequence[Path] | None) -> None:
+    def __init__(self, workspace: Path, roots: Sequence[Path] | None, home: Path | None = None) -> None:
         self.workspace = workspace
+        self._home = home
         self._base = workspace.resolve()
         self._roots = None if roots is None else [root.resolve() for root in roots]
 
@@ -40,7 +44,7 @@ class PathResolver:
 
     def existing(self, path: str, follow: bool = True) -> Place:
         """Return a place for reading. Raises ToolError as `walk` does."""
-        return walk(path, self.workspace, follow=follow)
+        return walk(path, self.workspace, follow=follow, home=self._home or Path.home())
 
     def changeable(self, path: str, follow: bool, create: bool) -> Place:
         """Return a place for writing.
@@ -72,10 +76,12 @@ class PathResolver:
     def search_base(self, path: str) -> Path:
         """Return a directory or regular file to search, as a path without symlinks.
 
-        Raises ToolError when it is neither, or a file of a process.
+        Raises ToolError when it is neither, cannot be read, or is a file of a process.
         """
         with self.existing(path) as place, explained(path):
             refuse_processes(place.real, path)
             if not stat.S_ISDIR((status := self.status(place, path)).st_mode):
                 refuse_special(place.real, status, path)
+            # an unreadable file has no matches, which must not be taken for an answer
+            os.close(os.open(place.name, _TO_READ, dir_fd=place.folder))
             return place.real

@@ -59,8 +59,8 @@ class Place:
         os.close(self.folder)
 
 
-def walk(path: str, base: Path, *, follow: bool = True) -> Place:
-    """Return where `path` leads, from `base` when it is relative.
+def walk(path: str, base: Path, *, follow: bool = True, home: Path | None = None) -> Place:
+    """Return where `path` leads, from `base` when it is relative, from `home` when it begins with `~`.
 
     A component that is not there stands for the one entry that looks the same to a model, if there is exactly one.
     The last components may be missing. With `follow` a symlink in the last component is followed.
@@ -69,7 +69,10 @@ def walk(path: str, base: Path, *, follow: bool = True) -> Place:
         ToolError: a component is not a directory, several entries look like a component that is not there,
             symlinks form a loop, or the path is empty or not valid.
     """
-    return _Walk(os.fspath(base / _checked(path)), path).run(follow)
+    checked = _checked(path)
+    if home is not None and checked.split("/")[0] == "~":
+        checked = f"{home}{checked[1:]}"
+    return _Walk(os.fspath(base / checked), path).run(follow)
 
 
 def within(real: Path, roots: Sequence[Path]) -> bool:
@@ -117,8 +120,6 @@ def _checked(path: str) -> str:
         os.fsencode(path)
     except UnicodeEncodeError:
         raise ToolError("the path has half a character (a lone surrogate) in it") from None
-    if path == "~" or path.startswith("~/"):
-        return str(Path.home()) + path[1:]
     return path
 
 

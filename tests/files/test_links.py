@@ -80,17 +80,43 @@ def outside(editor: EditorFixture) -> Path:
         "hop/secret",
     ],
 )
-async def test_roots_confine_changes(editor: EditorFixture, outside: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    "how", ["write", "replace", "insert", "delete", "update", "remove", "add", "move", "into"]
+)
+async def test_roots_confine_changes(editor: EditorFixture, outside: Path, path: str, how: str) -> None:
     (editor.folder / "dir").symlink_to(outside)
     (editor.folder / "hop").symlink_to("dir")
     (editor.folder / "file").symlink_to(outside / "secret")
+    (editor.folder / "inside").write_text("s\n")
     files = FileEditor(workspace=editor.folder, roots=[editor.folder])
     path = path.format(outside=outside)
-    patch = f"*** Begin Patch\n*** Update File: {path}\n-s\n+x\n*** End Patch"
-    for call in (files.write(path, "x", call_id="c"), files.patch(patch, call_id="c")):
-        with pytest.raises(ToolError, match="outside of the folders that may be changed"):
-            await call
+    update = f"*** Update File: {path}\n"
+    patches = {
+        "update": f"{update}-s\n+x\n",
+        "remove": f"*** Delete File: {path}\n",
+        "add": f"*** Add File: {path}\n+x\n",
+        "move": f"{update}*** Move to: here\n-s\n+x\n",
+        "into": f"*** Update File: inside\n*** Move to: {path}\n-s\n+x\n",
+    }
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "write": lambda: files.write(path, "x", call_id="c"),
+        "replace": lambda: files.replace(path, "s", "x", call_id="c"),
+        "insert": lambda: files.insert(path, 0, "x", call_id="c"),
+        "delete": lambda: files.delete(path, call_id="c"),
+    }
+    patch = f"*** Begin Patch\n{patches.get(how, '')}*** End Patch"
+    if path == "file" and how in ("delete", "remove"):  # the symlink itself, which is inside
+        await calls.get(how, lambda: files.patch(patch, call_id="c"))()
+    else:
+        reason = (
+            "is a symlink"
+            if (path, how) == ("file", "move")
+            else "outside of the folders that may be changed"
+        )
+        with pytest.raises(ToolError, match=reason):
+            await calls.get(how, lambda: files.patch(patch, call_id="c"))()
     assert {p.name: p.read_text() for p in outside.iterdir()} == {"secret": "s\n"}
+    assert (editor.folder / "inside").read_text() == "s\n"
 
 
 async def test_links_to_roots_and_inside_of_roots(editor: EditorFixture) -> None:

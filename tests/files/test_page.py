@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.editor import FileEditor
 from agent_runtime.protocol.tool_output import ToolOutput
 from tests.files.editor_fixture import EditorFixture
 
@@ -119,3 +120,9 @@ async def test_paths(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch) -> 
             await editor.files.read(path, tokens=100)
     output: ToolOutput = await editor.files.read("f", tokens=100)
     assert not output.truncated
+
+
+async def test_the_home_directory_is_that_of_the_tools(editor: EditorFixture) -> None:
+    editor.put(f="x\n")
+    files = FileEditor(workspace=editor.folder / "elsewhere", home=editor.folder)
+    assert (await files.read("~/f", tokens=100)).text == "     1\tx"
