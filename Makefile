@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check requirements clean bytecode
+.PHONY: demo test check format requirements clean bytecode
 
 demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
 
 test: $(VENV)/dev.stamp bytecode
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix -q .
+	$(BIN)/ruff format -q .
 
 check: $(VENV)/dev.stamp bytecode
 	scripts/check

@@ -1,4 +1,4 @@
-"""Every command in the README runs, in the order in which it stands there, against a loopback model.
+"""Every command of the documents runs, in their order, in one shell, against a loopback model.
 
 A block below `<!-- test: syntax only, REASON -->` is only parsed.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +20,14 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.agent.tool import FunctionTool
+from agent_runtime.providers.catalog import PROVIDERS
 from tests.support.model_server import ModelServer, Request, Turn
 
 REPO = Path(__file__).parents[2]
+DOCUMENTS = [
+    *(REPO / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "sandbox-image/README.md")),
+    *sorted((REPO / "docs").glob("*.md")),
+]
 BLOCK = re.compile(
     r"(?:<!-- test: (?P<only>.*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
 )
@@ -81,9 +87,18 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return kept | state | {"PATH": f"{bin}:{kept['PATH']}", "PIP_DRY_RUN": "1"}
 
 
-def run(block: Block, cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Exit status and output; nothing that the block started in the background outlives it."""
-    command = ["bash", "-eu", "-o", "pipefail", *(["-n"] if block.syntax_only else []), "-c", block.code]
+def script(document: Path) -> str:
+    """The shell blocks of a document as one script, each announced before it runs."""
+    lines = []
+    for block in blocks(document):
+        if block.language == "sh" and not block.syntax_only:
+            lines += [f"echo {shlex.quote('### ' + block.code)}", block.code]
+    return "\n".join(lines)
+
+
+def run(code: str, cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Exit status and output; nothing that the script started in the background outlives it."""
+    command = ["bash", "-eu", "-o", "pipefail", "-c", code]
     with subprocess.Popen(
         command,
         cwd=cwd,
@@ -95,40 +110,83 @@ def run(block: Block, cwd: Path, environment: dict[str, str]) -> tuple[int, str]
         start_new_session=True,
     ) as shell:
         try:
-            output, _ = shell.communicate(timeout=120)
+            output, _ = shell.communicate(timeout=150)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
     return shell.returncode, output
 
 
-def test_every_command_of_the_readme_runs(checkout: Path, environment: dict[str, str]) -> None:
-    shell_blocks = [block for block in blocks(REPO / "README.md") if block.language == "sh"]
-    assert len(shell_blocks) >= 10
+def test_every_command_of_the_documents_runs_in_one_shell(
+    checkout: Path, environment: dict[str, str]
+) -> None:
     with ModelServer([model], repeat_last=True) as server:
         # the model is the README's to choose: only addresses and keys come from here
         given = {k: v for k, v in server.environ("anthropic").items() if not k.startswith("AGENT_RUNTIME")}
-        for block in shell_blocks:
-            code, output = run(block, checkout, environment | given)
-            assert code == 0, f"{block.code}\n{output[-4000:]}"
+        for name in ("README.md", "CONTRIBUTING.md"):
+            code, output = run(script(REPO / name), checkout, environment | given)
+            assert code == 0, output[-4000:]
     assert server.violations == []
     assert len(server.requests) > 10
     assert "greet" in (checkout / "hello" / "greet.py").read_text()
     assert (checkout / "fresh" / "greet.py").read_text() == (checkout / "recorded" / "greet.py").read_text()
 
 
-def test_the_tool_of_the_readme_is_a_tool() -> None:
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_block_parses(path: Path) -> None:
+    for block in blocks(path):
+        if block.language == "sh":
+            subprocess.run(["bash", "-n", "-c", block.code], check=True)
+        elif block.language == "python":
+            compile(block.code, path.name, "exec", dont_inherit=True)
+
+
+def test_the_python_program_of_the_readme_runs(tmp_path: Path, environment: dict[str, str]) -> None:
     [code] = [block.code for block in blocks(REPO / "README.md") if block.language == "python"]
-    namespace: dict[str, object] = {"__name__": "readme_tool"}
-    exec(compile(code, "README.md", "exec", dont_inherit=True), namespace)
-    tool = namespace["TOOL"]
-    assert isinstance(tool, FunctionTool)
-    assert tool.spec().parameters["required"] == ["path"]
+    (tmp_path / "hello").mkdir()
+    with ModelServer([Turn(calls=[("bash", {"command": "ls"})]), Turn(text="two")]) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=environment | server.environ("anthropic"),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout.splitlines() == ["bash {'command': 'ls'}", "0 two"]
 
 
-@pytest.mark.parametrize("readme", ["README.md", "sandbox-image/README.md"])
-def test_what_the_readmes_point_at_is_there(readme: str) -> None:
-    text = (REPO / readme).read_text("utf-8")
+def test_the_tool_and_its_test_in_the_contributors_guide_work(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """In a copy: the tool is put where the guide says, and its test is run as it stands there."""
+    tool, test = [block.code for block in blocks(REPO / "CONTRIBUTING.md") if block.language == "python"]
+    copy = tmp_path / "copy"
+    shutil.copytree(REPO / "agent_runtime", copy / "agent_runtime", symlinks=True)
+    shutil.copytree(REPO / "tools", copy / "tools")
+    shutil.copytree(REPO / "prompts", copy / "prompts")
+    (copy / "tools" / "line_count.py").write_text(tool)
+    (copy / "test_line_count.py").write_text(test)
+    start = f"import sys; sys.path.insert(0, {str(copy)!r}); from agent_runtime.__main__ import main; main()"
+    conftest = "import sys\n\nfrom agent_runtime.testing import scripted\n\n"
+    (copy / "conftest.py").write_text(f"{conftest}scripted.COMMAND = (sys.executable, '-c', {start!r})\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_line_count.py"]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_the_table_of_providers_is_the_catalogue() -> None:
+    text = (
+        (REPO / "docs" / "reference.md").read_text("utf-8").partition("## Providers")[2].partition("## ")[0]
+    )
+    rows = re.findall(r"^\| `([\w-]+)` \| `(\w+)`", text, re.MULTILINE)
+    assert rows == [(name, provider.key_variable) for name, provider in PROVIDERS.items()]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_what_the_documents_point_at_is_there(path: Path) -> None:
+    text = path.read_text("utf-8")
     named = set(
         re.findall(
             r"`((?:\.\./)?(?:examples|scripts|tests|requirements|prompts|tools|sandbox-image)/[\w./-]*)`",
@@ -136,16 +194,18 @@ def test_what_the_readmes_point_at_is_there(readme: str) -> None:
         )
     )
     named |= {f"agent_runtime/{name}" for name in re.findall(r"`agent_runtime/([\w./-]+)`", text)}
-    where = (REPO / readme).parent
+    where = path.parent
     missing = [
         name
         for name in named
-        if "NAME" not in name and not ((where / name).exists() or (REPO / name).exists())
+        if "NAME" not in name
+        and "line_count" not in name
+        and not ((where / name).exists() or (REPO / name).exists())
     ]
     assert missing == []
 
 
-def test_the_readme_names_every_event_with_its_fields_and_every_exit_code() -> None:
+def test_the_reference_names_every_event_with_its_fields_and_every_exit_code() -> None:
     from typing import get_args
 
     from pydantic.alias_generators import to_camel
@@ -153,7 +213,7 @@ def test_the_readme_names_every_event_with_its_fields_and_every_exit_code() -> N
     from agent_runtime.errors import ErrorCode, ExitCode
     from agent_runtime.protocol.events import AnyEvent, Event, NoticeCode
 
-    text = (REPO / "README.md").read_text("utf-8")
+    text = (REPO / "docs" / "reference.md").read_text("utf-8")
     table = text.partition("| type |")[2].partition("\n\n")[0].splitlines()
     rows = {name: row for row in table for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
     missing = {}
@@ -162,7 +222,8 @@ def test_the_readme_names_every_event_with_its_fields_and_every_exit_code() -> N
         fields = {to_camel(name) for name in kind.model_fields if name not in Event.model_fields}
         missing[name] = fields - {"type"} - set(re.findall(r"`(\w+)\??`", rows.get(name, "")))
     assert {name: fields for name, fields in missing.items() if fields} == {}
-    assert set(get_args(NoticeCode)) - set(re.findall(r"`(\w+)`", rows["notice"])) == set()
+    notices = text.partition("| code of a `notice` |")[2].partition("\n\n")[0]
+    assert [code for code in get_args(NoticeCode) if f"`{code}`" not in notices] == []
     assert [code for code in get_args(ErrorCode) if f"`{code}`" not in text] == []
     section = text.partition("| exit code |")[2].partition("## ")[0]
     assert [
