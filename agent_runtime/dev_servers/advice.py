@@ -70,7 +70,7 @@ def advise(up: Sequence[Server], ended: Sequence[DevUrlEvent], template: Templat
     if len(named) > _NAMED:
         lines.append(f"Servers are also listening on {_ports([server.port for server in named[_NAMED:]])}.")
     if others:
-        lines.append(f"Not addresses to open: {_ports(others)} (internal, or not HTTP).")
+        lines.append(f"Also listening, but not announced as addresses or not HTTP: {_ports(others)}.")
     if closed := [server.port for server in named if server.now.loopback]:
         lines.append(f"Bound to the loopback interface: {_ports(closed)}. {_BIND}")
     lines += [f"The server on port {e.port} (pid {e.pid}) has stopped listening." for e in ended[:_NAMED]]

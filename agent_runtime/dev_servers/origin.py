@@ -75,5 +75,4 @@ def _output_file(processes: list[Process], root: int) -> Path | None:
 
 
 def _outputs(process: Process | None) -> list[Path]:
-    files = process.open_files() if process else {}
-    return [Path(files[fd]) for fd in (1, 2) if fd in files]
+    return [Path(process.open_file(descriptor)) for descriptor in (1, 2)] if process else []

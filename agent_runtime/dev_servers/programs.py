@@ -41,7 +41,6 @@ _OTHER_PORTS = frozenset(
     {21, 22, 23, 25, 53, 110, 111, 143, 389, 445, 465, 587, 636, 993, 995, 1025, 1433, 1521, 1883, 2181, 3306}
     | {3389, 4222, 5432, 5433, 5672, 5900, 6379, 6380, 9042, 9092, 11211, 27017, 27018, 50051}
 )
-_TLS_PORTS = frozenset({443, 8443, 9443})
 
 _INSPECT = re.compile(r"--inspect(?:-brk|-wait)?(?:=(?:.*:)?(\d+))?$")
 _DEBUG_OPTION = re.compile(r"-agentlib:jdwp=.*address=(?:.*:)?(\d+)|--remote-debugging-port=(\d+)")
@@ -79,7 +78,7 @@ def usual(port: int) -> Protocol | None:
         return "debugger"
     if port in _OTHER_PORTS:
         return "other"
-    return "https" if port in _TLS_PORTS else None
+    return "https" if port % 1000 == 443 else None  # 443, 3443, 8443
 
 
 def names_port(words: Sequence[str], port: int) -> bool:

@@ -87,7 +87,8 @@ class SocketOwners:
 
 
 def _is_runtime(process: Process) -> bool:
-    names = [word.rpartition("/")[2] for word in process.argv[:5]]
+    # a program, a module, or a title with more words
+    names = [word.partition(" ")[0].rpartition("/")[2] for word in process.argv[:5]]
     return any(name in _RUNTIMES for name in names)
 
 

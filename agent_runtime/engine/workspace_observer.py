@@ -40,8 +40,8 @@ class WorkspaceObserver:
             await self._scan(None)
         self._running[info.call.id] = stack = ExitStack()
         stack.enter_context(self.tracker.hold())
+        self.servers.note_call(info.call.arguments)
         if info.tool.scans:
-            self.servers.note_call(info.call.arguments)
             self._scanning.add(info.call.id)
         if len(self._scanning) > 1:
             self._shared |= self._scanning

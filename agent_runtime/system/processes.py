@@ -68,6 +68,10 @@ class Process:
         targets = self.open_files().values()
         return {int(target[8:-1]) for target in targets if target.startswith("socket:[")}
 
+    def open_file(self, descriptor: int) -> str:
+        """What a descriptor leads to, as /proc/PID/fd names it; "" when it is closed or may not be looked at."""
+        return _link(f"{self.pid}/fd/{descriptor}")
+
     def open_files(self) -> dict[int, str]:
         """What its descriptors lead to, as /proc/PID/fd names it; empty when it has gone or is another user's."""
         try:

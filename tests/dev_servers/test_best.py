@@ -94,7 +94,8 @@ def test_the_one_to_open(servers: list[Server], expected: int | None) -> None:
 @pytest.mark.parametrize(
     ("candidate", "scheme"),
     [
-        (server(8443), "https"),
+        (server(443), "https"),
+        (server(3443), "https"),
         (server(8000, "uvicorn app:app --ssl-keyfile k"), "https"),
         (server(8443, said=http(8443)), "http"),
         (server(3000, said=Announcement(3000, "https")), "https"),
