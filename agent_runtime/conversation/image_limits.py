@@ -1,7 +1,7 @@
-"""Images that a provider will take: made fit when they come in, counted and checked when they go out.
+"""Images in requests: converted to what providers take when they come in, counted and checked when they are sent.
 
-Pillow is imported only where there is an image. What cannot be sent is replaced by a text that says so: one
-bad image would make every later call of a conversation fail.
+Pillow is imported only where there is an image. An image that cannot be sent is replaced by a text that says so: one
+invalid image would make every later call of a conversation fail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agent_runtime.protocol.messages import Image, Message, Text, ToolResult, Us
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What a request may carry, by the strictest of the providers; of too many images the newest are kept.
+    """The images that a request may carry, by the strictest provider; of too many the newest are kept.
 
     Source: Anthropic's vision guide (100 images and 32 MB a request, 5 MB an image, 2000 pixels a side where
     there are more than 20).
@@ -32,14 +32,14 @@ class ImageLimits:
 
 
 class UnusableImage(ValueError):
-    """An image that no provider would take; the message says why, to be read by the model or the caller."""
+    """An image that no provider would take; the message gives the reason to the model or the caller."""
 
 
 def prepare(raw: bytes) -> Image:
-    """An image block of a file's bytes: wholly decoded once, scaled down or converted where it must be.
+    """An image block from the bytes of a file: decoded once as a whole, scaled down or converted where necessary.
 
     Raises:
-        UnusableImage: it is no image, is damaged, or is too large to be scaled.
+        UnusableImage: it is not an image, is damaged, or is too large to be scaled.
     """
     try:
         return load(raw, "the image").image
@@ -50,7 +50,7 @@ def prepare(raw: bytes) -> Image:
 def fit_images(
     messages: Sequence[Message], limits: ImageLimits, note: Callable[[str], None]
 ) -> list[Message]:
-    """The messages with their images inside the limits, newest first; the others are replaced by a text."""
+    """The messages with their newest images inside the limits; the others are replaced by a text."""
     budget = _Budget(limits, note)
     fitted: list[Message] = []
     for message in reversed(messages):
@@ -92,7 +92,7 @@ class _Budget:
 
 
 def _check(image: Image, limits: ImageLimits) -> Image:
-    # the header only: what came through `prepare` is sound, and this runs before each model call
+    # the header only: `prepare` has decoded the image, and this runs before each model call
     from PIL import Image as pillow
 
     try:
@@ -104,7 +104,7 @@ def _check(image: Image, limits: ImageLimits) -> Image:
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             picture = pillow.open(io.BytesIO(raw))
     except Exception as error:
-        raise UnusableImage(f"it is damaged or no image: {error}") from error
+        raise UnusableImage(f"it is damaged or not an image: {error}") from error
     media_type = SENT.get(picture.format or "")
     if media_type is None or max(picture.size) > limits.side or len(image.data) > limits.image_bytes:
         return prepare(raw)
@@ -122,7 +122,7 @@ def _images(block: UserBlock) -> bool:
 
 
 def _replace(message: Message, fit: Callable[[Image], Image | Text]) -> Message:
-    # backwards, so that the newest image of a message is the first to be given its place
+    # backwards: the newest image of a message is counted first
     if not isinstance(message, UserMessage):
         return message
     blocks: list[UserBlock] = []

@@ -82,7 +82,7 @@ def load_initial_history(
 
     Args:
         request: with `messages` no thread is read or written.
-        workspace: where relative paths of file parts start.
+        workspace: where relative paths of files start.
         state_dir: where threads are stored.
         agent: slug that a new thread is filed under.
         mask: hides keys in what is stored.
@@ -92,10 +92,10 @@ def load_initial_history(
         ThreadBusy: another run is using the thread.
     """
     if request.messages is not None:
-        from agent_runtime.conversation.input_messages import take_in
+        from agent_runtime.conversation.input_messages import read_messages
 
-        intake = take_in(request.messages, workspace=workspace, prompt=request.prompt)
-        return InitialHistory(messages=intake.messages, system=intake.system)
+        given = read_messages(request.messages, workspace=workspace, prompt=request.prompt)
+        return InitialHistory(messages=given.messages, system=given.system)
     task = UserMessage.of(request.prompt or "")
     if request.thread_id is None:
         return InitialHistory(task=task)

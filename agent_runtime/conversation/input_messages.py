@@ -1,8 +1,8 @@
-"""The request's own `messages` become ours, checked part by part.
+"""Reads the `messages` of a request, checking every part.
 
-`content` is a text or a list of parts, `parts` is a list of further parts. A user's parts are texts, images
-and files; an assistant's are texts. What a `system` (or `developer`) message says is returned apart: it
-belongs to the system prompt.
+`content` is a text or a list of parts, `parts` is a list of further parts. A user's parts are texts, images and files;
+an assistant's are texts. The text of `system` (or `developer`) messages is returned separately: it belongs to the
+system prompt.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from agent_runtime.system.safe_open import read_bounded
 
 MAX_FILE_TEXT = 256 << 10  # bytes of a text file that are put into the conversation
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
-_PARTS = 'an object with type "text", "image" or "file" is expected'
+_PARTS = 'expected an object with type "text", "image" or "file"'
 
 
 @dataclass(frozen=True)
 class InputMessages:
-    """A caller's history: its messages, and what its system messages say (may be empty)."""
+    """A caller's history: its messages, and the text of its system messages (may be empty)."""
 
     messages: list[Message]
     system: str
 
 
-def take_in(raw: Sequence[Any], *, workspace: Path, prompt: str | None = None) -> InputMessages:
-    """The messages of a request. Blocking: it reads the files that are named.
+def read_messages(raw: Sequence[Any], *, workspace: Path, prompt: str | None = None) -> InputMessages:
+    """The messages of a request. Blocking: it reads files.
 
     Args:
         raw: the decoded JSON of `messages`.
         workspace: what relative paths are relative to.
-        prompt: the request's `prompt`, which is the next user message.
+        prompt: the request's `prompt`, which becomes the next user message.
 
     Raises:
         RequestError: naming the part, such as `messages[3].content[0].data`.
@@ -49,11 +49,11 @@ def take_in(raw: Sequence[Any], *, workspace: Path, prompt: str | None = None) -
     for index, item in enumerate(raw):
         field = f"messages[{index}]"
         if not isinstance(item, Mapping):
-            raise RequestError(field, f"an object with `role` and `content` is expected, not {_kind(item)}")
+            raise RequestError(field, f"expected an object with `role` and `content`, got {_kind(item)}")
         role = item.get("role")
         if role not in ("user", "assistant", "system", "developer"):
             raise RequestError(
-                f"{field}.role", f'"user", "assistant" or "system" is expected, not {role!r:.40}'
+                f"{field}.role", f'expected "user", "assistant" or "system", got {role!r:.40}'
             )
         blocks = _Reader(field, workspace, texts_only=role != "user").blocks(item)
         if role == "user":
@@ -64,10 +64,10 @@ def take_in(raw: Sequence[Any], *, workspace: Path, prompt: str | None = None) -
             system += [block.text for block in blocks if isinstance(block, Text)]
     if prompt is not None:
         messages.append(UserMessage.of(clean_text(prompt)))
-    messages = [message for message in messages if any(_says(block) for block in message.blocks)]
+    messages = [message for message in messages if not all(map(_is_blank, message.blocks))]
     if not messages or not isinstance(messages[-1], UserMessage):
         raise RequestError(
-            "messages", "the last message must be the user's, and say something; or give `prompt`"
+            "messages", "expected a last message of the user that is not empty; or give `prompt`"
         )
     return InputMessages(messages, "\n\n".join(system).strip())
 
@@ -81,41 +81,41 @@ class _Reader:
     def blocks(self, item: Mapping[str, Any]) -> list[Text | Image]:
         content, parts = item.get("content"), item.get("parts")
         if content is None and parts is None:
-            raise RequestError(f"{self._field}.content", "a text or a list of parts is expected")
+            raise RequestError(f"{self._field}.content", "expected a text or a list of parts")
         blocks: list[Text | Image] = []
         if isinstance(content, str):
             blocks.append(Text(text=clean_text(content)))
         elif content is not None:
             blocks += self._parts(f"{self._field}.content", content)
-        if parts is not None:  # some callers give a message's text twice, as `content` and as a part
+        if parts is not None:  # some callers give the text of a message twice, as `content` and as a part
             blocks += [block for block in self._parts(f"{self._field}.parts", parts) if block not in blocks]
         return blocks
 
     def _parts(self, field: str, parts: Any) -> list[Text | Image]:
         if not isinstance(parts, list):
-            raise RequestError(field, f"a text or a list of parts is expected, not {_kind(parts)}")
+            raise RequestError(field, f"expected a text or a list of parts, got {_kind(parts)}")
         return [self._part(f"{field}[{index}]", part) for index, part in enumerate(parts)]
 
     def _part(self, field: str, part: Any) -> Text | Image:
         if isinstance(part, str):
             return Text(text=clean_text(part))
         if not isinstance(part, Mapping):
-            raise RequestError(field, f"{_PARTS}, not {_kind(part)}")
+            raise RequestError(field, f"{_PARTS}, got {_kind(part)}")
         kind = part.get("type")
         if kind == "text":
             return Text(text=clean_text(_string(field, part, "text")))
         if kind not in ("image", "file"):
-            raise RequestError(f"{field}.type", f'"text", "image" or "file" is expected, not {kind!r:.40}')
+            raise RequestError(f"{field}.type", f'expected "text", "image" or "file", got {kind!r:.40}')
         if self._texts_only:
             raise RequestError(
-                f"{field}.type", f'only "text" is expected in a message of this role, not "{kind}"'
+                f"{field}.type", f'expected "text", the only type in a message of this role, got "{kind}"'
             )
         return self._image(field, part) if kind == "image" else self._file(field, part)
 
     def _image(self, field: str, part: Mapping[str, Any]) -> Image:
         if part.get("data") is None:
             if part.get("path") is None:
-                raise RequestError(field, "an image needs `data` (base64) or `path`")
+                raise RequestError(field, "expected `data` (base64) or `path` of the image")
             path = self._path(field, part)
             return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
         data = _string(field, part, "data")
@@ -125,12 +125,12 @@ class _Reader:
             media_type = head.removeprefix("data:").partition(";")[0] or media_type
         if not isinstance(media_type, str) or not media_type.startswith("image/"):
             raise RequestError(
-                f"{field}.mediaType", f'an image type such as "image/png" is expected, not {media_type!r:.40}'
+                f"{field}.mediaType", f'expected an image type such as "image/png", got {media_type!r:.40}'
             )
         try:
             raw = base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise RequestError(f"{field}.data", f"base64 is expected: {error}") from error
+            raise RequestError(f"{field}.data", f"expected base64: {error}") from error
         return _prepared(f"{field}.data", raw)
 
     def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image:
@@ -149,7 +149,7 @@ class _Reader:
     def _path(self, field: str, part: Mapping[str, Any]) -> Path:
         path = _string(field, part, "path")
         if not path or "\0" in path:
-            raise RequestError(f"{field}.path", "the path of a file is expected")
+            raise RequestError(f"{field}.path", "expected the path of a file")
         return self._workspace / clean_text(path)
 
 
@@ -164,18 +164,18 @@ def _prepared(field: str, raw: bytes) -> Image:
     try:
         return prepare(raw)
     except UnusableImage as error:
-        raise RequestError(field, f"an image that a model can take is expected: {error}") from error
+        raise RequestError(field, f"expected an image that a model can take: {error}") from error
 
 
 def _string(field: str, part: Mapping[str, Any], name: str) -> str:
     value = part.get(name)
     if not isinstance(value, str):
-        raise RequestError(f"{field}.{name}", f"a string is expected, not {_kind(value)}")
+        raise RequestError(f"{field}.{name}", f"expected a string, got {_kind(value)}")
     return value
 
 
-def _says(block: object) -> bool:
-    return not isinstance(block, Text) or bool(block.text.strip())
+def _is_blank(block: object) -> bool:
+    return isinstance(block, Text) and not block.text.strip()
 
 
 def _kind(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""The native form of a turn: the little that must be known about each provider's items to send them back.
+"""The native form of a turn: what must be known about each provider's items to send them back.
 
-Items are sent back to the byte or left out; none is rewritten, but for a call's id, which no provider signs.
+Items are sent back to the byte or left out. None is rewritten, except for the id of a call, which no provider signs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from agent_runtime.protocol.messages import Native, clean_text
 
 _DATE = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _REASONING = frozenset({"thinking", "redacted_thinking", "reasoning"})
-_CALLS = frozenset({"tool_use", "function_call", "custom_tool_call"})  # what we answer
+_CALLS = frozenset({"tool_use", "function_call", "custom_tool_call"})  # what this program answers
 _HOSTED = frozenset({"server_tool_use", "mcp_tool_use"})  # what Anthropic answers, in this turn or the next
 
 
 def agrees(native: Native, ids: Sequence[str]) -> bool:
-    """Does the native form hold these calls, and no other that we would have to answer?"""
+    """Does the native form hold these calls, and no other that would need a result?"""
     ours: list[str] = []
     others: list[str] = []
     for item in native.items:
@@ -49,15 +49,20 @@ def rename_calls(native: Native, names: dict[str, str]) -> Native:
 
 
 def normalize_items(native: Native, model: str | None) -> tuple[Native | None, str]:
-    """The form without what would be refused (None: go by the blocks), and what was wrong, if anything."""
+    """The form without items that would be refused, and what was wrong, if anything; None: send the blocks instead.
+
+    Args:
+        native: the turn's items.
+        model: the model they are for; what was signed for another one is left out. None: whichever made them.
+    """
     if clean_json(native.items) is not native.items:
-        return None, "text that no wire can carry was replaced"
+        return None, "text that cannot be encoded was replaced"
     if native.format != "anthropic":
-        items = [item for item in native.items if not _says_nothing(item)]
+        items = [item for item in native.items if not _is_empty(item)]
         return (keep(native, items) if model is None or same_model(native.model, model) else None), ""
     inputs = [item.get("input") for item in native.items if item.get("type") == "tool_use"]
     if not all(isinstance(value, dict) for value in inputs):
-        return None, "a call without arguments went by its blocks"
+        return None, "a turn with an invalid call was sent as its blocks"
     items = [item for item in native.items if item.get("type") != "text" or str(item.get("text")).strip()]
     if model is not None and not same_model(native.model, model):
         items = [item for item in items if _type(item) not in _REASONING]
@@ -66,17 +71,19 @@ def normalize_items(native: Native, model: str | None) -> tuple[Native | None, s
     return keep(native, signed), repair
 
 
-def _says_nothing(item: dict[str, Any]) -> bool:
-    # a message of Chat Completions; the items of Responses have a type, and are never empty
+def _is_empty(item: dict[str, Any]) -> bool:
+    # Responses: reasoning that was neither encrypted nor written out means nothing to a server that stored nothing
+    if item.get("type") == "reasoning":
+        return not (item.get("encrypted_content") or item.get("content"))
     if "type" in item:
         return False
     return not any(item.get(key) for key in ("content", "tool_calls", "refusal", "audio"))
 
 
 def settle(native: Native, answered: frozenset[str]) -> tuple[Native | None, str]:
-    """A turn that is over: without hosted calls that nobody answered, and without reasoning at its end."""
+    """A finished turn, without hosted calls that have no result, and without reasoning at its end."""
     items = [i for i in native.items if _type(i) not in _HOSTED or str(i.get("id")) in answered]
-    repair = "" if len(items) == len(native.items) else "a hosted call that nobody answered was left out"
+    repair = "" if len(items) == len(native.items) else "a hosted call without a result was left out"
     while items and _type(items[-1]) in _REASONING:
         items.pop()
     return keep(native, items), repair
@@ -89,30 +96,30 @@ def answered_hosted(natives: Iterable[Native]) -> frozenset[str]:
 
 
 def join(first: Native | None, second: Native | None) -> Native | None:
-    """Two turns as one (a provider's pause comes between them), where their form allows it."""
+    """Two turns as one, where their form allows it: a provider may pause a turn."""
     if first is None or second is None or first.format != second.format or first.format == "openai-chat":
         return None
     return keep(second, [*first.items, *second.items]) if same_model(first.model, second.model) else None
 
 
 def keep(native: Native, items: Sequence[dict[str, Any]]) -> Native | None:
-    """The form with these items only; None when nothing is left."""
+    """The form with these items only; None when there are none."""
     if len(items) == len(native.items):
         return native
     return native.model_copy(update={"items": tuple(items)}) if items else None
 
 
 def same_model(one: str, other: str) -> bool:
-    """Is it the same model? A provider may answer with a dated name for the one it was asked by."""
+    """Is it the same model? The name in an answer may have a date that the name in the request has not."""
     return _DATE.sub("", one) == _DATE.sub("", other)
 
 
 def _type(item: dict[str, Any]) -> str:
-    return str(item.get("type"))  # whatever a provider has put there
+    return str(item.get("type"))  # it may be of any type
 
 
 def clean_json(value: Any) -> Any:
-    """The same JSON, fit for a wire: no lone surrogate, no NaN. The same object when nothing is wrong."""
+    """The same JSON without lone surrogates and NaN, which cannot be encoded. The same object when it has none."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
@@ -125,7 +132,7 @@ def _cleaned(value: Any, depth: int) -> Any:
         return clean_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if depth > 200:  # no tool takes an argument as deep as this, and no provider either
+    if depth > 200:  # deeper than any tool or provider takes
         return None
     if isinstance(value, dict):
         return {clean_text(str(k)): _cleaned(v, depth + 1) for k, v in value.items()}

@@ -16,16 +16,16 @@ INTERRUPTED = (
     "Look at the present state before you repeat it."
 )
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+_INVALID = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_ID = 40  # Chat Completions' limit for tool_call_id, the strictest
-# What goes back to the one that made it: Responses' limit for call_id; gateways put whole signatures into an id.
-_MAX_ID_AT_HOME = {"openai-responses": 64, "openai-chat": 4096}
+# for ids that go back to the provider that made them; some gateways put a whole signature into an id
+_MAX_OWN_ID = {"openai-responses": 64, "openai-chat": 4096}
 
 Note = Callable[[str], None]
 
 
 class _Results:
-    # finds the result of each call: after its turn, and before another turn uses the same id
+    # finds the result of each call: after its turn and before another turn uses the same id
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self._by_id: dict[str, list[tuple[int, ToolResult]]] = defaultdict(list)
@@ -67,7 +67,7 @@ def pair(messages: Sequence[Message], note: Note) -> list[Message]:
             paired.append(message)
             continue
         answers = [_answer(call, results.take(call.id, position), note) for call in calls]
-        turn = _with_fit_ids(message, calls, seen, note)
+        turn = _with_valid_ids(message, calls, seen, note)
         paired.append(turn)
         named = zip(calls if turn is message else turn.calls, answers, strict=True)
         paired.append(UserMessage(blocks=tuple(_named(answer, call) for call, answer in named)))
@@ -79,7 +79,7 @@ def pair(messages: Sequence[Message], note: Note) -> list[Message]:
 def _answer(call: ToolCall, result: ToolResult | None, note: Note) -> ToolResult:
     if result is not None:
         return result
-    note("a call without a result was given one that says so")
+    note("a call without a result got one that says so")
     return ToolResult(id=call.id, name=call.name, content=(Text(text=INTERRUPTED),), is_error=True)
 
 
@@ -89,16 +89,16 @@ def _named(result: ToolResult, call: ToolCall) -> ToolResult:
     return result if same else result.model_copy(update=names)
 
 
-def _with_fit_ids(
+def _with_valid_ids(
     turn: AssistantMessage, calls: Sequence[ToolCall], seen: set[str], note: Note
 ) -> AssistantMessage:
-    """Every id once in the history, and fit for any provider unless it goes back to the one that made it."""
+    """Every id once in the history, and valid for any provider unless it goes back to the one that made it."""
     old = [call.id for call in calls]
     own = turn.native if len(set(old)) == len(old) else None
     fresh: list[str] = []
     for id in old:
-        fresh.append(_fresh_id(id, seen, _MAX_ID_AT_HOME.get(own.format, 0) if own else 0))
-        seen.add(_anywhere(fresh[-1]))
+        fresh.append(_fresh_id(id, seen, _MAX_OWN_ID.get(own.format, 0) if own else 0))
+        seen.add(_portable(fresh[-1]))
     if fresh == old:
         return turn
     note("a call's id that was used twice, or that another provider would refuse, was changed")
@@ -111,14 +111,14 @@ def _with_fit_ids(
     return turn.model_copy(update={"blocks": blocks, "native": native})
 
 
-def _fresh_id(id: str, seen: set[str], at_home: int) -> str:
-    fit = id if 0 < len(id) <= at_home else _anywhere(id)[:_MAX_ID] or "call"
-    if _anywhere(fit) not in seen:
-        return fit
-    stem = _anywhere(fit)[: _MAX_ID - 8]
+def _fresh_id(id: str, seen: set[str], own_limit: int) -> str:
+    valid = id if 0 < len(id) <= own_limit else _portable(id)[:_MAX_ID] or "call"
+    if _portable(valid) not in seen:
+        return valid
+    stem = _portable(valid)[: _MAX_ID - 8]
     return next(name for n in itertools.count(2) if (name := f"{stem}-{n}") not in seen)
 
 
-def _anywhere(id: str) -> str:
-    """The id in letters that every provider takes: a fallback may send the history to another one."""
-    return _UNFIT.sub("_", id)
+def _portable(id: str) -> str:
+    """The id in characters that every provider takes: a fallback may send the history to another one."""
+    return _INVALID.sub("_", id)

@@ -1,8 +1,8 @@
-"""Agent definitions: finding one by its slug, and reading its file. Cheap: it happens before the first event.
+"""Agent definitions: finds one by its slug and reads its file. This runs before the first event.
 
-A definition is `SLUG.md`: flat front matter between two `---` lines, then the system prompt as a template. It
-is looked for in `--agents-dir`, in `<workspace>/.agent-runtime/agents` and among the built-in ones, in this
-order. Rendering is the part of `template`: it imports jinja2 and happens when the stream has started.
+A definition is `SLUG.md`: front matter between two `---` lines, then the system prompt as a template. It is looked for
+in `--agents-dir`, in `<workspace>/.agent-runtime/agents` and among the built-in ones, in this order. `system_prompt`
+renders it once the stream has started.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_FILE = 1 << 20  # bytes of a definition
 
 @dataclass(frozen=True)
 class Agent:
-    """A definition as it was found. `template` is unrendered; None: the request or the default decides."""
+    """A definition as it was found. `template` is not rendered. None: the request or the default decides."""
 
     slug: str
     name: str
@@ -42,7 +42,7 @@ class Agent:
 
 
 def agent_directories(workspace: Path, agents_dir: Path | None = None) -> list[Path]:
-    """Where definitions are looked for, the first hit wins."""
+    """Where definitions are looked for; the first one found is used."""
     builtin = Path(__file__).parents[1] / "prompts" / "agents"
     return [*([agents_dir] if agents_dir else []), workspace / WORKSPACE_AGENTS, builtin]
 
@@ -55,13 +55,13 @@ def find_agent(slug: str, directories: Sequence[Path]) -> Agent:
             names the file and the field of its front matter.
     """
     if not _SLUG.fullmatch(slug):
-        raise RequestError("agent", f"a slug of letters, digits, `-` and `_` is expected, not {slug[:80]!r}")
+        raise RequestError("agent", f"expected a slug of letters, digits, `-` and `_`, got {slug[:80]!r}")
     for directory in directories:
         path = directory / f"{slug}.md"
         if os.path.lexists(path):
             return _read(slug, path, inside=_workspace_of(directory))
     known = ", ".join(known_agents(directories)) or "none"
-    raise RequestError("agent", f"there is no agent {slug!r}; known agents: {known}")
+    raise RequestError("agent", f"unknown agent {slug!r}; expected one of: {known}")
 
 
 def known_agents(directories: Sequence[Path]) -> list[str]:

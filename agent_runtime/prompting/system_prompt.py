@@ -1,7 +1,7 @@
 """The system prompt: an agent's template, rendered with the facts of the run. jinja2 is imported when needed.
 
-Templates may come from an untrusted workspace: they are rendered in jinja2's sandbox, on plain data, with
-their output bounded. What `AGENTS.md`, `params` or `context` say is data in them and never rendered itself.
+Templates may come from an untrusted workspace: they are rendered in jinja2's sandbox, with plain data and bounded
+output. The contents of `AGENTS.md`, `params` and `context` are inserted as data and are never rendered themselves.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 INSTRUCTION_FILES = ("AGENTS.md", "CLAUDE.md")
 _MAX_INSTRUCTIONS = 32 << 10  # bytes of each of these that reach the model
 _MAX_PROMPT = 512 << 10  # characters of a rendered prompt
-_MAX_REPEAT = 1 << 20  # what `*` may make of a text or a number in a template
-_SECTIONS = Path(__file__).parents[1] / "prompts" / "sections"  # what a template can `{% include %}`
+_MAX_REPEAT = 1 << 20  # the largest text or number that `*` may make in a template
+_SECTIONS = Path(__file__).parents[1] / "prompts" / "sections"  # the files for `{% include %}`
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """What the workspace itself tells its agents: one of `INSTRUCTION_FILES`, cut at 32 KiB."""
+    """The workspace's instructions for agents: one of `INSTRUCTION_FILES`, truncated at 32 KiB."""
 
     name: str
     text: str
@@ -54,7 +54,7 @@ class Facts:
 
     @classmethod
     def gather(cls, workspace: Path, **known: Any) -> Facts:
-        """What is read from the machine and the workspace, and what the caller has `known`. Blocking."""
+        """Facts of the machine and the workspace, and those that the caller has `known`. Blocking."""
         return cls(
             workspace=workspace,
             platform=_platform(),
@@ -64,7 +64,7 @@ class Facts:
         )
 
     def variables(self, agent: Agent) -> dict[str, Any]:
-        """Plain data: a template reaches no object of this program."""
+        """The variables of a template: plain data, without objects of this program."""
         return {
             "agent": {"slug": agent.slug, "name": agent.name, "description": agent.description},
             "workspace": str(self.workspace),
@@ -84,15 +84,15 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
     """The system prompt of a run.
 
     Args:
-        agent: the definition; its template is rendered unless `system_prompt` stands in for it.
-        facts: what the template can refer to.
+        agent: the definition; its template is rendered unless `system_prompt` is given.
+        facts: the variables of the template.
         system_prompt: the request's own. It is a template when it refers to one of the variables or sections
-            (so `{{ params.customer }}` works); otherwise it is taken as it is, braces and all.
+            (so `{{ params.customer }}` works); otherwise it is used verbatim, braces included.
 
-    Mounts are named to the model in any case: a section about them is appended where the template has none.
+    Mounts are always listed: a section about them is appended where the template does not mention them.
 
     Raises:
-        RequestError: the template is broken, or refers to something that is not there.
+        RequestError: the template has an error, or refers to something that is not defined.
     """
     import jinja2
 
@@ -109,10 +109,10 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
         if any(str(mount.get("path")) not in text for mount in facts.mounts):
             text = text.rstrip() + "\n\n" + _bounded(environment.get_template("mounts.md"), variables)
     except jinja2.UndefinedError as error:
-        raise RequestError(name, f"{where} refers to what was not given: {error.message}") from error
+        raise RequestError(name, f"{where} refers to a value that was not given: {error.message}") from error
     except jinja2.TemplateSyntaxError as error:
-        raise RequestError(name, f"{where} is no template, line {error.lineno}: {error.message}") from error
-    except Exception as error:  # a template is a program of someone else's, and fails in its own ways
+        raise RequestError(name, f"{where} has a template syntax error in line {error.lineno}: {error.message}") from error
+    except Exception as error:  # a template can raise anything
         raise RequestError(name, f"{where} cannot be rendered: {type(error).__name__}: {error}") from error
     return clean_text(text).strip() + "\n"
 
@@ -138,11 +138,11 @@ def _environment() -> SandboxedEnvironment:
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             sizes = [len(x) if isinstance(x, str | list | tuple) else abs(x) for x in (left, right)]
             if operator == "**" or sizes[0] * sizes[1] > _MAX_REPEAT:
-                raise OverflowError(f"`{operator}` makes too much of {sizes[0]} and {sizes[1]}")
+                raise OverflowError(f"the result of `{operator}` with {sizes[0]} and {sizes[1]} is too large")
             return super().call_binop(context, operator, left, right)
 
     class Absent(StrictUndefined):
-        """What was not given: it can be asked for (`{% if params.x %}`), but not be written down."""
+        """A value that was not given: it can be tested (`{% if params.x %}`), but not be printed."""
 
         def __bool__(self) -> bool:  # type: ignore[override]  # here it is always an error
             return False
@@ -178,7 +178,7 @@ def _platform() -> str:
 
 
 def _git_branch(workspace: Path) -> str | None:
-    # by the file, without running git: a workspace's configuration can make git run anything
+    # from the file, without running git: the workspace's configuration can make git run any program
     try:
         head = read_bounded(workspace / ".git" / "HEAD", 512, inside=workspace).decode("utf-8", "replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""From an endpoint to what speaks to it."""
+"""The wire and the transport of an endpoint."""
 
 from __future__ import annotations
 

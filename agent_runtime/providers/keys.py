@@ -1,7 +1,6 @@
-"""Keys that come by a file descriptor: `ANTHROPIC_API_KEY_FD=3`, or `"apiKey": "fd:3"` in a request.
+"""Keys from file descriptors: `ANTHROPIC_API_KEY_FD=3`, or `"apiKey": "fd:3"` in a request.
 
-What comes this way was never in an environment or an argument list. A descriptor is read once, to its first
-line end, and closed.
+Such a key is in no environment and no argument list. A descriptor is read once, to its first line end, and closed.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from agent_runtime.providers.endpoints import key_variables
 
 _SUFFIX = "_FD"
 _PREFIX = "fd:"
-_LONGEST = 64 << 10  # bytes
-_PATIENCE = 5.0  # seconds for whoever holds the other end of a pipe
+_MAX_KEY = 64 << 10  # bytes
+_TIMEOUT = 5.0  # seconds for the writer of a pipe
 
 
 def received(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the keys in it that came by descriptors, in the place of their numbers.
+    """The environment with the keys that descriptors hold in place of their numbers.
 
     Raises RequestError naming the variable.
     """
@@ -31,7 +30,7 @@ def received(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def from_request(api_key: str) -> str:
-    """A request's `apiKey`: itself, or what the descriptor holds that it names. Raises RequestError."""
+    """The key that a request's `apiKey` is, or that the descriptor holds which it names. Raises RequestError."""
     number = api_key.removeprefix(_PREFIX)
     return api_key if number == api_key else _read(number, "model.apiKey")
 
@@ -39,7 +38,7 @@ def from_request(api_key: str) -> str:
 def _read(number: str, field: str) -> str:
     try:
         fd = int(number)
-        # whoever launched this program passed it on; ours are closed on exec, and none of them is meant
+        # a descriptor of the launcher is inheritable; those of this program are closed on exec
         if fd < 3 or not os.get_inheritable(fd):
             raise ValueError("no such descriptor was passed to this program")
         try:
@@ -56,11 +55,11 @@ def _read(number: str, field: str) -> str:
 
 def _line(fd: int) -> str:
     data = b""
-    deadline = time.monotonic() + _PATIENCE
-    while b"\n" not in data and len(data) < _LONGEST:
+    deadline = time.monotonic() + _TIMEOUT
+    while b"\n" not in data and len(data) < _MAX_KEY:
         if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise TimeoutError(f"no whole line came in {_PATIENCE:g} seconds")
-        piece = os.read(fd, _LONGEST)
+            raise TimeoutError(f"no line end within {_TIMEOUT:g} seconds")
+        piece = os.read(fd, _MAX_KEY)
         if not piece:
             break
         data += piece

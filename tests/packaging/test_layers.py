@@ -150,7 +150,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     }
     project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}  # type: ignore[index]
-    named = {"PIL": "pillow", "yaml": "pyyaml"}
+    named = {"PIL": "pillow"}
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
     assert {named.get(name, name) for name in libraries} == declared
 

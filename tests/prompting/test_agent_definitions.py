@@ -18,7 +18,6 @@ from agent_runtime.prompting.agent_definitions import (
     find_agent,
     known_agents,
 )
-from agent_runtime.prompting.front_matter import front_matter
 from agent_runtime.system.safe_open import read_bounded
 
 FULL = """---
@@ -108,7 +107,7 @@ def test_an_unknown_agent_is_refused_with_those_there_are(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("slug", ["", "../one", "a/b", ".hidden", "a b", "a\0", "x" * 65, "one.md", "-a"])
-def test_a_slug_is_no_path(slug: str, tmp_path: Path) -> None:
+def test_a_slug_cannot_be_a_path(slug: str, tmp_path: Path) -> None:
     write(tmp_path / "sub", "one", "a")
     assert "a slug" in refusal(slug, [tmp_path / "sub"])
 
@@ -123,18 +122,19 @@ def test_a_slug_is_no_path(slug: str, tmp_path: Path) -> None:
         ("temperature: 3", "`temperature`"),
         ("temperature: hot", "`temperature`"),
         ("tools: [1, 2]", "`tools`"),
-        ("tools: {a: b}", "`tools`"),
+        ("tools: {a: b}", "line 2"),
+        ("tools:\n  a: b", "`tools`"),
         ("model: 5", "`model`"),
         ("name: [a]", "`name`"),
         ("- a\n- b", "`name: value` lines"),
-        ("name: 'open", "not YAML"),
-        ("a: 1\nb: *x", "not YAML"),
+        ("name: 'open", "line 2"),
+        ("a: 1\nb: [x", "line 3"),
     ],
 )
 def test_bad_front_matter_names_the_file_and_the_field(head: str, complaint: str, tmp_path: Path) -> None:
     path = write(tmp_path, "bad", f"---\n{head}\n---\nBe good.\n")
-    told = refusal("bad", [tmp_path])
-    assert str(path) in told and complaint in told
+    message = refusal("bad", [tmp_path])
+    assert str(path) in message and complaint in message
 
 
 @pytest.mark.parametrize("text", ["---\nname: a\nBe good.\n", "", "---\nname: a\n---\n \n"])
@@ -143,34 +143,7 @@ def test_an_open_front_matter_or_an_empty_prompt_is_refused(text: str, tmp_path:
     assert str(path) in refusal("bad", [tmp_path])
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        "name: a b, c: d",
-        "a: 1\nb: 2.5\nc: text # comment\nd:\ne: [x, 'y z', \"w\"]\nf: []\n\n# whole line\ng: it's",
-        "a: true\nb: No\nc: null\nd: 012\ne: 1_000\nf: 2026-01-01\ng: -5\nh: .5\ni: '\"'\nj: http://x/y",
-        "a: |\n  two\n  lines\nb: {c: d}",
-        "a:\n- x\n- y: z\nb: >\n  folded",
-        "a: 'it''s'\nb: \"tab\\t\"",
-        "a: 1e3\nb: 0x10\nc: on\nd: ~\ne: @x",
-        "a: [x, [y]]\nb: [x, 1]\nc: - d",
-        "tools: bash, grep",
-        "a: x:y\nb: /p/q:r\nc: a#b\nd: 5 apples",
-    ],
-)
-def test_the_cheap_reader_reads_as_yaml_does(head: str) -> None:
-    import yaml
-
-    try:
-        expected = yaml.safe_load(head)
-    except yaml.YAMLError:
-        with pytest.raises(RequestError, match="not YAML"):
-            front_matter(Path("x"), head)
-        return
-    assert front_matter(Path("x"), head) == expected
-
-
-def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
+def test_what_is_not_a_text_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "dangling.md").symlink_to("nowhere")
@@ -180,7 +153,7 @@ def test_a_file_that_is_none_is_refused_at_once(tmp_path: Path) -> None:
         assert "cannot be read" in refusal(slug, [tmp_path])
 
 
-def test_an_agent_of_the_workspace_is_no_way_out_of_it(tmp_path: Path) -> None:
+def test_an_agent_of_the_workspace_cannot_link_out_of_it(tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     write(workspace / WORKSPACE_AGENTS, "mine", "Be good.")
     (workspace / WORKSPACE_AGENTS / "out.md").symlink_to(write(tmp_path, "secret", "a secret"))
@@ -190,7 +163,7 @@ def test_an_agent_of_the_workspace_is_no_way_out_of_it(tmp_path: Path) -> None:
     assert find_agent("in", directories).template == "Be good.\n"
 
 
-def test_what_the_kernel_makes_up_is_no_file() -> None:
+def test_a_file_of_the_kernel_is_refused() -> None:
     with pytest.raises(OSError, match="not a regular file"):
         read_bounded(Path("/proc/self/environ"), 10)
 
@@ -205,7 +178,7 @@ def test_a_bounded_read_stays_inside(tmp_path: Path) -> None:
     assert read_bounded(tmp_path / "in" / "file", 4, inside=tmp_path / "in") == b"01234"
 
 
-def test_finding_an_agent_imports_no_parser_and_no_template_engine() -> None:
+def test_finding_an_agent_imports_neither_a_parser_nor_a_template_engine() -> None:
     code = (
         "import sys; from pathlib import Path; from agent_runtime.prompting.agent_definitions import *;"
         "[find_agent(a, agent_directories(Path('/'))) for a in known_agents(agent_directories(Path('/')))];"

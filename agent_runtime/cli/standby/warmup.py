@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 
 _LATE = (  # what is imported at first use, by this program and by its libraries
-    *("tiktoken", "watchfiles", "jinja2.sandbox", "yaml", "anyio._backends._asyncio"),
+    *("tiktoken", "watchfiles", "jinja2.sandbox", "anyio._backends._asyncio"),
     *("regex", "pathspec", "PIL.Image", "unidiff.patch"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
