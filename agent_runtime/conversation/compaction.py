@@ -223,7 +223,7 @@ def _shortened(message: Message, limit: int) -> Message:
 def _head(older: Sequence[Message], summary: str, limit: int) -> UserMessage:
     """The first task and the latest instructions verbatim, and a summary of what came between."""
     prompts = [text for message in older if isinstance(message, UserMessage) for text in _prompts(message)]
-    parts = [f"{SUMMARY}\nThe conversation so far, summarised:\n\n{summary}\n</conversation-summary>"]
+    parts = [f"{SUMMARY}\nThe conversation so far, summarized:\n\n{summary}\n</conversation-summary>"]
     if prompts:
         parts.insert(0, truncate_middle(prompts[0], limit))
     if prompts and prompts[-1] != prompts[0]:

@@ -52,9 +52,7 @@ def read_messages(raw: Sequence[Any], *, workspace: Path, prompt: str | None = N
             raise RequestError(field, f"expected an object with `role` and `content`, got {_kind(item)}")
         role = item.get("role")
         if role not in ("user", "assistant", "system", "developer"):
-            raise RequestError(
-                f"{field}.role", f'expected "user", "assistant" or "system", got {role!r:.40}'
-            )
+            raise RequestError(f"{field}.role", f'expected "user", "assistant" or "system", got {role!r:.40}')
         blocks = _Reader(field, workspace, texts_only=role != "user").blocks(item)
         if role == "user":
             messages.append(UserMessage(blocks=tuple(blocks)))

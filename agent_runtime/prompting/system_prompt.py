@@ -111,7 +111,9 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
     except jinja2.UndefinedError as error:
         raise RequestError(name, f"{where} refers to a value that was not given: {error.message}") from error
     except jinja2.TemplateSyntaxError as error:
-        raise RequestError(name, f"{where} has a template syntax error in line {error.lineno}: {error.message}") from error
+        raise RequestError(
+            name, f"{where} has a template syntax error in line {error.lineno}: {error.message}"
+        ) from error
     except Exception as error:  # a template can raise anything
         raise RequestError(name, f"{where} cannot be rendered: {type(error).__name__}: {error}") from error
     return clean_text(text).strip() + "\n"

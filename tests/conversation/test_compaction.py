@@ -184,9 +184,9 @@ async def test_an_overflow_told_by_the_provider_is_answered_harder() -> None:
 async def test_calls_are_never_separated_from_their_results_even_in_a_cut_history() -> None:
     history = [*turns(30, said=2_500), model(call("cut"))]
     fitted = await compactor(history, Summarizer()).fit(history)
-    healed = normalize(fitted.messages)
-    calls = [b.id for m in healed.messages for b in m.blocks if isinstance(b, ToolCall)]
-    results = [b.id for m in healed.messages for b in m.blocks if isinstance(b, ToolResult)]
+    normalized = normalize(fitted.messages)
+    calls = [b.id for m in normalized.messages for b in m.blocks if isinstance(b, ToolCall)]
+    results = [b.id for m in normalized.messages for b in m.blocks if isinstance(b, ToolResult)]
     assert calls == results and calls[-1] == "cut"
 
 

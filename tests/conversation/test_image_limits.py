@@ -65,35 +65,37 @@ def test_a_decompression_bomb_is_refused() -> None:
 
 def test_a_damaged_image_in_a_history_becomes_a_text() -> None:
     shot = ToolResult(id="c1", name="view_image", content=(Image(media_type="image/png", data="&&"),))
-    healed = normalize([user("look"), model(call(name="view_image")), user(shot)])
-    told = shot.model_copy(update={"content": (Text(text="[An image was left out: its base64 is damaged]"),)})
-    assert healed.messages[-1] == user(told)
-    assert healed.repairs == ("an image that no provider takes was left out",)
+    normalized = normalize([user("look"), model(call(name="view_image")), user(shot)])
+    expected = shot.model_copy(
+        update={"content": (Text(text="[An image was left out: its base64 is damaged]"),)}
+    )
+    assert normalized.messages[-1] == user(expected)
+    assert normalized.repairs == ("an image that no provider takes was left out",)
 
 
 def test_an_oversized_image_in_a_history_is_scaled_down_once() -> None:
-    healed = normalize([user("look", picture(9000, 90))])
-    [message] = healed.messages
+    normalized = normalize([user("look", picture(9000, 90))])
+    [message] = normalized.messages
     image = message.blocks[1]
     assert isinstance(image, Image)
     assert size(image) == (1568, 16)
-    assert normalize(healed.messages) == type(healed)(healed.messages)
+    assert normalize(normalized.messages) == type(normalized)(normalized.messages)
 
 
 def test_a_wrong_media_type_is_put_right() -> None:
-    healed = normalize([user("look", picture(kind="JPEG", media_type="image/png"))])
-    assert healed.messages == (user("look", picture(kind="JPEG", media_type="image/jpeg")),)
+    normalized = normalize([user("look", picture(kind="JPEG", media_type="image/png"))])
+    assert normalized.messages == (user("look", picture(kind="JPEG", media_type="image/jpeg")),)
 
 
 def test_of_too_many_images_the_newest_are_kept() -> None:
     shots = [picture(width, 4) for width in range(1, 5)]
-    healed = normalize([user(*shots[:2]), model("hm"), user(*shots[2:])], images=ImageLimits(count=3))
+    normalized = normalize([user(*shots[:2]), model("hm"), user(*shots[2:])], images=ImageLimits(count=3))
     gone = "[An image was left out: too many images; it was one of the older ones]"
-    assert healed.messages == (user(gone, shots[1]), model("hm"), user(*shots[2:]))
+    assert normalized.messages == (user(gone, shots[1]), model("hm"), user(*shots[2:]))
 
 
 def test_the_bytes_of_all_images_are_bounded() -> None:
     shot = picture()
     limits = ImageLimits(total_bytes=len(shot.data) * 2)
-    healed = normalize([user("look", shot, shot, shot)], images=limits)
-    assert sum(isinstance(block, Image) for block in healed.messages[0].blocks) == 2
+    normalized = normalize([user("look", shot, shot, shot)], images=limits)
+    assert sum(isinstance(block, Image) for block in normalized.messages[0].blocks) == 2

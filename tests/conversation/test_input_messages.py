@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent_runtime.conversation.image_limits import prepare
-from agent_runtime.conversation.input_messages import MAX_FILE_TEXT, InputMessages, take_in
+from agent_runtime.conversation.input_messages import MAX_FILE_TEXT, InputMessages, read_messages
 from agent_runtime.errors import RequestError
 from tests.conversation.messages import encoded, model, user
 
@@ -30,7 +30,7 @@ def test_texts_parts_and_the_prompt_become_a_conversation(tmp_path: Path) -> Non
         },
         {"role": "assistant", "content": ""},
     ]
-    assert take_in(raw, workspace=tmp_path, prompt="Go \ud83d") == InputMessages(
+    assert read_messages(raw, workspace=tmp_path, prompt="Go \ud83d") == InputMessages(
         [user("Hi"), model("Hello"), user("look", "here"), user("Go \ufffd")], "Be brief."
     )
 
@@ -47,7 +47,7 @@ def test_texts_parts_and_the_prompt_become_a_conversation(tmp_path: Path) -> Non
 )
 def test_images_by_data_and_by_path(part: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "shot.png").write_bytes(PNG)
-    taken = take_in([{"role": "user", "content": [part]}], workspace=tmp_path)
+    taken = read_messages([{"role": "user", "content": [part]}], workspace=tmp_path)
     assert taken.messages == [user(prepare(PNG))]
 
 
@@ -56,7 +56,7 @@ def test_files_are_read_as_text_and_bounded(tmp_path: Path) -> None:
     (tmp_path / "big.txt").write_text("x" * (MAX_FILE_TEXT + 1))
     (tmp_path / "a.bin").write_bytes(b"\0\1")
     parts = [{"type": "file", "path": name} for name in ("a.txt", "big.txt", "a.bin")]
-    [message] = take_in([{"role": "user", "content": parts}], workspace=tmp_path).messages
+    [message] = read_messages([{"role": "user", "content": parts}], workspace=tmp_path).messages
     assert message == user(
         f'<file path="{tmp_path}/a.txt">\ngrün\n\ufffd\n</file>',
         f'<file path="{tmp_path}/big.txt">\n{"x" * MAX_FILE_TEXT}\n'
@@ -111,5 +111,5 @@ def content(*parts: Any) -> list[Any]:
 def test_what_cannot_be_taken_is_refused_by_name(raw: list[Any], field: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RequestError) as refused:
-        take_in(raw, workspace=tmp_path)
+        read_messages(raw, workspace=tmp_path)
     assert refused.value.field == field

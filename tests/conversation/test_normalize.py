@@ -37,7 +37,7 @@ def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     normalized = normalize([user("go"), model(call("a"), call("b", "edit")), user(result("a"))])
     cut = ToolResult(id="b", name="edit", content=(Text(text=INTERRUPTED),), is_error=True)
     assert normalized.messages == (user("go"), model(call("a"), call("b", "edit")), user(result("a"), cut))
-    assert normalized.repairs == ("a call without a result was given one that says so",)
+    assert normalized.repairs == ("a call without a result got one that says so",)
     assert "unknown" in INTERRUPTED
 
 

@@ -97,12 +97,12 @@ def test_the_caller_comes_before_the_workspace_and_that_before_the_built_in(tmp_
     assert find_agent(DEFAULT_AGENT, directories).template == "from the caller\n"
 
 
-def test_an_unknown_agent_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_agent_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     write(tmp_path, "one", "a")
     write(tmp_path, "two", "b")
     assert (
         refusal("three", [tmp_path, tmp_path / "missing"])
-        == "there is no agent 'three'; known agents: one, two"
+        == "unknown agent 'three'; expected one of: one, two"
     )
 
 

@@ -21,8 +21,8 @@ def facts(workspace: Path = Path("/w"), **more: Any) -> Facts:
     return Facts(workspace=workspace, model="m", date="2026-01-02", **more)
 
 
-def test_the_default_agent_is_told_everything() -> None:
-    told = render(
+def test_the_default_agent_has_every_fact() -> None:
+    prompt = render(
         find_agent(DEFAULT_AGENT, agent_directories(Path("/none"))),
         facts(
             tools=["bash", "get_dev_url"],
@@ -38,7 +38,7 @@ def test_the_default_agent_is_told_everything() -> None:
         *("Workspace: /w", "Date: 2026-01-02", "Platform: Linux 6", "Git branch: main", "bash, get_dev_url"),
         *('"customer": "Ann & Bob"', '"ticket": 5', "/data (workspace ws-1)", "Use {{ tabs }}.", "0.0.0.0"),
     ):
-        assert fact in told
+        assert fact in prompt
     bare = render(find_agent(DEFAULT_AGENT, agent_directories(Path("/none"))), facts())
     assert (
         "Persistent storage" not in bare and "None" not in bare and "{{" not in bare and "\n\n\n" not in bare
@@ -79,7 +79,7 @@ def test_mounts_are_named_in_any_case_and_once() -> None:
     mounts = [{"workspaceId": "ws-1", "path": "/data"}]
     assert render(agent("x"), facts(mounts=mounts), "Be brief.") == (
         "Be brief.\n\n# Persistent storage\n\n"
-        "Files here outlive this machine; everything else is gone with it:\n"
+        "Files in these directories are kept; everything else is lost when this machine ends:\n"
         "- /data (workspace ws-1)\n"
     )
     own = "{% for m in mounts %}{{ m.path }}{% endfor %}"
@@ -112,7 +112,7 @@ def test_a_bad_template_is_refused_by_its_agent(template: str, complaint: str) -
     assert complaint in refused.value.expected
 
 
-def test_what_a_requests_prompt_lacks_is_told_by_its_field() -> None:
+def test_what_a_requests_prompt_lacks_is_reported_by_its_field() -> None:
     with pytest.raises(RequestError) as refused:
         render(agent("x"), facts(), "Hello {{ params.name }}")
     assert refused.value.field == "systemPrompt"

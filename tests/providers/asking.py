@@ -46,8 +46,8 @@ class Asker:
     async def _take(self, delta: Delta) -> None:
         self.deltas.append(delta)
 
-    def shown(self, kind: str) -> str:
-        """What came as deltas of that kind."""
+    def received(self, kind: str) -> str:
+        """The text of the deltas of that kind."""
         return "".join(delta.text for delta in self.deltas if delta.kind == kind)
 
 

@@ -1,4 +1,4 @@
-"""What a request holds: parameters where the model takes them, cache marks, hosted and native tools."""
+"""What a request holds: parameters where the model takes them, cache breakpoints, hosted and native tools."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATCH = ToolSpec(
     {"type": "object"},
     {"openai-responses": {"type": "custom", "name": "apply_patch"}},
 )
-MARK = {"type": "ephemeral"}
+BREAKPOINT = {"type": "ephemeral"}
 
 
 def encode(model: str, **more: Any) -> tuple[dict[str, Any], list[str]]:
@@ -130,19 +130,21 @@ def test_openai_parameters(
     assert (found, left_out) == (sent, dropped)
 
 
-def test_cache_marks_are_on_the_system_prompt_and_the_last_two_user_messages() -> None:
+def test_cache_breakpoints_are_on_the_system_prompt_and_the_last_two_user_messages() -> None:
     history: list[Any] = []
     for n in range(4):
         call = ToolCall(id=f"c{n}", name="bash", arguments="{}", input={})
         history += [UserMessage.of(f"u{n}"), AssistantMessage(blocks=(call,))]
         history.append(UserMessage(blocks=(ToolResult(id=f"c{n}", name="bash", content=(Text(text="r"),)),)))
     body, _ = encode("claude-sonnet-4-5", messages=history, tools=[EDITOR])
-    assert body["system"] == [{"type": "text", "text": "sys", "cache_control": MARK}]
+    assert body["system"] == [{"type": "text", "text": "sys", "cache_control": BREAKPOINT}]
     users = [message["content"] for message in body["messages"] if message["role"] == "user"]
-    marked = [["cache_control" in block for block in content] for content in users]
-    assert marked == [[False], [False, False], [False, False], [False, True], [True]]
+    breakpoints = [["cache_control" in block for block in content] for content in users]
+    assert breakpoints == [[False], [False, False], [False, False], [False, True], [True]]
     assert str(body).count("cache_control") == 3
-    assert encode("claude-sonnet-4-5", system="", tools=[EDITOR])[0]["tools"][-1]["cache_control"] == MARK
+    assert (
+        encode("claude-sonnet-4-5", system="", tools=[EDITOR])[0]["tools"][-1]["cache_control"] == BREAKPOINT
+    )
 
 
 @pytest.mark.parametrize(

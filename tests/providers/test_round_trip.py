@@ -53,8 +53,8 @@ async def test_several_turns_with_thinking_and_parallel_calls(format: Any, awkwa
             for number in range(3):
                 turn = await asker.ask(*history, tools=[BASH])
                 turns.append(turn)
-                assert asker.shown("text") == turn.message.text == script[number].text
-                assert asker.shown("thinking") == script[number].thinking
+                assert asker.received("text") == turn.message.text == script[number].text
+                assert asker.received("thinking") == script[number].thinking
                 history += [turn.message, results(turn)]
         assert server.violations == []
     inputs = [[call.input for call in m.calls] for m in history if isinstance(m, AssistantMessage)]
@@ -96,7 +96,7 @@ async def test_a_conversation_goes_on_with_another_model(format: Any, before: An
     with (
         ModelServer(first) as one,
         ModelServer([Turn("done")]) as two,
-    ):  # the second knows no seal of the first
+    ):  # the second has not issued the signatures of the first
         async with asking(one, before) as asker:
             turn = await asker.ask("go", tools=[BASH])
         model = {"anthropic": "claude-opus-4-6", "openai-responses": "openai:o3", "openai-chat": "mistral:m"}[
@@ -116,14 +116,14 @@ async def test_images_of_the_user_and_of_a_tool(format: Any) -> None:
             go = UserMessage(blocks=(Text(text="go"), IMAGE))
             turn = await asker.ask(go, tools=[BASH])
             one, two = turn.message.calls
-            shown = UserMessage(
+            answers = UserMessage(
                 blocks=(
                     ToolResult(id=one.id, name="look", content=(Text(text="here"), IMAGE)),
                     ToolResult(id=two.id, name="look", content=(IMAGE,), is_error=True),
                     Text(text="well?"),
                 )
             )
-            await asker.ask(go, turn.message, shown, tools=[BASH])
+            await asker.ask(go, turn.message, answers, tools=[BASH])
         assert server.violations == []
         assert str(server.bodies[1]).count("iVBORw0KGgo=") == 3
 

@@ -135,9 +135,9 @@ async def test_a_recording_gives_what_is_in_it(format: Any, path: Path, awkward:
     with ModelServer([Turn(raw=path), Turn(text="and on")], awkward=awkward) as server:
         async with asking(server, format) as asker:
             turn = await asker.ask("go")
-            assert turn.message.text == asker.shown("text") == text
+            assert turn.message.text == asker.received("text") == text
             reasoning = "".join(block.text for block in turn.message.blocks if isinstance(block, Thinking))
-            assert reasoning == asker.shown("thinking") == thoughts
+            assert reasoning == asker.received("thinking") == thoughts
             calls = [(call.id, call.name, call.input) for call in turn.message.calls]
             assert calls == ([CALLS[path.stem]] if path.stem in CALLS else [])
             assert not any(call.truncated for call in turn.message.calls)

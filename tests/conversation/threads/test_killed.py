@@ -79,8 +79,8 @@ def test_a_thread_killed_at_any_moment_resumes(tmp_path: Path) -> None:
         messages = normalize(store.messages(f"t{kill}")).messages
         body, _ = wire.encode(ModelCall(model="m", system="", messages=messages))
         assert violations("anthropic", body, set()) == []
-        told = [block.text for block in messages[-1].blocks if isinstance(block, ToolResult)]
-        assert (INTERRUPTED in told) == between
+        texts = [block.text for block in messages[-1].blocks if isinstance(block, ToolResult)]
+        assert (INTERRUPTED in texts) == between
         thread.close()
         store.close()
     assert 0 < cut < KILLS
