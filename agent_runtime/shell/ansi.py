@@ -19,6 +19,7 @@ ESCAPE = re.compile(f"{CSI}|{STRING}|{OTHER}")
 _WIDTH = (
     1000  # columns of the line that `clean` edits; a longer line continues on the next row, as on a terminal
 )
+_SCREEN = 200  # columns that the screen of a person has at most
 # CSI and escape sequences that move in the line or erase in it
 _EDIT = re.compile(r"\x1b\[[0-9]*[GCDKPXa`@]|\x1b\[[su]|\x1b[78]")
 _SPECIAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -76,15 +77,21 @@ class _Editor:
                 self._control(token[-1], int(token[2:-1][:5] or 0) if token[1] == "[" else 0)
             else:
                 self._print(token)
-        last = self._row.text
+        last = self._row_text()
         return [*self._full, last.rstrip(" ") if "\x1b" in line else last]
+
+    def _row_text(self) -> str:
+        # text behind more blanks than a screen is wide would stand on a row of its own
+        text = self._row.text
+        short = text.lstrip(" ")
+        return text if len(text) - len(short) < _SCREEN else short
 
     def _print(self, text: str) -> None:
         cells = to_cells(self._row.join(self._column, text))
         start = 0
         while start < len(cells):
             if self._column >= _WIDTH:
-                self._full.append(self._row.text)
+                self._full.append(self._row_text())
                 self._row, self._column = Row(), 0
             piece = cells[start : start + _WIDTH - self._column]
             self._row.put(self._column, piece)

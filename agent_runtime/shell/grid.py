@@ -180,9 +180,11 @@ class Grid:
 
     def scroll_up(self, count: int) -> None:
         """The first rows of the scroll region leave the screen."""
+        scrolled = self.buffer.scrolled
         for row in self._remove(self.top, count):
-            if row is None or row.is_new:  # what was reported already is not reported again
-                self.buffer.scrolled.add(_line(row))
+            # not what was reported already, and no blank rows at the beginning
+            if row.is_new if row else scrolled.first:
+                scrolled.add(_line(row))
 
     def scroll_down(self, count: int) -> None:
         """Blank rows come into the scroll region, its last rows are gone."""

@@ -25,7 +25,7 @@ def waits_for_input(processes: Iterable[Process], stdin: str) -> float | None:
     """After how many seconds without output these processes have to be taken for waiting for input; None when they are
     busy, or when that cannot be known. `stdin`: the terminal's or the pipe's name in /proc/PID/fd.
     """
-    needed: float | None = None
+    polls = is_busy = False
     for process in processes:
         if process.state in "RD":
             return None
@@ -38,9 +38,9 @@ def waits_for_input(processes: Iterable[Process], stdin: str) -> float | None:
         selects = call in _SELECT.get(_MACHINE, ())
         reads = call in _READ.get(_MACHINE, ()) and process.open_files().get(first) == stdin
         if reads or (selects and first == 1):  # readline selects descriptor 0 alone
-            needed = READING_SECONDS
-        elif selects or call in _POLL.get(_MACHINE, ()):
-            needed = needed or POLLING_SECONDS
-        elif call not in _WAIT.get(_MACHINE, ()):
-            return None
-    return needed
+            return READING_SECONDS
+        polls = polls or selects or call in _POLL.get(_MACHINE, ())
+        is_busy = is_busy or not (
+            selects or call in _POLL.get(_MACHINE, ()) or call in _WAIT.get(_MACHINE, ())
+        )
+    return POLLING_SECONDS if polls and not is_busy else None
