@@ -84,6 +84,7 @@ class Session:
         self.lock = anyio.Lock()  # for the call that types, waits and reads; others come after it
         self.used = time.monotonic()
         self.processes = CallProcesses(0, marker, marker, call_id)
+        self.was_hung_up = False
         self._reported = 0  # bytes of the output
         ends = _terminal(start) if start.tty else _pipes(start)
         held, self._hold = os.pipe2(os.O_CLOEXEC)
@@ -178,6 +179,7 @@ class Session:
         """Do what closing a terminal does, and wait a moment for its end: SIGHUP to the command and to what is in the
         foreground, or the end of stdin where that is a pipe. A program may ignore it and go on.
         """
+        self.was_hung_up = True
         if self.start.tty:
             commands = [process.pid for process in self.processes.living() if process.ppid == self.pid]
             for pid in {*commands, *(process.pid for process in self._foreground())}:

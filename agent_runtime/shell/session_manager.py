@@ -128,7 +128,7 @@ class SessionManager:
         waiting = [
             session
             for session in self._running().values()
-            if not any(process.sockets & inodes for process in session.living())
+            if not session.was_hung_up and not any(process.sockets & inodes for process in session.living())
         ]
         reported = [session.as_background() for session in waiting]
         with anyio.CancelScope(shield=True):
