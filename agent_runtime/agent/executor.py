@@ -165,6 +165,7 @@ class ToolExecutor:
             )
         on_output = partial(self.observer.on_output, info) if self.observer.wants_output else None
         context = self.contexts.context(call, on_output)
+        log.debug("turn %d: %s %s", info.turn, call.name, call.id)
         try:
             await self.observer.before(info)
             with anyio.fail_after(SAFETY_SECONDS):
@@ -181,6 +182,7 @@ class ToolExecutor:
 
     async def _answer(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolResult:
         call = info.call
+        log.debug("%s %s: %s after %.3f s", call.name, call.id, output.outcome, seconds)
         output = await self.observer.after(info, output, seconds)
         await self.emit(_result_event(call, output, info.turn, seconds))
         content = tuple(

@@ -36,6 +36,7 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     ),
     "--track-ignored": ("trackIgnored", "flag", "report changes of ignored files too"),
     "--heartbeat": ("heartbeat", "float", "emit a heartbeat after so many seconds of silence"),
+    "--log-level": ("logLevel", "text", "of the log on stderr: debug, info, warning (the default) or error"),
     "--agents-dir": ("agentsDir", "text", "a folder with more agent definitions"),
 }
 

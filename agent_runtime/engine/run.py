@@ -6,6 +6,7 @@ snapshots are taken before `start`; everything that needs the event loop or a he
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -227,8 +228,13 @@ class Run:
             self._recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
 
     def _configure_logging(self) -> None:
+        """The log goes to stderr, without keys; the level is that of this program, not of its libraries."""
+        faulthandler.enable()  # SIGABRT prints the stack of every thread
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
         logging.getLogger().handlers[0].setFormatter(_MaskingFormatter(self._masker))
+        level = self._config.request.log_level or self._environ.get("AGENT_RUNTIME_LOG", "").lower()
+        if level in ("debug", "info", "warning", "error"):
+            logging.getLogger("agent_runtime").setLevel(level.upper())
 
 
 class _MaskingFormatter(logging.Formatter):

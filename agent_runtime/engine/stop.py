@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
+
+log = logging.getLogger(__name__)
 
 
 class StopSwitch:
@@ -26,6 +29,7 @@ class StopSwitch:
     def stop(self, reason: str) -> None:
         """Stop the run: cancel every scope that is open. Later calls do nothing."""
         if self.reason is None:
+            log.debug("stopped: %s", reason)
             self.reason = reason
             self._on_stop(reason)
             for scope in self._scopes:

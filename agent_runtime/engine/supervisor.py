@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -108,7 +109,9 @@ class RunSupervisor:
         with ctx.stop.scope():
             try:
                 prompt = await run_sync(system_prompt, ctx, abandon_on_cancel=True)
+                log.debug("system prompt: %d characters", len(prompt))
                 self._services = services = build_services(ctx, prompt)
+                log.debug("services are built; the loop starts")
                 for task in services.background_tasks:
                     background.start_soon(_guarded, partial(task, ctx.sink.emit))
                 ended = result.ended(await run_loop(self._loop(services)))
@@ -119,6 +122,7 @@ class RunSupervisor:
                 if not isinstance(inner, AgentRuntimeError):
                     log.exception("the run failed")
                 ended = result.failed(inner, self._last_text)
+        log.debug("the loop has ended: %s; stopped: %s", ended and ended.stop, ctx.stop.reason)
         if ended is None or (ctx.stop.reason and ended.status != "completed"):
             reason = ctx.stop.reason or "cancelled"
             return result.interrupted(reason, self._last_text, ctx.config.limits.timeout)
@@ -196,8 +200,10 @@ class RunSupervisor:
         if self.ctx.replay and not self.ctx.replay.keep_servers:
             steps.append((end_descendants, limit))
         for step, seconds in steps:
+            started = time.monotonic()
             with anyio.move_on_after(0 if self._killed else seconds) as self._ending:
                 await _guarded(step)
+            log.debug("%s: %.3f s of at most %g s", _name(step), time.monotonic() - started, seconds)
 
     def _abandon_the_end(self) -> None:
         """A second signal has killed everything that the run had started: nothing is waited for any more."""
@@ -217,7 +223,12 @@ async def _guarded(task: Callable[[], Awaitable[None]]) -> None:
     try:
         await task()
     except Exception:
-        log.exception("%s failed", getattr(task, "__qualname__", task))
+        log.exception("%s failed", _name(task))
+
+
+def _name(task: Callable[[], Awaitable[None]]) -> str:
+    inner = task.func if isinstance(task, partial) else task
+    return getattr(inner, "__qualname__", str(inner))
 
 
 def single(error: BaseException) -> BaseException:

@@ -114,6 +114,7 @@ class Request(_Body):
     track_ignored: bool = False
     heartbeat: Seconds | None = None
     agents_dir: PathName | None = None
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
 
     @field_validator("env")
     @classmethod

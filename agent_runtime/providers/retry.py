@@ -7,6 +7,7 @@ returned whole, so nothing of a failed attempt becomes final, and no tool runs f
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ import anyio
 from agent_runtime.agent.model import ModelCall, OnDelta, Turn
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.delta_merger import DeltaMerger
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,11 @@ class ResilientModel:
         attempt, retries, waited = 0, 0, 0.0
         while True:
             attempt += 1
+            log.debug("model call to %s, attempt %d", self.current.label or self.current.name, attempt)
             try:
                 turn = await self.current.attempt.turn(replace(call, model=self.current.name), shown.begin())
             except ProviderError as failed:
+                log.debug("the model call failed: %s: %s", failed.code, failed.message)
                 error = failed
             else:
                 await shown.settle(turn)

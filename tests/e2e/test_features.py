@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any, get_args
@@ -246,3 +247,39 @@ def test_a_hanging_library_print_stays_off_the_stream(workspace: Path) -> None:
         )
     outcome: Result = result(done.stdout, done.returncode, done.stderr)
     assert outcome.code == 0 and "late" in outcome.stderr
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_the_log_level_shows_what_the_run_does_without_keys(by: str, workspace: Path) -> None:
+    with ModelServer([bash(f"echo {KEY}"), Turn(text="done")]) as server:
+        environ = server.environ("anthropic")
+        options = ("--log-level", "debug") if by == "option" else ()
+        more = {"AGENT_RUNTIME_LOG": "debug"} if by == "environment" else {}
+        done = run({"prompt": "go"}, workspace, environ | more, options)
+        quiet = run({"prompt": "go", "tools": []}, workspace, environ)
+    for text in (
+        "the loop starts",
+        "model call to anthropic:",
+        "turn 1: bash",
+        "bash call_",
+        "the loop has ended",
+    ):
+        assert text in done.stderr, done.stderr
+    assert KEY not in done.stderr
+    assert "DEBUG" not in quiet.stderr
+
+
+def test_an_abort_prints_the_stack_of_every_thread(workspace: Path) -> None:
+    with ModelServer([bash("echo $PPID; touch running; sleep 60")]) as server:
+        environ = environment(server.environ("anthropic"), workspace.parent / "state")
+        command = [*COMMAND, "run", "--prompt", "go", "--workspace", str(workspace)]
+        with subprocess.Popen(
+            command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout and process.stderr
+            for line in process.stdout:
+                if b'"tool_call"' in line:
+                    break
+            os.kill(process.pid, signal.SIGABRT)
+            _, stderr = process.communicate(timeout=30)
+    assert b"Fatal Python error: Aborted" in stderr and b"most recent call first" in stderr
