@@ -14,8 +14,9 @@ def main() -> None:
     from agent_runtime.cli.main import main as cli
 
     code = cli(sys.argv[1:])
+    # A cancelled run may have left a thread in the middle of an import; the one that waits for signals holds nothing.
     threads = sys.modules.get("threading")
-    if threads and threads.active_count() > 1:  # a cancelled run may have left one in the middle of an import
+    if threads and any(thread.name not in ("MainThread", "signals") for thread in threads.enumerate()):
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
