@@ -99,8 +99,8 @@ class Row:
             base -= 1
         if base < max(column - 2, 0) or not self._cells[base]:
             return text
-        count, room = 0, _CELL_LIMIT - len(self._cells[base])
-        while count < min(len(text), room) and not width(text[count]):
+        count, limit = 0, _CELL_LIMIT - len(self._cells[base])
+        while count < min(len(text), limit) and not width(text[count]):
             count += 1
         self._cells[base] += text[:count]
         self.is_new = True

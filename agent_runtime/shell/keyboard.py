@@ -54,7 +54,7 @@ class Keyboard:
             raise OSError(errno.EAGAIN, f"{len(data) - typed} of {len(data)} bytes were not taken")
 
     def close(self) -> None:
-        """Close it. The program reads the end of its input; on a terminal it is hung up if nobody else has it."""
+        """Close it. The program reads the end of its input, or a hang-up if nothing else holds its terminal."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -1,7 +1,8 @@
 """Reads what a process prints, at the speed of its pipe and in bounded memory.
 
-A thread reads into a ring; the ring's content is the end of the output, and all of it as long as it fits.
-Only an output that is larger, or whose writers outlive the call, is written to a file."""
+A thread reads into a ring buffer, which holds the end of the output, and all of it as long as it fits. Only an output
+that is larger, or whose writers outlive the call, is written to a file.
+"""
 
 from __future__ import annotations
 
@@ -28,26 +29,32 @@ from agent_runtime.shell.truncation import (
     TruncatedOutput,
     decode_head,
     decode_tail,
-    join,
-    where,
+    join_truncated,
+    location,
 )
 from agent_runtime.system.processes import Process
 
-RING = 2 << 20
-HEAD = 256 << 10
+RING = 2 << 20  # bytes at the end of an output that are kept
+HEAD = 256 << 10  # and at its beginning
 _RECENT = 16 << 10  # bytes at the end of an output
-_QUIET = 0.05  # seconds without output after which what is left running is taken to be at rest
-_SETTLE = 1.0  # and the longest wait for that
-_PIPE = 1 << 20  # /proc/sys/fs/pipe-max-size: as much as a user may ask for
+_QUIET_SECONDS = 0.05  # without output, after which what is left running is taken to be idle
+_SETTLE_SECONDS = 1.0  # the longest wait for that
+_PIPE_BYTES = 1 << 20  # the most that a user may ask for by default: /proc/sys/fs/pipe-max-size
 
 
 class OutputCapture:
-    """The output of one command, while it is being written and after.
+    """The output of one command, while it is being written and afterwards.
 
     Args:
-        fd: a pipe's end or a pseudo-terminal's master; owned from now on, made non-blocking.
-        open_log: gives the file for what does not fit in memory; called at most once.
-        on_data: called in the reading thread with this and the number of bytes that have just come.
+        fd: the reading end of a pipe, or a pseudo-terminal's master; owned from now on, made non-blocking.
+        open_log: opens the file for what does not fit in memory; called at most once.
+        on_data: called in the reading thread with this object and the number of bytes that were just read.
+
+    Attributes:
+        total: bytes so far.
+        lines: line ends so far.
+        ended: end of file: no process can write any more.
+        log: the file, once there is one.
     """
 
     def __init__(
@@ -59,12 +66,13 @@ class OutputCapture:
     ) -> None:
         self.total = 0
         self.lines = 0
-        self.ended = False  # end of file: nobody can write any more
+        self.ended = False
         self.log: BoundedLog | None = None
         self._open_log, self._on_data = open_log, on_data
         self._fd = fd
-        self._ring = mmap.mmap(-1, RING)  # a page is memory once it is written, and is given back
+        self._ring = mmap.mmap(-1, RING)  # takes memory for the pages that are written, and gives it back
         self._head = b""
+        self._lines_reported = 0
         self._loop = asyncio.get_running_loop()
         self._changed = anyio.Event()
         self._awaited = False
@@ -74,32 +82,34 @@ class OutputCapture:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._pump, name="output", daemon=True)
         os.set_blocking(fd, False)
-        with contextlib.suppress(OSError):  # a terminal, or beyond the user's share of pipe memory
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
+        with contextlib.suppress(OSError):  # a terminal, or the user's limit of pipe memory is reached
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread.start()
 
     async def more(self, seen: int) -> None:
-        """Wait until more than `seen` bytes have come, or the end."""
+        """Wait until there are more than `seen` bytes, or the output has ended."""
         while True:
-            self._awaited = True  # before looking: the thread sets first, then looks
+            self._awaited = (
+                True  # before the check, because the thread changes the state before it checks this
+            )
             if self.total > seen or self.ended:
                 return
             await self._changed.wait()
 
     async def settle(self, writers: Callable[[], Iterable[Process]]) -> None:
-        """Wait for what has been printed and is still on its way (`exec > >(tee log)`), and for a server's
-        first words: until the end, or until nothing comes and no writer is busy, at most a second.
+        """Wait for output that has been printed and is not here yet (`exec > >(tee log)`), and for what a server prints
+        at its start: until the end, or until nothing comes and no writer is busy, at most a second.
         """
-        end = time.monotonic() + _SETTLE
+        end = time.monotonic() + _SETTLE_SECONDS
         while not self.ended and time.monotonic() < end:
             seen = self.total
-            with anyio.move_on_after(_QUIET):
+            with anyio.move_on_after(_QUIET_SECONDS):
                 await self.more(seen)
             if self.total == seen and not any(process.state in "RD" for process in writers()):
                 return
 
     async def drain(self) -> None:
-        """Take what has been written by now, and stop reading."""
+        """Read what has been written by now, then stop reading."""
         self._stopping = True
         os.eventfd_write(self._wake, 1)
         while True:
@@ -109,7 +119,7 @@ class OutputCapture:
             await self._changed.wait()
 
     def close(self) -> None:
-        """Let go of descriptors and file. After `drain` only."""
+        """Close the descriptors and the file. Only after `drain`."""
         self._thread.join()
         for fd in (self._fd, self._wake):
             if fd >= 0:
@@ -119,9 +129,10 @@ class OutputCapture:
             self.log.close()
 
     def hand_over(self, *, hold: Sequence[int] = ()) -> LogWriter:
-        """Give the pipe to a helper process, which writes the log for as long as anybody can write. After `drain`.
+        """Give the pipe to a helper process, which writes the log until no process can write any more. Only after
+        `drain`. Raises OSError when no process can be started.
 
-        `hold`: descriptors that it keeps open for as long.
+        `hold`: descriptors that the helper keeps open until then.
         """
         return LogWriter(self._fd, self.spilled(), hold=hold)
 
@@ -134,7 +145,7 @@ class OutputCapture:
             return self.log
 
     def read(self, start: int, end: int) -> bytes:
-        """Bytes of the output; only those of the first HEAD and the last RING bytes are there."""
+        """Bytes of the output. Only the first HEAD and the last RING bytes are kept: fewer may be returned."""
         with self._lock:
             if end <= len(self._head):
                 return self._head[start:end]
@@ -151,9 +162,12 @@ class OutputCapture:
         return self.read(max(0, self.total - _RECENT), self.total).decode(errors="replace")
 
     def fit(self, tokens: int, *, since: int = 0, until: int | None = None) -> TruncatedOutput:
-        """The output from `since` on (to `until`) as the model gets it: cleaned, cut to so many tokens."""
-        until = self.total if until is None else until
-        size, lines = until - since, self.lines
+        """The output from byte `since` to byte `until` as the model gets it: cleaned, and cut to so many tokens."""
+        with self._lock:
+            until = self.total if until is None else until
+            size = until - since
+            lines = self.lines - self.read(until, self.total).count(b"\n")
+        lines, self._lines_reported = lines - (self._lines_reported if since else 0), lines
         if size <= RING // 2:
             text = clean(self.read(since, until).decode("utf-8", "replace")).removesuffix("\n")
             if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
@@ -161,21 +175,26 @@ class OutputCapture:
             head = tail = text
             size, lines = len(text.encode()), text.count("\n")
         else:
-            head = clean(decode_head(self.read(since, HEAD)))
+            head = clean(decode_head(self._read_head(since)))
             end = clean(decode_tail(self.read(until - HEAD, until)))
             tail = end.removesuffix("\n")
             size, lines = size - len(end) + len(tail), lines - len(end) + len(tail)
         log = self.spilled()
         first, last = split_ends(head, tail, tokens * BYTES_PER_TOKEN)
-        text = join(first, last, size, lines, where(log))
+        text = join_truncated(first, last, size, lines, location(log))
         return TruncatedOutput(text, True, until - since, None if log.error else log.path)
+
+    def _read_head(self, since: int) -> bytes:
+        if since >= self.total - RING:
+            return self.read(since, since + HEAD)
+        return self.read(since, HEAD)  # nothing, when that is beyond the head
 
     def _pump(self) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        poll.poll()  # a FIFO that nobody has opened yet would look like one at its end
-        last: int | None = None  # bytes to take after being told to stop: a flood has no end of its own
+        poll.poll()  # a FIFO that no process has opened yet would look like one at its end
+        last: int | None = None  # bytes to read after `drain`, because a flood may never end
         while not self.ended and (last is None or last > 0):
             if self._stopping and last is None:
                 last = self._waiting()
@@ -187,11 +206,11 @@ class OutputCapture:
                 last = None if last is None else last - taken
                 self._notify()
             elif not self.ended:
-                # not `_stopping`: it may have been set, and more have come, since the look
+                # `_stopping` may have been set, and more have come, since it was checked above
                 if last is not None:
                     break
                 poll.poll()
-        hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a log_writer would have nothing to do
+        hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a log writer would have nothing to do
         self.ended = self.ended or hung_up == [found for found in poll.poll(0) if found[0] == self._fd]
         self._done = True
         self._notify()
@@ -206,7 +225,7 @@ class OutputCapture:
         place = self.total % RING
         with memoryview(self._ring) as ring:
             try:
-                count = os.readv(self._fd, [ring[place : place + _PIPE]])
+                count = os.readv(self._fd, [ring[place : place + _PIPE_BYTES]])
             except BlockingIOError:
                 return 0
             except OSError:  # EIO: the last process on a pseudo-terminal has closed it
@@ -221,16 +240,16 @@ class OutputCapture:
             self.total += count
             if self.log is not None:
                 self.log.write(piece)
-            elif self.total >= RING:  # from here on the ring overwrites itself
+            elif self.total >= RING:  # the ring is overwritten from now on
                 self.log = self._open_log()
                 self.log.write(ring)
         return count
 
     def _notify(self) -> None:
-        if not self._awaited:  # a wake-up for each piece would halve the speed
+        if not self._awaited:  # waking the loop for each piece would halve the speed
             return
         self._awaited = False
-        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
             self._loop.call_soon_threadsafe(self._announce)
 
     def _announce(self) -> None:

@@ -1,4 +1,4 @@
-"""How a call of the shell ended, in the words that the model reads after the output."""
+"""What the model reads after the output of a shell call: how the call ended, and what it left running."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.truncation import TruncatedOutput
 
-_LONG = 10.0  # seconds from which a duration is worth telling
-_SHOWN = 10  # processes named
+_LONG_SECONDS = 10.0  # from which on the duration of a call is reported
+_PROCESSES_NAMED = 10
 
 
 @dataclass
@@ -23,9 +23,9 @@ class Ending:
         status: exit status; negative for the signal that ended the shell; None when it did not end by itself.
         seconds: how long it took.
         timeout: seconds after which it was ended, if it was.
-        cancelled: it was ended because nobody wants it any more.
-        survivors: what could not be ended then, and why.
-        notes: what to know about the shell (it ended, its directory is gone).
+        cancelled: it was ended because the call was cancelled.
+        survivors: processes that could not be ended then, and why.
+        notes: about the shell: it has ended, its directory is gone.
         left: what it left running.
         lost: why a part of the output is not in its file, if it is not.
     """
@@ -41,12 +41,12 @@ class Ending:
 
     @property
     def exit_code(self) -> int | None:
-        """As a shell would say it: 128 + N for signal N."""
+        """The exit code as a shell gives it: 128 + N for signal N."""
         return self.status if self.status is None or self.status >= 0 else 128 - self.status
 
 
 def report(ending: Ending, fitted: TruncatedOutput) -> ToolOutput:
-    """The result of the call: the output, how it ended, what it left running."""
+    """The result of a call: its output, how it ended, what it left running."""
     code = ending.exit_code
     failed = code != 0
     lines = [fitted.text, *_how(ending), *ending.notes, *left_running(ending.left)]
@@ -78,9 +78,9 @@ def _how(ending: Ending) -> list[str]:
         ended = _ended(ending, "all processes of the call were ended")
         lines.append(f"[timed out after {ending.timeout:g} s; {ended}]")
     elif ending.exit_code:
-        long = f", after {took}" if ending.seconds >= _LONG else ""
+        long = f", after {took}" if ending.seconds >= _LONG_SECONDS else ""
         lines.append(f"[exit code {ending.exit_code}{_signal_name(ending.exit_code)}{long}]")
-    elif ending.seconds >= _LONG:
+    elif ending.seconds >= _LONG_SECONDS:
         lines.append(f"[took {took}]")
     if ending.lost:
         lines.append(f"[{ending.lost}]")
@@ -101,13 +101,13 @@ def _signal_name(code: int) -> str:
 
 
 def left_running(left: list[Background]) -> list[str]:
-    """What a call left running, a line each, for the model."""
+    """The processes that a call left running, for the model, one line each."""
     if not left:
         return []
     lines = ["[left running]"]
-    for process in left[:_SHOWN]:
+    for process in left[:_PROCESSES_NAMED]:
         log = f"; log: {process.log_file}" if process.log_file else ""
         lines.append(f"- pid {process.pid}: {process.command[:200]}{log}")
-    if len(left) > _SHOWN:
-        lines.append(f"- and {len(left) - _SHOWN} more")
+    if len(left) > _PROCESSES_NAMED:
+        lines.append(f"- and {len(left) - _PROCESSES_NAMED} more")
     return lines

@@ -50,7 +50,7 @@ _SEARCHES_STDIN = re.compile(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
 _ON_PIPES = r'read -r; eval "exec bash -c \"\$1\" <&$0 $0<&-"'
 # On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a
 # session ends, the kernel hangs up the foreground job of the terminal; by then that is the leader itself, so what the
-# command left in the background lives on. A job that Ctrl-Z stops goes on at once: there is nobody to continue it.
+# command left in the background lives on. A job that Ctrl-Z stops is continued at once: no shell is there to do it.
 _ON_TERMINAL = r"""read -r; exec <>"$0" bash --noprofile --norc -ic 'trap : INT
 exec {o}>&1 {e}>&2 >/dev/null 2>&1
 bash -c "$1" >&$o 2>&$e {o}>&- {e}>&-; s=$?
@@ -204,7 +204,7 @@ class Session:
         self._keyboard.close()
         os.close(self._pidfd)
         if self.ended is None:
-            self._process.returncode = 0  # it outlives the runtime: nobody waits for it
+            self._process.returncode = 0  # it outlives the runtime, which does not wait for it
             if not self.start.tty:
                 self.processes.root = (
                     0  # the program itself; on a terminal it is a shell that waits for the program
@@ -240,7 +240,7 @@ class Session:
         start = self.start
         env = {**start.env, processes.MARKER: marker}
         if start.tty:
-            env.pop("VIMINIT", None)  # here somebody presses the keys
+            env.pop("VIMINIT", None)  # it ends an editor that has no keyboard
             env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}
         script, stdin = (_ON_TERMINAL, ends.name) if start.tty else (_ON_PIPES, str(ends.stdin))
         return spawn(
@@ -258,8 +258,13 @@ class Session:
 
 @dataclass(frozen=True)
 class _Ends:
-    """The descriptors of a session: ours are `keyboard` (-1: nothing can be typed) and `output`, the program's are
-    `stdin` and `written`. `name`: of the file that is its stdin, as /proc shows it.
+    """The descriptors of a session.
+
+    Attributes:
+        keyboard: what is typed is written here; -1 when nothing can be typed.
+        output: what the program prints is read here.
+        stdin, written: the program's ends of these two.
+        name: of the file that is its stdin, as /proc/PID/fd shows it.
     """
 
     keyboard: int

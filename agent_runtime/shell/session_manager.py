@@ -121,8 +121,8 @@ class SessionManager:
         return [session.capture.recent() for session in self._running().values()]
 
     async def end_interactive(self) -> list[Background]:
-        """Hang up the programs that only somebody who types could use, as a terminal that is closed does, and return
-        those that have ended by it. Servers go on, and so do programs that ignore a hang-up.
+        """Hang up the programs that need their terminal or their input, as closing a terminal does, and return those
+        that have ended. Servers go on, and so do programs that ignore a hang-up.
         """
         inodes = {listener.inode for listener in _listeners()}
         waiting = [
@@ -216,7 +216,7 @@ class SessionManager:
             await self._call_over.wait()
 
     async def _drop_ended(self) -> list[str]:
-        """Forget the programs that have ended and whose end nobody has asked for, when they are too many."""
+        """Forget the programs that have ended and whose end was not reported, when they are too many."""
         ended = [number for number, session in self._sessions.items() if session.ended is not None]
         waiting = [number for number in ended if not self._sessions[number].lock.locked()]
         notes = []

@@ -10,7 +10,7 @@ from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.output_capture import HEAD, RING, OutputCapture
 from agent_runtime.shell.replies import Replies
 from agent_runtime.shell.screen import Drawn, Screen, draws
-from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join, where
+from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join_truncated, location
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class TerminalOutput:
         self._rows, self._columns = rows, columns
         self._screen = Screen(rows, columns)
         self._lock = threading.Lock()
-        self._drawn = self._drawn_lines = 0  # what the screen was fed, or was told to skip
+        self._drawn = self._drawn_lines = 0  # bytes and line ends that the screen was fed or has skipped
         self._reported = 0  # bytes of the output
         self._not_drawn = 0  # up to this byte the drawing has failed
         self._replies = Replies(keyboard)
@@ -109,5 +109,5 @@ def _fit(drawn: Drawn, capture: OutputCapture, output_bytes: int, tokens: int) -
         lines += drawn.tail.count("\n") + drawn.missing_lines
     spilled = capture.spilled()
     head, tail = split_ends(drawn.head, drawn.tail, limit)
-    text = join(head, tail, size, lines, where(spilled))
+    text = join_truncated(head, tail, size, lines, location(spilled))
     return TruncatedOutput(text, True, output_bytes, None if spilled.error else spilled.path)

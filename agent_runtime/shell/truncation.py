@@ -1,4 +1,4 @@
-"""What of an output reaches the model: its head and its tail, with the cut named and the whole kept in a file."""
+"""Outputs that are too long for the model: head and tail are kept, the cut is named, and the whole is in a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ BYTES_PER_TOKEN = 4  # no tokenizer is loaded to cut an output
 
 @dataclass(frozen=True)
 class TruncatedOutput:
-    """An output as the model gets it. `output_bytes`: of the whole; `output_file`: where the whole is."""
+    """An output as the model gets it.
+
+    Attributes:
+        text: cut to the limit.
+        truncated: was it cut?
+        output_bytes: size of the whole.
+        output_file: the file that has the whole, when it was cut and could be written.
+    """
 
     text: str
     truncated: bool
@@ -26,11 +33,11 @@ class TruncatedOutput:
 
 
 class OutputStore:
-    """Where whole outputs live.
+    """The files of whole outputs.
 
     Args:
-        directory: made when the first output needs it.
-        spill_limit: bytes that one output may take on the disk; what is more is cut out of its middle.
+        directory: created when the first output needs it.
+        spill_limit: bytes that one output may take on the disk; the middle of a larger one is left out.
     """
 
     def __init__(self, directory: Path, *, spill_limit: int = 64 << 20) -> None:
@@ -38,7 +45,7 @@ class OutputStore:
         self.spill_limit = spill_limit
 
     def fit(self, text: str, *, tokens: int, call_id: str) -> TruncatedOutput:
-        """Cut a text to at most so many tokens. The whole is spilled to a file if that cuts it."""
+        """Cut a text to at most so many tokens. The whole is written to a file when it is cut."""
         text = clean(clean_text(text))
         size = len(text.encode())
         if size <= tokens * BYTES_PER_TOKEN:
@@ -46,11 +53,9 @@ class OutputStore:
         log = self.log(call_id)
         log.write(text.encode())
         log.close()
-        whole = where(log)
         head, tail = split_ends(text, text, tokens * BYTES_PER_TOKEN)
-        return TruncatedOutput(
-            join(head, tail, size, text.count("\n"), whole), True, size, log.path if not log.error else None
-        )
+        short = join_truncated(head, tail, size, text.count("\n"), location(log))
+        return TruncatedOutput(short, True, size, log.path if not log.error else None)
 
     def log(self, call_id: str) -> BoundedLog:
         """A new file for the output of a call; nothing is written yet."""
@@ -60,7 +65,7 @@ class OutputStore:
 
 
 def free_path(directory: Path, call_id: str) -> Path:
-    """A path for the log of a call, not yet taken: ids may be repeated, and may hold anything."""
+    """A path that does not exist yet for the log of a call: ids may be repeated, and may contain any characters."""
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in call_id).lstrip(".")[:100] or "call"
     path, number = directory / f"{name}.log", 2
     while path.exists():
@@ -68,15 +73,17 @@ def free_path(directory: Path, call_id: str) -> Path:
     return path
 
 
-def join(head: str, tail: str, size: int, lines: int, whole: str) -> str:
-    """Head and tail with the cut between them named. `size` and `lines` are those of the whole output."""
+def join_truncated(head: str, tail: str, size: int, lines: int, location: str) -> str:
+    """Head and tail of an output of `size` bytes and so many lines, and between them how much is missing and where the
+    whole is.
+    """
     missing = size - len(head.encode()) - len(tail.encode())
     missing_lines = max(lines - head.count("\n") - tail.count("\n"), 0)
-    return join_ends(head, tail, f"{missing} bytes ({missing_lines} lines) cut here; {whole}")
+    return join_ends(head, tail, f"{missing} bytes ({missing_lines} lines) cut here; {location}")
 
 
-def where(log: BoundedLog) -> str:
-    """Where the whole output is, in words."""
+def location(log: BoundedLog) -> str:
+    """Where the whole output is, as the model reads it."""
     if log.error:
         return f"the whole output could not be written to {log.path}: {log.error}"
     if log.cut:

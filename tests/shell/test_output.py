@@ -69,7 +69,7 @@ async def test_a_cut_never_splits_a_character(sh: Bench) -> None:
     assert result.text.endswith("😀é😀é")
 
 
-async def test_bytes_that_are_no_text(sh: Bench) -> None:
+async def test_bytes_that_are_not_text(sh: Bench) -> None:
     assert (await sh(r"printf 'a\0b\xff\xfe\xe2\x82c\xed\xa0\xbd'")).text == "a�b���c���"
     assert (await sh(r"printf '\xf0\x9f'; sleep 0.1; printf '\x98\x80\n'")).text == "😀"
 
@@ -158,8 +158,8 @@ def test_a_log_keeps_its_beginning_and_its_end(
     assert len(kept) == log.size <= 8192
     if log.cut:
         assert kept[:4096] == whole[:4096]
-        head, mark, tail = kept.partition(f"\n[... {log.cut} bytes cut here ...]".encode())
-        assert mark and len(head) == 4096
+        head, marker, tail = kept.partition(f"\n[... {log.cut} bytes cut here ...]".encode())
+        assert marker and len(head) == 4096
         tail = tail.lstrip(b" ").removeprefix(b"\n") if tail.startswith(b" ") else tail[1:]
         assert whole.endswith(tail[1:])
         assert len(head) + log.cut + (len(kept) - 4096 - 80) == len(whole)

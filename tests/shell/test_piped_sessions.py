@@ -79,3 +79,18 @@ async def test_what_is_left_in_the_background_lives_on(sessions: SessionManager)
     result = await start(sessions, "sleep 300 & echo ok")
     assert body(result).startswith("ok\n[left running]\n")
     assert len(sessions.background()) == 1
+
+
+async def test_head_and_tail_of_what_has_come_since_the_last_call_are_kept(sessions: SessionManager) -> None:
+    command = "seq 1 50000; read x; seq 1000001 1200000; read x; seq 2000001 2300000; read x"
+    session = number(await start(sessions, command, seconds=1))
+    for first, last, missing in ((1000001, 1200000, 200000), (2000001, 2300000, 300000)):
+        result = await sessions.write(session, "\n", seconds=9, tokens=100)
+        head, _, rest = body(result).partition("[... ")
+        lines = head.split()
+        # of more than the ring holds the head is gone, and the file has it
+        assert lines == [str(first + n) for n in range(len(lines))] and (lines or missing == 300000)
+        tail = rest.split("\n")[1:]
+        assert tail[-1] == str(last)
+        assert f"({missing - len(lines) - len(tail)} lines)" in rest
+        assert result.truncated and result.output_file
