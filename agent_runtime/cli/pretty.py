@@ -22,6 +22,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from agent_runtime.cli.diff_view import diff_lines
+from agent_runtime.shell.ansi import strip_escapes
 
 Event = dict[str, Any]
 T = TypeVar("T")
@@ -29,9 +30,7 @@ T = TypeVar("T")
 OUTPUT_LINES = 12  # of a tool's output; head and tail are shown
 DIFF_LINES = 24
 INPUT_LINES = 12  # of a command
-_ESCAPES = re.compile(
-    r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CUT = re.compile(r"\[\.\.\. \d+ bytes \((\d+) lines\) cut here; ")
 _DIFF_STYLES = {"add": "green", "del": "red", "hunk": "cyan"}
 
@@ -267,7 +266,7 @@ def _abridged(lines: Sequence[T], limit: int, cut: int = 0) -> list[T | str]:
 
 
 def _lines_cut(lines: Sequence[str]) -> int:
-    """How many lines the runtime has cut out of an output, by its own marker (see shell.truncation.join)."""
+    """How many lines the runtime has cut out of an output, by its own marker (see shell.truncation.join_truncated)."""
     found = next(filter(None, map(_CUT.match, lines)), None)
     return int(found[1]) - 1 if found else 0  # the marker is a line itself
 
@@ -277,4 +276,4 @@ def _seconds(milliseconds: object) -> str:
 
 
 def _clean(text: object) -> str:
-    return _ESCAPES.sub("", str(text).expandtabs(4))
+    return _CONTROLS.sub("", strip_escapes(str(text).expandtabs(4)))

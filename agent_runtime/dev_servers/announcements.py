@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agent_runtime.shell.ansi import strip_escapes
+
 # app: an address to open. helper: an API, a reload channel, the target of a proxy. debugger: an inspector.
 Role = Literal["app", "helper", "debugger"]
 
@@ -16,7 +18,6 @@ _CHUNK = 64 << 10  # bytes of a log that are read at once; of more than that, th
 _AGE = 10.0  # seconds: a tool's output is about servers that came up so long before or after it
 _BEFORE = 200  # characters before a URL that are looked at
 _PATH_LIMIT = 200  # characters of a path; a longer one is not a base path
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")  # CSI and OSC sequences
 _HOST = r"(?:(?:[\w-]+\.)*localhost|(?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-fA-F:.]*\]|%s)"
 _ADDRESS = (
     r"\b(?P<scheme>[a-z][a-z0-9+.-]{1,15})://%(host)s(?::(?P<port>\d{1,5}))?(?P<path>/[^\s?#\"'<>`()\[\]{}|\\,;*]*)?"
@@ -71,7 +72,7 @@ def announced(text: str) -> Iterator[Announcement]:
     """The addresses of this machine that a server's output announces, in order."""
     from os import uname
 
-    plain = _ANSI.sub("", text)
+    plain = strip_escapes(text)
     pattern = _ADDRESS % {"host": _HOST % re.escape(uname().nodename)}
     for found in re.finditer(pattern, plain, re.IGNORECASE):
         before = plain[max(0, found.start() - _BEFORE) : found.start()].rpartition("\n")[2]

@@ -22,6 +22,7 @@ from typing import Any
 from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import clean_text
+from agent_runtime.protocol.text import truncate_middle
 
 LINE_LIMIT = 1 << 20
 FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
@@ -241,9 +242,7 @@ def _halve_longest(payload: dict[str, Any]) -> None:
                 walk.append(value)
     _, node, key = best
     value = node[key]
-    keep = len(value) // 4
-    node[key] = (
-        value[:keep] + "\n[... cut ...]\n" + value[-keep:]
-        if isinstance(value, str)
-        else value[: len(value) // 2]
-    )
+    if isinstance(value, str):
+        node[key] = truncate_middle(value, len(value.encode()) // 2)
+    else:
+        node[key] = value[: len(value) // 2]
