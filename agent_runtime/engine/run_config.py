@@ -18,7 +18,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.protocol.events import StartEvent
 from agent_runtime.protocol.request import Config, CustomModel, Request
-from agent_runtime.providers.endpoints import Endpoint, resolve
+from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, resolve
 from agent_runtime.providers.keys import from_request
 from agent_runtime.version import VERSION
 
@@ -214,19 +214,41 @@ def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tu
     if not wanted and agent.model:
         wanted = [agent.model] if isinstance(agent.model, str) else list(agent.model)
     if not wanted:
-        default = next((model for key, model in DEFAULT_MODELS if environ.get(key)), DEFAULT_MODELS[0][1])
-        wanted = [environ.get("AGENT_RUNTIME_MODEL") or default]
+        wanted = [environ.get("AGENT_RUNTIME_MODEL") or _default_model(environ)]
     if request.model is not None and not request.models:
         raise RequestError("model", "expected at least one model in the list")
     key_of = cache(from_request)  # a descriptor is read once, though two models may name it
 
     def place(item: str | CustomModel) -> Endpoint:
         if isinstance(item, str):
-            return resolve(item, environ)
+            return _with_valid_url(resolve(item, environ))
         key = {"apiKey": key_of(item.api_key)} if item.api_key else {}
         return resolve(item.model_dump(by_alias=True, exclude_none=True) | key, environ)
 
     return tuple(map(place, wanted))
+
+
+def _default_model(environ: Mapping[str, str]) -> str:
+    """The default model of the provider whose key is there. Raises RequestError where only other keys are."""
+    for variable, model in DEFAULT_MODELS:
+        if environ.get(variable) or environ.get(f"{variable}_FD"):
+            return model
+    if others := sorted(name for name in key_variables() if environ.get(name)):
+        raise RequestError(
+            "model",
+            f"expected the name of a model, such as --model google:NAME: there is no default for the keys that are set"
+            f" ({', '.join(others)})",
+        )
+    return DEFAULT_MODELS[0][1]
+
+
+def _with_valid_url(endpoint: Endpoint) -> Endpoint:
+    if endpoint.base_url is not None and not endpoint.base_url.startswith(("http://", "https://")):
+        variable = base_variable(endpoint.provider)
+        raise RequestError(
+            variable, f"expected a URL that begins with http:// or https://, got {endpoint.base_url!r}"
+        )
+    return endpoint
 
 
 def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tuple[str, ...]:
