@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent_runtime.dev_servers.call_arguments import CallArguments, ticks
 from agent_runtime.dev_servers.socket_owners import SocketOwners, age
 from agent_runtime.system.processes import Process, all_processes, below
 from agent_runtime.system.sockets import Listener, listeners
@@ -39,12 +38,15 @@ class Ownership:
         root: pid of the runtime.
         marker: see `SocketOwners`.
         workspace: see `SocketOwners`.
+        arguments: those of the calls of the run.
     """
 
-    def __init__(self, root: int, marker: str | None, workspace: Path | None = None) -> None:
+    def __init__(
+        self, root: int, marker: str | None, workspace: Path | None, arguments: CallArguments
+    ) -> None:
         self.blind = False  # the table of sockets cannot be read: no server is seen
         self.root = root
-        self._finder = SocketOwners(root, marker, workspace)
+        self._finder = SocketOwners(root, marker, workspace, arguments=arguments)
         self._earlier: set[int] = set()  # sockets that listened before the run
         self._owners: dict[int, list[Process]] = {}
         self._tries: dict[int, int] = {}  # of sockets whose owner is not known
@@ -54,17 +56,9 @@ class Ownership:
         present = self.listeners()
         self._earlier = {listener.inode for listener in present}
         self._finder.earlier_ports = {listener.port for listener in present}
-        self._finder.began = _ticks()
+        self._finder.began = ticks()
         if not self.blind and self._root_has_children():
             self._finder.earlier = below(all_processes(), self.root)
-
-    def mention(self, port: int) -> None:
-        """A tool's call names this port."""
-        self._finder.mentioned.setdefault(port, _ticks())
-
-    def is_mentioned(self, port: int) -> bool:
-        """Has a tool's call named this port?"""
-        return port in self._finder.mentioned
 
     def _root_has_children(self) -> bool:
         tasks = Path(f"/proc/{self.root}/task")
@@ -127,8 +121,3 @@ class Ownership:
         new = present.keys() - self._earlier - self._owners.keys()
         orphans = {inode for inode, owners in self._owners.items() if not owners[0].lives}
         return {inode: present[inode] for inode in new | orphans if self._tries.get(inode, 0) < _TRIES}
-
-
-def _ticks() -> int:
-    """The time in clock ticks since boot, as /proc/PID/stat has the start of a process."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent_runtime.dev_servers.call_arguments import CallArguments
 from agent_runtime.system.processes import Process, all_processes, below, lineage
 
 MARKER = "AGENT_RUNTIME_RUN_ID"  # the variable of the tools' environment that holds the run's id
@@ -35,7 +36,7 @@ class SocketOwners:
         earlier_ports: those that listened before the run. A new socket there is a restart (by nodemon, by a supervisor)
             of what is not the run's.
         began: when the run began, in clock ticks since boot.
-        mentioned: the ports that tools' calls have named, and the time of the first call that did, in such ticks.
+        arguments: those of the calls of the run.
     """
 
     root: int
@@ -44,7 +45,7 @@ class SocketOwners:
     earlier: Collection[Process] = ()
     earlier_ports: Collection[int] = ()
     began: int = 0
-    mentioned: dict[int, int] = field(default_factory=dict)
+    arguments: CallArguments = field(default_factory=CallArguments)
 
     def find(self, sockets: dict[int, int]) -> dict[int, list[Process]]:
         """The owners of these sockets, oldest first: a pre-forking server's leader. Takes milliseconds.
@@ -70,15 +71,15 @@ class SocketOwners:
     def _on_request(self, process: Process, port: int) -> bool:
         """Was a process that does not descend from the run started for it?
 
-        It is when it began during the run, no other runtime is above it, and it works in the run's workspace, or
-        listens on a port that a tool's call had named before it began.
+        It was when it began during the run, no other runtime is above it, and it works in the run's workspace or a
+        tool's call had named its command line before it began.
         """
         own = {ancestor.pid for ancestor in lineage(Process.of(self.root) or process)}
         if port in self.earlier_ports or any(
             _is_runtime(above) for above in lineage(process) if above.pid not in own
         ):
             return False
-        return self._works_here(process) or self.mentioned.get(port, process.start + 1) <= process.start
+        return self._works_here(process) or self.arguments.name(process)
 
     def _works_here(self, process: Process) -> bool:
         assert self.workspace

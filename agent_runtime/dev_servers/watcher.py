@@ -17,7 +17,6 @@ tenth of a millisecond. Finding the owner of a socket is expensive and done once
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agent_runtime.dev_servers.advice import Changes, absence, describe
 from agent_runtime.dev_servers.announcements import Announcements
+from agent_runtime.dev_servers.call_arguments import CallArguments
 from agent_runtime.dev_servers.ownership import OpenPort, Ownership
 from agent_runtime.dev_servers.server import RunningServer, Server, Standing, best
 from agent_runtime.dev_servers.starting import StartingProcesses
@@ -46,7 +46,6 @@ RIPE = 0.12
 GRACE = 0.4
 START_TIME = 0.6  # for a process that a call left running; within it a Python or node server listens
 _CHECK_SECONDS = 1.0  # that a server has to answer, at least
-_MENTIONS = 1000  # numbers in the arguments of a call that may be ports
 
 
 class DevServerWatcher:
@@ -73,7 +72,9 @@ class DevServerWatcher:
         self._background: Callable[[], Sequence[Background]] = lambda: ()
         self._printed: Callable[[], Sequence[str]] = lambda: ()
         self._starting = StartingProcesses()
-        self._ownership = Ownership(os.getpid() if root_pid is None else root_pid, marker, workspace)
+        self._arguments = CallArguments()
+        root = os.getpid() if root_pid is None else root_pid
+        self._ownership = Ownership(root, marker, workspace, self._arguments)
         self._announcements = Announcements()
         self._new: dict[int, Server] = {}  # seen and not yet reported, by port
         self._up: dict[int, Server] = {}  # reported, in order of coming up
@@ -179,9 +180,8 @@ class DevServerWatcher:
         self._announcements.hear(text)
 
     def note_call(self, text: str) -> None:
-        """Learn from the arguments of a tool's call, before it runs, which ports the run means."""
-        for number in re.findall(r"(?<![\d.])\d{2,5}(?![\d.]\d)", text)[:_MENTIONS]:
-            self._ownership.mention(int(number))
+        """Learn from the arguments of a tool's call, before it runs, which ports and commands the run means."""
+        self._arguments.note(text)
 
     async def wait_for(
         self,
@@ -265,7 +265,7 @@ class DevServerWatcher:
         if any(server.log is None for server in unknown):
             self._announcements.listen(self._printed())
         for server in unknown:
-            server.mentioned = self._ownership.is_mentioned(server.port)
+            server.mentioned = server.port in self._arguments.ports
             found = self._announcements.of(server.port, server.log, server.seen)
             server.announcement = found or server.announcement
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -34,7 +35,7 @@ subprocess.Popen([sys.executable, "-c", {DAEMON!r}]).wait()
 
 
 def serve(port: int) -> str:
-    return f'exec {sys.executable} -c "import socket, time; s = socket.create_server((str(), {port})); time.sleep(60)"'
+    return f"exec {sys.executable} -c 'import http.server as h; h.test(port={port}, bind=\"127.0.0.1\")'"
 
 
 @asynccontextmanager
@@ -64,22 +65,26 @@ async def test_one_that_works_in_the_workspace_is_the_run_s(
         assert scene.servers.latest() == up
 
 
-async def test_one_on_a_port_that_a_call_named_before_is_the_run_s(
+async def test_one_that_a_call_named_before_is_the_run_s(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with daemon(watching, python, tmp_path) as scene:
-        scene.servers.note_call(f'{{"command": "tmux new-window \'serve --port={free_port}\'"}}')
+        scene.servers.note_call(json.dumps({"command": f"tmux new-window '{serve(free_port)}'"}))
         ask(tmp_path, "/", serve(free_port))
         await scene.event("up", port=free_port)
 
 
-async def test_one_elsewhere_that_no_call_named_is_another_s(
-    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+@pytest.mark.parametrize("before", [True, False])
+async def test_one_elsewhere_of_which_a_call_knows_the_port_only_is_another_s(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, before: bool
 ) -> None:
+    """As a server that the user starts, and that the agent waits for."""
     async with daemon(watching, python, tmp_path) as scene:
+        if before:
+            scene.servers.note_call(f"until curl localhost:{free_port}; do sleep 1; done")
         ask(tmp_path, "/", serve(free_port))
         found = await scene.servers.wait_for(free_port, 15)
-        scene.servers.note_call(f"curl localhost:{free_port}")  # it is there already
+        scene.servers.note_call(serve(free_port))  # it is there already
         await anyio.sleep(1)
         assert found and (found.pid, scene.events) == (None, [])
 
