@@ -26,18 +26,17 @@ def numbered(lines: Sequence[str], first: int = 1, limit: int = LINE_LIMIT) -> s
     return "\n".join(f"{first + i:6}\t{visible(clip(line, limit))}" for i, line in enumerate(lines))
 
 
-def around(lines: Sequence[str], start: int, end: int, context: int = 4, most: int = 40) -> str:
-    """Return lines start..end (from 0, end not included) with some around them; of many the middle is left out."""
-    low, high = max(0, start - context), min(len(lines), end + context)
-    if high - low <= most:
-        return numbered(lines[low:high], low + 1, 500)
+def shortened(lines: Sequence[str], first: int, most: int = 40) -> str:
+    """Return numbered lines from number `first` on; of more than `most` the middle is left out."""
+    if len(lines) <= most:
+        return numbered(lines, first, 500)
     half = most // 2
-    left_out = f"       [lines {low + half + 1}-{high - half} not shown]"
+    low, high = first + half, first + len(lines) - half
     return "\n".join(
         (
-            numbered(lines[low : low + half], low + 1, 500),
-            left_out,
-            numbered(lines[high - half : high], high - half + 1, 500),
+            numbered(lines[:half], first, 500),
+            f"       [lines {low}-{high - 1} left out]",
+            numbered(lines[-half:], high, 500),
         )
     )
 

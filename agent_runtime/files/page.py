@@ -14,7 +14,6 @@ from agent_runtime.files.line_numbers import fitted
 from agent_runtime.files.text_file import TextFile
 from agent_runtime.images import has_control_bytes
 
-WHOLE = 16 << 20  # bytes; a larger file is read up to the last line asked for
 _HEAD = 65_536
 _LINE = 1 << 20  # characters of a line that are held
 _MAGIC = (

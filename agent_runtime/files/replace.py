@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
-from agent_runtime.files.line_numbers import around, extent, numbered, ranges
+from agent_runtime.files.line_numbers import extent, numbered, ranges, shortened
 from agent_runtime.files.merge_lines import replacement
 from agent_runtime.files.similar import describe
-from agent_runtime.files.text_file import Edit, TextFile, decode, plain
+from agent_runtime.files.text_file import Edit, TextFile, plain
 from agent_runtime.files.text_match import EXACT, Matches, Span, find
 from agent_runtime.protocol.messages import clean_text
 
 _NUMBERED = re.compile(r"\s*\d+\t")
+_CONTEXT = 4  # lines before and after a change that are returned
 _LISTED = 40  # line numbers of places that were all replaced
 _ESCAPES = {
     "n": ("\n", "line breaks"),
@@ -64,38 +65,37 @@ def replace(file: TextFile, display: str, *, old: str, new: str, every: bool) ->
         raise ToolError("The old text is empty: say which text to replace, or use insert or create.")
     if old == new:
         raise ToolError("The old and the new text are the same: there is nothing to change.")
-    matches = find(file.plain, old, every=every)
+    matches = find(file.plain, old, every=every, tolerant=not file.is_large)
     if not matches.spans:
         raise ToolError(_absent(file, old, new, display))
     if (len(matches.spans) > 1 or not matches.complete) and not (every and matches.how == EXACT):
         raise ToolError(_ambiguous(file, matches, display, every))
-    data = file.splice([replacement(file, matches, span, old, new) for span in matches.spans])
-    return ReplacedText(data, _replaced(file, data, matches, new, display))
+    edits = [replacement(file, matches, span, old, new) for span in matches.spans]
+    return ReplacedText(file.splice(edits), _replaced(file, matches, edits[0], display))
 
 
 def insert(file: TextFile, display: str, *, after: int, text: str) -> ReplacedText:
     """Insert lines after line `after` (0: before the first). Raises ToolError when there is no such line."""
-    pieces = file.pieces
-    if not 0 <= after <= len(pieces):
+    at = file.line_start(after) if after >= 0 else None
+    if at is None:
         raise ToolError(
-            f"insert_line must be from 0 to {len(pieces)}, the number of lines of {display}; it was {after}."
+            f"insert_line must be from 0 to {file.line_count}, the number of lines of {display}; it was {after}."
         )
     text = plain(sound(text, "The text"), file.only_cr)
     if not text:
         raise ToolError("The text to insert is empty.")
-    at = sum(map(len, pieces[:after]))
     end = file.line_end(at, at)
-    open_end = after == len(pieces) and after > 0 and not pieces[-1].endswith(("\n", end))
-    if open_end:
+    if after and not file.text.endswith(("\n", end), 0, at):  # after a last line that has no line end
         text = "\n" + text
     elif not text.endswith("\n"):
         text += "\n"
-    data = file.splice([Edit(at, at, text.replace("\n", end))])
-    after_lines = decode(data, file.encoding).lines
-    count = len(after_lines) - len(pieces)
+    edit = Edit(at, at, text.replace("\n", end))
+    data = file.splice([edit])
+    count = text.count("\n")
     place = f"after line {after}" if after else "at the beginning"
-    message = f"Inserted {_lines(count)} {place} of {display}.\n{around(after_lines, after, after + count)}"
-    return ReplacedText(data, message)
+    start = len(plain(file.text[:at], file.only_cr))
+    view = _view(file, start, start, text, _line_of(file, start))
+    return ReplacedText(data, f"Inserted {_lines(count)} {place} of {display}.\n{view}")
 
 
 def create(display: str, *, content: str) -> ReplacedText:
@@ -113,6 +113,8 @@ def overwrite(file: TextFile, display: str, *, content: str) -> ReplacedText:
         content = content.removeprefix("\ufeff")
     if "\r" in content:  # the model has chosen the line ends
         edit = Edit(0, len(file.text), content)
+    elif file.is_large:
+        edit = Edit(0, len(file.text), content.replace("\n", file.line_end(0, 0)))
     else:
         edit = replacement(file, Matches(EXACT, ()), Span(0, len(file.plain)), file.plain, content)
     data = file.splice([edit])
@@ -122,7 +124,7 @@ def overwrite(file: TextFile, display: str, *, content: str) -> ReplacedText:
     if "\r" in edit.new and "\r" not in content:
         kept.append(f"{'CR' if file.only_cr else 'CRLF'} line ends kept")
     note = f"; {', '.join(kept)}" if kept else ""
-    return ReplacedText(data, f"Wrote {display} ({_lines(_count(content))}, before {len(file.lines)}{note}).")
+    return ReplacedText(data, f"Wrote {display} ({_lines(_count(content))}, before {file.line_count}{note}).")
 
 
 def _ambiguous(file: TextFile, matches: Matches, display: str, every: bool) -> str:
@@ -160,8 +162,13 @@ def _absent(file: TextFile, old: str, new: str, display: str) -> str:
         if given != old and given in file.plain:
             out.append(f"It is there with {what}: send it so.")
     if new.strip() and (there := file.plain.find(new)) >= 0:
-        out.append(f"The new text is there already, at line {file.plain.count(chr(10), 0, there) + 1}.")
-    out.append(describe(file.lines, block))
+        out.append(f"The new text is there already, at line {_line_of(file, there)}.")
+    if file.is_large:
+        out.append(
+            "In a file of this size only exact matches are looked for. View the lines to change first."
+        )
+    else:
+        out.append(describe(file.lines, block))
     return "\n".join(out)
 
 
@@ -172,24 +179,40 @@ def _unescaped(text: str) -> tuple[str, str]:
     return re.sub(r'\\([nt\\"])', lambda found: _ESCAPES[found[1]][0], text), instead
 
 
-def _replaced(file: TextFile, data: bytes, matches: Matches, new: str, display: str) -> str:
+def _replaced(file: TextFile, matches: Matches, edit: Edit, display: str) -> str:
     spans = matches.spans
     if len(spans) > 1:
         return f"Replaced {len(spans):,} places in {display}, at {_at(file, spans, _LISTED)} (as before)."
-    start = file.plain.count("\n", 0, spans[0].start)
-    out: list[str] = []
-    if matches.how != EXACT:
-        last = start + file.plain.count("\n", spans[0].start, max(spans[0].start, spans[0].end - 1))
-        there = numbered(file.lines[start : last + 1][:40], start + 1, 500)
-        out.append(
-            f"The old text is not there exactly; it matched {extent(start + 1, last + 1)} of {display} "
-            f"{matches.how}:\n{there}\nThis was replaced; the place is now:"
-        )
+    start, end = spans[0].start, spans[0].end
+    first = _line_of(file, start)
+    if matches.how == EXACT:
+        title = f"Replaced the text at line {first} of {display}:"
     else:
-        out.append(f"Replaced the text at line {start + 1} of {display}:")
-    after = decode(data, file.encoding).lines
-    out.append(around(after, start, start + new.count("\n") + (0 if new.endswith("\n") or not new else 1)))
-    return "\n".join(out)
+        low, high = file.plain.rfind("\n", 0, start) + 1, file.plain.find("\n", max(start, end - 1))
+        matched = file.plain[low : high if high >= 0 else len(file.plain)].split("\n")
+        title = (
+            f"The old text is not there exactly; it matched {extent(first, first + len(matched) - 1)} of {display} "
+            f"{matches.how}:\n{numbered(matched[:40], first, 500)}\nThis was replaced; the place is now:"
+        )
+    return f"{title}\n{_view(file, start, end, plain(edit.new, file.only_cr), first)}"
+
+
+def _view(file: TextFile, start: int, end: int, new: str, line: int) -> str:
+    """The lines around `new` in the place of `plain[start:end]`, which begins in line number `line`."""
+    text = file.plain
+    low = text.rfind("\n", 0, start) + 1
+    for _ in range(min(_CONTEXT, line - 1)):
+        low = text.rfind("\n", 0, low - 1) + 1
+        line -= 1
+    high = end
+    for _ in range(_CONTEXT + (bool(new) and not new.endswith("\n"))):
+        high = text.find("\n", high) + 1 or len(text)
+    lines = (text[low:start] + new + text[end:high]).split("\n")
+    return shortened(lines if lines[-1] else lines[:-1], line)
+
+
+def _line_of(file: TextFile, offset: int) -> int:
+    return file.plain.count("\n", 0, offset) + 1
 
 
 def _count(text: str) -> int:

@@ -11,7 +11,7 @@ from agent_runtime.files.encoding import Encoding
 from agent_runtime.files.line_numbers import fitted
 from agent_runtime.files.page import binary_kind
 from agent_runtime.files.snapshot import Snapshot
-from agent_runtime.files.text_file import TextFile, decode
+from agent_runtime.files.text_file import LARGE, TextFile, decode
 
 _HEAD = 65_536
 _PRESENT = 16_000  # bytes of a file's present text in a refusal
@@ -71,6 +71,10 @@ def _present(data: bytes, display: str, near: str) -> str:
     changed = f"{display} has changed on disk since you last read it, so nothing was written."
     if kind := binary_kind(data[:_HEAD], len(data)):
         return f"{changed} It is now {kind} ({len(data):,} bytes)."
+    if len(data) > LARGE:
+        return (
+            f"{changed} It is too large ({len(data):,} bytes) to be repeated here: read the lines to change."
+        )
     lines = decode(data).lines
     first = _line_of(lines, near)
     text, count = fitted(lines[first:], first + 1, _PRESENT)

@@ -11,6 +11,7 @@ from functools import cached_property
 from agent_runtime.errors import ToolError
 from agent_runtime.files.encoding import Encoding, detect
 
+LARGE = 16 << 20  # characters
 _CRS = re.compile("(?<!\r)\r+\n")  # looked for at the first of several CRs only
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 
@@ -65,6 +66,26 @@ class TextFile:
         """The lines of `plain` without line ends; no empty one after a final line end."""
         lines = self.plain.split("\n")
         return lines if lines[-1] else lines[:-1]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether lists of all lines would take too long, as they cannot be interrupted."""
+        return len(self.text) > LARGE
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are; none after a final line end."""
+        return self.plain.count("\n") + (self.plain[-1:] not in ("", "\n"))
+
+    def line_start(self, number: int) -> int | None:
+        """Return the offset in `text` after this many lines; None when there are fewer."""
+        end = "\r" if self.only_cr else "\n"
+        at = 0
+        for _ in range(number):
+            if at == len(self.text):
+                return None
+            at = self.text.find(end, at) + 1 or len(self.text)
+        return at
 
     def line_end(self, start: int, end: int) -> str:
         """Return the line end to use in `text[start:end]`: the first in it, else after it, else before it, else LF."""

@@ -88,15 +88,15 @@ def fold(text: str) -> str:
     return text
 
 
-def find(text: str, wanted: str, *, every: bool = False) -> Matches:
+def find(text: str, wanted: str, *, every: bool = False, tolerant: bool = True) -> Matches:
     """Return the places of `wanted` in `text`, both with LF line ends.
 
-    Overlapping places are included, unless `every` place is to be replaced.
+    Overlapping places are included, unless `every` place is to be replaced. Only exact ones, unless `tolerant`.
     """
     starts, complete = _starts(text, wanted, overlapping=not every)
     if starts:
         return Matches(EXACT, tuple(Span(start, start + len(wanted)) for start in starts), complete)
-    if not wanted.strip():
+    if not tolerant or not wanted.strip():
         return Matches(EXACT, ())
     # as if the file had one more line end, where the model's text has one at its end
     closed = text + "\n" if wanted.endswith("\n") else text
@@ -239,7 +239,7 @@ class Lines:
 
 def _blocks(lines: list[str], block: Sequence[str]) -> list[Hit]:
     """Every place of a block of lines, overlapping ones included (Knuth, Morris and Pratt)."""
-    if not block or not set(lines).issuperset(block):
+    if not block or set(block).difference(lines):
         return []
     borders = [0] * len(block)  # for each beginning of the block: how much of its end is a beginning again
     matched = 0

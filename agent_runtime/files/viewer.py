@@ -7,11 +7,12 @@ import stat
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.listing import listing
-from agent_runtime.files.page import WHOLE, binary_kind, page, page_of_large
+from agent_runtime.files.page import binary_kind, page, page_of_large
 from agent_runtime.files.path_resolver import PathResolver
 from agent_runtime.files.safe_paths import Place, explained, refuse_processes
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import MAX_SIZE, open_file, snapshot
+from agent_runtime.files.text_file import LARGE
 from agent_runtime.images import MAX_FILE, load, looks_like_image
 from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -55,7 +56,7 @@ class Viewer:
     def _text(
         self, place: Place, path: str, size: int, first: int | None, last: int | None, budget: int
     ) -> ToolOutput:
-        if size <= WHOLE:
+        if size <= LARGE:
             now = snapshot(place, path)
             numbered = page(self._seen.decode(place.real, now.data), first, last, budget, path)
             self._seen.saw(place.real, now.data)

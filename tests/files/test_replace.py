@@ -253,3 +253,25 @@ async def test_every_place_is_replaced_only_where_it_matches_exactly(editor: Edi
         await editor.replace("f", "a\nb\n", "x\n", every=True)
     editor.put(g="x\n" * 500)
     assert "and 460 more (as before)" in await editor.replace("g", "x", "y", every=True)
+
+
+async def test_in_a_large_file_only_exact_matches_are_looked_for(editor: EditorFixture) -> None:
+    """Comparing all of its lines would take seconds in which nothing else runs."""
+    lines = [f"line number {i} here \r\n" for i in range(800_000)]
+    editor.put(f="".join(lines))
+    said = await editor.replace("f", "number 700000 here", "x")
+    assert "\n700000\tline number 699999 here" in said
+    assert "\n700001\tline x" in said
+    lines[700_000] = "line x \r\n"
+    assert "only exact matches are looked for" in await editor.refused("f", "line number 5 here\nx", "y")
+    said = await editor.files.insert("f", 700_001, "a\nb", call_id="c")
+    assert "\n700003\tb\n700004\tline number 700001 here" in said
+    lines[700_001:700_001] = ["a\r\n", "b\r\n"]
+    assert editor.tree() == {"f": "".join(lines).encode()}
+    with pytest.raises(ToolError, match="must be from 0 to 800002"):
+        await editor.files.insert("f", 900_000, "x", call_id="c")
+    assert "before 800002; CRLF line ends kept" in await editor.files.write("f", "x\ny", call_id="c")
+    assert editor.tree() == {"f": b"x\r\ny"}
+    editor.put(g="\n" * 4_000_001)
+    with pytest.raises(ToolError, match="a patch is applied to at most"):
+        await editor.patch("*** Begin Patch\n*** Update File: g\n+x\n*** End Patch")

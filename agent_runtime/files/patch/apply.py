@@ -21,6 +21,11 @@ from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile, split_lines
 
+_LARGE = (
+    64 << 20
+)  # bytes of a file, and its lines: lists of all of them are made in calls that cannot be interrupted
+_MANY_LINES = 4_000_000
+
 
 @dataclass
 class _Entry:
@@ -113,6 +118,7 @@ class PatchApplier:
             raise missing(entry.place, name)
         if file.move_to and entry.before and stat.S_ISLNK(entry.before.status.st_mode):
             raise ToolError(f"{name} is a symlink: move what it leads to, or the link itself by the shell.")
+        _refuse_large(entry.data, name)
         patched = apply_hunks(self._decode(entry), file.hunks, name)
         lines = ", ".join(extent(low, high) for low, high in patched.touched)
         where = f" (at {lines} of the former text)" if lines else ""
@@ -152,3 +158,12 @@ class PatchApplier:
                 self.known.refuse_stale(place.real, before, self.shown(place.real))
             entry = self.entries[place.real] = _Entry(place, before, before.data if before else None)
         return entry
+
+
+def _refuse_large(data: bytes, name: str) -> None:
+    lines = data.count(b"\n")
+    if len(data) > _LARGE or lines > _MANY_LINES:
+        raise ToolError(
+            f"{name} has {len(data):,} bytes in {lines:,} lines: a patch is applied to at most "
+            f"{_LARGE:,} bytes in {_MANY_LINES:,} lines. Nothing was changed. Use another edit tool, or the shell."
+        )
