@@ -92,7 +92,7 @@ class Conversation:
     async def _without(self, refused: set[str], call: ModelCall) -> Repair:
         """Continue without hosted tools that the account may not use."""
         names = ", ".join(sorted(refused))
-        notice = f"{names} was left out: the provider refuses it"
+        notice = f"{names}: the provider refuses it; continuing without it"
         await self.notify(
             events.NoticeEvent(code="parameter_dropped", message=notice, details={"parameter": names})
         )

@@ -93,7 +93,7 @@ class _ModelNotices:
 
     async def dropped(self, parameter: DroppedParameter) -> None:
         """The model does not take a parameter."""
-        message = f"{parameter.parameter} was left out: {parameter.reason}"
+        message = f"`{parameter.parameter}`: {parameter.reason}"
         details = {"parameter": parameter.parameter}
         await self.ctx.sink.emit(
             events.NoticeEvent(code="parameter_dropped", message=message, details=details)

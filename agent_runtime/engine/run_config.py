@@ -254,7 +254,7 @@ def _with_valid_url(endpoint: Endpoint) -> Endpoint:
 def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tuple[str, ...]:
     wanted = asked if asked is not None else agent.tools
     if wanted is None:
-        family = tools.FAMILIES[endpoint.family]
+        family = tools.FAMILIES[endpoint.tool_family]
         return tuple(name for name in family if endpoint.format in tools.HOSTED.get(name, (endpoint.format,)))
     known = tools.names()
     for index, name in enumerate(wanted):

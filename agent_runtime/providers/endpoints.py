@@ -75,7 +75,7 @@ class Endpoint:
         return self.model_row.max_output
 
     @property
-    def family(self) -> ToolFamily:
+    def tool_family(self) -> ToolFamily:
         """The tools that the model was trained on."""
         plain = plain_name(self.model)
         if plain.startswith("claude-") or self.provider == "anthropic":

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import RequestError
+from agent_runtime.providers.address import auth_headers
 from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.endpoints import Endpoint, key_variables, resolve
 
@@ -41,7 +42,7 @@ KEYS = {row.key_variable: f"key of {row.key_variable}" for row in PROVIDERS.valu
 )
 def test_names(name: str, provider: str, format: str, model: str, family: str) -> None:
     endpoint = resolve(name, KEYS)
-    found = (endpoint.provider, endpoint.format, endpoint.model, endpoint.family)
+    found = (endpoint.provider, endpoint.format, endpoint.model, endpoint.tool_family)
     assert found == (provider, format, model, family)
     assert endpoint.api_key == KEYS[endpoint.key_variable]
     assert endpoint.base_url == PROVIDERS[provider].base_url
@@ -69,6 +70,16 @@ def test_the_message_names_the_providers() -> None:
         ({"format": "anthropic", "endpoint": "http://h:1"}, "http://h:1", "anthropic"),
         ({"format": "anthropic", "endpoint": "http://h:1/v1/messages"}, "http://h:1", "anthropic"),
         ({"format": "anthropic", "endpoint": "http://h:1/anthropic/v1"}, "http://h:1/anthropic", "anthropic"),
+        ({"format": "openai", "endpoint": "http://h:1/v1/responses"}, "http://h:1/v1", "openai-responses"),
+        ({"format": "openai-responses", "endpoint": "http://h:1"}, "http://h:1/v1", "openai-responses"),
+        (
+            {"format": "openai-responses", "endpoint": "http://h/v1/chat/completions"},
+            "http://h/v1",
+            "openai-responses",
+        ),
+        ({"endpoint": "http://h:1/v1/responses/"}, "http://h:1/v1", "openai-responses"),
+        ({"endpoint": "http://h:1/v1/messages?beta=true"}, "http://h:1", "anthropic"),
+        ({"endpoint": "https://x.openai.azure.com"}, "https://x.openai.azure.com/openai/v1", "openai-chat"),
     ],
 )
 def test_a_custom_endpoint(given: dict[str, Any], base_url: str, format: str) -> None:
@@ -80,6 +91,59 @@ def test_a_custom_endpoint(given: dict[str, Any], base_url: str, format: str) ->
         "m",
     )
     assert endpoint.provider == "custom"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "base_url", "query"),
+    [
+        ("http://h/v1?a=b&c=", "http://h/v1", {"a": "b", "c": ""}),
+        ("http://h/v1/chat/completions?a=b", "http://h/v1", {"a": "b"}),
+        ("http://h?key=x%20y", "http://h/v1", {"key": "x y"}),
+        ("http://h/v1/#fragment", "http://h/v1", {}),
+        ("http://user:pass@h:1/v1?a=b", "http://user:pass@h:1/v1", {"a": "b"}),
+        (
+            "http://h/openai/deployments/gpt-4o?api-version=2024-06-01",
+            "http://h/openai/deployments/gpt-4o",
+            {"api-version": "2024-06-01"},
+        ),
+        (
+            "https://x.openai.azure.com/openai/deployments/gpt-4o/chat/completions",
+            "https://x.openai.azure.com/openai/deployments/gpt-4o",
+            {"api-version": "2024-10-21"},
+        ),
+    ],
+)
+def test_the_query_of_an_address_is_kept_apart(endpoint: str, base_url: str, query: dict[str, str]) -> None:
+    custom = resolve({"provider": "custom", "endpoint": endpoint, "format": "openai", "name": "m"}, {})
+    preset = resolve("openai-chat:m", {"OPENAI_BASE_URL": endpoint})
+    assert (custom.base_url, custom.query, preset.query) == (base_url, query, query)
+
+
+@pytest.mark.parametrize(
+    ("url", "format", "headers"),
+    [
+        ("https://api.anthropic.com", "anthropic", {}),
+        ("https://gateway.example", "anthropic", {"x-api-key": "k"}),
+        ("https://x.services.ai.azure.com/anthropic", "anthropic", {"api-key": "k", "Authorization": None}),
+        ("https://api.openai.com/v1", "openai-chat", {}),
+        ("https://gateway.example/v1", "openai-chat", {}),
+        ("https://x.openai.azure.com/openai/v1", "openai-responses", {"api-key": "k", "Authorization": None}),
+        ("https://proxy.example/openai/deployments/d", "openai-chat", {"api-key": "k"}),
+    ],
+)
+def test_the_host_decides_on_the_header_of_the_key(
+    url: str, format: Any, headers: dict[str, str | None]
+) -> None:
+    assert auth_headers(url, {}, format, "k") == headers
+
+
+def test_a_token_of_entra_id_is_sent_as_one() -> None:
+    assert auth_headers("https://x.openai.azure.com/openai/v1", {}, "openai-chat", "eyJh.eyJz.sig") == {}
+
+
+def test_a_custom_endpoint_at_a_known_host_has_what_is_known_of_that_host() -> None:
+    model = {"provider": "custom", "endpoint": "https://api.mistral.ai/v1/", "format": "openai", "name": "m"}
+    assert resolve(model, {}).provider_row == PROVIDERS["mistral"]
 
 
 @pytest.mark.parametrize("given", ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"])

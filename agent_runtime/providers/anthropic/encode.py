@@ -55,7 +55,7 @@ class AnthropicMessages:
         messages = _messages(messages_for(call, endpoint, dropped))
         body: dict[str, Any] = {
             "model": endpoint.model,
-            "max_tokens": output_limit(call, endpoint, dropped) or endpoint.max_output,
+            "max_tokens": output_limit(call, endpoint, dropped) or _default_limit(endpoint),
             "messages": messages,
             "stream": True,
         }
@@ -160,6 +160,13 @@ def _tool(spec: ToolSpec, endpoint: Endpoint) -> dict[str, Any] | None:
 
 
 # --- parameters
+
+
+def _default_limit(endpoint: Endpoint) -> int:
+    """The format requires a limit. Where the model's own is a guess, most of the window is kept for the input."""
+    if endpoint.model_row.exact:
+        return endpoint.max_output
+    return min(endpoint.max_output, endpoint.context_window // 4)
 
 
 def _add_thinking(

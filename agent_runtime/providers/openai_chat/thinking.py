@@ -88,6 +88,8 @@ def _switch_by_effort(
 ) -> str | None:
     row = endpoint.model_row
     if not call.thinking:
+        if row.thinking_off.by == "omission" and not row.thinks_by_default and effort is None:
+            return None
         if effort is not None:
             dropped.append(DroppedParameter("effort", "thinking is switched off"))
         return "minimal" if row.thinking_off.value == "minimal" else "none"
