@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from agent_runtime.shell.cells import Row, to_cells
 
@@ -28,6 +29,7 @@ _CONTROLS = {code: None for code in [*range(1, 9), 11, *range(14, 32), *range(0x
     12: "\n",
 }
 _NOT_EDITING = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\b\f\x1b"}
+_WORD = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(rf"[\r\b\t]|{_EDIT.pattern}|[^\r\b\t\x1b]+")
 
 
@@ -49,9 +51,21 @@ def _clean_line(line: str) -> str:
     line = line.rstrip("\r")
     if "\x1b" in line:
         line = ESCAPE.sub(lambda code: code.group() if _EDIT.fullmatch(code.group()) else "", line)
+    if "\r" in line and not ("\b" in line or "\x1b" in line) and _has_lines(pieces := line.split("\r")):
+        line = "\n".join(pieces)
     if "\r" in line or "\b" in line or "\x1b" in line:
         line = "".join(_Editor().edit(line.translate(_NOT_EDITING)))
     return line.translate(_CONTROLS)
+
+
+def _has_lines(pieces: list[str]) -> bool:
+    """Are carriage returns the ends of lines in this text? Each state of a progress display begins or ends with the same
+    word as the one before it; most lines of a text do not.
+    """
+    words = [_WORD.findall(piece) for piece in pieces]
+    pairs = list(pairwise(words))
+    same = sum(one[:1] == two[:1] or one[-1:] == two[-1:] for one, two in pairs)
+    return len(pairs) >= 2 and 2 * same <= len(pairs)
 
 
 class _Editor:

@@ -50,6 +50,28 @@ def test_what_a_person_would_see(printed: str, seen: str) -> None:
     assert clean(printed) == seen
 
 
+@pytest.mark.parametrize(
+    ("printed", "seen"),
+    [
+        ("one\rtwo\rthree\r", "one\ntwo\nthree"),
+        ("import os\r\rdef f():\r    return 1\r", "import os\n\ndef f():\n    return 1"),
+        ("# Title\r\rSome text.\r\r- a list\rThe end", "# Title\n\nSome text.\n\n- a list\nThe end"),
+        (
+            "".join(f"Receiving objects: {n}% ({n}/100)\r" for n in range(101)),
+            "Receiving objects: 100% (100/100)",
+        ),
+        ("".join(f"Compiling {name} v1\r" for name in ("libc", "rand", "serde")), "Compiling serde v1"),
+        ("".join(f"{sign} Installing\r" for sign in "⠋⠙⠹"), "⠹ Installing"),
+        ("|\r/\r-\r\\\r", "\\"),
+        ("10%\r20%\r30%\r   \r", "   "),
+        ("  1.2M  10% 00:01\r  2.4M  20% 00:02\r 12.0M 100% done.", " 12.0M 100% done."),
+        ("long line\rshort", "shortline"),
+    ],
+)
+def test_carriage_returns_as_line_ends(printed: str, seen: str) -> None:
+    assert clean(printed) == seen
+
+
 @given(st.text(alphabet=st.sampled_from("ab\r\n\b\x1b[K2;m]\x07 \0é😀")))
 def test_cleaning_is_by_line_and_stable(text: str) -> None:
     lines = [clean(line) for line in text.split("\n")]
