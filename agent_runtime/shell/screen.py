@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from agent_runtime.shell.ansi import CSI, OTHER, STRING
 from agent_runtime.shell.control_functions import CHARACTERS, ESCAPES, SEQUENCES
-from agent_runtime.shell.grid import Grid, Scrolled, as_text
+from agent_runtime.shell.grid import Grid
+from agent_runtime.shell.screen_buffer import Scrolled, as_text
 
 _TOKEN = re.compile(rf"[^\x00-\x1f\x7f-\x9f]+|{CSI}|{STRING}|{OTHER}|[\x00-\x1f\x7f-\x9f]")
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[PX^_\]][^\x07\x18\x1a\x1b\n]*|[ -/]*)\Z")

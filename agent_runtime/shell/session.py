@@ -7,19 +7,11 @@ stdin is a pipe, so that all bytes that are typed arrive, and no program takes i
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import pwd
 import re
 import signal
-import struct
-import subprocess
-import termios
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import anyio
 from anyio import to_thread
@@ -29,46 +21,16 @@ from agent_runtime.shell.input_wait import waits_for_input
 from agent_runtime.shell.keyboard import Keyboard
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
+from agent_runtime.shell.session_start import SessionStart, launch, open_pipes, open_terminal
 from agent_runtime.shell.terminal_output import TerminalOutput
 from agent_runtime.shell.truncation import TruncatedOutput
-from agent_runtime.system import processes
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process
-from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import CANCEL_GRACE, ready, terminate
 
-if TYPE_CHECKING:
-    from agent_runtime.system.landlock import Confinement
-
-ROWS, COLUMNS = 40, 120
 _INTERRUPT, _END_OF_INPUT = b"\x03", b"\x04"
-_POLL = 0.05  # seconds between looks at whether the program waits for input
+_POLL, _LONGEST_POLL = 0.05, 0.5  # seconds between checks whether the program waits for input
 _HANG_UP_SECONDS = 0.5  # for a program to end after a hang-up
-# These programs search their stdin in the place of files when it is a pipe.
-_SEARCHES_STDIN = re.compile(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
-# $0 is the terminal or the descriptor of the pipe, $1 the command. The first line of stdin says when it may begin.
-_ON_PIPES = r'read -r; eval "exec bash -c \"\$1\" <&$0 $0<&-"'
-# On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a
-# session ends, the kernel hangs up the foreground job of the terminal; by then that is the leader itself, so what the
-# command left in the background lives on. A job that Ctrl-Z stops is continued at once: no shell is there to do it.
-_ON_TERMINAL = r"""read -r; exec <>"$0" bash --noprofile --norc -ic 'trap : INT
-exec {o}>&1 {e}>&2 >/dev/null 2>&1
-bash -c "$1" >&$o 2>&$e {o}>&- {e}>&-; s=$?
-while [[ $(jobs -sp) ]]; do fg; s=$?; done; exit $s' "$0" "$1" """
-
-
-@dataclass(frozen=True)
-class SessionStart:
-    """What a session is started with; see SessionManager.open and ShellSettings for the fields."""
-
-    command: str
-    cwd: Path
-    env: Mapping[str, str]
-    tty: bool
-    user: str | None
-    confine: Confinement | None = None
-    rows: int = ROWS
-    columns: int = COLUMNS
 
 
 class Session:
@@ -86,10 +48,10 @@ class Session:
         self.processes = CallProcesses(0, marker, marker, call_id)
         self.was_hung_up = False
         self._reported = 0  # bytes of the output
-        ends = _terminal(start) if start.tty else _pipes(start)
+        ends = open_terminal(start) if start.tty else open_pipes(start)
         held, self._hold = os.pipe2(os.O_CLOEXEC)
         try:
-            self._process = self._spawn(marker, held, ends)
+            self._process = launch(start, ends, held=held, marker=marker)
             self._pidfd = os.pidfd_open(self._process.pid)
         except BaseException:
             for fd in (ends.keyboard, ends.output, self._hold):
@@ -129,9 +91,11 @@ class Session:
         """Wait until it has answered what was typed and waits for more, or has ended; at most so long."""
         with anyio.move_on_after(seconds):
             seen, since = self.capture.total, time.monotonic()
+            interval = _POLL
             while self.ended is None:
-                with anyio.move_on_after(_POLL):
+                with anyio.move_on_after(interval):
                     await ready(self._pidfd)
+                interval = min(interval * 1.1, _LONGEST_POLL)
                 if self.capture.total != seen:
                     seen, since = self.capture.total, time.monotonic()
                 rest = waits_for_input(self._foreground(), self._input)
@@ -235,56 +199,3 @@ class Session:
         if self._hold >= 0:
             os.close(self._hold)
             self._hold = -1
-
-    def _spawn(self, marker: str, held: int, ends: _Ends) -> subprocess.Popen[bytes]:
-        start = self.start
-        env = {**start.env, processes.MARKER: marker}
-        if start.tty:
-            env.pop("VIMINIT", None)  # it ends an editor that has no keyboard
-            env |= {"TERM": "xterm-256color", "LINES": str(start.rows), "COLUMNS": str(start.columns)}
-        script, stdin = (_ON_TERMINAL, ends.name) if start.tty else (_ON_PIPES, str(ends.stdin))
-        return spawn(
-            ["bash", "-c", script, stdin, start.command],
-            cwd=start.cwd,
-            env=env,
-            stdin=held,
-            stdout=ends.written,
-            stderr=ends.written,
-            pass_fds=[] if start.tty else [ends.stdin],
-            user=start.user,
-            confine=start.confine,
-        )
-
-
-@dataclass(frozen=True)
-class _Ends:
-    """The descriptors of a session.
-
-    Attributes:
-        keyboard: what is typed is written here; -1 when nothing can be typed.
-        output: what the program prints is read here.
-        stdin, written: the program's ends of these two.
-        name: of the file that is its stdin, as /proc/PID/fd shows it.
-    """
-
-    keyboard: int
-    output: int
-    stdin: int
-    written: int
-    name: str
-
-
-def _terminal(start: SessionStart) -> _Ends:
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", start.rows, start.columns, 0, 0))
-    if start.user:
-        os.fchown(slave, pwd.getpwnam(start.user).pw_uid, -1)
-    return _Ends(master, os.dup(master), slave, os.dup(slave), os.ttyname(slave))
-
-
-def _pipes(start: SessionStart) -> _Ends:
-    output, written = os.pipe2(os.O_CLOEXEC)
-    if _SEARCHES_STDIN.search(start.command):
-        return _Ends(-1, output, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), written, os.devnull)
-    stdin, keyboard = os.pipe2(os.O_CLOEXEC)
-    return _Ends(keyboard, output, stdin, written, str(Path(f"/proc/self/fd/{keyboard}").readlink()))

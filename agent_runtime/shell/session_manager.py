@@ -13,7 +13,8 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.background import BackgroundProcesses
 from agent_runtime.shell.call_processes import Background, marker_of
 from agent_runtime.shell.result_text import left_running
-from agent_runtime.shell.session import Session, SessionStart
+from agent_runtime.shell.session import Session
+from agent_runtime.shell.session_start import SessionStart
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.sockets import Listener, listeners
