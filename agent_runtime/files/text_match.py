@@ -18,7 +18,7 @@ _PLAIN = (
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"')
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
-    | dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000", " ")
+    | dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " ")
 )
 _COUNTED = 200_000  # places of an ambiguous text that are counted
 _COMPARED = 10_000_000  # characters, or lines, compared to count them
@@ -28,6 +28,7 @@ END = "but for the line end at the end of the file"
 TRAILING = "but for blanks at line ends"
 QUOTES = "but for typographic quotes, dashes or spaces"
 INDENT = "but for the indentation, shifted as a whole"
+BLANKS = "but for blanks at the beginnings of lines; added lines are indented as given"
 
 
 @dataclass(frozen=True)
@@ -191,11 +192,14 @@ class Lines:
 
     def find(self, block: Sequence[str]) -> tuple[str, list[Hit]]:
         """Return how the block matched, and every place of it."""
+        stripped = [fold(line).strip() for line in block]
         searches: tuple[tuple[str, Callable[[], list[Hit]]], ...] = (
             (EXACT, lambda: _blocks(self.exact, block)),
             (TRAILING, lambda: _blocks(self._rstripped, [line.rstrip() for line in block])),
             (QUOTES, lambda: _blocks(self._folded, [fold(line).rstrip() for line in block])),
-            (INDENT, lambda: self.shifted(block)),
+            # the same shift for all lines is stronger evidence than uneven ones
+            (BLANKS, lambda: self.shifted(block)),
+            (BLANKS, lambda: _blocks(self._stripped, stripped) if any(stripped) else []),
         )
         for how, search in searches:
             if hits := search():
@@ -226,7 +230,7 @@ class Lines:
 
     @cached_property
     def _folded(self) -> list[str]:
-        return fold("\n".join(self._rstripped)).split("\n")
+        return fold("\n".join(self._rstripped)).split("\n") if self.exact else []
 
     @cached_property
     def _stripped(self) -> list[str]:

@@ -1,1 +1,1 @@
-"""Patches: parsing both formats, locating hunks, applying them."""
+"""Patches: parsing both formats, finding the places of hunks, applying them."""

@@ -1,14 +1,11 @@
-"""A patch over several files.
-
-All results are worked out first, on files held in memory, then all are written.
-"""
+"""Applying a patch to files: all results are prepared in memory first, then all are written."""
 
 from __future__ import annotations
 
 import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
@@ -29,12 +26,12 @@ _MANY_LINES = 4_000_000
 
 @dataclass
 class _Entry:
-    """A file as the patch has left it so far; `data` None: there is none."""
+    """A file as the patch has left it so far; `data` is None when there is no file."""
 
     place: Place
     before: Snapshot | None
     data: bytes | None
-    like: Snapshot | None = None  # whose mode and owner it takes when it is new
+    like: Snapshot | None = None  # the file whose mode and owner a new one takes
     executable: bool | None = None
 
     @property
@@ -49,16 +46,22 @@ class _Entry:
 
 @dataclass
 class PatchApplier:
-    """One patch on its way. `places` holds the place of every path that the patch names."""
+    """Applies one patch.
+
+    Args:
+        places: the place of every path that the patch names.
+        seen: what the model has seen of the files.
+        display_path: returns a path as the model sees it.
+    """
 
     places: Mapping[str, Place]
-    known: SeenFiles
-    shown: Callable[[Path], str]
+    seen: SeenFiles
+    display_path: Callable[[Path], str]
     entries: dict[Path, _Entry] = field(default_factory=dict)
     report: list[str] = field(default_factory=list)
 
     def prepare(self, files: Sequence[FilePatch]) -> list[Write]:
-        """Work out all changes, on copies held in memory. Raises ToolError when one cannot be made."""
+        """Prepare all changes in memory. Raises ToolError when one cannot be made, or when nothing changes."""
         for file in files:
             with explained(file.path):
                 {"add": self._add, "delete": self._delete, "update": self._update}[file.action](file)
@@ -71,17 +74,17 @@ class PatchApplier:
         ]
 
     def commit(self, writes: Sequence[Write], cancelled: threading.Event) -> None:
-        """Write all files, unless `cancelled` is set before. Raises ToolError, nothing changed."""
+        """Write all files, unless `cancelled` is set before. Raises ToolError when it fails, with nothing changed."""
         try:
             write_all(writes, cancelled)
         except OSError as error:
-            name, reason = self.shown(Path(error.filename)), (error.strerror or str(error)).lower()
+            name, reason = self.display_path(Path(error.filename)), (error.strerror or str(error)).lower()
             raise ToolError(f"{name}: {reason}. Nothing was changed.") from error
         for write in writes:
             if write.data is None:
-                self.known.forget(write.place.real)
+                self.seen.forget(write.place.real)
             else:
-                self.known.saw(write.place.real, write.data)
+                self.seen.saw(write.place.real, write.data)
 
     def message(self) -> str:
         """The message for the model."""
@@ -89,7 +92,7 @@ class PatchApplier:
 
     def _add(self, file: FilePatch) -> None:
         entry = self._entry(file.path)
-        name = self.shown(entry.place.real)
+        name = self.display_path(entry.place.real)
         if entry.data is not None:
             raise ToolError(
                 f"{name} exists already, so it cannot be added. Nothing was changed. Use `*** Update "
@@ -102,9 +105,8 @@ class PatchApplier:
 
     def _delete(self, file: FilePatch) -> None:
         entry = self._entry(file.path)
-        name = self.shown(entry.place.real)
-        if entry.data is None:
-            raise missing(entry.place, name)
+        name = self.display_path(entry.place.real)
+        self._require(entry, name)
         verify_whole(self._decode(entry), file.hunks, name)
         entry.data = None
         self.report.append(f"D {name}")
@@ -113,14 +115,16 @@ class PatchApplier:
         entry = self._entry(file.path)
         if entry.data is None and file.other and file.other != "/dev/null":
             entry = self._entry(file.other)
-        name = self.shown(entry.place.real)
-        if entry.data is None:
-            raise missing(entry.place, name)
+        if entry.data is None and file.creates:
+            self._add(replace(file, path=file.creates))
+            return
+        name = self.display_path(entry.place.real)
+        self._require(entry, name)
         if file.move_to and entry.before and stat.S_ISLNK(entry.before.status.st_mode):
-            raise ToolError(f"{name} is a symlink: move what it leads to, or the link itself by the shell.")
+            raise ToolError(f"{name} is a symlink: move its target, or move the symlink with the shell.")
         _refuse_large(entry.data, name)
         patched = apply_hunks(self._decode(entry), file.hunks, name)
-        lines = ", ".join(extent(low, high) for low, high in patched.touched)
+        lines = ", ".join(extent(low, high) for low, high in patched.changed)
         where = f" (at {lines} of the former text)" if lines else ""
         if file.move_to:
             target = self._entry(file.move_to)
@@ -135,16 +139,24 @@ class PatchApplier:
     def _move(self, source: _Entry, target: _Entry, path: str) -> str:
         if target.data is not None:
             raise ToolError(
-                f"{path} exists already, so {self.shown(source.place.real)} cannot be moved there. "
+                f"{path} exists already, so {self.display_path(source.place.real)} cannot be moved there. "
                 "Nothing was changed."
             )
         target.like, target.executable = source.before or source.like, source.executable
         source.data = None
-        return f"{self.shown(source.place.real)} -> {self.shown(target.place.real)}"
+        return f"{self.display_path(source.place.real)} -> {self.display_path(target.place.real)}"
+
+    def _require(self, entry: _Entry, name: str) -> None:
+        if entry.data is None:
+            if entry.before is not None:
+                raise ToolError(
+                    f"{name} is deleted or moved earlier in the same patch. Nothing was changed. Name each file once."
+                )
+            raise missing(entry.place, name)
 
     def _decode(self, entry: _Entry) -> TextFile:
         assert entry.data is not None
-        return self.known.decode(entry.place.real, entry.data)
+        return self.seen.decode(entry.place.real, entry.data)
 
     def _entry(self, path: str) -> _Entry:
         place = self.places[path]
@@ -154,8 +166,8 @@ class PatchApplier:
             before = None
             if status is not None:
                 link = stat.S_ISLNK(status.st_mode)
-                before = snapshot_link(place) if link else snapshot(place, self.shown(place.real))
-                self.known.refuse_stale(place.real, before, self.shown(place.real))
+                before = snapshot_link(place) if link else snapshot(place, self.display_path(place.real))
+                self.seen.refuse_stale(place.real, before, self.display_path(place.real))
             entry = self.entries[place.real] = _Entry(place, before, before.data if before else None)
         return entry
 

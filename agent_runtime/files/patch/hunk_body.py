@@ -9,7 +9,7 @@ from agent_runtime.files.patch.model import PatchLine
 
 
 def looks_unified(lines: Sequence[str]) -> int | None:
-    """The line at which a unified diff begins, if one does."""
+    """Return the index of the line at which a unified diff begins; None when there is none."""
     for i, line in enumerate(lines):
         if line.startswith("diff --git ") or (
             line.startswith("--- ") and "".join(lines[i + 1 : i + 2]).startswith("+++ ")
@@ -19,32 +19,38 @@ def looks_unified(lines: Sequence[str]) -> int | None:
 
 
 class HunkBody:
-    """The lines of a hunk: as many as its header says, or up to the next header where it is wrong or silent."""
+    """The lines of a hunk: as many as its header says, or up to the next header where it is wrong or has no counts.
 
-    def __init__(self, lines: Sequence[str], at: int, counts: Sequence[int] | None) -> None:
+    Args:
+        lines: the lines of the diff.
+        at: the index of the first line of the hunk.
+        counts: the number of old and of new lines by the header.
+    """
+
+    def __init__(self, lines: Sequence[str], at: int, counts: tuple[int, int] | None) -> None:
         self.source, self.at, self.counts = lines, at, counts or (sys.maxsize, sys.maxsize)
         self.lines: list[PatchLine] = []
         self.old = self.new = 0
         self.old_open = self.new_open = self.cut = False
 
     def read(self) -> None:
-        """Take them. `at` is then the line after the hunk; `cut` says that the patch ends before the counts do."""
+        """Read the lines. `at` is then the line after the hunk; `cut`: the diff ends before the counts are reached."""
         while self.at < len(self.source) and self._take(self.source[self.at]):
             self.at += 1
-        while not self._counted() and self.lines and self.lines[-1].bare:
+        while not self._is_complete() and self.lines and self.lines[-1].bare:
             self._drop_last()
-        rest = "".join(self.source[self.at :]).strip()
+        rest = any(line.strip() for line in self.source[self.at :])
         self.cut = (self.old < self.counts[0] or self.new < self.counts[1]) and not rest
 
     def _take(self, line: str) -> bool:
+        """Read a line. Returns False when it does not belong to the hunk."""
         if line.startswith("\\"):
             self._no_line_end()
             return True
-        if self._counted() and (
-            self._is_header() or line.rstrip() == "--" or line[:1] not in ("+", "-", " ")
-        ):
-            return False
-        if not self._counted() and self._is_header() and (line[:2] in ("@@", "di") or self._two_headers()):
+        if self._is_complete():
+            if self._is_header() or line.rstrip() == "--" or line[:1] not in ("+", "-", " "):
+                return False
+        elif self._is_header() and (line[:2] in ("@@", "di") or self._has_two_headers()):
             return False
         if line in ("", "\r"):
             self._add(PatchLine(" ", "", bare=True))
@@ -54,13 +60,13 @@ class HunkBody:
             return False
         return True
 
-    def _counted(self) -> bool:
+    def _is_complete(self) -> bool:
         return self.old >= self.counts[0] and self.new >= self.counts[1]
 
     def _is_header(self) -> bool:
         return looks_unified(self.source[self.at : self.at + 2]) == 0 or self.source[self.at].startswith("@@")
 
-    def _two_headers(self) -> bool:
+    def _has_two_headers(self) -> bool:
         return "".join(self.source[self.at + 2 : self.at + 3]).startswith("@@")
 
     def _add(self, line: PatchLine) -> None:

@@ -1,170 +1,168 @@
 """Where the hunks of a patch go in a file. No I/O.
 
-Hunks keep the order of the file. Each must have one place that fits with the places of the others: that is
-looked for over all hunks together, so that a line which occurs twice is no riddle when two hunks each take
-one.
+Each hunk must have one place that fits with those of the others. The places are found for all hunks together, so a
+hunk that matches twice has one place if the other is taken by the hunk after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.line_numbers import ranges
-from agent_runtime.files.patch.model import Hunk
+from agent_runtime.files.patch.anchors import Anchors
+from agent_runtime.files.patch.model import Hunk, PatchLine, old_text
 from agent_runtime.files.similar import describe
-from agent_runtime.files.text_match import EXACT, UNSHIFTED, Lines, Shift, fold
+from agent_runtime.files.text_match import EXACT, Lines
 
 
 @dataclass(frozen=True)
 class HunkLocation:
-    """A place for a hunk: lines `start` to `end` (from 0, end not included)."""
+    """The place of a hunk.
+
+    Attributes:
+        start: its first line in the file, from 0.
+        end: the line after its last.
+        lines: the lines of the hunk that are used: blank ones at its end are left out where the file has none.
+        how: with which tolerance it matched.
+    """
 
     start: int
     end: int
+    lines: tuple[PatchLine, ...]
     how: str = EXACT
-    shift: Shift = UNSHIFTED
 
 
-def placed(lines: Sequence[str], hunks: Sequence[Hunk], shown: str) -> list[HunkLocation]:
-    """A place for each hunk, or a ToolError that names the file, the hunk, and the line that differs."""
+def locate(lines: Sequence[str], hunks: Sequence[Hunk], display: str) -> list[HunkLocation]:
+    """Return a place for each hunk.
+
+    Raises:
+        ToolError: a hunk has no place or several; the message names the file, the hunk, and the line that differs.
+    """
     searched = Lines(lines)
-    return _assign(hunks, [_candidates(searched, hunk, shown) for hunk in hunks], shown)
+    anchors = Anchors(searched, display)
+    return _assign(hunks, [_candidates(searched, anchors, hunk, display) for hunk in hunks], display)
 
 
-def mismatch(shown: str, hunk: Hunk, lines: Sequence[str], block: Sequence[str]) -> ToolError:
-    """What the hunk expects is not in the file."""
+def mismatch(display: str, hunk: Hunk, lines: Sequence[str], block: Sequence[str]) -> ToolError:
+    """Return the error for a hunk whose lines are not in the file."""
     return ToolError(
-        f"{shown}: {hunk.label} does not match the file. Nothing was changed.\n{describe(lines, block)}"
+        f"{display}: {hunk.label} does not match the file. Nothing was changed.\n{describe(lines, block)}"
     )
 
 
-def _candidates(lines: Lines, hunk: Hunk, shown: str) -> list[HunkLocation]:
-    block = hunk.old
-    if not block:
-        return _insertions(lines, hunk, shown)
-    how, hits = lines.find(block)
-    spots = [HunkLocation(hit.index, hit.index + len(block), how, hit.shift) for hit in hits]
-    if not spots:
-        raise mismatch(shown, hunk, lines.exact, block)
+def _candidates(lines: Lines, anchors: Anchors, hunk: Hunk, display: str) -> list[HunkLocation]:
+    if not hunk.old:
+        return _insertions(lines, anchors, hunk, display)
+    places = next((places for body in _bodies(hunk.lines) if (places := _matches(lines, body))), [])
+    if not places:
+        raise mismatch(display, hunk, lines.exact, hunk.old)
     if hunk.end_of_file:
-        spots = [spot for spot in spots if spot.end == len(lines.exact)] or spots
+        places = [place for place in places if place.end == len(lines.exact)] or places
     if hunk.start is not None:
-        spots = [spot for spot in spots if spot.start == (hunk.start or 1) - 1] or spots
-    return _after_anchors(lines, hunk, spots, shown) if hunk.anchors else spots
+        places = [place for place in places if place.start == (hunk.start or 1) - 1] or places
+    return _after_anchors(anchors, hunk, places, display) if hunk.anchors else places
 
 
-def _insertions(lines: Lines, hunk: Hunk, shown: str) -> list[HunkLocation]:
-    """Where lines go that come without any context: after the anchor, at the line named, or at the end."""
+def _bodies(lines: tuple[PatchLine, ...]) -> Iterator[tuple[PatchLine, ...]]:
+    """The lines of a hunk, then without blank ones at the end of its old side, which models add to a hunk."""
+    yield lines
+    while len(old := old_text(lines)) > 1 and not old[-1].strip():
+        last = max(i for i, line in enumerate(lines) if line.tag != "+")
+        rest = lines[last + 1 :]
+        if lines[last].tag == " " and rest:  # it is between lines of the new side, so it becomes one of them
+            lines = (*lines[:last], PatchLine("+", ""), *rest)
+        else:
+            lines = (*lines[:last], *(rest[:-1] if rest and not rest[-1].text.strip() else rest))
+        yield lines
+
+
+def _matches(lines: Lines, body: tuple[PatchLine, ...]) -> list[HunkLocation]:
+    block = old_text(body)
+    how, hits = lines.find(block)
+    return [HunkLocation(hit.index, hit.index + len(block), body, how) for hit in hits]
+
+
+def _insertions(lines: Lines, anchors: Anchors, hunk: Hunk, display: str) -> list[HunkLocation]:
+    """Where lines without any context go: after the anchor, at the line named, or at the end."""
+    at = len(lines.exact)
     if hunk.anchors:
-        places = _chain(lines, hunk.anchors)
-        if not places:
-            raise _no_anchor(lines, hunk, shown)
-        return [HunkLocation(place + 1, place + 1) for place in places]
-    if hunk.start is None or hunk.end_of_file:
-        return [HunkLocation(len(lines.exact), len(lines.exact))]
-    at = max(0, hunk.start - 1)
+        return [HunkLocation(line + 1, line + 1, hunk.lines) for line in anchors.require(hunk)]
+    if hunk.start is not None and not hunk.end_of_file:
+        at = max(0, hunk.start - 1)
     if at > len(lines.exact):
         raise ToolError(
-            f"{shown}: {hunk.label} goes in before line {hunk.start}; the file has {len(lines.exact)} lines."
+            f"{display}: {hunk.label} is to be inserted before line {hunk.start}; the file has "
+            f"{len(lines.exact)} lines. Nothing was changed."
         )
-    return [HunkLocation(at, at)]
+    return [HunkLocation(at, at, hunk.lines)]
 
 
-def _after_anchors(lines: Lines, hunk: Hunk, spots: list[HunkLocation], shown: str) -> list[HunkLocation]:
-    """The first place after each occurrence of the anchors.
-
-    Where an anchor is part of the hunk, that place.
-    """
+def _after_anchors(
+    anchors: Anchors, hunk: Hunk, places: list[HunkLocation], display: str
+) -> list[HunkLocation]:
+    """The first place after each occurrence of the anchors, or the one that begins with the anchor itself."""
     anchored: dict[int, HunkLocation] = {}
-    places = _chain(lines, hunk.anchors)
-    for place in places:
-        after = [spot for spot in spots if spot.start > place] or [
-            spot for spot in spots if spot.start == place
+    for line in anchors.find(hunk.anchors):
+        after = [place for place in places if place.start > line] or [
+            place for place in places if place.start == line
         ]
         if after:
             anchored[after[0].start] = after[0]
     if anchored:
         return list(anchored.values())
-    if len(spots) == 1 and spots[0].how == EXACT:
-        return spots  # there is but one place, whatever the anchor says
-    if not places:
-        raise _no_anchor(lines, hunk, shown)
-    found = ranges([spot.start + 1 for spot in spots])
+    if len(places) == 1 and places[0].how == EXACT:
+        return places  # there is only one place, whatever the anchor says
+    anchors.require(hunk)
+    found = ranges([place.start + 1 for place in places])
     raise ToolError(
-        f"{shown}: {hunk.label} is not after its `@@ {hunk.anchors[-1]}` line, but at {found}. Nothing "
+        f"{display}: {hunk.label} is not after its `@@ {hunk.anchors[-1]}` line, but at {found}. Nothing "
         "was changed."
     )
 
 
-def _chain(lines: Lines, anchors: Sequence[str]) -> list[int]:
-    """Lines of the innermost anchor: for each occurrence of an outer one, the first inner one after it."""
-    places: list[int] | None = None
-    for anchor in anchors:
-        all_places = _anchor_places(lines, anchor)
-        if places is None:
-            places = all_places
-        else:
-            next_ones = (next((p for p in all_places if p > place), None) for place in places)
-            places = sorted({p for p in next_ones if p is not None})
-    return places or []
-
-
-def _anchor_places(lines: Lines, anchor: str) -> list[int]:
-    wanted = fold(anchor).strip()
-    stripped = [fold(line).strip() for line in lines.exact]
-    whole = [i for i, line in enumerate(stripped) if line == wanted]
-    return whole or [i for i, line in enumerate(stripped) if line.startswith(wanted)]
-
-
-def _assign(hunks: Sequence[Hunk], candidates: list[list[HunkLocation]], shown: str) -> list[HunkLocation]:
+def _assign(hunks: Sequence[Hunk], candidates: list[list[HunkLocation]], display: str) -> list[HunkLocation]:
     """The only way to give every hunk a place, in order.
 
     Raises ToolError when there is none, or more than one.
     """
-    earliest: list[int] = [0]  # where the hunks before end at the least
-    latest: list[int] = [1 << 62]  # where the hunks after begin at the most
-    for spots in candidates:
-        earliest.append(min((spot.end for spot in spots if spot.start >= earliest[-1]), default=1 << 62))
-    for spots in reversed(candidates):
-        latest.append(max((spot.start for spot in spots if spot.end <= latest[-1]), default=-1))
+    earliest: list[int] = [0]  # the first line at which the hunks before can end
+    latest: list[int] = [1 << 62]  # the last line at which the hunks after can begin
+    for places in candidates:
+        earliest.append(min((place.end for place in places if place.start >= earliest[-1]), default=1 << 62))
+    for places in reversed(candidates):
+        latest.append(max((place.start for place in places if place.end <= latest[-1]), default=-1))
     latest.reverse()
     chosen: list[HunkLocation] = []
-    for i, spots in enumerate(candidates):
-        fitting = [spot for spot in spots if spot.start >= earliest[i] and spot.end <= latest[i + 1]]
+    for i, places in enumerate(candidates):
+        fitting = [place for place in places if place.start >= earliest[i] and place.end <= latest[i + 1]]
         if not fitting:
-            return _unordered(hunks, candidates, shown)
+            return _unordered(hunks, candidates, display)
         if len(fitting) > 1:
-            places = ranges([spot.start + 1 for spot in fitting])
+            found = ranges([place.start + 1 for place in fitting])
             raise ToolError(
-                f"{shown}: {hunks[i].label} matches {len(fitting)} places, at lines {places}. Nothing "
-                "was changed. Give more context lines, or an `@@` line that comes before the one that is meant."
+                f"{display}: {hunks[i].label} matches {len(fitting)} places, at lines {found}. Nothing was "
+                "changed. Give more context lines, or an `@@` line that comes before the one that is meant."
             )
         chosen.append(fitting[0])
     return chosen
 
 
-def _unordered(hunks: Sequence[Hunk], candidates: list[list[HunkLocation]], shown: str) -> list[HunkLocation]:
-    """Hunks that are not in the order of the file are fine when each has one place and no two overlap."""
-    if all(len(spots) == 1 for spots in candidates):
-        spots = [spots[0] for spots in candidates]
-        ordered = sorted(spots, key=lambda spot: (spot.start, spot.end))
+def _unordered(
+    hunks: Sequence[Hunk], candidates: list[list[HunkLocation]], display: str
+) -> list[HunkLocation]:
+    """Hunks that are not in the order of the file are applied when each has one place and no two overlap."""
+    if all(len(places) == 1 for places in candidates):
+        places = [places[0] for places in candidates]
+        ordered = sorted(places, key=lambda place: (place.start, place.end))
         if all(a.end <= b.start for a, b in pairwise(ordered)):
-            return spots
+            return places
     found = "; ".join(
-        f"{hunk.label} at {ranges([spot.start + 1 for spot in spots])}"
-        for hunk, spots in zip(hunks, candidates, strict=True)
+        f"{hunk.label} at {ranges([place.start + 1 for place in places])}"
+        for hunk, places in zip(hunks, candidates, strict=True)
     )
     raise ToolError(
-        f"{shown}: the hunks overlap, or are not in the order of the file: {found}. Nothing was changed."
-    )
-
-
-def _no_anchor(lines: Lines, hunk: Hunk, shown: str) -> ToolError:
-    anchor = hunk.anchors[-1]
-    return ToolError(
-        f"{shown}: {hunk.label}: no line of the file is `{anchor}` (after the `@@` lines before it). "
-        f"Nothing was changed.\n{describe(lines.exact, [anchor])}"
+        f"{display}: the hunks overlap, or are not in the order of the file: {found}. Nothing was changed."
     )

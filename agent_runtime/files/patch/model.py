@@ -1,4 +1,4 @@
-"""What a patch says, whichever format it was written in: files, hunks and lines."""
+"""A parsed patch, whichever format it was written in: files, hunks and lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PatchLine:
-    """A line of a hunk: context (" "), taken out ("-") or put in ("+"). `bare`: written without even the blank."""
+    """A line of a hunk: context (" "), removed ("-") or added ("+"). `bare`: written without even the blank."""
 
     tag: Literal[" ", "-", "+"]
     text: str
@@ -19,10 +19,15 @@ class PatchLine:
 class Hunk:
     """One change of a file.
 
-    `line` is where it begins in the patch; `start` the line of the file that a unified diff names (from 1),
-    a hint. `anchors` are lines to be found before it, outermost first. `old_open` and `new_open` say that a
-    side ends without a line end ("\\ No newline at end of file"); `marked` that the hunk says so of either
-    side.
+    Attributes:
+        number: its position among the hunks of the file, from 1.
+        line: where it begins in the patch, from 1.
+        lines: its lines.
+        anchors: lines of the file that come before it, outermost first.
+        end_of_file: it says that it ends where the file ends.
+        start: the line of the file that a unified diff names, from 1; a hint.
+        old_open: the old side ends without a line end ("\\ No newline at end of file").
+        new_open: the new side does.
     """
 
     number: int
@@ -36,23 +41,39 @@ class Hunk:
 
     @property
     def old(self) -> list[str]:
-        """What must be in the file, without line ends."""
-        return [line.text.removesuffix("\r") for line in self.lines if line.tag != "+"]
+        """The lines that must be in the file, without line ends."""
+        return old_text(self.lines)
 
     @property
-    def shows_ends(self) -> bool:
-        """Are there CRs in it? Then its line ends are meant as they are; else those of the file are taken."""
+    def has_line_ends(self) -> bool:
+        """Whether there are CRs in it. Then its line ends are written as given, else as they are in the file."""
         return any(line.text.endswith("\r") for line in self.lines)
 
     @property
     def label(self) -> str:
-        """How an error names it."""
+        """Its name in messages."""
         return f"hunk {self.number} (line {self.line} of the patch)"
+
+
+def old_text(lines: tuple[PatchLine, ...]) -> list[str]:
+    """Return the context and the removed lines, without line ends."""
+    return [line.text.removesuffix("\r") for line in lines if line.tag != "+"]
 
 
 @dataclass(frozen=True)
 class FilePatch:
-    """What a patch does to one file. `other` is the name to try when nothing is at `path`."""
+    """The change of one file.
+
+    Attributes:
+        action: what is done.
+        path: the file.
+        line: where this begins in the patch, from 1.
+        hunks: its changes. Those of a file that is added have only added lines.
+        move_to: its new path.
+        executable: whether it is executable afterwards; None: as before.
+        other: the path to use when nothing is at `path`.
+        creates: an update that creates this file when nothing is at `path` or `other`.
+    """
 
     action: Literal["add", "update", "delete"]
     path: str
@@ -61,3 +82,4 @@ class FilePatch:
     move_to: str | None = None
     executable: bool | None = None
     other: str | None = None
+    creates: str | None = None

@@ -1,4 +1,4 @@
-"""A patch, whatever it was written in: which files, and which lines of them. Parsed here for both formats."""
+"""Parsing a patch in either format: the `*** Begin Patch` format is parsed here, unified diffs in `unified`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BEGIN, _END = "*** Begin Patch", "*** End Patch"
 
 
 def parse(text: str) -> list[FilePatch]:
-    """Either format, told apart by what comes first. Raises ToolError naming the line that is wrong."""
+    """Parse a patch in either format. Raises ToolError, naming the line that is wrong."""
     lines = text.split("\n")
     if all(line.endswith("\r") for line in lines[:-1] if line):  # the patch as a whole came with CRLF
         lines = [line.removesuffix("\r") for line in lines]
@@ -24,21 +24,23 @@ def parse(text: str) -> list[FilePatch]:
         return parse_unified(lines, 0)
     if begin is None:
         raise ToolError(
-            f"This is no patch: it has neither a `{_BEGIN}` line nor the `---` and `+++` lines of a "
+            f"This is not a patch: it has neither a `{_BEGIN}` line nor the `---` and `+++` lines of a "
             f"unified diff. Expected:\n{_BEGIN}\n*** Update File: path\n@@\n context\n-old\n+new\n{_END}"
         )
     if any(re.match(r"\s*cd\s", line) for line in lines[:begin]):
         raise ToolError(
-            "Paths of a patch are relative to the workspace: give them so, without a `cd` before it."
+            "Paths of a patch are relative to the workspace. Give the patch without a `cd` command before it."
         )
     end = next((i for i in range(len(lines) - 1, begin, -1) if lines[i].strip() == _END), None)
     if end is None:
         raise ToolError(
-            f"The patch is not whole: there is no `{_END}` line, so it may have been cut. Nothing was "
+            f"The patch is incomplete: there is no `{_END}` line, so it may have been cut. Nothing was "
             "changed."
         )
     if any(line.strip() in (_BEGIN, _END) and line[:1] not in "+- " for line in lines[begin + 1 : end]):
-        raise ToolError(f"One patch a call: there is a second `{_BEGIN}` or `{_END}` line inside.")
+        raise ToolError(
+            f"Only one patch a call can be applied: there is a second `{_BEGIN}` or `{_END}` line inside."
+        )
     body = _dedented(lines[begin:end])
     if looks_unified(body[1:3]) is not None:
         return parse_unified(lines[:end], begin + 1, closed=True)
@@ -46,7 +48,7 @@ def parse(text: str) -> list[FilePatch]:
 
 
 def _dedented(lines: list[str]) -> list[str]:
-    """Lines without the indentation of the first, where all have it (a patch quoted as a block)."""
+    """The lines without the indentation of the first, where all have it (a patch quoted as a block)."""
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     if indent and all(line.startswith(indent) for line in lines if line.strip()):
         return [line[len(indent) :] for line in lines]
@@ -65,7 +67,7 @@ class _Draft:
 
     def hunk(self, number: int) -> Hunk:
         while self.lines and self.lines[-1].bare and not self.lines[-1].text and len(self.lines) > 1:
-            self.lines.pop()  # an empty line before the next marker is no line of the file
+            self.lines.pop()  # an empty line before the next marker is not a line of the file
         return Hunk(number, self.line, tuple(self.lines), tuple(self.anchors), self.end_of_file, self.start)
 
 
@@ -104,7 +106,7 @@ class _Envelope:
     def _marker(self, name: str) -> str | None:
         found = re.match(rf"\s*\*\*\* {name}:(.*)$", self.lines[self.at])
         if found and not found[1].strip():
-            raise self._wrong("there is no path")
+            raise self._wrong("expected a path after the colon")
         return found[1].strip() if found else None
 
     def _add(self, path: str) -> FilePatch:
@@ -114,7 +116,7 @@ class _Envelope:
         while self.at < len(self.lines) and not self.lines[self.at].startswith("*** "):
             line = self.lines[self.at]
             if line and not line.startswith("+"):
-                raise self._wrong("every line of a new file begins with `+`")
+                raise self._wrong("expected `+` at the start of every line of a new file")
             content.append(PatchLine("+", line[1:], bare=not line))
             self.at += 1
         if content and self.at < len(self.lines) and self.lines[self.at].strip() == "*** End of File":
@@ -133,7 +135,7 @@ class _Envelope:
             hunks.append(draft.hunk(len(hunks) + 1))
         if not hunks and not move_to:
             raise ToolError(
-                f"{path}: the update at line {first} of the patch changes nothing: it has no hunk."
+                f"{path}: the update at line {first} of the patch has no hunk, so it changes nothing."
             )
         return FilePatch("update", path, first, tuple(hunks), move_to)
 
@@ -156,7 +158,7 @@ class _Envelope:
                 self.at += 1
                 break
             if line[:1] not in (" ", "+", "-", ""):
-                raise self._wrong("a line of a hunk begins with ` `, `-` or `+`, and a hunk with `@@`")
+                raise self._wrong("expected a line of a hunk (it begins with ` `, `-` or `+`), or `@@`")
             draft.lines.append(PatchLine(line[0], line[1:]) if line else PatchLine(" ", "", bare=True))  # type: ignore[arg-type]
             self.at += 1
         if not draft.lines:

@@ -76,7 +76,7 @@ async def test_anchors_nested_and_alone(editor: EditorFixture) -> None:
     )
 
 
-async def test_lines_that_occur_often_are_told_apart_by_the_other_hunks(editor: EditorFixture) -> None:
+async def test_places_of_repeated_lines_follow_from_the_other_hunks(editor: EditorFixture) -> None:
     editor.put(a_txt="x\n1\nx\n2\nx\n")
     await editor.patch(
         envelope("*** Update File: a.txt", "@@", "-x", "+a", "@@", "-x", "+b", "@@", "-x", "+c")
@@ -114,7 +114,7 @@ async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(editor: Edito
         (["*** Update File: b.txt", "*** Move to: a.txt"], "a.txt exists already"),
         (["*** Update File: a.txt"], "changes nothing"),
         (["*** Update File: a.txt", "@@ nowhere", " x", "+y"], "hunk 1 (line 6 of the patch) does not match"),
-        (["*** Add File: n", "x"], "Line 6 of the patch is wrong: every line of a new file begins with `+`"),
+        (["*** Add File: n", "x"], "Line 6 of the patch is wrong: expected `+` at the start of every line"),
         (["*** Update File: a.txt", "@@", "?"], "Line 7 of the patch is wrong"),
         (["*** Frobnicate: a.txt"], "Line 5 of the patch is wrong"),
         (
@@ -123,15 +123,13 @@ async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(editor: Edito
         ),
     ],
 )
-async def test_one_wrong_part_and_nothing_is_changed(
-    editor: EditorFixture, lines: list[str], said: str
-) -> None:
+async def test_one_error_and_nothing_is_changed(editor: EditorFixture, lines: list[str], said: str) -> None:
     editor.put(a_txt="a\n", b_txt="b\n", c_txt="c\n")
     first = [] if "+a" in lines else ["*** Update File: c.txt", "-c", "+C"]
     assert said in await editor.patch_refused(envelope(*first, *lines))
 
 
-async def test_delete_and_add_replaces_a_file_whole(editor: EditorFixture) -> None:
+async def test_delete_and_add_replace_a_file(editor: EditorFixture) -> None:
     editor.put(a_txt="a\n")
     await editor.patch(envelope("*** Delete File: a.txt", "*** Add File: a.txt", "+new"))
     assert editor.tree() == {"a.txt": b"new\n"}
@@ -145,7 +143,7 @@ async def test_two_updates_of_one_file_follow_each_other(editor: EditorFixture) 
     assert editor.tree() == {"a.txt": b"x\ny\n"}
 
 
-async def test_a_patch_for_another_folder_is_not_applied_to_this_one(editor: EditorFixture) -> None:
+async def test_a_patch_for_another_directory_is_refused(editor: EditorFixture) -> None:
     patch = envelope("*** Add File: a", "+x")
     said = await editor.patch_refused(f"cd sub && apply_patch <<'EOF'\n{patch}EOF\n")
     assert "relative to the workspace" in said
@@ -153,7 +151,7 @@ async def test_a_patch_for_another_folder_is_not_applied_to_this_one(editor: Edi
 
 @pytest.mark.parametrize("end", ["", "\r\n"])
 async def test_a_patch_that_came_in_crlf(editor: EditorFixture, end: str) -> None:
-    """Its own line ends are those of the wire: the file keeps its own."""
+    """The line ends of the patch were converted on the way: the file keeps its own."""
     editor.put(lf="x\ny\n", crlf="x\r\ny\r\n")
     body = "@@\n x\n-y\n+z\n"
     files = f"*** Update File: lf\n{body}*** Update File: crlf\n{body}*** Add File: n\n+q\n"
@@ -163,20 +161,20 @@ async def test_a_patch_that_came_in_crlf(editor: EditorFixture, end: str) -> Non
 
 
 @pytest.mark.parametrize("wrap", ["apply_patch <<'EOF'\n{}EOF\n", "```\n{}```", "\n\n  {}\n", "{}\r\n"])
-async def test_wrappings_are_taken_off(editor: EditorFixture, wrap: str) -> None:
+async def test_text_around_a_patch_is_removed(editor: EditorFixture, wrap: str) -> None:
     editor.put(a_txt="a\n")
     await editor.patch(wrap.format(envelope("*** Update File: a.txt", "-a", "+b")))
     assert editor.tree() == {"a.txt": b"b\n"}
 
 
 async def test_a_patch_that_was_cut_is_not_applied(editor: EditorFixture) -> None:
-    """Cogtrix#1370: output cut by a token limit still parses, and must not be used."""
+    """Output that a token limit cut would still parse."""
     editor.put(a_txt="a\n")
     whole = envelope("*** Update File: a.txt", "-a", "+b")
-    assert "not whole" in await editor.patch_refused(whole.removesuffix("*** End Patch\n"))
+    assert "is incomplete" in await editor.patch_refused(whole.removesuffix("*** End Patch\n"))
 
 
-async def test_line_ends_encoding_and_an_open_end_are_kept(editor: EditorFixture) -> None:
+async def test_line_ends_encoding_and_a_missing_final_line_end_are_kept(editor: EditorFixture) -> None:
     editor.put(
         crlf="a\r\nb\r\nc", wide="ä\nb\n".encode("utf-16"), latin=b"caf\xe9\nx\n", mixed=b"a\nb\r\nc\rd\n"
     )
@@ -212,10 +210,17 @@ async def test_end_of_file_and_pure_insertions(editor: EditorFixture) -> None:
     }
 
 
-async def test_tolerance_is_said(editor: EditorFixture) -> None:
+async def test_a_tolerant_match_is_reported(editor: EditorFixture) -> None:
     editor.put(a_txt="    say(“hi”)  \n    go()\n")
     done = await editor.patch(
         envelope("*** Update File: a.txt", '     say("hi")', "-    go()", "+    stop()")
     )
     assert editor.tree() == {"a.txt": "    say(“hi”)  \n    stop()\n".encode()}
     assert "matched lines 1-2 but for typographic quotes" in done
+
+
+@pytest.mark.parametrize("second", ["*** Delete File: f", "*** Update File: f", "*** Delete File: ./f"])
+async def test_a_file_that_the_patch_has_deleted(editor: EditorFixture, second: str) -> None:
+    editor.put(f="a\n")
+    lines = ["*** Delete File: f", second, *(["-a", "+b"] if "Update" in second else [])]
+    assert "f is deleted or moved earlier in the same patch" in await editor.patch_refused(envelope(*lines))

@@ -16,8 +16,8 @@ def git(editor: EditorFixture, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-async def test_what_git_diff_says_is_applied(editor: EditorFixture) -> None:
-    """Renames with changes, modes, new, empty and deleted files, odd names, open ends: the tree git had."""
+async def test_output_of_git_diff_is_applied(editor: EditorFixture) -> None:
+    """Renames with changes, modes, new, empty and deleted files, unusual names, no final line end: as in git."""
     editor.put(
         a_txt="".join(f"{i}\n" for i in range(50)),
         gone="x\ny\n",
@@ -50,19 +50,19 @@ async def test_diff_dash_u_without_git(editor: EditorFixture) -> None:
     assert editor.tree() == {"a.txt": b"a\nB\nc\n"}
 
 
-async def test_line_numbers_tell_equal_places_apart(editor: EditorFixture) -> None:
+async def test_line_numbers_decide_between_equal_places(editor: EditorFixture) -> None:
     editor.put(a_txt="x\ny\nx\ny\nx\ny\n")
     await editor.patch("--- a/a.txt\n+++ b/a.txt\n@@ -3,2 +3,2 @@\n-x\n+z\n y\n")
     assert editor.tree() == {"a.txt": b"x\ny\nz\ny\nx\ny\n"}
 
 
-async def test_wrong_numbers_are_no_matter_where_the_place_is_certain(editor: EditorFixture) -> None:
+async def test_wrong_line_numbers_are_ignored_where_the_place_is_unique(editor: EditorFixture) -> None:
     editor.put(a_txt="a\nb\nc\n")
     await editor.patch("--- a/a.txt\n+++ b/a.txt\n@@ -40,9 +41,1 @@\n a\n-b\n+B\n@@ -70 +70 @@\n c\n+d\n")
     assert editor.tree() == {"a.txt": b"a\nB\nc\nd\n"}
 
 
-async def test_wrong_numbers_and_two_places_are_refused(editor: EditorFixture) -> None:
+async def test_wrong_line_numbers_and_two_places_are_refused(editor: EditorFixture) -> None:
     editor.put(a_txt="x\ny\nx\ny\n")
     said = await editor.patch_refused("--- a/a.txt\n+++ b/a.txt\n@@ -9,2 +9,2 @@\n-x\n+z\n y\n")
     assert "hunk 1 (line 3 of the patch) matches 2 places, at lines 1 and 3" in said
@@ -83,15 +83,15 @@ async def test_new_and_deleted_files(editor: EditorFixture) -> None:
         ("--- a/gone\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-X\n", "Line 2 differs: the file has 'b'"),
         ("--- a/gone\n+++ b/gone\n@@ -1,2 +1,9 @@\n a\n-b\n+c\n", "ends early"),
         ("--- a/gone\n+++ b/gone\n", "changes nothing"),
-        ("--- a/gone\n+++ b/gone\n@@ -1,x +1 @@\n a\n", "is no hunk header"),
-        (f"--- a/gone\n+++ b/gone\n@@ -{'9' * 5_000} +1 @@\n-a\n+b\n", "is no hunk header"),
+        ("--- a/gone\n+++ b/gone\n@@ -1,x +1 @@\n a\n", "is not a hunk header"),
+        (f"--- a/gone\n+++ b/gone\n@@ -{'9' * 5_000} +1 @@\n-a\n+b\n", "is not a hunk header"),
         (
             "--- a/gone\n+++ b/gone\n@@ -1,2 +1,2 @@\na\n-b\n+c\n",
             "has no lines: each begins with ` `, `-` or `+`. After it",
         ),
         ("diff --git a/p b/p\nindex 1..2 100644\nGIT binary patch\nliteral 1\n", "binary"),
         ("diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+x\n", "symlink"),
-        ("@@ -1 +1 @@\n-a\n+b\n", "This is no patch"),
+        ("@@ -1 +1 @@\n-a\n+b\n", "This is not a patch"),
         ("--- a/gone\n+++ b/gone\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n-z\n", "does not match"),
     ],
 )
@@ -101,8 +101,8 @@ async def test_refused_with_nothing_changed(editor: EditorFixture, patch: str, s
     assert said in await editor.patch_refused(patch if patch.startswith("@@") else other + patch)
 
 
-async def test_line_ends_that_a_diff_shows_are_meant(editor: EditorFixture) -> None:
-    """git shows CRs; a model's own diff of a CRLF file does not; a patch all in CRLF came so."""
+async def test_line_ends_in_a_diff_are_written(editor: EditorFixture) -> None:
+    """git writes CRs into a diff; a model does not; a patch that is all in CRLF was converted on the way."""
     editor.put(shown="a\r\nb\r\n", plain="a\r\nb\r\n", wire="a\nb\n", turned="a\nb\n")
     await editor.patch("--- a/shown\n+++ b/shown\n@@ -1,2 +1,3 @@\n a\r\n-b\r\n+B\r\n+c\n")
     await editor.patch("--- a/plain\n+++ b/plain\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n")
@@ -118,7 +118,7 @@ async def test_line_ends_that_a_diff_shows_are_meant(editor: EditorFixture) -> N
     }
 
 
-async def test_inside_the_other_envelope(editor: EditorFixture) -> None:
+async def test_a_unified_diff_between_begin_and_end_patch(editor: EditorFixture) -> None:
     editor.put(a_txt="a\n")
     await editor.patch("*** Begin Patch\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+b\n*** End Patch\n")
     assert editor.tree() == {"a.txt": b"b\n"}
@@ -160,13 +160,13 @@ async def test_a_hunk_without_numbers_and_two_places(editor: EditorFixture) -> N
 @pytest.mark.parametrize(
     ("before", "after"), [("```diff\n", "```\n"), ("*** Begin Patch\n", "*** End Patch")]
 )
-async def test_counts_too_large_in_a_whole_diff(editor: EditorFixture, before: str, after: str) -> None:
+async def test_counts_too_large_in_a_complete_diff(editor: EditorFixture, before: str, after: str) -> None:
     editor.put(f="a\nb\n")
     await editor.patch(f"{before}--- a/f\n+++ b/f\n@@ -1,9 +1,9 @@\n a\n-b\n+c\n{after}")
     assert editor.tree() == {"f": b"a\nc\n"}
 
 
-async def test_a_folder_that_is_called_like_a_prefix(editor: EditorFixture) -> None:
+async def test_a_directory_with_the_name_of_a_prefix(editor: EditorFixture) -> None:
     (editor.folder / "a").mkdir()
     editor.put(f="x\n")
     (editor.folder / "a/f").write_text("x\n")
@@ -174,3 +174,104 @@ async def test_a_folder_that_is_called_like_a_prefix(editor: EditorFixture) -> N
     assert editor.tree() == {"f": b"x\n", "a/f": b"y\n"}
     await editor.patch("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-x\n+z\n")
     assert editor.tree() == {"f": b"z\n", "a/f": b"y\n"}
+
+
+def diff(old: str, new: str, hunk: str) -> str:
+    return f"--- {old}\n+++ {new}\n{hunk}"
+
+
+EPOCHS = [
+    "1970-01-01 00:00:00.000000000 +0000",
+    "1969-12-31 16:00:00.000000000 -0800",
+    "1970-01-01 01:00:00 +0100",
+    "1970-01-01 05:30:00 +05:30",
+    "1970-01-01 00:00:00",
+    "1970-01-01T00:00:00Z",
+    "Thu Jan  1 00:00:00 1970",
+    "Thu Jan  1 00:00:00 UTC 1970",
+]
+LATER = "2026-01-01 10:00:00.000000000 +0100"
+
+
+@pytest.mark.parametrize("names", [("a/n", "b/n"), ("n", "n"), ("n.orig", "n"), ("a/n", "a/n")])
+async def test_a_diff_from_nothing_creates_a_file(editor: EditorFixture, names: tuple[str, str]) -> None:
+    await editor.patch(diff(*names, "@@ -0,0 +1,2 @@\n+x\n+y\n"))
+    assert editor.tree() == {"n": b"x\ny\n"}
+
+
+async def test_a_diff_from_nothing_inserts_into_a_file_that_exists(editor: EditorFixture) -> None:
+    """`diff -U0` writes the same header for lines at the top."""
+    editor.put(n="z\n", empty="")
+    hunk = "@@ -0,0 +1 @@\n+x\n"
+    await editor.patch(diff("a/n", "b/n", hunk) + diff("a/empty", "b/empty", hunk))
+    assert editor.tree() == {"n": b"x\nz\n", "empty": b"x\n"}
+
+
+@pytest.mark.parametrize("separator", ["\t", "  "])
+@pytest.mark.parametrize("epoch", EPOCHS)
+async def test_the_epoch_stands_for_no_file(editor: EditorFixture, epoch: str, separator: str) -> None:
+    editor.put(gone="one\n")
+    await editor.patch(
+        diff(f"a/n{separator}{epoch}", f"b/n{separator}{LATER}", "@@ -0,0 +1 @@\n+x\n")
+        + diff(f"a/gone{separator}{LATER}", f"b/gone{separator}{epoch}", "@@ -1 +0,0 @@\n-one\n")
+    )
+    assert editor.tree() == {"n": b"x\n"}
+
+
+async def test_a_file_that_becomes_empty_is_kept(editor: EditorFixture) -> None:
+    editor.put(a="one\n", b="one\n")
+    hunk = "@@ -1 +0,0 @@\n-one\n"
+    await editor.patch(diff("a/a", "b/a", hunk) + diff(f"a/b\t{LATER}", f"b/b\t{LATER}", hunk))
+    assert editor.tree() == {"a": b"", "b": b""}
+
+
+async def test_the_epoch_with_other_content_or_an_existing_file_is_refused(editor: EditorFixture) -> None:
+    editor.put(n="one\ntwo\n")
+    said = await editor.patch_refused(diff("n", f"n\t{EPOCHS[0]}", "@@ -1 +0,0 @@\n-one\n"))
+    assert "does not match" in said
+    said = await editor.patch_refused(diff(f"n\t{EPOCHS[0]}", "n", "@@ -0,0 +1 @@\n+x\n"))
+    assert "exists already" in said
+
+
+@pytest.mark.parametrize("signature", ["-- \n2.39.5\n\n", "-- \n\n", "\n", "--\n2.39.5\n"])
+@pytest.mark.parametrize("message", ["- adds x\n+ and y\n\n-v is new\n", "text\n", "@me: ok\n-\n"])
+async def test_a_series_of_mails(editor: EditorFixture, signature: str, message: str) -> None:
+    editor.put(f="a\nb\n")
+    mails = [
+        f"From {'0' * 40} Mon Sep 17 00:00:00 2001\nFrom: N <e>\nSubject: [PATCH {i}/2] s\n\n{message}---\n f | 2 +-\n"
+        f" 1 file changed, 1 insertion(+), 1 deletion(-)\n\ndiff --git a/f b/f\nindex 1..2 100644\n"
+        f"--- a/f\n+++ b/f\n@@ -{i} +{i} @@\n-{old}\n+{new}\n{signature}"
+        for i, old, new in ((1, "a", "A"), (2, "b", "B"))
+    ]
+    await editor.patch("".join(mails))
+    assert editor.tree() == {"f": b"A\nB\n"}
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "\n- adds x\n- adds y\n",
+        "\nNotes:\n+ one more\n-----\n",
+        "commit 0123456789abcdef\nAuthor: N <e>\n\n    - adds x\n\n",
+        "Only in b: z\n-q\n",
+        "Index: g\n===================================================================\n",
+    ],
+)
+async def test_text_between_two_files(editor: EditorFixture, between: str) -> None:
+    editor.put(f="a\n", g="b\n")
+    await editor.patch(
+        diff("a/f", "b/f", f"@@ -1 +1 @@\n-a\n+A\n{between}")
+        + diff("a/g", "b/g", f"@@ -1 +1 @@\n-b\n+B\n{between}")
+    )
+    assert editor.tree() == {"f": b"A\n", "g": b"B\n"}
+
+
+@pytest.mark.parametrize(
+    "rest", ["\n-    c\n+    d\n", "\n c\n-d\n", "x\n-c\n", "-- \n-c\n", "\n+c\n", "--\n c\n+d\n"]
+)
+async def test_lines_after_a_hunk_that_was_counted_wrong_are_not_lost(
+    editor: EditorFixture, rest: str
+) -> None:
+    editor.put(f="a\n\n    c\n")
+    said = await editor.patch_refused(diff("a/f", "b/f", f"@@ -1 +1 @@\n-a\n+A\n{rest}"))
+    assert "belongs to no hunk" in said or "does not match" in said
