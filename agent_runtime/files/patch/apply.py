@@ -119,10 +119,10 @@ class PatchApplier:
             self._add(replace(file, path=file.creates))
             return
         name = self.display_path(entry.place.real)
-        self._require(entry, name)
+        data = self._require(entry, name)
         if file.move_to and entry.before and stat.S_ISLNK(entry.before.status.st_mode):
             raise ToolError(f"{name} is a symlink: move its target, or move the symlink with the shell.")
-        _refuse_large(entry.data, name)
+        _refuse_large(data, name)
         patched = apply_hunks(self._decode(entry), file.hunks, name)
         lines = ", ".join(extent(low, high) for low, high in patched.changed)
         where = f" (at {lines} of the former text)" if lines else ""
@@ -146,13 +146,14 @@ class PatchApplier:
         source.data = None
         return f"{self.display_path(source.place.real)} -> {self.display_path(target.place.real)}"
 
-    def _require(self, entry: _Entry, name: str) -> None:
-        if entry.data is None:
-            if entry.before is not None:
-                raise ToolError(
-                    f"{name} is deleted or moved earlier in the same patch. Nothing was changed. Name each file once."
-                )
-            raise missing(entry.place, name)
+    def _require(self, entry: _Entry, name: str) -> bytes:
+        if entry.data is not None:
+            return entry.data
+        if entry.before is not None:
+            raise ToolError(
+                f"{name} is deleted or moved earlier in the same patch. Nothing was changed. Name each file once."
+            )
+        raise missing(entry.place, name)
 
     def _decode(self, entry: _Entry) -> TextFile:
         assert entry.data is not None
