@@ -11,7 +11,7 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 
 DEFAULT_YIELD_MS = 10_000
-LONGEST_YIELD_MS = 600_000
+LONGEST_YIELD = 600.0  # seconds
 
 
 class ExecCommandParams(Params):
@@ -48,7 +48,7 @@ async def run(params: ExecCommandParams, ctx: ToolContext) -> ToolOutput:
         params.cmd,
         cwd=params.workdir,
         tty=params.tty,
-        seconds=min(params.yield_time_ms, LONGEST_YIELD_MS) / 1000,
+        seconds=min(params.yield_time_ms / 1000, ctx.tool_timeout or LONGEST_YIELD, LONGEST_YIELD),
         tokens=min(params.max_output_tokens or ctx.output_tokens, ctx.output_tokens),
         call_id=ctx.call_id,
     )

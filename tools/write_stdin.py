@@ -12,7 +12,7 @@ from agent_runtime.tools import prompt
 
 AFTER_TYPING_MS = 1_000
 WHEN_LOOKING_MS = 5_000
-LONGEST_YIELD_MS = 600_000
+LONGEST_YIELD = 600.0  # seconds
 
 
 class WriteStdinParams(Params):
@@ -38,7 +38,7 @@ async def run(params: WriteStdinParams, ctx: ToolContext) -> ToolOutput:
     return await ctx.sessions.write(
         params.session_id,
         params.chars,
-        seconds=min(wait, LONGEST_YIELD_MS) / 1000,
+        seconds=min(wait / 1000, ctx.tool_timeout or LONGEST_YIELD, LONGEST_YIELD),
         tokens=min(params.max_output_tokens or ctx.output_tokens, ctx.output_tokens),
     )
 

@@ -85,6 +85,8 @@ def reported(body: Callable[[int, SignalHandler], int], format: str | None) -> i
         )
     except Interrupted:
         return failure.interrupted(out, {}, signals.reason, format=format)
+    finally:
+        signals.ended()
 
 
 def play(replay: Replay, config: RunConfig, out: int, signals: SignalHandler) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +15,7 @@ from agent_runtime.conversation.compaction import Compactor, ContextLimits
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.engine.build_model import build_model, observed_model
+from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.services import RunServices, ToolServices
@@ -32,13 +32,10 @@ from agent_runtime.providers.endpoints import key_variables
 from agent_runtime.providers.repair import RepairingModel
 from agent_runtime.providers.retry import ResilientModel
 from agent_runtime.search.search import Searcher
-from agent_runtime.shell.environment import confined_caches, tool_environment
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
-from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.system.hardening import harden
-from agent_runtime.system.landlock import Confinement
 from agent_runtime.system.process_title import set_title
 from agent_runtime.system.subreaper import Subreaper, become_subreaper
 from agent_runtime.transcripts.replay_tools import RecordedTool, ReplayedTool
@@ -48,13 +45,13 @@ def build_services(ctx: RunContext, system: str) -> RunServices:
     """Everything that the loop works with. `system` is the rendered system prompt (see `system_prompt`)."""
     become_subreaper()
     hidden = _hidden_variables(ctx)
-    environment = _environment(ctx, hidden)
+    settings = shell_settings(ctx, hidden)
     harden(hidden)
     set_title("agent-runtime")
     observer = (
         NullObserver() if ctx.recorded_tools else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit)
     )
-    services = _tool_services(ctx, environment, observer)
+    services = _tool_services(ctx, settings, observer)
     available = _tools(ctx)
     specs = tuple(
         spec
@@ -105,29 +102,10 @@ def _hidden_variables(ctx: RunContext) -> frozenset[str]:
     return frozenset(keys | address_secrets(ctx.environ).keys())
 
 
-def _environment(ctx: RunContext, hidden: frozenset[str]) -> dict[str, str]:
-    request = ctx.config.request
-    caches = confined_caches(ctx.config.run_id) if request.confine else {}
-    extra = {"AGENT_RUNTIME_RUN_ID": ctx.config.run_id} | caches | request.env
-    for name, value in (("AGENT_PARAMS", request.params), ("AGENT_CONTEXT", request.context)):
-        if value is not None:
-            extra[name] = json.dumps(value)
-    return tool_environment(
-        ctx.environ, extra=extra, hidden=hidden - request.env.keys(), user=request.tool_user
-    )
-
-
 def _tool_services(
-    ctx: RunContext, environment: dict[str, str], observer: WorkspaceObserver | NullObserver
+    ctx: RunContext, settings: ShellSettings, observer: WorkspaceObserver | NullObserver
 ) -> ToolServices:
     config = ctx.config
-    settings = ShellSettings(
-        cwd=config.workspace,
-        env=environment,
-        logs=OutputStore(ctx.run_dir / "logs"),
-        user=config.request.tool_user,
-        confine=Confinement(config.roots) if config.roots is not None else None,
-    )
     shell, sessions = Shell(settings), SessionManager(settings)
     observes = observer if isinstance(observer, WorkspaceObserver) else None
     worker = FileWorker(config.request.tool_user)

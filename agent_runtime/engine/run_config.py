@@ -20,6 +20,7 @@ from agent_runtime.protocol.events import StartEvent
 from agent_runtime.protocol.request import Config, CustomModel, Request
 from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, resolve
 from agent_runtime.providers.keys import from_request
+from agent_runtime.system import exec_limits
 from agent_runtime.version import VERSION
 
 # by the key that is there
@@ -60,13 +61,14 @@ class RunConfig:
 
     @property
     def roots(self) -> list[Path] | None:
-        """Where the tools may write: the workspace, the mounts and the temporary folder; None: anywhere."""
+        """Where the tools may write: the workspace, the mounts, TMPDIR and /tmp; None for anywhere."""
         if not self.request.confine:
             return None
         import tempfile
 
         mounts = [self.workspace / mount.path for mount in self.request.mounts]
-        return [self.workspace, *mounts, Path(tempfile.gettempdir())]
+        # many programs name /tmp whatever TMPDIR is: tmux, X, gpg-agent
+        return [self.workspace, *mounts, *dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp")))]
 
     def start_event(self) -> StartEvent:
         """The first line of the stream."""
@@ -106,6 +108,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     _check_mounts(request, workspace)
     _check_confine(request)
     _check_tool_user(request.tool_user)
+    _check_env(request.env, environ)
     run_id = request.run_id or new_run_id()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
@@ -188,6 +191,28 @@ def _check_tool_user(user: str | None) -> None:
         raise RequestError("toolUser", f"expected the name of a user of this machine: {user}") from None
     if os.geteuid() not in (0, entry.pw_uid):
         raise RequestError("toolUser", f"only root can run tools as another user: {user}")
+
+
+def _check_env(env: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    """What would keep every program of the tools from starting is refused by name."""
+    for name, value in env.items():
+        if exec_limits.size(name, value) > exec_limits.LONGEST_VARIABLE:
+            most = exec_limits.LONGEST_VARIABLE - exec_limits.size(name, "")
+            raise RequestError(
+                f"env.{name}",
+                f"expected at most {most:,} bytes, which is what Linux allows; put the value in a file",
+            )
+    if env and (excess := exec_limits.exceeded_by(env, environ)) > 0:
+        raise RequestError(
+            "env",
+            f"expected {excess:,} bytes less in all, which is what Linux allows; put large values in files",
+        )
+    if "PATH" in env:
+        import shutil
+
+        if shutil.which("bash", path=env["PATH"]) is None:
+            hint = "; variables in it are not expanded" if "$" in env["PATH"] else ""
+            raise RequestError("env.PATH", f"expected folders of which one has bash: {env['PATH']!r}{hint}")
 
 
 def _check_confine(request: Request) -> None:

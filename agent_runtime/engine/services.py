@@ -89,6 +89,8 @@ class RunServices:
         """What runs beside the loop; each is given a function that emits events."""
         ctx = self.ctx
         always: list[Watch] = [lambda emit: self.subreaper.run()]
+        if {"bash", "exec_command"}.intersection(ctx.config.tools):
+            always.append(lambda emit: self.tools.shell.prepare())
         return always if ctx.recorded_tools else [*always, ctx.tracker.watch, ctx.servers.watch]
 
     async def final_scan(self) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 AGAIN = 2.0  # seconds: a second signal within them kills at once
@@ -36,7 +37,7 @@ class SignalHandler:
     """Reports the first signal to the run; a second one within two seconds kills.
 
     While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, the
-    signals come through a SignalReceiver, which knows their senders.
+    signals are received by a thread (sigwaitinfo(2)), which learns who has sent them.
 
     Attributes:
         handled: the signals, without those that the parent has chosen to ignore.
@@ -52,6 +53,7 @@ class SignalHandler:
         self._when = 0.0
         self._killed = False
         self._ended = False
+        self._thread: threading.Thread | None = None
         self.handled = frozenset(
             number
             for number in CAUGHT
@@ -72,11 +74,19 @@ class SignalHandler:
         self._raising = False
 
     def hold(self) -> None:
-        """Block the signals in this thread and those that it starts: they wait for a SignalReceiver."""
+        """Block the signals in this thread and those that it starts, until `listen` receives them.
+
+        To be called before another thread is started: that one would take them without their sender.
+        """
         signal.pthread_sigmask(signal.SIG_BLOCK, self.handled)
 
     def listen(
-        self, listener: Callable[[str], None], *, kill: Callable[[], None], hurry: Callable[[], None]
+        self,
+        listener: Callable[[str], None],
+        *,
+        kill: Callable[[], None],
+        hurry: Callable[[], None],
+        ignores: Callable[[int, int], bool],
     ) -> None:
         """Call `listener` with the reason of the first signal, also of one that came before.
 
@@ -84,10 +94,13 @@ class SignalHandler:
             listener: may be called at any instruction and in any thread, like the others.
             kill: ends the child processes, at a second signal.
             hurry: ends the run at once, whatever it waits for, after `kill`.
+            ignores: is asked about each signal, by its number and the pid of its sender.
         """
         self._listener, self._kill, self._hurry = listener, kill, hurry
         if self.reason:
             listener(self.reason)
+        self._thread = threading.Thread(target=self._receive, args=(ignores,), name="signals", daemon=True)
+        self._thread.start()
 
     def ended(self) -> None:
         """All has been written. A signal during the exit of the interpreter would change the exit status."""
@@ -96,6 +109,9 @@ class SignalHandler:
             self._exit()
         for number in CAUGHT:
             signal.signal(number, signal.SIG_IGN)
+        if self._thread:
+            os.kill(os.getpid(), signal.SIGALRM)
+            self._thread.join(1.0)
 
     def received(self, number: int) -> None:
         """Handle a signal of the caller. Raises Interrupted while the handler is armed."""
@@ -113,6 +129,16 @@ class SignalHandler:
             raise Interrupted
         if self._listener:
             self._listener(self.reason)
+
+    def _receive(self, ignores: Callable[[int, int], bool]) -> None:
+        with suppress(
+            OSError
+        ):  # takes privileges; a `pkill` may have ended before a slower thread can look at it
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        while not self._ended:
+            info = signal.sigwaitinfo(self.handled)
+            if not ignores(info.si_signo, info.si_pid):
+                self.received(info.si_signo)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         self.received(number)

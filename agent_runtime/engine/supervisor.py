@@ -28,7 +28,6 @@ from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.engine.stdin import listen
-from agent_runtime.engine.tool_signals import SignalReceiver
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
 from agent_runtime.system.processes import kill_descendants
@@ -86,8 +85,8 @@ class RunSupervisor:
             partial(call_soon, self.ctx.stop.stop),
             kill=kill_descendants,
             hurry=partial(call_soon, self._abandon_the_end),
+            ignores=self.ctx.tool_signals.ignores,
         )
-        SignalReceiver(self._signals, self.ctx.tool_signals)
 
     def _background_tasks(self, stdin: int | None, unread: bytes) -> list[Callable[[], Awaitable[None]]]:
         ctx = self.ctx

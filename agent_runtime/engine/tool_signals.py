@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from contextlib import suppress
 from dataclasses import replace
 
 from agent_runtime.agent.executor import CallInfo
-from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.call_processes import marker_of
@@ -95,29 +92,3 @@ class ToolSignals:
 
     def _is_tool(self, child: Process) -> bool:
         return child.session != os.getsid(0)  # what the runtime starts for itself stays in its session
-
-
-class SignalReceiver:
-    """A thread that receives signals together with their senders (sigwaitinfo(2)).
-
-    The signals must be blocked in all threads (see SignalHandler.hold): another thread would take them without their
-    sender.
-
-    Args:
-        handler: gets the signals of the caller.
-        tools: gets those of tools.
-    """
-
-    def __init__(self, handler: SignalHandler, tools: ToolSignals) -> None:
-        self._handler, self._tools = handler, tools
-        threading.Thread(target=self._run, name="signals", daemon=True).start()
-
-    def _run(self) -> None:
-        with suppress(
-            OSError
-        ):  # takes privileges; a `pkill` may have ended before a slower thread can look at it
-            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-        while True:
-            info = signal.sigwaitinfo(self._handler.handled)
-            if not self._tools.ignores(info.si_signo, info.si_pid):
-                self._handler.received(info.si_signo)

@@ -15,11 +15,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.system.exec_limits import is_settable
 from agent_runtime.system.spawn import identity
-
-LONGEST_VARIABLE = (
-    131_072  # bytes of `NAME=value` and its NUL; execve(2) refuses a longer one (MAX_ARG_STRLEN)
-)
 
 # Variables that concern the runtime or its parent shell only.
 _OWN = {
@@ -37,13 +34,12 @@ _PERSONAL = re.compile(r"HOME|USER|LOGNAME|USERNAME|SHELL|MAIL|XDG_\w+|SUDO_(USE
 # Keys of model providers by name, besides those of the catalog (which `hidden` has): OPENAI_API_KEY_2,
 # ANTHROPIC_AUTH_TOKEN, AZURE_OPENAI_KEY. Keys of other services of the same companies are the application's.
 _PROVIDERS = (
-    "ANTHROPIC|CLAUDE|OPENAI|CODEX|AZURE_OPENAI|GEMINI|GOOGLE(_AI|_GENAI|_GENERATIVE_AI)?|XAI|GROK|MISTRAL|DEEPSEEK"
-    "|GROQ|OPENROUTER|TOGETHER|FIREWORKS|CEREBRAS|MOONSHOT|DASHSCOPE|PERPLEXITY|COHERE|OLLAMA|NVIDIA|ZAI|MINIMAX"
-    "|REPLICATE"
+    "ANTHROPIC|CLAUDE|OPENAI|CODEX|AZURE_OPENAI|GEMINI|XAI|GROK|MISTRAL|DEEPSEEK|GROQ|OPENROUTER|TOGETHER|FIREWORKS"
+    "|CEREBRAS|MOONSHOT|DASHSCOPE|PERPLEXITY|COHERE|OLLAMA|NVIDIA|ZAI|MINIMAX|REPLICATE"
 )
 _KEY = re.compile(
-    rf"({_PROVIDERS})(_(ADMIN|API|AUTH|ACCESS|OAUTH|CODE_OAUTH|SECRET|BEARER))*_?(KEYS?|TOKEN|SECRET)(_\w+)?"
-    "|ANTHROPIC_CUSTOM_HEADERS"
+    rf"({_PROVIDERS})_((ADMIN_|ACCESS_|SECRET_)?(API_?)?KEYS?(_\w+)?|((API|AUTH|ACCESS|OAUTH|CODE_OAUTH)_)?TOKEN(_\d+)?"
+    r"|(API_)?SECRET(_\d+)?)|GOOGLE(_AI|_GENAI|_GENERATIVE_AI)?_API_KEY(_\w+)?|ANTHROPIC_CUSTOM_HEADERS"
 )
 _FILE_PATH = re.compile(r"(?<![^:,;=\s])(~|\.\.?)?/(?!/)[^:,;=\s]*")
 
@@ -150,12 +146,6 @@ def holds_secret(value: str, secrets: Collection[str]) -> bool:
     return any(text in rest for text in secrets if _is_key_like(text))
 
 
-def is_settable(name: str, value: str) -> bool:
-    """Does execve accept this variable?"""
-    size = len(name.encode("utf-8", "surrogateescape")) + len(value.encode("utf-8", "surrogateescape")) + 2
-    return bool(name) and "=" not in name and "\0" not in name + value and size <= LONGEST_VARIABLE
-
-
 def json_variables(objects: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Objects for tools as JSON, one variable each; None is left out.
 
@@ -173,7 +163,6 @@ def json_variables(objects: Mapping[str, Any], folder: Path) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{name.lower()}.json"
         file.write_text(text)
-        file.chmod(0o644)
         variables[f"{name}_FILE"] = str(file)
     return variables
 

@@ -67,7 +67,7 @@ class SessionManager:
             await self._wait_for_place()
             self._number += 1
             number = self._number
-            session = self._start(command, cwd, tty, call_id)
+            session = await self._start(command, cwd, tty, call_id)
             self._sessions[number] = session
         try:
             async with session.lock:
@@ -156,7 +156,7 @@ class SessionManager:
                 await self._let_go(number)
             await self._left.detach()
 
-    def _start(self, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
+    async def _start(self, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
         command = clean_text(command)
         if "\0" in command:
             raise ToolError("cmd: it has a NUL character in it, which no command line can hold")
@@ -167,7 +167,8 @@ class SessionManager:
             raise ToolError(f"workdir: {directory} is not a directory")
         become_subreaper()
         settings = self._settings
-        start = SessionStart(command, directory, settings.env, tty, settings.user, settings.confine)
+        env = await settings.environment()
+        start = SessionStart(command, directory, env, tty, settings.user, settings.confine)
         marker = marker_of(f"session-{self._number}")
         try:
             return Session(start, call_id=call_id, marker=marker, open_log=lambda: settings.logs.log(call_id))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent_runtime.shell.truncation import OutputStore
 
 if TYPE_CHECKING:
+    from agent_runtime.shell.login_environment import LoginEnvironment
     from agent_runtime.system.landlock import Confinement
 
 
@@ -23,6 +24,7 @@ class ShellSettings:
         logs: the files of outputs that are too long for the model, and of what is left running.
         user: whom they run as; None for the user of this process, which must be root otherwise.
         confine: where they may write; None for everywhere. The temporary folder must be part of it.
+        login: adds what the login files of the image set; None to leave them alone.
     """
 
     cwd: Path
@@ -30,3 +32,8 @@ class ShellSettings:
     logs: OutputStore
     user: str | None = None
     confine: Confinement | None = None
+    login: LoginEnvironment | None = None
+
+    async def environment(self) -> Mapping[str, str]:
+        """The variables of a command."""
+        return await self.login.variables() if self.login else self.env

@@ -101,6 +101,10 @@ class Shell:
             await live.finish(result.text)
         return result
 
+    async def prepare(self) -> None:
+        """Do what the first call would wait for: reading the login files."""
+        await self._settings.environment()
+
     def partial(self, call_id: str) -> ToolOutput | None:
         """The result of a call that was cancelled: what it had printed. Given once."""
         return self._partials.pop(call_id, None)
@@ -143,7 +147,7 @@ class Shell:
             ending.notes.append(await self._replaced())
         if self._scratch is None:
             self._scratch = ScratchDir(self._settings.user)
-        bash = self._bash or self._start(self._scratch)
+        bash = self._bash or await self._start(self._scratch)
         marker = self._marker()
         if self._group is None and self._has_groups:
             self._group = await to_thread.run_sync(ControlGroup.of, bash.pid, marker)
@@ -203,11 +207,12 @@ class Shell:
             kept += f", but {self._cwd} no longer exists: it starts in {existing}"
         return f"[the shell ended; the next command runs in a new one: {kept}]"
 
-    def _start(self, scratch: ScratchDir) -> BashProcess:
+    async def _start(self, scratch: ScratchDir) -> BashProcess:
         become_subreaper()
+        env = await self._settings.environment()
         self._bash = BashProcess(
             cwd=_existing(self._cwd),
-            env=self._settings.env,
+            env=env,
             marker=f"{self._marker()}.shell",
             state=scratch.state,
             user=self._settings.user,
