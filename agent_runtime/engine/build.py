@@ -112,7 +112,7 @@ def _tool_services(
     files = FileEditor(
         workspace=config.workspace,
         worker=worker,
-        home=Path(environment["HOME"]) if environment.get("HOME") else None,
+        home=Path(settings.env["HOME"]),
         roots=config.roots,
         on_change=observes.edited if observes else None,
         changing=observes.editing if observes else None,
