@@ -1,12 +1,14 @@
-"""What the three wires share: text that arrives in pieces, ids that must be unique, and calls cut short."""
+"""What the three wire formats share: text that arrives in pieces, unique call ids, reasons to stop, and counts."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
+from agent_runtime.agent.model import StopReason
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantMessage,
@@ -20,7 +22,30 @@ from agent_runtime.protocol.messages import (
 # after these the last call may be a fragment
 CUT_STOPS = frozenset({"max_tokens", "refusal", "context_overflow"})
 
-# How Anthropic's guide to fine-grained tool streaming hands arguments that are no JSON back to the model
+# why a model stopped, in the words of all providers (lower case, `_` for `-`); any other word means a broken answer
+_STOP_WORDS: dict[StopReason, str] = {
+    "end_turn": "stop end_turn eos eos_token stop_sequence stop_token stop_word complete completed done finish "
+    "finished end endoftext normal success",
+    "tool_calls": "tool_calls tool_call tool_use tool function_call function_calls",
+    "max_tokens": "length max_tokens max_length max_output_tokens max_completion_tokens model_length token_limit "
+    "output_limit max_token",
+    "refusal": "refusal content_filter content_filtered safety sensitive prohibited_content recitation blocklist spii "
+    "guardrail_intervened guardrails image_safety language blocked",
+    "context_overflow": "model_context_window_exceeded context_length_exceeded context_window_exceeded",
+    "pause_turn": "pause_turn compaction",
+}
+_STOPS: dict[str, StopReason] = {word: stop for stop, words in _STOP_WORDS.items() for word in words.split()}
+
+
+def stop_reason(word: str) -> StopReason | None:
+    """Why the model stopped, by the provider's word for it; None when the word stands for a failure or is unknown.
+
+    Some providers add what they stopped for after a colon, or write words in capitals.
+    """
+    return _STOPS.get(word.strip().lower().partition(":")[0].strip().replace("-", "_"))
+
+
+# The key under which Anthropic's guide to fine-grained tool streaming returns invalid JSON to the model
 INVALID = "INVALID_JSON"
 
 
@@ -32,7 +57,7 @@ class Pieces:
         self._half = ""
 
     def add(self, piece: str) -> str:
-        """Take the next piece; returns what can be shown now."""
+        """Take the next piece; returns what can be passed on now."""
         piece = self._half + piece
         self._half = ""
         if piece and "\ud800" <= piece[-1] <= "\udbff":
@@ -45,11 +70,11 @@ class Pieces:
         return self._keep(half)
 
     def complete(self, whole: str) -> str:
-        """The whole text is known: what of it has not been shown. Another text takes its place."""
+        """The whole text is known: returns what of it has not been passed on. Another text replaces this one."""
         self._half = ""
-        whole, shown = clean_text(whole), self.text
+        whole, known = clean_text(whole), "".join(self._parts)
         self._parts = [whole]
-        return whole[len(shown) :] if whole.startswith(shown) else ""
+        return whole[len(known) :] if whole.startswith(known) else ""
 
     def _keep(self, piece: str) -> str:
         piece = clean_text(piece)
@@ -65,10 +90,58 @@ class Pieces:
         return self._parts[0] if self._parts else ""
 
 
+class ArgumentPieces(Pieces):
+    """The arguments of a call. What a gateway has sent twice is in their text once."""
+
+    @property
+    def text(self) -> str:
+        """All of it, see `without_repetition`."""
+        return without_repetition(self._parts)
+
+    @property
+    def is_whole(self) -> bool:
+        """Is it a JSON object already? An empty text is not."""
+        if not self._parts or not self._parts[-1].rstrip().endswith("}"):
+            return False
+        return parse_arguments("".join(self._parts)) is not None
+
+
+def without_repetition(pieces: Sequence[str]) -> str:
+    """The arguments of a call from their pieces.
+
+    Some gateways begin with `{}`, send the text so far with every piece, or send the whole once more at the end. Where
+    the joined text is not a JSON object and this explains why, the result is the object; otherwise the joined text.
+    """
+    text = "".join(pieces)
+    if not text.lstrip().startswith("{") or parse_arguments(text) is not None:
+        return text
+    try:
+        first, end = json.JSONDecoder().raw_decode(text.lstrip())
+        rest = text.lstrip()[end:]
+        again = parse_arguments(without_repetition([rest])) if rest.lstrip().startswith("{") else None
+        if again is not None and (not first or again == first):
+            return without_repetition([rest])
+    except (ValueError, RecursionError):
+        pass  # it begins with a fragment
+    last = next((at for at in range(len(pieces) - 1, 0, -1) if pieces[at].lstrip().startswith("{")), 0)
+    for at in {last, *_second_starts(pieces)} - {0}:
+        before, rest = "".join(pieces[:at]), "".join(pieces[at:])
+        is_repeated = rest.startswith(before) or all(rest.startswith(piece) for piece in pieces[:at])
+        if is_repeated and parse_arguments(rest) is not None:
+            return rest
+    return text
+
+
+def _second_starts(pieces: Sequence[str]) -> Iterable[int]:
+    """Where the text may begin again: at the first few pieces that begin as it does."""
+    begin = pieces[0].lstrip()[:8]
+    return islice((at for at in range(1, len(pieces)) if pieces[at].lstrip().startswith(begin)), 8)
+
+
 def tool_call(
     id: str, name: str, arguments: str, *, freeform: bool = False, truncated: bool = False
 ) -> ToolCall:
-    """A call as the model wrote it; `input` is None when a function's arguments are no JSON object."""
+    """A call as the model wrote it; `input` is None when a function's arguments are not a JSON object."""
     arguments = clean_text(arguments)
     if freeform:
         parsed: dict[str, Any] | None = {"input": arguments}
@@ -87,10 +160,9 @@ def sendable_input(call: ToolCall) -> dict[str, Any]:
 
 
 class Ids:
-    """Gives a call an id that no other call of the conversation has, and keeps the provider's where it is
-    one.
+    """Gives each call an id that no other call of the conversation has: the provider's, where that is usable.
 
-    Deterministic, so that a replay comes to the same ids.
+    Deterministic, so that a replay arrives at the same ids.
     """
 
     def __init__(self, messages: Iterable[Message], fits: str = r".+") -> None:
@@ -125,12 +197,18 @@ def text_of(value: object) -> str:
 
 
 def count_of(value: object) -> int:
-    """A number of tokens: what is no whole number of them counts as none."""
+    """A number of tokens; anything but a positive integer counts as 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def counted(**tokens: int) -> Usage | None:
-    """The usage with these numbers; None when there are none but zeros, which is how some report nothing."""
+    """The usage with these numbers; None when all are zero, which is how some providers report nothing.
+
+    The cached parts belong to the input. Providers that leave them out of it are recognized by a sum that is too small.
+    """
+    cached = tokens.get("cached_input_tokens", 0) + tokens.get("cache_write_tokens", 0)
+    if cached > tokens["input_tokens"]:
+        tokens["input_tokens"] += cached
     return Usage.model_validate(tokens) if any(tokens.values()) else None
 
 
@@ -140,7 +218,7 @@ def object_of(value: object) -> dict[str, Any]:
 
 
 def sound_arguments(arguments: str) -> str:
-    """The same text, or one that holds it where it is no JSON object: servers parse arguments, and would fail."""
+    """The same text, or an object that contains it where it is not one: servers fail to parse other arguments."""
     if not arguments.strip():
         return "{}"
     if parse_arguments(arguments) is None:

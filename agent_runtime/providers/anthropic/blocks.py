@@ -8,54 +8,60 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent_runtime.agent.model import DeltaKind
-from agent_runtime.protocol.messages import AssistantBlock, Text, Thinking, ToolCall, parse_arguments
-from agent_runtime.providers.wire_parts import Pieces, sendable_input, text_of, tool_call
+from agent_runtime.protocol.messages import AssistantBlock, Text, Thinking, parse_arguments
+from agent_runtime.providers.wire_parts import ArgumentPieces, Pieces, sendable_input, text_of, tool_call
 
-DeltaMerger = tuple[DeltaKind, str]
+NewText = tuple[DeltaKind, str]
 
-# what a delta of a known type adds to the block's field of that name; all else in it is no part of the block
+# what a delta of a known type adds to the block's field of that name; its other fields do not belong to the block
 _GROWS = {
     "text_delta": ("text",),
     "thinking_delta": ("thinking",),
     "compaction_delta": ("content", "encrypted_content"),
 }
-_WHOLE_SIGNATURE = 32  # characters; less may be a piece that happens to begin like the one before it
-_SHOWN: tuple[DeltaKind, ...] = (
+_WHOLE_SIGNATURE = 32  # characters; a shorter one may be a piece that begins like the one before it
+_WITH_TEXT: tuple[DeltaKind, ...] = (
     "text",
     "thinking",
-)  # blocks with a field of that name, which holds their text
+)  # types of blocks whose text is in the field of that name
 
 
-@dataclass
+@dataclass(eq=False)
 class Block:
-    """A block that is being built: its own fields, those that grow, and its input as text."""
+    """A block that is being built.
+
+    item: its fields as they came. given, id: the id of a call, the provider's and ours. place: its message and its
+    index there. late: it came after the end of its message. grown: the fields that grow. input: the arguments.
+    """
 
     item: dict[str, Any]
+    given: str = ""
     id: str = ""
+    place: object = None
+    late: bool = False
     grown: dict[str, Pieces] = field(default_factory=dict)
-    input: list[str] = field(default_factory=list)
+    input: ArgumentPieces = field(default_factory=ArgumentPieces)
     closed: bool = False
 
     @property
     def type(self) -> str:
-        """The provider's word for what it is."""
+        """The provider's name for its type."""
         return text_of(self.item.get("type"))
 
     @property
-    def _kind(self) -> DeltaKind | None:
-        return next((kind for kind in _SHOWN if kind == self.type), None)
+    def _text_kind(self) -> DeltaKind | None:
+        return next((kind for kind in _WITH_TEXT if kind == self.type), None)
 
-    def begin(self) -> Iterator[DeltaMerger]:
+    def begin(self) -> Iterator[NewText]:
         """The text that it begins with."""
-        if (kind := self._kind) and (text := text_of(self.item.get(kind))):
+        if (kind := self._text_kind) and (text := text_of(self.item.get(kind))):
             yield kind, text
 
-    def take(self, delta: dict[str, Any]) -> DeltaMerger | None:
-        """The next delta, of whatever type; what of it is to be shown."""
+    def take(self, delta: dict[str, Any]) -> NewText | None:
+        """The next delta, of any type; returns what it adds to the text."""
         kind = text_of(delta.get("type"))
         if kind == "input_json_delta":
-            piece = text_of(delta.get("partial_json"))
-            self.input.append(piece)
+            piece = self.input.add(text_of(delta.get("partial_json")))
             return ("tool_input", piece) if piece and self.type == "tool_use" else None
         if kind == "citations_delta":
             self.item["citations"] = [*(self.item.get("citations") or []), delta.get("citation")]
@@ -65,29 +71,31 @@ class Block:
             return self._grow(kind, delta)
         return None
 
-    def _grow(self, kind: str, delta: dict[str, Any]) -> DeltaMerger | None:
-        shown: DeltaMerger | None = None
+    def _grow(self, kind: str, delta: dict[str, Any]) -> NewText | None:
+        new: NewText | None = None
         for name in _GROWS.get(kind, [name for name in delta if name != "type"]):
             value = delta.get(name)
             if isinstance(value, str):
                 if name not in self.grown:
                     self.grown[name] = Pieces(text_of(self.item.get(name)))
                 piece = self.grown[name].add(value)
-                if piece and (own := self._kind) and own == name:
-                    shown = own, piece
+                if piece and (own := self._text_kind) and own == name:
+                    new = own, piece
             elif value is not None:
                 self.item[name] = value
-        return shown
+        return new
 
     def _sign(self, piece: str) -> None:
-        """The API sends a signature whole; some who pass it on send it in pieces, or once more."""
+        """The API sends a signature whole; some gateways send it in pieces, or twice."""
         known = text_of(self.item.get("signature"))
         is_whole = len(known) >= _WHOLE_SIGNATURE and piece.startswith(known)
         self.item["signature"] = piece if is_whole else known + piece
 
-    def end(self) -> Iterator[DeltaMerger]:
+    def end(self) -> Iterator[NewText]:
         """No more deltas: what was held back of its text."""
-        if (kind := self._kind) and kind in self.grown and (rest := self.grown[kind].end()):
+        if self.type == "tool_use" and (held := self.input.end()):
+            yield "tool_input", held
+        if (kind := self._text_kind) and kind in self.grown and (rest := self.grown[kind].end()):
             yield kind, rest
         self.close()
 
@@ -96,22 +104,62 @@ class Block:
         self.closed = True
         self.item |= {name: pieces.text for name, pieces in self.grown.items()}
 
-    def ours(self, is_cut: bool) -> Iterator[AssistantBlock]:
-        """What we read in it; completes its input on the way."""
+    def blocks(self, *, is_cut: bool) -> Iterator[AssistantBlock]:
+        """What the block holds for us; completes its input."""
         item = self.item
         if self.type == "text" and text_of(item.get("text")):
             yield Text(text=item["text"])
         elif self.type == "thinking" and text_of(item.get("thinking")):
             yield Thinking(text=item["thinking"])
         elif self.type == "tool_use":
-            call = self._call(is_cut)
+            call = tool_call(self.id, text_of(item.get("name")), self.arguments, truncated=is_cut)
             item["input"] = sendable_input(call)
             yield call
-        elif self.input:  # a hosted tool's
-            item["input"] = parse_arguments("".join(self.input)) or item.get("input") or {}
+        elif self.input.text:  # a hosted tool's
+            item["input"] = parse_arguments(self.input.text) or item.get("input") or {}
 
-    def _call(self, is_cut: bool) -> ToolCall:
-        arguments = "".join(self.input)
-        if not arguments and (whole := self.item.get("input")):
-            arguments = whole if isinstance(whole, str) else json.dumps(whole, ensure_ascii=False)
-        return tool_call(self.id, text_of(self.item.get("name")), arguments, truncated=is_cut)
+    @property
+    def arguments(self) -> str:
+        """The arguments of a call, from its deltas, or from its start where no delta has brought any."""
+        whole = self.item.get("input")
+        if self.input.text or not whole:
+            return self.input.text
+        return whole if isinstance(whole, str) else json.dumps(whole, ensure_ascii=False)
+
+    def complete(self, whole: Block) -> None:
+        """The same block, whole: its arguments count where those of the deltas are not a JSON object."""
+        if self.type == "tool_use" and (not self.arguments or parse_arguments(self.arguments) is None):
+            self.input.complete(whole.arguments)
+
+    def is_begun_again_by(self, other: Block) -> bool:
+        """Is the other block only the start of this call, sent again?"""
+        if self.closed or not self.type == other.type == "tool_use" or self.given != other.given:
+            return False
+        return bool(self.given) or (not self.input.text and self.item.get("name") == other.item.get("name"))
+
+    def is_same_as(self, other: Block) -> bool:
+        """Do both say or do the same?"""
+        if self.type != other.type:
+            return False
+        if self.type == "tool_use":
+            return self.item.get("name") == other.item.get("name") and (
+                _parsed(self.arguments) == _parsed(other.arguments)
+            )
+        if kind := self._text_kind:
+            return text_of(self.item.get(kind)) == text_of(other.item.get(kind))
+        return self.item == other.item
+
+    def is_repeated_by(self, other: Block) -> bool:
+        """Is the other block this one, sent again? An id, or a place where ids are missing, is used for one call."""
+        if not self.is_same_as(other):
+            return False
+        if other.late:
+            return True
+        if self.type == "tool_use":
+            return self.given == other.given and (bool(self.given) or self.place == other.place)
+        return self.place == other.place
+
+
+def _parsed(arguments: str) -> object:
+    parsed = parse_arguments(arguments)
+    return arguments if parsed is None else parsed

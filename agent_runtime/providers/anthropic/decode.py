@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agent_runtime.agent.model import Delta, ModelCall, StopReason, Turn
+from agent_runtime.agent.model import Delta, ModelCall, Turn
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantBlock,
@@ -26,27 +26,20 @@ from agent_runtime.providers.wire_parts import (
     counted,
     object_of,
     objects,
+    stop_reason,
     text_of,
 )
 
-_STOPS: dict[str, StopReason] = {
-    "end_turn": "end_turn",
-    "stop_sequence": "end_turn",
-    "tool_use": "tool_calls",
-    "max_tokens": "max_tokens",
-    "refusal": "refusal",
-    "pause_turn": "pause_turn",
-    "compaction": "pause_turn",
-    "model_context_window_exceeded": "context_overflow",
-}
+# blocks that are not calls, of the provider or of ours
+_OWN_TYPES = frozenset({"text", "thinking", "redacted_thinking"})
 
 
 class AnthropicDecoder:
     """Builds a turn from the events of one stream.
 
     Two messages in one stream (gateways that call tools themselves do that) are one turn: blocks of both, and the stop
-    reason and usage of the last, as in the SDK. Each message's prompt holds the one before it, so a sum would count it
-    twice, and would say that the context is fuller than it is.
+    reason and usage of the last, as in the SDK. Each message's prompt contains the one before it, so a sum would count
+    it twice and overstate how full the context is. What comes after a message's end and repeats it counts once.
     """
 
     def __init__(self, model: str, call: ModelCall) -> None:
@@ -54,16 +47,16 @@ class AnthropicDecoder:
         self._ids = Ids(call.messages, fits=r"[a-zA-Z0-9_-]+")
         self._blocks: list[Block] = []
         self._open: dict[Any, Block] = {}
-        self._calls: dict[int, ToolCall] = {}
         self._usage: dict[str, Any] = {}
         self._message_id: object = None
         self._answered_by = ""
         self._stop = ""
         self._refusal = ""
+        self._may_repeat = False  # a message has ended, and no other one has begun under an id of its own
         self.complete = False
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
-        """Take the next event."""
+        """Take the next event. Raises ProviderError for an error, and for what is not an event of this format."""
         kind = chunk.get("type")
         if kind == "content_block_delta":
             return list(self._delta(chunk))
@@ -76,27 +69,36 @@ class AnthropicDecoder:
         elif kind == "message_delta":
             self._end_message(chunk)
         elif kind == "message_stop":
-            self.complete = True
+            self.complete = self._may_repeat = True
         elif kind == "message":
             return list(self._whole(chunk))
         elif kind == "error":
             raise map_error(chunk)
         elif not isinstance(kind, str):
-            raise cut("the stream holds an event that is none of the Messages format")
+            raise map_error(chunk) if chunk.get("error") else cut("the stream holds an event without a type")
         return ()
 
     def _whole(self, message: dict[str, Any]) -> Iterator[Delta]:
-        """The message that a stream would have built, at once."""
-        self._start_message(message)
-        for index, block in enumerate(objects(message.get("content"))):
-            yield from self._start_block({"index": index, "content_block": block})
-            yield from self._stop_block({"index": index})
-        self._end_message({"delta": message})
-        self.complete = True
+        """A whole message: in the place of a stream, or beside one. Then only what no event has brought is taken."""
+        known = list(self._blocks)
+        types = {block.type for block in known}
+        if not known:
+            self._start_message(message)
+        for index, item in enumerate(objects(message.get("content"))):
+            whole = Block(item, given=text_of(item.get("id")))
+            if match := _match(known, whole):
+                known.remove(match)
+                match.complete(whole)
+            elif whole.type not in types or whole.type == "tool_use":
+                yield from self._start_block({"index": ("whole", index), "content_block": item})
+                yield from self._stop_block({"index": ("whole", index)})
+        self._end_message({"delta": message, "usage": message.get("usage")})
+        self.complete = self._may_repeat = True
 
     def _start_message(self, message: dict[str, Any]) -> None:
         if message.get("id") == self._message_id is not None:
             return  # some proxies repeat it
+        self._may_repeat = self._may_repeat and message.get("id") is None
         self._message_id = message.get("id")
         self._open = {}
         self._usage = {}
@@ -108,59 +110,90 @@ class AnthropicDecoder:
     def _end_message(self, chunk: dict[str, Any]) -> None:
         delta = object_of(chunk.get("delta"))
         self._stop = text_of(delta.get("stop_reason")) or self._stop
+        if self._stop and stop_reason(self._stop) is None:
+            words = f"the provider broke off its answer with stop_reason {self._stop!r}"
+            raise map_error({"code": self._stop.lower(), "message": words})
         details = object_of(delta.get("stop_details"))
         self._refusal = text_of(details.get("explanation")) or text_of(details.get("category"))
         self._count(object_of(chunk.get("usage")))
         if self._stop:
-            self.complete = not any(not block.closed for block in self._open.values())
+            self.complete = self._may_repeat = all(block.closed for block in self._open.values())
 
     def _count(self, usage: dict[str, Any]) -> None:
         # later counts are cumulative; a zero or null where there was a number is an omission
         self._usage |= {key: value for key, value in usage.items() if value or key not in self._usage}
 
     def _start_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
-        block = Block(clean_json(dict(object_of(chunk.get("content_block")))))
+        item = clean_json(dict(object_of(chunk.get("content_block"))))
+        index = chunk.get("index")
+        place = (self._message_id, index)
+        block = Block(item, text_of(item.get("id")), place=place, late=self._may_repeat)
+        last = self._open.get(index)
+        if last and last.is_begun_again_by(block):
+            return
         self._blocks.append(block)
-        self.complete = False
-        self._open[chunk.get("index")] = block
+        self._open[index] = block
+        if not block.late:
+            self.complete = False
         if block.type == "tool_use":
-            block.id = block.item["id"] = self._ids.take(block.item.get("id"))
-        for shown in block.begin():
-            yield Delta(*shown)
+            block.id = block.item["id"] = self._ids.take(block.given)
+        if not block.late:
+            for new in block.begin():
+                yield Delta(*new)
 
     def _delta(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         block = self._open.get(chunk.get("index"))
         if block is None:
             raise cut("the stream adds to a block that it has not begun")
-        delta = object_of(chunk.get("delta"))
-        if shown := block.take(delta):
-            yield Delta(*shown, block.id)
+        if block.closed:
+            return
+        new = block.take(object_of(chunk.get("delta")))
+        if new and not block.late:
+            yield Delta(*new, block.id)
 
     def _stop_block(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         block = self._open.get(chunk.get("index"))
         if block is None or block.closed:
             return
-        for shown in block.end():
-            yield Delta(*shown)
+        for new in block.end():
+            if not block.late:
+                yield Delta(*new, block.id)
 
     def finish(self) -> Turn:
-        """The turn. Raises ProviderError when the stream ended before its end."""
+        """The turn. Raises ProviderError when the stream ended before its end, or ended with calls that never came."""
         if not self.complete:
             raise cut("the provider's stream ended in the middle of an answer")
-        stop = _STOPS.get(self._stop, "end_turn")
+        stop = stop_reason(self._stop or "end_turn") or "end_turn"
+        kept: list[Block] = []
         blocks: list[AssistantBlock] = []
         for block in self._blocks:
             unfinished = not block.closed
             block.close()
+            if any(known.is_repeated_by(block) for known in kept):
+                continue
+            kept.append(block)
             is_cut = stop in CUT_STOPS and (unfinished or block is self._blocks[-1])
-            blocks += block.ours(is_cut)
+            blocks += block.blocks(is_cut=is_cut)
         has_calls = any(isinstance(block, ToolCall) for block in blocks)
+        if stop == "tool_calls" and not has_calls and all(block.type in _OWN_TYPES for block in kept):
+            raise cut("the provider announced tool calls and sent none")
         if stop in ("end_turn", "tool_calls"):
             stop = "tool_calls" if has_calls else "end_turn"
-        items = tuple(clean_json(block.item) for block in self._blocks)
+        items = tuple(clean_json(block.item) for block in kept)
         native = Native(format="anthropic", model=self._model, items=items) if items else None
         message = AssistantMessage(blocks=tuple(blocks), native=native)
         return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal)
+
+
+def _match(known: Sequence[Block], whole: Block) -> Block | None:
+    """The block of the stream that a block of a whole message repeats: by its id, its content, or its order."""
+    same_type = [block for block in known if block.type == whole.type]
+    with_id = [block for block in same_type if whole.given and block.given == whole.given]
+    same = [block for block in same_type if block.is_same_as(whole)]
+    both = [block for block in with_id if block in same]
+    if whole.type != "tool_use":
+        same += same_type
+    return next(iter([*both, *with_id, *same]), None)
 
 
 def _usage(usage: dict[str, Any]) -> Usage | None:

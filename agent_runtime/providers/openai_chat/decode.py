@@ -1,4 +1,4 @@
-"""The Chat Completions format: a turn from the chunks of its stream, in whichever dialect."""
+"""The Chat Completions format: a turn from the chunks of its stream, in all known dialects."""
 
 from __future__ import annotations
 
@@ -32,34 +32,22 @@ from agent_runtime.providers.wire_parts import (
     counted,
     object_of,
     objects,
+    stop_reason,
     text_of,
 )
 
-_STOPS: dict[str, StopReason] = {
-    "length": "max_tokens",
-    "max_tokens": "max_tokens",
-    "model_length": "max_tokens",
-    "content_filter": "refusal",
-    "refusal": "refusal",
-    "safety": "refusal",
-    "sensitive": "refusal",
-    "prohibited_content": "refusal",
-    "recitation": "refusal",
-    "model_context_window_exceeded": "context_overflow",
-}
-_FAILURES = (
-    *("error", "insufficient_system_resource", "network_error"),
-    # Gemini: the model began a call that cannot be read
-    *("function_call_filter", "malformed_function_call"),
-)
-# the names under which providers stream a model's thinking
+# the names under which providers stream a model's reasoning
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text")
-# what some want back as it came
+# fields that some providers expect back unchanged
 _RETURNED = ("extra_content", "provider_specific_fields", "reasoning_opaque")
 
 
 class ChatDecoder:
-    """Builds a turn from the chunks of one stream."""
+    """Builds a turn from the chunks of one stream.
+
+    Only one choice is asked for. Gateways that answer with several divide one answer between them: the calls of all
+    choices count, and the text of the first one that has any.
+    """
 
     def __init__(self, model: str, call: ModelCall) -> None:
         self._model = model
@@ -72,45 +60,77 @@ class ChatDecoder:
         self._signed: list[dict[str, Any]] = []  # LiteLLM's thinking_blocks, likewise
         self._extra: dict[str, Any] = {}
         self._refusal = Pieces()
+        self._other_texts: dict[int, Pieces] = {}  # of the other choices
+        self._late: list[dict[str, Any]] = []  # deltas after the finish_reason
         self._usage: dict[str, Any] | None = None
         self._answered_by = ""
-        self._finish_reason = ""
+        self._ends: dict[int, str] = {}  # the finish_reason of each choice, empty while it is open
 
     @property
     def complete(self) -> bool:
         """Has the provider said why it stopped? Usage may come after that."""
-        return bool(self._finish_reason)
+        return bool(self._ends) and all(self._ends.values())
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
-        """Take the next chunk."""
-        if chunk.get("error") or chunk.get("object") == "error" or _is_complaint(chunk):
+        """Take the next chunk. Raises ProviderError for an error, and for an answer that was broken off."""
+        if chunk.get("error") or chunk.get("object") == "error" or _is_error(chunk):
             raise map_error(chunk)
         self._answered_by = self._answered_by or text_of(chunk.get("model"))
         self._count(object_of(chunk.get("x_groq")).get("usage"))
         self._count(chunk.get("usage"))
-        shown: list[Delta] = []
-        for choice in objects(chunk.get("choices")):
-            if choice.get("index") in (0, None):
-                shown += self._choice(choice)
-        return shown
+        is_whole = chunk.get("object") == "chat.completion"
+        return [
+            delta
+            for choice in objects(chunk.get("choices"))
+            for delta in self._choice(choice, is_whole=is_whole)
+        ]
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict) and any(map(count_of, usage.values())):
             self._usage = usage  # counts are cumulative: the last one stands
 
-    def _choice(self, choice: dict[str, Any]) -> Iterator[Delta]:
+    def _choice(self, choice: dict[str, Any], *, is_whole: bool) -> Iterator[Delta]:
         self._count(choice.get("usage"))
-        # a message beside the deltas repeats them
-        delta = choice["delta"] if isinstance(choice.get("delta"), dict) else choice.get("message")
+        index = choice.get("index")
+        number = index if isinstance(index, int) else 0
+        delta, message = choice.get("delta"), choice.get("message")
+        if isinstance(delta, dict) and is_whole:
+            delta, message = None, delta
+        reason = text_of(choice.get("finish_reason")).replace("null", "")
         if isinstance(delta, dict):
-            yield from self._delta(delta)
-        said = text_of(choice.get("finish_reason"))
-        reason = said.lower().partition(":")[0]
-        if reason in _FAILURES:
-            raise map_error({"code": reason, "message": f"the provider ended its answer with {said!r}"})
+            yield from self._piece(delta, number)
+        if isinstance(message, dict) and (reason or not isinstance(delta, dict)):
+            yield from self._message(message, number)
+        self._ends.setdefault(number, "")
         if reason:
-            self._finish_reason = reason
+            if stop_reason(reason) is None:
+                words = f"the provider broke off its answer with finish_reason {reason!r}"
+                raise map_error({"code": reason.lower(), "message": words})
+            self._ends[number] = self._ends[number] or reason
             yield from self._flush()
+
+    def _piece(self, delta: dict[str, Any], number: int) -> Iterator[Delta]:
+        """A delta. Text of another choice, or after the end, is kept apart: it may repeat what is there."""
+        is_late = bool(self._ends.get(number))
+        if number != next(iter(self._ends), number):
+            self._other_texts.setdefault(number, Pieces()).add(text_of(delta.get("content")))
+        elif is_late:
+            self._late.append(delta)
+        else:
+            yield from self._delta(delta)
+        for call in _calls(delta):
+            yield from self._calls.take(call, number, late=is_late)
+
+    def _message(self, message: dict[str, Any], number: int) -> Iterator[Delta]:
+        """A whole message. Beside deltas it repeats them: only what they have not brought is taken."""
+        content = message.get("content")
+        if number != next(iter(self._ends), number):
+            self._other_texts.setdefault(number, Pieces()).add(text_of(content))
+        elif not (self._text.text or self._thoughts.text or self._parts):
+            yield from self._delta(message)
+        elif isinstance(content, str) and content.startswith(self._text.text) and not self._parts:
+            yield from self._say(content[len(self._text.text) :])
+        yield from self._calls.merge(_calls(message), number)
 
     def _flush(self) -> Iterator[Delta]:
         if rest := self._thoughts.end():
@@ -136,19 +156,14 @@ class ChatDecoder:
         for block in objects(delta.get("thinking_blocks")):
             add_block(self._signed, block)
         self._extra |= {name: delta[name] for name in _RETURNED if delta.get(name)}
-        calls = objects(delta.get("tool_calls"))
-        if isinstance(legacy := delta.get("function_call"), dict):
-            calls.append({"index": 0, "function": legacy})
-        for call in calls:
-            yield from self._calls.take(call)
 
     def _think(self, piece: str) -> Iterator[Delta]:
-        if shown := self._thoughts.add(piece):
-            yield Delta("thinking", shown)
+        if new := self._thoughts.add(piece):
+            yield Delta("thinking", new)
 
     def _say(self, piece: str) -> Iterator[Delta]:
-        if shown := self._text.add(piece):
-            yield Delta("text", shown)
+        if new := self._text.add(piece):
+            yield Delta("text", new)
 
     def _part(self, part: dict[str, Any]) -> Iterator[Delta]:
         if not self._parts and self._text.text:  # what came before as plain text
@@ -161,25 +176,42 @@ class ChatDecoder:
         add_part(self._parts, part)
 
     def finish(self) -> Turn:
-        """The turn. Raises ProviderError when the stream ended before its end."""
-        if not self.complete:
+        """The turn. Raises ProviderError when the stream ended before its end, or ended with calls that never came."""
+        first = next(iter(self._ends), 0)
+        if not self._ends.get(first) and not (any(self._ends.values()) and self._calls):
             raise cut("the provider's stream ended in the middle of an answer")
-        stop = _STOPS.get(self._finish_reason, "end_turn")
+        self._take_late()
+        if not self._text.text:
+            others = (other.text for other in self._other_texts.values())
+            self._text.add(next((text for text in others if text.strip()), ""))
+        ends = [end for reason in self._ends.values() if (end := stop_reason(reason))]
+        stop: StopReason = next((end for end in ends if end not in ("end_turn", "tool_calls")), "end_turn")
+        if not self._calls and "tool_calls" in ends:
+            raise cut("the provider announced tool calls and sent none")
         if stop == "end_turn" and self._refusal.text and not self._text.text and not self._calls:
             stop = "refusal"
         if stop == "end_turn" and self._calls:
             stop = "tool_calls"
+        is_cut = stop in CUT_STOPS or not all(self._ends.values())
         blocks: list[AssistantBlock] = []
         if self._thoughts.text:
             blocks.append(Thinking(text=self._thoughts.text))
         if self._text.text:
             blocks.append(Text(text=self._text.text))
-        blocks += self._calls.blocks(is_cut=stop in CUT_STOPS)
+        blocks += self._calls.blocks(is_cut=is_cut)
         native = Native(format="openai-chat", model=self._model, items=(clean_json(self._native()),))
         message = AssistantMessage(
             blocks=tuple(blocks), native=native if blocks or self._refusal.text else None
         )
         return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal.text)
+
+    def _take_late(self) -> None:
+        """Deltas after the end count, unless they repeat the answer: some providers end it with every chunk."""
+        text = "".join(text_of(delta.get("content")) for delta in self._late)
+        thoughts = "".join(text_of(delta.get(self._thought_field)) for delta in self._late)
+        if not (self._text.text.startswith(text) and self._thoughts.text.startswith(thoughts)):
+            for delta in self._late:
+                list(self._delta(delta))
 
     def _native(self) -> dict[str, Any]:
         """The message as the provider would have given it whole."""
@@ -197,8 +229,15 @@ class ChatDecoder:
         return message | self._extra
 
 
-def _is_complaint(chunk: dict[str, Any]) -> bool:
-    """An error that does not say that it is one."""
+def _calls(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls of a delta or a message, the deprecated single `function_call` among them."""
+    calls = objects(delta.get("tool_calls"))
+    legacy = delta.get("function_call")
+    return [*calls, {"index": 0, "function": legacy}] if isinstance(legacy, dict) else calls
+
+
+def _is_error(chunk: dict[str, Any]) -> bool:
+    """Is it an error object without an `error` around it?"""
     return "choices" not in chunk and bool(chunk.get("message") and (chunk.get("code") or chunk.get("type")))
 
 

@@ -1,5 +1,4 @@
-"""The Responses format of OpenAI: a turn from the events of its stream. Source: the streaming events
-reference.
+"""The Responses format of OpenAI: a turn from the events of its stream. Source: the streaming events reference.
 
 Output items are kept as they came, whatever their type: they go back to the provider with the next request.
 """
@@ -19,7 +18,8 @@ from agent_runtime.protocol.messages import (
     Usage,
 )
 from agent_runtime.providers.errors import cut, map_error
-from agent_runtime.providers.openai_responses.items import Item
+from agent_runtime.providers.openai_responses.item_list import ItemList
+from agent_runtime.providers.openai_responses.items import Item, whole_item
 from agent_runtime.providers.wire_parts import (
     CUT_STOPS,
     Ids,
@@ -27,19 +27,28 @@ from agent_runtime.providers.wire_parts import (
     counted,
     object_of,
     objects,
+    stop_reason,
     text_of,
 )
 
-# what a delta event adds to, and which part of the item that is
-_DELTAS: dict[str, tuple[DeltaKind, str]] = {
-    "response.output_text.delta": ("text", "content"),
-    "response.reasoning_text.delta": ("thinking", "content"),
-    "response.reasoning_summary_text.delta": ("thinking", "summary"),
-    "response.function_call_arguments.delta": ("tool_input", "arguments"),
-    "response.custom_tool_call_input.delta": ("tool_input", "input"),
-    "response.refusal.delta": ("text", "refusal"),
+# what an event adds to: the type of the item, the kind of text, and its field
+_TEXTS: dict[str, tuple[str, DeltaKind, str]] = {
+    "response.output_text": ("message", "text", "content"),
+    "response.reasoning_text": ("reasoning", "thinking", "content"),
+    "response.reasoning_summary_text": ("reasoning", "thinking", "summary"),
+    "response.function_call_arguments": ("function_call", "tool_input", "arguments"),
+    "response.custom_tool_call_input": ("custom_tool_call", "tool_input", "input"),
+    "response.refusal": ("message", "text", "refusal"),
 }
-_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_ENDS = (
+    "response.completed",
+    "response.done",
+    "response.incomplete",
+    "response.failed",
+    "response.cancelled",
+)
+# what may still count once a response is over: another one, and items that it did not have
+_AFTER_END = frozenset({"response.created", "response.output_item.done", *_ENDS})
 
 
 class ResponsesDecoder:
@@ -48,106 +57,139 @@ class ResponsesDecoder:
     def __init__(self, model: str, call: ModelCall) -> None:
         self._model = model
         self._ids = Ids(call.messages)
-        self._items: list[Item] = []
-        self._by_place: dict[Any, Item] = {}
+        self._items = ItemList()
+        self._sequence: dict[int, dict[str, Any]] = {}
         self._response: dict[str, Any] = {}
-        self._end = ""
+        self._response_id: object = None
+        self._stop: StopReason = "end_turn"
         self.complete = False
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
-        """Take the next event."""
+        """Take the next event. Raises ProviderError for an error, and for what is not an event of this format."""
         kind = chunk.get("type")
-        if chunk.get("object") == "response":  # whole, in the place of a stream
-            return list(self._finish(f"response.{chunk.get('status') or 'completed'}", {"response": chunk}))
+        if chunk.get("object") == "response":  # a whole response, in the place of a stream or in it
+            return list(self._finish(chunk))
         if not isinstance(kind, str):
-            raise (
-                map_error(chunk)
-                if chunk.get("error")
-                else cut("the stream holds an event of no known format")
-            )
+            raise map_error(chunk) if chunk.get("error") else cut("the stream holds an event without a type")
         if kind == "error":
             raise map_error(chunk)
-        if kind in _DELTAS:
-            return list(self._delta(kind, chunk))
+        if self._is_repeated(chunk) or (self.complete and kind not in _AFTER_END):
+            return ()
+        text, _, step = kind.rpartition(".")
+        if text in _TEXTS and step in ("delta", "done"):
+            return list(self._text(text, chunk, is_whole=step == "done"))
         if kind == "response.output_item.added":
-            self._add(chunk)
+            self._open(chunk)
         elif kind == "response.output_item.done":
             return list(self._close(chunk))
         elif kind in _ENDS:
-            return list(self._finish(kind, chunk))
+            response = object_of(chunk.get("response"))
+            return list(self._finish({"status": kind.removeprefix("response.")} | response))
         elif kind == "response.created":
-            self.complete = False  # a second response in the stream belongs to the same turn
+            self._begin_response(object_of(chunk.get("response")).get("id"))
         return ()
 
-    def _add(self, chunk: dict[str, Any]) -> Item:
-        item = Item({})
-        self._items.append(item)
-        self._by_place[chunk.get("output_index")] = item
-        return self._set(item, chunk)
+    def _is_repeated(self, chunk: dict[str, Any]) -> bool:
+        """Has this very event been sent before? Gateways that do not count events number all of them 0."""
+        number = chunk.get("sequence_number")
+        if not isinstance(number, int) or number < 1:
+            return False
+        return self._sequence.setdefault(number, chunk) is not chunk and self._sequence[number] == chunk
 
-    def _set(self, item: Item, chunk: dict[str, Any]) -> Item:
-        item.set(chunk.get("item"))
+    def _begin_response(self, id: object) -> None:
+        """A second response in the stream belongs to the same turn, unless it is the first one, sent again."""
+        if self.complete and (id is None or id != self._response_id):
+            self._items.begin_response()
+            self._sequence = {}
+            self.complete = False
+        self._response_id = id
+
+    def _open(self, chunk: dict[str, Any]) -> None:
+        opening, place = whole_item(chunk.get("item")), chunk.get("output_index")
+        known = self._items.find(opening, place, closes=False)
+        if known is None:
+            known = self._items.add(opening, place)
+        elif not known.done:
+            known.set(opening.item)
+        self._name(known)
+
+    def _name(self, item: Item) -> None:
+        """Give a call its id, the first one that the provider has for it."""
         if item.is_call and not item.call_id:
-            item.call_id = self._ids.take(item.item.get("call_id"))
-        return item
+            item.call_id = self._ids.take(item.given)
 
     def _close(self, chunk: dict[str, Any]) -> Iterator[Delta]:
         """The item is whole; some providers never said that it began."""
-        known = self._find(chunk, object_of(chunk.get("item")).get("id"))
-        item = self._add(chunk) if known is None or known.done else self._set(known, chunk)
-        for kind, rest in item.close():
-            yield Delta(kind, rest, item.call_id)
+        whole, place = whole_item(chunk.get("item")), chunk.get("output_index")
+        known = self._items.find(whole, place, closes=True)
+        if known is None and self.complete:
+            known = self._items.equal(whole)
+        yield from self._complete(known, whole, place)
 
-    def _find(self, chunk: dict[str, Any], id: object) -> Item | None:
-        """The item that an event is about, by its place, or by its id where the place is left out."""
-        if chunk.get("output_index") is not None:
-            return self._by_place.get(chunk["output_index"])
-        return next((item for item in self._items if id and item.id == id), None)
+    def _complete(self, known: Item | None, whole: Item, place: object) -> Iterator[Delta]:
+        """An item has been sent whole; `known` is the same one as earlier events have it. A closed one stands."""
+        if known is None:
+            known = self._items.add(whole, place)
+        elif known.done and known.content == whole.content:
+            known.complete(whole.item)
+            return
+        elif known.done and not known.may_become(whole):
+            return
+        known.set(whole.item)
+        self._name(known)
+        for kind, rest in known.close():
+            yield Delta(kind, rest, known.call_id)
 
-    def _delta(self, event: str, chunk: dict[str, Any]) -> Iterator[Delta]:
-        item = self._find(chunk, chunk.get("item_id"))
-        if item is None:
-            raise cut("the stream adds to an item that it has not begun")
-        kind, where = _DELTAS[event]
+    def _text(self, event: str, chunk: dict[str, Any], *, is_whole: bool) -> Iterator[Delta]:
+        """A piece of an item's text, or the whole of it."""
+        type, kind, where = _TEXTS[event]
+        place = chunk.get("output_index")
+        item = self._items.find_for_delta(type, chunk.get("item_id"), place)
+        if item is None:  # some providers do not say that an item begins
+            id = chunk.get("item_id")
+            item = self._items.add(whole_item({"type": type} | ({"id": id} if id else {})), place)
+            self._name(item)
+        if item.done:
+            return
         index = chunk.get("summary_index" if where == "summary" else "content_index")
-        shown = item.part(kind, where, index if isinstance(index, int) else 0).add(
-            text_of(chunk.get("delta"))
-        )
-        if shown and where != "refusal":
-            yield Delta(kind, shown, item.call_id)
+        part = item.part(kind, where, index if isinstance(index, int) else 0)
+        if not is_whole:
+            new = part.add(text_of(chunk.get("delta")))
+        else:
+            whole = text_of(chunk.get("text")) or text_of(chunk.get(where))
+            new = part.complete(whole) if whole else ""
+        if new and where != "refusal":
+            yield Delta(kind, new, item.call_id)
 
-    def _finish(self, kind: str, chunk: dict[str, Any]) -> Iterator[Delta]:
-        self._response = object_of(chunk.get("response"))
-        if kind == "response.failed":
-            raise map_error(self._response, fallback="the provider failed to answer")
-        if kind == "response.cancelled":
-            raise cut("the provider cancelled its answer")
-        self._end = kind
+    def _finish(self, response: dict[str, Any]) -> Iterator[Delta]:
+        """The response is over: its items that no event has brought are added."""
+        self._response = response
+        status = text_of(response.get("status")) or "completed"
+        if status == "failed" or (response.get("error") and status != "completed"):
+            raise map_error(response, fallback="the provider failed to answer")
+        self._stop = _stop(status, text_of(object_of(response.get("incomplete_details")).get("reason")))
         self.complete = True
-        known = {item.id for item in self._items} - {""}
-        counted = sum(1 for item in self._items if item.done)
-        for index, item in enumerate(objects(self._response.get("output"))):
-            is_known = item.get("id") in known if item.get("id") else index < counted
-            if not is_known:
-                yield from self._close({"item": item, "output_index": ("late", index)})
+        for index, (whole, known) in enumerate(self._items.match(objects(response.get("output")))):
+            yield from self._complete(known, whole, ("late", index))
 
     def finish(self) -> Turn:
         """The turn. Raises ProviderError when the stream ended before its end."""
         if not self.complete:
             raise cut("the provider's stream ended in the middle of an answer")
-        reason = text_of(object_of(self._response.get("incomplete_details")).get("reason"))
-        stop = _stop(self._end, reason)
-        whole = {text_of(item.get("id")): item for item in objects(self._response.get("output"))}
+        stop = self._stop
+        items = list(self._items)
         native: list[dict[str, Any]] = []
         blocks: list[AssistantBlock] = []
         refusals: list[str] = []
-        for item in self._items:
-            if not item.done and item.id in whole:
-                item.set(whole[item.id])
+        for item in items:
+            if item.is_blank and any(other.done for other in items):
+                continue  # it was only begun, under an id that no later event has
+            if item.is_call and not item.name:
+                raise cut("the provider sent the arguments of a call without its name")
             if (raw := item.native()) is not None:
                 native.append(clean_json(raw))
-            is_cut = stop in CUT_STOPS and (item is self._items[-1] or not item.done)
-            blocks += item.ours(is_cut)
+            is_cut = stop in CUT_STOPS and (item is items[-1] or not item.done)
+            blocks += item.blocks(is_cut=is_cut)
             refusals += item.refusals()
         if refusals and stop == "end_turn":
             stop = "refusal"
@@ -159,10 +201,14 @@ class ResponsesDecoder:
         return Turn(message, stop, _usage(object_of(self._response.get("usage"))), by, "".join(refusals))
 
 
-def _stop(end: str, reason: str) -> StopReason:
-    if end != "response.incomplete":
+def _stop(status: str, reason: str) -> StopReason:
+    """Why a response is over. Raises ProviderError for one that was broken off."""
+    if status in ("completed", "done"):
         return "end_turn"
-    return "refusal" if reason == "content_filter" else "max_tokens" if "max" in reason else "end_turn"
+    stop = stop_reason(reason or "max_output_tokens") if status == "incomplete" else None
+    if stop is None:
+        raise cut(f"the provider broke off its answer: {reason or status}")
+    return stop
 
 
 def _usage(usage: dict[str, Any]) -> Usage | None:

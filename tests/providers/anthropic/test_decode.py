@@ -166,7 +166,6 @@ def test_a_call_that_was_cut_is_marked_though_its_fragment_may_parse(arguments: 
         ("refusal", "refusal"),
         ("pause_turn", "pause_turn"),
         ("model_context_window_exceeded", "context_overflow"),
-        ("unheard_of", "end_turn"),
     ],
 )
 def test_why_it_stopped(reason: str, stop: str) -> None:

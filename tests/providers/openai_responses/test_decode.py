@@ -176,7 +176,8 @@ def test_a_stream_without_its_end_may_be_tried_again() -> None:
 
 
 def test_an_id_that_is_taken_or_missing_is_made_anew() -> None:
-    turn, _ = decode(FORMAT, [*item(0, call()), *item(1, call(id="")), *item(2, call()), end()])
+    other = call('{"cmd":"pwd"}')
+    turn, _ = decode(FORMAT, [*item(0, call()), *item(1, call(id="")), *item(2, other), end()])
     assert [c.id for c in turn.message.calls] == ["call_1", "call_000000", "call_000001"]
     assert turn.message.native is not None
     assert [i["call_id"] for i in turn.message.native.items] == ["call_1", "call_000000", "call_000001"]
