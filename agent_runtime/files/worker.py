@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import anyio
 
+from agent_runtime.errors import ToolError
 from agent_runtime.system.credentials import FileCredentials
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class FileWorker:
         self.credentials = None if credentials is None or credentials.are_ours else credentials
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return the result of `work`, or raise what it raises.
+        """Return the result of `work`, or raise what it raises; ToolError when the user's rights cannot be taken.
 
         A cancelled caller does not wait: the thread is left to end by itself. So the work must not change files.
         """
@@ -60,6 +61,13 @@ class FileWorker:
                 raise
         return done.result()
 
+    def _take_rights(self) -> None:
+        if self.credentials:
+            try:
+                self.credentials.assume()
+            except OSError as reason:
+                raise ToolError(f"Files cannot be used as another user here: {reason}") from reason
+
     def _start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -76,8 +84,7 @@ class FileWorker:
             error: BaseException | None = None
             result: list[T] = []
             try:
-                if self.credentials:
-                    self.credentials.assume()
+                self._take_rights()
                 result.append(work())
             except BaseException as caught:
                 error = caught

@@ -83,65 +83,6 @@ async def test_other_files_of_proc_and_sys_are_read(editor: EditorFixture, at_on
     assert "Linux" in (await editor.files.read("/proc/version", tokens=1000)).text
 
 
-@pytest.mark.parametrize(
-    ("data", "kind"),
-    [
-        (b"\x7fELF\x02\x01\x01" + bytes(100), "an ELF executable"),
-        (b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
-        (b"PK\x03\x04" + bytes(20), "a zip archive"),
-        (bytes(range(256)) * 4, "binary data"),
-        (b"SQLite format 3\x00", "an SQLite database"),
-        (b"BZh91AY&SY\x17", "bzip2 data"),
-        (b"wOF2\x00\x01\x00\x00\x17", "a font"),
-    ],
-)
-async def test_binary_files_are_refused_with_type_and_size(
-    editor: EditorFixture, data: bytes, kind: str
-) -> None:
-    editor.put(f=data)
-    with pytest.raises(ToolError, match=kind) as caught:
-        await editor.files.read("f", tokens=100)
-    assert f"({len(data):,} bytes)" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ID3 tags\n",
-        "BZh91AY&SY is what bzip2 files begin with\n",
-        "wOFF\n",
-        "wOF2 fonts\n",
-        "OggS\n",
-        "BM25 notes\nx\n",
-        "BM\n",
-        "BMI,age\n22,30\n",
-        "BMW für alle\n",
-        "GIF89a is a format, and GIF87a too;\n" * 50,
-        "GIF87a\n",
-        "RIFF....WEBP\n",
-        "RIFFs, WEBPages and so on\n",
-        "%PDF-\n",
-        "%PDF-1.7 is the first line of a document, % begins a comment\n",
-        "x" * 257 + "ustar and more\n",
-        "x" * 257 + "ustar\n",
-        "II*MM* stars\n",
-        "\x1b[1mBM\x1b[0m\n",
-    ],
-)
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-async def test_a_text_may_begin_with_the_letters_of_another_format(
-    editor: EditorFixture, text: str, encoding: str
-) -> None:
-    editor.put(f=text.encode(encoding))
-    assert text.split("\n")[0] in (await editor.files.read("f", tokens=1_000)).text
-
-
-async def test_a_text_with_a_stray_control_character_is_still_a_text(editor: EditorFixture) -> None:
-    for name, text in (("bm", "BM25 notes\x00 and other things\n"), ("gif", "GIF89a\x01 is how it begins\n")):
-        editor.put(**{name: text})
-        assert "\t" + text[:3] in (await editor.files.read(name, tokens=100)).text
-
-
 async def test_lone_surrogates_are_never_written(editor: EditorFixture) -> None:
     """Two halves that make a pair are one character."""
     editor.put(f="a\n")
