@@ -1,8 +1,8 @@
-"""What the shell does in awkward situations: `python benchmarks/situations.py` writes the tables of
-`docs/situations-shell.md` anew, from calls that it really makes.
+"""What the shell does in unusual situations: `python benchmarks/situations.py` writes the tables of
+`docs/situations-shell.md` from calls that it makes.
 
-The situations of the first table happen in one shell in the order given, those of the second in sessions of
-`exec_command`. Those that need root or a program that is not there are left out, and say so on stderr.
+The calls of the first table are made in one shell, in the order given, those of the second in sessions of
+`exec_command`. Those that need a program that is not installed are left out, which is reported on stderr.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 
+from agent_runtime.errors import ToolError
 from agent_runtime.shell.environment import tool_environment
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.settings import ShellSettings
@@ -74,6 +75,12 @@ SHELL: list[tuple[str, str, float]] = [
         20,
     ),
     ("`ssh` to a closed port", "ssh -p 1 127.0.0.1", 20),
+    (
+        "Progress by erasing the line",
+        r"for n in 1 2 3; do printf '\e[2K\e[1GStep %d of 3' $n; done; echo",
+        20,
+    ),
+    ("A text whose lines end with carriage returns", r"printf 'one\rtwo\rthree\r'", 20),
     ("A progress bar", r"for n in 1 50 100; do printf '\r%3d%%' $n; done; echo", 20),
     ("Colours and titles", r"printf '\e]0;title\a\e[31mred\e[0m\n'", 20),
     ("Bytes that are no UTF-8, and NUL", r"printf 'a\xffb\0'", 20),
@@ -91,12 +98,15 @@ SESSIONS: list[tuple[str, str, str]] = [
     ("A password", "read -sp 'Password: ' p </dev/tty; echo; echo ${#p} characters", "secret\n"),
     ("An editor, saved and left", "echo before; vim -u NONE f.txt; cat f.txt", "ihello\x1b:wq\n"),
     ("A pager, at the end of 500 lines", "seq 500 | less", "G"),
+    ("A process in the background", "read -r x; sleep 300 & sleep 0.2; echo started", "\n"),
+    ("Where is the cursor?", r"read -r x; printf 'at \e[6n'; read -rsd R at; echo ${at:1}", "\n"),
+    ("A line of 6,000 bytes", "cat >f", "x" * 6000 + "\n"),
     ("tmux", "tmux -L situations$$ new 'bash --norc'", "clear; echo in tmux\n"),
 ]
 
 
 def cell(text: str, home: Path) -> str:
-    """A result on one line of a table, its middle left out where it is long."""
+    """A result on one line of a table, without its middle where it is long."""
     lines = re.sub(r"/tmp/\S*?/logs/", ".../logs/", text).replace(str(home.parent), "...").split("\n")
     lines = [line.replace("`", "'").replace("|", "\\|") for line in lines]
     if len(lines) > 8:
@@ -107,11 +117,11 @@ def cell(text: str, home: Path) -> str:
 
 
 def missing(command: str) -> bool:
-    """Is a program not there that the situation is about? Says so."""
-    asked = {"vim", "vi", "tmux", "less", "top", "ssh", "openssl"}
-    program = next((word for word in command.split() if word in asked), "")
+    """Is the program that the situation is about not installed? Prints which."""
+    needed = {"vim", "vi", "tmux", "less", "top", "ssh", "openssl"}
+    program = next((name for name in command.split() if name in needed), "")
     if program and not shutil.which(program):
-        print(f"left out, {program} is not there: {command}", file=sys.stderr)
+        print(f"left out, {program} is not installed: {command}", file=sys.stderr)
         return True
     return False
 
@@ -134,8 +144,12 @@ async def in_sessions(home: Path, sessions: SessionManager) -> list[str]:
         if missing(command):
             continue
         await sessions.open(command, cwd=None, tty=True, seconds=1, tokens=400, call_id=f"session-{number}")
-        result = await sessions.write(len(rows) - 1, typed, seconds=1, tokens=400)
-        rows.append(f"| {title} | {cell(result.text.partition(chr(10))[2], home)} |")
+        try:
+            result = await sessions.write(len(rows) - 1, typed, seconds=1, tokens=400)
+            text = result.text.partition("\n")[2]
+        except ToolError as error:
+            text = str(error)
+        rows.append(f"| {title} | {cell(text, home)} |")
     return rows
 
 
@@ -156,7 +170,7 @@ async def main() -> None:
 
 
 def rewrite(page: Path, tables: list[list[str]]) -> None:
-    """Put the tables in the place of those on the page, in order."""
+    """Replace the tables of the page, in order."""
     remaining = iter(tables)
     text = re.sub(
         r"(?:^\|.*\n)+", lambda _: "\n".join(next(remaining)) + "\n", page.read_text("utf-8"), flags=re.M
