@@ -19,7 +19,7 @@ from pathlib import Path
 
 import anyio
 
-from agent_runtime.dev_servers.socket_owners import SocketOwners
+from agent_runtime.dev_servers.socket_owners import Before, SocketOwners
 from agent_runtime.dev_servers.watcher import INTERVAL, DevServerWatcher
 from agent_runtime.system.sockets import listeners, read_listeners
 
@@ -42,8 +42,8 @@ def main() -> None:
         print(f"{count} processes, {sockets} listening sockets, {connections} connections; in milliseconds:")
         _report("the sockets, by sock_diag", listeners, 50)
         _report("the sockets, by /proc/net/tcp", read_listeners, 20)
-        _report("who owns a socket (once for each new one)", lambda: finder.find(one), 5)
-        _report("the same when no process of the run does", lambda: finder.find({1: 1}), 5)
+        _report("who owns a socket (once for each new one)", lambda: finder.find(one, Before()), 5)
+        _report("the same when no process of the run does", lambda: finder.find({1: 1}, Before()), 5)
         whole = anyio.run(_whole_look)
         share = whole / INTERVAL / 10
         print(f"  a whole look of the watch: {whole:.3f}; at one in {INTERVAL} s: {share:.2f} % of a core")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent_runtime.dev_servers.call_arguments import CallArguments, ticks
-from agent_runtime.dev_servers.socket_owners import SocketOwners, age
+from agent_runtime.dev_servers.socket_owners import Before, SocketOwners, age
 from agent_runtime.system.processes import Process, all_processes, below
 from agent_runtime.system.sockets import Listener, listeners
 
@@ -47,18 +47,20 @@ class Ownership:
         self.blind = False  # the table of sockets cannot be read: no server is seen
         self.root = root
         self._finder = SocketOwners(root, marker, workspace, arguments=arguments)
-        self._earlier: set[int] = set()  # sockets that listened before the run
+        self._before = Before()
         self._owners: dict[int, list[Process]] = {}
         self._tries: dict[int, int] = {}  # of sockets whose owner is not known
 
     def begin(self) -> None:
         """Note what listens already, and what runs below the runtime: none of it is the run's."""
         present = self.listeners()
-        self._earlier = {listener.inode for listener in present}
-        self._finder.earlier_ports = {listener.port for listener in present}
-        self._finder.began = ticks()
-        if not self.blind and self._root_has_children():
-            self._finder.earlier = below(all_processes(), self.root)
+        nothing_below = self.blind or not self._root_has_children()
+        self._before = Before(
+            inodes=frozenset(listener.inode for listener in present),
+            ports=frozenset(listener.port for listener in present),
+            processes=frozenset() if nothing_below else frozenset(below(all_processes(), self.root)),
+            time=ticks(),
+        )
 
     def _root_has_children(self) -> bool:
         tasks = Path(f"/proc/{self.root}/task")
@@ -86,7 +88,7 @@ class Ownership:
         present = {listener.inode: listener.port for listener in current}
         self._forget(present)
         if unknown := self._unknown(present):
-            found = await to_thread.run_sync(self._finder.find, unknown, abandon_on_cancel=True)
+            found = await to_thread.run_sync(self._finder.find, unknown, self._before, abandon_on_cancel=True)
             self._owners.update(found)  # a socket whose owner is not found keeps the one it had
             self._tries.update(
                 {inode: self._tries.get(inode, 0) + 1 for inode in unknown.keys() - found.keys()}
@@ -107,17 +109,17 @@ class Ownership:
             listener
             for listener in self.listeners()
             if listener.port == port
-            and (listener.inode in self._earlier or self._tries.get(listener.inode, 0) >= _TRIES)
+            and (listener.inode in self._before.inodes or self._tries.get(listener.inode, 0) >= _TRIES)
         ]
 
     def _forget(self, present: dict[int, int]) -> None:
         """Drop what no longer listens: the kernel may give its inode again."""
-        self._earlier &= present.keys()
+        self._before = replace(self._before, inodes=self._before.inodes & present.keys())
         self._owners = {inode: owners for inode, owners in self._owners.items() if inode in present}
         self._tries = {inode: tries for inode, tries in self._tries.items() if inode in present}
 
     def _unknown(self, present: dict[int, int]) -> dict[int, int]:
         """The sockets whose owner has to be looked for: new ones, and ours whose leader has gone."""
-        new = present.keys() - self._earlier - self._owners.keys()
+        new = present.keys() - self._before.inodes - self._owners.keys()
         orphans = {inode for inode, owners in self._owners.items() if not owners[0].lives}
         return {inode: present[inode] for inode in new | orphans if self._tries.get(inode, 0) < _TRIES}

@@ -24,7 +24,24 @@ def age(process: Process) -> tuple[int, int]:
     return (process.start, process.pid)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Before:
+    """What there was when the run began: none of it is the run's.
+
+    Args:
+        inodes: of the sockets that listened.
+        ports: of those. A new socket there is a restart (by nodemon, by a supervisor) of what is not the run's.
+        processes: those below the runtime.
+        time: in clock ticks since boot.
+    """
+
+    inodes: frozenset[int] = frozenset()
+    ports: frozenset[int] = frozenset()
+    processes: frozenset[Process] = frozenset()
+    time: int = 0
+
+
+@dataclass(frozen=True)
 class SocketOwners:
     """Finds the processes of the run that hold a socket.
 
@@ -32,52 +49,44 @@ class SocketOwners:
         root: the runtime's own pid; what it holds itself is never a server of the run.
         marker: the run's id, if the tools' environment carries it.
         workspace: where the run works; None: nothing was started on its request.
-        earlier: processes that were below `root` before the run.
-        earlier_ports: those that listened before the run. A new socket there is a restart (by nodemon, by a supervisor)
-            of what is not the run's.
-        began: when the run began, in clock ticks since boot.
         arguments: those of the calls of the run.
     """
 
     root: int
     marker: str | None = None
     workspace: Path | None = None
-    earlier: Collection[Process] = ()
-    earlier_ports: Collection[int] = ()
-    began: int = 0
     arguments: CallArguments = field(default_factory=CallArguments)
 
-    def find(self, sockets: dict[int, int]) -> dict[int, list[Process]]:
+    def find(self, sockets: dict[int, int], before: Before) -> dict[int, list[Process]]:
         """The owners of these sockets, oldest first: a pre-forking server's leader. Takes milliseconds.
 
         Args:
             sockets: their ports, by inode.
+            before: see `Before`.
         """
         table = all_processes()
         wanted = sockets.keys() - (table[self.root].sockets if self.root in table else set())
         descendants = below(table, self.root)
-        found = _holders(wanted, descendants.difference(self.earlier))
+        found = _holders(wanted, descendants.difference(before.processes))
         others = [p for p in table.values() if p not in descendants and p.pid != self.root]
         if self.marker and (missing := wanted - found.keys()):
             entry = f"{MARKER}={self.marker}"
             found |= _holders(missing, (p for p in others if entry in p.environment))
         if self.workspace and (missing := wanted - found.keys()):
-            young = [process for process in others if process.start >= self.began]
+            young = [process for process in others if process.start >= before.time]
             for inode, owners in _holders(missing, young).items():
-                if self._on_request(owners[0], sockets[inode]):
+                if sockets[inode] not in before.ports and self._on_request(owners[0]):
                     found[inode] = owners
         return found
 
-    def _on_request(self, process: Process, port: int) -> bool:
+    def _on_request(self, process: Process) -> bool:
         """Was a process that does not descend from the run started for it?
 
         It was when it began during the run, no other runtime is above it, and it works in the run's workspace or a
         tool's call had named its command line before it began.
         """
         own = {ancestor.pid for ancestor in lineage(Process.of(self.root) or process)}
-        if port in self.earlier_ports or any(
-            _is_runtime(above) for above in lineage(process) if above.pid not in own
-        ):
+        if any(_is_runtime(above) for above in lineage(process) if above.pid not in own):
             return False
         return self._works_here(process) or self.arguments.name(process)
 
