@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import pwd
 from dataclasses import dataclass
 
@@ -64,9 +63,9 @@ class FileCredentials:
 
 
 def _set_groups(libc: ctypes.CDLL, groups: tuple[int, ...]) -> None:
-    number = _SETGROUPS.get(platform.machine())
+    number = _SETGROUPS.get(os.uname().machine)
     if number is None:
-        raise OSError(f"groups of a thread cannot be set on {platform.machine()}")
+        raise OSError(f"groups of a thread cannot be set on {os.uname().machine}")
     array = (ctypes.c_uint32 * len(groups))(*groups)
     if libc.syscall(ctypes.c_long(number), ctypes.c_long(len(groups)), array):
         raise OSError(ctypes.get_errno(), "groups cannot be set")

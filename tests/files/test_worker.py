@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from agent_runtime.errors import ToolError
 from agent_runtime.files import worker as worker_module
 from agent_runtime.files.atomic_write import Write, write_all
 from agent_runtime.files.safe_paths import walk
 from agent_runtime.files.worker import FileWorker
+from agent_runtime.system import credentials
 
 pytestmark = pytest.mark.anyio
 
@@ -108,3 +111,14 @@ def test_nothing_is_written_once_the_call_is_cancelled(
     with pytest.raises(Exception, match="The call was cancelled"):
         write_all([Write(place, None, b"x") for place in places], cancelled)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+async def test_rights_that_cannot_be_taken_stop_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_SETGROUPS", {})
+    ran: list[int] = []
+    with pytest.raises(ToolError, match="Files cannot be used as another user here"):
+        await FileWorker("games").run(lambda: ran.append(1))
+    assert not ran
+    await FileWorker("root").run(lambda: ran.append(1))  # the process runs as this user already
+    assert ran
