@@ -160,9 +160,10 @@ class Repair:
 class Repairer(Protocol):
     """Changes calls that a provider has refused; the conversation."""
 
-    async def repair(self, call: ModelCall, error: ProviderError) -> Repair | None:
+    async def repair(self, call: ModelCall, error: ProviderError, *, again: bool = False) -> Repair | None:
         """The call with what the error blames left out, or shorter; None when nothing can be changed.
 
+        `again`: an earlier repair of this call was not enough.
         Raises ProviderError when the history cannot be made to fit.
         """
         ...

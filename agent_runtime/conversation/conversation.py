@@ -65,11 +65,16 @@ class Conversation:
         """The next request: normalized, and inside the window. Raises ProviderError when it cannot be made to fit."""
         return replace(self.template, messages=await self._fitting(force=False))
 
-    async def repair(self, call: ModelCall, error: ProviderError) -> Repair | None:
+    async def repair(self, call: ModelCall, error: ProviderError, *, again: bool = False) -> Repair | None:
         """A call that may succeed where `call` was refused: shorter, or without what the error blames.
 
         What it changes is stored by `accept`, when the repaired call has succeeded; only a compacted history is
         stored at once. None when nothing can be changed. Raises ProviderError when it cannot be compacted.
+
+        Args:
+            call: as it was refused.
+            error: names what was refused.
+            again: leaving out what stands at the named place was not enough: leave out all of that kind.
         """
         if error.code == "context_overflow":
             return Repair(replace(call, messages=await self._fitting(force=True)))
@@ -78,7 +83,7 @@ class Conversation:
         if refused := {tool.name for tool in call.tools if tool.hosted and tool.name in error.message}:
             return await self._without(refused, call)
         rejection = Rejection(error.message, str(error.details.get("param") or ""), bool(call.system.strip()))
-        if (normalized := drop_rejected(call.messages, rejection)) is None:
+        if (normalized := drop_rejected(call.messages, rejection, everywhere=again)) is None:
             return None
         await self._report(normalized.repairs)
         return Repair(replace(call, messages=normalized.messages), normalized.messages)

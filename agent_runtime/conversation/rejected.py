@@ -52,11 +52,15 @@ class Rejection:
     has_system: bool = True
 
 
-def drop_rejected(messages: Sequence[Message], rejection: Rejection) -> NormalizedHistory | None:
+def drop_rejected(
+    messages: Sequence[Message], rejection: Rejection, *, everywhere: bool = False
+) -> NormalizedHistory | None:
     """The history without what was refused, for another try; None when the message does not name a part of it.
 
-    Only what stands at the place that is named is left out: an image, or the native form of a turn. Where no place can
-    be told, all of that kind goes.
+    Args:
+        messages: the history, normalized.
+        rejection: names a place, or a kind only: an image, or the native form of a turn.
+        everywhere: leave out all of that kind, although a place is named.
     """
     words = f"{rejection.param} {rejection.message}".strip()
     if _NOT_HISTORY.search(words):
@@ -71,7 +75,7 @@ def drop_rejected(messages: Sequence[Message], rejection: Rejection) -> Normaliz
     if not any(suspects):
         return None
     named = _named(messages, rejection, words)
-    if any(suspect and index in named for index, suspect in enumerate(suspects)):
+    if not everywhere and any(suspect and index in named for index, suspect in enumerate(suspects)):
         suspects = [suspect and index in named for index, suspect in enumerate(suspects)]
     drop = _drop_images if repair is _IMAGES_OUT else _drop_native
     kept = [
@@ -79,6 +83,11 @@ def drop_rejected(messages: Sequence[Message], rejection: Rejection) -> Normaliz
     ]
     normalized = normalize(kept)
     return NormalizedHistory(normalized.messages, (repair, *normalized.repairs))
+
+
+def names_history(words: str) -> bool:
+    """Is a refusal about what the history holds? Then leaving out a parameter would be no remedy."""
+    return bool((_PLACE.search(words) or _NATIVE.search(words)) and not _NOT_HISTORY.search(words))
 
 
 def _is_native(message: Message) -> bool:

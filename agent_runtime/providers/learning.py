@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from agent_runtime.conversation.rejected import names_history
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.catalog import NEVER, NO_EFFORT, ThinkingOff
 from agent_runtime.providers.endpoints import Endpoint
@@ -27,6 +28,13 @@ _REFUSES = re.compile(
     r"cannot find field|only .{0,40}(?:supported|allowed)|(?:must|should) be|does ?n[o']t (?:support|accept)",
     re.I,
 )
+_UNKNOWN_FIELD = re.compile(
+    r"extra (?:inputs|fields)|extra_forbidden|additional propert|not permitted|property .{0,80} is unsupported|"
+    r"(?:unknown|unrecogni[sz]ed|unexpected|unsupported) (?:name|parameter|field|property|argument|keyword)",
+    re.I,
+)
+# about something inside a field that is required: words of the message are no names of other fields
+_INSIDE = re.compile(r"^\W*(?:tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
 _TOO_MANY_TOKENS = tuple(
     re.compile(pattern, re.I | re.S)
     for pattern in (
@@ -79,11 +87,12 @@ def learn(endpoint: Endpoint, error: ProviderError, body: dict[str, Any]) -> End
     ):
         return None
     words = f"{error.details.get('param') or ''} {error.message}".strip()
-    for rule in _RULES:
+    in_history = names_history(words) and not _UNKNOWN_FIELD.search(words)
+    for rule in (_images, _messages) if in_history else _RULES:
         learned = rule(endpoint, words, body)
         if learned is not None and learned != endpoint:
             return learned
-    if error.code != "provider_error":
+    if error.code != "provider_error" or in_history:
         return None
     return _omitting(endpoint, str(error.details.get("param") or ""), error.message, body)
 
@@ -245,8 +254,32 @@ def _omitting(endpoint: Endpoint, param: str, message: str, body: dict[str, Any]
     return None
 
 
-_OWN = frozenset(
-    {"content", "text", "role", "type", "id", "name", "input", "arguments", "function", "parameters"}
+# fields inside messages and tools that cannot be left out
+_ESSENTIAL = frozenset(
+    {
+        "content",
+        "text",
+        "role",
+        "type",
+        "id",
+        "name",
+        "input",
+        "arguments",
+        "function",
+        "parameters",
+        "signature",
+    }
+    | {
+        "data",
+        "encrypted_content",
+        "thinking",
+        "summary",
+        "tool_calls",
+        "tool_call_id",
+        "tool_use_id",
+        "call_id",
+    }
+    | {"source", "url", "image_url", "output", "input_schema", "properties", "description"}
 )
 
 
@@ -256,7 +289,7 @@ def _paths(named: str) -> Iterator[str]:
     parts = [_snake(part) for part in parts if not part.isdigit()]
     if len(parts) == 1:
         yield parts[0]
-    elif parts and parts[-1] not in _OWN and (parts[0] in _REQUIRED or parts[0] not in ("messages", "input")):
+    elif parts and not (parts[0] in _REQUIRED and parts[-1] in _ESSENTIAL):
         yield f"{parts[0]}.{parts[-1]}"
 
 
@@ -269,6 +302,8 @@ def _named_paths(message: str, body: dict[str, Any]) -> Iterator[str]:
         r"(?:^|['\"`\s])((?:\w+(?:\.\[?|\[)(?:\d+\]?\.?|\w+\.?)*)\w+)['\"`]?:? ", message
     ):
         yield from _paths(match[1])
+    if _INSIDE.search(message):
+        return
     for name in body:
         camel = re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
         quoted = rf"['\"`](?:{name}|{camel})(?:['\"`]|\.\w)|^(?:body\.)?{name}\b"

@@ -122,6 +122,13 @@ def test_what_is_about_something_else_changes_nothing(make: Any, message: str) -
     assert dropped(make, message) is None
 
 
+def test_where_the_named_place_was_not_all_the_whole_kind_goes() -> None:
+    blame = Rejection("messages.1.content.0: Invalid `signature` in `thinking` block")
+    found = drop_rejected(history(turn), blame, everywhere=True)
+    assert found is not None
+    assert all(m.native is None for m in found.messages if isinstance(m, AssistantMessage))
+
+
 def test_nothing_is_tried_twice() -> None:
     blame = Rejection("Invalid `signature` in `thinking` block")
     first = drop_rejected(history(turn), blame)

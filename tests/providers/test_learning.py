@@ -353,6 +353,26 @@ async def test_a_refusal_of_something_else_is_final_and_teaches_nothing(message:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "messages.3.content.0.signature: Invalid value",
+        "messages.0.content.1.image.source.base64: image exceeds 5 MB maximum",
+        "tools.0.custom.input_schema: invalid `thinking` property",
+    ],
+)
+async def test_a_refusal_of_the_history_drops_no_parameter(message: str) -> None:
+    with ModelServer([refusal(message), Turn("later")], strict=False) as server:
+        async with asking(server, "claude-opus-4-6") as asker:
+            with pytest.raises(ProviderError):
+                await asker.ask("go", effort="low")
+            await asker.ask("go", effort="low")
+        first, second = server.bodies
+    assert (first, asker.dropped) == (second, [])
+
+
+@pytest.mark.anyio
 async def test_what_does_not_help_is_not_remembered() -> None:
     script = [refusal("Unknown parameter: 'temperature'.", "temperature"), refusal("no"), Turn("later")]
     with ModelServer(script, strict=False) as server:

@@ -1,4 +1,4 @@
-"""A refused call is repaired once, and the repair is kept only when it has helped."""
+"""A refused call is repaired at most twice, and the repair is kept only when it has helped."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Scripted:
     offer: Repair | ProviderError | None = field(default_factory=lambda: Repair(REPAIRED))
     calls: list[ModelCall] = field(default_factory=list)
     accepted: list[Repair] = field(default_factory=list)
+    again: list[bool] = field(default_factory=list)
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         self.calls.append(call)
@@ -38,7 +39,8 @@ class Scripted:
             raise step
         return step
 
-    async def repair(self, call: ModelCall, error: ProviderError) -> Repair | None:
+    async def repair(self, call: ModelCall, error: ProviderError, *, again: bool = False) -> Repair | None:
+        self.again.append(again)
         if isinstance(self.offer, ProviderError):
             raise self.offer
         return self.offer
@@ -59,13 +61,22 @@ async def test_a_repaired_call_that_succeeds_is_accepted() -> None:
 
 
 async def test_a_repaired_call_that_fails_too_is_not_accepted() -> None:
-    second = refused()
-    scripted = Scripted([refused(), second, TURN])
+    last = refused()
+    scripted = Scripted([refused(), refused(), last, TURN])
+    with pytest.raises(ProviderError) as caught:
+        await RepairingModel(scripted, scripted).turn(CALL, ignore)
+    assert caught.value is last
+    assert scripted.calls == [CALL, REPAIRED, REPAIRED]
+    assert (scripted.accepted, scripted.again) == ([], [False, True])
+
+
+async def test_a_history_that_was_compacted_is_not_compacted_again_for_the_same_call() -> None:
+    second = refused("context_overflow")
+    scripted = Scripted([refused("context_overflow"), second, TURN])
     with pytest.raises(ProviderError) as caught:
         await RepairingModel(scripted, scripted).turn(CALL, ignore)
     assert caught.value is second
-    assert scripted.calls == [CALL, REPAIRED]
-    assert scripted.accepted == []
+    assert (scripted.calls, scripted.accepted) == ([CALL, REPAIRED], [])
 
 
 async def test_without_a_repair_the_error_stands() -> None:
