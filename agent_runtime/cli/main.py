@@ -15,6 +15,7 @@ from agent_runtime.errors import ExitCode
 from agent_runtime.version import VERSION
 
 _VERIFY_REQUESTS = "--verify-requests"
+_RUN = "a run id, `last`, a transcript, or a file of events"
 
 
 def parser(wanted: str | None = None) -> argparse.ArgumentParser:
@@ -41,6 +42,11 @@ def _run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--prompt", metavar="TEXT", help="the task; stdin then holds nothing but control messages"
     )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the system prompt, the tools and the settings; call no model",
+    )
     run.add_argument("--socket", metavar="PATH", help="hand the run to a standby that listens there")
     for option, (_, kind, text) in OPTIONS.items():
         if kind == "flag":
@@ -50,7 +56,7 @@ def _run(run: argparse.ArgumentParser) -> None:
 
 
 def _replay(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument("transcript", help="what `run --record` has written")
+    replay.add_argument("transcript", metavar="RUN", help="a run id, `last`, or a transcript")
     tools = "run the tools again (execute, the default), or nothing: take their recorded results"
     replay.add_argument("--tools", choices=("execute", "recorded"), default="execute", help=tools)
     where = "where the tools run; required when they do (or AGENT_RUNTIME_WORKSPACE)"
@@ -91,7 +97,8 @@ def _demo(demo: argparse.ArgumentParser) -> None:
 
 
 def _report(report: argparse.ArgumentParser) -> None:
-    report.add_argument("transcript")
+    report.add_argument("transcript", metavar="RUN", help=_RUN)
+    report.add_argument("--state-dir", metavar="DIR", help="the state directory")
     report.add_argument("-o", "--output", metavar="FILE.html", required=True)
 
 
@@ -101,6 +108,27 @@ def _schema(schema: argparse.ArgumentParser) -> None:
 
 def _doctor(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _runs(runs: argparse.ArgumentParser) -> None:
+    runs.add_argument("--json", action="store_true", help="print a JSON array")
+    runs.add_argument("--limit", metavar="N", type=int, default=50, help="at most so many (default 50)")
+    runs.add_argument("--state-dir", metavar="DIR", help="the state directory")
+
+
+def _show(show: argparse.ArgumentParser) -> None:
+    show.add_argument("run", metavar="RUN", help=_RUN)
+    show.add_argument("--state-dir", metavar="DIR", help="the state directory")
+
+
+def _listing(listing: argparse.ArgumentParser) -> None:
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _agents(agents: argparse.ArgumentParser) -> None:
+    _listing(agents)
+    agents.add_argument("--workspace", metavar="DIR", help="its .agent-runtime/agents are listed too")
+    agents.add_argument("--agents-dir", metavar="DIR", help="a folder with more definitions")
 
 
 def _clean(clean: argparse.ArgumentParser) -> None:
@@ -117,6 +145,11 @@ _COMMANDS = {
     "demo": (_demo, "a recorded run with real tools; no key, no network"),
     "report": (_report, "one HTML page about a transcript"),
     "schema": (_schema, "JSON Schema of what goes in and comes out"),
+    "runs": (_runs, "list the runs that are kept"),
+    "show": (_show, "print a run as it looks on a terminal"),
+    "models": (_listing, "list models, and providers with their key variables"),
+    "tools": (_listing, "list the tools"),
+    "agents": (_agents, "list the agent definitions"),
     "clean": (_clean, "remove the files of old runs"),
     "doctor": (_doctor, "check what a run needs"),
 }
@@ -134,7 +167,16 @@ def main(argv: Sequence[str]) -> int:
         top.print_usage(sys.stderr)
         return ExitCode.INVALID_REQUEST
     has_stdout = sys.stdout is not None  # Python's word for a descriptor 1 that is closed
-    if not has_stdout and arguments.command in ("schema", "doctor", "clean"):
+    if not has_stdout and arguments.command in (
+        "schema",
+        "doctor",
+        "clean",
+        "runs",
+        "show",
+        "models",
+        "tools",
+        "agents",
+    ):
         return ExitCode.STDOUT_CLOSED
     try:
         code = dispatch(arguments)
@@ -164,7 +206,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
             if arguments.request is None and arguments.prompt is None and os.isatty(0):
                 print(_USAGE, file=sys.stderr)
                 return ExitCode.INVALID_REQUEST
-            if arguments.socket is not None:
+            if arguments.socket is not None and not arguments.dry_run:
                 from agent_runtime.cli.standby.client import hand_over
 
                 return hand_over(arguments, overlay(arguments))
@@ -188,6 +230,18 @@ def dispatch(arguments: argparse.Namespace) -> int:
             from agent_runtime.cli.schema import schema_command
 
             return schema_command(arguments.name)
+        case "runs" | "show":
+            from agent_runtime.cli import runs
+
+            return (
+                runs.runs_command(arguments) if arguments.command == "runs" else runs.show_command(arguments)
+            )
+        case "models" | "tools" | "agents":
+            from agent_runtime.cli import listings
+
+            command = getattr(listings, f"{arguments.command}_command")
+            code: int = command(arguments)
+            return code
         case "clean":
             from agent_runtime.cli.clean import clean_command
 

@@ -20,7 +20,12 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "--tools": ("tools", "list", "names of tools, with commas between them"),
     "--thread": ("threadId", "text", "continue, or start, the thread of that id"),
     "--state-dir": ("stateDir", "text", "threads, whole outputs, logs of servers left running"),
-    "--record": ("record", "text", "write a transcript to this file"),
+    "--record": (
+        "record",
+        "text",
+        "write the transcript to this file; by default it is kept in the state directory",
+    ),
+    "--no-record": ("noRecord", "flag", "write no transcript"),
     "--partial": ("partial", "flag", "emit the delta events too"),
     "--format": ("format", "text", "ndjson, or pretty (the default on a terminal)"),
     "--dev-url": (

@@ -26,7 +26,7 @@ from agent_runtime.engine import failure, run_config
 from agent_runtime.engine.replay import Replay
 from agent_runtime.engine.replay_writer import ReplayEventWriter
 from agent_runtime.engine.run import Run
-from agent_runtime.engine.run_config import RunConfig
+from agent_runtime.engine.run_config import RunConfig, state_dir
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError, TranscriptError
 from agent_runtime.output.event_writer import claim_stdout
@@ -34,6 +34,7 @@ from agent_runtime.protocol.request import parse
 from agent_runtime.providers.endpoint_records import current_form
 from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.rewrite import path_change, rewrite
+from agent_runtime.transcripts.store import find_transcript
 
 
 def replay_command(arguments: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def replay_command(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> int:
-    transcript = read(Path(arguments.transcript))
+    transcript = read(find_transcript(arguments.transcript, state_dir(arguments.state_dir, os.environ)))
     replay = Replay(
         transcript,
         recorded_tools=arguments.tools == "recorded",

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.cli.diff_view import DiffLine, diff_lines
+from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, TranscriptError
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.text import truncate_middle
 from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.records import (
     ControlRecord,
+    End,
+    EventRecord,
+    Header,
     ModelResponseRecord,
     PromptRecord,
+    RequestRecord,
     ToolResultRecord,
 )
+from agent_runtime.transcripts.store import find_transcript
 
 TEMPLATE = Path(__file__).parents[1] / "data" / "report.html"
 TEXT_LIMIT = 200_000  # bytes of one output or diff; the transcript has the whole
@@ -55,7 +62,8 @@ class Bar:
 def report_command(arguments: argparse.Namespace) -> int:
     """The whole command; returns the exit status."""
     try:
-        transcript = read(Path(arguments.transcript))
+        path = find_transcript(arguments.transcript, state_dir(arguments.state_dir, os.environ))
+        transcript = read_any(path)
     except TranscriptError as error:
         print(f"agent-runtime: {error.code}: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
@@ -67,6 +75,34 @@ def report_command(arguments: argparse.Namespace) -> int:
         return ExitCode.INVALID_REQUEST
     print(f"{arguments.output}: {len(page.encode()):,} bytes", file=sys.stderr)
     return ExitCode.COMPLETED
+
+
+def read_any(path: Path) -> Transcript:
+    """A transcript, or a file of events as the transcript of which they are all that is known. Raises
+    TranscriptError."""
+    try:
+        with path.open("rb") as file:
+            first = json.loads(file.readline() or b"null")
+    except (OSError, ValueError):
+        return read(path)
+    if not (isinstance(first, dict) and "type" in first and "seq" in first):
+        return read(path)
+    records: list[Any] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            records.append(EventRecord(at=0, event=json.loads(line)))
+        except ValueError as error:
+            raise TranscriptError(f"{path}, line {number}: expected an event as JSON: {error}") from error
+    header = Header(
+        runtime_version=str(first.get("runtimeVersion", "")),
+        run_id=str(first.get("runId", "")),
+        created_at=str(first.get("ts", "")),
+        workspace=str(first.get("workspace", "")),
+    )
+    request = RequestRecord(request={})
+    complete = records[-1].event if records[-1].event.get("type") == "complete" else None
+    end = [End(at=0, status=complete["status"], exit_code=0)] if complete else []
+    return Transcript(path, header, request, (header, request, *records, *end))
 
 
 def render(transcript: Transcript) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
 import sys
 import termios
@@ -14,6 +15,7 @@ from typing import Any
 
 from agent_runtime.cli.options import named_by_option
 from agent_runtime.engine import failure, run_config
+from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.engine.stdin import read_request
 from agent_runtime.errors import ExitCode, RequestError
@@ -43,7 +45,7 @@ def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], signals:
             return any(fcntl.ioctl(0, termios.FIONREAD, bytes(4)))  # the count of bytes that are there
         return False
 
-    return answer(read, overlay, out=out, signals=signals, ready=ready)
+    return answer(read, overlay, out=out, signals=signals, ready=ready, dry_run=arguments.dry_run)
 
 
 def answer(
@@ -53,6 +55,7 @@ def answer(
     out: int,
     signals: SignalHandler,
     ready: Callable[[], bool] = lambda: False,
+    dry_run: bool = False,
 ) -> int:
     """One request from its first byte to the exit status. `read` gives it, and what was read of stdin beyond it.
 
@@ -65,7 +68,9 @@ def answer(
         environ = received(os.environ)
         signals.disarm()
         signals.hold()
-        return start(raw, overlay, out=out, stdin=0, rest=rest, environ=environ, signals=signals)
+        return start(
+            raw, overlay, out=out, stdin=0, rest=rest, environ=environ, signals=signals, dry_run=dry_run
+        )
     except RequestError as error:
         error = named_by_option(error, overlay)
         return failure.refuse(out, raw, error, format=overlay.get("format"))
@@ -86,16 +91,29 @@ def start(
     rest: bytes,
     environ: Mapping[str, str],
     signals: SignalHandler,
+    dry_run: bool,
 ) -> int:
     """Check the request, decide, and run it. Raises RequestError before the first event only."""
     request, unknown = parse(merge(raw, overlay))
     if unknown:
         print(f"warning: unknown fields of the request are ignored: {', '.join(unknown)}", file=sys.stderr)
     config = run_config.prepare(request, environ)
+    if dry_run:
+        return _dry_run(config, overlay.get("format"), out)
     from agent_runtime.engine.run import Run
 
     with formatted(request.format, out) as stream:
         return Run(config, out=stream, environ=environ, signals=signals).execute(stdin, rest)
+
+
+def _dry_run(config: RunConfig, format: str | None, out: int) -> int:
+    from agent_runtime.cli.dry_run import as_text, dry_run
+
+    plan = dry_run(config)
+    text = as_text(plan) if failure.wants_text(format, out) else f"{json.dumps(plan, ensure_ascii=False)}\n"
+    with open(out, "w", encoding="utf-8", errors="replace", closefd=False) as file:
+        file.write(text)
+    return ExitCode.COMPLETED
 
 
 def formatted(format: str | None, out: int) -> AbstractContextManager[int]:

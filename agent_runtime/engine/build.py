@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from agent_runtime import tools
@@ -18,6 +17,7 @@ from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.prompt import rendered_prompt
 from agent_runtime.engine.services import RunServices, ToolServices
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.errors import ProviderError
@@ -25,7 +25,6 @@ from agent_runtime.files.editor import FileEditor
 from agent_runtime.files.worker import FileWorker
 from agent_runtime.output.deltas import ToolOutputDeltas
 from agent_runtime.output.masking import address_secrets
-from agent_runtime.prompting.system_prompt import Facts, render
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.endpoints import key_variables
@@ -83,17 +82,7 @@ def build_services(ctx: RunContext, system: str) -> RunServices:
 
 def system_prompt(ctx: RunContext) -> str:
     """The agent's template, rendered. Reads files of the workspace; raises RequestError when it cannot be rendered."""
-    config, request = ctx.config, ctx.config.request
-    facts = Facts.gather(
-        config.workspace,
-        model=config.endpoints[0].model,
-        date=date.today().isoformat(),
-        tools=config.tools,
-        params=request.params or {},
-        context=request.context or {},
-        mounts=[mount.model_dump(by_alias=True) for mount in request.mounts],
-    )
-    text = render(config.agent, facts, request.system_prompt)
+    text = rendered_prompt(ctx.config)
     return f"{text}\n{ctx.history.system}".strip() if ctx.history.system else text
 
 

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from agent_runtime.engine import failure
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.run_folder import hold, open_run_dir, own_files, remove_empty
 from agent_runtime.engine.signals import SignalHandler
-from agent_runtime.errors import ExitCode
+from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.event_writer import EventWriter
 from agent_runtime.output.masking import Masker, address_secrets, is_common, named_as_secret, url_secrets
 from agent_runtime.protocol import events
@@ -65,7 +66,8 @@ class Run:
         self._held = _held(self._run_dir)
         self._masker, self._not_masked = _masker(config, environ)
         self._history = self._load_history()
-        self._recorder = self._start_recording()
+        self._early: list[str] = []  # lines that were written before the transcript was begun
+        self._recorder = self._start_recording(Path(record)) if (record := config.request.record) else None
         self.writer = self._event_writer(out)
         self._tracker = ChangeTracker(
             config.workspace,
@@ -79,6 +81,13 @@ class Run:
             marker=config.run_id,
             workspace=config.workspace,
         )
+
+    @property
+    def _is_kept(self) -> bool:
+        """Is a transcript kept that nobody has asked for? Not of replays: there is one already."""
+        request = self._config.request
+        wanted = request.record is None and not request.no_record
+        return wanted and self._replay is None and not self._state_dir_error
 
     def execute(self, stdin: int | None, unread: bytes = b"") -> int:
         """Run to the end.
@@ -97,6 +106,8 @@ class Run:
             self._servers.begin()
         self._signals.disarm()
         self.writer.put(self._config.start_event())
+        if self._is_kept:
+            self._keep_transcript()
         gc.freeze()  # nothing that exists now is garbage (see __main__)
         gc.enable()
         self._configure_logging()
@@ -200,12 +211,29 @@ class Run:
             mask=self._masker,
         )
 
-    def _start_recording(self) -> Recorder | None:
-        if not self._config.request.record:
-            return None
+    def _keep_transcript(self) -> None:
+        """Without `record` the transcript is kept with the run's other files.
+
+        It is begun after `start`, because it takes time.
+        """
+        from agent_runtime.transcripts.store import NAME
+
+        with suppress(RequestError):  # a full disk; `state_dir_unwritable` was reported
+            self._recorder = self._start_recording(self._run_dir / NAME)
+            for line in self._early:
+                self._recorder.event(line)
+        self._early.clear()
+
+    def _record_line(self, line: str) -> None:
+        if self._recorder:
+            self._recorder.event(line)
+        elif self._is_kept:
+            self._early.append(line)
+
+    def _start_recording(self, path: Path) -> Recorder:
         from agent_runtime.transcripts.writer import Recorder
 
-        recorder = Recorder(Path(self._config.request.record), self._masker)
+        recorder = Recorder(path, self._masker)
         recorder.begin(
             runtime_version=self._config.start_event().runtime_version,
             run_id=self._config.run_id,
@@ -217,7 +245,7 @@ class Run:
         return recorder
 
     def _event_writer(self, out: int) -> EventWriter:
-        tee = self._recorder.event if self._recorder else None
+        tee = self._record_line if self._recorder or self._is_kept else None
         spill = self._run_dir / "events"
         if self._replay:
             return self._replay.event_writer(out, self._config, mask=self._masker, spill=spill, tee=tee)

@@ -106,6 +106,7 @@ class Request(_Body):
     workspace: PathName | None = None
     state_dir: PathName | None = None
     record: PathName | None = None
+    no_record: bool = False
     partial: bool = False
     format: Literal["ndjson", "pretty"] | None = None
     dev_url: Name | None = None

@@ -83,7 +83,7 @@ def test_a_run_leaves_no_empty_folder_and_cleans_up(tmp_path: Path) -> None:
     workspace.mkdir()
     folder(state, "old", days=31)
     with ModelServer([Turn(calls=[("bash", {"command": "echo hi"})]), Turn(text="done")]) as server:
-        assert run({"prompt": "go"}, workspace, server.environ("anthropic")).code == 0
+        assert run({"prompt": "go", "noRecord": True}, workspace, server.environ("anthropic")).code == 0
     assert left(state) == set()
 
 

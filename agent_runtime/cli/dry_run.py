@@ -1,0 +1,59 @@
+"""`agent-runtime run --dry-run`: what a run would begin with. No model is called, nothing is executed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent_runtime import tools
+from agent_runtime.engine.prompt import rendered_prompt
+from agent_runtime.engine.run_config import RunConfig
+
+
+def dry_run(config: RunConfig) -> dict[str, Any]:
+    """The resolved configuration, the rendered system prompt, and the tools as the model would see them.
+
+    Raises RequestError when the system prompt cannot be rendered.
+    """
+    request = config.request
+    specs = [tools.load(name).spec() for name in config.tools]
+    return {
+        "agent": config.agent.slug,
+        "models": [
+            {
+                "provider": endpoint.provider,
+                "name": endpoint.model,
+                "format": endpoint.format,
+                "baseUrl": endpoint.base_url,
+                "keyVariable": endpoint.key_variable,
+                "keySet": endpoint.api_key is not None,
+                "contextWindow": endpoint.context_window,
+            }
+            for endpoint in config.endpoints
+        ],
+        "workspace": str(config.workspace),
+        "stateDir": str(config.state_dir),
+        "limits": config.limits.as_event(),
+        "temperature": config.temperature,
+        "settings": request.config.model_dump(
+            mode="json", by_alias=True, include={"effort", "thinking", "parallel_tools"}
+        ),
+        "systemPrompt": rendered_prompt(config),
+        "tools": [
+            {
+                "name": spec.name,
+                "description": spec.description,
+                "parameters": spec.parameters,
+                "hosted": spec.hosted,
+            }
+            for spec in specs
+        ],
+    }
+
+
+def as_text(plan: dict[str, Any]) -> str:
+    """For a person: settings, then the system prompt, then the tools."""
+    settings = {name: value for name, value in plan.items() if name not in ("systemPrompt", "tools")}
+    listed = "\n\n".join(f"## {tool['name']}\n\n{tool['description']}" for tool in plan["tools"])
+    head = json.dumps(settings, indent=2, ensure_ascii=False)
+    return f"{head}\n\n# System prompt\n\n{plan['systemPrompt']}\n\n# Tools\n\n{listed}\n"

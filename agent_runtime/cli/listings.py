@@ -1,0 +1,126 @@
+"""`agent-runtime models`, `tools` and `agents`: what can be named in a request."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent_runtime import tools
+from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
+from agent_runtime.providers.catalog import PROVIDERS
+from agent_runtime.providers.endpoints import base_variable
+from agent_runtime.providers.model_table import MODELS
+
+Row = dict[str, Any]
+
+
+def models_command(arguments: argparse.Namespace) -> int:
+    """The families of models that are known, and the providers with their key variables."""
+    models = [
+        {
+            "name": row.pattern,
+            "contextWindow": row.context_window,
+            "maxOutput": row.max_output,
+            "images": row.vision,
+            "efforts": list(row.efforts),
+            "exact": row.exact,
+        }
+        for row in MODELS
+    ]
+    providers = [
+        {
+            "name": name,
+            "format": provider.format,
+            "keyVariable": provider.key_variable,
+            "keySet": bool(os.environ.get(provider.key_variable)),
+            "baseUrl": provider.base_url,
+            "baseUrlVariable": base_variable(name),
+        }
+        for name, provider in PROVIDERS.items()
+    ]
+    if arguments.json:
+        return _print_json({"models": models, "providers": providers})
+    _print_table(models, ("name", "contextWindow", "maxOutput", "images"))
+    print()
+    _print_table(providers, ("name", "format", "keyVariable", "keySet", "baseUrlVariable"))
+    return ExitCode.COMPLETED
+
+
+def tools_command(arguments: argparse.Namespace) -> int:
+    """The tools, and the default sets that have them."""
+    rows: list[Row] = []
+    for name in tools.names():
+        spec = tools.load(name).spec()
+        sets = [family for family, names in tools.FAMILIES.items() if name in names]
+        rows.append(
+            {
+                "name": name,
+                "sets": sets,
+                "hosted": spec.hosted,
+                "description": spec.description,
+                "parameters": spec.parameters,
+            }
+        )
+    if arguments.json:
+        return _print_json(rows)
+    shown = [
+        row | {"description": row["description"].splitlines()[0], "sets": ", ".join(row["sets"])}
+        for row in rows
+    ]
+    _print_table(shown, ("name", "sets", "description"))
+    return ExitCode.COMPLETED
+
+
+def agents_command(arguments: argparse.Namespace) -> int:
+    """The agent definitions of a workspace, in the order in which they are searched."""
+    workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
+    directories = agent_directories(workspace, Path(arguments.agents_dir) if arguments.agents_dir else None)
+    rows: list[Row] = []
+    for slug in known_agents(directories):
+        try:
+            agent = find_agent(slug, directories)
+        except RequestError as error:
+            rows.append({"slug": slug, "error": str(error)})
+            continue
+        rows.append(
+            {
+                "slug": slug,
+                "name": agent.name,
+                "description": agent.description,
+                "model": agent.model,
+                "tools": agent.tools,
+                "path": str(agent.path),
+            }
+        )
+    if arguments.json:
+        return _print_json(rows)
+    _print_table(
+        [row | {"description": row.get("error") or row["description"]} for row in rows],
+        ("slug", "description"),
+    )
+    return ExitCode.COMPLETED
+
+
+def _print_json(value: object) -> int:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+    return ExitCode.COMPLETED
+
+
+def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Rows of text, each column as wide as its longest cell; the last one is not padded."""
+    cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
+    for line in cells:
+        padded = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)]
+        print("  ".join([*padded, line[-1]]).rstrip())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
