@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.line_match import EXACT, QUOTES, fold
 from agent_runtime.files.text_file import Edit, TextFile, end_of, split_lines
-from agent_runtime.files.text_match import EXACT, QUOTES, Matches, Span, fold
+from agent_runtime.files.text_match import Matches, Span
 
 _COMPARED = 300_000  # pairs of equal lines; beyond it the whole of the changed part is new
 _PAIRED = 50  # changed lines that are paired with each other by their words

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.line_match import EXACT
 from agent_runtime.files.line_numbers import extent, numbered, ranges, shortened
 from agent_runtime.files.merge_lines import replacement
 from agent_runtime.files.similar import describe
 from agent_runtime.files.text_file import Edit, TextFile, plain
-from agent_runtime.files.text_match import EXACT, Matches, Span, find
+from agent_runtime.files.text_match import Matches, Span, find
 from agent_runtime.protocol.messages import clean_text
 
 _NUMBERED = re.compile(r"\s*\d+\t")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 
+from agent_runtime.files.line_match import fold
 from agent_runtime.files.line_numbers import clip, extent, numbered
 from agent_runtime.files.merge_lines import opcodes
-from agent_runtime.files.text_match import fold
 
 _PLACES = 3  # described
 _PLACE_LINES = 12  # of each

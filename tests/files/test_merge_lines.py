@@ -6,10 +6,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from agent_runtime.files.line_match import fold
 from agent_runtime.files.merge_lines import opcodes
 from agent_runtime.files.replace import replace
 from agent_runtime.files.text_file import decode
-from agent_runtime.files.text_match import fold
 
 
 def replaced(text: str, new: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.line_match import Lines, fold
 from agent_runtime.files.patch.model import Hunk
 from agent_runtime.files.similar import describe
-from agent_runtime.files.text_match import Lines, fold
 
 
 class Anchors:

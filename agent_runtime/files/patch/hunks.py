@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from agent_runtime.files.line_match import EXACT
 from agent_runtime.files.line_numbers import extent
 from agent_runtime.files.merge_lines import with_line_end
 from agent_runtime.files.patch.locate import HunkLocation, locate, mismatch
 from agent_runtime.files.patch.model import Hunk
 from agent_runtime.files.text_file import Edit, TextFile
-from agent_runtime.files.text_match import EXACT
 
 
 @dataclass(frozen=True)

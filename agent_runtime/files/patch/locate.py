@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.line_match import EXACT, Lines
 from agent_runtime.files.line_numbers import ranges
 from agent_runtime.files.patch.anchors import Anchors
 from agent_runtime.files.patch.model import Hunk, PatchLine, old_text
 from agent_runtime.files.similar import describe
-from agent_runtime.files.text_match import EXACT, Lines
 
 
 @dataclass(frozen=True)

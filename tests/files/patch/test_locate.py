@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_runtime.files.text_match import BLANKS, QUOTES, TRAILING
+from agent_runtime.files.line_match import BLANKS, QUOTES, TRAILING
 from tests.files.editor_fixture import EditorFixture
 from tests.files.patch.test_parse import envelope
 
