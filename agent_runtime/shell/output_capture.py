@@ -28,9 +28,9 @@ from agent_runtime.shell.truncation import (
     BYTES_PER_TOKEN,
     TruncatedOutput,
     decode_head,
-    decode_tail,
     join_truncated,
     location,
+    whole_tail,
 )
 from agent_runtime.system.processes import Process
 
@@ -176,7 +176,7 @@ class OutputCapture:
             size, lines = len(text.encode()), text.count("\n")
         else:
             head = clean(decode_head(self._read_head(since)))
-            end = clean(decode_tail(self.read(until - HEAD, until)))
+            end = clean(whole_tail(self.read(until - HEAD, until)).decode("utf-8", "replace"))
             tail = end.removesuffix("\n")
             size, lines = size - len(end) + len(tail), lines - len(end) + len(tail)
         log = self.spilled()

@@ -10,13 +10,12 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from agent_runtime.shell.ansi import CSI, OTHER, STRING
+from agent_runtime.shell.ansi import CSI, OTHER, STRING, UNFINISHED
 from agent_runtime.shell.control_functions import CHARACTERS, ESCAPES, SEQUENCES
 from agent_runtime.shell.grid import Grid
 from agent_runtime.shell.screen_buffer import Scrolled, as_text
 
 _TOKEN = re.compile(rf"[^\x00-\x1f\x7f-\x9f]+|{CSI}|{STRING}|{OTHER}|[\x00-\x1f\x7f-\x9f]")
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[PX^_\]][^\x07\x18\x1a\x1b\n]*|[ -/]*)\Z")
 _UNFINISHED_LIMIT = 4096  # characters of a control sequence that are kept until its end comes
 _STRING_END = re.compile(r"[\x07\x18\x1a\x1b\n]")
 _PARAMETERS = re.compile(r"\x1b\[([<=>?]?)([0-9:;]*)([^@-~]*)(.)")
@@ -94,7 +93,7 @@ class Screen:
             end = _STRING_END.search(text)
             text = text[end.end() if end[0] == "\x07" else end.start() :] if end else ""
             self._in_string = not end
-        begin = _UNFINISHED.search(text, max(text.rfind("\x1b"), 0))
+        begin = UNFINISHED.search(text, max(text.rfind("\x1b"), 0))
         end_of_text = begin.start() if begin else len(text)
         self._unfinished = text[end_of_text:]
         if len(self._unfinished) > _UNFINISHED_LIMIT:

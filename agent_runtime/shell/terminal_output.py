@@ -10,7 +10,13 @@ from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.output_capture import HEAD, RING, OutputCapture
 from agent_runtime.shell.replies import Replies
 from agent_runtime.shell.screen import Drawn, Screen, draws
-from agent_runtime.shell.truncation import BYTES_PER_TOKEN, TruncatedOutput, join_truncated, location
+from agent_runtime.shell.truncation import (
+    BYTES_PER_TOKEN,
+    TruncatedOutput,
+    join_truncated,
+    location,
+    whole_tail,
+)
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +90,7 @@ class TerminalOutput:
     def _feed(self, capture: OutputCapture, until: int) -> None:
         if until - self._drawn > _DRAWN:
             self._print(capture.read(self._drawn, self._drawn + HEAD), HEAD)
-            rest = capture.read(until - HEAD, until)
+            rest = whole_tail(capture.read(until - HEAD, until))
             lines = max(capture.lines - self._drawn_lines - rest.count(b"\n"), 0)
             self._screen.skip(until - self._drawn - len(rest), lines)
             self._drawn, self._drawn_lines = until - len(rest), self._drawn_lines + lines

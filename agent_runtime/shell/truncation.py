@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.text import join_ends, split_ends
-from agent_runtime.shell.ansi import clean
+from agent_runtime.shell.ansi import UNFINISHED, clean
 from agent_runtime.shell.output_log import BoundedLog
 
+_START_LIMIT = 4096  # bytes that `whole_tail` leaves out at most
+_WHOLE = re.compile(rb"[\n\x1b]")
 BYTES_PER_TOKEN = 4  # no tokenizer is loaded to cut an output
 
 
@@ -92,13 +95,17 @@ def location(log: BoundedLog) -> str:
 
 
 def decode_head(data: bytes) -> str:
-    """Text of bytes that may end in the middle of a character, which is left out."""
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(data)
+    """Text of bytes that may end in the middle of a character or a control sequence, which is left out."""
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(data)
+    return UNFINISHED.sub("", text)
 
 
-def decode_tail(data: bytes) -> str:
-    """Text of bytes that may begin in the middle of a character, which is left out."""
-    start = 0
-    while start < min(3, len(data)) and data[start] & 0xC0 == 0x80:
-        start += 1
-    return data[start:].decode("utf-8", "replace")
+def whole_tail(data: bytes) -> bytes:
+    """Bytes that may begin in the middle of a line, from its first control sequence on, or without the line."""
+    start = _WHOLE.search(data, 0, _START_LIMIT)
+    if start:
+        return data[start.end() if start[0] == b"\n" else start.start() :]
+    first = 0
+    while first < min(3, len(data)) and data[first] & 0xC0 == 0x80:  # the rest of a character
+        first += 1
+    return data[first:]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_runtime.shell.ansi import clean
-from agent_runtime.shell.truncation import OutputStore, decode_head, decode_tail
+from agent_runtime.shell.truncation import OutputStore, decode_head, whole_tail
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,34 @@ def test_a_long_line_of_backspaces_is_quick() -> None:
 def test_halves_of_characters_are_left_out(text: str, at: int) -> None:
     data = text.encode("utf-8", "replace")
     assert "\ufffd" not in decode_head(data[:at]).replace("?", "") or "\ufffd" in text
-    assert "\ufffd" not in decode_tail(data[at:]) or "\ufffd" in text
+    assert "\ufffd" not in whole_tail(data[at:]).decode("utf-8", "replace") or "\ufffd" in text
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        ("a\x1b[2", "a"),
+        ("a\x1b", "a"),
+        ("a\x1b]0;title", "a"),
+        ("a\x1b[31mb", "a\x1b[31mb"),
+        ("\x1b[\nb", "\x1b[\nb"),
+    ],
+)
+def test_a_control_sequence_that_is_cut_is_left_out_of_the_head(head: str, kept: str) -> None:
+    assert decode_head(head.encode()) == kept
+
+
+@pytest.mark.parametrize(
+    ("tail", "kept"),
+    [
+        ("2K\x1b[1Gfile", "\x1b[1Gfile"),
+        ("m red\nline\n", "line\n"),
+        ("plain", "plain"),
+        ("x" * 5000 + "\n", "x" * 5000 + "\n"),
+    ],
+)
+def test_a_line_that_is_cut_is_left_out_of_the_tail(tail: str, kept: str) -> None:
+    assert whole_tail(tail.encode()).decode() == kept
 
 
 def test_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
