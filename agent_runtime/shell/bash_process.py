@@ -151,7 +151,7 @@ class BashProcess:
         ]
         if cwd is not None:
             lines.append(f"\\builtin cd -- {shlex.quote(str(cwd))}")
-        if self._is_traced:  # the line that evaluates it is not traced
+        if self._is_traced:  # the line that evaluates it is not traced (its `$?` is 0)
             command = f"\\builtin set -x\n{command}"
         evaluated = f"\\builtin eval {shlex.quote(command)}"
         if last:  # not `;`: `set -e` would end the shell here

@@ -29,30 +29,29 @@ _RESTART = 0.1  # seconds
 class LogWriter:
     """A helper process that writes what comes out of a pipe to a log file, until nobody can write to the pipe.
 
-    While the runtime lives it holds the pipe too, and starts another helper when one is killed.
+    While the runtime lives it holds the pipe too, and starts another helper when one is killed, or when the first one
+    cannot be started because the limit of processes is reached.
 
     Args:
         source: the pipe's reading end, or a pseudo-terminal's master.
         log: the file, with what was written to it so far.
         hold: further descriptors that are kept open for as long.
-
-    Raises OSError when no process can be started.
     """
 
     def __init__(self, source: int, log: BoundedLog, *, hold: Sequence[int] = ()) -> None:
         self.path = log.path
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._process = self._start(source, hold)
         self._source, self._hold = os.dup(source), [os.dup(fd) for fd in hold]
+        self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._restart: asyncio.TimerHandle | None = None
-        self._watch()
+        self._start()
 
     @property
     def pid(self) -> int:
-        """Of the helper."""
-        return self._process.pid
+        """Of the helper; 0 while there is none."""
+        return self._process.pid if self._process else 0
 
     @property
     def over(self) -> bool:
@@ -68,10 +67,19 @@ class LogWriter:
             if fd >= 0:
                 os.close(fd)
         self._source, self._hold = -1, []
-        if self._process.poll() is None:
+        if self._process and self._process.poll() is None:
             self._process.returncode = 0  # nobody waits for it
 
-    def _start(self, source: int, hold: Sequence[int]) -> subprocess.Popen[bytes]:
+    def _start(self) -> None:
+        try:
+            self._process = self._spawn()
+        except OSError:  # no process can be started now
+            self._restart = self._loop.call_later(_RESTART * 10, self._start)
+            return
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._pidfd, self._ended)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with (
             Path(os.devnull).open("r+b", buffering=0) as null,
             Path(output_log.__file__).open("rb") as script,
@@ -87,15 +95,11 @@ class LogWriter:
                     "PYTHONHOME": f"{sys.base_prefix}:{sys.base_exec_prefix}",  # not to be found by its name
                     **output_log.settings(self._log),
                 },
-                stdin=source,
+                stdin=self._source,
                 stdout=null.fileno(),
                 stderr=null.fileno(),
-                pass_fds=[*hold, script.fileno()],
+                pass_fds=[*self._hold, script.fileno()],
             )
-
-    def _watch(self) -> None:
-        self._pidfd = os.pidfd_open(self._process.pid)
-        self._loop.add_reader(self._pidfd, self._ended)
 
     def _unwatch(self) -> None:
         if self._pidfd >= 0:
@@ -105,23 +109,20 @@ class LogWriter:
 
     def _ended(self) -> None:
         self._unwatch()
-        self._process.poll()
-        if _is_at_end(self._source):
+        if self._process:
+            self._process.poll()  # reaps it
+        if is_at_end(self._source):
             self.detach()
         else:
             self._restart = self._loop.call_later(_RESTART, self._replace)
 
     def _replace(self) -> None:
         self._log = BoundedLog.resumed(self.path, self._log.limit)
-        try:
-            self._process = self._start(self._source, self._hold)
-        except OSError:  # no process can be started now
-            self._restart = self._loop.call_later(_RESTART * 10, self._replace)
-            return
-        self._watch()
+        self._start()
 
 
-def _is_at_end(fd: int) -> bool:
+def is_at_end(fd: int) -> bool:
+    """Whether nobody can write to the pipe, or the terminal, and nothing is left to read."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return [event for _, event in poll.poll(0)] == [select.POLLHUP]

@@ -22,7 +22,7 @@ import anyio
 
 from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.ansi import clean
-from agent_runtime.shell.log_writer import LogWriter
+from agent_runtime.shell.log_writer import LogWriter, is_at_end
 from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.shell.truncation import (
     BYTES_PER_TOKEN,
@@ -84,7 +84,11 @@ class OutputCapture:
         os.set_blocking(fd, False)
         with contextlib.suppress(OSError):  # a terminal, or the user's limit of pipe memory is reached
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # at the limit of processes: `kill` must work without a new thread
+            for source in (fd, self._wake):
+                self._loop.add_reader(source, self._read_in_loop)
 
     async def more(self, seen: int) -> None:
         """Wait until there are more than `seen` bytes, or the output has ended."""
@@ -120,7 +124,8 @@ class OutputCapture:
 
     def close(self) -> None:
         """Close the descriptors and the file. Only after `drain`."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         for fd in (self._fd, self._wake):
             if fd >= 0:
                 os.close(fd)
@@ -210,9 +215,26 @@ class OutputCapture:
                 if last is not None:
                     break
                 poll.poll()
-        hung_up = [(self._fd, select.POLLHUP)]  # and nothing to read: a log writer would have nothing to do
-        self.ended = self.ended or hung_up == [found for found in poll.poll(0) if found[0] == self._fd]
+        self.ended = self.ended or is_at_end(self._fd)
         self._done = True
+        self._notify()
+
+    def _read_in_loop(self) -> None:
+        """Read in the event loop, where there is no thread."""
+        remaining = self._waiting() if self._stopping else 1
+        while remaining > 0 and not self.ended:
+            with self._lock:
+                count = self._take()
+            if not count:
+                break
+            if self._on_data:
+                self._on_data(self, count)
+            remaining -= count
+        if self.ended or self._stopping:
+            for source in (self._fd, self._wake):
+                self._loop.remove_reader(source)
+            self.ended = self.ended or is_at_end(self._fd)
+            self._done = True
         self._notify()
 
     def _waiting(self) -> int:

@@ -6,6 +6,7 @@ A call ends when bash has finished the command, never when a pipe closes. What i
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -80,7 +81,12 @@ class Shell:
             try:
                 call = await self._begin(clean_text(command), call_id, tokens)
             except OSError as error:
-                raise ToolError(f"the shell cannot be started: {error}") from error
+                limit = (
+                    "; the limit of processes is reached: end some first"
+                    if error.errno == errno.EAGAIN
+                    else ""
+                )
+                raise ToolError(f"the shell cannot be started: {error.strerror or error}{limit}") from error
             self._running = call.capture
             call.ending.cancelled = True  # unless it gets to its end
             try:

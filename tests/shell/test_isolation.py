@@ -1,0 +1,88 @@
+"""Calls do not reach each other's processes, the shell, or its files, except where they mean to."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from .conftest import Bench
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT = """printf '#!/bin/bash\\ntrap "kill 0" EXIT\\nsleep 60 & echo ran\\n' > run-all; """
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"{SCRIPT} bash run-all; echo after",
+        f"{SCRIPT} bash run-all | cat; echo after",
+        f"{SCRIPT} (bash run-all); echo after",
+        f"{SCRIPT} bash run-all & wait; echo after",
+        "python3 -c 'import os; os.killpg(0, 15)'; echo after",
+        "sh -c 'kill -- -$(ps -o pgid= $$ | tr -d \" \")'; echo after",
+        "pkill -TERM -g 0; echo after",
+        "(sleep 60 & sleep 0.1; kill 0); echo after",
+        "f() { (kill 0); }; f; echo after",
+        "timeout 0.2 bash -c 'trap \"kill 0\" EXIT; sleep 60'; echo after",
+    ],
+)
+async def test_a_signal_to_the_process_group_stays_in_the_command(sh: Bench, command: str) -> None:
+    await sh("x=1; sleep 400 & echo started")
+    result = await sh(command)
+    assert "after" in result.text and "the shell ended" not in result.text
+    assert (await sh("echo $x; kill -0 %1 && echo alive")).text == "1\nalive"
+
+
+@pytest.mark.parametrize("command", ["kill 0", "y=$(kill 0)", "kill -- -$$; sleep 1"])
+async def test_a_signal_to_the_group_of_the_shell_leaves_servers_alone(sh: Bench, command: str) -> None:
+    await sh("x=1; sleep 400 & echo started")
+    await sh(command)
+    assert (await sh("echo $x")).text.split("\n")[-1] == "1"
+    assert [process.command for process in sh.shell.background()] == ["sleep 400"]
+
+
+async def test_wait_waits_for_the_jobs_of_its_call(sh: Bench) -> None:
+    await sh("sleep 400 & sleep 401 &")
+    began = time.monotonic()
+    result = await sh("(sleep 0.2; echo a > a) & (sleep 0.3; echo b > b) & wait; cat a b", timeout=10)
+    assert (result.text, time.monotonic() - began < 5) == ("a\nb", True)
+    assert len(sh.shell.background()) == 2
+
+
+async def test_wait_still_does_what_it_is_told(sh: Bench) -> None:
+    await sh("(sleep 0.5; exit 7) & first=$!")
+    assert (await sh("wait $first; echo $?")).text == "7"
+    assert (
+        await sh("(exit 3) & wait $!; echo $?; wait -n; echo $?; (sleep 0.1 & wait; echo in)")
+    ).text == "3\n127\nin"
+    await sh("set -eu; IFS=,; (sleep 0.3; touch done) &")
+    assert (await sh("wait; ls done")).text == "done"
+
+
+async def test_what_a_call_waited_for_in_vain_is_named(sh: Bench) -> None:
+    pid = (await sh("sleep 400 >/dev/null 2>&1 & echo $!")).text.split()[0]
+    result = await sh("wait", timeout=0.5)
+    assert result.outcome == "timed_out" and f"earlier calls left running (pid {pid})" in result.text
+
+
+async def test_a_trace_shows_the_commands_only(sh: Bench) -> None:
+    await sh("set -x")
+    result = await sh("echo one; (exit 4)")
+    assert [line.lstrip("+ ") for line in result.text.split("\n")] == [
+        "echo one",
+        "one",
+        "exit 4",
+        "[exit code 4]",
+    ]
+    assert (await sh("echo $?; set +x")).text.replace("+", "").split() == ["echo", "4", "4", "set", "x"]
+    assert (await sh("echo quiet")).text == "quiet"
+
+
+async def test_options_of_earlier_calls_are_kept(sh: Bench) -> None:
+    await sh("set -f; set -o pipefail; shopt -s nullglob")
+    await sh("(exit 3)")
+    assert (await sh("echo $?; set -o | grep -E '^(noglob|pipefail)'; shopt nullglob")).text.split() == (
+        ["3", "noglob", "on", "pipefail", "on", "nullglob", "on"]
+    )
