@@ -289,6 +289,8 @@ def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list
     from agent_runtime.providers.endpoints import key_variables
 
     keys = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
+    queries = [item for endpoint in config.endpoints for item in endpoint.query.items()]
+    keys += [value for name, value in queries if value and named_as_secret(name)]
     keys += [environ[name] for name in key_variables() if environ.get(name)]
     proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
     addresses = {endpoint.model: endpoint.base_url or "" for endpoint in config.endpoints}

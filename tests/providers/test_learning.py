@@ -63,6 +63,52 @@ REFUSALS: list[tuple[Any, dict[str, Any], Turn, list[str], dict[str, Any], list[
         ["temperature"],
     ),
     (
+        custom("m"),
+        {"temperature": 0.3},
+        Turn(fault=Fault(400, body={"detail": "Unsupported parameter: temperature"})),
+        ["temperature"],
+        {},
+        ["temperature"],
+    ),
+    (
+        custom("m"),
+        {"temperature": 0.3},
+        refusal("This model does not support temperature"),
+        ["temperature"],
+        {},
+        ["temperature"],
+    ),
+    (
+        custom("served-by-vllm"),
+        {"max_tokens": LARGE},
+        refusal(
+            "'max_tokens' or 'max_completion_tokens' is too large: 64000. This model's maximum context length is "
+            "32768 tokens and your request has 1200 input tokens (64000 > 32768 - 1200)."
+        ),
+        [],
+        {"max_tokens": 8192},
+        ["maxTokens"],
+    ),
+    (
+        custom("older-vllm"),
+        {"max_tokens": LARGE},
+        refusal(
+            "This model's maximum context length is 8192 tokens. However, you requested 71000 tokens "
+            "(7000 in the messages, 64000 in the completion)."
+        ),
+        [],
+        {"max_tokens": 1192},
+        ["maxTokens"],
+    ),
+    (
+        custom("m"),
+        {"thinking": False},
+        Turn(fault=Fault(400, body={"error": 'json: unknown field "reasoning_effort"'})),
+        ["reasoning_effort"],
+        {},
+        ["effort"],
+    ),
+    (
         custom("my-kimi"),
         {"temperature": 0.3},
         refusal("invalid temperature: only 1 is allowed for this model"),

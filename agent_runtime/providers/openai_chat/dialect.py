@@ -24,7 +24,7 @@ def adapt_messages(messages: list[Message], endpoint: Endpoint, *, thinks: bool)
         messages = _without_system(messages)
     if not provider.user_after_tool:
         messages = _with_assistant_after_tool(messages)
-    if provider.reasoning_required and thinks and model.thinking != "none":
+    if provider.reasoning_required and (thinks or not provider.thinking_style) and model.thinking != "none":
         messages = [_with_reasoning(message) for message in messages]
     if provider.signatures_required and model.signed_calls:
         messages = [_with_signature(message) for message in messages]

@@ -1,0 +1,192 @@
+"""Reads refusals: which parameter a provider's message names, and what it says about it.
+
+The patterns follow what Anthropic, OpenAI, Google, xAI, Mistral, DeepSeek, Groq, Moonshot, Alibaba, OpenRouter, vLLM
+and pydantic-based servers answered in 2025 and 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from agent_runtime.providers.parameters import EFFORTS
+
+REQUIRED = frozenset({"model", "messages", "input", "system", "instructions", "tools", "stream"})
+# parameters whose names are also words: they count only in quotes, or at the start of the message
+_WORDS = frozenset({"temperature", "reasoning", "thinking", "include", "store"})
+
+REFUSES = re.compile(
+    r"unsupported|not (?:be )?support|unknown|unrecogni[sz]ed|unexpected|extra (?:inputs|fields)|extra_forbidden|"
+    r"additional propert|not (?:permitted|allowed|available|accepted|valid)|forbidden|invalid|deprecated|"
+    r"cannot find field|only .{0,40}(?:supported|allowed)|(?:must|should) be|does ?n[o']t (?:support|accept)",
+    re.I,
+)
+UNKNOWN_FIELD = re.compile(
+    r"extra (?:inputs|fields)|extra_forbidden|additional propert|not permitted|property .{0,80} is unsupported|"
+    r"(?:unknown|unrecogni[sz]ed|unexpected|unsupported) (?:name|parameter|field|property|argument|keyword)",
+    re.I,
+)
+# about something inside a field that is required: words of the message are no names of other fields
+_INSIDE = re.compile(r"^\W*(?:tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
+_TOO_MANY_TOKENS = tuple(
+    re.compile(pattern, re.I | re.S)
+    for pattern in (
+        r"max(?:_completion|_output)?_tokens\W{1,3}\s*\d+ > (\d+)",  # Anthropic
+        r"max(?:_completion|_output)?_tokens.{0,40}too large.{0,120}supports at most (\d+)",  # OpenAI
+        r"max(?:_completion|_output)?_tokens.{0,80}\[\s*\d+\s*,\s*(\d+)\s*\]",  # DeepSeek, Alibaba
+        r"max(?:_completion|_output)?_tokens.{0,60}(?:less than or equal to|at most|<=|maximum (?:is|of)|"
+        r"must not exceed|cannot exceed|exceeds? the (?:maximum|limit)\D{0,40}) ?\W?(\d+)",  # Groq and others
+    )
+)
+# the limit of the output does not fit into the window beside the prompt: the window, and the prompt's tokens
+_BEYOND_WINDOW = (
+    re.compile(
+        r"too large: \d+.{0,60}maximum context length is (\d+) tokens and your request has (\d+) input",
+        re.I | re.S,
+    ),
+    re.compile(
+        r"maximum context length is (\d+) tokens.{0,60}requested \d+ tokens \((\d+) (?:in the messages|input)",
+        re.I | re.S,
+    ),
+)
+_QUOTED = re.compile(r"['\"`]([a-z]+)['\"`]")
+NO_IMAGES = re.compile(
+    r"(?:does ?n[o']t|do not|not|no endpoints found that) support (?:the )?(?:image|vision)|"
+    r"(?:image|vision|multimodal)\w*(?: inputs?| contents?| parts?| messages?)? (?:is|are) "
+    r"(?:not|only) (?:supported|allowed|available)|not a multimodal model|"
+    r"unknown variant [`'\"]?(?:image|input_image)|at most 0 image",
+    re.I | re.S,
+)
+USER_AFTER_TOOL = re.compile(
+    r"unexpected role ['\"`]?user['\"`]? after role ['\"`]?tool|roles must alternate|"
+    r"user message .{0,40}after .{0,20}tool|expected .{0,40}assistant.{0,40} after .{0,20}tool",
+    re.I | re.S,
+)
+NO_SYSTEM = re.compile(
+    r"system role (?:is )?not supported|role.{0,60}does not support ['\"`]system|"
+    r"(?:developer|system) (?:instruction|message|prompt)s? (?:is|are) not (?:enabled|supported|allowed)",
+    re.I | re.S,
+)
+REASONING_REQUIRED = re.compile(
+    r"reasoning_content.{0,80}(?:missing|required|pass(?:ed)? back|must be|not found)|"
+    r"(?:missing|requires?).{0,80}reasoning_content",
+    re.I | re.S,
+)
+SHORT_IDS = re.compile(r"tool call id.{0,80}length of 9", re.I | re.S)
+CANNOT_STOP_THINKING = re.compile(
+    r"only works in thinking mode|(?:thinking|reasoning).{0,30}(?:cannot|can't|can not) be (?:disabled|turned off)|"
+    r"thinking\.type\.disabled.{0,20}not supported|reasoning is mandatory",
+    re.I | re.S,
+)
+
+
+def output_cap(words: str) -> int:
+    """The most tokens that may be asked for; 0 when the words name no limit."""
+    if found := _first(_BEYOND_WINDOW, words):
+        window, prompt = int(found[1]), int(found[2])
+        return max(0, min(window // 4, window - prompt))
+    found = _first(_TOO_MANY_TOKENS, words)
+    return int(found[1]) if found else 0
+
+
+def _first(patterns: Iterable[re.Pattern[str]], words: str) -> re.Match[str] | None:
+    return next((match for pattern in patterns if (match := pattern.search(words))), None)
+
+
+def listed_efforts(words: str) -> set[str]:
+    """The levels that a message lists as supported."""
+    known = {*EFFORTS, "none", "minimal", "default"}
+    _, found, rest = words.partition("upported values")
+    if not found:
+        match = re.search(
+            r"(?:must be one of|expected one of|should be|allowed values|valid values)(.*)",
+            words,
+            re.S | re.I,
+        )
+        rest = match[1] if match else ""
+    return known & set(_QUOTED.findall(rest))
+
+
+# fields inside messages and tools that cannot be left out
+_ESSENTIAL = frozenset(
+    {
+        "content",
+        "text",
+        "role",
+        "type",
+        "id",
+        "name",
+        "input",
+        "arguments",
+        "function",
+        "parameters",
+        "signature",
+    }
+    | {
+        "data",
+        "encrypted_content",
+        "thinking",
+        "summary",
+        "tool_calls",
+        "tool_call_id",
+        "tool_use_id",
+        "call_id",
+    }
+    | {"source", "url", "image_url", "output", "input_schema", "properties", "description"}
+)
+
+
+def _paths(named: str) -> Iterator[str]:
+    """`reasoning.effort` of `body.reasoning.effort`, `tools.strict` of `tools[0].function.strict`."""
+    parts = [part for part in re.split(r"[.\[\]\s]+", re.sub(r"^(?:body|request)\.", "", named)) if part]
+    parts = [_snake(part) for part in parts if not part.isdigit()]
+    if len(parts) == 1:
+        yield parts[0]
+    elif parts and not (parts[0] in REQUIRED and parts[-1] in _ESSENTIAL):
+        yield f"{parts[0]}.{parts[-1]}"
+
+
+def named_paths(message: str, param: str, fields: Iterable[str]) -> Iterator[str]:
+    """The fields that a refusal names, the most certain first: `name`, or `root.name` for one inside another.
+
+    Args:
+        message: the provider's.
+        param: the parameter that the error names besides; may be empty.
+        fields: of the request body.
+    """
+    if not REFUSES.search(message):
+        return
+    yield from _paths(param)
+    for loc in re.findall(r"['\"]loc['\"]: [\[(]([^\])]*)", message):  # pydantic's errors
+        yield from _paths(".".join(re.findall(r"[\w]+", loc)).removeprefix("body."))
+    for match in re.finditer(
+        r"(?:^|['\"`\s])((?:\w+(?:\.\[?|\[)(?:\d+\]?\.?|\w+\.?)*)\w+)['\"`]?:? ", message
+    ):
+        yield from _paths(match[1])
+    if _INSIDE.search(message):
+        return
+    for name in fields:
+        if name not in REQUIRED and names(message, name):
+            yield name
+
+
+def names(words: str, name: str) -> bool:
+    """Do these words name this parameter? A name that is also an English word must stand where names do."""
+    camel = re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
+    either = rf"(?:{name}|{camel})"
+    if name not in _WORDS:
+        return re.search(rf"\b{either}\b", words) is not None
+    before = (
+        r"(?:parameters?|arguments?|fields?|property|name|supplied|inputs?|supports?|supported|invalid)"
+        r":?\s+(?:the\s+)?"
+    )
+    return bool(
+        re.search(
+            rf"['\"`]{either}(?:['\"`]|\.\w)|^(?:body\.)?{either}\b|\b{either}:|\b{either} parameter", words
+        )
+        or re.search(rf"\b{before}{either}\b", words, re.I)
+    )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
