@@ -100,7 +100,7 @@ class Lines:
     def shifted(self, block: Sequence[str]) -> list[Hit]:
         """Return every place where the block fits when all of its lines are indented by the same more, or less.
 
-        Where too many places would have to be examined to know that there is but one, there is none.
+        Empty when too many places would have to be examined to be sure that there is only one.
         """
         stripped = [fold(line).strip() for line in block]
         if not any(stripped):

@@ -199,7 +199,7 @@ def _aligned(
 def _difference(
     lines: Sequence[str], block: Sequence[str], theirs: int | None, mine: int | None, at: int
 ) -> str:
-    """How a line of the file (`theirs`) differs from that of the block (`mine`); None: there is none. Else ''."""
+    """Say how line `theirs` of the file differs from line `mine` of the block, of which one may be missing (None)."""
     if mine is None and theirs is not None:
         return f"Line {theirs + 1} is missing in what you gave: the file has {clip(lines[theirs], 160)!r}."
     assert mine is not None

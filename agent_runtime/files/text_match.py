@@ -2,7 +2,8 @@
 
 Four tolerances, tried in turn, each only where it leaves one place: the line end at the end of the file; blanks at the
 ends of lines; typographic quotes, dashes and spaces for plain ones; and a block whose indentation is shifted as a
-whole. Whoever uses one says so. All searches take time in proportion to the text, however often its lines repeat.
+whole. The caller reports which one was used. All searches take time in proportion to the text, however often its
+lines repeat.
 """
 
 from __future__ import annotations
