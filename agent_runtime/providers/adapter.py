@@ -55,7 +55,7 @@ class Adapter:
             try:
                 turn = await self._exchange(wire, call, body, on_delta)
             except ProviderError as error:
-                adapted = wire.adapted(error, body)
+                adapted = None if error.retryable else wire.adapted(error, body)
                 if adapted is None:
                     if error.retryable:
                         self.wire = wire

@@ -11,69 +11,15 @@ import pytest
 from agent_runtime.providers.errors import map_error, retry_after
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import Trial, request_for
+from tests.faults.vendor_answers import ANSWERS, IN_STREAM
 from tests.support.model_server import Fault, ModelServer, Turn
 from tests.support.runtime import run
 
-QUOTA = ("insufficient_quota", False)
-KEY = ("authentication_error", False)
-MODEL = ("model_not_found", False)
-FULL = ("rate_limited", True)
-GEMINI = "You exceeded your current quota, please check your plan and billing details."
 
-ANSWERS: list[tuple[str, int, Any, tuple[str, bool]]] = [
-    ("openai", 429, {"error": {"message": GEMINI, "code": "insufficient_quota"}}, QUOTA),
-    ("anthropic-credit", 400, {"error": {"message": "Your credit balance is too low to access it"}}, QUOTA),
-    (
-        "anthropic-limit",
-        400,
-        {"error": {"message": "You have reached your specified API usage limits. You will regain access on"}},
-        QUOTA,
-    ),
-    (
-        "anthropic-spend",
-        429,
-        {
-            "error": {
-                "type": "rate_limit_error",
-                "message": "would exceed your organization's monthly spend limit",
-            }
-        },
-        QUOTA,
-    ),
-    ("gemini", 429, [{"error": {"message": GEMINI, "status": "RESOURCE_EXHAUSTED"}}], QUOTA),
-    ("gemini-minute", 429, [{"error": {"message": f"{GEMINI} Please retry in 34.07s."}}], FULL),
-    (
-        "xai",
-        403,
-        {
-            "code": "no permission",
-            "error": "Your team has either used all available credits or reached its limit",
-        },
-        QUOTA,
-    ),
-    ("deepseek", 402, {"error": {"message": "Insufficient Balance", "type": "unknown_error"}}, QUOTA),
-    ("together", 429, {"error": {"message": "Credit limit exceeded, please navigate to billing"}}, QUOTA),
-    (
-        "qwen",
-        429,
-        {"error": {"message": "Free allocated quota exceeded.", "code": "AllocationQuota.X"}},
-        QUOTA,
-    ),
-    ("mistral", 429, {"message": "Requests rate limit exceeded"}, FULL),
-    ("gemini-key", 400, [{"error": {"message": "API key not valid. Please pass a valid API key."}}], KEY),
-    ("xai-key", 400, {"code": "x", "error": "Incorrect API key provided: xx."}, KEY),
-    ("forbidden-key", 403, {"error": {"message": "Invalid API key", "code": "invalid_api_key"}}, KEY),
-    ("openrouter-model", 400, {"error": {"message": "gpt-9 is not a valid model ID", "code": 400}}, MODEL),
-    (
-        "deepseek-model",
-        400,
-        {"error": {"message": "Model Not Exist", "code": "invalid_request_error"}},
-        MODEL,
-    ),
-    ("mistral-model", 400, {"message": "Invalid model: foo", "type": "invalid_model"}, MODEL),
-    ("openai-model", 403, {"error": {"message": "no access", "code": "model_not_found"}}, MODEL),
-    ("redirect", 302, {"error": {"message": "elsewhere"}}, ("provider_error", False)),
-]
+@pytest.mark.parametrize(("body", "expected"), IN_STREAM)
+def test_an_error_in_a_stream(body: Any, expected: tuple[str, bool]) -> None:
+    error = map_error(body)
+    assert (error.code, error.retryable) == expected
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,12 @@ def test_a_status(status: int, code: str, retryable: bool) -> None:
             "exceed_context_size_error",
             "context_overflow",
         ),
-        (429, "Request too large for gpt-4o: tokens per min, reduce the length of it", "", "rate_limited"),
+        (
+            429,
+            "Request too large for gpt-4o: tokens per min, reduce the length of it",
+            "",
+            "context_overflow",
+        ),
         (
             404,
             "Item with id 'rs_68' not found. Items are not persisted when `store` is set to false.",

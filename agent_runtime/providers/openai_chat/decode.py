@@ -238,6 +238,8 @@ def _calls(delta: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_error(chunk: dict[str, Any]) -> bool:
     """Is it an error object without an `error` around it?"""
+    if object_of(chunk.get("base_resp")).get("status_code") and not chunk.get("choices"):  # MiniMax
+        return True
     return "choices" not in chunk and bool(chunk.get("message") and (chunk.get("code") or chunk.get("type")))
 
 
