@@ -63,15 +63,14 @@ def advise(up: Sequence[Server], ended: Sequence[DevUrlEvent], template: Templat
         ended: what they were.
         template: makes the public URLs.
     """
-    named = [server for server in up if server.standing > Standing.INTERNAL]
-    named.sort(key=lambda server: -server.standing)
-    others = [server.port for server in up if server.standing <= Standing.INTERNAL]
+    open_to_people = [server for server in up if server.standing > Standing.INTERNAL]
+    # internal ports beside an app are not worth a line
+    named = [server for server in up if not server.is_unnamed] if open_to_people else list(up)
+    named.sort(key=lambda server: (-server.standing, server.port))
     lines = [_listening(server.event("up", template)) for server in named[:_NAMED]]
     if len(named) > _NAMED:
         lines.append(f"Servers are also listening on {_ports([server.port for server in named[_NAMED:]])}.")
-    if others:
-        lines.append(f"Also listening, but not announced as addresses or not HTTP: {_ports(others)}.")
-    if closed := [server.port for server in named if server.now.loopback]:
+    if closed := [server.port for server in open_to_people if server.now.loopback]:
         lines.append(f"Bound to the loopback interface: {_ports(closed)}. {_BIND}")
     lines += [f"The server on port {e.port} (pid {e.pid}) has stopped listening." for e in ended[:_NAMED]]
     if len(ended) > _NAMED:
@@ -128,6 +127,8 @@ def absence(
 
 
 def _listening(event: DevUrlEvent) -> str:
+    if event.http is False:
+        return f"Port {event.port} (pid {event.pid}) is open, not for HTTP."
     inside = "" if event.url == event.local_url else f" (inside the sandbox: {event.local_url})"
     return f"A server is listening on port {event.port} (pid {event.pid}): {event.url}{inside}"
 

@@ -255,7 +255,7 @@ class DevServerWatcher:
                 self._report(server, "up")
 
     def _attribute(self, servers: Collection[Server]) -> None:
-        if missing := [server for server in servers if server.call_id is None]:
+        if missing := [server for server in servers if server.call_id is None or server.log is None]:
             background = self._background()
             for server in missing:
                 server.attribute(background)

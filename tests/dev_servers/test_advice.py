@@ -123,6 +123,32 @@ async def test_three_hundred_servers_fill_no_context(
     assert texts[0].count("--host 0.0.0.0") == 1
 
 
+MIXED = """
+import socket, sys, time
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+print("Debugger listening on ws://127.0.0.1:%d/x" % held[0].getsockname()[1], flush=True)
+if len(sys.argv) > 1: held.append(socket.create_server(("0.0.0.0", int(sys.argv[1]))))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("has_app", [True, False])
+async def test_internal_ports_get_a_line_where_there_is_nothing_else(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, has_app: bool
+) -> None:
+    async with watching() as scene:
+        process = python(MIXED, *([str(free_port)] if has_app else []), log=tmp_path / "log")
+        await until(lambda: len(scene.servers.up()) == 3 + has_app)
+        *servers, debugger = scene.servers.advice().splitlines()
+        assert debugger.startswith("Port ") and debugger.endswith(
+            f"(pid {process.pid}) is open, not for HTTP."
+        )
+        assert [line.startswith("A server is listening on port ") for line in servers] == [True] * (
+            2 - has_app
+        )
+        assert not has_app or f" port {free_port} " in servers[0]
+
+
 async def test_the_left_servers(watching: Watching, tmp_path: Path, free_port: int) -> None:
     shell = shell_in(tmp_path)
     async with watching() as scene:
