@@ -28,7 +28,7 @@ _USUAL = re.compile(rb"\xc2[\xa0\xa1\xa3\xa7\xa9\xab\xae\xb0-\xb3\xb5\xb7\xbb\xb
 _LETTER_AND_SIGN = re.compile(rb"[\xc2-\xdf][\x85\x91-\x97\x99\xa0\xab\xb0\xbb]")
 # what stands together in Western text: punctuation around up to three letters, or a single sign
 _SIGNS = "\xa0¡¢£¥§©«®°±·»¿×÷€‚„…†‡‰‹›‘’“”•–—™ªº"
-_WESTERN = re.compile(f"[{_SIGNS}]*[À-ÖØ-öø-ÿŠŒŽšœžŸ]{{0,3}}[{_SIGNS}]*|[²³¹¼½¾µ¤¦¨¬´¶ˆ˜ƒ]")
+_WESTERN = re.compile(f"[{_SIGNS}]*+[À-ÖØ-öø-ÿŠŒŽšœžŸ]{{0,3}}+[{_SIGNS}]*+|[²³¹¼½¾µ¤¦¨¬´¶ˆ˜ƒ]")
 
 
 @dataclass(frozen=True)

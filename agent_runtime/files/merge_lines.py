@@ -17,7 +17,9 @@ from agent_runtime.files.line_match import EXACT, QUOTES, fold
 from agent_runtime.files.text_file import Edit, TextFile, end_of, split_lines
 from agent_runtime.files.text_match import Matches, Span
 
-_COMPARED = 300_000  # pairs of equal lines; beyond it the whole of the changed part is new
+_COMPARED = (
+    300_000  # pairs of equal lines, or words of a line; beyond it the whole of the changed part is new
+)
 _PAIRED = 50  # changed lines that are paired with each other by their words
 _TOKEN = re.compile(r"\w+|.", re.DOTALL)
 _SENTENCE = frozenset(",.;:!?")
@@ -69,10 +71,8 @@ def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[Opcode]:
         tail += 1
     a, b = mine[head : len(mine) - tail], wanted[head : len(wanted) - tail]
     middle: list[Opcode] = [("replace", 0, len(a), 0, len(b))] if a or b else []
-    if a and b:
-        counts = Counter(b)
-        if sum(counts[line] for line in a) <= _COMPARED:
-            middle = list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
+    if a and b and _equal_pairs(a, b) <= _COMPARED:
+        middle = list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
     return [
         ("equal", 0, head, 0, head),
         *((tag, i + head, j + head, k + head, n + head) for tag, i, j, k, n in middle),
@@ -118,6 +118,8 @@ def _own_characters(theirs: str, mine: str, line: str) -> str | None:
     if len(theirs) != len(mine) or fold(theirs) != fold(mine):
         return None
     a, b = _TOKEN.findall(mine), _TOKEN.findall(line)
+    if _equal_pairs(a, b) > _COMPARED:
+        return None
     matcher = SequenceMatcher(None, a, b, autojunk=False)
     kept = {i + k: j + k for i, j, size in matcher.get_matching_blocks() for k in range(size)}
     words = [i for i, token in enumerate(a) if _is_word(token)]
@@ -140,6 +142,12 @@ def _own_characters(theirs: str, mine: str, line: str) -> str | None:
         if all_kept or all(w is None or w in kept for w in (before, after)):
             out[kept[i]] = own
     return "".join(out)
+
+
+def _equal_pairs(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many pairs of equal items there are: the time that difflib takes grows with them."""
+    counts = Counter(b)
+    return sum(counts[item] for item in a)
 
 
 def _is_word(token: str) -> bool:

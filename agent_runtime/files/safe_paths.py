@@ -23,6 +23,7 @@ from agent_runtime.files.names import close_names, look_alikes
 from agent_runtime.protocol.messages import clean_text
 
 _MAX_LINKS = 40  # the kernel's own limit
+_MAX_COMPONENTS = 200  # of a path; a descriptor is open for each
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PROCESS = re.compile(r"/proc/(\d+|self|thread-self)(/|$)")
 
@@ -120,6 +121,8 @@ def _checked(path: str) -> str:
         os.fsencode(path)
     except UnicodeEncodeError:
         raise ToolError("the path has half a character (a lone surrogate) in it") from None
+    if sum(name not in ("", ".") for name in path.split("/")) > _MAX_COMPONENTS:
+        raise ToolError(f"the path has more than {_MAX_COMPONENTS} components")
     return path
 
 

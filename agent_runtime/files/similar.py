@@ -25,8 +25,9 @@ _COMPARED_LINES = 30  # of each
 _LONG = 200  # characters of a line that are compared
 _PAIRS = 50_000  # pairs of equal lines that are counted
 _NORMALIZED = 300_000  # lines; in a longer file only blanks at their ends are ignored
-_SPELLED = 3_000  # distinct lines among which a similarly spelled one is looked for
-_ELISION = re.compile(r"\W*(\.\.\.|…)\W*.{0,60}")
+_SPELLED = 1_000  # distinct lines among which a similarly spelled one is looked for
+_ELISION = re.compile(r"\W*(\.\.\.|…)\W*.{0,60}")  # slow on long lines
+_ELISION_LONG = 80  # characters
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def describe(lines: Sequence[str], block: Sequence[str]) -> str:
         out.append(
             numbered(lines[place.index : place.index + min(place.size, _PLACE_LINES)], place.index + 1)
         )
-    if any(_ELISION.fullmatch(line) for line in block) and len(block) > 1:
+    if any(map(_is_elision, block)) and len(block) > 1:
         out.append("A line `...` does not stand for other lines: give every line, or a shorter text.")
     return "\n".join(out)
 
@@ -183,7 +184,7 @@ def _aligned(
             if mine is None and theirs is None:
                 break
             weight = len(wanted[mine] if mine is not None else keys[theirs or 0]) + 1
-            if mine is not None and _ELISION.fullmatch(block[mine]):
+            if mine is not None and _is_elision(block[mine]):
                 weight = 0
             total += weight
             if tag == "equal":
@@ -213,6 +214,10 @@ def _difference(
     how = _kind(lines[theirs], block[mine])
     there = clip(lines[theirs], 160)
     return f"Line {theirs + 1} differs{how}: the file has {there!r}, you gave {given!r}."
+
+
+def _is_elision(line: str) -> bool:
+    return len(line) <= _ELISION_LONG and _ELISION.fullmatch(line) is not None
 
 
 def _kind(there: str, given: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from agent_runtime.files.encoding import detect
@@ -84,3 +86,15 @@ def test_the_evidence_of_a_large_file_is_the_same() -> None:
     assert [detect(legacy * times).codec for times in (1, 100, 10_000)] == ["cp1252"] * 3
     damaged = "schön und für\n".encode() * 20 + b"\xff\n"
     assert [detect(damaged * times).errors for times in (1, 100, 10_000)] == ["surrogateescape"] * 3
+
+
+def test_the_time_is_in_proportion_to_the_file() -> None:
+    begun = time.process_time()
+    for run in (
+        b"\xa0" * 1_000_000 + b"\xe9" * 5,
+        b"\xc3\xa9\xff" * 300_000,
+        b"\xe9 " * 400_000,
+        b"\xdf\x93 " * 300_000,
+    ):
+        detect(b"x " + run + b"\xff")
+    assert time.process_time() - begun < 5  # seconds; it was hours

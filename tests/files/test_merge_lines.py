@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -93,3 +95,10 @@ def test_opcodes_make_the_one_from_the_other(a: list[str], b: list[str]) -> None
         position = j
         out += a[i:j] if tag == "equal" else b[k:n]
     assert (out, position) == (b, len(a))
+
+
+def test_a_long_line_takes_time_in_proportion_to_it() -> None:
+    words = "“a” b " * 50_000
+    begun = time.process_time()
+    assert replaced(words + "c", 'x = "a" b ' * 50_000) == 'x = "a" b ' * 50_000
+    assert time.process_time() - begun < 3  # seconds; it was hours

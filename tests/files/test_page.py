@@ -115,6 +115,7 @@ async def test_paths(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch) -> 
         ("a\0b", "NUL"),
         ("f/x", "not a directory"),
         ("x" * 300, "name too long"),
+        ("x/" * 100_000, "more than 200 components"),
     ):
         with pytest.raises(ToolError, match=said):
             await editor.files.read(path, tokens=100)

@@ -73,8 +73,22 @@ def test_one_line_more_or_less_anywhere(at: int) -> None:
         ("\n" * 1_000_000, "\n" * 1_000 + "x"),
         (" " * 1_000_000 + "x\n", " " * 999 + "y\n x"),
         ("\r" * 1_000_000 + "x\r\r\n", "y"),
+        ("x\n", "." * 1_000_000 + "x" * 100 + "\ny"),
+        ("word-" * 100_000 + "\n", "wrd-" * 100_000 + "\ny"),
     ],
-    ids=["listed", "longer", "ambiguous", "blanks", "indented", "json", "newlines", "spaces", "returns"],
+    ids=[
+        "listed",
+        "longer",
+        "ambiguous",
+        "blanks",
+        "indented",
+        "json",
+        "newlines",
+        "spaces",
+        "returns",
+        "dots",
+        "words",
+    ],
 )
 def test_a_refusal_takes_time_in_proportion_to_the_file(text: str, old: str) -> None:
     begun = time.process_time()
