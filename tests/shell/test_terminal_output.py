@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_runtime.shell.output_capture import OutputCapture
+from agent_runtime.shell.terminal_output import TerminalOutput
+from agent_runtime.shell.truncation import OutputStore
+
+# None: the output is reported; the sequences leave what was printed where it is
+steps = st.lists(
+    st.none()
+    | st.integers(1, 90)
+    | st.sampled_from(
+        [b"\x1b[6n", b"\x1b7\x1b8", b"\x1b[999;1H", b"\x1b[1m", b"\xe2\x80", b"\x1b]0;t\x07", b"\x1b[s\x1b[u"]
+    ),
+    max_size=30,
+)
+
+
+@settings(deadline=None)
+@given(steps)
+def test_each_line_is_in_the_report_after_it(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[bytes | int | None]
+) -> None:
+    async def main() -> None:
+        read, write = os.pipe()
+        keyboard, typed = os.pipe()
+        store = OutputStore(tmp_path_factory.getbasetemp() / "terminal")
+        terminal = TerminalOutput(typed, 40, 120)
+        capture = OutputCapture(read, lambda: store.log("x"), on_data=terminal.answer)
+        printed, new = 0, []
+        for step in [*steps, None]:
+            if step is None:
+                text = terminal.report(capture, until=capture.total, tokens=100_000).text
+                assert all(f"line {n}." in text for n in new)
+                new.clear()
+                continue
+            numbers = range(printed, printed + step) if isinstance(step, int) else ()
+            new += numbers
+            printed += len(numbers)
+            data = b"".join(b"line %d.\r\n" % n for n in numbers) if isinstance(step, int) else step
+            before = capture.total
+            os.write(write, data)
+            while capture.total < before + len(data):
+                await capture.more(capture.total)
+        await capture.drain()
+        terminal.close()
+        capture.close()
+        for fd in (write, keyboard, typed):
+            os.close(fd)
+
+    anyio.run(main)
