@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
-from agent_runtime.shell import screen
+from agent_runtime.shell import live_output, output_capture, screen
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.system.processes import Process
 
-from .conftest import body, number, start, until, write
+from .conftest import Bench, body, number, start, until, write
 
 pytestmark = pytest.mark.anyio
 
@@ -76,20 +77,29 @@ async def test_the_beginning_and_the_end_of_a_flood_that_is_drawn(sessions: Sess
     assert result.truncated and result.output_file
 
 
-async def test_the_loop_goes_on_while_much_is_drawn(sessions: SessionManager) -> None:
-    longest, last = 0.0, time.monotonic()
+async def test_the_text_of_an_output_is_made_outside_of_the_event_loop(
+    sessions: SessionManager, sh: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[int]] = {}
 
-    async def watch() -> None:
-        nonlocal longest, last
-        while True:
-            await anyio.sleep(0.01)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    def record(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+        used = threads.setdefault(f"{owner} {name}", set())
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        await start(sessions, r"""python3 -c 'print("\033[H" + "x\033[2J" * 200000)'""", tty=True, seconds=20)
-        tasks.cancel_scope.cancel()
-    assert longest < 0.5
+        def recorded(*args: object) -> object:
+            used.add(threading.get_ident())
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, recorded)
+
+    record(screen.Screen, "feed")
+    record(screen.Screen, "take")
+    record(output_capture, "clean")
+    record(live_output, "clean")
+    await start(sessions, r"printf '\033[Hdrawn\033[6n'", tty=True)
+    await start(sessions, "seq 100")
+    await sh("seq 100")
+    assert all(used and threading.get_ident() not in used for used in threads.values()), threads
 
 
 ASK = """
