@@ -33,7 +33,8 @@ def test_each_line_is_in_the_report_after_it(
         store = OutputStore(tmp_path_factory.getbasetemp() / "terminal")
         terminal = TerminalOutput(typed, 40, 120)
         capture = OutputCapture(read, lambda: store.log("x"), on_data=terminal.answer)
-        printed, new = 0, []
+        printed = 0
+        new: list[int] = []
         for step in [*steps, None]:
             if step is None:
                 text = terminal.report(capture, until=capture.total, tokens=100_000).text
