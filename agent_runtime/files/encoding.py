@@ -26,9 +26,19 @@ _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0
 _USUAL = re.compile(rb"\xc2[\xa0\xa1\xa3\xa7\xa9\xab\xae\xb0-\xb3\xb5\xb7\xbb\xbf]|\xc3.", re.DOTALL)
 # a letter in front of an ellipsis, a quote, a dash, a no-break space, a guillemet or a degree sign of windows-1252
 _LETTER_AND_SIGN = re.compile(rb"[\xc2-\xdf][\x85\x91-\x97\x99\xa0\xab\xb0\xbb]")
-# what stands together in Western text: punctuation around up to three letters, or a single sign
-_SIGNS = "\xa0¡¢£¥§©«®°±·»¿×÷€‚„…†‡‰‹›‘’“”•–—™ªº"
-_WESTERN = re.compile(f"[{_SIGNS}]*+[À-ÖØ-öø-ÿŠŒŽšœžŸ]{{0,3}}+[{_SIGNS}]*+|[²³¹¼½¾µ¤¦¨¬´¶ˆ˜ƒ]")
+# What stands together in Western text: punctuation around up to three letters, or around letters that are listed, as in
+# a character class; or a single sign.
+_SIGNS = "[\xa0¡¢£¥§©«®°±·»¿×÷€‚„…†‡‰‹›‘’“”•–—™ªº]*+"
+_LETTERS = (
+    "[À-ÖØ-öø-ÿŠŒŽšœžŸ]{0,3}",
+    "[äöüÄÖÜß]{4,8}",
+    "[åäöæøÅÄÖÆØ]{4,10}",
+    "[áéíóúñüÁÉÍÓÚÑÜ]{4,14}",
+    "[àâäéèêëîïôöùûüÿçœæ]{4,16}",
+    "[àèéìòùÀÈÉÌÒÙ]{4,12}",
+    "[ãõâêôáéíóúàç]{4,13}",
+)
+_WESTERN = re.compile(f"{_SIGNS}(?:{'|'.join(_LETTERS)}){_SIGNS}|[²³¹¼½¾µ¤¦¨¬´¶]")
 
 
 @dataclass(frozen=True)
