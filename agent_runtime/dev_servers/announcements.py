@@ -25,12 +25,13 @@ _ADDRESS = (
     r"|\bport(?:\s+|\s*[:=]\s*|\s+is\s+)(?P<named>\d{2,5})\b"
     r"|\bon\s+\*?:(?P<any>\d{2,5})\b"
 )
-# a request that is logged or typed, or a complaint about a port, announces nothing
+# a request that is logged or typed, a complaint about a port, and a table of sockets announce nothing
 _REQUEST = re.compile(r"\b(?:curl|wget|fetch|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\b[^:]*$")
 _COMPLAINT = re.compile(
     r"in use|EADDRINUSE|already|taken|not available|unavailable|trying|refused|ECONN|failed|stopp|clos", re.I
 )
 _WEB = ("http", "https")
+_TABLE = re.compile(r"\bLISTEN\b|\bESTAB|\b[A-Z]+_WAIT")  # of sockets, by ss, netstat or lsof
 _PLAIN = ("", "tcp", "ssl")  # what application servers print for an address that they listen on
 _DEBUGGER = re.compile(r"debug|inspect|devtools|jdwp|pdb", re.I)
 _HELPER = re.compile(
@@ -80,7 +81,7 @@ def announced(text: str) -> Iterator[Announcement]:
         if _REQUEST.search(before):
             continue
         scheme, port, path = (found["scheme"] or "").lower(), found["port"], found["path"] or ""
-        if not scheme and _COMPLAINT.search(line):
+        if not scheme and (_COMPLAINT.search(line) or _TABLE.search(line)):
             continue
         number = int(
             port or found["bare"] or found["named"] or found["any"] or (scheme == "https" and 443) or 80

@@ -121,14 +121,15 @@ class Server:
         )
         if helper and self.checked is None:
             return Standing.HELPER
-        if self.announcement or self.checked in ("http", "https"):
-            return Standing.KNOWN
-        if self.is_unnamed and self.now.loopback:
+        if self.is_unnamed and self.now.loopback and self.checked is None:
             return Standing.HELPER if self.http else Standing.INTERNAL
         if self.http:
             return Standing.KNOWN
-        unlikely = usual(self.port) in ("other", "debugger") or not self._is_chosen
-        return Standing.HELPER if unlikely else Standing.FIXED
+        if usual(self.port) in ("other", "debugger"):
+            return Standing.HELPER
+        if self.announcement:
+            return Standing.KNOWN
+        return Standing.FIXED if self._is_chosen else Standing.HELPER
 
     @property
     def is_unnamed(self) -> bool:

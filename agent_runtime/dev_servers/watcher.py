@@ -193,20 +193,23 @@ class DevServerWatcher:
         """The server on a port as soon as there is one; None when there is none.
 
         Args:
-            port: of the run or of what was there before it. None: that of `latest`.
+            port: of the run or of what was there before it. None: that of `latest`; where that is a helper, another
+                one is waited for a moment.
             timeout: seconds.
             check: send one GET request, where it is not known yet whether the server speaks HTTP, and wait for the
                 answer in what remains of the time, and a second at least.
         """
         from anyio import sleep
 
-        deadline = time.monotonic() + timeout
+        began = time.monotonic()
+        deadline = began + timeout
         while True:
             await self._look()
             found = best(self._listening()) if port is None else self._on(port)
             remaining = deadline - time.monotonic()
-            is_better_to_come = port is None and found and found.standing < Standing.FIXED
-            if remaining <= 0 or (found and not is_better_to_come):
+            is_early = time.monotonic() - began < 2 * START_TIME
+            may_come = port is None and found and found.standing < Standing.FIXED and is_early
+            if remaining <= 0 or (found and not may_come):
                 if found and check and found.http is None:
                     await found.check(max(remaining, _CHECK_SECONDS))
                 return found

@@ -57,6 +57,7 @@ HELPERS = {
     "an API": server(4000, said=Announcement(4000, "http", role="helper")),
     "a database": server(7002, "redis-server *:7002"),
     "a database by its port": server(5432),
+    "gRPC that says so": server(50051, said=Announcement(50051)),
     "a debugger": server(5678, "python -m debugpy --listen 5678 app.py"),
 }
 

@@ -56,6 +56,17 @@ async def test_loopback_only_comes_with_advice(watching: Watching, python: Launc
         assert "--host 0.0.0.0" in await ask(scene.servers, port=up.port)
 
 
+async def test_without_a_port_a_helper_is_returned_when_no_app_comes(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    say = "import sys\nprint(f'API on http://localhost:{sys.argv[1]}', flush=True)\n"
+    async with watching() as scene:
+        python(say + LISTEN + STAY, str(free_port), log=tmp_path / "log")
+        await scene.event("up", port=free_port)
+        with anyio.fail_after(30):
+            assert f"http://localhost:{free_port}" in await ask(scene.servers, timeout=120)
+
+
 async def test_nothing_listens(watching: Watching, python: Launch, free_port: int) -> None:
     async with watching() as scene:
         began = time.monotonic()
