@@ -17,24 +17,31 @@ LONGEST_YIELD = 600.0  # seconds
 class ExecCommandParams(Params):
     """Parameters of `exec_command`."""
 
+    # what other versions of this tool, and similar tools, take: permissions, reasons, the choice of a shell
     ignored: ClassVar[frozenset[str]] = frozenset(
         [
             *(
                 "login",
                 "shell",
                 "environment_id",
-                "timeout",
-                "timeout_ms",
+                "interactive",
+                "is_input",
+                "background",
                 "run_in_background",
-                "is_background",
             ),
-            *("description", "explanation", "justification", "prefix_rule", "additional_permissions"),
-            *("sandbox_permissions", "with_escalated_permissions"),
+            *("is_background", "blocking", "timeout", "timeout_ms", "timeout_secs", "timeout_seconds"),
+            *("description", "explanation", "justification", "reason", "summary", "title", "thought"),
+            *("sandbox", "sandbox_permissions", "additional_permissions", "with_escalated_permissions"),
+            *("prefix_rule", "security_risk", "requires_approval", "is_safe"),
         ]
     )
 
     cmd: str = Field(description="Shell command to execute.", validation_alias=AliasChoices("cmd", "command"))
-    workdir: str | None = Field(None, description="Working directory; the workspace by default.")
+    workdir: str | None = Field(
+        None,
+        description="Working directory; the workspace by default.",
+        validation_alias=AliasChoices("workdir", "cwd", "working_directory"),
+    )
     tty: bool = Field(False, description="Give the command a terminal; without one its stdin is a pipe.")
     yield_time_ms: int = Field(
         DEFAULT_YIELD_MS, ge=0, description="Milliseconds to wait for it to end; at most 600,000."

@@ -18,7 +18,9 @@ LONGEST_YIELD = 600.0  # seconds
 class WriteStdinParams(Params):
     """Parameters of `write_stdin`."""
 
-    ignored: ClassVar[frozenset[str]] = frozenset(["description", "explanation", "justification"])
+    ignored: ClassVar[frozenset[str]] = frozenset(
+        ["description", "explanation", "justification", "reason", "security_risk", "is_input"]
+    )
 
     session_id: int = Field(description="The session's ID, from exec_command.")
     chars: str = Field("", description="What to type; empty to wait and look only.")

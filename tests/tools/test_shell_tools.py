@@ -78,6 +78,7 @@ async def test_sessions(sh: Bench, sessions: SessionManager) -> None:
         {"login": True, "shell": "/bin/zsh", "justification": "to see", "sandbox_permissions": "use_default"},
         {"description": "says hi", "with_escalated_permissions": False, "prefix_rule": ["echo"]},
         {"tty": None, "workdir": None, "yield_time_ms": None, "max_output_tokens": None},
+        {"cwd": "/", "security_risk": "LOW", "is_input": "false"},
         {"timeout_ms": 1, "explanation": "", "environment_id": "local", "run_in_background": False},
     ],
 )
@@ -87,6 +88,11 @@ async def test_arguments_of_other_versions_of_the_tool_do_nothing(
     for name in ("cmd", "command"):
         result = await call("exec_command", {name: "echo hi", **extra}, sh, sessions)
         assert result.text.endswith("Output:\nhi")
+
+
+async def test_a_directory_may_be_given_by_other_names(sh: Bench, sessions: SessionManager) -> None:
+    for name in ("workdir", "cwd", "working_directory"):
+        assert (await call("exec_command", {"cmd": "pwd", name: "/"}, sh, sessions)).text.endswith("\n/")
 
 
 async def test_other_arguments_are_refused(sh: Bench, sessions: SessionManager) -> None:
