@@ -36,7 +36,7 @@ _PLAIN = ("", "tcp", "ssl")  # what application servers print for an address tha
 _DEBUGGER = re.compile(r"debug|inspect|devtools|jdwp|pdb", re.I)
 _HELPER = re.compile(
     r"(?<![a-z])(?:api|graphql|swagger|metrics|prometheus|health\w*|hmr|live ?-?reload|web ?sockets?|prox(?:y|ied|ying)"
-    r"|backend|upstream|mock|g?rpc|webhooks?|callback|redirect\w*|database|db|smtp)(?![a-z])|\bUI(?: External)?:",
+    r"|backend|upstream|mock|g?rpc|webhooks?|admin|callback|redirect\w*|database|db|smtp)(?![a-z])|\bUI(?: External)?:",
     re.I,
 )
 _HELPER_PATH = re.compile(r"/(?:api|graphql|metrics|health\w*|json|ws|rpc)(?:/|$)", re.I)

@@ -33,8 +33,8 @@ class Standing(IntEnum):
     NOT_HTTP = 0  # a database, a debugger, what answered something else
     INTERNAL = 1  # the kernel chose the port, on loopback, and nobody printed it: no address for anybody
     HELPER = 2  # a reload channel, an API beside an app, a port that usually is another protocol's
-    FIXED = 3  # a port that somebody chose
-    KNOWN = 4  # printed by its server, or known to speak HTTP
+    FIXED = 3  # a port that somebody chose or printed
+    KNOWN = 4  # known to speak HTTP, by its URL in an output, by its command line or by its answer
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,7 @@ class Server:
             return Standing.KNOWN
         if usual(self.port) in ("other", "debugger"):
             return Standing.HELPER
-        if self.announcement:
-            return Standing.KNOWN
-        return Standing.FIXED if self._is_chosen else Standing.HELPER
+        return Standing.HELPER if self.is_unnamed else Standing.FIXED
 
     @property
     def is_unnamed(self) -> bool:
@@ -222,8 +220,8 @@ def _preference(socket: Listener) -> tuple[int, bool, bytes]:
 def best(servers: Sequence[Server]) -> Server | None:
     """The one to open, of servers in order of coming up; None when none of them has an address for a person.
 
-    That is the latest of the best standing; of several ports of its process the first, and of what the same call has
-    started rather the front end than its API.
+    That is the latest of the best standing; of several ports of its process one whose URL is printed, or the first; and
+    of what the same call has started rather the front end than its API.
     """
     standing = max((server.standing for server in servers), default=Standing.INTERNAL)
     if standing <= Standing.INTERNAL:
@@ -231,4 +229,5 @@ def best(servers: Sequence[Server]) -> Server | None:
     equals = [server for server in servers if server.standing == standing]
     latest = equals[-1]
     pages = [s for s in equals if s.origin.serves_pages and s.call_id and s.call_id == latest.call_id]
-    return next(s for s in pages or equals if pages or s.pid == latest.pid)
+    candidates = pages or [server for server in equals if server.pid == latest.pid]
+    return max(candidates, key=lambda server: bool(server.announcement and server.announcement.web))

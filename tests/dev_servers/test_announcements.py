@@ -61,6 +61,7 @@ def helper(port: int, scheme: str = "", path: str = "") -> Announcement:
         ("API listening on port 4000", [helper(4000)]),
         ("GraphQL ready at http://localhost:4000/graphql", [helper(4000, "http", "/graphql")]),
         ("Server at http://localhost:4001/api/v1", [helper(4001, "http", "/api/v1")]),
+        ('{"msg":"admin endpoint started","address":"localhost:2019"}', [helper(2019)]),
         ("LiveReload started on port 35729", [helper(35729)]),
         ("[HPM] Proxy created: /x -> http://localhost:4000", [helper(4000, "http")]),
         ("connected to redis://127.0.0.1:6379", [helper(6379, "redis")]),

@@ -79,6 +79,12 @@ def test_an_app_comes_before_what_helps_it(app: Server, helper: Server) -> None:
         ([server(3001, pid=8), server(3002, pid=9), server(3003, pid=9)], 3002),
         ([VITE, server(4000, said=http(4000), call="c1")], 5173),  # a front end and its API
         ([VITE, server(8000, "python -m http.server", call="c2")], 8000),
+        ([server(3001, "vite", pid=9), server(5173, "vite", said=http(5173), pid=9)], 5173),
+        (
+            [server(3000, said=http(3000)), server(5000, said=Announcement(5000))],
+            3000,
+        ),  # a port without a URL
+        ([server(3000), server(5000, said=Announcement(5000))], 5000),
         ([HELPERS["an API"]], 4000),  # better than none
         ([HELPERS["an ephemeral port"]], 40002),
         ([HELPERS["an ephemeral port on loopback"]], None),  # an address for nobody
