@@ -19,6 +19,11 @@ from agent_runtime.protocol.messages import Text, Thinking, ToolCall, ToolResult
 
 MAX_CUT_CALLS = 3  # turns in a row whose tool calls were cut by the output limit, before the run is given up
 
+EMPTY_ANSWER = (
+    "<system-reminder>Your last answer was empty. If the task is done, state the result; otherwise continue."
+    "</system-reminder>"
+)
+
 
 @dataclass(frozen=True)
 class LoopResult:
@@ -93,6 +98,7 @@ async def run_loop(loop: Loop) -> LoopResult:
     """Take turns until the run is over."""
     cut_in_a_row = 0
     output = ""
+    asked_again = False
     for number in itertools.count(1):
         await before_turn(loop)
         if limit := loop.budget.reached():
@@ -102,7 +108,7 @@ async def run_loop(loop: Loop) -> LoopResult:
         loop.conversation.add(turn)
         goes_on = bool(turn.message.calls) or turn.stop == "pause_turn" or loop.inbox.pending
         await report(loop, turn, number, texts=goes_on)
-        output = turn.message.text or output
+        output = turn.message.text if turn.message.text.strip() else output
         cut_in_a_row = cut_in_a_row + 1 if any(call.truncated for call in turn.message.calls) else 0
         if turn.stop == "refusal":
             return LoopResult("refusal", output, turn.refusal or "the model refused to go on")
@@ -117,10 +123,32 @@ async def run_loop(loop: Loop) -> LoopResult:
         elif turn.stop == "context_overflow":
             return LoopResult("context_overflow", output, "the model's context window is full")
         elif turn.stop != "pause_turn" and not loop.inbox.pending:
-            return LoopResult("end_turn", turn.message.text)
+            if turn.message.text.strip():
+                return LoopResult("end_turn", turn.message.text)
+            if asked_again or loop.budget.reached():
+                return await end_empty(loop, turn, output)
+            loop.conversation.add(UserMessage.of(EMPTY_ANSWER))
         elif not goes_on:  # steering has come while the turn was reported
             await say(loop, turn.message.text, number)
+        asked_again = is_empty(turn)
     raise AssertionError("unreachable")
+
+
+def is_empty(turn: Turn) -> bool:
+    """Has the model ended its turn without an answer? Reasoning alone is not one."""
+    return turn.stop == "end_turn" and not turn.message.calls and not turn.message.text.strip()
+
+
+async def end_empty(loop: Loop, turn: Turn, output: str) -> LoopResult:
+    """The end of a run whose last answer is empty: its last text is the output.
+
+    Without any text it is a failure, unless the provider's models end their turns so on purpose.
+    """
+    if not output and not turn.may_be_empty:
+        return LoopResult("error", output, "the model has ended its turn without an answer")
+    message = "the model has ended its turn without an answer; the output is its last text"
+    await loop.emit(events.NoticeEvent(code="empty_answer", message=message))
+    return LoopResult("end_turn", output)
 
 
 async def before_turn(loop: Loop) -> None:

@@ -82,13 +82,17 @@ class DroppedParameter:
 
 @dataclass(frozen=True)
 class Turn:
-    """One finished turn. `usage` is None when the provider reported none."""
+    """One finished turn. `usage` is None when the provider reported none.
+
+    may_be_empty: the provider's models may end a task without a text, after their last tool call.
+    """
 
     message: AssistantMessage
     stop: StopReason
     usage: Usage | None
     model: str = ""  # the name the provider answered with
     refusal: str = ""  # the provider's explanation, when stop is "refusal"
+    may_be_empty: bool = False
 
 
 class Decoder(Protocol):

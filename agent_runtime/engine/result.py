@@ -18,6 +18,7 @@ _CODES: dict[events.StopReason, ErrorCode] = {
     "timeout": "timeout",
     "refusal": "refusal",
     "context_overflow": "context_overflow",
+    "error": "provider_error",
 }
 _LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "timeout")
 

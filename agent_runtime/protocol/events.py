@@ -39,6 +39,7 @@ NoticeCode = Literal[
     "limit_near",
     "context_compacted",
     "history_repaired",
+    "empty_answer",
     "thawed",
     "fallback_model",
     "recording_stopped",

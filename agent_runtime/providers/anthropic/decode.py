@@ -182,7 +182,8 @@ class AnthropicDecoder:
         items = tuple(clean_json(block.item) for block in kept)
         native = Native(format="anthropic", model=self._model, items=items) if items else None
         message = AssistantMessage(blocks=tuple(blocks), native=native)
-        return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal)
+        usage = _usage(self._usage)
+        return Turn(message, stop, usage, self._answered_by, self._refusal, may_be_empty=True)
 
 
 def _match(known: Sequence[Block], whole: Block) -> Block | None:
