@@ -175,9 +175,9 @@ class Session:
                 )
 
     def _take_unread(self, tokens: int) -> TruncatedOutput:
-        until = self.capture.total
         if self._screen:
-            return self._screen.report(self.capture, until=until, tokens=tokens)
+            return self._screen.report(self.capture, tokens)
+        until = self.capture.total
         fitted = self.capture.fit(tokens, since=self._reported, until=until)
         self._reported = until
         return fitted

@@ -59,9 +59,8 @@ class SessionManager:
         When it is cancelled the program is ended; `partial` then gives its result.
         """
         started = time.monotonic()
-        async with (
-            self._opening
-        ):  # one after the other, so that none takes the place that another has waited for
+        # one after the other, so that none takes the place that another has waited for
+        async with self._opening:
             await self._left.forget_ended()
             notes = await self._drop_ended()
             await self._wait_for_place()

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _DRAWN = RING // 2  # bytes that are drawn at once; of a longer output the beginning and the end
 _PIECE = 64 << 10
 # what may be a query: a control sequence that asks for an answer, or one whose end has not come yet
-_QUERY = re.compile(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\[[<=>?]?[0-9;]*\Z|\Z)")
+_QUERY = re.compile(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\[[0-?]*[ -/]*\Z|P?\Z)")
 
 
 class TerminalOutput:
@@ -52,10 +52,10 @@ class TerminalOutput:
             if self._screen.is_waiting or _QUERY.search(piece):
                 self._draw(capture, capture.total)
 
-    def report(self, capture: OutputCapture, *, until: int, tokens: int) -> TruncatedOutput:
-        """The output that has not been reported yet, up to byte `until`, as text: the screen, if it was drawn on."""
+    def report(self, capture: OutputCapture, tokens: int) -> TruncatedOutput:
+        """The output that has not been reported yet, as text: the screen, if it was drawn on."""
         with self._lock:
-            since = self._reported
+            since, until = self._reported, capture.total
             is_drawn = draws(capture.read(max(since, until - RING // 2), until))
             fitted = None
             if is_drawn or self._drawn > since:
@@ -74,9 +74,8 @@ class TerminalOutput:
 
     def _draw(self, capture: OutputCapture, until: int) -> None:
         try:
-            if (
-                self._drawn < self._reported
-            ):  # reported without being drawn: only its effect on the screen counts
+            if self._drawn < self._reported:
+                # reported without being drawn: only its effect on the screen counts
                 self._feed(capture, self._reported)
                 self._screen.take()
             self._feed(capture, until)

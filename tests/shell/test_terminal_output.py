@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import tty
+from pathlib import Path
 
 import anyio
 import pytest
@@ -37,7 +39,7 @@ def test_each_line_is_in_the_report_after_it(
         new: list[int] = []
         for step in [*steps, None]:
             if step is None:
-                text = terminal.report(capture, until=capture.total, tokens=100_000).text
+                text = terminal.report(capture, 100_000).text
                 assert all(f"line {n}." in text for n in new)
                 new.clear()
                 continue
@@ -56,3 +58,38 @@ def test_each_line_is_in_the_report_after_it(
             os.close(fd)
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("query", "reply"),
+    [
+        (b"\x1b[6n", b"\x1b[1;3R"),
+        (b"\x1b[?6n", b"\x1b[?1;3R"),
+        (b"\x1b[0c", b"\x1b[?62;22c"),
+        (b"\x1b[?2026$p", b"\x1b[?2026;0$y"),
+        (b"\x1b[>q", b"\x1bP>|agent-runtime\x1b\\"),
+        (b"\x1bP+q544e\x1b\\", b"\x1bP0+r\x1b\\"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_query_is_answered_wherever_it_is_cut(tmp_path: Path, query: bytes, reply: bytes) -> None:
+    for at in range(len(query)):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        terminal = TerminalOutput(master, 40, 120)
+        capture = OutputCapture(
+            os.dup(master), lambda: OutputStore(tmp_path).log("x"), on_data=terminal.answer
+        )
+        for piece in (b"ab" + query[:at], query[at:]):
+            before = capture.total
+            os.write(slave, piece)
+            while capture.total < before + len(piece):
+                await capture.more(capture.total)
+        with anyio.fail_after(5):
+            await anyio.wait_readable(slave)
+        assert os.read(slave, 100) == reply, at
+        await capture.drain()
+        terminal.close()
+        capture.close()
+        os.close(master)
+        os.close(slave)
