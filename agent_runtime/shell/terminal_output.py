@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _DRAWN = RING // 2  # bytes that are drawn at once; of a longer output the beginning and the end
 _PIECE = 64 << 10
 # what may be a query: a control sequence that asks for an answer, or one whose end has not come yet
-_QUERY = re.compile(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\[[0-?]*[ -/]*\Z|P?\Z)")
+_QUERY = re.compile(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\[[0-?]*[ -/]*\Z|(?:P[$+]?)?\Z)")
 
 
 class TerminalOutput:
