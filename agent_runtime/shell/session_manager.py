@@ -29,6 +29,9 @@ class SessionManager:
     Args:
         settings: how they run; `cwd` is where they start by default.
         limit: how many may run at once.
+
+    Attributes:
+        ended: the programs that `end_interactive` has ended.
     """
 
     def __init__(self, settings: ShellSettings, *, limit: int = 16) -> None:
@@ -40,6 +43,7 @@ class SessionManager:
         self._call_over = anyio.Event()  # replaced each time that it is set
         self._left = BackgroundProcesses()
         self._partials: dict[str, ToolOutput] = {}
+        self.ended: list[Background] = []
 
     async def open(
         self, command: str, *, cwd: str | None, tty: bool, seconds: float, tokens: int, call_id: str
@@ -120,9 +124,9 @@ class SessionManager:
         """The end of what each running session has printed so far."""
         return [session.capture.recent() for session in self._running().values()]
 
-    async def end_interactive(self) -> list[Background]:
-        """Hang up the programs that need their terminal or their input, as closing a terminal does, and return those
-        that have ended. Servers go on, and so do programs that ignore a hang-up.
+    async def end_interactive(self) -> None:
+        """Hang up the programs that need their terminal or their input, as closing a terminal does; see `ended`. Servers
+        go on, and so do programs that ignore a hang-up.
         """
         inodes = {listener.inode for listener in _listeners()}
         waiting = [
@@ -135,7 +139,7 @@ class SessionManager:
             async with anyio.create_task_group() as tasks:
                 for session in waiting:
                     tasks.start_soon(session.hang_up)
-        return [
+        self.ended += [
             process for process, session in zip(reported, waiting, strict=True) if session.ended is not None
         ]
 

@@ -227,11 +227,12 @@ async def test_the_end_of_a_run_ends_what_needs_a_person(sessions: SessionManage
         ("exec sleep 300", False),
     ]:
         await start(sessions, command, tty=tty, seconds=1.0)
-    ended = await sessions.end_interactive()
-    assert [process.command for process in ended] == ["bash --norc", "python3 -qi", "cat"]
+    await sessions.end_interactive()
+    assert [process.command for process in sessions.ended] == ["bash --norc", "python3 -qi", "cat"]
     left = [process.command[:20] for process in sessions.background()]
     assert left == ["trap '' HUP; echo on", *["python3 -m http.serv"] * 2, "exec sleep 300"]
     await sessions.aclose(kill=False)
+    assert len(sessions.ended) == 3
     living = sessions.background()
     assert len(living) == 4 and all(process.log_file for process in living)
     assert all(process and process.lives for process in [Process.of(process.pid) for process in living])
