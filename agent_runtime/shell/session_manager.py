@@ -125,8 +125,8 @@ class SessionManager:
         return [session.capture.recent() for session in self._running().values()]
 
     async def end_interactive(self) -> None:
-        """Hang up the programs that need their terminal or their input, as closing a terminal does; see `ended`. Servers
-        go on, and so do programs that ignore a hang-up.
+        """Hang up the programs that need their terminal or their input, as closing a terminal does; see `ended`.
+        Servers go on, and so do programs that ignore a hang-up.
         """
         inodes = {listener.inode for listener in _listeners()}
         waiting = [
