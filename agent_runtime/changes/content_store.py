@@ -1,4 +1,4 @@
-"""Contents that no one else keeps, in one nameless file: gone with the process, whatever ends it."""
+"""Contents that are kept nowhere else, in one file without a name: it is gone with the process, however that ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _nameless(directory: Path) -> int:
     for folder in (directory, Path("/var/tmp"), Path("/tmp")):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # not every file system knows nameless files
+            with contextlib.suppress(OSError):  # not every file system has files without a name
                 return os.open(folder, flags | os.O_TMPFILE, 0o600)
             path = folder / f"contents-{os.getpid()}-{os.urandom(4).hex()}"
             fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -34,17 +34,19 @@ def _nameless(directory: Path) -> int:
 
 
 class ContentStore:
-    """Append-only. Holds at most `limit` bytes; what is added past that is not kept (NOWHERE).
+    """Append-only. Holds at most `limit` bytes; what is added past that is not kept (NOWHERE), and `full` is set.
 
     Args:
-        directory: where the nameless file lives, outside the workspace; /var/tmp or /tmp if it cannot be
-            written. Raises OSError when none can.
+        directory: where the file lives, outside the workspace; /var/tmp or /tmp if it cannot be written.
         limit: bytes; default 1 GiB, and never more than half of what the file system has free.
+
+    Raises:
+        OSError: none of the directories can be written.
     """
 
     def __init__(self, directory: Path, *, limit: int = 1 << 30) -> None:
         self._fd = _nameless(directory)
-        self.close = weakref.finalize(self, os.close, self._fd)  # gives the space back, once
+        self.close = weakref.finalize(self, os.close, self._fd)  # frees the space, once
         free = os.fstatvfs(self._fd)
         self._limit = min(limit, free.f_bavail * free.f_frsize // 2)
         self._punch = ctypes.CDLL(None).fallocate  # mode 3: PUNCH_HOLE and KEEP_SIZE, which the second needs
@@ -52,29 +54,31 @@ class ContentStore:
         self._tail = bytearray()
         self._flushed = 0
         self._released = 0
+        self.full = False
 
     def add(self, data: bytes) -> int:
-        """Keep it. Returns its offset, or NOWHERE when the store is full or the disk is."""
+        """Keep it. Returns its offset, or NOWHERE when the store or the disk is full."""
         packed = zlib.compress(data, 1) if len(data) >= _COMPRESS_FROM else data
         offset = self._flushed + len(self._tail)
         if offset + len(packed) - self._released > self._limit:
+            self.full = True
             return NOWHERE
         self._tail += _HEADER.pack(packed is not data, len(packed)) + packed
         if len(self._tail) >= _BUFFER:
             try:
                 self._flush()
             except OSError:
-                self._limit = 0  # what is in memory stays there, and no more is taken
+                self._limit = 0  # what is in memory stays there, and nothing more is accepted
         return offset
 
     def get(self, offset: int) -> bytes:
-        """What was added there. Raises OSError when the disk fails."""
+        """Return what was added there. Raises OSError, zlib.error or struct.error when the disk fails."""
         compressed, length = _HEADER.unpack(self._read(offset, _HEADER.size))
         data = self._read(offset + _HEADER.size, length)
         return zlib.decompress(data) if compressed else data
 
     def release(self, offset: int) -> None:
-        """It will not be asked for again: gives its space back, where the file system can."""
+        """Free the space of a content that is not needed any more, where the file system can."""
         try:
             _, length = _HEADER.unpack(self._read(offset, _HEADER.size))
         except OSError:

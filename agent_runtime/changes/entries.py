@@ -1,7 +1,6 @@
-"""What is remembered of one file: its stat, its content's name (git's blob id), and where that is kept.
+"""What is remembered of one file: its stat, the id of its content (git's blob id), and where that content is kept.
 
-A tree of 100,000 files is held in memory, so an entry is packed into 64 bytes and only unpacked to be looked
-at.
+A tree of 100,000 files is held in memory, so an entry is packed into 64 bytes and unpacked when it is used.
 """
 
 from __future__ import annotations
@@ -17,19 +16,23 @@ from agent_runtime.git.objects import UNKNOWN, git_mode
 # Where a content is kept: an offset into the store (>= 0), or one of these.
 IN_GIT = -1  # the repository has the blob
 NOWHERE = -2  # binary or large: only its id is known
-PENDING = -3  # not looked at yet
+PENDING = -3  # not read yet
 LONG_TEXT = -4  # text that is not held in memory: only its id is known
 
-_SIGNATURE = struct.Struct("<IQqqQ")
-_WHOLE = struct.Struct("<IQqqQ20sq")
+_SIGNATURE = struct.Struct("<IQQQQ")
+_WHOLE = struct.Struct("<IQQQQ20sq")
 SIGNATURE_BYTES = _SIGNATURE.size
-PENDING_TAIL = struct.pack("<q", PENDING)  # how a packed entry ends that is not looked at yet
+_64_BITS = (1 << 64) - 1  # file systems keep times from before 1970 and after 2554, which wrap around
+PENDING_TAIL = struct.pack("<q", PENDING)  # how a packed entry ends that is not read yet
 
 RACY_NS = 50_000_000  # longer than any kernel's clock tick: a write this soon may leave the same times
 
 
 class Entry(NamedTuple):
-    """A regular file or a symlink. `mode` is git's, times are in ns, `oid` is the SHA-1 of git's blob."""
+    """A regular file or a symlink.
+
+    `mode` is git's, times are in ns modulo 2^64, `oid` is the SHA-1 id of git's blob.
+    """
 
     mode: int
     size: int
@@ -40,15 +43,15 @@ class Entry(NamedTuple):
     offset: int
 
     def pack(self) -> bytes:
-        """64 bytes, that begin with the stat signature."""
+        """Return 64 bytes that begin with the stat signature."""
         return _WHOLE.pack(*self)
 
     def looks_like(self, other: Entry) -> bool:
-        """The same kind, size and time of writing."""
+        """Whether kind, size and time of writing are the same."""
         return (self.mode, self.size, self.mtime) == (other.mode, other.size, other.mtime)
 
     def same(self, other: Entry | None) -> bool:
-        """Is it the same file to git: mode and content?"""
+        """Whether it is the same file to git: mode and content."""
         if other is None or self.mode != other.mode:
             return False
         if self.oid == UNKNOWN or other.oid == UNKNOWN:
@@ -67,27 +70,28 @@ class Change:
 
 
 def unpack(packed: bytes) -> Entry:
-    """The reverse of `Entry.pack`."""
+    """Return the entry that `Entry.pack` packed."""
     return Entry._make(_WHOLE.unpack(packed))
 
 
 def inode_of(packed: bytes) -> int:
-    """The inode in a packed entry."""
+    """Return the inode of a packed entry."""
     return int.from_bytes(packed[SIGNATURE_BYTES - 8 : SIGNATURE_BYTES], "little")
 
 
 def signature(st: os.stat_result) -> bytes:
-    """Bytes that change when a file does: no program can set ctime, it moves when mtime is set back."""
-    return _SIGNATURE.pack(git_mode(st.st_mode), st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino)
+    """Return bytes that change when the file does: no program can set ctime, which changes when mtime is set back."""
+    mtime, ctime = st.st_mtime_ns & _64_BITS, st.st_ctime_ns & _64_BITS
+    return _SIGNATURE.pack(git_mode(st.st_mode), st.st_size, mtime, ctime, st.st_ino)
 
 
 def pack_stat(st: os.stat_result, oid: bytes, offset: int) -> bytes:
-    """A packed entry as `stat` tells it.
+    """Return a packed entry with this stat.
 
-    A file written within the last clock tick could be written again without a trace in its times; its ctime
-    is kept as 0, so that the next look reads it once more. A clock that stands far off makes that a read too
-    many.
+    A file written within the last clock tick could be written again with the same times; its ctime is kept as 0, so
+    that it is read once more the next time. A clock that is wrong costs a superfluous read.
     """
     changed = st.st_ctime_ns
     ctime = 0 if abs(time.time_ns() - changed) < RACY_NS else changed
-    return _WHOLE.pack(git_mode(st.st_mode), st.st_size, st.st_mtime_ns, ctime, st.st_ino, oid, offset)
+    mtime = st.st_mtime_ns & _64_BITS
+    return _WHOLE.pack(git_mode(st.st_mode), st.st_size, mtime, ctime & _64_BITS, st.st_ino, oid, offset)

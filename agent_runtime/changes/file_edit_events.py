@@ -1,91 +1,164 @@
-"""Events out of changes: the patch in the line where it fits, in a file beside where it does not."""
+"""Events made of changes: the diff in the event where it fits, in a file where it does not."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from agent_runtime.changes.contents import Contents, sha256_of
+from agent_runtime.changes.deadline import Deadline
+from agent_runtime.changes.degradation import Degradation
+from agent_runtime.changes.diff_files import DiffFiles
 from agent_runtime.changes.entries import IN_GIT, LONG_TEXT, NOWHERE, Change, Entry
-from agent_runtime.changes.renames import arrange
-from agent_runtime.git.objects import UNKNOWN
-from agent_runtime.git.patch import Patch, Side, long_patch, make_patch
-from agent_runtime.git.repository import Blobs
+from agent_runtime.changes.renames import Load, arrange
+from agent_runtime.git.objects import UNKNOWN, Blobs
+from agent_runtime.git.patch import Patch, Side, appended_patch, long_patch, make_patch
 from agent_runtime.protocol.events import FileEditEvent
 from agent_runtime.system.byte_paths import open_quietly, under
 
-log = logging.getLogger(__name__)
-
 INLINE_LIMIT = 128 << 10  # bytes: six times that, were every byte escaped, is still a line of less than 1 MiB
-_INLINE_TOTAL = 16 << 20  # bytes of all patches of one report that are held in memory
-_GROUP = 4 << 20  # bytes of old contents that are fetched together
-_SHOWN = 16 << 10  # bytes of a patch that does not fit
+_INLINE_TOTAL = 16 << 20  # bytes of all diffs of one report that are held in memory
+_BATCH_BYTES, _BATCH_FILES = 4 << 20, 100  # of old contents that are fetched together
+_EXCERPT = 16 << 10  # bytes of a diff that is in a file
+_NAMED_AFTER_DEADLINE = 1000  # events without diffs that are still made
 
 Source = Literal["tool", "shell"]
 Action = Literal["create", "modify", "delete", "rename"]
 
 
+@dataclass
+class _Report:
+    """Changes found together, as far as they are still to be reported."""
+
+    changes: list[Change]
+    source: Source
+    call_id: str | None
+    remaining: int = _INLINE_TOTAL  # bytes of diffs that may still be inline
+
+
 class FileEditReporter:
-    """Makes `FileEditEvent`s, and the files under `diff_dir` that they name.
+    """Makes `FileEditEvent`s, and the files that they name.
 
     Args:
         workspace: absolute; the events' paths begin with it.
-        diff_dir: made when the first patch needs it.
-        contents: where old contents are kept; what is reported is let go there.
+        diff_dir: for diffs that do not fit an event.
+        contents: where old contents are kept; what is reported is released there.
+        deadline: when to stop.
+        degradation: told what is left out.
     """
 
-    def __init__(self, workspace: bytes, diff_dir: Path, contents: Contents) -> None:
+    def __init__(
+        self,
+        workspace: bytes,
+        diff_dir: Path,
+        contents: Contents,
+        deadline: Deadline,
+        degradation: Degradation,
+    ) -> None:
         self._workspace = workspace
-        self._diff_dir = diff_dir
+        self._files = DiffFiles(diff_dir, degradation)
         self._contents = contents
-        self._written = 0
-        # what the patches make of paths that one could not follow
-        self._astray: dict[bytes, Entry | None] = {}
+        self._deadline = deadline
+        self._degradation = degradation
+        self._waiting: deque[_Report] = deque()
+        # what the diffs so far make of paths that have a change without a diff
+        self._diverged: dict[bytes, Entry | None] = {}
 
     def report(
         self, changes: Iterable[Change], source: Source, call_id: str | None
     ) -> Iterator[FileEditEvent]:
-        """The events of what was found together, in an order in which their patches apply."""
-        room = _INLINE_TOTAL
+        """Yield the events of what was found together, in an order in which their diffs apply.
+
+        What the deadline leaves is reported first the next time, or by `name_waiting`.
+        """
         with self._contents.blobs() as blobs:
-            arranged = arrange(changes, lambda entry: self._contents.load(entry, blobs))
-            for group in _groups(arranged):
+            self._waiting.append(_Report(arrange(changes, self._loader(blobs)), source, call_id))
+            while self._waiting and not self._deadline.passed:
+                report = self._waiting[0]
+                batch = _batch(report.changes)
                 blobs.fetch(
-                    [change.old.oid for change in group if change.old and change.old.offset == IN_GIT]
+                    [change.old.oid for change in batch if change.old and change.old.offset == IN_GIT]
                 )
-                for change in group:
-                    event = self._event(change, source, call_id, blobs, room)
-                    room -= len(event.diff)
-                    if change.old:
-                        self._contents.release(change.old)  # from here on the new content is the old one
-                    yield event
+                for _ in batch:
+                    if self._deadline.passed:
+                        return
+                    yield self._reported(report, blobs)
+                if not report.changes:
+                    self._waiting.popleft()
+
+    def defer(self, changes: Sequence[Change]) -> None:
+        """Report these later."""
+        self._waiting.append(_Report(list(changes), "shell", None))
+
+    def name_waiting(self) -> Iterator[FileEditEvent]:
+        """Yield events without diffs for the first of the changes that are still waiting, and forget the others."""
+        waiting = [(change, report) for report in self._waiting for change in report.changes]
+        self._waiting.clear()
+        if waiting:
+            self._degradation.note("time")
+        for change, report in waiting[:_NAMED_AFTER_DEADLINE]:
+            yield self._described(change, report, Patch(b""), diff="", truncated=True)
 
     def text(self, path: bytes) -> str:
-        """A path as events carry it: absolute, and valid UTF-8."""
+        """Return a path as events carry it: absolute, and valid UTF-8."""
         return under(self._workspace, path).decode(errors="replace")
 
-    def _event(
-        self, change: Change, source: Source, call_id: str | None, blobs: Blobs, room: int
-    ) -> FileEditEvent:
+    def _loader(self, blobs: Blobs) -> Load:
+        def load(entry: Entry) -> bytes | None:
+            return None if self._deadline.passed else self._contents.load(entry, blobs)
+
+        return load
+
+    def _reported(self, report: _Report, blobs: Blobs) -> FileEditEvent:
+        change = report.changes.pop(0)
+        try:
+            event = self._event(change, report, blobs)
+        except Exception as error:
+            self._degradation.note("failed", change.path, error)
+            event = self._described(change, report, Patch(b""), diff="", truncated=True)
+        report.remaining -= len(event.diff)
+        if change.old:
+            self._contents.release(change.old)  # from here on the new content is the old one
+        return event
+
+    def _event(self, change: Change, report: _Report, blobs: Blobs) -> FileEditEvent:
         path, origin = change.path, change.source or change.path
-        before = self._astray.pop(origin, change.old)
+        before = self._diverged.pop(origin, change.old)
         old, new = self._side(origin, before, blobs), self._side(path, change.new, blobs)
-        full = under(self._workspace, path)
-        takes = git_takes(path)
-        patch = make_patch(old, new) if (old or new) and takes else Patch(b"")
-        diff, file = _inline(patch, room), None
-        if cut := diff is None:
-            diff, file = _shown(patch), self._write([patch.text])
-        elif new and change.new and change.new.offset == LONG_TEXT and takes and not diff:
-            cut, file = True, self._write_long(old, new, change.new.size, full)
-        if not file and (cut or not diff):
-            self._stray(change, before)
+        can_apply = applies(path)
+        patch = make_patch(old, new) if (old or new) and can_apply else Patch(b"")
+        diff, file = _inline(patch, report.remaining), None
+        truncated = diff is None
+        if diff is None:
+            file = self._files.write([patch.text])
+            diff = _excerpt(patch) if file else ""
+        elif new and change.new and change.new.offset == LONG_TEXT and can_apply and not diff:
+            truncated = True
+            file, patch = self._write_long(old, before, new, change.new.size, under(self._workspace, path))
+            diff = _excerpt(patch) if file else ""
+        if not file and (truncated or not diff):
+            self._diverge(change, before)
+        return self._described(change, report, patch, diff=diff, file=file, truncated=truncated, new=new)
+
+    def _described(
+        self,
+        change: Change,
+        report: _Report,
+        patch: Patch,
+        *,
+        diff: str,
+        truncated: bool,
+        file: str | None = None,
+        new: Side | None = None,
+    ) -> FileEditEvent:
+        full = under(self._workspace, change.path)
         binary = patch.binary or None
         return FileEditEvent(
-            path=self.text(path),
+            path=self.text(change.path),
             action=_action(change),
             old_path=self.text(change.source) if change.source else None,
             diff=diff,
@@ -94,22 +167,22 @@ class FileEditReporter:
             binary=binary,
             sha256=sha256_of(full, new.data) if binary and new else None,
             size=change.new.size if binary and change.new else None,
-            truncated=cut or None,
+            truncated=truncated or None,
             diff_file=file,
-            outside_workspace=True if path.startswith(b"/") else None,
-            source=source,
-            tool_call_id=call_id,
+            outside_workspace=True if change.path.startswith(b"/") else None,
+            source=report.source,
+            tool_call_id=report.call_id,
         )
 
-    def _stray(self, change: Change, before: Entry | None) -> None:
-        """No patch tells this change, so the next one of these paths starts where the patches have led to."""
+    def _diverge(self, change: Change, before: Entry | None) -> None:
+        """No diff contains this change, so the next diff of these paths begins where the diffs so far have led."""
         if before and before.oid == UNKNOWN:
             return
         if before and before.offset != NOWHERE:
-            before = before._replace(offset=LONG_TEXT)  # its content is let go
+            before = before._replace(offset=LONG_TEXT)  # its content is released
         if change.source:
-            self._astray[change.source] = before
-        self._astray[change.path] = None if change.source else before
+            self._diverged[change.source] = before
+        self._diverged[change.path] = None if change.source else before
 
     def _side(self, path: bytes, entry: Entry | None, blobs: Blobs) -> Side | None:
         if entry is None:
@@ -117,39 +190,32 @@ class FileEditReporter:
         opaque = entry.offset == NOWHERE and entry.oid != UNKNOWN
         return Side(path.lstrip(b"/"), entry.mode, entry.oid, self._contents.load(entry, blobs), opaque)
 
-    def _write(self, text: Iterable[bytes]) -> str | None:
-        self._written += 1
-        file = self._diff_dir / f"{self._written:06d}.patch"
-        try:
-            self._diff_dir.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as out:
-                out.writelines(text)
-        except OSError as error:
-            log.warning("a patch could not be written: %s", error)
-            return None
-        return str(file)
-
-    def _write_long(self, old: Side | None, new: Side, size: int, path: bytes) -> str | None:
+    def _write_long(
+        self, old: Side | None, before: Entry | None, new: Side, size: int, path: bytes
+    ) -> tuple[str | None, Patch]:
+        """The diff of a text that is too large for memory, written to a file."""
+        if old and before and (patch := appended_patch(old, new, (before.size, size), path)):
+            return self._files.write([patch.text]), patch
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
         def chunks() -> Iterator[bytes]:
             with open(path, "rb", opener=open_quietly) as source:
-                while chunk := source.read(1 << 20):
+                while (chunk := source.read(1 << 20)) and not self._deadline.passed:
                     digest.update(chunk)
                     yield chunk
 
-        file = self._write(long_patch(old, new, size, chunks()))
-        if file and digest.digest() != new.oid:  # it has changed since; the next look tells
+        file = self._files.write(long_patch(old, new, size, chunks()))
+        if file and digest.digest() != new.oid:  # it has changed since; the next look reports that
             Path(file).unlink()
-            return None
-        return file
+            file = None
+        return file, Patch(b"")
 
 
-def _inline(patch: Patch, room: int) -> str | None:
-    """The patch as it stands in an event; None when it does not fit there."""
+def _inline(patch: Patch, remaining: int) -> str | None:
+    """The diff as it is in an event; None when it does not fit."""
     if not patch.text:
         return ""
-    if patch.binary or len(patch.text) > min(INLINE_LIMIT, room):
+    if patch.binary or len(patch.text) > min(INLINE_LIMIT, remaining):
         return None
     try:
         return patch.text.decode()
@@ -157,27 +223,24 @@ def _inline(patch: Patch, room: int) -> str | None:
         return None
 
 
-def _shown(patch: Patch) -> str:
-    shown = b"" if patch.binary else patch.text[:_SHOWN]
-    return shown[: shown.rfind(b"\n") + 1].decode(errors="replace")
+def _excerpt(patch: Patch) -> str:
+    text = b"" if patch.binary else patch.text[:_EXCERPT]
+    return text[: text.rfind(b"\n") + 1].decode(errors="replace")
 
 
-def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """As many at a time as may be in memory together."""
-    group: list[Change] = []
-    room = _GROUP
-    for change in changes:
-        group.append(change)
-        room -= change.old.size if change.old else 0
-        if room < 0 or len(group) == 100:
-            yield group
-            group, room = [], _GROUP
-    if group:
-        yield group
+def _batch(changes: list[Change]) -> list[Change]:
+    """The first of these changes: as many as may be in memory together."""
+    count, remaining = 0, _BATCH_BYTES
+    for change in changes[:_BATCH_FILES]:
+        remaining -= change.old.size if change.old else 0
+        count += 1
+        if remaining < 0:
+            break
+    return changes[:count]
 
 
-def git_takes(path: bytes) -> bool:
-    """No patch may speak of a repository's own files."""
+def applies(path: bytes) -> bool:
+    """Whether `git apply` accepts this path: it refuses those of a repository's own files."""
     return b".git" not in path.lower().split(b"/")
 
 

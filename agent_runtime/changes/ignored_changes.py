@@ -1,4 +1,4 @@
-"""What happened in ignored places, without looking into them: an estimate from below, by top folder."""
+"""Changes in ignored places, without listing them: a lower bound, by top folder."""
 
 from __future__ import annotations
 
@@ -12,25 +12,37 @@ _REMEMBERED = 10_000  # paths
 
 
 class IgnoredChanges:
-    """Counts what comes along anyway: a folder's time, the names directly in it, files near tracked ones."""
+    """Counts what is cheap to know: a folder's time, the names directly in it, and files beside tracked ones."""
 
     def __init__(self, root: bytes) -> None:
         self._root = root
         # mtime in ns when it was first seen; -1: it was not there before
         self._folders: dict[bytes, int] = {}
         self._changed: set[bytes] = set()
+        self._new: set[bytes] = set()
 
     def folder(self, path: bytes, *, changed: bool) -> None:
         """An ignored folder was found; `changed` when it is new."""
         self._folders.setdefault(path, -1 if changed else self._mtime(path))
 
-    def changed(self, path: bytes) -> None:
-        """Something happened to an ignored name."""
+    def forget(self, path: bytes) -> None:
+        """A name is not ignored any more."""
+        self._folders.pop(path, None)
+        self._changed.discard(path)
+
+    def existed(self, path: bytes) -> bool:
+        """Whether an ignored name existed when the run began."""
+        return path not in self._new
+
+    def changed(self, path: bytes, *, new: bool = False) -> None:
+        """Something happened to an ignored name; `new`: it was created."""
+        if new and len(self._new) < _REMEMBERED:
+            self._new.add(path)
         if len(self._changed) < _REMEMBERED:
             self._changed.add(path)
 
     def summary(self) -> dict[str, Any] | None:
-        """`{"atLeast": 12, "folders": {"node_modules": 11, ".": 1}}`; None when nothing changed."""
+        """Return `{"atLeast": 12, "folders": {"node_modules": 11, ".": 1}}`; None when nothing changed."""
         counts: Counter[str] = Counter()
         for path in self._changed - self._folders.keys():
             counts[_top(path)] += 1
@@ -46,7 +58,7 @@ class IgnoredChanges:
             return -1
 
     def _names(self, path: bytes, since: int) -> int:
-        """How many names directly in it changed after that time; at least the folder itself."""
+        """The number of names directly in it that changed after that time; at least the folder itself."""
         count = 0
         try:
             with os.scandir(under(self._root, path)) as items:

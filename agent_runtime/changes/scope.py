@@ -1,97 +1,189 @@
-"""What belongs to the tree that is tracked: the ignore rules of each folder, read when first asked for.
+"""What belongs to the tracked tree: the ignore rules of each directory, read when first needed.
 
-A path is judged when it is first seen, and stays what it was found to be: a `.gitignore` that changes during
-a run counts for names that are new since then.
+The rules are git's. Where no rule speaks of a name, directories that tools fill with thousands of files are left out
+too, so that installing packages does not report each of their files.
 """
 
 from __future__ import annotations
 
-from agent_runtime.git.ignore_patterns import HEAVY, Rules, parse
-from agent_runtime.git.repository import Repository
-from agent_runtime.system.byte_paths import exists, join, parent, read_file, under
+import os
+import re
+from pathlib import Path
 
-_UNFINISHED = b".agent-runtime-"  # how the edit tools name a file that they will rename in a moment
+from agent_runtime.git.ignore_patterns import HEAVY, Rules, parse
+from agent_runtime.git.repository import Repository, nested
+from agent_runtime.system.byte_paths import exists, join, parent, read_file, read_followed, under
+
+# How the edit tools name a file that they are about to rename.
+_TEMPORARY = re.compile(rb"\.agent-runtime-[0-9a-f]{16}")
+
+# Names of generated directories that are common names of sources too: in a repository, where git would show them, one
+# of these files inside or beside must confirm them.
+_EVIDENCE = {
+    b"target": (b"target/CACHEDIR.TAG", b"Cargo.toml", b"pom.xml", b"build.sbt"),
+    b"venv": (b"venv/pyvenv.cfg",),
+    b".cache": (b".cache/CACHEDIR.TAG",),
+    b".yarn": (),
+}
+_NEGATED = re.compile(rb"^!(.*)$", re.M)
 
 
 class Scope:
-    """Judges names. `everything`: nothing but `.git` is left out.
+    """Judges names.
 
     Args:
         root: the workspace.
         repository: the repository that it is (in), if any.
-        tracked: folders (relative) with files that git tracks below them; never left out whole.
-        exclude: paths (relative) that are no part of the tree at all: the runtime's own.
-        everything: see above.
+        exclude: paths (relative) of files of the runtime, which are never part of the tree.
+        everything: only `.git` and `exclude` are left out.
+
+    Attributes:
+        tracked: directories (relative) with files below them that git tracks; never left out as a whole.
     """
 
     def __init__(
         self,
         root: bytes,
         repository: Repository | None,
-        tracked: frozenset[bytes] = frozenset(),
         *,
         exclude: frozenset[bytes] = frozenset(),
         everything: bool = False,
     ) -> None:
         self._root = root
         self._exclude = exclude
+        self._repository = repository
         self._prefix = repository.prefix if repository else b""
         self._top = repository.top if repository else root
         self._excludes = repository.excludes if repository else ()
-        self.tracked = tracked
         self._everything = everything
-        self._rules: dict[bytes, Rules | None] = {}
+        self._rules: dict[bytes, _FolderRules] = {}
+        self._user_files = self._stat_user_files()
+        self.tracked: set[bytes] = set()
 
     def excludes(self, path: bytes, name: bytes) -> bool:
-        """Is it no part of the tree: a repository's own files, or the runtime's?"""
-        return name == b".git" or name.startswith(_UNFINISHED) or path in self._exclude
+        """Whether it is never part of the tree: a repository's own files, or the runtime's."""
+        return name == b".git" or path in self._exclude or bool(_TEMPORARY.fullmatch(name))
 
     def ignores(self, folder: bytes, name: bytes, is_folder: bool) -> bool:
-        """Is this name in this folder to be left out?"""
+        """Whether this name in this directory is left out."""
         if self._everything:
             return False
-        path = join(folder, name)
         rules = self._rules_of(folder)
-        verdict = rules.ignores(self._prefix + path, name, is_folder) if rules else None
+        verdict = rules.verdict(self._prefix + join(folder, name), name, is_folder)
         if verdict is None:
-            return is_folder and name in HEAVY and path not in self.tracked
+            return is_folder and name in HEAVY and self._is_generated(folder, name, rules)
         return verdict
 
+    def add_tracked(self, folders: set[bytes]) -> None:
+        """Directories in which git tracks files, directly or below."""
+        for folder in folders:
+            while folder and folder not in self.tracked:
+                self.tracked.add(folder)
+                folder = parent(folder)
+
     def reread(self) -> None:
-        """A `.gitignore` has changed."""
+        """Forget the rules: an ignore file has changed."""
         self._rules.clear()
 
-    def _rules_of(self, folder: bytes) -> Rules | None:
-        if folder in self._rules:
-            return self._rules[folder]
-        if not folder:
-            rules = self._of_root()
-        else:
-            here = under(self._root, folder)
-            base = self._prefix + folder + b"/"
-            nested = exists(under(here, b".git"))  # a repository of its own begins here
-            above = self._of_user(base) if nested else self._rules_of(parent(folder))
-            rules = _read(here, base, above)
-        self._rules[folder] = rules
-        return rules
+    def user_files_changed(self) -> bool:
+        """Whether `info/exclude` or the user's ignore file changed since this was last asked."""
+        before, self._user_files = self._user_files, self._stat_user_files()
+        return before != self._user_files
 
-    def _of_root(self) -> Rules | None:
-        rules = self._of_user(b"")
+    def _stat_user_files(self) -> list[tuple[int, int]]:
+        return [_written(file) for file in self._excludes]
+
+    def _is_generated(self, folder: bytes, name: bytes, rules: _FolderRules) -> bool:
+        if join(folder, name) in self.tracked or rules.negates(name):
+            return False
+        if not rules.repository or name not in _EVIDENCE:
+            return True
+        here = under(self._root, folder)
+        return any(exists(join(here, file)) for file in _EVIDENCE[name])
+
+    def _rules_of(self, folder: bytes) -> _FolderRules:
+        missing = []
+        while folder not in self._rules:
+            missing.append(folder)
+            if not folder:
+                break
+            folder = parent(folder)
+        for folder in reversed(missing):  # not by recursion: directories may be nested by the thousand
+            self._rules[folder] = self._below(folder) if folder else self._of_root()
+        return self._rules[folder]
+
+    def _below(self, folder: bytes) -> _FolderRules:
+        here = under(self._root, folder)
+        base = self._prefix + folder + b"/"
+        above = self._rules[parent(folder)]
+        if exists(join(here, b".git")) and (repository := nested(here)):
+            above = self._of_user(base, repository.ignore_case)
+            above = above.read(repository.excludes[0], base, follow=True)
+        return above.read(join(here, b".gitignore"), base)
+
+    def _of_root(self) -> _FolderRules:
+        rules = self._of_user(b"", bool(self._repository and self._repository.ignore_case))
         for file in self._excludes[:1]:
-            rules = parse(read_file(file), b"", rules)
-        rules = _read(self._top, b"", rules)
+            rules = rules.read(file, b"", follow=True)
+        rules = rules.read(join(self._top, b".gitignore"), b"")
         above = b""
         for part in self._prefix.split(b"/")[:-1]:
             above += part + b"/"
-            rules = _read(under(self._top, above), above, rules)
+            rules = rules.read(under(self._top, above + b".gitignore"), above)
         return rules
 
-    def _of_user(self, base: bytes) -> Rules | None:
-        rules: Rules | None = None
+    def _of_user(self, base: bytes, ignore_case: bool) -> _FolderRules:
+        rules = _FolderRules(None, ignore_case, repository=self._repository is not None or bool(base))
         for file in self._excludes[1:]:
-            rules = parse(read_file(file), base, rules)
+            rules = rules.read(file, base, follow=True)
         return rules
 
 
-def _read(folder: bytes, base: bytes, above: Rules | None) -> Rules | None:
-    return parse(read_file(under(folder, b".gitignore")), base, above)
+class _FolderRules:
+    """The rules of a directory.
+
+    Args:
+        rules: patterns, the nearest first.
+        ignore_case: patterns and names are compared in lower case.
+        repository: whether the directory is in a repository.
+        negated: the patterns with `!`.
+    """
+
+    __slots__ = ("_ignore_case", "_negated", "_rules", "repository")
+
+    def __init__(
+        self, rules: Rules | None, ignore_case: bool, *, repository: bool, negated: tuple[bytes, ...] = ()
+    ) -> None:
+        self._rules, self._ignore_case, self._negated = rules, ignore_case, negated
+        self.repository = repository
+
+    def read(self, file: bytes, base: bytes, *, follow: bool = False) -> _FolderRules:
+        """These rules with those of one more file, which are stronger."""
+        text = read_followed(file) if follow else read_file(file)
+        if not text.strip():
+            return self
+        if self._ignore_case:
+            text = text.lower().replace(b"[:upper:]", b"[:lower:]")
+        rules = parse(text, base, self._rules)
+        negated = (*self._negated, *_NEGATED.findall(text)) if b"!" in text else self._negated
+        return _FolderRules(rules, self._ignore_case, repository=self.repository, negated=negated)
+
+    def verdict(self, path: bytes, name: bytes, is_folder: bool) -> bool | None:
+        """Return whether git ignores it; None where no pattern matches."""
+        if self._rules is None:
+            return None
+        if self._ignore_case:
+            path, name = path.lower(), name.lower()
+        return self._rules.ignores(path, name, is_folder)
+
+    def negates(self, name: bytes) -> bool:
+        """Whether a pattern with `!` may speak of something below a directory of this name."""
+        return any(name + b"/" in pattern for pattern in self._negated)
+
+
+def _written(file: bytes) -> tuple[int, int]:
+    try:
+        st = Path(os.fsdecode(file)).stat()
+    except OSError:
+        return 0, 0
+    return st.st_mtime_ns, st.st_size

@@ -1,18 +1,20 @@
-"""The change tracker: which files of the workspace changed, by whom, and the patch of each.
+"""The change tracker: which files of the workspace changed, by which call, and the diff of each.
 
 How it knows:
-    `begin` looks at the whole tree once, in a thread, and keeps what no one else has: files that git's index
-    vouches for are left to git, other text is copied into a nameless file (see `store`). After that the
-    kernel says which names something happened to (see `inotify`), and only those are read. Where it cannot
-    say, because a limit is reached, its queue overflowed or a file system has no such thing, the whole tree
-    is listed and compared instead, and between two such walks the folders where the run is at work (see
-    `live`). `finish` always does that, for what no kernel reports: writes through a
-    memory map or another hard link.
+    `begin` lists the whole tree once, in a thread, and keeps the texts that are kept nowhere else: what git's index
+    says is unchanged is left to git, the rest is copied into a file without a name (see `content_store`). After that
+    inotify reports the names that something happened to, and only those are read. Where it cannot, because a limit is
+    reached, its queue overflowed or a file system does not support it, the whole tree is listed and compared, and
+    between two such walks the folders that the run works in (see `live`). `finish` always compares everything, for
+    what inotify does not report: writes through a memory map or another hard link.
 
-What it promises:
-    The patches, applied in the order of the events, lead from the tree at `begin` to the tree at the end. So
-    events must be emitted in the order in which they were found: hold `turn()` over a call of `note`, `scan`
-    or `finish` and the emitting of what it returned.
+What it guarantees:
+    The diffs, applied in the order of the events, lead from the tree at `begin` to the tree at the end. So events
+    must be emitted in the order in which they were found: hold `turn()` over a call of `note`, `scan` or `finish`
+    and the emitting of what it returned.
+
+Where it cannot:
+    `notices` says so, once for each kind of limit (see `degradation`). A file that cannot be handled is left out alone.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_runtime.changes.baseline import Baseline
-from agent_runtime.protocol.events import FileEditEvent
+from agent_runtime.changes.deadline import Deadline
+from agent_runtime.changes.degradation import Degradation
+from agent_runtime.protocol.events import FileEditEvent, NoticeEvent
 
 if TYPE_CHECKING:
     import anyio
@@ -40,15 +44,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BEGIN_WAIT = 0.05  # seconds that `begin` waits for its thread
-_SETTLE = 0.2  # seconds of writes that `watch` takes for one
-_SETTLE_MOST = 5.0  # the same, for a file that is written on and on
-_HURRY = 0.3  # seconds that a last look may take when somebody waits for the end
-_POLL = 2.0  # seconds between walks where the kernel does not tell, or twenty times as long as one takes
+_SETTLE = 0.2  # seconds of writes that `watch` reports as one change
+_SETTLE_MOST = 5.0  # the same, for a file that is written continuously
+_HURRY = 0.4  # seconds for the last look of a run that was stopped
+_FINISH = 15.0  # seconds for that of any other run
+_NET_WAIT = 1.0  # seconds that `net` waits for a thread that still works
+_POLL = 2.0  # seconds between walks without inotify, or twenty times as long as one takes
 
 
 @dataclass(frozen=True)
 class NetChanges:
-    """The run's effect: paths absolute and sorted, as `complete` tells them.
+    """The run's effect: paths absolute and sorted, as in `complete`.
 
     `ignored` is `{"atLeast": n, "folders": {top folder: n}}` for changes in ignored places, None without any.
     """
@@ -59,12 +65,12 @@ class NetChanges:
 
 
 class ChangeTracker:
-    """See the module. Failures to track are logged, and never fail a run.
+    """See the module. Failures to track are noticed and logged; they never fail a run.
 
     Args:
         workspace: the tree; need not be a repository, or may be a folder of one.
-        diff_dir: where patches go that do not fit an event; outside the workspace, made when needed.
-        track_ignored: nothing but `.git` and `exclude` is left out.
+        diff_dir: where diffs go that do not fit an event; outside the workspace, made when needed.
+        track_ignored: only `.git` and `exclude` are left out.
         exclude: files and folders that are never looked at: what the runtime itself writes.
     """
 
@@ -73,23 +79,26 @@ class ChangeTracker:
     ) -> None:
         self._root = os.fsencode(workspace.absolute())
         self._diff_dir = diff_dir.absolute()
+        self._degradation = Degradation()
+        self._deadline = Deadline()
         self._baseline = Baseline(
             self._root,
             diff_dir.parent,
             exclude=[os.fsencode(path) for path in (diff_dir, *exclude)],
             everything=track_ignored,
+            degradation=self._degradation,
         )
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None  # made under the lock, once the baseline is there
-        self._live = frozenset((b"",))  # folders where things happen
-        self._orphans: list[FileEditEvent] = []  # found for a caller that was cancelled
+        self._live = frozenset((b"",))  # folders in which the run works
+        self._found: list[FileEditEvent] = []  # not returned yet; changed under the lock
         self._turn: anyio.Lock | None = None
         self._held = 0
         self._used = False
 
     def begin(self) -> None:
-        """Start to look; returns when done, or after a twentieth of a second. `ready` awaits the rest."""
+        """Start the first look; returns when it is done, or after 50 ms. `ready` awaits the rest."""
         self._thread = threading.Thread(target=self._baseline.take, name="baseline", daemon=True)
         self._thread.start()
         self._thread.join(_BEGIN_WAIT)
@@ -104,40 +113,45 @@ class ChangeTracker:
             await self._in_thread(lambda ledger: None)
 
     async def expect(self, paths: Sequence[Path]) -> set[bytes]:
-        """Paths that an edit tool is about to write. Returns what `release` takes, when it has, or has failed.
+        """An edit tool is about to write these paths. Returns what is to be given to `release` after that.
 
-        Keeps what they hold where the baseline has nothing: outside of the workspace, and in ignored places.
-        Until the release, a scan that runs beside leaves these paths alone.
+        Keeps their contents where the baseline does not: outside of the workspace, and in ignored places. Until the
+        release, scans leave these paths out.
         """
         expected: set[bytes] = set()
         await self._in_thread(lambda ledger: expected.update(ledger.expect(paths)))
         return expected
 
     async def release(self, expected: set[bytes]) -> None:
-        """The edit is over: from here on a change of these paths is somebody else's."""
+        """The edit is over: from here on a change of these paths is not the edit tool's."""
         await self._in_thread(lambda ledger: ledger.release(expected))
 
     async def note(self, paths: Sequence[Path], *, call_id: str) -> list[FileEditEvent]:
-        """What an edit tool has just written, deleted or moved; right after it, the path still locked."""
-        return await self._told(lambda ledger: ledger.note(paths, call_id))
+        """Return what an edit tool has just written, deleted or moved; call it while the paths are still locked."""
+        return await self._look(lambda ledger: ledger.note(paths, call_id))
 
     async def scan(self, *, call_id: str | None) -> list[FileEditEvent]:
-        """What shell commands changed since the last look. `call_id` when only that one was running."""
-        return await self._told(lambda ledger: ledger.scan(call_id))
+        """Return what shell commands changed since the last look. `call_id` if no other call was running."""
+        return await self._look(lambda ledger: ledger.scan(call_id))
 
     async def finish(self, *, hurried: bool = False) -> list[FileEditEvent]:
-        """A last look at everything, or, `hurried`, at what the kernel told; at nothing when no tool ever ran.
+        """A last look: at everything, or, `hurried`, at what inotify reported; none when no tool ever ran.
 
-        Where the kernel does not tell, a hurried look is at everything too, unless that is known to take long.
+        Bounded in time: past it, changes are reported without diffs, or in `net` alone. Without inotify a hurried
+        look is at everything too, unless that is known to take too long.
         """
         if not self._used:
             return []
-        if hurried and self._baseline.watcher is None and self._baseline.walk > _HURRY:
-            return await self._told(lambda ledger: ())
-        return await self._told(lambda ledger: ledger.finish(everything=not hurried))
+        everything = not hurried or (self._baseline.watcher is None and self._baseline.walk < _HURRY)
+        seconds = _HURRY if hurried else _FINISH
+        return await self._look(lambda ledger: ledger.finish(everything=everything), seconds)
 
-    async def watch(self, emit: Callable[[FileEditEvent], Awaitable[None]]) -> None:
-        """Reports what is written between calls, until cancelled. While `hold` is held, `scan` does."""
+    def notices(self) -> list[NoticeEvent]:
+        """Return what could not be tracked, each kind once."""
+        return self._degradation.take()
+
+    async def watch(self, emit: Callable[..., Awaitable[None]]) -> None:
+        """Emit what is written between calls, until cancelled. While `hold` is held, that is left to `scan`."""
         import anyio
         import anyio.to_thread
 
@@ -145,24 +159,26 @@ class ChangeTracker:
 
         if self._thread:
             await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
-        pause, told = _SETTLE, 0.0
+        pause, reported = _SETTLE, 0.0
         with closing(PolledFolders(self._root)) as folders:
             while self._baseline.taken:
-                live = await self._something(folders)
+                live = await self._activity(folders)
                 await anyio.sleep(_SETTLE if self._held else pause)
                 async with self.turn():
                     began = time.monotonic()
-                    found = await self._told(partial(self._between_calls, live=live))
+                    found = await self._look(partial(self._between_calls, live=live))
                     with anyio.CancelScope(shield=True):  # what was found is not found again
-                        for event in found:
+                        for event in [*found, *self.notices()]:
                             await emit(event)
-                    if found:  # a writer that goes on is told less and less often
-                        pause = min(2 * pause, _SETTLE_MOST) if began - told < 2 * _SETTLE_MOST else _SETTLE
-                        told = time.monotonic()
+                    if found:  # a writer that goes on is reported less and less often
+                        pause = (
+                            min(2 * pause, _SETTLE_MOST) if began - reported < 2 * _SETTLE_MOST else _SETTLE
+                        )
+                        reported = time.monotonic()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Held while a tool runs that may change files: the `scan` after it tells what it did."""
+        """Held while a tool runs that may change files: the `scan` after it reports what it did."""
         self._held += 1
         try:
             yield
@@ -171,7 +187,7 @@ class ChangeTracker:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Held over looking and emitting, by one at a time. Not to be entered twice."""
+        """Held by one task at a time over looking and emitting. Not reentrant."""
         import anyio
 
         self._turn = self._turn or anyio.Lock()
@@ -179,13 +195,19 @@ class ChangeTracker:
             yield
 
     def net(self) -> NetChanges:
-        """The effect of the run so far, from what was found."""
-        with self._lock:
+        """Return the effect of the run so far. Files that are still to be examined are compared by their stat."""
+        self._deadline.set(0)
+        if not self._lock.acquire(timeout=_NET_WAIT):
+            return NetChanges()
+        try:
             if self._ledger is None:
                 return NetChanges()
+            self._ledger.settle()
             return NetChanges(*self._ledger.net(), self._baseline.tree.ignored.summary())
+        finally:
+            self._lock.release()
 
-    async def _something(self, folders: PolledFolders) -> frozenset[bytes] | None:
+    async def _activity(self, folders: PolledFolders) -> frozenset[bytes] | None:
         """Wait until there may be something to find, in these folders (None: anywhere)."""
         import anyio
 
@@ -199,39 +221,51 @@ class ChangeTracker:
     def _between_calls(self, ledger: Ledger, live: frozenset[bytes] | None) -> Iterable[FileEditEvent]:
         return ledger.collect() if self._held else ledger.scan(None, live=live)
 
-    async def _told(self, work: Callable[[Ledger], Iterable[FileEditEvent]]) -> list[FileEditEvent]:
-        found: list[FileEditEvent] = []
-        try:
-            await self._in_thread(lambda ledger: found.extend(work(ledger)))
-        except BaseException:  # cancelled: what was found is not found again, so the next one tells it
-            self._orphans += found
-            raise
-        orphans, self._orphans = self._orphans, []
-        return orphans + found
+    async def _look(
+        self, work: Callable[[Ledger], Iterable[FileEditEvent]], seconds: float | None = None
+    ) -> list[FileEditEvent]:
+        """Let a thread work, and return what was found by now. When this is cancelled, the thread stops soon."""
 
-    async def _in_thread(self, work: Callable[[Ledger], None]) -> None:
+        def collect(ledger: Ledger) -> None:
+            for event in work(ledger):
+                self._found.append(event)
+
+        try:
+            await self._in_thread(collect, seconds)
+        except BaseException:
+            self._deadline.set(0)
+            raise
+        found, self._found = self._found, []
+        return found
+
+    async def _in_thread(self, work: Callable[[Ledger], None], seconds: float | None = None) -> None:
         from anyio import to_thread
 
         self._used = True
-        await to_thread.run_sync(self._locked, work)
+        await to_thread.run_sync(self._locked, work, seconds, abandon_on_cancel=True)
 
-    def _locked(self, work: Callable[[Ledger], None]) -> None:
+    def _locked(self, work: Callable[[Ledger], None], seconds: float | None) -> None:
         if self._thread:
             self._thread.join()
         if not self._baseline.taken:
             return
         with self._lock:
+            self._deadline.clear()
+            if seconds is not None:
+                self._deadline.set(seconds)
             try:
                 self._ledger = self._ledger or self._opened()
                 work(self._ledger)
                 self._live = self._ledger.live()
-            except Exception:
+            except Exception as error:
                 log.warning("changed files could not be looked at", exc_info=True)
+                self._degradation.note("failed", error=error)
 
     def _opened(self) -> Ledger:
         from agent_runtime.changes.file_edit_events import FileEditReporter
         from agent_runtime.changes.ledger import Ledger  # not needed to start
 
-        return Ledger(
-            self._root, self._baseline, FileEditReporter(self._root, self._diff_dir, self._baseline.contents)
+        reporter = FileEditReporter(
+            self._root, self._diff_dir, self._baseline.contents, self._deadline, self._degradation
         )
+        return Ledger(self._root, self._baseline, reporter, self._deadline, self._degradation)

@@ -80,17 +80,17 @@ class WorkspaceObserver:
     async def edited(self, paths: Sequence[Path], call_id: str) -> None:
         """An edit tool has written these paths."""
         async with self.tracker.turn():
-            await self._emit_all(await self.tracker.note(paths, call_id=call_id))
+            await self._emit_all([*await self.tracker.note(paths, call_id=call_id), *self.tracker.notices()])
 
     async def finish(self, *, hurried: bool) -> None:
         """The last look, when nothing watches any more; a hurried one goes by what the kernel has reported."""
         async with self.tracker.turn():
-            await self._emit_all(await self.tracker.finish(hurried=hurried))
+            await self._emit_all([*await self.tracker.finish(hurried=hurried), *self.tracker.notices()])
         await self._emit_all(await self.servers.finish())
 
     async def _scan(self, call_id: str | None) -> None:
         async with self.tracker.turn():
-            await self._emit_all(await self.tracker.scan(call_id=call_id))
+            await self._emit_all([*await self.tracker.scan(call_id=call_id), *self.tracker.notices()])
 
     async def _emit_all(self, found: Iterable[events.Event]) -> None:
         with anyio.CancelScope(shield=True):  # what was found is not found again

@@ -1,49 +1,55 @@
 """The text of a patch that `git apply` takes, in a repository or not. Format: git's diff-format page.
 
-Text goes into hunks. What has no lines (binary files), or whose old content nobody has any more, goes into a
-`GIT binary patch`: it names the old content by its id alone, and git checks that id before it applies.
+Text is written as hunks. Small binary files, and texts whose old content was not kept, are written as a `GIT binary
+patch`, which names the old content by its id alone; git checks that id before it applies the patch.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent_runtime.git.diff import hunks
+from agent_runtime.git.diff import CONTEXT, changed_part, hunks, split_lines
 from agent_runtime.git.objects import UNKNOWN
-from agent_runtime.system.byte_paths import is_text
+from agent_runtime.system.byte_paths import is_text, open_quietly
 
-LITERAL_LIMIT = 64 << 20  # bytes; larger files are named by their hash alone
-_LINES_LIMIT = 32 << 20  # bytes on both sides; beyond, lines are not compared
+LITERAL_LIMIT = 64 << 20  # bytes of a text
+BINARY_LIMIT = 4 << 20  # bytes; a larger binary file has no patch, since its cost would be that of the file
+_LINES_LIMIT = (
+    32 << 20
+)  # bytes between the equal beginning and end of both sides; beyond, lines are not compared
+_CONTEXT_BYTES = 1 << 16  # at the end of a text, in which its last lines are looked for
 _NO_ID = "0" * 40
-_LINE = 52  # bytes in a full line of a literal
+_LINE, _ENCODED = 52, 65  # bytes in a full line of a literal, and what they are encoded as
+_LENGTHS = [bytes([64 + length if length <= 26 else 70 + length]) for length in range(_LINE + 1)]
 
 _ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
-_PLAIN = re.compile(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git stumbles over a bare " /" in its own header
+_PLAIN = re.compile(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git misreads an unquoted " /" in its own header
 
 
 @dataclass(frozen=True)
 class Side:
-    """A file before or after. `data` is None where the content is lost. A symlink's is its target."""
+    """A file before or after. `data` is None where the content was not kept. A symlink's is its target."""
 
     path: bytes
     mode: int
     oid: bytes
     data: bytes | None
-    opaque: bool = False  # nobody kept it, for being binary or large
+    opaque: bool = False  # its content was not kept because it is binary or large
 
     @property
     def binary(self) -> bool:
-        """Known to be no text: a NUL somewhere."""
+        """Whether it is known not to be text: it has a NUL."""
         return self.opaque if self.data is None else b"\0" in self.data
 
 
 @dataclass(frozen=True)
 class Patch:
-    """`text` is empty when the change cannot be put into a patch at all."""
+    """A patch of one file. `text` is empty when no patch can express the change."""
 
     text: bytes
     additions: int = 0
@@ -52,9 +58,9 @@ class Patch:
 
 
 def make_patch(old: Side | None, new: Side | None) -> Patch:
-    """From one side to the other: None is a file that is not there. Different paths make a rename."""
+    """Return the patch from one side to the other. None: the file does not exist. Different paths make a rename."""
     if old and new and (old.mode == 0o120000) != (new.mode == 0o120000):
-        gone, come = make_patch(old, None), make_patch(None, new)  # git has no patch from a file to a symlink
+        gone, come = make_patch(old, None), make_patch(None, new)  # no patch leads from a file to a symlink
         whole = gone.text + come.text if gone.text and come.text else b""
         return Patch(whole, come.additions, gone.deletions, gone.binary or come.binary)
     header = _head(old, new)
@@ -70,7 +76,7 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
 
 
 def long_patch(old: Side | None, new: Side, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same, piece by piece, where the new content is too large for one: a `GIT binary patch`, of text too."""
+    """Yield a `GIT binary patch` piece by piece, for a new content that is too large for memory."""
     if old and old.mode == 0o120000:
         yield make_patch(old, None).text
         old = None
@@ -84,8 +90,45 @@ def long_patch(old: Side | None, new: Side, size: int, chunks: Iterable[bytes]) 
     yield _base85(packed + packer.flush()) + b"\n"
 
 
+def appended_patch(old: Side, new: Side, sizes: tuple[int, int], path: bytes) -> Patch | None:
+    """Return the patch of a text that only grew by whole lines at its end, where the old content was not kept.
+
+    Args:
+        old: before; its id says whether the file still begins with it.
+        new: after.
+        sizes: bytes of both contents.
+        path: the file now.
+
+    Returns:
+        None when it did not grow so, when it grew by more than fits in memory, or when it cannot be read.
+    """
+    size, new_size = sizes
+    if old.mode != new.mode or old.path != new.path or not 0 < new_size - size <= LITERAL_LIMIT:
+        return None
+    before, after = (hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False) for length in sizes)
+    lines, last = 0, b""
+    try:
+        with open(path, "rb", opener=open_quietly) as file:
+            while size and (chunk := file.read(min(size, 1 << 20))):
+                size -= len(chunk)
+                before.update(chunk)
+                after.update(chunk)
+                lines += chunk.count(b"\n")
+                last = (last + chunk)[-_CONTEXT_BYTES:]
+            added = file.read(new_size - sizes[0])
+    except OSError:
+        return None
+    after.update(added)
+    context = split_lines(last)[1:][-CONTEXT:]  # the first line may be incomplete
+    if (before.digest(), after.digest()) != (old.oid, new.oid) or not last.endswith(b"\n") or not context:
+        return None
+    known = b"".join(context)
+    changes = hunks(known, known + added, lines_before=lines - len(context))
+    return Patch(_head(old, new) + _names(old, new, changes.text), changes.additions)
+
+
 def quoted(path: bytes) -> bytes:
-    """As git writes it: in C quotes, with octal escapes, when it has control characters or is not UTF-8."""
+    """Return a path as git writes it: in C quotes, with octal escapes, if it has control characters or is not UTF-8."""
     plain = is_text(path) and _PLAIN.fullmatch(path)
     return path if plain else b'"' + "".join(map(_escaped, path)).encode() + b'"'
 
@@ -133,18 +176,22 @@ def _name(prefix: bytes, side: Side | None) -> bytes:
 
 
 def _too_long(old: Side | None, new: Side | None, before: bytes, after: bytes) -> bool:
-    return bool(old and new) and len(before) + len(after) > _LINES_LIMIT
+    if not (old and new) or len(before) + len(after) <= _LINES_LIMIT:
+        return False
+    part = changed_part(before, after)
+    return part.old_end + part.new_end - 2 * part.start > _LINES_LIMIT
 
 
 def _literal(old: Side | None, new: Side | None, data: bytes | None) -> bytes:
     if (
         data is None
-        or len(data) > LITERAL_LIMIT
+        or len(data) > (BINARY_LIMIT if new and new.binary else LITERAL_LIMIT)
         or (old and old.oid == UNKNOWN)
         or (new and new.oid == UNKNOWN)
     ):
         return b""
-    return _literal_head(old, new, len(data)) + _base85(zlib.compress(data)) + b"\n"
+    level = 1 if len(data) > BINARY_LIMIT else 6
+    return _literal_head(old, new, len(data)) + _base85(zlib.compress(data, level)) + b"\n"
 
 
 def _literal_head(old: Side | None, new: Side | None, size: int) -> bytes:
@@ -154,10 +201,12 @@ def _literal_head(old: Side | None, new: Side | None, size: int) -> bytes:
 
 
 def _base85(data: bytes) -> bytes:
-    out = bytearray()
-    for at in range(0, len(data), _LINE):
-        chunk = data[at : at + _LINE]
-        length = len(chunk)
-        out.append(length + 64 if length <= 26 else length - 26 + 96)
-        out += base64.b85encode(chunk, pad=True) + b"\n"
-    return bytes(out)
+    out: list[bytes] = []
+    for at in range(0, len(data), _LINE * 1000):  # one call for many lines: each has some overhead
+        lines = data[at : at + _LINE * 1000]
+        encoded = base64.b85encode(lines, pad=True)
+        for line in range(0, len(lines), _LINE):
+            length = min(_LINE, len(lines) - line)
+            start = line // _LINE * _ENCODED
+            out += (_LENGTHS[length], encoded[start : start + _ENCODED], b"\n")
+    return b"".join(out)

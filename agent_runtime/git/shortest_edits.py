@@ -1,52 +1,96 @@
-"""The shortest edit script between two lists of lines, as git finds it by default.
+"""Matching two lists of lines by the shortest edit script, with bounded effort.
 
 The greedy algorithm of Eugene W. Myers, "An O(ND) Difference Algorithm and Its Variations" (1986): row `d` holds, for
-each diagonal `k = x - y`, how far into the old lines `d` edits lead.
+each diagonal `k = x - y`, how far into the old lines `d` edits lead. Its time grows with the square of the edits.
+Past the bound, the path that has come furthest is kept, as git's xdiff does, and the search goes on from its end with
+a smaller bound.
 """
 
 from __future__ import annotations
 
-Block = tuple[int, int, int, int]  # old[i1:i2] became new[j1:j2]
-Row = tuple[int, list[int]]  # the first diagonal, and x on every second one from there; -1: it leads nowhere
+from collections.abc import Sequence
+from math import isqrt
+
+_UNREACHABLE = -(1 << 40)
+_LEAST = 4  # edits that a search may always make
+
+Match = tuple[int, int]  # old[i] is new[j]
 
 
-def shortest_edits(a: list[bytes], b: list[bytes], most: int) -> list[Block] | None:
-    """Single deletions and insertions, in order; None when there are more than `most`. Takes their square in steps."""
-    n, m = len(a), len(b)
-    rows: list[Row] = []
-    for edits in range(min(n + m, most) + 1):
-        first, last = -edits + 2 * max(0, edits - m), edits - 2 * max(0, edits - n)
-        row: Row = (first, [])
-        for k in range(first, last + 1, 2):
-            x = _arrive(rows[-1], k, n, m)[0] if rows else 0
-            while 0 <= x < n and x - k < m and a[x] == b[x - k]:
+def match_lines(old: Sequence[int], new: Sequence[int], steps: int) -> list[Match]:
+    """Return the lines that stay, in order.
+
+    Args:
+        old: lines, as numbers that are equal where the lines are.
+        new: the same.
+        steps: about how many the search may take. The script is the shortest one if it has at most their root of edits.
+    """
+    matches: list[Match] = []
+    x = y = 0
+    most = max(_LEAST, isqrt(steps))
+    while x < len(old) and y < len(new):
+        found, x, y = _search(old, new, x, y, most)
+        matches += found
+        steps -= most * most // 2
+        most = min(most, max(_LEAST, 2 * steps // (len(old) - x + len(new) - y + 1)))
+    return matches
+
+
+def _search(
+    old: Sequence[int], new: Sequence[int], x0: int, y0: int, most: int
+) -> tuple[list[Match], int, int]:
+    """The matches of the furthest path of at most so many edits from (x0, y0), and where it ends."""
+    n, m = len(old), len(new)
+    origin = most + 1  # index of the diagonal of (x0, y0)
+    row = [_UNREACHABLE] * (2 * most + 3)
+    shift = x0 - y0  # diagonals are counted from that of the start
+    rows: list[list[int]] = []
+    for edits in range(most + 1):
+        rows.append(row[origin - edits - 1 : origin + edits + 2])
+        for k in range(-edits, edits + 1, 2):
+            if edits:
+                down, right = row[origin + k + 1], row[origin + k - 1]
+                if down - k - shift > m:
+                    down = _UNREACHABLE
+                if right == n:
+                    right = _UNREACHABLE
+                x = down if down > right else right + 1
+                if x < 0:
+                    row[origin + k] = _UNREACHABLE
+                    continue
+            else:
+                x = x0
+            y = x - k - shift
+            while x < n and y < m and old[x] == new[y]:
                 x += 1
-            row[1].append(x)
-            if x == n and x - k == m:
-                return _traced(rows, n, m)
-        rows.append(row)
-    return None
+                y += 1
+            row[origin + k] = x
+            if x == n and y == m:
+                return _traced(rows, x, y, x0, y0, m, n), n, m
+    k = max(range(-most, most + 1, 2), key=lambda k: 2 * row[origin + k] - k)
+    x = row[origin + k]
+    y = x - k - shift
+    return _traced(rows, x, y, x0, y0, m, n), x, y
 
 
-def _arrive(row: Row, k: int, n: int, m: int) -> tuple[int, int]:
-    """(x on diagonal k after one more edit, x before it)."""
-    first, xs = row
-    at = (k + 1 - first) // 2
-    down = xs[at] if 0 <= at < len(xs) else -1
-    right = xs[at - 1] if 0 < at <= len(xs) else -1
-    if down - k > m:  # no line of the new is left to insert
-        down = -1
-    if right == n:  # none of the old to delete
-        right = -1
-    return (down, down) if down > right or right < 0 else (right + 1, right)
-
-
-def _traced(rows: list[Row], x: int, y: int) -> list[Block]:
-    n, m = x, y
-    blocks: list[Block] = []
-    for row in reversed(rows):
-        k = x - y
-        after, x = _arrive(row, k, n, m)
-        y = x - k - 1 if after == x else x - k + 1
-        blocks.append((x, x, y, y + 1) if after == x else (x, x + 1, y, y))
-    return blocks[::-1]
+def _traced(rows: list[list[int]], x: int, y: int, x0: int, y0: int, m: int, n: int) -> list[Match]:
+    """The matches on the path to (x, y), which is as many edits long as there are rows, less one."""
+    matches: list[Match] = []
+    shift = x0 - y0
+    for edits in range(len(rows) - 1, 0, -1):
+        k = x - y - shift
+        row, at = rows[edits], k + edits + 1
+        down, right = row[at + 1], row[at - 1]
+        if down - k - shift > m:
+            down = _UNREACHABLE
+        if right == n:
+            right = _UNREACHABLE
+        begin = down if down > right else right + 1  # where the snake of this row begins
+        while x > begin:
+            x, y = x - 1, y - 1
+            matches.append((x, y))
+        x, y = (x, y - 1) if down > right else (x - 1, y)
+    while x > x0 and y > y0:
+        x, y = x - 1, y - 1
+        matches.append((x, y))
+    return matches[::-1]

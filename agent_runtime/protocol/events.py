@@ -46,6 +46,7 @@ NoticeCode = Literal[
     "state_dir_unwritable",
     "request_differs",
     "not_masked",
+    "tracking_degraded",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.changes import baseline
-from tests.changes.lab import Lab
+from tests.changes.workspace import TrackedWorkspace
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+def tracked(tmp_path: Path) -> TrackedWorkspace:
+    return TrackedWorkspace(tmp_path)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import load
-from tests.changes.lab import Lab
+from tests.changes.workspace import TrackedWorkspace
 from tests.support.model_server import Call, ModelServer, Turn
 from tests.support.runtime import COMMAND, environment, full
 
@@ -28,7 +28,7 @@ async def nothing(_: object) -> None:
     pass
 
 
-def test_while_the_baseline_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_baseline_is_taken(tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = threading.Event()
     take = Baseline.take
 
@@ -37,8 +37,8 @@ def test_while_the_baseline_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
         take(self)
 
     monkeypatch.setattr(Baseline, "take", slowly)
-    lab.sh("seq 9 > f")
-    tracker = ChangeTracker(lab.ws, diff_dir=lab.folder / "diffs")
+    tracked.sh("seq 9 > f")
+    tracker = ChangeTracker(tracked.ws, diff_dir=tracked.folder / "diffs")
     tracker.begin()
 
     async def main() -> None:

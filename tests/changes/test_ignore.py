@@ -12,7 +12,7 @@ import pytest
 from agent_runtime.changes.scope import Scope
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.git.repository import discover
-from tests.changes.lab import Lab, bash, brief
+from tests.changes.workspace import TrackedWorkspace, bash, brief
 
 NAMES = [
     "a",
@@ -123,80 +123,82 @@ def left_out(scope: Scope, root: Path, path: str) -> bool:
 
 
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
-def test_ignored_places_are_summed_up(lab: Lab, git: bool) -> None:
-    lab.sh(
+def test_ignored_places_are_summed_up(tracked: TrackedWorkspace, git: bool) -> None:
+    tracked.sh(
         "mkdir -p dist src/__pycache__ .venv/lib; printf 'dist/\\n*.log\\n!keep.log\\n' > .gitignore; "
         "seq 3 > dist/a; seq 3 > src/f"
     )
     if git:
-        lab.sh("git init -q && git add -A && git commit -qm one")
-    lab.begin()
-    lab.run(
+        tracked.sh("git init -q && git add -A && git commit -qm one")
+    tracked.begin()
+    tracked.run(
         "mkdir -p node_modules/x; touch node_modules/x/{1,2,3}; touch node_modules/y; "
         "seq 9 > dist/b; seq 4 > dist/a"
     )
-    lab.run("echo x > src/a.log; echo y > keep.log; echo z > .venv/lib/q; echo p > src/__pycache__/f.pyc")
-    lab.run("echo z > src/f; mkdir -p target/debug && echo x > target/debug/out")
-    assert brief(lab.events, lab.ws) == [("create", "keep.log"), ("modify", "src/f")]
-    lab.finish()
-    net = lab.tracker.net()
-    assert net.files == lab.texts([b"keep.log", b"src/f"])
-    assert net.ignored == {"atLeast": 7, "folders": {"dist": 2, "node_modules": 2, "src": 2, "target": 1}}
+    tracked.run("echo x > src/a.log; echo y > keep.log; echo z > .venv/lib/q; echo p > src/__pycache__/f.pyc")
+    tracked.run("echo z > src/f; mkdir -p target/debug; touch target/CACHEDIR.TAG; echo x > target/debug/out")
+    assert brief(tracked.events, tracked.ws) == [("create", "keep.log"), ("modify", "src/f")]
+    tracked.finish()
+    net = tracked.tracker.net()
+    assert net.files == tracked.texts([b"keep.log", b"src/f"])
+    assert net.ignored == {"atLeast": 8, "folders": {"dist": 2, "node_modules": 2, "src": 2, "target": 2}}
 
 
 def test_track_ignored_names_them(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, track_ignored=True)
-    lab.sh("echo dist > .gitignore; mkdir dist; seq 3 > dist/a; git init -q; git add -A; git commit -qm one")
-    lab.begin()
-    lab.run(
+    tracked = TrackedWorkspace(tmp_path, track_ignored=True)
+    tracked.sh(
+        "echo dist > .gitignore; mkdir dist; seq 3 > dist/a; git init -q; git add -A; git commit -qm one"
+    )
+    tracked.begin()
+    tracked.run(
         "seq 4 > dist/a; mkdir -p node_modules/x; echo 1 > node_modules/x/y; git add -A; git commit -qm two"
     )
-    assert brief(lab.events, lab.ws) == [("modify", "dist/a"), ("create", "node_modules/x/y")]
-    lab.finish()
-    assert lab.tracker.net().ignored is None
+    assert brief(tracked.events, tracked.ws) == [("modify", "dist/a"), ("create", "node_modules/x/y")]
+    tracked.finish()
+    assert tracked.tracker.net().ignored is None
 
 
-def test_tracked_files_in_ignored_folders_count(lab: Lab) -> None:
-    lab.sh(
+def test_tracked_files_in_ignored_folders_count(tracked: TrackedWorkspace) -> None:
+    tracked.sh(
         "mkdir -p dist/deep target; seq 3 > dist/deep/in; seq 3 > dist/out; seq 3 > target/t; "
         "echo dist > .gitignore"
     )
-    lab.sh("git init -q; git add -A; git add -f dist/deep/in; git commit -qm one")
-    lab.begin()
-    lab.run("seq 4 > dist/deep/in; seq 4 > dist/out; seq 4 > dist/deep/other; seq 4 > target/new")
-    assert brief(lab.events, lab.ws) == [("modify", "dist/deep/in"), ("create", "target/new")]
-    lab.run("rm -r dist")
-    lab.run("mkdir -p dist/deep; seq 5 > dist/deep/in; seq 5 > dist/deep/other")
-    assert brief(lab.events[2:], lab.ws) == [("delete", "dist/deep/in"), ("create", "dist/deep/in")]
-    lab.check((b".git", b"out", b"other"))
+    tracked.sh("git init -q; git add -A; git add -f dist/deep/in; git commit -qm one")
+    tracked.begin()
+    tracked.run("seq 4 > dist/deep/in; seq 4 > dist/out; seq 4 > dist/deep/other; seq 4 > target/new")
+    assert brief(tracked.events, tracked.ws) == [("modify", "dist/deep/in"), ("create", "target/new")]
+    tracked.run("rm -r dist")
+    tracked.run("mkdir -p dist/deep; seq 5 > dist/deep/in; seq 5 > dist/deep/other")
+    assert brief(tracked.events[2:], tracked.ws) == [("delete", "dist/deep/in"), ("create", "dist/deep/in")]
+    tracked.check((b".git", b"out", b"other"))
 
 
-def test_rules_count_from_when_a_name_is_new(lab: Lab) -> None:
-    lab.sh("echo '*.o' > .gitignore; echo 1 > old.log; echo 1 > old.o; mkdir logs; echo 1 > logs/a")
-    lab.begin()
-    lab.run(
-        "printf '*.log\\nlogs\\n' > .gitignore; echo 2 > old.log; echo 2 > old.o; "
+def test_rules_count_from_when_a_name_is_new(tracked: TrackedWorkspace) -> None:
+    tracked.sh("echo '*.o' > .gitignore; echo 1 > old.log; echo 1 > old.o; mkdir logs; echo 1 > logs/a")
+    tracked.begin()
+    tracked.run(
+        "printf '*.log\\nlogs\\n' > .gitignore; echo 2 > old.log; "
         "echo 2 > new.log; echo 2 > new.o; echo 2 > logs/a"
     )
-    assert brief(lab.events, lab.ws) == [
+    assert brief(tracked.events, tracked.ws) == [
         ("modify", ".gitignore"), ("modify", "logs/a"), ("modify", "old.log"), ("create", "new.o"),
     ]  # fmt: skip
-    lab.check((b"new.log", b"old.o"))
+    tracked.check((b"new.log", b"old.o"))
 
 
-def test_the_runtimes_own_files_are_no_part(lab: Lab) -> None:
-    state = lab.ws / ".state"
+def test_the_runtimes_own_files_are_no_part(tracked: TrackedWorkspace) -> None:
+    state = tracked.ws / ".state"
     state.mkdir()
-    lab.keep_start()
-    lab.tracker = ChangeTracker(
-        lab.ws, diff_dir=state / "run" / "diffs", exclude=[state, lab.ws / "record.ndjson"]
+    tracked.keep_start()
+    tracked.tracker = ChangeTracker(
+        tracked.ws, diff_dir=state / "run" / "diffs", exclude=[state, tracked.ws / "record.ndjson"]
     )
-    lab.tracker.begin()
-    lab.run(
+    tracked.tracker.begin()
+    tracked.run(
         "mkdir .state/more; echo x > .state/more/y; echo x > record.ndjson; "
-        "echo x > .agent-runtime-tmp1; echo x > f"
+        "echo x > .agent-runtime-0123456789abcdef; echo x > f"
     )
-    lab.run("seq 100000 > long")
-    lab.finish()
-    assert brief(lab.events, lab.ws) == [("create", "f"), ("create", "long")]
-    assert lab.tracker.net().ignored is None
+    tracked.run("seq 100000 > long")
+    tracked.finish()
+    assert brief(tracked.events, tracked.ws) == [("create", "f"), ("create", "long")]
+    assert tracked.tracker.net().ignored is None

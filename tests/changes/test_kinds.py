@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.changes.lab import Lab, brief
+from tests.changes.workspace import TrackedWorkspace, brief
 
 
 @pytest.mark.parametrize(
@@ -80,22 +80,24 @@ from tests.changes.lab import Lab, brief
     ],
 )
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
-def test_kind(lab: Lab, git: bool, before: str, script: str, told: list[tuple[str, ...]]) -> None:
-    lab.sh("seq 3 > untouched; mkdir aside; seq 4 > aside/untouched")
-    lab.sh(before)
+def test_kind(
+    tracked: TrackedWorkspace, git: bool, before: str, script: str, told: list[tuple[str, ...]]
+) -> None:
+    tracked.sh("seq 3 > untouched; mkdir aside; seq 4 > aside/untouched")
+    tracked.sh(before)
     if git:
-        lab.sh("git init -q && git add -A && git commit -qm one")
-    lab.begin()
-    lab.sh(script)
-    events = lab.scan() + lab.finish()
-    lab.check()
-    assert brief(events, lab.ws) == told
+        tracked.sh("git init -q && git add -A && git commit -qm one")
+    tracked.begin()
+    tracked.sh(script)
+    events = tracked.scan() + tracked.finish()
+    tracked.check()
+    assert brief(events, tracked.ws) == told
 
 
-def test_counts_and_headers(lab: Lab) -> None:
-    lab.sh("seq 10 > f")
-    lab.begin()
-    (event,) = lab.run("sed -i 's/^5$/five/;$a eleven' f; chmod +x f")
+def test_counts_and_headers(tracked: TrackedWorkspace) -> None:
+    tracked.sh("seq 10 > f")
+    tracked.begin()
+    (event,) = tracked.run("sed -i 's/^5$/five/;$a eleven' f; chmod +x f")
     assert event.diff == (
         "diff --git a/f b/f\nold mode 100644\nnew mode 100755\n--- a/f\n+++ b/f\n"
         "@@ -2,9 +2,10 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n 9\n 10\n+eleven\n"
@@ -105,60 +107,62 @@ def test_counts_and_headers(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_same_size_within_a_tick(lab: Lab, looks: str, blind: Callable[[], None]) -> None:
-    lab.sh("echo z > f")
+def test_same_size_within_a_tick(tracked: TrackedWorkspace, looks: str, blind: Callable[[], None]) -> None:
+    tracked.sh("echo z > f")
     if looks == "walks":
         blind()
-    lab.begin()
+    tracked.begin()
     for text in "abcdefgh":
-        with (lab.ws / "f").open("r+") as file:  # the same inode, size and time of writing
+        with (tracked.ws / "f").open("r+") as file:  # the same inode, size and time of writing
             file.write(text)
-        os.utime(lab.ws / "f", ns=(1_000_000_000, 1_000_000_000))
-        (event,) = lab.scan()
+        os.utime(tracked.ws / "f", ns=(1_000_000_000, 1_000_000_000))
+        (event,) = tracked.scan()
         assert event.diff.endswith(f"\n+{text}\n")
-    assert lab.scan() == []
-    lab.check()
+    assert tracked.scan() == []
+    tracked.check()
 
 
-def test_binary_files_are_named_and_rebuilt(lab: Lab) -> None:
-    lab.sh("head -c 3000 /dev/urandom > old.bin; head -c 3000 /dev/urandom > gone.bin; seq 50 > text")
-    lab.begin()
-    lab.run("head -c 5000 /dev/urandom > new.bin; mv old.bin moved.bin; rm gone.bin; printf 'a\\0b' > text")
-    lab.run("head -c 50 /dev/urandom >> new.bin; mv moved.bin again.bin; seq 9 > text")
-    data = (lab.ws / "new.bin").read_bytes()
-    named = [event for event in lab.events if event.path.endswith("/new.bin")][-1]
+def test_binary_files_are_named_and_rebuilt(tracked: TrackedWorkspace) -> None:
+    tracked.sh("head -c 3000 /dev/urandom > old.bin; head -c 3000 /dev/urandom > gone.bin; seq 50 > text")
+    tracked.begin()
+    tracked.run(
+        "head -c 5000 /dev/urandom > new.bin; mv old.bin moved.bin; rm gone.bin; printf 'a\\0b' > text"
+    )
+    tracked.run("head -c 50 /dev/urandom >> new.bin; mv moved.bin again.bin; seq 9 > text")
+    data = (tracked.ws / "new.bin").read_bytes()
+    named = [event for event in tracked.events if event.path.endswith("/new.bin")][-1]
     assert (named.binary, named.sha256, named.size) == (True, hashlib.sha256(data).hexdigest(), 5050)
-    assert [(brief([e], lab.ws), e.diff) for e in lab.events if e.diff or not e.diff_file] == []
-    lab.check()
+    assert [(brief([e], tracked.ws), e.diff) for e in tracked.events if e.diff or not e.diff_file] == []
+    tracked.check()
 
 
-def test_text_that_is_not_utf8_has_its_patch_in_a_file(lab: Lab) -> None:
-    lab.sh("printf 'caf\\351\\n' > latin")
-    lab.begin()
-    (event,) = lab.run("printf 'th\\351\\n' >> latin")
+def test_text_that_is_not_utf8_has_its_patch_in_a_file(tracked: TrackedWorkspace) -> None:
+    tracked.sh("printf 'caf\\351\\n' > latin")
+    tracked.begin()
+    (event,) = tracked.run("printf 'th\\351\\n' >> latin")
     assert event.truncated and event.diff_file and "+th\ufffd" in event.diff and not event.binary
     assert b"+th\xe9\n" in Path(event.diff_file).read_bytes()
-    lab.check()
+    tracked.check()
 
 
-def test_a_long_patch_is_in_a_file(lab: Lab) -> None:
-    lab.begin()
-    (event,) = lab.run("seq 200000 > long")
+def test_a_long_patch_is_in_a_file(tracked: TrackedWorkspace) -> None:
+    tracked.begin()
+    (event,) = tracked.run("seq 200000 > long")
     assert event.truncated and event.diff_file and event.additions == 200_000
     assert 0 < len(event.diff) < 20_000 and event.diff.endswith("\n")
     assert len(event.model_dump_json()) < 1 << 20
-    (one_line,) = lab.run("head -c 3000000 /dev/zero | tr '\\0' x > one-line")
+    (one_line,) = tracked.run("head -c 3000000 /dev/zero | tr '\\0' x > one-line")
     assert one_line.truncated and one_line.diff_file
-    lab.check()
+    tracked.check()
 
 
-def test_a_run_that_restores_has_no_net_effect(lab: Lab) -> None:
-    lab.sh("seq 9 > f; seq 8 > g; seq 7 > h")
-    lab.begin()
-    lab.run("echo x >> f; rm g; mv h i")
-    assert lab.tracker.net().files == lab.texts([b"f", b"i"])
-    assert lab.tracker.net().deleted_files == lab.texts([b"g", b"h"])
-    lab.run("seq 9 > f; seq 8 > g; mv i h; echo x > made")
-    lab.run("rm made")
-    assert lab.tracker.net().files == lab.tracker.net().deleted_files == ()
-    lab.check()
+def test_a_run_that_restores_has_no_net_effect(tracked: TrackedWorkspace) -> None:
+    tracked.sh("seq 9 > f; seq 8 > g; seq 7 > h")
+    tracked.begin()
+    tracked.run("echo x >> f; rm g; mv h i")
+    assert tracked.tracker.net().files == tracked.texts([b"f", b"i"])
+    assert tracked.tracker.net().deleted_files == tracked.texts([b"g", b"h"])
+    tracked.run("seq 9 > f; seq 8 > g; mv i h; echo x > made")
+    tracked.run("rm made")
+    assert tracked.tracker.net().files == tracked.tracker.net().deleted_files == ()
+    tracked.check()

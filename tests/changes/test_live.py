@@ -15,7 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from agent_runtime.changes import tracker
 from agent_runtime.changes.polling import PolledFolders
 from agent_runtime.protocol.events import FileEditEvent
-from tests.changes.lab import Lab, brief
+from tests.changes.workspace import TrackedWorkspace, brief
 
 NEVER = 3600.0
 
@@ -27,11 +27,11 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEditEvent]]:
+async def watched(tracked: TrackedWorkspace) -> AsyncIterator[MemoryObjectReceiveStream[FileEditEvent]]:
     send, receive = anyio.create_memory_object_stream[FileEditEvent](100)
     cancelled = 0.0
     async with anyio.create_task_group() as group, send, receive:
-        group.start_soon(lab.tracker.watch, send.send)
+        group.start_soon(tracked.tracker.watch, send.send)
         with anyio.fail_after(60):
             yield receive
         group.cancel_scope.cancel()
@@ -40,13 +40,13 @@ async def watched(lab: Lab) -> AsyncIterator[MemoryObjectReceiveStream[FileEditE
 
 
 def test_writes_are_seen_without_a_walk(
-    lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    tracked: TrackedWorkspace, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.sh("mkdir -p work aside; seq 9 > work/f; seq 9 > aside/f; seq 5 > $'work/lat\\xe9'")
+    tracked.sh("mkdir -p work aside; seq 9 > work/f; seq 9 > aside/f; seq 5 > $'work/lat\\xe9'")
     monkeypatch.setattr(tracker, "_POLL", NEVER)
     blind()
-    lab.begin()
-    lab.run("echo x >> work/f")
+    tracked.begin()
+    tracked.run("echo x >> work/f")
     scripts = {
         "echo y >> work/f": [("modify", "work/f")],
         "mkdir -p work/new/deep; seq 3 > work/new/deep/f": [("create", "work/new/deep/f")],
@@ -56,57 +56,61 @@ def test_writes_are_seen_without_a_walk(
     }
 
     async def main() -> None:
-        async with watched(lab) as found:
+        async with watched(tracked) as found:
             for script, told in scripts.items():
                 await anyio.sleep(1.1)  # polling goes by whole seconds
-                lab.sh(f"echo unseen >> aside/f; {script}")
-                lab.events.append(await found.receive())
-                assert brief(lab.events[-1:], lab.ws) == told
+                tracked.sh(f"echo unseen >> aside/f; {script}")
+                tracked.events.append(await found.receive())
+                assert brief(tracked.events[-1:], tracked.ws) == told
             assert found.statistics().current_buffer_used == 0
 
     anyio.run(main)
-    assert brief(lab.finish(), lab.ws) == [("modify", "aside/f")]
-    lab.check()
+    assert brief(tracked.finish(), tracked.ws) == [("modify", "aside/f")]
+    tracked.check()
 
 
 def test_the_walk_finds_the_rest(
-    lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    tracked: TrackedWorkspace, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.sh("mkdir -p a/b; seq 9 > a/b/f")
+    tracked.sh("mkdir -p a/b; seq 9 > a/b/f")
     monkeypatch.setattr(tracker, "_POLL", 0.2)
     blind()
-    lab.begin()
+    tracked.begin()
 
     async def main() -> None:
-        async with watched(lab) as found:
-            lab.sh("echo x >> a/b/f")
-            lab.events.append(await found.receive())
+        async with watched(tracked) as found:
+            tracked.sh("echo x >> a/b/f")
+            tracked.events.append(await found.receive())
 
     anyio.run(main)
-    assert brief(lab.events, lab.ws) == [("modify", "a/b/f")]
-    lab.check()
+    assert brief(tracked.events, tracked.ws) == [("modify", "a/b/f")]
+    tracked.check()
 
 
 def test_a_live_folder_that_gave_way_to_a_link(
-    lab: Lab, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    tracked: TrackedWorkspace, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.sh("mkdir -p d other; seq 9 > d/f; seq 5 > other/g")
+    tracked.sh("mkdir -p d other; seq 9 > d/f; seq 5 > other/g")
     monkeypatch.setattr(tracker, "_POLL", NEVER)
     blind()
-    lab.begin()
-    lab.run("echo x >> d/f")
+    tracked.begin()
+    tracked.run("echo x >> d/f")
 
     async def main() -> None:
-        async with watched(lab) as found:
+        async with watched(tracked) as found:
             await anyio.sleep(1.1)
-            lab.sh("mv d ../away; ln -s other d; echo x >> other/g; echo told > here")
+            tracked.sh("mv d ../away; ln -s other d; echo x >> other/g; echo told > here")
             for _ in range(3):
-                lab.events.append(await found.receive())
+                tracked.events.append(await found.receive())
 
     anyio.run(main)
-    assert sorted(brief(lab.events[1:], lab.ws)) == [("create", "d"), ("create", "here"), ("delete", "d/f")]
-    assert brief(lab.finish(), lab.ws) == [("modify", "other/g")]
-    lab.check()
+    assert sorted(brief(tracked.events[1:], tracked.ws)) == [
+        ("create", "d"),
+        ("create", "here"),
+        ("delete", "d/f"),
+    ]
+    assert brief(tracked.finish(), tracked.ws) == [("modify", "other/g")]
+    tracked.check()
 
 
 @pytest.mark.anyio

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.changes.lab import Lab, snapshot
+from tests.changes.workspace import TrackedWorkspace, snapshot
 
 UNSEEN = (b".git", b".cache", b"node_modules")
 SEEDS = int(os.environ.get("CHANGES_SEEDS", "50"))
@@ -116,23 +116,23 @@ def mutations(rng: random.Random, root: Path, git: bool) -> str:
     return "\n".join(f"({rng.choice(choices)}) 2>/dev/null || true" for _ in range(rng.randrange(1, 7)))
 
 
-def seeded(rng: random.Random, lab: Lab, git: bool) -> None:
-    lab.sh(
+def seeded(rng: random.Random, tracked: TrackedWorkspace, git: bool) -> None:
+    tracked.sh(
         "mkdir -p src/deep docs; for i in $(seq 12); do seq $i 40 > src/f$i.txt; done; "
         "seq 5 > docs/x; seq 90 > src/deep/y"
     )
     for _ in range(6):
-        lab.sh(mutations(rng, lab.ws, False))
+        tracked.sh(mutations(rng, tracked.ws, False))
     if git:
-        lab.sh(
+        tracked.sh(
             "git init -q -b main && printf '.cache\\nnode_modules\\n' > .git/info/exclude && "
             "git add -A . 2>/dev/null && git commit -qm one --allow-empty && git checkout -q -b side"
         )
         for _ in range(3):
-            lab.sh(mutations(rng, lab.ws, False))
-        lab.sh("git add -A . && git commit -qm two --allow-empty; git checkout -q main")
+            tracked.sh(mutations(rng, tracked.ws, False))
+        tracked.sh("git add -A . && git commit -qm two --allow-empty; git checkout -q main")
         for _ in range(rng.randrange(3)):
-            lab.sh(mutations(rng, lab.ws, False))
+            tracked.sh(mutations(rng, tracked.ws, False))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -142,19 +142,19 @@ def test_patches_rebuild_the_tree(
     seed: int, git: bool, looks: str, tmp_path: Path, blind: Callable[[], None]
 ) -> None:
     rng = random.Random(f"{seed} {git}")
-    lab = Lab(tmp_path, keep_git=rng.random() < 0.5)
-    seeded(rng, lab, git)
+    tracked = TrackedWorkspace(tmp_path, keep_git=rng.random() < 0.5)
+    seeded(rng, tracked, git)
     if looks == "walks":
         blind()
-    lab.begin()
-    assert (lab.tracker._baseline.watcher is None) == (looks == "walks")
+    tracked.begin()
+    assert (tracked.tracker._baseline.watcher is None) == (looks == "walks")
     for _ in range(rng.randrange(1, 8)):
-        before = snapshot(lab.ws, UNSEEN)
-        events = lab.run(mutations(rng, lab.ws, git))
+        before = snapshot(tracked.ws, UNSEEN)
+        events = tracked.run(mutations(rng, tracked.ws, git))
         touched = {name for event in events for name in (event.path, event.old_path) if name}
-        after = snapshot(lab.ws, UNSEEN)
+        after = snapshot(tracked.ws, UNSEEN)
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
         assert touched == set(
-            lab.texts(changed - {p for p in changed if p.startswith((b".cache", b"node_modules"))})
+            tracked.texts(changed - {p for p in changed if p.startswith((b".cache", b"node_modules"))})
         )
-    lab.check(UNSEEN)
+    tracked.check(UNSEEN)

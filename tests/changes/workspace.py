@@ -61,7 +61,7 @@ def apply(event: FileEditEvent, tree: Path) -> None:
 
 
 @dataclass
-class Lab:
+class TrackedWorkspace:
     """`sh` changes things; `scan` looks; `check` holds the promise."""
 
     folder: Path

@@ -1,0 +1,26 @@
+"""Lets the event loop end work that a thread does: the thread asks between two steps."""
+
+from __future__ import annotations
+
+import math
+import time
+
+
+class Deadline:
+    """A time by which a thread should stop. Without one set it never passes."""
+
+    def __init__(self) -> None:
+        self._at = math.inf
+
+    def set(self, seconds: float) -> None:
+        """Stop in this many seconds, if not sooner."""
+        self._at = min(self._at, time.monotonic() + seconds)
+
+    def clear(self) -> None:
+        """Remove the deadline."""
+        self._at = math.inf
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is time to stop."""
+        return time.monotonic() >= self._at

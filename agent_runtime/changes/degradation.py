@@ -1,0 +1,53 @@
+"""What the change tracker could not do: one notice for each kind of limit, so that a missing event is not a mystery."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Literal
+
+from agent_runtime.protocol.events import NoticeEvent
+
+log = logging.getLogger(__name__)
+
+Limit = Literal["off", "unreadable", "failed", "disk", "old_content", "diff_budget", "time"]
+_MESSAGES: dict[Limit, str] = {
+    "off": "changed files are not reported: the workspace could not be read",
+    "unreadable": "changes in directories that cannot be read are not reported",
+    "failed": "a file could not be examined; its changes are not reported",
+    "disk": "a diff could not be written to the state directory",
+    "old_content": "the store of old contents is full: some changes are reported without a diff",
+    "diff_budget": "the diffs of this run have reached their limit on disk: large changes are reported without a diff",
+    "time": "the run ended before all diffs were made: some changes are in `complete.files` only",
+}
+
+
+class Degradation:
+    """Collects limits that were met, in any thread; each kind is reported once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._met: set[Limit] = set()
+        self._notices: list[NoticeEvent] = []
+
+    def note(self, limit: Limit, path: bytes = b"", error: BaseException | None = None) -> None:
+        """A limit was met, at this path."""
+        with self._lock:
+            if limit in self._met:
+                return
+            self._met.add(limit)
+            message = _MESSAGES[limit]
+            details: dict[str, str] = {"limit": limit}
+            if path:
+                details["path"] = os.fsdecode(path).encode(errors="replace").decode()
+            if error is not None:
+                message += f": {error!r}"
+            self._notices.append(NoticeEvent(code="tracking_degraded", message=message, details=details))
+        log.info("%s %r", message, path, exc_info=error)
+
+    def take(self) -> list[NoticeEvent]:
+        """Return the notices that were not returned before."""
+        with self._lock:
+            notices, self._notices = self._notices, []
+        return notices
