@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +18,8 @@ OnDropped = Callable[[DroppedParameter], Awaitable[None]]
 
 # seconds for what may follow the end of a turn (usage, a closing event) before it is taken as it is
 LINGER = 3.0
+
+MAX_LESSONS = 8  # requests that are made again for one call, each without something that was refused
 
 
 class Adapter:
@@ -49,13 +52,14 @@ class Adapter:
         A request that is refused for a parameter is made again without it; what is learned holds for later calls.
         """
         wire = self.wire
-        while True:
+        for number in itertools.count():
             body, dropped = wire.encode(call)
             await self._tell(dropped)
             try:
                 turn = await self._exchange(wire, call, body, on_delta)
             except ProviderError as error:
-                adapted = None if error.retryable else wire.adapted(error, body)
+                is_final = error.retryable or number == MAX_LESSONS
+                adapted = None if is_final else wire.adapted(error, body)
                 if adapted is None:
                     if error.retryable:
                         self.wire = wire
@@ -64,6 +68,8 @@ class Adapter:
             else:
                 self.wire = wire  # what was learned has helped
                 return turn
+
+        raise AssertionError("unreachable")
 
     async def _exchange(self, wire: Wire, call: ModelCall, body: dict[str, Any], on_delta: OnDelta) -> Turn:
         decoder = wire.decoder(call)

@@ -75,9 +75,12 @@ def _output_field(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpo
     other = "max_tokens" if field == "max_completion_tokens" else "max_completion_tokens"
     if not refusals.REFUSES.search(words) or re.search(r"too (?:large|small)|at least", words):
         return None
-    if re.search(rf"\b{other}\b", words) or field == "max_completion_tokens":
-        return _with_provider(endpoint, max_tokens_field=other)
-    return None
+    if other in endpoint.omitted or not (
+        re.search(rf"\b{other}\b", words) or field == "max_completion_tokens"
+    ):
+        return None
+    learned = _with_provider(endpoint, max_tokens_field=other)
+    return replace(learned, omitted=(*endpoint.omitted, field))  # so that it is not tried again
 
 
 def _tools_without_thinking(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
@@ -133,6 +136,13 @@ def _sent_effort(body: dict[str, Any]) -> Any:
     )
 
 
+def _tool_types(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
+    """Tools of the provider's own types, which a gateway does not know: functions take their place."""
+    if not refusals.TOOL_TYPE.search(words) or not refusals.REFUSES.search(words):
+        return None
+    return _with_model(endpoint, editor_tool=False, custom_tools=False)
+
+
 def _temperature(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
     named = "temperature" in body and refusals.names(words, "temperature")
     return _with_model(endpoint, temperature=False) if named and refusals.REFUSES.search(words) else None
@@ -171,6 +181,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         _thinking_stays_on,
         _efforts,
         _temperature,
+        _tool_types,
         *_HISTORY_RULES,
     ),
     "context_overflow": (_output_cap,),

@@ -18,7 +18,7 @@ _WORDS = frozenset({"temperature", "reasoning", "thinking", "include", "store"})
 REFUSES = re.compile(
     r"unsupported|not (?:be )?support|unknown|unrecogni[sz]ed|unexpected|extra (?:inputs|fields)|extra_forbidden|"
     r"additional propert|not (?:permitted|allowed|available|accepted|valid)|forbidden|invalid|deprecated|"
-    r"cannot find field|only .{0,40}(?:supported|allowed)|(?:must|should) be|does ?n[o']t (?:support|accept)",
+    r"cannot find field|only .{0,40}(?:supported|allowed)|(?:must|should) be|does ?n[o']t (?:support|accept|match)",
     re.I,
 )
 UNKNOWN_FIELD = re.compile(
@@ -27,7 +27,8 @@ UNKNOWN_FIELD = re.compile(
     re.I,
 )
 # about something inside a field that is required: words of the message are no names of other fields
-_INSIDE = re.compile(r"^\W*(?:tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
+_INSIDE = re.compile(r"^\W*(?P<root>tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
+_PROPERTY = re.compile(r"(?:property|field|name|key|parameter|argument) ['\"`](\w+)['\"`]", re.I)
 _TOO_MANY_TOKENS = tuple(
     re.compile(pattern, re.I | re.S)
     for pattern in (
@@ -48,6 +49,9 @@ _BEYOND_WINDOW = (
         r"maximum context length is (\d+) tokens.{0,60}requested \d+ tokens \((\d+) (?:in the messages|input)",
         re.I | re.S,
     ),
+)
+TOOL_TYPE = re.compile(
+    r"\btools?[.\[ ]*\d+\b.{0,120}\b(?:type|tag)s?\b|text_editor_\d+|\btool type", re.I | re.S
 )
 _QUOTED = re.compile(r"['\"`]([a-z]+)['\"`]")
 NO_IMAGES = re.compile(
@@ -140,7 +144,7 @@ def _paths(named: str) -> Iterator[str]:
     """`reasoning.effort` of `body.reasoning.effort`, `tools.strict` of `tools[0].function.strict`."""
     parts = [part for part in re.split(r"[.\[\]\s]+", re.sub(r"^(?:body|request)\.", "", named)) if part]
     parts = [_snake(part) for part in parts if not part.isdigit()]
-    if len(parts) == 1:
+    if len(parts) == 1 or (len(parts) == 2 and parts[1] == "type"):  # an object is nothing without its type
         yield parts[0]
     elif parts and not (parts[0] in REQUIRED and parts[-1] in _ESSENTIAL):
         yield f"{parts[0]}.{parts[-1]}"
@@ -163,7 +167,10 @@ def named_paths(message: str, param: str, fields: Iterable[str]) -> Iterator[str
         r"(?:^|['\"`\s])((?:\w+(?:\.\[?|\[)(?:\d+\]?\.?|\w+\.?)*)\w+)['\"`]?:? ", message
     ):
         yield from _paths(match[1])
-    if _INSIDE.search(message):
+    if inside := _INSIDE.search(message):
+        property = _PROPERTY.search(message)
+        if property and inside["root"] and property[1] not in _ESSENTIAL:
+            yield f"{inside['root']}.{property[1]}"
         return
     for name in fields:
         if name not in REQUIRED and names(message, name):
@@ -181,10 +188,8 @@ def names(words: str, name: str) -> bool:
         r":?\s+(?:the\s+)?"
     )
     return bool(
-        re.search(
-            rf"['\"`]{either}(?:['\"`]|\.\w)|^(?:body\.)?{either}\b|\b{either}:|\b{either} parameter", words
-        )
-        or re.search(rf"\b{before}{either}\b", words, re.I)
+        re.search(rf"['\"`]{either}(?:['\"`]|\.\w)|^(?:body\.)?{either}\b|\b{either}:", words)
+        or re.search(rf"\b{before}{either}\b|\b{either} (?:parameter|(?:is|are) (?:not|un))", words, re.I)
     )
 
 

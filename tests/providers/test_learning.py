@@ -8,13 +8,30 @@ import pytest
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.errors import ProviderError
-from agent_runtime.protocol.messages import Image, UserMessage
+from agent_runtime.protocol.messages import AssistantMessage, Image, Native, Text, UserMessage
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.learning import learn
 from tests.providers.asking import asking
 from tests.support.model_server import Fault, ModelServer, Request, Turn
 
 BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
+EDITOR = ToolSpec(
+    "edit", "Edit.", {"type": "object"}, {"anthropic": {"type": "text_editor_20250728", "name": "edit"}}
+)
+PATCH = ToolSpec(
+    "apply_patch",
+    "Patch.",
+    {"type": "object"},
+    {"openai-responses": {"type": "custom", "name": "apply_patch"}},
+)
+SAID = AssistantMessage(
+    blocks=(Text(text="hm"),),
+    native=Native(
+        format="openai-chat",
+        model="m",
+        items=({"role": "assistant", "content": "hm", "reasoning_details": [{"text": "x"}]},),
+    ),
+)
 PICTURE = UserMessage(blocks=(Image(media_type="image/png", data="iVBORw0KGgo="),))
 LARGE = 64_000
 
@@ -323,6 +340,70 @@ REFUSALS: list[tuple[Any, dict[str, Any], Turn, list[str], dict[str, Any], list[
         ["thinking"],
     ),
     (
+        custom("claude-opus-4-6", "anthropic"),
+        {},
+        refusal("adaptive thinking is not supported on this model"),
+        ["thinking"],
+        {},
+        ["thinking"],
+    ),
+    (
+        custom("claude-opus-4-6", "anthropic"),
+        {},
+        refusal("thinking.type: Input should be 'enabled' or 'disabled'"),
+        ["thinking"],
+        {},
+        ["thinking"],
+    ),
+    (
+        custom("claude-opus-4-6", "anthropic"),
+        {},
+        refusal("thinking.display: Extra inputs are not permitted"),
+        [],
+        {"thinking": {"type": "adaptive"}},
+        ["thinking.display"],
+    ),
+    (
+        "claude-sonnet-4-5",
+        {"tools": [EDITOR]},
+        refusal(
+            "tools.0: Input tag 'text_editor_20250728' found using 'type' does not match any of the expected tags"
+        ),
+        [],
+        {
+            "tools": [
+                {"name": "edit", "description": "Edit.", "input_schema": {"type": "object"}},
+            ]
+        },
+        [],
+    ),
+    (
+        "openai:gpt-5.2",
+        {"tools": [PATCH]},
+        refusal("Invalid value: 'custom'. Supported values are: 'function'.", "tools[0].type"),
+        [],
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "name": "apply_patch",
+                    "description": "Patch.",
+                    "parameters": {"type": "object"},
+                    "strict": False,
+                }
+            ]
+        },
+        [],
+    ),
+    (
+        custom("m"),
+        {"messages": ["go", SAID, "on"]},
+        refusal("'messages.2' : for 'role:assistant' : property 'reasoning_details' is unsupported"),
+        [],
+        {},
+        ["messages.reasoning_details"],
+    ),
+    (
         custom("gateway-claude", "anthropic"),
         {},
         refusal("system.0.cache_control: Extra inputs are not permitted"),
@@ -375,6 +456,28 @@ async def test_several_parameters_are_left_out_one_after_the_other() -> None:
         async with asking(server, model) as asker:
             turn = await asker.ask("go", max_tokens=100, temperature=0.5)
     assert (turn.message.text, len(server.requests)) == ("done", 4)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unknown parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+        "Unsupported value: 'reasoning_effort' does not support that. Supported values are: 'low'.",
+        "Unknown parameter: 'temperature', 'stream_options', 'tools', 'messages'.",
+    ],
+)
+async def test_a_server_that_refuses_everything_is_given_up(message: str) -> None:
+    def refuse(request: Request) -> Turn:
+        if "max_completion_tokens" in request.body:
+            return refusal("Unknown parameter: 'max_completion_tokens'. Use 'max_tokens' instead.")
+        return refusal(message)
+
+    with ModelServer([refuse], strict=False, repeat_last=True) as server:
+        async with asking(server, custom("m") | {"endpoint": f"{server.url}/v1"}) as asker:
+            with pytest.raises(ProviderError):
+                await asker.ask("go", tools=[BASH], temperature=0.3, max_tokens=50, effort="high")
+        assert len(server.requests) <= 9
 
 
 @pytest.mark.anyio
