@@ -7,6 +7,8 @@ daemon thread: neither the end of a call nor that of the process waits for it.
 from __future__ import annotations
 
 import asyncio
+import codecs
+import io
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +18,9 @@ from typing import TypeVar
 import anyio
 
 from agent_runtime.errors import ToolError
+from agent_runtime.images import LONG_EDGE, load
+from agent_runtime.protocol.messages import Text
+from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.system.credentials import FileCredentials
 
 T = TypeVar("T")
@@ -35,6 +40,8 @@ class FileWorker:
     def __init__(self, user: str | None = None) -> None:
         credentials = FileCredentials.of(user) if user else None
         self.credentials = None if credentials is None or credentials.are_ours else credentials
+        self._preparing = threading.Lock()
+        self._prepared = False
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return the result of `work`, or raise what it raises; ToolError when the user's rights cannot be taken.
@@ -63,6 +70,10 @@ class FileWorker:
 
     def _take_rights(self) -> None:
         if self.credentials:
+            with self._preparing:
+                if not self._prepared:
+                    _import_all()
+                self._prepared = True
             try:
                 self.credentials.assume()
             except OSError as reason:
@@ -93,3 +104,26 @@ class FileWorker:
 
         threading.Thread(target=body, name="files", daemon=True).start()
         return future
+
+
+def _import_all() -> None:
+    """Import what file work imports when it is first needed: codecs, Pillow and its plugins, models.
+
+    The user of the tools may not be able to read this installation, and an import that fails in a thread of that user
+    can make later ones fail in all threads.
+    """
+    from PIL import Image as Pillow
+
+    for codec in ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "latin-1", "cp1252"):
+        codecs.lookup(codec)
+    Pillow.init()
+    for kind, mode, size in (
+        *((kind, "RGB", 2) for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "ICO", "PPM")),
+        ("JPEG", "CMYK", 2),
+        ("PNG", "I;16", LONG_EDGE + 1),
+        ("PNG", "P", LONG_EDGE + 1),
+    ):
+        data = io.BytesIO()
+        Pillow.new(mode, (size, 2)).save(data, kind)
+        loaded = load(data.getvalue(), "")
+        ToolOutput(content=(Text(text=loaded.note), loaded.image))

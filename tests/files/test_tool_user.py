@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,3 +170,10 @@ async def test_groups_count_and_the_other_threads_stay_as_they_are(user: UserFix
     assert fields["Uid"].split() == ["0", "0", "0", str(user.ids[0])]
     assert fields["CapEff"] == "0" * 16
     assert "CapEff:\t0000000000000000" not in Path("/proc/self/status").read_text()
+
+
+def test_nothing_is_imported_with_the_rights_of_the_user(user: UserFixture) -> None:
+    """The user may not be able to read the installation, and a failed import can make later ones fail."""
+    program = [sys.executable, "-m", "tests.files.imports_as_user", str(user.workspace)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
