@@ -83,7 +83,7 @@ SHELL: list[tuple[str, str, float]] = [
     ("A text whose lines end with carriage returns", r"printf 'one\rtwo\rthree\r'", 20),
     ("A progress bar", r"for n in 1 50 100; do printf '\r%3d%%' $n; done; echo", 20),
     ("Colours and titles", r"printf '\e]0;title\a\e[31mred\e[0m\n'", 20),
-    ("Bytes that are no UTF-8, and NUL", r"printf 'a\xffb\0'", 20),
+    ("Bytes that are not UTF-8, and NUL", r"printf 'a\xffb\0'", 20),
     ("200,000 lines", "seq 200000", 20),
     ("One line of 3 MB", "head -c 3000000 /dev/zero | tr '\\0' x", 20),
     ("500 MB", "yes | head -c 500M", 60),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from anyio import to_thread
-
 from agent_runtime.shell.call_processes import Background, CallProcesses
 from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, terminate
+from agent_runtime.system.threads import run_in_thread
 
 
 class BackgroundProcesses:
@@ -53,4 +52,4 @@ async def _let_go(calls: Iterable[CallProcesses]) -> None:
         if call.log_writer:
             call.log_writer.detach()
         if call.group:
-            await to_thread.run_sync(call.group.close)
+            await run_in_thread(call.group.close)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
-from anyio import to_thread
 
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.bash_process import STOP, BashProcess
@@ -16,6 +15,7 @@ from agent_runtime.shell.call_processes import CallProcesses
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending, report
 from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, describe, ended, terminate
+from agent_runtime.system.threads import run_in_thread
 
 CLOSE_SECONDS = 0.5  # that a shell which is asked to stop has for its EXIT trap
 _EXIT_SECONDS = 0.05  # for what has closed its output to end; it is not left running
@@ -79,7 +79,7 @@ class Command:
 
     async def result(self) -> ToolOutput:
         """The result for the model. After `detach`."""
-        fitted = await to_thread.run_sync(self.capture.fit, self.tokens)
+        fitted = await run_in_thread(self.capture.fit, self.tokens)
         self.capture.close()
         log = self.capture.log
         if log and log.lost:

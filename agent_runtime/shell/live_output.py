@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from anyio import to_thread
-
 from agent_runtime.shell.ansi import clean
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.truncation import BYTES_PER_TOKEN
+from agent_runtime.system.threads import run_in_thread
 
 
 class LiveOutput:
@@ -50,7 +49,7 @@ class LiveOutput:
             await self._send(rest)
 
     async def _lines(self, text: str) -> None:
-        text = (await to_thread.run_sync(clean, text)).removesuffix("\n")
+        text = (await run_in_thread(clean, text)).removesuffix("\n")
         self._budget -= len(text.encode()) + 1
         if self._budget > 0:
             piece = "\n" + text if self._has_sent else text

@@ -93,9 +93,7 @@ class OutputCapture:
     async def more(self, seen: int) -> None:
         """Wait until there are more than `seen` bytes, or the output has ended."""
         while True:
-            self._awaited = (
-                True  # before the check, because the thread changes the state before it checks this
-            )
+            self._awaited = True  # set before the check: the thread changes the state before it checks this
             if self.total > seen or self.ended:
                 return
             await self._changed.wait()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 
 import anyio
-from anyio import to_thread
 
 from agent_runtime.shell.call_processes import Background, CallProcesses
 from agent_runtime.shell.input_wait import waits_for_input
@@ -27,6 +26,7 @@ from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, ready, terminate
+from agent_runtime.system.threads import run_in_thread
 
 _INTERRUPT, _END_OF_INPUT = b"\x03", b"\x04"
 _POLL, _LONGEST_POLL = 0.05, 0.5  # seconds between checks whether the program waits for input
@@ -76,7 +76,7 @@ class Session:
 
     async def begin(self) -> None:
         """Let the program run, in a control group of its own where there are any."""
-        self.processes.group = await to_thread.run_sync(ControlGroup.of, self.pid, self.processes.marker)
+        self.processes.group = await run_in_thread(ControlGroup.of, self.pid, self.processes.marker)
         self._go()
 
     async def wait(self, seconds: float) -> None:
@@ -122,7 +122,7 @@ class Session:
 
     async def unread(self, tokens: int) -> TruncatedOutput:
         """The output that has not been reported yet, as text, cut to so many tokens."""
-        return await to_thread.run_sync(self._take_unread, tokens)
+        return await run_in_thread(self._take_unread, tokens)
 
     def as_background(self) -> Background:
         """This session as something that runs; its output has no log file while it is a session."""

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import anyio
-from anyio import to_thread
 
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.messages import clean_text
@@ -28,6 +27,7 @@ from agent_runtime.shell.scratch_dir import ScratchDir
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.subreaper import become_subreaper
+from agent_runtime.system.threads import run_in_thread
 
 OnOutput = Callable[[str], Awaitable[None]]
 
@@ -156,7 +156,7 @@ class Shell:
         bash = self._bash or await self._start(self._scratch)
         marker = self._marker()
         if self._group is None and self._has_groups:
-            self._group = await to_thread.run_sync(ControlGroup.of, bash.pid, marker)
+            self._group = await run_in_thread(ControlGroup.of, bash.pid, marker)
             self._has_groups = self._group is not None
         processes = self._processes(bash, marker, call_id)
         pipe = self._scratch.pipe(str(self._number))
@@ -232,7 +232,7 @@ class Shell:
             await bash.close(seconds)
         group, self._group = self._group, None
         if group:
-            await to_thread.run_sync(group.close)
+            await run_in_thread(group.close)
 
     def _existing_directory(self, bash: BashProcess, ending: Ending) -> Path | None:
         """Where to go first when the shell's directory has been deleted; None when it has not."""

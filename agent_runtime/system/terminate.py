@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Collection, Iterable
 
 import anyio
-from anyio import to_thread
 
 from agent_runtime.system.processes import Process, descendants
 from agent_runtime.system.spawn import spawn
+from agent_runtime.system.threads import run_in_thread
 
 GRACE = 1.5  # seconds between SIGTERM and SIGKILL
 CANCEL_GRACE = 1.0  # at a cancel: in 3 s the call under way ends, then what earlier ones left running
@@ -75,7 +75,7 @@ async def terminate(
     if refused:
         await _terminate_by_sudo(refused)
     if kill:
-        await to_thread.run_sync(kill)
+        await run_in_thread(kill)
     deadline = time.monotonic() + _KILLING
     missed = 0
     while missed < _LOOKS and time.monotonic() < deadline:
@@ -109,7 +109,7 @@ async def _terminate_by_sudo(processes: Collection[Process]) -> None:
             env = {"PATH": os.environ.get("PATH", os.defpath)}
             started = spawn(args, cwd="/", env=env, stdin=null, stdout=null, stderr=null)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                await to_thread.run_sync(started.wait, _SUDO_SECONDS)
+                await run_in_thread(started.wait, _SUDO_SECONDS)
             await ended(processes, seconds)
     except OSError:  # it cannot be started
         return

@@ -43,8 +43,8 @@ def test_all_that_is_printed_and_not_overwritten_is_there(lines: list[list[str]]
 )
 def test_text_at_any_place_is_there(rows: list[int], texts: list[str], screen: str) -> None:
     placed = "".join(f"\x1b[{row};{row}H<{text}>" for row, text in zip(rows, texts, strict=False))
-    shown = render(f"{screen}\x1b[2J{placed}".encode(), rows=40, columns=120)
-    assert all(f"<{text}>" in shown for text in texts)
+    found = render(f"{screen}\x1b[2J{placed}".encode(), rows=40, columns=120)
+    assert all(f"<{text}>" in found for text in texts)
 
 
 @pytest.mark.parametrize(("top", "bottom"), [(1, 40), (1, 39), (2, 40), (5, 9), (39, 40)])

@@ -98,7 +98,7 @@ async def test_the_text_of_an_output_is_made_outside_of_the_event_loop(
     record(live_output, "clean")
     await start(sessions, r"printf '\033[Hdrawn\033[6n'", tty=True)
     await start(sessions, "seq 100")
-    await sh("seq 100")
+    await sh("seq 100; sleep 0.5")
     assert all(used and threading.get_ident() not in used for used in threads.values()), threads
 
 
