@@ -95,7 +95,7 @@ class BoundedLog:
 
 
 def settings(log: BoundedLog) -> dict[str, str]:
-    """The variables that tell the helper which log it writes."""
+    """The variables by which the helper knows which log it writes."""
     values = {"PATH": log.path, "LIMIT": log.limit, "SIZE": log.size, "CUT": log.cut}
     return {_PREFIX + name: str(value) for name, value in values.items()}
 

@@ -1,8 +1,8 @@
 """Control groups, version 2 (cgroups(7)): the kernel's own account of which processes belong together.
 
-A process is born into its parent's group, and no double fork, new session or cleaned environment takes it out. Groups
-can be had where the runtime may make one below its own: as root in a VM, seldom in a container. Elsewhere /proc alone
-has to tell (see family.py)."""
+A process starts in its parent's group, and no double fork, new session or cleaned environment takes it out. Groups are
+available where the runtime may make one below its own: as root in a VM, seldom in a container. Elsewhere the process
+table has to do (see shell.call_processes)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 _PREFIX = "agent-runtime."
-_ROUNDS = 20  # of moving out what forks while it is being moved
+_ROUNDS = 20  # attempts to move out what forks while it is being moved
 
 
 class ControlGroup:
@@ -22,11 +22,11 @@ class ControlGroup:
 
     def __init__(self, folder: Path, path: Path) -> None:
         self._folder = folder
-        self._path = path  # what the kernel calls it
+        self._path = path  # as the kernel names it
 
     @classmethod
     def of(cls, pid: int, name: str) -> ControlGroup | None:
-        """A new group with that process in it; what it starts from now on is born there.
+        """A new group with that process in it; what it starts from now on is in it too.
 
         None where there are no groups, or the runtime may not make one: an older version, read-only, threaded, a limit
         on their number."""
@@ -47,23 +47,23 @@ class ControlGroup:
         return group
 
     def holds(self, pid: int) -> bool | None:
-        """Is that process in it? None when it is in no group of the runtime's: somebody has moved it."""
+        """Whether that process is in it; None when it is in no group of the runtime: it has been moved."""
         path = _path_of(pid)
         known = path.parent == self._path.parent and path.name.startswith(_PREFIX)
         return path == self._path if known else None
 
     def pids(self) -> list[int]:
-        """Who is in it now, zombies aside."""
+        """The processes in it, without zombies."""
         try:
             pids = [int(pid) for pid in (self._folder / "cgroup.procs").read_bytes().split()]
         except OSError:
             return []
-        return [pid for pid in pids if pid]  # 0: of a PID namespace that we do not see
+        return [pid for pid in pids if pid]  # 0: of a PID namespace that is not visible here
 
     def kill(self, spare: int = 0) -> None:
-        """SIGKILL to all in it, at once: none can fork its way out (Linux 5.14). `spare` is taken out before."""
+        """SIGKILL to all in it at once: none escapes by forking (Linux 5.14). `spare` is taken out before."""
         if spare in self.pids():
-            self._put_out(spare)
+            self._move_out(spare)
         with contextlib.suppress(OSError):
             _write(self._folder / "cgroup.kill", 1)
 
@@ -80,20 +80,20 @@ class ControlGroup:
                 if error.errno != errno.EBUSY:
                     return
             for pid in self.pids():
-                self._put_out(pid)
+                self._move_out(pid)
 
-    def _put_out(self, pid: int) -> None:
+    def _move_out(self, pid: int) -> None:
         with contextlib.suppress(OSError):
             _write(self._folder.parent / "cgroup.procs", pid)
 
 
 def available() -> bool:
-    """May this process make groups?"""
+    """Whether this process may make groups."""
     return _own_folder() is not None
 
 
 def _sweep(folder: Path) -> None:
-    # what runtimes that were killed could not remove; the kernel keeps those in which something lives
+    # left by runtimes that were killed; the kernel keeps those that have processes
     for left in folder.glob(f"{_PREFIX}*"):
         if not Path("/proc", left.name.split(".")[1]).exists():
             with contextlib.suppress(OSError):
@@ -101,7 +101,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _write(file: Path, number: int) -> None:
-    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)  # never made: something else may be mounted there
+    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)  # never created: something else may be mounted there
     try:
         os.write(fd, str(number).encode())
     finally:

@@ -1,8 +1,9 @@
 """Keeps the runtime's keys from the tools it starts, which may run as the same user.
 
-Three ways lead from a tool to another process's secrets: its environment, its memory, its core dump. All go through the
-kernel's ptrace check, which a process that is not dumpable passes for nobody but CAP_SYS_PTRACE; so children never get
-that capability, also when they are root. Besides, the keys are wiped from the environment that /proc shows.
+A process can read another one's secrets in its environment, its memory and its core dump. The kernel checks all three
+like ptrace(2), and allows them for a process that is not dumpable with CAP_SYS_PTRACE only; so children never get that
+capability, also when they are root. That has a cost: they cannot look into any process of another user, so `ss -p` and
+`lsof` name no owner of such a socket. Besides, the keys are wiped from the environment that /proc shows.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ CAP_SYS_PTRACE = 19
 
 
 def harden(names: Collection[str]) -> None:
-    """Shut the process off, and take these variables out of its environment. Call it before any tool runs."""
+    """Protect this process, and remove these variables from its environment. To be called before any tool runs."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
         log.warning("the process stays dumpable: %s", os.strerror(ctypes.get_errno()))
-    libc.prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0)  # without privileges there is nothing to drop
+    libc.prctl(
+        PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0
+    )  # fails without privileges, where there is nothing to drop
     present = [name for name in names if name in os.environ]
     try:
         _wipe(present)
@@ -36,7 +39,10 @@ def harden(names: Collection[str]) -> None:
 
 
 def _wipe(names: Collection[str]) -> None:
-    """Overwrite the values in the block that the kernel gave this process at its start; unsetenv leaves it as it is."""
+    """Overwrite the values in the block of memory that /proc/self/environ shows, which unsetenv does not change.
+
+    Raises OSError and ValueError when /proc cannot be read.
+    """
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[47]), int(fields[48])  # env_start and env_end, fields 50 and 51 of proc(5)
     if not 0 < start < end:

@@ -1,7 +1,7 @@
-"""`--confine`: what a tool starts may write below some folders only. Linux's Landlock holds it, not a list of commands.
+"""`--confine`: what a tool starts may write below some folders only, by Linux's Landlock (linux/landlock.h).
 
-Landlock (linux/landlock.h) restricts a thread and all that descends from it, for good. So a confined program is started
-from a thread of its own, which has restricted itself first; the runtime stays as it is. Reading and running are free.
+Landlock restricts a thread and all that descends from it, and cannot be undone. So a confined program is started from a
+thread of its own, which has restricted itself first; the runtime is not restricted. Reading and running are not either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "
 
 
 class LandlockUnavailable(OSError):
-    """The kernel has no Landlock, or an old one that cannot hold truncation (before Linux 6.2)."""
+    """The kernel has no Landlock, or one that cannot restrict truncation (before Linux 6.2)."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -39,18 +39,18 @@ class _Beneath(ctypes.Structure):
 
 
 def check() -> None:
-    """Raises Unavailable where nothing can be confined."""
+    """Raises LandlockUnavailable where nothing can be confined."""
     version = _call(_CREATE_RULESET, None, 0, _VERSION)
     if version < 3:
         raise LandlockUnavailable(
-            0, f"version {version} of Landlock cannot hold truncation; Linux 6.2 or later can"
+            0, f"version {version} of Landlock cannot restrict truncation; Linux 6.2 or later can"
         )
 
 
 class Confinement:
-    """Runs things so that they, and all that they start, write below `roots` only (and to harmless devices).
+    """Starts programs that, with all that they start, write below `roots` only, and to harmless devices.
 
-    Raises LandlockUnavailable.
+    Raises LandlockUnavailable, and OSError when a folder cannot be opened.
     """
 
     def __init__(self, roots: Iterable[Path]) -> None:
@@ -62,7 +62,7 @@ class Confinement:
             self._allow(path, handled)
 
     def __call__(self, start: Callable[[], T]) -> T:
-        """Call `start` in a restricted thread; its result, or what it raises."""
+        """Call `start` in a restricted thread. Returns its result, and raises what it raises."""
         outcome: list[T] = []
         failure: list[BaseException] = []
 
@@ -83,7 +83,7 @@ class Confinement:
         return outcome[0]
 
     def close(self) -> None:
-        """Let go of the ruleset; what was started stays confined."""
+        """Close the ruleset; what was started stays confined."""
         os.close(self._fd)
 
     def _allow(self, path: Path, access: int) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MARKER = "AGENT_RUNTIME_CALL"  # a variable of every tool's processes: which call they came from
+MARKER = "AGENT_RUNTIME_CALL"  # the variable that names the call which a process comes from
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
     """A row of the process table.
 
-    A pid comes again, together with `start` (clock ticks since boot) it does not: these two are what it is known by.
+    A pid is used again; a pid together with `start` (clock ticks since boot) is not. These two identify a process.
     """
 
     pid: int
@@ -36,12 +36,12 @@ class Process:
 
     @property
     def gone(self) -> bool:
-        """Dead, and perhaps not yet reaped."""
+        """Whether it had ended, and may not have been reaped."""
         return self.state in "ZX"
 
     @property
     def lives(self) -> bool:
-        """Is it still there, and no zombie?"""
+        """Whether it still runs."""
         now = Process.of(self.pid)
         return now is not None and now == self and not now.gone
 
@@ -179,7 +179,7 @@ def lineage(process: Process) -> list[Process]:
 
 
 def kill_descendants() -> None:
-    """SIGKILL to all that this process has started, however it was detached. Waits for nothing."""
+    """SIGKILL to all that this process has started, however it was detached. Does not wait for their end."""
     for process in descendants(os.getpid()):
         process.send(signal.SIGKILL)
 

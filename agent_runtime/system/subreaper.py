@@ -1,5 +1,8 @@
-"""Leaving no zombie. The runtime is a subreaper: a process whose parents have all exited becomes its child, wherever
-it went (double fork, new session), so nothing that a tool starts can leave this family."""
+"""Adopting and reaping orphans.
+
+The runtime is a subreaper: a process whose parents have all exited becomes its child, also after a double fork or in a
+new session. So all that tools start stays below the runtime, and no zombie is left.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def become_subreaper() -> bool:
-    """Adopt every orphan among the descendants of this process. False where the kernel refuses."""
+    """Adopt every orphan among the descendants of this process. Returns False where the kernel refuses."""
     import ctypes  # costs milliseconds of a start
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -25,10 +28,11 @@ def become_subreaper() -> bool:
 
 
 class Subreaper:
-    """Reaps what nobody waits for: orphans that this process, as a subreaper or as PID 1, has been given.
+    """Reaps orphans that this process adopts, as a subreaper or as PID 1, and that nobody waits for.
 
-    A child of this program's own is left to whoever started it. It is told from an orphan by its session
-    (orphans of tools are in another) or by a pidfd that this process holds of it."""
+    A child that this program has started is left to whoever started it. It differs from an orphan by its session
+    (orphans of tools are in another) or by a pidfd that this process holds of it.
+    """
 
     def __init__(self) -> None:
         # by exec: not started by this program
@@ -42,7 +46,7 @@ class Subreaper:
                 self.reap()
 
     def reap(self) -> int:
-        """Reap all orphans that are dead by now; how many."""
+        """Reap all orphans that have ended; returns their number."""
         if not _any_zombie():
             return 0
         session, held, count = os.getsid(0), set(_held()), 0

@@ -25,7 +25,7 @@ _SUDO_SECONDS = 0.5
 
 
 async def ready(*read: int, write: int | None = None) -> None:
-    """Wait until one of the descriptors can be read (a pidfd: until its process has ended), or the one be written."""
+    """Wait until one of the descriptors can be read (a pidfd: its process has ended), or `write` can be written."""
     loop = asyncio.get_running_loop()
     happened: asyncio.Future[None] = loop.create_future()
 
@@ -123,7 +123,7 @@ async def end_descendants() -> None:
 
 
 async def ended(processes: Iterable[Process], seconds: float) -> None:
-    """Wait until all of them have ended, at most so long."""
+    """Wait until all of them have ended, at most so many seconds."""
     with contextlib.ExitStack() as stack:
         fds = []
         for process in processes:

@@ -184,10 +184,10 @@ def test_as_another_user(tools: Tools, outside: Path, tmp_path: Path) -> None:
 
 
 def test_caches_of_package_managers_are_where_they_can_be_written(tools: Tools) -> None:
-    told = tools.bash(
+    outcome = tools.bash(
         'for f in "$XDG_CACHE_HOME" "$npm_config_cache" "$PIP_CACHE_DIR"; do mkdir -p "$f" && echo ok; done'
     )
-    assert told.split() == ["ok"] * 3
+    assert outcome.split() == ["ok"] * 3
     assert tools.bash(f"XDG_CACHE_HOME={Path.home()}/c; mkdir $XDG_CACHE_HOME || echo no").split()[-1] == "no"
 
 

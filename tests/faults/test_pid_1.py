@@ -55,9 +55,9 @@ def test_as_pid_1(workspace: Path) -> None:
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
             timeout=90,
         )
-        told = result(done.stdout, done.returncode, done.stderr)
-    first, forks, zombies, session, search, left, again = told.of("tool_result")
-    assert told.code == 0 and first["output"].split() == ["1"]  # it is PID 1
+        outcome = result(done.stdout, done.returncode, done.stderr)
+    first, forks, zombies, session, search, left, again = outcome.of("tool_result")
+    assert outcome.code == 0 and first["output"].split() == ["1"]  # it is PID 1
     assert [forks["exitCode"], session["exitCode"], left["exitCode"]] == [5, 6, 7]
     assert "hay" in search["output"] and not search["isError"]
     assert zombies["output"].split()[0] == again["output"].split()[0] == "0"
@@ -72,5 +72,5 @@ def test_its_exit_status(workspace: Path) -> None:
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
             timeout=60,
         )
-    told = result(done.stdout, done.returncode, done.stderr)
-    assert (told.code, told.complete["stopReason"]) == (3, "max_turns")
+    outcome = result(done.stdout, done.returncode, done.stderr)
+    assert (outcome.code, outcome.complete["stopReason"]) == (3, "max_turns")

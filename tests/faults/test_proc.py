@@ -24,7 +24,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_works_as_ever(way: str, workspace: Path) -> None:
-    """Edits, servers, timeouts and the seal do all that they do elsewhere."""
+    """Edits, servers, timeouts and the protection of keys work as elsewhere."""
     tried = subprocess.run([*NAMESPACE, "sh", "-c", WAYS[way]], capture_output=True, text=True)
     if tried.returncode:
         pytest.skip(f"/proc cannot be mounted so here: {tried.stderr.strip()}")
@@ -44,11 +44,11 @@ def test_a_run_works_as_ever(way: str, workspace: Path) -> None:
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
             timeout=90,
         )
-    told = result(done.stdout, done.returncode, done.stderr)
-    assert (told.code, told.of("error"), told.of("notice")) == (0, [], [])
-    assert str(workspace / "made") in told.complete["files"]
-    assert [event["status"] for event in told.of("dev_url")][:1] == ["up"]
-    edit, slow, looked = told.of("tool_result")
+    outcome = result(done.stdout, done.returncode, done.stderr)
+    assert (outcome.code, outcome.of("error"), outcome.of("notice")) == (0, [], [])
+    assert str(workspace / "made") in outcome.complete["files"]
+    assert [event["status"] for event in outcome.of("dev_url")][:1] == ["up"]
+    edit, slow, looked = outcome.of("tool_result")
     assert (edit["outcome"], slow["outcome"]) == ("completed", "timed_out")
     assert "left running" in edit["output"] or "listening on port" in edit["output"]
     assert "cmdline" not in looked["output"]  # what timed out is dead

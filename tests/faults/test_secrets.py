@@ -55,9 +55,9 @@ def test_no_process_shows_the_key_to_a_tool(standby: Running, tmp_path: Path) ->
     (workspace / "probe.py").write_text(PROBE % standby.pid)
     edit = "echo y > tracked"  # what reads the old content of a tracked file lives in that time
     _, done = run(standby, [bash(edit), bash("exec python3 -I probe.py"), Turn(text="ok")], tmp_path)
-    told = done.of("tool_result")[1]["output"].splitlines()
-    assert not [line for line in told if "LEAK" in line or line.endswith("True")]
-    assert {line for line in told if line.startswith("mem ")} == {"mem shut 13"}
+    printed = done.of("tool_result")[1]["output"].splitlines()
+    assert not [line for line in printed if "LEAK" in line or line.endswith("True")]
+    assert {line for line in printed if line.startswith("mem ")} == {"mem shut 13"}
 
 
 def test_the_helpers_of_the_runtime_have_no_key(workspace: Path) -> None:

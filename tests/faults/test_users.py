@@ -35,9 +35,9 @@ def run(script: list[Turn], folder: Path, prefix: Sequence[str] = (), **fields: 
             env=environment(server.environ("anthropic"), folder / "state"),
             timeout=60,
         )
-    told = result(done.stdout, done.returncode, done.stderr)
-    assert told.complete["output"] == "done", told.complete
-    return told
+    outcome = result(done.stdout, done.returncode, done.stderr)
+    assert outcome.complete["output"] == "done", outcome.complete
+    return outcome
 
 
 def as_user(capabilities: str) -> list[str]:
@@ -93,7 +93,7 @@ def test_what_cannot_be_ended_is_named(folder: Path) -> None:
 
 @pytest.mark.parametrize("spare", [0, 1])
 def test_the_shell_works_at_the_limit_of_processes(spare: int, folder: Path) -> None:
-    """So that the model can make room."""
+    """So that the model can end something."""
     count = "for s in /proc/[0-9]*/task/*; do [ $(stat -c %u $s 2>/dev/null || echo 0) = 1234 ] && c=$((c+1)); done"
     fill = f"c=0; {count}; n=$((40-c-{spare})); for ((i=0; i<n; i++)); do sleep 60 & done; echo $n"
     folder.chmod(0o777)
