@@ -124,8 +124,16 @@ class Conversation:
             )
 
     async def usage(self, turn: Turn) -> Usage:
-        """The provider's usage of the turn that was appended last; where it reported none, a count."""
-        return turn.usage or await self.estimator.counted(turn.message)
+        """The provider's usage of the turn that was appended last; what it did not report is counted here."""
+        reported = turn.usage
+        if reported and self.estimator.is_counted:
+            return reported
+        counted = await self.estimator.counted(turn.message)
+        if reported is None:
+            return counted
+        if reported.input_tokens:  # the provider's statement, although the context is known to be larger
+            return reported
+        return counted.model_copy(update={"output_tokens": reported.output_tokens or counted.output_tokens})
 
     @property
     def context(self) -> tuple[int, int]:

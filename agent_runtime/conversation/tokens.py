@@ -1,7 +1,7 @@
-"""How many tokens: tiktoken's count where one is reported, elsewhere an estimate that the provider corrects.
+"""How many tokens the context has: what the provider counts, and an estimate for what it has not counted.
 
-The tokenizer's data (3.6 MB, o200k_base) is part of the package, never fetched, and loaded when first needed
-(0.3 s), in a thread. It is right for OpenAI's models and near enough for others.
+Where a provider counts nothing, tiktoken does. The tokenizer's data (3.6 MB, o200k_base) is part of the package, never
+fetched, and loaded when first needed (0.3 s), in a thread. It is exact for OpenAI's models and close for others.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"  # a
 IMAGE_TOKENS = 1600  # what an image of usual size costs (Anthropic: width x height / 750, at most about 1600)
 MESSAGE_TOKENS = 4  # role and separators
 BYTES_PER_TOKEN = 4
+PLAUSIBLE = (
+    0.25  # a provider's count of the whole context that is less than this part of its messages cannot be true
+)
 
 # tiktoken_ext.openai_public.o200k_base; its loader would fetch the data
 _WORD = r"[^\r\n\p{L}\p{N}]?"
@@ -55,8 +58,8 @@ _PATTERN = "|".join(
 )
 _SPECIAL = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
 
-# Text is counted in pieces cut where a word begins, so that the sum is exact. A run without such a place is
-# cut anyway: the tokenizer takes quadratic time for a megabyte of one letter, and panics on one of spaces.
+# Text is counted in pieces that end where a word begins, so that the sum is exact. A piece without such a place ends
+# anywhere: the tokenizer takes quadratic time for a megabyte of one letter, and panics on one of spaces.
 _PIECE = re.compile(r".{1,4000}(?<=\S)(?= \S)|.{1,4000}", re.DOTALL)
 
 
@@ -107,23 +110,25 @@ def images(message: Message) -> int:
 
 
 def describe(tools: Sequence[ToolSpec]) -> str:
-    """The text of the tools' descriptions, as far as it costs tokens."""
+    """The text of the tools' descriptions that costs tokens."""
     return "".join(f"{tool.name}{tool.description}{json.dumps(tool.parameters)}" for tool in tools)
 
 
 class Estimator:
-    """How full the context is: the provider's last word on it, and an estimate of what was appended since.
+    """How full the context is: the provider's last count, and an estimate of what was appended since.
 
-    The estimate is scaled by what the provider counted for the same text, so that it fits its tokenizer.
+    The estimate is scaled by what the provider counted for the same text, so that it fits its tokenizer. A count that
+    is far below the estimate is not used: some servers report a constant, or only what was not cached.
 
     Args:
         system: the system prompt.
-        tools: the tools the model is told of.
+        tools: the tools that are offered to the model.
     """
 
     def __init__(self, system: str = "", tools: Sequence[ToolSpec] = ()) -> None:
         self._head = system + describe(tools)
-        self._raw = estimate(self._head)  # of all that is in the context, unscaled
+        self._head_size = estimate(self._head)
+        self._raw = self._head_size  # of all that is in the context, unscaled
         self._scale = 1.0
         self._known = 0  # tokens, counted by the provider or by the tokenizer
         self._since: list[Message] = []  # what came after that
@@ -144,7 +149,7 @@ class Estimator:
 
     def total(self, messages: Iterable[Message]) -> int:
         """Tokens of the context if these were its messages, by estimate."""
-        return round((estimate(self._head) + sum(map(_raw, messages))) * self._scale)
+        return round((self._head_size + sum(map(_raw, messages))) * self._scale)
 
     def add(self, message: Message) -> None:
         """A message was appended."""
@@ -152,16 +157,23 @@ class Estimator:
         self._raw += _raw(message)
 
     def observe(self, usage: Usage | None, turn: Message) -> None:
-        """A turn was appended, and this is what the provider counted for its call."""
+        """A turn was appended, and this is what the provider counted for its call. What cannot be true is not used."""
         self.add(turn)
-        if usage is None or usage.total_tokens == 0:
+        if usage is None or usage.input_tokens == 0:
+            return
+        if usage.total_tokens < (self._raw - self._head_size) * PLAUSIBLE:
             return
         self._scale = min(4.0, max(0.5, usage.total_tokens / max(1, self._raw)))
         self._settle(usage.total_tokens)
 
+    @property
+    def is_counted(self) -> bool:
+        """Has everything in the context been counted, by the provider or by the tokenizer?"""
+        return self._counted and not self._since
+
     def replaced(self, messages: Sequence[Message]) -> None:
-        """The history is another now (it was shortened): everything is an estimate again."""
-        self._raw = estimate(self._head) + sum(map(_raw, messages))
+        """The history was replaced by a shorter one: everything is an estimate again."""
+        self._raw = self._head_size + sum(map(_raw, messages))
         self._counted, self._known, self._since = False, 0, list(messages)
 
     def size(self, messages: Iterable[Message]) -> int:
@@ -169,7 +181,7 @@ class Estimator:
         return round(sum(map(_raw, messages)) * self._scale)
 
     async def counted(self, turn: Message) -> Usage:
-        """The usage of the call that gave this turn, just observed; for a provider that reports none."""
+        """The usage of the call that gave this turn, just observed, where the provider's count was not used."""
         from anyio import to_thread
 
         return await to_thread.run_sync(self._count, turn, abandon_on_cancel=True)

@@ -202,14 +202,13 @@ def count_of(value: object) -> int:
 
 
 def counted(**tokens: int) -> Usage | None:
-    """The usage with these numbers; None when all are zero, which is how some providers report nothing.
-
-    The cached parts belong to the input. Providers that leave them out of it are recognized by a sum that is too small.
-    """
-    cached = tokens.get("cached_input_tokens", 0) + tokens.get("cache_write_tokens", 0)
-    if cached > tokens["input_tokens"]:
-        tokens["input_tokens"] += cached
+    """The usage with these numbers; None when all are zero, which is how some providers report nothing."""
     return Usage.model_validate(tokens) if any(tokens.values()) else None
+
+
+def whole_input(prompt: int, cached: int, written: int) -> int:
+    """The tokens of the whole prompt. Providers that leave its cached parts out report more of these than of it."""
+    return prompt + cached + written if cached + written > prompt else prompt
 
 
 def object_of(value: object) -> dict[str, Any]:

@@ -74,3 +74,33 @@ async def test_where_a_provider_reports_nothing_the_tokenizer_counts() -> None:
     second = model("hello world")
     estimator.observe(None, second)
     assert await estimator.counted(second) == Usage(input_tokens=14 + 6, output_tokens=6, estimated=True)
+
+
+@pytest.mark.parametrize("reported", [(1, 0), (12, 5), (500, 100)])
+async def test_a_count_that_cannot_be_true_is_not_used(reported: tuple[int, int]) -> None:
+    estimator = Estimator(system="x" * 4000)
+    input, output = reported
+    for turns in range(1, 5):
+        estimator.add(user(result(text="12\n" * 4700)))
+        turn = model(call(cmd="ls"))
+        estimator.observe(Usage(input_tokens=input, output_tokens=output), turn)
+        assert not estimator.is_counted
+        assert estimator.context > turns * 3500
+        await estimator.counted(turn)  # two tokens a line
+        assert turns * 9400 < estimator.context < turns * 9500 + 1000
+
+
+@pytest.mark.parametrize("reported", [900, 2000, 9000])
+def test_a_count_that_may_be_true_is_used(reported: int) -> None:
+    estimator = Estimator(system="x" * 40_000)
+    estimator.add(user("y" * 14_000))
+    estimator.observe(Usage(input_tokens=reported, output_tokens=5), model("ok"))
+    assert estimator.context == reported + 5
+
+
+def test_an_output_without_an_input_is_not_a_count() -> None:
+    estimator = Estimator()
+    estimator.add(user("y" * 4000))
+    before = estimator.context
+    estimator.observe(Usage(output_tokens=5), model("ok"))
+    assert estimator.context >= before

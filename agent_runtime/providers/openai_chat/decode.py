@@ -34,6 +34,7 @@ from agent_runtime.providers.wire_parts import (
     objects,
     stop_reason,
     text_of,
+    whole_input,
 )
 
 # the names under which providers stream a model's reasoning
@@ -247,25 +248,25 @@ def _usage(usage: dict[str, Any] | None) -> Usage | None:
     """xAI and Gemini count reasoning in the total only: the output is what the prompt leaves of it."""
     if not usage:
         return None
-    prompt, total = count_of(usage.get("prompt_tokens")), count_of(usage.get("total_tokens"))
-    said = count_of(usage.get("completion_tokens"))
-    details, made = (
-        object_of(usage.get("prompt_tokens_details")),
-        object_of(usage.get("completion_tokens_details")),
+    details = object_of(usage.get("prompt_tokens_details"))
+    made = object_of(usage.get("completion_tokens_details"))
+    cached = count_of(
+        details.get("cached_tokens")
+        or usage.get("prompt_cache_hit_tokens")  # DeepSeek
+        or usage.get("cached_tokens")  # Moonshot
+        or usage.get("cache_read_input_tokens")  # LiteLLM
     )
+    written = count_of(
+        details.get("cache_write_tokens")
+        or details.get("cache_creation_input_tokens")
+        or usage.get("cache_creation_input_tokens")
+    )
+    prompt = whole_input(count_of(usage.get("prompt_tokens")), cached, written)
+    total, output = count_of(usage.get("total_tokens")), count_of(usage.get("completion_tokens"))
     return counted(
         input_tokens=prompt,
-        output_tokens=max(said, total - prompt),
-        reasoning_tokens=count_of(made.get("reasoning_tokens")) or max(0, total - prompt - said),
-        cached_input_tokens=count_of(
-            details.get("cached_tokens")
-            or usage.get("prompt_cache_hit_tokens")  # DeepSeek
-            or usage.get("cached_tokens")  # Moonshot
-            or usage.get("cache_read_input_tokens")  # LiteLLM
-        ),
-        cache_write_tokens=count_of(
-            details.get("cache_write_tokens")
-            or details.get("cache_creation_input_tokens")
-            or usage.get("cache_creation_input_tokens")
-        ),
+        output_tokens=max(output, total - prompt),
+        reasoning_tokens=count_of(made.get("reasoning_tokens")) or max(0, total - prompt - output),
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
     )

@@ -29,6 +29,7 @@ from agent_runtime.providers.wire_parts import (
     objects,
     stop_reason,
     text_of,
+    whole_input,
 )
 
 # what an event adds to: the type of the item, the kind of text, and its field
@@ -212,14 +213,13 @@ def _stop(status: str, reason: str) -> StopReason:
 
 
 def _usage(usage: dict[str, Any]) -> Usage | None:
-    details, made = (
-        object_of(usage.get("input_tokens_details")),
-        object_of(usage.get("output_tokens_details")),
-    )
+    details = object_of(usage.get("input_tokens_details"))
+    made = object_of(usage.get("output_tokens_details"))
+    cached, written = count_of(details.get("cached_tokens")), count_of(details.get("cache_write_tokens"))
     return counted(
-        input_tokens=count_of(usage.get("input_tokens")),
+        input_tokens=whole_input(count_of(usage.get("input_tokens")), cached, written),
         output_tokens=count_of(usage.get("output_tokens")),
-        cached_input_tokens=count_of(details.get("cached_tokens")),
-        cache_write_tokens=count_of(details.get("cache_write_tokens")),
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
         reasoning_tokens=count_of(made.get("reasoning_tokens")),
     )

@@ -298,3 +298,23 @@ def test_zeros_are_no_usage() -> None:
         input_tokens=10, output_tokens=5
     )
     assert decode(FORMAT, [chunk("stop") | {"usage": nothing}])[0].usage is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cached", "written", "expected"),
+    [
+        (12, 5000, 0, 5012),
+        (12, 0, 5000, 5012),
+        (12, 3000, 2000, 5012),
+        (5012, 5000, 0, 5012),
+        (5000, 5000, 0, 5000),
+    ],
+)
+def test_cached_tokens_are_a_part_of_the_input(prompt: int, cached: int, written: int, expected: int) -> None:
+    details = {"cached_tokens": cached, "cache_write_tokens": written}
+    usage: Json = {"prompt_tokens": prompt, "completion_tokens": 5, "total_tokens": expected + 5}
+    usage |= {"prompt_tokens_details": details}
+    counted = decode(FORMAT, [chunk("stop", content="x") | {"usage": usage}])[0].usage
+    assert counted == Usage(
+        input_tokens=expected, output_tokens=5, cached_input_tokens=cached, cache_write_tokens=written
+    )
