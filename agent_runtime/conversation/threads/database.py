@@ -1,4 +1,4 @@
-"""The files of the thread store: the database's opening, and the lock that keeps a second writer away."""
+"""The files of the thread store: opens the database, and locks threads against a second writer."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ class ThreadBusy(RequestError):
 
 
 class ThreadStoreError(RequestError):
-    """The state directory cannot be used for threads; the message says why."""
+    """The state directory cannot be used for threads; the message gives the reason."""
 
     def __init__(self, why: str) -> None:
         super().__init__("stateDir", why)
 
 
 def check_id(id: object) -> str:
-    """The id, if it can be one. Raises RequestError."""
+    """The id, checked. Raises RequestError."""
     if not isinstance(id, str) or not _ID.fullmatch(id):
         raise RequestError("threadId", f"expected 1 to 128 letters, digits, `.`, `_` or `-`, got {id!r:.80}")
     return id
 
 
 def database(path: Path, locks: Path) -> sqlite3.Connection:
-    """The database, made if there is none. Raises ThreadStoreError."""
+    """The database, created if it does not exist. Raises ThreadStoreError."""
     try:
         locks.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _exclusive(locks / ".database"):
@@ -66,7 +66,7 @@ def database(path: Path, locks: Path) -> sqlite3.Connection:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    # autocommit: transactions are begun by hand
+    # autocommit: transactions are started explicitly
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -92,11 +92,11 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 class Lock:
-    """The right to write to a thread. It ends with the process at the latest.
+    """An exclusive lock on a thread. It is released when the process ends at the latest.
 
     Raises:
-        ThreadBusy: another has it.
-        ThreadStoreError: the lock's file cannot be made.
+        ThreadBusy: another process or run holds it.
+        ThreadStoreError: the lock file cannot be created.
     """
 
     def __init__(self, directory: Path, id: str) -> None:
@@ -121,7 +121,7 @@ class Lock:
             os.close(descriptor)  # its last holder has deleted the thread, and this file with it
 
     def release(self, *, forget: bool = False) -> None:
-        """Let the next one in; `forget` removes the file too. Once is enough, more does no harm."""
+        """Release the lock; `forget` removes the file too. May be called more than once."""
         if self._descriptor < 0:
             return
         if forget:
@@ -141,7 +141,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _exclusive(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for the milliseconds that an opening takes
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for the milliseconds that opening takes
         yield
     finally:
         os.close(descriptor)

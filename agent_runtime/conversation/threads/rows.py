@@ -1,4 +1,4 @@
-"""A thread's messages as rows: JSON texts, whatever a message holds."""
+"""The messages of a thread as rows of JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TITLE = 200  # characters
 
 
 def encode(messages: Sequence[Message]) -> str:
-    """The row of these messages. ASCII: a lone surrogate in a provider's item must not cost the message."""
+    """The row of these messages. ASCII, so that a message with a lone surrogate can be stored."""
     return json.dumps([_plain(message) for message in messages], separators=(",", ":"))
 
 
@@ -40,7 +40,7 @@ def _plain(message: Message) -> dict[str, Any]:
     try:
         plain = message.model_dump(by_alias=True, exclude_defaults=False)
         json.dumps(plain)
-    except (ValueError, RecursionError):  # JSON nested too deeply to be written: keep what can be
+    except (ValueError, RecursionError):  # JSON nested too deeply to be written: store the message without it
         plain = _shallow(message).model_dump(by_alias=True)
     return plain
 

@@ -1,9 +1,9 @@
 """The thread store: conversations that outlive their runs, in one SQLite database under the state directory.
 
-Every message is appended in a transaction of its own that is on disk when it returns (write-ahead log, full
-sync): a process killed at any moment leaves a thread that ends with a whole message. A turn is stored before
-its calls run; a call whose result is missing was cut, and the history that is made of it says so. One writer
-at a time holds a lock on the thread, which dies with its process.
+Every message is appended in a transaction of its own that is on disk when it returns (write-ahead log, full sync): a
+process killed at any moment leaves a thread that ends with a complete message. A turn is stored before its calls run; a
+call without a result was interrupted, and the history that is built from the thread says so. One writer at a time holds
+a lock on the thread, which is released when its process ends.
 
 Layout: `threads.sqlite3` (`user_version` is the schema's), `threads.locks/ID.lock`. Everything here blocks.
 """
@@ -33,7 +33,7 @@ _INFO = "SELECT id, agent, title, created, updated, messages FROM threads"
 
 @dataclass(frozen=True)
 class ThreadInfo:
-    """A thread as it is listed. Times are seconds since the epoch; `title` begins as its first task does."""
+    """A thread in a listing. Times are seconds since the epoch; `title` is the beginning of the first task."""
 
     id: str
     agent: str
@@ -45,14 +45,14 @@ class ThreadInfo:
 
 @dataclass(frozen=True)
 class ThreadPage:
-    """A page of a listing; `cursor` continues it, None at its end."""
+    """A page of a listing; `cursor` gets the next one, None: this is the last."""
 
     threads: list[ThreadInfo]
     cursor: str | None
 
 
 class ThreadStore:
-    """All threads of a state directory. Make it after a fork, not before.
+    """All threads of a state directory. Create it after a fork, not before.
 
     Raises:
         ThreadStoreError: the directory cannot be used (read-only, full, damaged, written by a newer version).
@@ -64,7 +64,7 @@ class ThreadStore:
         self._one_at_a_time = threading.Lock()
 
     def open(self, id: str, *, agent: str) -> Thread:
-        """The thread of that id, to be continued or begun; close it. Raises RequestError, ThreadBusy."""
+        """The thread of that id, existing or new; close it after use. Raises RequestError, ThreadBusy."""
         lock = Lock(self._locks, check_id(id))
         try:
             return Thread(self, lock, id, agent, self.messages(id))
@@ -73,13 +73,13 @@ class ThreadStore:
             raise
 
     def get(self, id: str) -> ThreadInfo | None:
-        """What is known of a thread; None when there is none of that id."""
+        """The thread's entry in a listing; None when it does not exist. Raises RequestError, ThreadStoreError."""
         with self._reading():
             row = self._connection.execute(f"{_INFO} WHERE id = ?", (check_id(id),)).fetchone()
         return ThreadInfo(*row) if row else None
 
     def messages(self, id: str) -> list[Message]:
-        """The thread as the model is to see it: its last shortened form, and what came after that."""
+        """The messages for the model: the last compacted history and what came after it. Raises ThreadStoreError."""
         with self._reading():
             rows = self._connection.execute(
                 "SELECT body FROM entries WHERE thread = ?1 AND number >= coalesce("
@@ -89,7 +89,7 @@ class ThreadStore:
         return [message for (body,) in rows for message in decode(id, body)]
 
     def record(self, id: str) -> list[Message]:
-        """Every message of a thread, also those that the model sees in shortened form only."""
+        """Every message of a thread, also those that were compacted. Raises RequestError, ThreadStoreError."""
         with self._reading():
             rows = self._connection.execute(
                 "SELECT body FROM entries WHERE thread = ? AND NOT shortened ORDER BY number", (check_id(id),)
@@ -97,18 +97,18 @@ class ThreadStore:
         return [message for (body,) in rows for message in decode(id, body)]
 
     def list(self, *, agent: str | None = None, limit: int = 20, cursor: str | None = None) -> ThreadPage:
-        """Threads, the last used first.
+        """Threads, the most recently used first.
 
         Args:
             agent: only those of this agent.
-            limit: at most so many, 1 to 200.
-            cursor: of the page before.
+            limit: the most threads on a page, 1 to 200.
+            cursor: of the previous page.
 
         Raises:
             RequestError: naming `limit` or `cursor`.
         """
         if not 1 <= limit <= 200:
-            raise RequestError("limit", f"a number from 1 to 200 is expected, not {limit}")
+            raise RequestError("limit", f"expected a number from 1 to 200, got {limit}")
         updated, id = _position(cursor)
         with self._reading():
             rows = self._connection.execute(
@@ -121,7 +121,7 @@ class ThreadStore:
         return ThreadPage(threads[:limit], _cursor(last) if last else None)
 
     def fork(self, id: str, new: str) -> ThreadInfo:
-        """A copy under a new id. Raises RequestError when there is no such thread, or the new id is taken."""
+        """A copy under a new id. Raises RequestError when the thread does not exist, or the new id is in use."""
         check_id(new)
         with self._writing() as connection:
             now = time.time()
@@ -131,9 +131,9 @@ class ThreadStore:
                     (new, now, now, check_id(id)),
                 )
             except sqlite3.IntegrityError as error:
-                raise RequestError("threadId", f"there is a thread {new!r} already") from error
+                raise RequestError("threadId", f"expected an id that is not in use: {new!r}") from error
             if not copied.rowcount:
-                raise RequestError("threadId", f"there is no thread {id!r}")
+                raise RequestError("threadId", f"unknown thread {id!r}")
             connection.execute(
                 "INSERT INTO entries SELECT ?, number, shortened, body FROM entries WHERE thread = ?",
                 (new, id),
@@ -142,7 +142,7 @@ class ThreadStore:
         return ThreadInfo(*row)
 
     def delete(self, id: str) -> bool:
-        """Forget a thread; False when there was none. Raises ThreadBusy while a run writes to it."""
+        """Delete a thread; False when it does not exist. Raises ThreadBusy while a run uses it."""
         lock = Lock(self._locks, check_id(id))
         try:
             with self._writing() as connection:
@@ -159,7 +159,7 @@ class ThreadStore:
     def append(self, id: str, agent: str, messages: Sequence[Message], *, shortened: bool = False) -> None:
         """Append for the holder of the thread's lock; on disk when it returns. Raises ThreadStoreError."""
         now = time.time()
-        # one row is one message; a shortened history is one row, so that it is there wholly or not at all
+        # one row is one message; a compacted history is one row, so that it is stored completely or not at all
         bodies = [encode(messages)] if shortened else [encode([message]) for message in messages]
         with self._writing() as connection:
             connection.execute(
@@ -203,7 +203,7 @@ class Thread:
         lock: held by this process.
         id: checked.
         agent: of its first run.
-        messages: what was there when it was opened.
+        messages: those that were stored when it was opened.
     """
 
     def __init__(self, store: ThreadStore, lock: Lock, id: str, agent: str, messages: list[Message]) -> None:
@@ -220,11 +220,11 @@ class Thread:
         return self._save(self._unsaved, shortened=False)
 
     def replace(self, messages: Sequence[Message]) -> bool:
-        """The history was shortened: the model goes on with these. The older messages stay on disk."""
+        """The model continues with these messages. The older ones stay on disk."""
         return self._save(messages, shortened=True)
 
     def close(self) -> None:
-        """Let the next writer in."""
+        """Release the lock."""
         self._lock.release()
 
     def _save(self, messages: Sequence[Message], *, shortened: bool) -> bool:
@@ -248,7 +248,7 @@ def _position(cursor: str | None) -> tuple[float | None, str]:
         updated, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return float(updated), check_id(id)
     except (ValueError, TypeError, RequestError) as error:
-        raise RequestError("cursor", "the `nextCursor` of a page before is expected") from error
+        raise RequestError("cursor", "expected the `nextCursor` of a previous page") from error
 
 
 __all__ = ["Thread", "ThreadBusy", "ThreadInfo", "ThreadPage", "ThreadStore", "ThreadStoreError"]
