@@ -23,6 +23,7 @@ async def test_lines_have_numbers_and_ranges_are_closed(editor: EditorFixture) -
     assert await text(editor, "f") == "     1\ta\n     2\tb\n     3\tc\n     4\td"
     assert await text(editor, "f", 2, 3) == "     2\tb\n     3\tc\n[lines 2-3 of 4]"
     assert await text(editor, "f", 3, -1) == "     3\tc\n     4\td\n[lines 3-4 of 4]"
+    assert await text(editor, "f", 0, 2) == await text(editor, "f", 1, 2)
     assert await text(editor, "f", 4, 99) == "     4\td\n[lines 4-4 of 4]"
 
 
