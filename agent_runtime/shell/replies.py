@@ -40,7 +40,10 @@ class Replies:
             is_first = not self._waiting
             self._waiting += replies
         if is_first:
-            threading.Thread(target=self._wait, name="replies", daemon=True).start()
+            try:
+                threading.Thread(target=self._wait, name="replies", daemon=True).start()
+            except RuntimeError:  # at the limit of processes
+                self._waiting = b""
 
     def close(self) -> None:
         """Type no more. To be called before the keyboard is closed."""

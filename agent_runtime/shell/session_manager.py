@@ -185,6 +185,11 @@ class SessionManager:
             raise ToolError(f"session {number} takes no input: {error.strerror}") from error
 
     async def _report(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
+        with anyio.CancelScope(shield=True):  # what is taken from the session here would be lost
+            result = await self._take_result(number, tokens, started, notes)
+        return result
+
+    async def _take_result(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         session = self._sessions[number]
         session.used = time.monotonic()
         code = session.ended

@@ -12,7 +12,9 @@ import pytest
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell import keyboard
+from agent_runtime.shell.session import Session
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.truncation import TruncatedOutput
 
 from .conftest import body, number, start, write
 
@@ -178,6 +180,24 @@ async def test_a_cancelled_start_ends_the_program(sessions: SessionManager, home
     assert sessions.background() == []
     await anyio.sleep(2)
     assert not (home / "sentinel").exists()
+
+
+@pytest.mark.parametrize("tty", [False, True])
+async def test_a_cancel_while_the_output_is_read_loses_nothing(
+    sessions: SessionManager, tty: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: list[ToolOutput] = []
+    with anyio.CancelScope() as scope:
+        unread = Session.unread
+
+        async def cancelled(session: Session, tokens: int) -> TruncatedOutput:
+            scope.cancel()
+            return await unread(session, tokens)
+
+        monkeypatch.setattr(Session, "unread", cancelled)
+        results.append(await start(sessions, "echo text; exit 3", tty=tty))
+    results += [partial] if (partial := sessions.partial("call")) else []
+    assert [(body(result), result.exit_code) for result in results] == [("text", 3)]
 
 
 async def test_wrong_arguments(sessions: SessionManager) -> None:
