@@ -13,7 +13,7 @@ _NOTHING = "/dev/null"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ISO_TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[-+]\d\d:?\d\d)?"
 _C_TIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [A-Z]{3,4})? \d{4}"
-_NAME_AND_TIME = re.compile(rf"^(.*?)\s+({_ISO_TIME}|{_C_TIME})\s*$")
+_TIME = re.compile(rf"\s({_ISO_TIME}|{_C_TIME})\s*$")
 
 
 @dataclass
@@ -130,9 +130,9 @@ def unquoted(name: str) -> str:
 
 def _name(text: str) -> tuple[str, bool]:
     """The name in a `---` or `+++` line, and whether the time after it is the epoch."""
-    found = _NAME_AND_TIME.match(text)
-    name = found[1] if found else text.partition("\t")[0]
-    return unquoted(name.rstrip()), bool(found and _is_epoch(found[2]))
+    found = _TIME.search(text)
+    name = text[: found.start()] if found else text.partition("\t")[0]
+    return unquoted(name.rstrip()), bool(found and _is_epoch(found[1]))
 
 
 def _is_epoch(text: str) -> bool:

@@ -140,8 +140,7 @@ class _Envelope:
         return FilePatch("update", path, first, tuple(hunks), move_to)
 
     def _hunk(self) -> _Draft | None:
-        while self.at < len(self.lines) and not self.lines[self.at].strip() and self._blank_run_ends_file():
-            self.at += 1
+        self._skip_blank_lines()
         if self.at >= len(self.lines) or self._at_file_marker():
             return None
         draft = _Draft(self.at + self.offset)
@@ -178,9 +177,11 @@ class _Envelope:
         line = self.lines[self.at]
         return line.startswith("*** ") and line.rstrip() != "*** End of File"
 
-    def _blank_run_ends_file(self) -> bool:
-        rest = next((i for i in range(self.at, len(self.lines)) if self.lines[i].strip()), None)
-        return rest is None or self.lines[rest].startswith(("*** ", "@@"))
+    def _skip_blank_lines(self) -> None:
+        """Skip blank lines that end at a marker or at the end; others belong to a hunk."""
+        rest = next((i for i in range(self.at, len(self.lines)) if self.lines[i].strip()), len(self.lines))
+        if rest == len(self.lines) or self.lines[rest].startswith(("*** ", "@@")):
+            self.at = rest
 
     def _wrong(self, expected: str) -> ToolError:
         number, line = self.at + self.offset, self.lines[self.at]

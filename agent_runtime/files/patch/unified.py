@@ -10,10 +10,7 @@ from agent_runtime.files.patch.diff_section import DiffSection, unquoted
 from agent_runtime.files.patch.hunk_body import HunkBody
 from agent_runtime.files.patch.model import FilePatch, Hunk
 
-# models leave numbers out
-_UNNUMBERED = re.compile(r"^@@(?!\s*-\d)\s*(?:\.\.\.)?\s*([^@]*?)\s*(?:@@ ?(.*))?$")
 _HUNK = re.compile(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
-_GIT = re.compile(r"^([a-z]/)?(.+) ([a-z]/)?\2$")  # the same name twice: it may have blanks in it
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\S+')
 # what begins or ends a message between two diffs
 _MESSAGE = re.compile(r"From [0-9a-f]{7,64}\b|commit [0-9a-f]{7,64}\b|Index: |diff |Only in ")
@@ -68,9 +65,8 @@ class _Diff:
         if '"' in names:
             old, new, *_ = [unquoted(name) for name in _QUOTED.findall(names)] * 2
             section.old, section.new = old, new
-        elif found := _GIT.match(names):
-            prefix, name, other = found.groups()
-            section.old, section.new = (prefix or "") + name, (other or "") + name
+        elif pair := _same_names(names):
+            section.old, section.new = pair
 
     def _names(self) -> None:
         section = self.section
@@ -110,8 +106,8 @@ class _Diff:
                 f"Line {number} of the patch: a hunk before any file name (`---` and `+++` lines)."
             )
         header = _HUNK.match(line)
-        unnumbered = None if header else _UNNUMBERED.match(line)
-        if not header and not unnumbered:
+        anchors = () if header else _anchors(line)
+        if anchors is None:
             raise ToolError(
                 f"Line {number} of the patch: {line[:200]!r} is not a hunk header; expected `@@ "
                 "-start,count +start,count @@`."
@@ -131,7 +127,6 @@ class _Diff:
                 "are wrong. Nothing was changed."
             )
         start = int(header[1]) + (1 if header[2] == "0" else 0) if header else None
-        anchors = tuple(text for text in unnumbered.groups() if text) if unnumbered else ()
         self.section.hunks.append(
             Hunk(
                 len(self.section.hunks) + 1,
@@ -148,3 +143,28 @@ class _Diff:
             self.section.to_nothing = header[3] == "0" and header[4] == "0"
         self.section.end = body.at
         self.at = body.at - 1
+
+
+def _anchors(line: str) -> tuple[str, ...] | None:
+    """The lines that a header names which has no numbers, as models write it; None when it is malformed."""
+    text = line[2:].strip()
+    if re.match(r"-\d", text):
+        return None
+    before, _, after = text.removeprefix("...").partition("@@")
+    return None if "@" in before else tuple(filter(None, (before.strip(), after.strip())))
+
+
+def _same_names(names: str) -> tuple[str, str] | None:
+    """The two names of a `diff --git` line, which are the same but for a prefix, and may have blanks in them."""
+    for first, second in ((2, 2), (0, 0), (0, 2), (2, 0)):
+        size = (len(names) - 1 - first - second) // 2
+        old, new = names[: first + size], names[first + size + 1 :]
+        prefixes = (old[:first], new[:second])
+        if (
+            size > 0
+            and names[first + size] == " "
+            and old[first:] == new[second:]
+            and all(not prefix or re.fullmatch("[a-z]/", prefix) for prefix in prefixes)
+        ):
+            return old, new
+    return None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 
+from agent_runtime.errors import ToolError
+from agent_runtime.files.patch.parse import parse
 from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
@@ -275,3 +278,35 @@ async def test_lines_after_a_hunk_that_was_counted_wrong_are_not_lost(
     editor.put(f="a\n\n    c\n")
     said = await editor.patch_refused(diff("a/f", "b/f", f"@@ -1 +1 @@\n-a\n+A\n{rest}"))
     assert "belongs to no hunk" in said or "does not match" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "path"),
+    [("a/x y b/x y", "x y"), ("x x", "x"), ("a/b b/b", "b"), ("a b a b", "a b"), ("a/a/b b/a/b", "a/b")],
+)
+def test_names_with_blanks_in_a_git_header(names: str, path: str) -> None:
+    assert [file.path for file in parse(f"diff --git {names}\nnew file mode 100755\n")] == [path]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "@@" + " " * 50_000 + "@",
+        "@@ " + "... " * 20_000 + "@ @@",
+        "diff --git " + "a " * 50_000 + "b",
+        "diff --git " + '"\\" ' * 30_000,
+        "--- a/x" + " \t" * 50_000 + "1\n+++ b/x" + " " * 50_000,
+        "--- a/x" + " 1970-01-01 00:00:00" * 5_000 + "\n+++ b/x",
+        "*** Begin Patch\n*** Update File:" + " " * 50_000 + "\n@@ -1" + " " * 50_000 + "x\n*** End Patch",
+        "*** Begin Patch\n*** Update File: f\n" + "\n" * 20_000 + "@@\n*** End Patch",
+    ],
+    ids=range(8),
+)
+def test_no_line_of_a_patch_takes_long(line: str) -> None:
+    began = time.process_time()
+    for text in (line, f"--- a/f\n+++ b/f\n{line}\n-x\n+y\n"):
+        try:
+            parse(text)
+        except ToolError:
+            continue
+    assert time.process_time() - began < 1
