@@ -1,7 +1,4 @@
-"""Patches over one or more files, all or nothing.
-
-The edit tool that OpenAI's coding models are trained on.
-"""
+"""Apply a patch to one or more files, all or nothing: the edit tool that OpenAI's coding models are trained on."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from agent_runtime.tools import prompt
 
 GRAMMAR = Path(__file__).with_suffix(".lark").read_text("utf-8")
 FREEFORM = (
-    "Edit files with a patch, given as it is: this is a free-form tool, the patch is not wrapped in JSON. "
-    "All of the patch is applied or nothing."
+    "Edit files with a patch. This is a free-form tool: give the patch itself, not wrapped in JSON. "
+    "All of the patch is applied, or nothing."
 )
 
 
@@ -30,7 +27,7 @@ class PatchParams(Params):
 
 
 async def run(params: PatchParams, ctx: ToolContext) -> ToolOutput:
-    """Apply it."""
+    """Apply it. Raises ToolError when it cannot be applied; then nothing is changed."""
     return ToolOutput.of(await ctx.files.patch(params.input, call_id=ctx.call_id))
 
 

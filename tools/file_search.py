@@ -11,11 +11,11 @@ from agent_runtime.tools._paths import FolderPath
 
 
 class SearchParams(Params):
-    """Which names, where."""
+    """The names, and where to search."""
 
     pattern: str = Field(
         validation_alias=AliasChoices("pattern", "query", "glob"),
-        description="A glob such as `*.py` or `src/**/test_*.ts`; else a part of the path, in any case.",
+        description="A glob such as `*.py` or `src/**/test_*.ts`, or a part of the path (case is ignored).",
     )
     path: FolderPath = "."
     limit: int = Field(
@@ -23,12 +23,12 @@ class SearchParams(Params):
         ge=1,
         le=5_000,
         validation_alias=AliasChoices("limit", "max_results"),
-        description="At most so many files.",
+        description="The most files to return.",
     )
 
 
 async def run(params: SearchParams, ctx: ToolContext) -> ToolOutput:
-    """Search."""
+    """Search. Raises ToolError when an argument is invalid."""
     done = await ctx.search.files(params.pattern, params.path, limit=params.limit, tokens=ctx.output_tokens)
     return ToolOutput.of(done)
 

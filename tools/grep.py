@@ -13,7 +13,7 @@ from agent_runtime.tools._paths import FolderPath
 
 
 class GrepParams(Params):
-    """What, where, and how it is shown."""
+    """The pattern, the files to search, and the form of the answer."""
 
     pattern: str = Field(
         validation_alias=AliasChoices("pattern", "query", "regex"),
@@ -23,19 +23,19 @@ class GrepParams(Params):
     glob: str | None = Field(
         default=None,
         validation_alias=AliasChoices("glob", "include", "file_pattern"),
-        description="Only files that fit, such as `*.py`, `src/**/*.{ts,tsx}` or `!*.min.js`.",
+        description="Only files that match: `*.py`, `src/**/*.{ts,tsx}`, `*.js,!*.min.js`.",
     )
     ignore_case: bool = Field(
         default=False,
         validation_alias=AliasChoices("ignore_case", "case_insensitive"),
-        description="Upper and lower case alike.",
+        description="Ignore case.",
     )
     literal: bool = Field(
         default=False,
         validation_alias=AliasChoices("literal", "fixed_strings"),
-        description="The pattern is plain text.",
+        description="The pattern is plain text, not a regular expression.",
     )
-    context: int = Field(default=0, ge=0, le=20, description="Lines to show before and after each match.")
+    context: int = Field(default=0, ge=0, le=20, description="Lines before and after each match.")
     output_mode: Literal["content", "files", "files_with_matches", "count"] = Field(
         default="content",
         description="content: matching lines; files: paths only; count: matching lines per file.",
@@ -45,12 +45,12 @@ class GrepParams(Params):
         ge=1,
         le=5_000,
         validation_alias=AliasChoices("limit", "max_results", "head_limit"),
-        description="At most so many matches (or files).",
+        description="The most matches (or files) to return.",
     )
 
 
 async def run(params: GrepParams, ctx: ToolContext) -> ToolOutput:
-    """Search."""
+    """Search. Raises ToolError when an argument is invalid."""
     mode = "files" if params.output_mode == "files_with_matches" else params.output_mode
     done = await ctx.search.grep(
         params.pattern,

@@ -1,4 +1,4 @@
-"""What a search asks for and what it finds: the words between the two engines and the one report."""
+"""What is searched for, and what was found in a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Query:
-    """A pattern (a regular expression unless `literal`) and how many lines of context go with a match."""
+    """A pattern (a regular expression unless `literal`) and the lines of context before and after each match."""
 
     pattern: str
     ignore_case: bool = False

@@ -7,151 +7,142 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 from anyio.abc import Process
 
+from agent_runtime.files.encoding import detect
 from agent_runtime.files.worker import FileWorker
 from agent_runtime.git.ignore_tree import Ignore
-from agent_runtime.search.pattern_syntax import closes_too_much
+from agent_runtime.search.process import RecordTooLongError, errors, records, running
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
 
-_SAME_FILES = (  # as `scanning` sees them: the ignore files in the tree decide, in a repository or not
+_SAME_FILES = (  # as in Python: the ignore files in the tree decide, in a repository or not
     "--no-config",
     "--hidden",
     "--glob=!.git",
     "--no-ignore-global",
     "--no-ignore-exclude",
     "--no-messages",
-    "--sort=path",
 )
-
-
-# What means another thing elsewhere: `\z` and `\B` see line ends here, and `a*+` is greedy
-_ODD = re.compile(r"\\[zB]|[*+?}](\?\?|\??[*+{])")
+_NAMES = ("--null", "--sort=path")
+_SET = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]?|\\.", re.DOTALL)
 
 
 class Unsupported(Exception):
-    """ripgrep cannot do this: its message says why. The other engine may be able to."""
+    """ripgrep does not take the pattern, or cannot search a file. The other engine may."""
 
 
 def available() -> bool:
-    """Is there a ripgrep?"""
+    """Return whether there is a ripgrep."""
     return shutil.which("rg") is not None
 
 
 async def files(base: Path, worker: FileWorker) -> AsyncGenerator[Path, None]:
-    """The files below a folder."""
-    async with _running(["--files", "--null", *_SAME_FILES], base, worker) as (process, where):
-        async for name in _split(process, b"\0"):
-            yield _path(where, name)
+    """Yield the files below a directory, in order."""
+    async with _running(["--files", *_NAMES], base, worker) as (process, folder):
+        async for name in records(process, b"\0"):
+            yield _path(folder, name)
+
+
+async def not_utf8(base: Path, worker: FileWorker) -> AsyncGenerator[Path, None]:
+    """Yield the text files below a directory that are not UTF-8 (nor UTF-16 with a byte order mark), in any order."""
+    options = ["--files-with-matches", "--null", "--invert-match", "--line-regexp", "--regexp", ".*"]
+    async with _running(options, base, worker) as (process, folder):
+        async for name in records(process, b"\0"):
+            yield _path(folder, name)
 
 
 async def search(query: Query, base: Path, worker: FileWorker) -> AsyncGenerator[FileMatches, None]:
-    """Files with lines that match. Raises Unsupported when ripgrep does not take the pattern."""
-    # without --no-mmap it overlooks NULs far down in a file that is named
-    options = ["--json", "--crlf", "--no-mmap", f"--context={query.context}", *_SAME_FILES]
+    """Yield files with lines that match, in order.
+
+    Raises Unsupported when ripgrep does not take the pattern, or when a line is too long for its output.
+    """
+    # without --no-mmap it overlooks NULs far down in a file whose path is given
+    options = ["--json", "--crlf", "--no-mmap", f"--context={query.context}", "--sort=path"]
     options += ["--ignore-case"] if query.ignore_case else ["--case-sensitive"]
-    async with _running([*options, "--regexp", _pattern(query)], base, worker) as (process, where):
+    async with _running([*options, "--regexp", _pattern(query)], base, worker) as (process, folder):
         hits: list[SearchMatch] = []
         found = False
-        async for line in _split(process, b"\n"):
-            message = json.loads(line)
-            kind, data = message["type"], message["data"]
-            if kind == "begin":
-                hits = []
-            elif kind in ("match", "context"):
-                hits.append(_hit(data, kind == "match"))
-            elif kind == "end" and data["binary_offset"] is None and hits:
-                found = True
-                yield FileMatches(_path(where, _bytes(data["path"])), tuple(hits))
-        error = b"".join([chunk async for chunk in process.stderr]) if process.stderr else b""
-        if await process.wait() == 2 and error and not found:
-            raise Unsupported(error.decode("utf-8", "replace"))
+        try:
+            async for line in records(process, b"\n"):
+                message = json.loads(line)
+                kind, data = message["type"], message["data"]
+                if kind == "begin":
+                    hits = []
+                elif kind in ("match", "context"):
+                    hits.append(_hit(data, kind == "match"))
+                elif kind == "end" and data["binary_offset"] is None and hits:
+                    found = True
+                    yield FileMatches(_path(folder, _bytes(data["path"])), tuple(hits))
+        except RecordTooLongError as error:
+            raise Unsupported("a line is too long") from error
+        message = await errors(process)
+        if await process.wait() == 2 and message and not found:
+            raise Unsupported(message)
 
 
 def _pattern(query: Query) -> str:
-    """With the rest of the line: else each match in it is told of, millions in a line of some megabytes."""
+    """The pattern with the rest of the line, else each match in a line is reported, which may be millions."""
     pattern = query.pattern
-    if "\0" in pattern:
-        raise Unsupported("a NUL cannot be handed over")
+    if "\0" in pattern or len(pattern) > 100_000:
+        raise Unsupported("not possible as an argument")
     if query.literal:
         pattern = re.sub(r"[\\.+*?()|\[\]{}^$#&~-]", r"\\\g<0>", pattern)
-    elif _ODD.search(pattern) or closes_too_much(pattern):
-        raise Unsupported(pattern)
+    elif _closes_too_much(pattern):
+        raise Unsupported("unbalanced parentheses")
     return rf"(?:{pattern})(?-u:[^\n])*"
+
+
+def _closes_too_much(pattern: str) -> bool:
+    """Whether there is a `)` without a `(`, which would close the group around the pattern."""
+    depth = 0
+    for char in _SET.sub("", pattern):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return True
+    return False
 
 
 @asynccontextmanager
 async def _running(
     options: Sequence[str], base: Path, worker: FileWorker
 ) -> AsyncIterator[tuple[Process, Path]]:
-    """ripgrep at work in a folder, or on one file of it; gone when the block is left."""
-    where = base if base.is_dir() else base.parent
-    target = "." if base.is_dir() else f"./{base.name}"
-    ignore = await worker.run(partial(Ignore.at, where))
+    """ripgrep at work in a directory, or on one file of it; also gives the directory."""
+    folder, ignore = await worker.run(partial(_place, base))
+    target = "." if folder == base else f"./{base.name}"
+    command = ["rg", *_SAME_FILES, *options]
     if ignore.named:
-        options = [*options, "--no-ignore-parent"]
-    # else it would take no .git for the end of a repository's rules
+        command.append("--no-ignore-parent")
     if ignore.named or not ignore.repository:
-        options = [*options, "--no-require-git"]
-    command, user = ["rg", *options, "--", target], worker.credentials
-    if user:
-        # the directory is entered as that user: `cwd` would be entered before the user is changed
-        command = ["sh", "-c", 'cd -P -- "$0" && exec "$@"', str(where), *command]
-    process = await anyio.open_process(
-        command,
-        cwd="/" if user else where,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=user.groups if user else None,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield process, where
-    finally:
-        if process.returncode is None:
-            # not process.kill(): that would reap it, behind asyncio's back
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
+        # else .gitignore files would not apply
+        command.append("--no-require-git")
+    async with running([*command, "--", target], cwd=folder, user=worker.credentials) as process:
+        yield process, folder
 
 
-async def _split(process: Process, end: bytes) -> AsyncIterator[bytes]:
-    """What it prints, cut at `end`."""
-    assert process.stdout
-    parts: list[bytes] = []
-    async for chunk in process.stdout:
-        *whole, rest = chunk.split(end)
-        for item in whole:
-            yield b"".join([*parts, item])
-            parts.clear()
-        parts.append(rest)
+def _place(base: Path) -> tuple[Path, Ignore]:
+    folder = base if base.is_dir() else base.parent
+    return folder, Ignore.at(folder)
 
 
 def _hit(data: dict[str, Any], matches: bool) -> SearchMatch:
     raw = _bytes(data["lines"])
-    text = raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+    codec = "utf-8" if "text" in data["lines"] else detect(raw).codec
+    text = raw.decode(codec, "replace").removesuffix("\n").removesuffix("\r")
     found = data["submatches"]
-    at = len(raw[: found[0]["start"]].decode("utf-8", "replace")) if found else 0
+    at = len(raw[: found[0]["start"]].decode(codec, "replace")) if found else 0
     return SearchMatch(data["line_number"], text, matches, at)
 
 
 def _bytes(value: dict[str, str]) -> bytes:
-    """ripgrep gives what is not UTF-8 in base64."""
+    """The bytes of a JSON value of ripgrep, which has what is not UTF-8 in base64."""
     return value["text"].encode() if "text" in value else base64.b64decode(value["bytes"])
 
 
-def _path(where: Path, name: bytes) -> Path:
-    return where / os.fsdecode(name)
+def _path(folder: Path, name: bytes) -> Path:
+    return folder / os.fsdecode(name)

@@ -27,7 +27,7 @@ RATIO = 2.5
 
 TOO_HEAVY = (
     *("anthropic", "openai", "httpx", "httpx2", "httpcore2", "tiktoken", "regex", "requests"),
-    *("asyncio", "anyio", "jinja2", "rich", "PIL", "watchfiles", "unidiff", "pathspec", "yaml"),
+    *("asyncio", "anyio", "jinja2", "rich", "PIL", "watchfiles", "unidiff", "yaml"),
     *("sqlite3", "shutil", "tempfile"),
 )
 

@@ -1,9 +1,11 @@
-"""Searching, with ripgrep and without: the same words for the model, whichever it is."""
+"""Searching, with ripgrep and without: the same text for the model."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -11,7 +13,7 @@ import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.search import ripgrep
-from agent_runtime.search.search import Mode
+from agent_runtime.search.report import Mode
 from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +95,7 @@ SEARCHES: list[dict[str, object]] = [
 @pytest.mark.skipif(not HAVE_RG, reason="ripgrep is not installed")
 @pytest.mark.parametrize("git", [True, False], ids=["repository", "folder"])
 @pytest.mark.parametrize("search", SEARCHES, ids=str)
-async def test_both_engines_say_the_same(
+async def test_both_engines_give_the_same_answer(
     editor: EditorFixture, search: dict[str, object], git: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree(editor.folder)
@@ -143,7 +145,7 @@ async def test_what_is_found_and_in_which_order(editor: EditorFixture, engine: b
     assert "needle" in long
 
 
-async def test_bounds_are_said(editor: EditorFixture, engine: bool) -> None:
+async def test_bounds_are_reported(editor: EditorFixture, engine: bool) -> None:
     editor.put(a="x\n" * 1_000)
     modes: tuple[Mode, ...] = ("content", "files", "count")
     said = [await editor.search.grep("x", ".", mode=mode, limit=2, tokens=1_000) for mode in modes]
@@ -155,9 +157,9 @@ async def test_bounds_are_said(editor: EditorFixture, engine: bool) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*a"])
-async def test_a_wrong_pattern_is_said_to_be_one(editor: EditorFixture, engine: bool, pattern: str) -> None:
+async def test_a_wrong_pattern_is_named(editor: EditorFixture, engine: bool, pattern: str) -> None:
     editor.put(a="x\n")
-    with pytest.raises(ToolError, match="The pattern is no regular expression"):
+    with pytest.raises(ToolError, match="The pattern is not a regular expression"):
         await editor.search.grep(pattern, ".", limit=2, tokens=100)
 
 
@@ -167,8 +169,79 @@ async def test_a_pattern_that_backtracks_without_end(editor: EditorFixture, engi
         try:
             assert await editor.search.grep(r"(a|aa)+$", ".", limit=2, tokens=100) == "No matches."
         except ToolError as error:
-            assert "takes for ever" in str(error)
+            assert "takes too long" in str(error)
             assert not engine
+
+
+LEGACY = {
+    "latin": "Preis: für Größe\n".encode("latin-1"),
+    "windows": "Preis: „für Größe“ – €\n".encode("cp1252"),
+    "utf8": "Preis: für Größe\n".encode(),
+    "wide": "Preis: für Größe\n".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["für", "Gr.ße", "Gr\\w+e", r"F.R gRÖSSE|Größe", "[^a-z ]r ", "Preis.*ße", "Größe"]
+)
+@pytest.mark.parametrize("ignore_case", [False, True])
+async def test_text_that_is_not_utf8_is_found(
+    editor: EditorFixture, engine: bool, pattern: str, ignore_case: bool
+) -> None:
+    """As the read tool shows it, in the order of the names."""
+    for name, data in LEGACY.items():
+        (editor.folder / name).write_bytes(data)
+    found = await editor.search.grep(pattern, ".", ignore_case=ignore_case, limit=9, tokens=999)
+    assert found.split("\n") == [
+        "latin:1:Preis: für Größe", "utf8:1:Preis: für Größe", "wide:1:Preis: für Größe",
+        "windows:1:Preis: „für Größe“ – €",
+    ]  # fmt: skip
+
+
+HOSTILE = {
+    "backtracking": (r"(a|aa)+$", "a" * 60 + "b"),
+    "backreference": (r"(a*)*\1b", "a" * 60),
+    "lookahead": (r"(?=(a+)+$)b", "a" * 60 + "c"),
+    "counts": (r"(?:a{99999}){99999}", "a" * 5_000),
+    "counts of counts": (r"((a{1,300}){1,300}){1,300}$", "a" * 2_000 + "b"),
+    "groups": ("(" * 3_000 + "a" + ")" * 3_000, "a"),
+    "sets": ("[" * 3_000, "a"),
+    "long": ("a?" * 20_000 + "a" * 2_000, "a" * 2_000),
+    "very long": ("x" * 300_000, "a"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_no_pattern_blocks_the_loop_or_uses_up_memory(
+    editor: EditorFixture, engine: bool, name: str
+) -> None:
+    pattern, text = HOSTILE[name]
+    editor.put(a=text + "\n")
+    longest, last = 0.0, anyio.current_time()
+
+    async def beat() -> None:
+        nonlocal longest, last
+        while True:
+            await anyio.sleep(0.02)
+            now = anyio.current_time()
+            longest, last = max(longest, now - last), now
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with anyio.fail_after(40):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(beat)
+            with suppress(ToolError):
+                assert await editor.search.grep(pattern, ".", limit=2, tokens=100)
+            tasks.cancel_scope.cancel()
+    assert longest < 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
+
+
+async def test_a_line_that_is_too_long_for_ripgrep(editor: EditorFixture, engine: bool) -> None:
+    """Files before it are reported once."""
+    editor.put(a="needle\n", b="x" * 40_000_000 + "needle\n", c="needle\n")
+    found = await editor.search.grep("needle", ".", mode="count", limit=9, tokens=999)
+    assert found == "a:1\nb:1\nc:1"
 
 
 async def test_cancelling_leaves_nothing_running(editor: EditorFixture, engine: bool) -> None:
@@ -178,11 +251,12 @@ async def test_cancelling_leaves_nothing_running(editor: EditorFixture, engine: 
     with anyio.move_on_after(0.05):
         await editor.search.grep(r"w(o|oo)+rd.*nothing", ".", limit=2, tokens=100)
     listed = await anyio.run_process(["ps", "-o", "args=", "--ppid", str(os.getpid())])
-    assert "rg --json" not in listed.stdout.decode()
+    assert "rg " not in listed.stdout.decode()
+    assert "search.scan" not in listed.stdout.decode()
 
 
 async def test_what_a_model_may_expect(editor: EditorFixture, engine: bool) -> None:
-    """Absolute globs, names with brackets; a pattern over several lines is told of."""
+    """Absolute globs, names with brackets; a pattern over several lines."""
     (editor.folder / "src").mkdir()
     editor.put(a="x\ny\n")
     (editor.folder / "src/a").write_text("x\n")

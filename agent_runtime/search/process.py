@@ -1,0 +1,88 @@
+"""Running a search engine as a process that ends with the search, and reading its records."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+from anyio.abc import Process
+
+from agent_runtime.system.credentials import FileCredentials
+
+_MAX_RECORD = 32 << 20  # bytes
+
+
+class RecordTooLongError(Exception):
+    """A record has more than 32 MiB."""
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], *, cwd: Path, user: FileCredentials | None = None, request: bytes = b""
+) -> AsyncIterator[Process]:
+    """A process without our environment, which reads `request` and is killed when the block is left.
+
+    Args:
+        command: program and arguments.
+        cwd: its working directory.
+        user: whose rights it has; None: those of this process.
+        request: its standard input.
+    """
+    if user:
+        # the directory is entered as that user: `cwd` would be entered before the user is changed
+        command = ["sh", "-c", 'cd -P -- "$0" && exec "$@"', str(cwd), *command]
+    process = await anyio.open_process(
+        command,
+        cwd="/" if user else cwd,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=user.groups if user else None,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.PIPE if request else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        if process.stdin:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await process.stdin.send(request)
+                await process.stdin.aclose()
+        yield process
+    finally:
+        if process.returncode is None:
+            # not process.kill(), which would reap it without asyncio's knowledge
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+async def records(process: Process, end: bytes) -> AsyncIterator[bytes]:
+    """Yield what a process prints, split at `end`. Raises RecordTooLongError."""
+    assert process.stdout
+    pieces: list[bytes] = []
+    size = 0
+    async for chunk in process.stdout:
+        *complete, rest = chunk.split(end)
+        for item in complete:
+            yield b"".join([*pieces, item])
+            pieces.clear()
+            size = 0
+        pieces.append(rest)
+        size += len(rest)
+        if size > _MAX_RECORD:
+            raise RecordTooLongError
+
+
+async def errors(process: Process) -> str:
+    """Return what a process that has closed its output printed to stderr."""
+    return (
+        b"".join([chunk async for chunk in process.stderr]).decode("utf-8", "replace")
+        if process.stderr
+        else ""
+    )
