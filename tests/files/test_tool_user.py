@@ -177,3 +177,15 @@ def test_nothing_is_imported_with_the_rights_of_the_user(user: UserFixture) -> N
     program = [sys.executable, "-m", "tests.files.imports_as_user", str(user.workspace)]
     done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("engine", ["ripgrep", "python"])
+async def test_ignore_files_count(user: UserFixture, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if engine == "python":
+        monkeypatch.setattr(ripgrep, "available", lambda: False)
+    (user.workspace / ".gitignore").write_text("ignored\nclosed\n")
+    (user.workspace / "ignored").mkdir()
+    for name in ("ignored/f", "own"):
+        (user.workspace / name).write_text("secret\n")
+    assert await user.call("grep", ".") == "own:1:secret"
+    assert "ignored/ (not listed)" in await user.call("entries", ".")
