@@ -123,22 +123,28 @@ class DevServerWatcher:
         call has left running to become one: so the result of the call that starts a server can give its address, and
         none says that a server is listening which the end of the call has ended.
         """
-        from anyio import sleep
-
-        deadline = time.monotonic() + start_time
         await self._look()
-        while (self._new or self._is_going or self._expected(start_time)) and time.monotonic() < deadline:
-            await sleep(RIPE / 2)
-            await self._look()
+        await self._wait(start_time, lambda: bool(self._new) or self._is_going or self._expected(start_time))
         self._attribute(self._up.values())
         self._read_announcements(self._up.values())
         return self._drain()
 
     async def finish(self) -> list[DevUrlEvent]:
-        """The last look of a run, before `complete`: as `settle`, and what is gone now is down."""
-        events = await self.settle(2 * START_TIME)
-        await self._look(grace=0)
-        return events + self._drain()
+        """The last look of a run, before `complete`: what is just coming up is waited for, what is gone now is down."""
+        seconds = 2 * START_TIME
+        await self._look(is_last=True)
+        await self._wait(seconds, lambda: bool(self._new) or self._expected(seconds))
+        await self._look(is_last=True)
+        self._attribute(self._up.values())
+        return self._drain()
+
+    async def _wait(self, seconds: float, reason: Callable[[], bool]) -> None:
+        from anyio import sleep
+
+        deadline = time.monotonic() + seconds
+        while reason() and time.monotonic() < deadline:
+            await sleep(RIPE / 2)
+            await self._look()
 
     @property
     def _is_going(self) -> bool:
@@ -233,7 +239,8 @@ class DevServerWatcher:
         sockets = self._ownership.of_others(port)
         return Server(port, 0.0, OpenPort(sockets)) if sockets else None
 
-    async def _look(self, grace: float = GRACE) -> None:
+    async def _look(self, *, is_last: bool = False) -> None:
+        grace = 0.0 if is_last else GRACE
         async with self._lock:
             now = time.monotonic()
             ports = await self._ownership.ports()

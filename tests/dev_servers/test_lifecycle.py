@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from agent_runtime.dev_servers import watcher
 from agent_runtime.dev_servers.socket_owners import MARKER
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
@@ -232,6 +233,22 @@ async def test_the_last_look_reports_what_is_true_now(python: Launch) -> None:
     dies.wait()
     assert [(event.status, event.pid) for event in await servers.finish()] == [("down", dies.pid)]
     assert [event.pid for event in servers.up()] == [stays.pid]
+
+
+async def test_the_last_look_does_not_wait_for_what_is_gone(
+    watching: Watching, python: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancelled run has little time to end in."""
+    monkeypatch.setattr(watcher, "GRACE", 3600.0)
+    monkeypatch.setattr(watcher, "START_TIME", 3600.0)
+    async with watching() as scene:
+        server = python(LISTEN + STAY)
+        await scene.event("up", pid=server.pid)
+        server.kill()
+        server.wait()
+        with anyio.fail_after(20):
+            events = await scene.servers.finish()
+        await until(lambda: [e.status for e in scene.events + events] == ["up", "down"])
 
 
 async def test_a_look_costs_little(watching: Watching) -> None:
