@@ -171,15 +171,16 @@ class OutputCapture:
             size = until - since
             lines = self.lines - self.read(until, self.total).count(b"\n")
         lines, self._lines_reported = lines - (self._lines_reported if since else 0), lines
-        if size <= RING // 2:
-            text = clean(self.read(since, until).decode("utf-8", "replace")).removesuffix("\n")
+        data = self.read(since, until)
+        if len(data) == size:
+            text = clean(data.decode("utf-8", "replace")).removesuffix("\n")
             if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
                 return TruncatedOutput(text, False, size, None)
             head = tail = text
             size, lines = len(text.encode()), text.count("\n")
         else:
             head = clean(decode_head(self._read_head(since)))
-            end = clean(whole_tail(self.read(until - HEAD, until)).decode("utf-8", "replace"))
+            end = clean(whole_tail(data[-HEAD:]).decode("utf-8", "replace"))
             tail = end.removesuffix("\n")
             size, lines = size - len(end) + len(tail), lines - len(end) + len(tail)
         log = self.spilled()

@@ -20,7 +20,7 @@ from agent_runtime.shell.truncation import (
 
 log = logging.getLogger(__name__)
 
-_DRAWN = RING // 2  # bytes that are drawn at once; of a longer output the beginning and the end
+_DRAWN = RING // 2  # bytes that are drawn at once; of a longer output only the beginning and the end
 _PIECE = 64 << 10
 # what may be a query: a control sequence that asks for an answer, or one whose end has not come yet
 _QUERY = re.compile(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\[[0-?]*[ -/]*\Z|(?:P[$+]?)?\Z)")
@@ -56,7 +56,7 @@ class TerminalOutput:
         """The output that has not been reported yet, as text: the screen, if it was drawn on."""
         with self._lock:
             since, until = self._reported, capture.total
-            is_drawn = draws(capture.read(max(since, until - RING // 2), until))
+            is_drawn = draws(capture.read(max(since, until - RING), until))
             fitted = None
             if is_drawn or self._drawn > since:
                 self._draw(capture, until)
@@ -87,20 +87,23 @@ class TerminalOutput:
             self._drawn = self._not_drawn = until
 
     def _feed(self, capture: OutputCapture, until: int) -> None:
-        if until - self._drawn > _DRAWN:
-            self._print(capture.read(self._drawn, self._drawn + HEAD), HEAD)
-            rest = whole_tail(capture.read(until - HEAD, until))
-            lines = max(capture.lines - self._drawn_lines - rest.count(b"\n"), 0)
-            self._screen.skip(until - self._drawn - len(rest), lines)
-            self._drawn, self._drawn_lines = until - len(rest), self._drawn_lines + lines
-        self._print(capture.read(self._drawn, until), until - self._drawn)
+        size = until - self._drawn
+        data = capture.read(self._drawn, until)
+        if len(data) < size or size > _DRAWN:
+            head = capture.read(self._drawn, self._drawn + HEAD)
+            self._print(head if len(head) == HEAD else b"")
+            data = whole_tail(data[-HEAD:])
+            missing = until - self._drawn - len(data)
+            lines = max(capture.lines - self._drawn_lines - data.count(b"\n"), 0)
+            self._screen.skip(missing, lines)
+            self._drawn += missing
+            self._drawn_lines += lines
+        self._print(data)
 
-    def _print(self, data: bytes, size: int) -> None:
-        if len(data) != size:  # it is not kept any more
-            return
-        for start in range(0, size, _PIECE):
+    def _print(self, data: bytes) -> None:
+        for start in range(0, len(data), _PIECE):
             self._screen.feed(data[start : start + _PIECE])
-        self._drawn += size
+        self._drawn += len(data)
         self._drawn_lines += data.count(b"\n")
 
 

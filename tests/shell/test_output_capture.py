@@ -81,6 +81,11 @@ async def test_progress_bars_and_colours(sh: Bench) -> None:
     assert result.text == "100%\nred"
 
 
+async def test_a_long_progress_display_is_its_last_state(sh: Bench) -> None:
+    code = r"for i in range(100000): print(end='\x1b[2K\x1b[1Gfile %d' % i)"
+    assert (await sh(f'python3 -c "{code}"', tokens=1000)).text == "file 99999"
+
+
 async def test_output_comes_while_it_is_printed(sh: Bench) -> None:
     arrived: list[tuple[float, str]] = []
     began = time.monotonic()
