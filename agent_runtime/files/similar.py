@@ -24,6 +24,7 @@ _COMPARED = 12  # of them, by characters too
 _COMPARED_LINES = 30  # of each
 _LONG = 200  # characters of a line that are compared
 _PAIRS = 50_000  # pairs of equal lines that are counted
+_SEARCHED = 1_000_000  # lines of a file in which similar places are looked for
 _NORMALIZED = 300_000  # lines; in a longer file only blanks at their ends are ignored
 _SPELLED = 1_000  # distinct lines among which a similarly spelled one is looked for
 _ELISION = re.compile(r"\W*(\.\.\.|…)\W*.{0,60}")  # slow on long lines
@@ -42,6 +43,8 @@ class SimilarPlace:
 
 def describe(lines: Sequence[str], block: Sequence[str]) -> str:
     """Return the nearest places as text: line numbers, likeness, the first difference, and the lines themselves."""
+    if len(lines) > _SEARCHED:
+        return "The file has too many lines to look for similar places."
     found = nearest(lines, block)
     if not found:
         return "Nothing in the file resembles it."

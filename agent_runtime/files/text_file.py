@@ -12,6 +12,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.files.encoding import Encoding, detect
 
 LARGE = 16 << 20  # characters
+_MANY_LINES = 1_000_000
 _CRS = re.compile("(?<!\r)\r+\n")  # looked for at the first of several CRs only
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 
@@ -67,10 +68,10 @@ class TextFile:
         lines = self.plain.split("\n")
         return lines if lines[-1] else lines[:-1]
 
-    @property
+    @cached_property
     def is_large(self) -> bool:
         """Whether lists of all lines would take too long, as they cannot be interrupted."""
-        return len(self.text) > LARGE
+        return len(self.text) > LARGE or self.plain.count("\n") > _MANY_LINES
 
     @property
     def line_count(self) -> int:
