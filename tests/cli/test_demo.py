@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pyte
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -82,15 +81,13 @@ def test_it_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None:
     assert read(tmp_path / "again.ndjson").events == done.events
 
 
-def test_on_a_terminal_it_is_shown(tmp_path: Path) -> None:
+def test_on_a_terminal_it_is_readable(tmp_path: Path) -> None:
     # in a terminal of 80 columns, with the recorded pace
     child, master = pty.fork()
     if child == 0:
         os.environ |= {"TERM": "xterm-256color", "TMPDIR": str(tmp_path)}
         os.environ.pop("NO_COLOR", None)
         os.execv(sys.executable, [*COMMAND, "demo"])
-    screen = pyte.HistoryScreen(80, 60, history=10_000, ratio=1)
-    stream = pyte.ByteStream(screen)
     data = b""
     while True:
         try:
@@ -98,7 +95,6 @@ def test_on_a_terminal_it_is_shown(tmp_path: Path) -> None:
         except OSError:
             break
         data += piece
-        stream.feed(piece)
     _, status = os.waitpid(child, 0)
     os.close(master)
     assert os.waitstatus_to_exitcode(status) == 0
