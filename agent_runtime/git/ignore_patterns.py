@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agent_runtime.git.wildmatch import PatternSet, Token, tokens
+from agent_runtime.git.wildmatch import PatternSet
 
 # Directories that tools fill by the thousand, ignored where no rule says otherwise
 HEAVY = frozenset(
@@ -63,7 +63,7 @@ def parse(text: bytes, base: bytes, above: Rules | None) -> Rules | None:
 @lru_cache(maxsize=256)
 def _parsed(text: bytes) -> _File:
     ignores: list[bool] = []
-    found: dict[tuple[bool, bool], list[tuple[int, list[Token]]]] = {}
+    found: dict[tuple[bool, bool], list[tuple[int, bytes]]] = {}
     for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         if (pattern := _pattern(line)) is not None:
             ignore, kind, glob = pattern
@@ -76,8 +76,8 @@ def _parsed(text: bytes) -> _File:
     return _File(tuple(ignores), of(False, False), of(True, False), of(False, True), of(True, True))
 
 
-def _pattern(line: bytes) -> tuple[bool, tuple[bool, bool], list[Token]] | None:
-    """(whether it ignores, (matched against the path, directories only), tokens)."""
+def _pattern(line: bytes) -> tuple[bool, tuple[bool, bool], bytes] | None:
+    """(whether it ignores, (matched against the path, directories only), glob)."""
     line = _trimmed(line.partition(b"\0")[0].removesuffix(b"\r"))
     if not line or line.startswith(b"#"):
         return None
@@ -87,12 +87,7 @@ def _pattern(line: bytes) -> tuple[bool, tuple[bool, bool], list[Token]] | None:
     line = line.removesuffix(b"/")
     path = b"/" in line
     line = line.removeprefix(b"/")
-    if not line:
-        return None
-    try:
-        return ignores, (path, directory), tokens(line)
-    except ValueError:  # git takes a broken pattern for one that never matches
-        return None
+    return (ignores, (path, directory), line) if line else None
 
 
 def _trimmed(line: bytes) -> bytes:

@@ -43,17 +43,24 @@ Token = bytes | str
 
 
 class PatternSet:
-    """Numbered patterns. All are matched against the whole of a text.
+    """Numbered patterns, in which `*` and `?` stop at a slash. All are matched against the whole of a text.
 
     Args:
-        patterns: pairs of a number and the tokens of a pattern (see `tokens`); numbers ascend.
+        patterns: pairs of a number and a pattern; numbers ascend. A pattern that is broken never matches, as in git.
     """
 
-    def __init__(self, patterns: Iterable[tuple[int, list[Token]]]) -> None:
+    def __init__(self, patterns: Iterable[tuple[int, bytes]]) -> None:
         self._exact: dict[bytes, int] = {}
         self._by_prefix: dict[bytes, _Automaton] = {}
         self._by_suffix: dict[bytes, _Automaton] = {}
-        for number, pattern in patterns:
+        for number, glob in patterns:
+            if not _SPECIAL.search(glob):
+                self._exact[glob] = number
+                continue
+            try:
+                pattern = _tokens(glob)
+            except ValueError:
+                continue
             prefix, suffix = _literal(pattern), _literal(pattern[::-1])[::-1]
             if len(prefix) == len(pattern):
                 self._exact[prefix] = number
@@ -165,8 +172,8 @@ def _literal(pattern: list[Token]) -> bytes:
     return bytes(out)
 
 
-def tokens(glob: bytes) -> list[Token]:
-    """Return the tokens of a pattern in which `*` and `?` stop at a slash. Raises ValueError when it is broken."""
+def _tokens(glob: bytes) -> list[Token]:
+    """The tokens of a pattern. Raises ValueError when it is broken."""
     out: list[Token] = []
     at = 0
     special = _SPECIAL.search(glob)

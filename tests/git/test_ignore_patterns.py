@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.git.ignore_patterns import Rules, parse
-from agent_runtime.git.wildmatch import PatternSet, tokens
+from agent_runtime.git.wildmatch import PatternSet
 
 PIECES = r"""
 a b c ab aba / / * * ** *** **/ /** /**/ ? [a] [!a] [a-c] [^/] [] [[:alpha:]] [[:x:]] \ \* \/ - ] . A é
@@ -175,6 +175,6 @@ def test_twenty_thousand_lines_are_cheap(lines: list[str]) -> None:
 
 def test_the_number_of_the_last_match_is_given() -> None:
     globs = [b"a*", b"*a", b"a", b"?", b"**/a", b"b*b"]
-    patterns = PatternSet((number, tokens(glob)) for number, glob in enumerate(globs))
+    patterns = PatternSet(enumerate(globs))
     found = {text: patterns.last(text) for text in (b"a", b"ab", b"ba", b"b", b"x/a", b"bb", b"cc")}
     assert found == {b"a": 4, b"ab": 0, b"ba": 1, b"b": 3, b"x/a": 4, b"bb": 5, b"cc": -1}

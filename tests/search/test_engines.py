@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,10 +13,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.search import ripgrep
 from tests.files.editor_fixture import EditorFixture
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("rg") is None, reason="ripgrep is not installed"),
-]
+pytestmark = pytest.mark.anyio
 
 PATTERNS = r"""
 needle ^$ n.dle caf. [^a]needle needle$ \s$ ^\s \d+ \w+\W \bk\b straße STRASSE foo.bar \x{e9} \p{L}+$ \p{Lu}

@@ -18,14 +18,10 @@ from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
 
-HAVE_RG = shutil.which("rg") is not None
-
 
 @pytest.fixture(params=[True, False], ids=["ripgrep", "python"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Each test runs with each engine that there is."""
-    if request.param and not HAVE_RG:
-        pytest.skip("ripgrep is not installed")
     monkeypatch.setattr(ripgrep, "available", lambda: bool(request.param))
     return bool(request.param)
 
@@ -92,7 +88,6 @@ SEARCHES: list[dict[str, object]] = [
 ]
 
 
-@pytest.mark.skipif(not HAVE_RG, reason="ripgrep is not installed")
 @pytest.mark.parametrize("git", [True, False], ids=["repository", "folder"])
 @pytest.mark.parametrize("search", SEARCHES, ids=str)
 async def test_both_engines_give_the_same_answer(
@@ -115,7 +110,6 @@ async def test_both_engines_give_the_same_answer(
     assert ("[PosixPath" in said[0]) is False
 
 
-@pytest.mark.skipif(not HAVE_RG, reason="ripgrep is not installed")
 @pytest.mark.parametrize(
     "pattern", ["*", "*.txt", "sub/*", "**/deep/**", "LOG", "b", "*.{txt,log}", "nothing"]
 )

@@ -106,14 +106,14 @@ async def test_refused_with_nothing_changed(editor: EditorFixture, patch: str, s
 
 async def test_line_ends_in_a_diff_are_written(editor: EditorFixture) -> None:
     """git writes CRs into a diff; a model does not; a patch that is all in CRLF was converted on the way."""
-    editor.put(shown="a\r\nb\r\n", plain="a\r\nb\r\n", wire="a\nb\n", turned="a\nb\n")
-    await editor.patch("--- a/shown\n+++ b/shown\n@@ -1,2 +1,3 @@\n a\r\n-b\r\n+B\r\n+c\n")
+    editor.put(with_cr="a\r\nb\r\n", plain="a\r\nb\r\n", wire="a\nb\n", turned="a\nb\n")
+    await editor.patch("--- a/with.cr\n+++ b/with.cr\n@@ -1,2 +1,3 @@\n a\r\n-b\r\n+B\r\n+c\n")
     await editor.patch("--- a/plain\n+++ b/plain\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n")
     await editor.patch("--- a/wire\r\n+++ b/wire\r\n@@ -1,2 +1,2 @@\r\n a\r\n-b\r\n+B\r\n")
     await editor.patch("--- a/turned\n+++ b/turned\n@@ -1,2 +1,2 @@\n-a\n+a\r\n b\n")
     await editor.patch("--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+a\r\n")
     assert editor.tree() == {
-        "shown": b"a\r\nB\r\nc\n",
+        "with.cr": b"a\r\nB\r\nc\n",
         "plain": b"a\r\nB\r\n",
         "wire": b"a\nB\n",
         "turned": b"a\r\nb\n",
