@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -132,13 +133,21 @@ class FileEditReporter:
         can_apply = applies(path)
         patch = make_patch(old, new) if (old or new) and can_apply else Patch(b"")
         diff, file = _inline(patch, report.remaining), None
-        truncated = diff is None
+        full = under(self._workspace, path)
+        too_long = patch.long or bool(change.new and change.new.offset == LONG_TEXT)
+        if new and change.new and can_apply and too_long and not patch.text:
+            if (
+                old
+                and before
+                and (appended := appended_patch(old, new, (before.size, change.new.size), full))
+            ):
+                patch = appended
+                diff = _inline(patch, report.remaining)
+            else:
+                diff, file = "", self._write_long(old, new, change.new.size, full)
+        truncated = diff is None or (too_long and not diff)
         if diff is None:
             file = self._files.write([patch.text])
-            diff = _excerpt(patch) if file else ""
-        elif new and change.new and change.new.offset == LONG_TEXT and can_apply and not diff:
-            truncated = True
-            file, patch = self._write_long(old, before, new, change.new.size, under(self._workspace, path))
             diff = _excerpt(patch) if file else ""
         if not file and (truncated or not diff):
             self._diverge(change, before)
@@ -190,25 +199,21 @@ class FileEditReporter:
         opaque = entry.offset == NOWHERE and entry.oid != UNKNOWN
         return Side(path.lstrip(b"/"), entry.mode, entry.oid, self._contents.load(entry, blobs), opaque)
 
-    def _write_long(
-        self, old: Side | None, before: Entry | None, new: Side, size: int, path: bytes
-    ) -> tuple[str | None, Patch]:
-        """The diff of a text that is too large for memory, written to a file."""
-        if old and before and (patch := appended_patch(old, new, (before.size, size), path)):
-            return self._files.write([patch.text]), patch
+    def _write_long(self, old: Side | None, new: Side, size: int, path: bytes) -> str | None:
+        """The diff of a text that is too large to be compared, written to a file while it is read."""
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
         def chunks() -> Iterator[bytes]:
-            with open(path, "rb", opener=open_quietly) as source:
+            with io.BytesIO(new.data) if new.data else open(path, "rb", opener=open_quietly) as source:
                 while (chunk := source.read(1 << 20)) and not self._deadline.passed:
                     digest.update(chunk)
                     yield chunk
 
         file = self._files.write(long_patch(old, new, size, chunks()))
-        if file and digest.digest() != new.oid:  # it has changed since; the next look reports that
+        if file and digest.digest() != new.oid:  # it has changed since, or the deadline has passed
             Path(file).unlink()
-            file = None
-        return file, Patch(b"")
+            return None
+        return file
 
 
 def _inline(patch: Patch, remaining: int) -> str | None:

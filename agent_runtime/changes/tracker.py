@@ -20,6 +20,7 @@ Where it cannot:
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -46,8 +47,8 @@ log = logging.getLogger(__name__)
 _BEGIN_WAIT = 0.05  # seconds that `begin` waits for its thread
 _SETTLE = 0.2  # seconds of writes that `watch` reports as one change
 _SETTLE_MOST = 5.0  # the same, for a file that is written continuously
-_HURRY = 0.4  # seconds for the last look of a run that was stopped
-_FINISH = 15.0  # seconds for that of any other run
+_HURRY = 0.4  # seconds for each look of a run that was stopped
+_FINISH = 15.0  # seconds for the last look of any other run
 _NET_WAIT = 1.0  # seconds that `net` waits for a thread that still works
 _POLL = 2.0  # seconds between walks without inotify, or twenty times as long as one takes
 
@@ -96,6 +97,7 @@ class ChangeTracker:
         self._turn: anyio.Lock | None = None
         self._held = 0
         self._used = False
+        self._hurried = False
 
     def begin(self) -> None:
         """Start the first look; returns when it is done, or after 50 ms. `ready` awaits the rest."""
@@ -145,6 +147,14 @@ class ChangeTracker:
         everything = not hurried or (self._baseline.watcher is None and self._baseline.walk < _HURRY)
         seconds = _HURRY if hurried else _FINISH
         return await self._look(lambda ledger: ledger.finish(everything=everything), seconds)
+
+    def hurry(self) -> None:
+        """The run is being stopped: from now on every look is bounded, the one that is under way too.
+
+        What a look leaves is continued by the next one.
+        """
+        self._hurried = True
+        self._deadline.set(_HURRY)
 
     def notices(self) -> list[NoticeEvent]:
         """Return what could not be tracked, each kind once."""
@@ -222,7 +232,7 @@ class ChangeTracker:
         return ledger.collect() if self._held else ledger.scan(None, live=live)
 
     async def _look(
-        self, work: Callable[[Ledger], Iterable[FileEditEvent]], seconds: float | None = None
+        self, work: Callable[[Ledger], Iterable[FileEditEvent]], seconds: float = math.inf
     ) -> list[FileEditEvent]:
         """Let a thread work, and return what was found by now. When this is cancelled, the thread stops soon."""
 
@@ -238,21 +248,20 @@ class ChangeTracker:
         found, self._found = self._found, []
         return found
 
-    async def _in_thread(self, work: Callable[[Ledger], None], seconds: float | None = None) -> None:
+    async def _in_thread(self, work: Callable[[Ledger], None], seconds: float = math.inf) -> None:
         from anyio import to_thread
 
         self._used = True
         await to_thread.run_sync(self._locked, work, seconds, abandon_on_cancel=True)
 
-    def _locked(self, work: Callable[[Ledger], None], seconds: float | None) -> None:
+    def _locked(self, work: Callable[[Ledger], None], seconds: float) -> None:
         if self._thread:
             self._thread.join()
         if not self._baseline.taken:
             return
         with self._lock:
             self._deadline.clear()
-            if seconds is not None:
-                self._deadline.set(seconds)
+            self._deadline.set(_HURRY if self._hurried else seconds)
             try:
                 self._ledger = self._ledger or self._opened()
                 work(self._ledger)

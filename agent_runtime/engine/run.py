@@ -175,7 +175,7 @@ class Run:
         from agent_runtime.output.heartbeat import HeartbeatTimer
 
         config, replay = self._config, self._replay
-        stop = StopSwitch(self._record_stop)
+        stop = StopSwitch(self._on_stop)
         inbox = Inbox(stop.stop)
         sink = EventSink(self.writer, stop, self._masker, partial=config.request.partial)
         clock = RunClock()
@@ -251,7 +251,8 @@ class Run:
             return self._replay.event_writer(out, self._config, mask=self._masker, spill=spill, tee=tee)
         return EventWriter(out, self._config.run_id, mask=self._masker, spill=spill, tee=tee)
 
-    def _record_stop(self, reason: str) -> None:
+    def _on_stop(self, reason: str) -> None:
+        self._tracker.hurry()
         if self._recorder:
             self._recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
 

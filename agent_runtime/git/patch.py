@@ -17,11 +17,10 @@ from agent_runtime.git.diff import CONTEXT, changed_part, hunks, split_lines
 from agent_runtime.git.objects import UNKNOWN
 from agent_runtime.system.byte_paths import is_text, open_quietly
 
-LITERAL_LIMIT = 64 << 20  # bytes of a text
+APPENDED_LIMIT = 64 << 20  # bytes that a text may have grown by
 BINARY_LIMIT = 4 << 20  # bytes; a larger binary file has no patch, since its cost would be that of the file
-_LINES_LIMIT = (
-    32 << 20
-)  # bytes between the equal beginning and end of both sides; beyond, lines are not compared
+# Bytes between the equal beginning and end of both sides; beyond, lines are not compared.
+_LINES_LIMIT = 16 << 20
 _CONTEXT_BYTES = 1 << 16  # at the end of a text, in which its last lines are looked for
 _NO_ID = "0" * 40
 _LINE, _ENCODED = 52, 65  # bytes in a full line of a literal, and what they are encoded as
@@ -49,12 +48,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch of one file. `text` is empty when no patch can express the change."""
+    """A patch of one file. `text` is empty when no patch can express the change, or when it is `long`."""
 
     text: bytes
     additions: int = 0
     deletions: int = 0
     binary: bool = False
+    long: bool = False  # a text for `long_patch`
 
 
 def make_patch(old: Side | None, new: Side | None) -> Patch:
@@ -68,7 +68,9 @@ def make_patch(old: Side | None, new: Side | None) -> Patch:
         return Patch(header, binary=new.binary)
     binary = bool((old and old.binary) or (new and new.binary))
     before, after = (old.data if old else b""), (new.data if new else b"")
-    if binary or before is None or after is None or _too_long(old, new, before, after):
+    if not binary and new and after and len(after) > BINARY_LIMIT and _needs_literal(old, new, before, after):
+        return Patch(b"", long=True)
+    if binary or before is None or after is None or _needs_literal(old, new, before, after):
         body = _literal(old, new, after)
         return Patch(header + body if body else b"", binary=binary)
     changes = hunks(before, after)
@@ -103,7 +105,7 @@ def appended_patch(old: Side, new: Side, sizes: tuple[int, int], path: bytes) ->
         None when it did not grow so, when it grew by more than fits in memory, or when it cannot be read.
     """
     size, new_size = sizes
-    if old.mode != new.mode or old.path != new.path or not 0 < new_size - size <= LITERAL_LIMIT:
+    if old.mode != new.mode or old.path != new.path or not 0 < new_size - size <= APPENDED_LIMIT:
         return None
     before, after = (hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False) for length in sizes)
     lines, last = 0, b""
@@ -175,7 +177,9 @@ def _name(prefix: bytes, side: Side | None) -> bytes:
     return name + b"\t" if b" " in name and not name.startswith(b'"') else name
 
 
-def _too_long(old: Side | None, new: Side | None, before: bytes, after: bytes) -> bool:
+def _needs_literal(old: Side | None, new: Side | None, before: bytes | None, after: bytes) -> bool:
+    if before is None:
+        return True
     if not (old and new) or len(before) + len(after) <= _LINES_LIMIT:
         return False
     part = changed_part(before, after)
@@ -185,13 +189,12 @@ def _too_long(old: Side | None, new: Side | None, before: bytes, after: bytes) -
 def _literal(old: Side | None, new: Side | None, data: bytes | None) -> bytes:
     if (
         data is None
-        or len(data) > (BINARY_LIMIT if new and new.binary else LITERAL_LIMIT)
+        or len(data) > BINARY_LIMIT
         or (old and old.oid == UNKNOWN)
         or (new and new.oid == UNKNOWN)
     ):
         return b""
-    level = 1 if len(data) > BINARY_LIMIT else 6
-    return _literal_head(old, new, len(data)) + _base85(zlib.compress(data, level)) + b"\n"
+    return _literal_head(old, new, len(data)) + _base85(zlib.compress(data)) + b"\n"
 
 
 def _literal_head(old: Side | None, new: Side | None, size: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
@@ -19,7 +20,7 @@ from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import load
-from tests.changes.workspace import TrackedWorkspace
+from tests.changes.workspace import TrackedWorkspace, bash
 from tests.support.model_server import Call, ModelServer, Turn
 from tests.support.runtime import COMMAND, environment, full
 
@@ -84,3 +85,45 @@ def test_while_a_reader_that_stopped_is_sent_many_edits(tmp_path: Path) -> None:
                 assert process.wait(10) == 143
             finally:
                 process.kill()
+
+
+@pytest.mark.parametrize("what", ["many files", "large binary", "large texts"])
+def test_a_run_that_changed_much_ends_in_time(tmp_path: Path, what: str) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    prepare, change, count = {
+        "many files": (
+            "seq 10000 | split -l 1 -a 5 - f",
+            "find . -name 'f*' -print0 | xargs -0 sed -i s/^/x/",
+            10_000,
+        ),
+        "large binary": ("head -c 60000000 /dev/urandom > b", "printf x >> b", 1),
+        "large texts": ("for i in 1 2 3 4; do yes $i | head -c 30000000 > t$i; done", "sed -i s/^/x/ t*", 4),
+    }[what]
+    bash(prepare, workspace)
+    call = Call("bash", {"command": f"{change}; touch ../made; sleep 60"})
+    with ModelServer([Turn(calls=[call])]) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), tmp_path / "state"),
+        )
+        lines: list[bytes] = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
+        reader.start()
+        with process:
+            try:
+                while not (tmp_path / "made").exists():
+                    assert process.poll() is None
+                    time.sleep(0.05)
+                began = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 143
+                assert time.monotonic() - began < 3
+                reader.join()
+            finally:
+                process.kill()
+    complete = json.loads(lines[-1])
+    assert (complete["type"], len(complete["files"])) == ("complete", count)
