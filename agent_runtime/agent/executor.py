@@ -150,7 +150,7 @@ class ToolExecutor:
                 answered[index] = await self._answer(info, output, time.monotonic() - started)
 
     async def _output(self, info: CallInfo) -> ToolOutput:
-        """Run the call; whatever goes wrong becomes an output that says what is expected."""
+        """Run the call; every failure becomes an output that says what is expected."""
         call, tool = info.call, info.tool
         if tool is None:
             known = ", ".join(sorted(self.tools))

@@ -1,4 +1,4 @@
-"""The seam to a model. The loop knows `Model` only; adapters are made of a `Wire` and a `Transport`.
+"""The interface to a model. The loop uses `Model` only; adapters combine a `Wire` and a `Transport`.
 
     Model      = what the loop calls: one turn in, deltas out, one Turn back
     Wire       = one wire format, pure: our messages to a request body, raw chunks back to a turn; imports no SDK
@@ -30,7 +30,7 @@ StopReason = Literal[
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A tool as the model is told about it.
+    """A tool as it is described to the model.
 
     `native` maps a wire format to the tool object to send in the place of the function (hosted tools, the provider's
     own tool types, free-form tools). A tool with `hosted=True` is run by the provider and left out for the others.
@@ -45,7 +45,10 @@ class ToolSpec:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """Everything one model call needs, whatever the wire. `max_tokens` caps the output; None is the model's own cap."""
+    """Everything that one model call needs, in any wire format.
+
+    max_tokens: caps the output; None is the model's own cap.
+    """
 
     model: str
     system: str
@@ -63,7 +66,7 @@ class ModelCall:
 class Delta:
     """A piece of the turn as it arrives. `id` is the call's, for `kind="tool_input"`.
 
-    `restart`: it takes the place of all that came before of the same kind and id (an attempt broke off there).
+    `restart`: it replaces all that came before of the same kind and id (an attempt broke off there).
     """
 
     kind: DeltaKind
@@ -74,7 +77,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class DroppedParameter:
-    """A parameter that this model does not take, left out of the request (a `notice`, once a run)."""
+    """A parameter that this model does not accept, left out of the request (a `notice`, once a run)."""
 
     parameter: str
     reason: str
@@ -100,11 +103,11 @@ class Decoder(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Has the provider said that it is done? What still comes (usage, say) is not worth waiting long for."""
+        """Has the provider said that it is done? What may still come, such as usage, is not waited for long."""
         ...
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
-        """Take the next chunk. Raises ProviderError when the chunk is an error, or is no part of this format."""
+        """Take the next chunk. Raises ProviderError when the chunk is an error, or is not of this format."""
         ...
 
     def finish(self) -> Turn:
@@ -118,7 +121,7 @@ class Wire(Protocol):
     format: WireFormat
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
-        """The request body, and what this model does not take."""
+        """The request body, and what this model does not accept."""
         ...
 
     def decoder(self, call: ModelCall) -> Decoder:
@@ -126,7 +129,7 @@ class Wire(Protocol):
         ...
 
     def adapted(self, error: ProviderError, body: dict[str, Any]) -> Wire | None:
-        """The same wire without what the provider has refused in this body; None when another try is no use."""
+        """The same wire without what the provider has refused in this body; None when another try is useless."""
         ...
 
 
@@ -134,7 +137,7 @@ class Transport(Protocol):
     """Sends a body, yields raw chunks in order."""
 
     def stream(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Raises ProviderError for whatever goes wrong, an SDK's own errors included."""
+        """Raises ProviderError for every failure, an SDK's own errors included."""
         ...
 
     async def aclose(self) -> None:

@@ -200,13 +200,13 @@ class Estimator:
     def _message_tokens(self, message: Message) -> int:
         return self._tokens(texts(message)) + images(message) * IMAGE_TOKENS + MESSAGE_TOKENS
 
-    def _tokens(self, parts: Iterable[str]) -> int:
+    def _tokens(self, texts: Iterable[str]) -> int:
         try:
             self._tokenizer = self._tokenizer or Tokenizer()
         except (OSError, ValueError, ImportError) as error:
             log.warning("tokens are estimated: the tokenizer cannot be loaded: %s", error)
-            return sum(map(estimate, parts))
-        return sum(map(self._tokenizer.count, parts))
+            return sum(map(estimate, texts))
+        return sum(map(self._tokenizer.count, texts))
 
 
 def _raw(message: Message) -> int:

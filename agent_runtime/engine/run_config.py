@@ -291,7 +291,7 @@ def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tup
 
 def _limits(config: Config, agent: Agent) -> Limits:
     default = Limits()
-    patience = config.model_timeout or default.model_timeout
+    no_progress = config.model_timeout or default.model_timeout
 
     def first(*values: Any) -> Any:
         return next((value for value in values if value is not None), None)
@@ -304,8 +304,8 @@ def _limits(config: Config, agent: Agent) -> Limits:
         tool_timeout=config.tool_timeout,
         tool_output_tokens=first(config.tool_output_tokens, default.tool_output_tokens),
         max_retries=first(config.max_retries, default.max_retries),
-        model_timeout=patience,
-        connect_timeout=first(config.connect_timeout, min(CONNECT_SECONDS, patience)),
-        first_token_timeout=first(config.first_token_timeout, patience),
-        between_tokens_timeout=first(config.between_tokens_timeout, patience),
+        model_timeout=no_progress,
+        connect_timeout=first(config.connect_timeout, min(CONNECT_SECONDS, no_progress)),
+        first_token_timeout=first(config.first_token_timeout, no_progress),
+        between_tokens_timeout=first(config.between_tokens_timeout, no_progress),
     )

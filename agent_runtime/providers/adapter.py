@@ -1,4 +1,4 @@
-"""A model as one attempt: a wire and a transport put together. Retries and fallbacks are around it, in `retry`."""
+"""One attempt of a model call: a wire format and a transport combined. `retry` adds retries and fallbacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 OnDropped = Callable[[DroppedParameter], Awaitable[None]]
 
-# seconds for what may follow the end of a turn (usage, a closing event) before it is taken as it is
+# seconds to wait for what may follow the end of a turn (usage, a closing event)
 LINGER = 3.0
 
 MAX_LESSONS = 8  # requests that are made again for one call, each without something that was refused
@@ -28,7 +28,7 @@ class Adapter:
     Args:
         wire: the format, pure.
         transport: sends the body, yields raw chunks.
-        on_dropped: hears of each parameter that the model does not take, once for every adapter.
+        on_dropped: called once for each parameter that the model does not accept.
         linger: see LINGER.
     """
 
@@ -44,7 +44,7 @@ class Adapter:
         self._transport = transport
         self._on_dropped = on_dropped
         self._linger = linger
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """Send the call, decode the answer. Raises ProviderError.
@@ -54,7 +54,7 @@ class Adapter:
         wire = self.wire
         for number in itertools.count():
             body, dropped = wire.encode(call)
-            await self._tell(dropped)
+            await self._report(dropped)
             try:
                 turn = await self._exchange(wire, call, body, on_delta)
             except ProviderError as error:
@@ -66,7 +66,7 @@ class Adapter:
                     raise
                 wire = adapted
             else:
-                self.wire = wire  # what was learned has helped
+                self.wire = wire  # what was learned is right
                 return turn
 
         raise AssertionError("unreachable")
@@ -90,18 +90,18 @@ class Adapter:
                 return None
             except ProviderError:
                 if not decoder.complete:
-                    raise  # what breaks after the turn's end has cost nothing
+                    raise  # a connection that breaks after the turn's end loses nothing
         return None
 
-    async def _tell(self, dropped: Sequence[DroppedParameter]) -> None:
+    async def _report(self, dropped: Sequence[DroppedParameter]) -> None:
         for item in dropped:
-            if self._on_dropped is not None and item.parameter not in self._told:
-                self._told.add(item.parameter)
+            if self._on_dropped is not None and item.parameter not in self._reported:
+                self._reported.add(item.parameter)
                 await self._on_dropped(item)
 
 
 def _read(decode: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Decoding has no errors of its own: shapes that no decoder expects are the provider's failure."""
+    """Decode; an unexpected error is the provider's, whose stream has a shape that no decoder expects."""
     try:
         return decode(*args, **kwargs)
     except ProviderError:

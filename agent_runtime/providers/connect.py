@@ -33,4 +33,4 @@ def connect(
     """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread."""
     from agent_runtime.providers.transport import LiveTransport
 
-    return LiveTransport(endpoint, patience=limits, http_client=http_client)
+    return LiveTransport(endpoint, timeouts=limits, http_client=http_client)

@@ -1,4 +1,4 @@
-"""The pieces of one turn as its reader has them, over all attempts that the turn takes."""
+"""The pieces of one turn as a reader receives them, over all attempts that the turn takes."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from agent_runtime.protocol.messages import ToolCall
 
 @dataclass
 class _Text:
-    """One text of the turn. `before`: what the reader has, while an attempt has only repeated it."""
+    """One text of the turn. `before`: what the reader has, as long as an attempt only repeats it."""
 
-    parts: list[str] = field(default_factory=list)  # of this attempt
+    pieces: list[str] = field(default_factory=list)  # of this attempt
     before: str = ""
     repeated: int = 0  # characters of `before`
 
     def again(self) -> None:
-        self.before = self.before or "".join(self.parts)
-        self.parts, self.repeated = [], 0
+        self.before = self.before or "".join(self.pieces)
+        self.pieces, self.repeated = [], 0
 
     def take(self, piece: str) -> tuple[str, bool]:
-        """What of the piece is new to the reader, and whether the text begins anew with it."""
-        self.parts.append(piece)
+        """What of the piece is new to the reader, and whether the text starts again with it."""
+        self.pieces.append(piece)
         if not self.before:
             return piece, False
         if self.before.startswith(piece, self.repeated):
             self.repeated += len(piece)
             return "", False
-        text, before = "".join(self.parts), self.before
+        text, before = "".join(self.pieces), self.before
         self.before = ""
         return (text[len(before) :], False) if text.startswith(before) else (text, True)
 
     @property
     def has(self) -> str:
         """What the reader has."""
-        return self.before or "".join(self.parts)
+        return self.before or "".join(self.pieces)
 
 
 class DeltaMerger:
-    """Hands on the pieces of a turn: what an attempt repeats of the one before it is not shown twice.
+    """Passes on the pieces of a turn. What an attempt repeats of the one before it is not passed on twice.
 
-    Where an attempt says something else, the piece has `restart` set: it takes the place of all that its reader has
-    of that text. So the pieces since the last such one are the text of the turn, exactly, whatever broke off.
+    Where an attempt differs, the piece has `restart` set: it replaces all that the reader has of that text. So the
+    pieces since the last restart are exactly the text of the turn, even when attempts broke off.
     """
 
     def __init__(self, on_delta: OnDelta) -> None:
@@ -61,7 +61,7 @@ class DeltaMerger:
             await self._on_delta(Delta(delta.kind, piece, delta.id, restart))
 
     async def settle(self, turn: Turn) -> None:
-        """The last attempt is the turn: what only an earlier one said is void, what no piece brought is added."""
+        """The last attempt is the turn: what only an earlier one said is withdrawn, what no piece brought is added."""
         final = _texts(turn)
         for kind, id in dict.fromkeys([*self._texts, *final]):
             whole = final.get((kind, id), "")
@@ -72,7 +72,7 @@ class DeltaMerger:
 
 
 def _texts(turn: Turn) -> dict[tuple[DeltaKind, str], str]:
-    """What the turn says, by the kind and id of its pieces."""
+    """The texts of the turn, by the kind and id of their pieces."""
     texts: dict[tuple[DeltaKind, str], str] = {}
     for block in turn.message.blocks:
         if isinstance(block, ToolCall):

@@ -1,4 +1,4 @@
-"""What an error below a provider's answer means: no connection, a broken one, bytes that are no stream."""
+"""What errors of the HTTP connection mean: no connection, a broken one, bytes that are not a stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent_runtime.providers.errors import cut
 _OURS = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL, UnicodeEncodeError)
 
 
-def http_fault(error: Exception) -> ProviderError:
+def map_http_error(error: Exception) -> ProviderError:
     """An error of the HTTP library, whether an SDK has wrapped it or not."""
     cause = _cause(error)
     words = str(cause) or type(cause).__name__
@@ -28,7 +28,7 @@ def http_fault(error: Exception) -> ProviderError:
         message = f"the connection to the provider failed: {words}"
         return ProviderError("provider_error", message, retryable=True)
     if isinstance(cause, json.JSONDecodeError | UnicodeDecodeError | httpx2.DecodingError):
-        return cut(f"the provider's stream holds what is no event of it: {words}")
+        return cut(f"the provider's stream holds an invalid event: {words}")
     return ProviderError("provider_error", f"{type(cause).__name__}: {words}", retryable=False)
 
 

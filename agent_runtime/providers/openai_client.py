@@ -1,4 +1,4 @@
-"""The one file that knows the openai SDK. Imported lazily: see `transport`."""
+"""The client of the openai SDK, which no other module imports. Loaded at the first call: see `transport`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.providers.address import auth_headers
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
-from agent_runtime.providers.http_errors import http_fault
+from agent_runtime.providers.http_errors import map_http_error
 from agent_runtime.providers.response_body import whole_or_events
 from agent_runtime.providers.tls import trusted
 from agent_runtime.providers.transport import StreamTimeouts
@@ -22,7 +22,7 @@ _PATHS = {"openai-responses": "/responses", "openai-chat": "/chat/completions"}
 
 
 class _Events(openai.AsyncStream[object]):
-    """The SDK's stream, for those as well who keep it alive with events that hold nothing, or answer all at once."""
+    """The SDK's stream. It accepts empty events too, which some providers send to keep it alive, and whole answers."""
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
         whole, pieces = await whole_or_events(self.response)
@@ -42,9 +42,7 @@ class OpenAIClient:
         self._path = path
 
     async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
-        """POST; the data of every event as plain objects, error events included (no field is lost to a
-        model).
-        """
+        """POST the body; yields the data of every event as plain objects, error events included."""
         return await self._sdk.post(
             self._path,
             body=body,
@@ -67,18 +65,18 @@ class OpenAIClient:
             id = error.request_id or headers.get("request-id") or headers.get("x-groq-request-id")
             return map_error(error.body, status=status, headers=headers, request_id=id, fallback=fallback)
         if isinstance(error, openai.APIResponseValidationError):
-            return cut(f"the provider's answer is none of its format: {error.message}")
+            return cut(f"the provider's answer is not of its format: {error.message}")
         if isinstance(error, openai.APIConnectionError):
-            return http_fault(error)
+            return map_http_error(error)
         if isinstance(error, openai.APIError):
             return map_error(error.body, fallback=error.message)
-        return http_fault(error)
+        return map_http_error(error)
 
 
 def connect(
-    endpoint: Endpoint, patience: StreamTimeouts, http_client: httpx2.AsyncClient | None
+    endpoint: Endpoint, timeouts: StreamTimeouts, http_client: httpx2.AsyncClient | None
 ) -> OpenAIClient:
-    """The client. Proxies and certificates come from the environment, as the SDK does it."""
+    """The client. Proxies and certificates come from the environment."""
     headers = auth_headers(endpoint.base_url, endpoint.query, endpoint.format, endpoint.api_key or "")
     sent: dict[str, Any] = {name: value or openai.Omit() for name, value in headers.items()}
     sdk = openai.AsyncOpenAI(
@@ -86,8 +84,8 @@ def connect(
         base_url=endpoint.base_url,
         default_headers=sent,
         default_query=endpoint.query,
-        max_retries=0,  # `retry` does it, where it is seen
-        timeout=openai.Timeout(None, connect=patience.connect),
+        max_retries=0,  # `retry` makes them, and reports them
+        timeout=openai.Timeout(None, connect=timeouts.connect),
         http_client=http_client or openai.DefaultAsyncHttpxClient(verify=trusted()),
     )
     return OpenAIClient(sdk, _PATHS[endpoint.format])

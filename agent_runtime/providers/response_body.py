@@ -1,7 +1,7 @@
-"""What a provider's body may be in the place of the events that were asked for, under status 200.
+"""What a provider may send with status 200 instead of the events that were asked for.
 
-Gateways send errors, whole answers and pages that way, whatever their content type says; a decoder of events finds
-nothing in them.
+Gateways send errors, whole answers and HTML pages that way, under any content type. A decoder of events finds nothing
+in them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import httpx2
 
 from agent_runtime.providers.errors import cut, map_error
 
-_MOST = 64 << 20  # bytes of a body that is no stream
-_NO_STREAM = "the provider answered with no stream of events"
+_MOST = 64 << 20  # bytes of a body that is not a stream
+_NO_STREAM = "the provider did not answer with a stream of events"
 
 
 async def whole_or_events(response: httpx2.Response) -> tuple[str, AsyncIterator[bytes]]:
     """The JSON text of an answer that came whole; otherwise no text, and the body of a stream with nothing lost.
 
-    Raises ProviderError for a body that complains, and for one that is neither: a page, or the half of an answer.
+    Raises ProviderError for a body that is an error, and for one that is neither: a page, or half of an answer.
     """
     pieces = response.aiter_bytes()
     head = b""

@@ -1,8 +1,7 @@
-"""One policy for what goes wrong on the model's side: try again, wait as asked, go to the next model, or
-give up.
+"""What to do when a model call fails: try again, wait as asked, use the next model, or give up.
 
-Every failure that is tried again is reported; attempts and waiting are bounded. A turn is only ever
-returned whole, so nothing of a failed attempt becomes final, and no tool runs for it.
+Every failure that is tried again is reported; attempts and waiting are bounded. A turn is only returned whole, so
+nothing of a failed attempt becomes final, and no tool runs for it.
 """
 
 from __future__ import annotations
@@ -64,18 +63,18 @@ _ELSEWHERE = frozenset({"overloaded", "model_not_found"})  # another model may d
 
 
 async def _nothing(*_: object) -> None:
-    """Nobody asked to be told."""
+    """The default callback: reports nothing."""
 
 
 class ResilientModel:
-    """A model that withstands its provider.
+    """A model with retries and fallbacks.
 
     Args:
         candidates: the models, in the order of preference. Once another one is used, it stays for the run:
             its reasoning and its cache are worth more than the first one's return.
         policy: the bounds.
-        report: hears of every failure that will be tried again, before the wait.
-        on_fallback: hears when the next model is used.
+        report: called with every failure that will be tried again, before the wait.
+        on_fallback: called when the next model is used.
         sleep, rand: injected by tests.
     """
 
@@ -103,18 +102,18 @@ class ResilientModel:
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """One turn. Raises ProviderError when it failed for good."""
-        shown = DeltaMerger(on_delta)
+        merger = DeltaMerger(on_delta)
         attempt, retries, waited = 0, 0, 0.0
         while True:
             attempt += 1
             log.debug("model call to %s, attempt %d", self.current.label or self.current.name, attempt)
             try:
-                turn = await self.current.attempt.turn(replace(call, model=self.current.name), shown.begin())
+                turn = await self.current.attempt.turn(replace(call, model=self.current.name), merger.begin())
             except ProviderError as failed:
                 log.debug("the model call failed: %s: %s", failed.code, failed.message)
                 error = failed
             else:
-                await shown.settle(turn)
+                await merger.settle(turn)
                 return turn
             wait = self._wait(error, retries, waited)
             if self._is_better_elsewhere(error, wait):

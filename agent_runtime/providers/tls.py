@@ -1,4 +1,4 @@
-"""The certificates that are trusted. Reading them takes 20 ms: a process does it once, a standby ahead of its runs."""
+"""The certificates that are trusted. Reading them takes 20 ms: a process does it once, a standby before its runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import httpx2
 
 
 def trusted() -> ssl.SSLContext:
-    """What the environment trusts: SSL_CERT_FILE or SSL_CERT_DIR, else the system. Raises OSError for what is none."""
+    """The context with SSL_CERT_FILE or SSL_CERT_DIR, else the system's certificates. Raises OSError if unreadable."""
     return _read(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @cache
-def _read(file: str | None, folder: str | None) -> ssl.SSLContext:  # they are read from the environment
+def _read(file: str | None, folder: str | None) -> ssl.SSLContext:  # httpx2 reads the variables itself
     try:
         return httpx2.create_ssl_context()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The live transport: one request by a provider's SDK, its raw chunks, and an end to waiting for them."""
+"""The live transport: sends one request with a provider's SDK and yields the raw chunks, with time limits."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from agent_runtime.providers.errors import cut
 
 @dataclass(frozen=True)
 class StreamTimeouts:
-    """How long a call may go without progress, in seconds. A slow stream that lives is never ended by these.
+    """How long a call may go without progress, in seconds. They never end a stream that is slow but makes progress.
 
-    connect: until the connection stands. first: from the call to the first chunk that says something.
-    between: from one such chunk to the next. Pings, comments and empty pieces say nothing.
+    connect: until the connection is established. first: from the call to the first chunk with content.
+    between: from one such chunk to the next. Pings, comments and empty pieces have no content.
     """
 
     connect: float = CONNECT_SECONDS
@@ -30,7 +30,7 @@ class StreamTimeouts:
 
     @classmethod
     def of(cls, limits: Limits) -> StreamTimeouts:
-        """As a run's limits have it."""
+        """The timeouts of a run's limits."""
         default = limits.model_timeout
         return cls(
             limits.connect_timeout or default,
@@ -40,10 +40,10 @@ class StreamTimeouts:
 
 
 class Client(Protocol):
-    """An SDK's client, opened for one endpoint: the only thing that knows the SDK."""
+    """An SDK's client for one endpoint: the only object that uses the SDK."""
 
     async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
-        """Send the body; the decoded data of the server-sent events. What it raises is the SDK's."""
+        """Send the body; yields the decoded data of the server-sent events. Raises the SDK's errors."""
         ...
 
     def map_error(self, error: Exception) -> ProviderError:
@@ -68,20 +68,20 @@ class LiveTransport:
     Closing it drops its connections; the next call makes new ones.
 
     Args:
-        endpoint: where to.
-        patience: how long to wait for progress.
-        http_client: makes an httpx2.AsyncClient to use in the place of the SDK's own, for tests.
+        endpoint: where to send them.
+        timeouts: how long to wait for progress.
+        http_client: makes an httpx2.AsyncClient to use instead of the SDK's own, for tests.
     """
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
-        patience: StreamTimeouts | None = None,
+        timeouts: StreamTimeouts | None = None,
         http_client: Callable[[], Any] | None = None,
     ) -> None:
         self._endpoint = endpoint
-        self._patience = patience or StreamTimeouts()
+        self._timeouts = timeouts or StreamTimeouts()
         self._http_client = http_client
         self._client: Client | None = None
         self._waiting: set[anyio.CancelScope] = set()
@@ -103,7 +103,7 @@ class LiveTransport:
             raise client.map_error(error) from error
 
     async def aclose(self) -> None:
-        """Close the connections. A call that is waiting on one fails, and may be tried again."""
+        """Close the connections. A call that waits for one fails with a retryable ProviderError."""
         client, self._client = self._client, None
         waiting, self._waiting = self._waiting, set()
         for scope in waiting:
@@ -113,7 +113,7 @@ class LiveTransport:
 
     async def _connected(self) -> Client:
         if self._client is None:
-            # an import cannot be cancelled, only left alone
+            # an import cannot be cancelled, only abandoned
             self._client = await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
         return self._client
 
@@ -122,14 +122,14 @@ class LiveTransport:
         http_client = self._http_client() if self._http_client else None
         try:
             _try_proxies()
-            client: Client = module.connect(self._endpoint, self._patience, http_client)
-        except Exception as error:  # a proxy or a certificate of the environment that is none
+            client: Client = module.connect(self._endpoint, self._timeouts, http_client)
+        except Exception as error:  # an invalid proxy or certificate in the environment
             message = f"no connection can be made to {self._endpoint.provider}: {error}"
             raise ProviderError("provider_error", message, retryable=False) from error
         return client
 
     async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        silence = _Silence("firstTokenTimeout", self._patience.first)
+        silence = _Silence("firstTokenTimeout", self._timeouts.first)
         deadline = anyio.current_time() + silence.limit
         stream: AsyncIterator[Any] | None = None
         waiting = anyio.CancelScope()
@@ -145,12 +145,12 @@ class LiveTransport:
                     except StopAsyncIteration:
                         return
                 if waiting.cancelled_caught:
-                    raise silence.told() if waiting in self._waiting else cut("the connection was closed")
+                    raise silence.error() if waiting in self._waiting else cut("the connection was closed")
                 self._waiting.discard(waiting)
                 if not isinstance(chunk, dict):
-                    raise cut("the stream holds an event that is no JSON object")
+                    raise cut("the stream holds an event that is not a JSON object")
                 if progresses(chunk):
-                    silence = _Silence("betweenTokensTimeout", self._patience.between)
+                    silence = _Silence("betweenTokensTimeout", self._timeouts.between)
                     deadline = anyio.current_time() + silence.limit
                 yield chunk
         finally:
@@ -162,7 +162,7 @@ class LiveTransport:
 
 
 def _try_proxies() -> None:
-    """Raises what is wrong with the proxies of the environment: the SDKs' own clients complain while half made."""
+    """Raises the error for an invalid proxy of the environment, before a client of an SDK is half constructed."""
     from urllib.request import getproxies
 
     if getproxies():
@@ -175,12 +175,12 @@ def _try_proxies() -> None:
 
 @dataclass(frozen=True)
 class _Silence:
-    """The limit that the next sign of progress must keep, by its name in the request's `config`."""
+    """The limit for the next progress, by its name in the request's `config`."""
 
     name: str
     limit: float
 
-    def told(self) -> ProviderError:
+    def error(self) -> ProviderError:
         return ProviderError(
             "provider_timeout",
             f"no progress from the model for {self.limit:g} s",
@@ -193,7 +193,7 @@ _IDLE = frozenset({"ping", "keepalive", "response.in_progress", "response.queued
 
 
 def progresses(chunk: dict[str, Any]) -> bool:
-    """Does the chunk bring the turn on? Keep-alives and empty pieces do not."""
+    """Is there content in the chunk? Keep-alives and empty pieces have none."""
     kind = chunk.get("type")
     if isinstance(kind, str):
         delta = chunk.get("delta")

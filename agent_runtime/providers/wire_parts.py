@@ -38,7 +38,7 @@ _STOPS: dict[str, StopReason] = {word: stop for stop, words in _STOP_WORDS.items
 
 
 def stop_reason(word: str) -> StopReason | None:
-    """Why the model stopped, by the provider's word for it; None when the word stands for a failure or is unknown.
+    """Why the model stopped, by the provider's word for it; None when the word means a failure or is unknown.
 
     Some providers add what they stopped for after a colon, or write words in capitals.
     """
@@ -155,7 +155,7 @@ def tool_call(
 
 
 def sendable_input(call: ToolCall) -> dict[str, Any]:
-    """The call's input as an object, whatever the model wrote."""
+    """The call's input as an object, also where the model wrote something else."""
     return call.input if call.input is not None else {INVALID: call.arguments}
 
 

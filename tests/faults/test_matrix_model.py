@@ -1,7 +1,7 @@
 """Every fault of the model's side, in every state of the loop, in three wire formats.
 
-A fault that may pass is met once and the run recovers; one that is final ends it, at once. Each provider's words
-hold the key, as those of some do.
+A fault that may pass occurs once and the run recovers; a final one ends it at once. Each provider's message contains
+the key, as those of some do.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def test_fault(name: str, state: str, format: WireFormat, standby: Running, tmp_
     trial, done = take(state, after, format, standby, tmp_path, config=case.config)
     check_end(done, case, before)
     if state == "with-a-server":
-        wait_for(lambda: bool(trial.started()))  # one that is just being executed cannot be told
+        wait_for(lambda: bool(trial.started()))  # a process that is just being executed cannot be recognized
     left = trial.started()
     assert bool(left) == (state == "with-a-server")  # a run that was not cancelled leaves its server up
     kill(left)
@@ -96,7 +96,7 @@ def test_fault_that_does_not_pass(name: str, format: WireFormat, standby: Runnin
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_nobody_listens(format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_no_server(format: WireFormat, standby: Running, tmp_path: Path) -> None:
     with ModelServer() as server:
         environ = server.environ(format)  # its port is free again
     done = Trial(standby, request_for(format), environ, tmp_path).end()

@@ -1,4 +1,4 @@
-"""What vendors really answer, in their own words: which of it ends a run at once, and which is waited out."""
+"""Errors in the words of vendors: which end a run at once, and which are tried again."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def test_an_answer(status: int, body: Any, expected: tuple[str, bool]) -> None:
         ("Please try again in 5 days", None),
     ],
 )
-def test_a_wait_in_words(words: str, seconds: float | None) -> None:
+def test_a_delay_in_words(words: str, seconds: float | None) -> None:
     assert map_error({"message": words}, status=429).retry_after == seconds
 
 
 @pytest.mark.parametrize("value", ["inf", "nan", "-5", "1e3", "0x10", "soon", "", "1, 2", "9" * 400])
 @pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
-def test_a_wait_that_is_none(name: str, value: str) -> None:
-    """Nothing but a finite number gets into an event: JSON has no other."""
+def test_an_invalid_delay_is_ignored(name: str, value: str) -> None:
+    """Only finite numbers reach an event: JSON has no others."""
     json.dumps(retry_after({name: value}, 0.0), allow_nan=False)
     assert not retry_after({name: value}, 0.0)
 
 
-def test_a_whole_answer_in_the_place_of_a_stream(standby: Running, tmp_path: Path) -> None:
-    """From an endpoint that streams nothing, whatever it is asked for."""
+def test_a_whole_answer_instead_of_a_stream(standby: Running, tmp_path: Path) -> None:
+    """From an endpoint that does not stream."""
     choice = {"message": {"role": "assistant", "content": "whole"}, "finish_reason": "stop"}
     with ModelServer([Turn(fault=Fault(200, body=json.dumps({"choices": [choice]})))]) as server:
         done = Trial(standby, request_for("openai-chat"), server.environ("openai-chat"), tmp_path).end()
@@ -64,7 +64,7 @@ def test_a_whole_answer_in_the_place_of_a_stream(standby: Running, tmp_path: Pat
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:port", "socks5://127.0.0.1:9"])
-def test_a_proxy_that_is_none(proxy: str, workspace: Path) -> None:
+def test_an_invalid_proxy(proxy: str, workspace: Path) -> None:
     with ModelServer() as server:
         environ = server.environ("anthropic") | {"ALL_PROXY": proxy, "NO_PROXY": ""}
         done = run({"prompt": "x"}, workspace, environ)

@@ -56,7 +56,7 @@ async def asking(
     server: ModelServer,
     model: str | WireFormat | Mapping[str, Any],
     *,
-    patience: StreamTimeouts | None = None,
+    timeouts: StreamTimeouts | None = None,
     environ: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Asker]:
@@ -64,7 +64,7 @@ async def asking(
     name = MODELS.get(model, model) if isinstance(model, str) else model
     endpoint = replace(resolve(name, environ or server.environ("anthropic")), **changes)
     transport = connect(
-        endpoint, limits=patience or StreamTimeouts(first=5, between=5), http_client=http_client
+        endpoint, limits=timeouts or StreamTimeouts(first=5, between=5), http_client=http_client
     )
     dropped: list[DroppedParameter] = []
 

@@ -25,7 +25,7 @@ def decode(
     return decoder.finish(), deltas
 
 
-def shown(deltas: Sequence[Delta], kind: str) -> str:
+def streamed(deltas: Sequence[Delta], kind: str) -> str:
     """What came as deltas of that kind."""
     return "".join(delta.text for delta in deltas if delta.kind == kind)
 

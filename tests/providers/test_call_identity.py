@@ -1,4 +1,4 @@
-"""A call is executed once, and a text is said once, in whatever dialect a gateway streams them.
+"""A call is executed once, and a text is said once, in every dialect in which gateways stream them.
 
 Each dialect changes the events of a plain stream. Every one of them alone, and in pairs, must decode to the same turn.
 """

@@ -1,4 +1,4 @@
-"""Streams that are damaged in any way: a turn or a ProviderError, never another error, never a hang."""
+"""Damaged streams give a turn or a ProviderError, never another error, and never hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With --partial a program that follows the deltas has the turn's texts exactly, whatever broke off before it."""
+"""With --partial a program that follows the deltas has exactly the texts of the turn, also after broken attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the events of a stream may be framed, by those who do not write it quite as the SDKs' own providers do."""
+"""Server-sent events framed in other ways than the SDKs' own providers do it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def named(event: dict[str, Any], end: str = "\n") -> str:
 
 
 def over_lines(event: dict[str, Any]) -> str:
-    parts = json.dumps(event, indent=1, ensure_ascii=False).split("\n")
-    return "".join(f"data: {part}\n" for part in parts) + "\n"
+    lines = json.dumps(event, indent=1, ensure_ascii=False).split("\n")
+    return "".join(f"data: {part}\n" for part in lines) + "\n"
 
 
-# how each event is written, what stands before the first and after the last
+# how each event is written, what comes before the first and after the last
 FRAMINGS = {
     "crlf": (lambda event: named(event, "\r\n"), "", "data: [DONE]\r\n\r\n"),
     "cr": (lambda event: named(event, "\r"), "", ""),
@@ -86,13 +86,13 @@ async def asked(format: str, url: str) -> tuple[Answer, list[Delta]]:
     endpoint = resolve(MODELS[format], address | {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"})
     transport = connect(endpoint, limits=StreamTimeouts(first=5, between=5), http_client=http_client)
     adapter = Adapter(wire_for(endpoint), transport)
-    shown: list[Delta] = []
+    deltas: list[Delta] = []
 
     async def take(delta: Delta) -> None:
-        shown.append(delta)
+        deltas.append(delta)
 
     try:
-        return await adapter.turn(ModelCall(endpoint.model, "", [UserMessage.of("go")]), take), shown
+        return await adapter.turn(ModelCall(endpoint.model, "", [UserMessage.of("go")]), take), deltas
     finally:
         await transport.aclose()
 
@@ -104,8 +104,8 @@ async def test_a_stream_however_it_is_framed(framing: str, format: Any) -> None:
     turn = Turn(SAID, "hm", calls=[("bash", {"command": "ls"})])
     chunks = events(turn, format, number=1, body={})
     with serving((before + "".join(map(write, chunks)) + after).encode()) as url:
-        answer, shown = await asked(format, url)
-    assert answer.message.text == "".join(delta.text for delta in shown if delta.kind == "text") == SAID
+        answer, deltas = await asked(format, url)
+    assert answer.message.text == "".join(delta.text for delta in deltas if delta.kind == "text") == SAID
     assert [call.input for call in answer.message.calls] == [{"command": "ls"}]
     assert (answer.stop, answer.usage is not None) == ("tool_calls", True)
 
@@ -151,8 +151,8 @@ WHOLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("format", FORMATS)
 async def test_an_answer_that_comes_whole(format: Any) -> None:
     with serving(json.dumps(WHOLE[format], indent=1).encode()) as url:
-        answer, shown = await asked(format, url)
-    assert answer.message.text == "".join(delta.text for delta in shown if delta.kind == "text") == SAID
+        answer, deltas = await asked(format, url)
+    assert answer.message.text == "".join(delta.text for delta in deltas if delta.kind == "text") == SAID
     assert [call.input for call in answer.message.calls] == [{"command": "ls"}]
     assert (answer.stop, answer.usage) == ("tool_calls", Usage(input_tokens=10, output_tokens=5))
 

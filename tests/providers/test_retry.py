@@ -1,4 +1,4 @@
-"""The policy for failures, on a virtual clock: nothing here waits."""
+"""Retries and fallbacks, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, wai
         "context_overflow",
     ],
 )
-async def test_an_error_that_no_retry_can_cure_is_final_at_once(code: str) -> None:
+async def test_an_error_that_is_not_retryable_is_final_at_once(code: str) -> None:
     scenario = Scenario([error(code, retryable=False), turn()])
     assert (await scenario.failure()).code == code
     assert (scenario.waits, scenario.reports) == ([], [])
@@ -176,7 +176,7 @@ async def test_quota_is_final_even_with_another_model() -> None:
     assert (await scenario.failure()).code == "insufficient_quota"
 
 
-async def test_a_retry_shows_nothing_twice() -> None:
+async def test_a_retry_streams_nothing_twice() -> None:
     first = [Delta("thinking", "hm"), Delta("text", "Hel"), Delta("text", "lo"), error()]
     second = [Delta("thinking", "hm"), Delta("text", "Hello "), error()]
     third = [
@@ -191,7 +191,7 @@ async def test_a_retry_shows_nothing_twice() -> None:
     assert "".join(d.text for d in scenario.deltas if d.kind == "thinking") == "hm, "
 
 
-async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() -> None:
+async def test_a_retry_with_another_text_restarts_it() -> None:
     scenario = Scenario(
         [[Delta("text", "Hello"), error()], [Delta("text", "Hel"), Delta("text", "p me"), turn("Help me")]]
     )
@@ -199,7 +199,7 @@ async def test_a_retry_that_says_something_else_is_shown_from_its_beginning() ->
     assert scenario.deltas == [Delta("text", "Hello"), Delta("text", "Help me", restart=True)]
 
 
-async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
+async def test_what_only_an_earlier_attempt_said_is_withdrawn() -> None:
     first = [Delta("thinking", "hm"), Delta("text", "Hello"), Delta("tool_input", "{", "c1"), error()]
     scenario = Scenario([first, [Delta("text", "He"), turn("He")]])
     await scenario.turn()
@@ -210,7 +210,7 @@ async def test_what_only_an_earlier_attempt_said_is_void_in_the_end() -> None:
     ]
 
 
-async def test_what_no_piece_brought_is_shown_in_the_end() -> None:
+async def test_what_no_piece_brought_is_streamed_in_the_end() -> None:
     scenario = Scenario([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
     await scenario.turn()
     assert scenario.deltas[1:] == [Delta("text", "Hello world", restart=True), Delta("thinking", "hm")]

@@ -1,4 +1,4 @@
-"""What goes wrong on the model's side, over a real connection: how it is named, and that nothing waits for ever."""
+"""Failures of the provider over a real connection: their error codes, and that nothing waits for ever."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.anyio
 formats = pytest.mark.parametrize("format", FORMATS)
 
 
-async def failure(turn: Turn, format: Any, patience: StreamTimeouts | None = None) -> ProviderError:
+async def failure(turn: Turn, format: Any, timeouts: StreamTimeouts | None = None) -> ProviderError:
     with ModelServer([turn]) as server:
-        async with asking(server, format, patience=patience) as asker:
+        async with asking(server, format, timeouts=timeouts) as asker:
             with pytest.raises(ProviderError) as caught:
                 await asker.ask("go")
     return caught.value
@@ -37,7 +37,7 @@ async def test_an_error_response_with_all_that_it_says(format: Any) -> None:
 
 
 @formats
-async def test_a_body_that_is_no_json(format: Any) -> None:
+async def test_a_body_that_is_not_json(format: Any) -> None:
     error = await failure(Turn(fault=Fault(502, body="<html><h1>Bad   gateway</h1></html>")), format)
     assert (error.code, error.retryable, error.message) == ("provider_error", True, "Bad gateway")
     assert (
@@ -89,10 +89,10 @@ async def test_no_progress_ends_the_wait(format: Any, fault: Fault) -> None:
 
 
 @formats
-async def test_a_slow_stream_that_lives_is_waited_for(format: Any) -> None:
+async def test_a_slow_stream_with_progress_is_waited_for(format: Any) -> None:
     turn = Turn("one two three", fault=Fault(slow=0.15))
     with ModelServer([turn]) as server:
-        async with asking(server, format, patience=StreamTimeouts(first=1, between=0.6)) as asker:
+        async with asking(server, format, timeouts=StreamTimeouts(first=1, between=0.6)) as asker:
             assert (await asker.ask("go")).message.text == "one two three"
 
 
@@ -145,7 +145,7 @@ async def test_closing_the_connections_ends_a_call_that_may_be_tried_again(forma
 
 
 @formats
-async def test_cancelling_lets_go_at_once(format: Any) -> None:
+async def test_cancelling_returns_at_once(format: Any) -> None:
     with ModelServer([Turn(text="text", fault=Fault(hang_after=3))]) as server:
         async with asking(server, format) as asker:
             with anyio.move_on_after(0.4) as scope:
@@ -154,7 +154,7 @@ async def test_cancelling_lets_go_at_once(format: Any) -> None:
 
 
 @pytest.mark.parametrize("model", ["anthropic:claude-sonnet-4-5", "openai:gpt-5.2", "groq:llama-3.3-70b"])
-async def test_a_missing_key_is_told_without_a_request(model: str) -> None:
+async def test_a_missing_key_is_reported_without_a_request(model: str) -> None:
     with ModelServer([]) as server:
         async with asking(server, model, api_key=None) as asker:
             with pytest.raises(

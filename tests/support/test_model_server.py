@@ -1,4 +1,4 @@
-"""The loopback provider is as strict as it says: it would be no judge of a history otherwise."""
+"""The loopback provider refuses what real providers refuse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANSWER = {"type": "tool_result", "tool_use_id": "c", "content": "r"}
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "r"}
 ASKED = {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}
-TOLD = {"role": "tool", "tool_call_id": "c", "content": "r"}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "r"}
 
 
 def said(role: str, *blocks: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def said(role: str, *blocks: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("format", "messages", "sound"),
+    ("format", "messages", "valid"),
     [
         ("anthropic", [USER, said("assistant", USE), said("user", ANSWER)], True),
         ("anthropic", [USER, said("assistant", USE), USER], False),
@@ -45,14 +45,14 @@ def said(role: str, *blocks: Any) -> dict[str, Any]:
         ("openai-responses", [USER, OUTPUT], False),
         ("openai-responses", [USER, CALL, OUTPUT | {"type": "custom_tool_call_output"}], False),
         ("openai-responses", [USER, {"type": "reasoning", "id": "rs"}, USER], False),
-        ("openai-chat", [USER, ASKED, TOLD], True),
+        ("openai-chat", [USER, ASKED, RESULT], True),
         ("openai-chat", [USER, ASKED, USER], False),
-        ("openai-chat", [USER, ASKED, TOLD, TOLD], False),
-        ("openai-chat", [USER, TOLD], False),
+        ("openai-chat", [USER, ASKED, RESULT, RESULT], False),
+        ("openai-chat", [USER, RESULT], False),
         ("openai-chat", [USER, {"role": "assistant", "content": ""}], False),
     ],
 )
-def test_what_is_refused(format: Any, messages: list[Any], sound: bool) -> None:
+def test_what_is_refused(format: Any, messages: list[Any], valid: bool) -> None:
     key = "input" if format == "openai-responses" else "messages"
-    found = violations(format, {key: messages, "stream": True, "max_tokens": 9}, {"sealed"})
-    assert (found == []) is sound, found
+    found = violations(format, {key: messages, "stream": True, "max_tokens": 9}, {"signed"})
+    assert (found == []) is valid, found

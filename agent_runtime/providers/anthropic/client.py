@@ -1,4 +1,4 @@
-"""The one file that knows the anthropic SDK. Imported lazily: see `transport`."""
+"""The client of the anthropic SDK, which no other module imports. Loaded at the first call: see `transport`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.providers.address import auth_headers
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
-from agent_runtime.providers.http_errors import http_fault
+from agent_runtime.providers.http_errors import map_http_error
 from agent_runtime.providers.response_body import whole_or_events
 from agent_runtime.providers.tls import trusted
 from agent_runtime.providers.transport import StreamTimeouts
 
 
 class _Events(anthropic.AsyncStream[object]):
-    """The SDK's stream, for those as well who leave out the names of events, end with [DONE], or answer all at once."""
+    """The SDK's stream. It accepts events without names, a final [DONE], and whole answers too."""
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
         whole, pieces = await whole_or_events(self.response)
@@ -39,9 +39,7 @@ class AnthropicClient:
         self._sdk = sdk
 
     async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
-        """POST /v1/messages; the data of every event but pings, as plain objects (no field is lost to a
-        model).
-        """
+        """POST /v1/messages; yields the data of every event but pings, as plain objects."""
         return await self._sdk.post(
             "/v1/messages", body=body, cast_to=object, stream=True, stream_cls=_Events
         )
@@ -61,24 +59,24 @@ class AnthropicClient:
                 error.body, status=status, headers=headers, request_id=error.request_id, fallback=fallback
             )
         if isinstance(error, anthropic.APIResponseValidationError):
-            return cut(f"the provider's answer is none of its format: {error.message}")
+            return cut(f"the provider's answer is not of its format: {error.message}")
         if isinstance(error, anthropic.CredentialsError):
             return ProviderError("authentication_error", str(error), retryable=False)
-        return http_fault(error)
+        return map_http_error(error)
 
 
 def connect(
-    endpoint: Endpoint, patience: StreamTimeouts, http_client: httpx2.AsyncClient | None
+    endpoint: Endpoint, timeouts: StreamTimeouts, http_client: httpx2.AsyncClient | None
 ) -> AnthropicClient:
-    """The client. Proxies and certificates come from the environment, as the SDK does it."""
+    """The client. Proxies and certificates come from the environment."""
     headers = auth_headers(endpoint.base_url, endpoint.query, endpoint.format, endpoint.api_key or "")
     sent: dict[str, Any] = {name: value or anthropic.Omit() for name, value in headers.items()}
     return AnthropicClient(
         anthropic.AsyncAnthropic(
             api_key=endpoint.api_key or "none",
             base_url=endpoint.base_url,
-            max_retries=0,  # `retry` does it, where it is seen
-            timeout=anthropic.Timeout(None, connect=patience.connect),
+            max_retries=0,  # `retry` makes them, and reports them
+            timeout=anthropic.Timeout(None, connect=timeouts.connect),
             default_headers=sent,
             default_query=endpoint.query,
             http_client=http_client or anthropic.DefaultAsyncHttpxClient(verify=trusted()),

@@ -1,6 +1,6 @@
 """The Messages format of Anthropic: a turn from the events of its stream. Source: the streaming reference.
 
-Blocks are kept as they came, whatever their type: they go back to the provider with the next request.
+Blocks of all types are kept as they came: they go back to the provider with the next request.
 """
 
 from __future__ import annotations

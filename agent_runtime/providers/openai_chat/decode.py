@@ -88,7 +88,7 @@ class ChatDecoder:
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict) and any(map(count_of, usage.values())):
-            self._usage = usage  # counts are cumulative: the last one stands
+            self._usage = usage  # counts are cumulative: the last one is valid
 
     def _choice(self, choice: dict[str, Any], *, is_whole: bool) -> Iterator[Delta]:
         self._count(choice.get("usage"))

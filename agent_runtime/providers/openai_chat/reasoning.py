@@ -1,4 +1,4 @@
-"""The Chat Completions format: what providers beside its inventor stream in pieces, and want back whole."""
+"""The Chat Completions format: extensions that providers stream in pieces and expect back whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def thinking_part(part: Part) -> Part:
 
 
 def thinking_text(part: Part) -> str:
-    """What such a part says."""
+    """The text of such a part."""
     return "".join(text_of(inner.get("text")) for inner in part["thinking"])
 
 

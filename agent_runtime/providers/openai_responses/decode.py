@@ -1,6 +1,6 @@
 """The Responses format of OpenAI: a turn from the events of its stream. Source: the streaming events reference.
 
-Output items are kept as they came, whatever their type: they go back to the provider with the next request.
+Output items of all types are kept as they came: they go back to the provider with the next request.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class ResponsesDecoder:
         yield from self._complete(known, whole, place)
 
     def _complete(self, known: Item | None, whole: Item, place: object) -> Iterator[Delta]:
-        """An item has been sent whole; `known` is the same one as earlier events have it. A closed one stands."""
+        """An item has been sent whole; `known` is the same one as earlier events have it. A closed one is kept."""
         if known is None:
             known = self._items.add(whole, place)
         elif known.done and known.content == whole.content:

@@ -1,7 +1,7 @@
 """The Responses format of OpenAI: which output item an event is about.
 
 Gateways leave ids out, change them with every event, or give all items the same place. An item is found by the id of
-its call, by its own id, by its place, and then as the only one that it can be. A call id stands for one call.
+its call, by its own id, by its place, and then as the only one that it can be. A call id identifies one call.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ItemList:
         return None
 
     def equal(self, whole: Item) -> Item | None:
-        """An item with the same content, whatever its ids."""
+        """An item with the same content under any id."""
         return next((item for item in self._items if _has_same_content(item, whole)), None)
 
     def find_for_delta(self, type: str, id: object, place: object) -> Item | None:

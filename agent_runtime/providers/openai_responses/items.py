@@ -21,14 +21,14 @@ _PARTS = {("text", "content"): "output_text", ("thinking", "content"): "reasonin
 class Item:
     """An output item that is being built.
 
-    item: as it opened, or as it closed. call_id: our id of a call. place: its `output_index`. parts: its texts, by
+    item: as it opened, or as it closed. call_id: our id of a call. place: its `output_index`. texts: its texts, by
     kind, field and number. done: has it been closed?
     """
 
     item: dict[str, Any]
     call_id: str = ""
     place: object = None
-    parts: dict[tuple[DeltaKind, str, int], Pieces] = field(default_factory=dict)
+    texts: dict[tuple[DeltaKind, str, int], Pieces] = field(default_factory=dict)
     done: bool = False
 
     @property
@@ -70,10 +70,10 @@ class Item:
     def part(self, kind: DeltaKind, where: str, index: int) -> Pieces:
         """One of its texts."""
         make = ArgumentPieces if where == "arguments" else Pieces
-        return self.parts.setdefault((kind, where, index), make())
+        return self.texts.setdefault((kind, where, index), make())
 
     def close(self) -> Iterator[tuple[DeltaKind, str]]:
-        """The item is whole: what of it no delta has brought. What only deltas brought stands."""
+        """The item is whole: what of it no delta has brought. What only deltas brought is kept."""
         self.done = True
         for kind, where, index, text in _texts(self.item):
             if text and (rest := self.part(kind, where, index).complete(text)):
@@ -85,7 +85,7 @@ class Item:
         if key := CALLS.get(self.type):
             item[key] = text_of(item.get(key)) or self.part("tool_input", key, 0).text
             return item
-        for (kind, where, _), pieces in self.parts.items():
+        for (kind, where, _), pieces in self.texts.items():
             if not self.item.get(where) and where != "refusal":
                 part = {"type": _PARTS.get((kind, where), "summary_text"), "text": pieces.text}
                 item[where] = [*(item.get(where) or []), part]

@@ -1,4 +1,4 @@
-"""What a Messages stream may hold besides the usual."""
+"""Messages streams with unusual contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import AssistantMessage, Text, Thinking, ToolCall, Usage
-from tests.providers.decoding import decode, shown
+from tests.providers.decoding import decode, streamed
 
 Json = dict[str, Any]
 
@@ -60,8 +60,8 @@ def test_an_empty_answer() -> None:
     assert (turn.message, turn.stop, deltas) == (AssistantMessage(blocks=()), "end_turn", [])
 
 
-def test_every_block_is_kept_as_it_came_whatever_it_is() -> None:
-    sealed = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3"}
+def test_blocks_of_every_type_are_kept_as_they_came() -> None:
+    redacted = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3"}
     unknown = {"type": "hologram", "shape": {"n": [1, None]}}
     result = {
         "type": "web_search_tool_result",
@@ -82,7 +82,7 @@ def test_every_block_is_kept_as_it_came_whatever_it_is() -> None:
                 {"type": "thinking_delta", "thinking": "hm"},
                 {"type": "signature_delta", "signature": "Eq=="},
             ),
-            *block(1, sealed),
+            *block(1, redacted),
             *block(2, hosted, json_(""), json_('{"que'), json_('ry":"x"}')),
             *block(3, result),
             *block(4, cited, text("so"), citation, text("")),
@@ -98,14 +98,18 @@ def test_every_block_is_kept_as_it_came_whatever_it_is() -> None:
     assert turn.message.native is not None
     assert turn.message.native.items == (
         {"type": "thinking", "thinking": "hm", "signature": "Eq=="},
-        sealed,
+        redacted,
         hosted | {"input": {"query": "x"}},
         result,
         {"type": "text", "text": "so", "citations": [{"url": "https://a"}]},
         unknown | {"light": "ab", "n": 1},
     )
     assert turn.message.blocks == (Thinking(text="hm"), Text(text="so"))
-    assert (shown(deltas, "text"), shown(deltas, "thinking"), shown(deltas, "tool_input")) == ("so", "hm", "")
+    assert (streamed(deltas, "text"), streamed(deltas, "thinking"), streamed(deltas, "tool_input")) == (
+        "so",
+        "hm",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_arguments(pieces: list[str], input: Any, native: Json) -> None:
     (call,) = turn.message.calls
     assert (call.input, call.truncated, turn.stop) == (input, False, "tool_calls")
     assert turn.message.native is not None and turn.message.native.items == (TOOL | {"input": native},)
-    assert shown(deltas, "tool_input") == "".join(pieces)
+    assert streamed(deltas, "tool_input") == "".join(pieces)
 
 
 def test_an_input_that_comes_whole_with_its_block() -> None:
@@ -150,7 +154,7 @@ def test_interleaved_calls_and_an_id_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize("arguments", ['{"path":"a","text":"half', '{"path":"a"}'])
-def test_a_call_that_was_cut_is_marked_though_its_fragment_may_parse(arguments: str) -> None:
+def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses(arguments: str) -> None:
     whole = block(0, TOOL, json_("{}"))
     fragment = block(1, TOOL | {"id": "toolu_2"}, json_(arguments))
     turn, _ = decode("anthropic", [start(), *whole, *fragment, *end("max_tokens")])
@@ -192,11 +196,11 @@ def test_a_pair_split_over_two_pieces_is_one_letter() -> None:
             *end(),
         ],
     )
-    assert turn.message.text == shown(deltas, "text") == "a😀b\ufffd"
+    assert turn.message.text == streamed(deltas, "text") == "a😀b\ufffd"
 
 
 @pytest.mark.parametrize("chunk", [{"no": "type"}, {"type": "content_block_delta", "index": 9, "delta": {}}])
-def test_what_is_no_part_of_the_format_may_be_tried_again(chunk: Json) -> None:
+def test_events_of_another_format_may_be_tried_again(chunk: Json) -> None:
     with pytest.raises(ProviderError) as caught:
         decode("anthropic", [start(), chunk])
     assert caught.value.retryable
@@ -224,7 +228,7 @@ def test_a_signature_in_pieces_or_twice_is_one_signature(pieces: list[str]) -> N
     )
 
 
-def test_a_compaction_goes_back_with_its_seal() -> None:
+def test_a_compaction_goes_back_with_its_signature() -> None:
     deltas: list[Json] = [
         {"type": "compaction_delta", "content": "what ", "encrypted_content": None},
         {"type": "compaction_delta", "content": "came before", "encrypted_content": "c2Vh"},
@@ -232,10 +236,10 @@ def test_a_compaction_goes_back_with_its_seal() -> None:
         {"type": "signature_delta", "signature": "EqRz"},
     ]
     opened: Json = {"type": "compaction", "content": None, "encrypted_content": None, "tool_changes": []}
-    turn, shown = decode("anthropic", [start(), *block(0, opened, *deltas), *end("compaction")])
+    turn, streamed_deltas = decode("anthropic", [start(), *block(0, opened, *deltas), *end("compaction")])
     whole = {"content": "what came before", "encrypted_content": "c2VhbGVk", "signature": "EqRz"}
     assert turn.message.native is not None and turn.message.native.items == (opened | whole,)
-    assert (turn.stop, turn.message.blocks, shown) == ("pause_turn", (), [])
+    assert (turn.stop, turn.message.blocks, streamed_deltas) == ("pause_turn", (), [])
 
 
 def test_the_cache_is_counted_by_age_where_the_sum_is_left_out() -> None:

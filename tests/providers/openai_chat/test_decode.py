@@ -1,4 +1,4 @@
-"""What a Chat Completions stream may hold, in the dialects of those who speak it."""
+"""Chat Completions streams in the dialects of different providers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import Text, Thinking, Usage
-from tests.providers.decoding import decode, shown
+from tests.providers.decoding import decode, streamed
 
 Json = dict[str, Any]
 FORMAT = "openai-chat"
@@ -54,13 +54,13 @@ A, B = {"q": "a"}, {"q": "b"}
         [piece('{"q":', "f", 0, "x"), piece('"a"}', None, 0, "x2"), piece('{"q":"b"}', "f", 1, "y")],
         # no index at all
         [piece('{"q":', "f", None, "x"), piece('"a"}', index=None), piece('{"q":"b"}', "f", None, "y")],
-        # the same index for every call, told apart by their ids
+        # the same index for every call, with different ids
         [piece('{"q":"a"}', "f", 0, "x"), piece('{"q":"b"}', "f", 0, "y")],
         # the object itself in the place of its text
         [piece(A, "f", 0, "x"), piece(B, "f", 1, "y")],
     ],
 )
-def test_how_calls_are_told_apart(pieces: list[Json]) -> None:
+def test_pieces_are_assigned_to_their_calls(pieces: list[Json]) -> None:
     turn, deltas = decode(FORMAT, [*pieces, END])
     assert [(call.id, call.name, call.input) for call in turn.message.calls] == [("x", "f", A), ("y", "f", B)]
     assert turn.stop == "tool_calls"
@@ -76,21 +76,21 @@ def test_calls_without_ids_get_some(index: int | None) -> None:
     assert [call.id for call in again.message.calls] == ["call_000002"]
 
 
-def test_the_function_call_of_old() -> None:
-    old = [
+def test_the_deprecated_function_call() -> None:
+    pieces = [
         chunk(function_call={"name": "f", "arguments": ""}),
         chunk(function_call={"arguments": '{"q":"a"}'}),
     ]
-    turn, _ = decode(FORMAT, [*old, chunk("function_call")])
+    turn, _ = decode(FORMAT, [*pieces, chunk("function_call")])
     assert [(call.name, call.input) for call in turn.message.calls] == [("f", A)]
 
 
 @pytest.mark.parametrize("reason", ["stop", "tool_calls", "eos"])
-def test_calls_are_calls_whatever_the_reason_says(reason: str) -> None:
+def test_calls_count_with_any_finish_reason(reason: str) -> None:
     assert decode(FORMAT, [piece('{"q":"a"}', "f", 0, "x"), chunk(reason)])[0].stop == "tool_calls"
 
 
-def test_a_call_that_was_cut_is_marked_though_its_fragment_may_parse() -> None:
+def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses() -> None:
     chunks = [piece('{"q":"a"}', "f", 0, "x"), piece('{"q":"b"}', "f", 1, "y"), chunk("length")]
     turn, _ = decode(FORMAT, chunks)
     assert ([call.truncated for call in turn.message.calls], turn.stop) == ([False, True], "max_tokens")
@@ -102,7 +102,7 @@ def test_thinking_goes_back_under_the_name_it_came_by(name: str) -> None:
         FORMAT, [chunk(**{name: "h"}), chunk(**{name: "m"}), chunk(content="so"), chunk("stop")]
     )
     assert turn.message.blocks == (Thinking(text="hm"), Text(text="so"))
-    assert (shown(deltas, "thinking"), shown(deltas, "text")) == ("hm", "so")
+    assert (streamed(deltas, "thinking"), streamed(deltas, "text")) == ("hm", "so")
     assert turn.message.native is not None
     assert turn.message.native.items == ({"role": "assistant", "content": "so", name: "hm"},)
 
@@ -239,14 +239,14 @@ def test_a_pair_split_over_two_pieces_is_one_letter() -> None:
         piece(said[8:]),
     ]
     turn, deltas = decode(FORMAT, [*chunks, END])
-    assert turn.message.text == shown(deltas, "text") == "a😀"
+    assert turn.message.text == streamed(deltas, "text") == "a😀"
     assert turn.message.calls[0].input == {"q": "😀"}
 
 
-def test_calls_told_apart_by_their_names_or_by_being_whole() -> None:
+def test_calls_are_separated_by_name_or_by_being_whole() -> None:
     whole = [piece("", "f"), piece("{}", "g"), piece('{"q":"a"}', "g"), piece("{}", "g")]
     turn, _ = decode(FORMAT, [*whole, END])
-    # the last one cannot be told from the second sent again, and a call is never run twice
+    # the last one may be the second sent again, and a call is never run twice
     assert [(call.name, call.input) for call in turn.message.calls] == [("f", {}), ("g", {}), ("g", A)]
 
 
@@ -256,7 +256,7 @@ def test_what_was_said_before_the_parts_goes_back_with_them() -> None:
     turn, deltas = decode(
         FORMAT, [chunk(content="So"), chunk(content=more), chunk(content="."), chunk("stop")]
     )
-    assert turn.message.text == shown(deltas, "text") == "So there."
+    assert turn.message.text == streamed(deltas, "text") == "So there."
     assert turn.message.native is not None
     assert turn.message.native.items[0]["content"] == [
         {"type": "text", "text": "So"},
@@ -284,14 +284,14 @@ def test_signed_thinking_through_a_gateway_goes_back_signed() -> None:
     ]
 
 
-def test_a_message_beside_the_deltas_is_no_second_text() -> None:
+def test_a_message_beside_the_deltas_is_not_a_second_text() -> None:
     last = {"choices": [{"delta": {}, "message": {"content": "so"}, "finish_reason": "stop"}]}
     assert decode(FORMAT, [chunk(content="so"), last])[0].message.text == "so"
     whole = {"choices": [{"message": {"content": "so"}, "finish_reason": "stop"}]}
     assert decode(FORMAT, [whole])[0].message.text == "so"
 
 
-def test_zeros_are_no_usage() -> None:
+def test_zeros_are_not_usage() -> None:
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     early = chunk(content="a") | {"usage": USAGE}
     assert decode(FORMAT, [early, chunk("stop") | {"usage": nothing}])[0].usage == Usage(

@@ -1,4 +1,4 @@
-"""What a Responses stream may hold besides the usual."""
+"""Responses streams with unusual contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import Text, Thinking, ToolCall
-from tests.providers.decoding import decode, shown
+from tests.providers.decoding import decode, streamed
 
 Json = dict[str, Any]
 FORMAT = "openai-responses"
@@ -59,7 +59,7 @@ def test_items_that_only_the_end_holds() -> None:
         Text(text="hello"),
         ToolCall(id="call_1", name="sh", arguments='{"cmd":"ls"}', input={"cmd": "ls"}),
     )
-    assert [shown(deltas, kind) for kind in ("thinking", "text", "tool_input")] == [
+    assert [streamed(deltas, kind) for kind in ("thinking", "text", "tool_input")] == [
         "hm",
         "hello",
         '{"cmd":"ls"}',
@@ -72,20 +72,20 @@ def test_items_that_the_end_has_forgotten() -> None:
     assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
 
 
-def test_what_deltas_left_out_is_shown_when_the_item_is_whole() -> None:
+def test_what_deltas_left_out_is_streamed_when_the_item_is_whole() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hel"}
     turn, deltas = decode(FORMAT, [*item(0, message("hello"), delta), end()])
-    assert turn.message.text == shown(deltas, "text") == "hello"
+    assert turn.message.text == streamed(deltas, "text") == "hello"
 
 
-def test_events_without_a_place_are_told_apart_by_id() -> None:
+def test_events_without_an_index_are_matched_by_id() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hel", "item_id": "msg_1"}
-    placed = [*item(0, message("hello"), delta), *item(1, call())]
+    events = [*item(0, message("hello"), delta), *item(1, call())]
     turn, deltas = decode(
-        FORMAT, [{k: v for k, v in e.items() if k != "output_index"} for e in placed] + [end()]
+        FORMAT, [{k: v for k, v in e.items() if k != "output_index"} for e in events] + [end()]
     )
     assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
-    assert shown(deltas, "text") == "hello"
+    assert streamed(deltas, "text") == "hello"
 
 
 def test_a_free_form_call_is_text() -> None:
@@ -102,12 +102,12 @@ def test_a_free_form_call_is_text() -> None:
     expected = ToolCall(
         id="call_1", name="apply_patch", arguments=patch, input={"input": patch}, freeform=True
     )
-    assert (turn.message.blocks, shown(deltas, "tool_input")) == ((expected,), patch)
+    assert (turn.message.blocks, streamed(deltas, "tool_input")) == ((expected,), patch)
     assert [delta.id for delta in deltas] == ["call_1"]
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_call_that_was_cut_is_marked_though_its_fragment_may_parse(closed: bool) -> None:
+def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses(closed: bool) -> None:
     delta = {"type": "response.function_call_arguments.delta", "delta": '{"cmd":"rm"}'}
     last = item(1, call('{"cmd":"rm"}', "call_2", status="incomplete"), delta, done=closed)
     turn, _ = decode(
@@ -121,7 +121,7 @@ def test_a_call_that_was_cut_is_marked_though_its_fragment_may_parse(closed: boo
     assert turn.stop == "max_tokens"
 
 
-def test_a_text_that_was_cut_stands_as_far_as_it_came() -> None:
+def test_a_text_that_was_cut_is_kept_as_far_as_it_came() -> None:
     delta = {"type": "response.output_text.delta", "delta": "half a sen"}
     turn, _ = decode(
         FORMAT,
@@ -183,18 +183,18 @@ def test_an_id_that_is_taken_or_missing_is_made_anew() -> None:
     assert [i["call_id"] for i in turn.message.native.items] == ["call_1", "call_000000", "call_000001"]
 
 
-def test_items_that_all_claim_the_same_place() -> None:
+def test_items_that_all_have_the_same_index() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hel"}
     turn, deltas = decode(FORMAT, [*item(0, message("hello"), delta), *item(0, call()), end()])
     assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
-    assert shown(deltas, "text") == "hello"
+    assert streamed(deltas, "text") == "hello"
 
 
 def test_two_responses_in_one_stream_are_one_turn() -> None:
     opening = {"type": "response.created", "response": {}}
     first, second = item(0, message("hello ")), item(0, message("there", id="msg_2"))
     turn, deltas = decode(FORMAT, [opening, *first, end(), opening, *second, end()])
-    assert turn.message.text == shown(deltas, "text") == "hello there"
+    assert turn.message.text == streamed(deltas, "text") == "hello there"
     with pytest.raises(ProviderError, match="in the middle"):
         decode(FORMAT, [opening, *first, end(), opening, *second])
 
@@ -211,10 +211,10 @@ def test_a_text_that_the_close_has_lost() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hello"}
     empty = message("") | {"content": []}
     turn, deltas = decode(FORMAT, [*item(0, empty, delta), end()])
-    assert turn.message.text == shown(deltas, "text") == "hello"
+    assert turn.message.text == streamed(deltas, "text") == "hello"
 
 
-def test_a_thought_that_was_cut_before_its_seal_does_not_go_back() -> None:
+def test_reasoning_without_its_content_does_not_go_back() -> None:
     thought: Json = {"type": "reasoning", "id": "rs_1", "summary": []}
     deltas = [
         {"type": "response.reasoning_summary_text.delta", "delta": "hm", "summary_index": 0},
@@ -226,6 +226,6 @@ def test_a_thought_that_was_cut_before_its_seal_does_not_go_back() -> None:
     )
     assert turn.message.blocks == (Thinking(text="hm"), Thinking(text="so"))
     assert (turn.message.native, turn.stop) == (None, "max_tokens")
-    sealed = thought | {"summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "gAAA"}
-    turn, _ = decode(FORMAT, [*item(0, sealed, *deltas), *item(1, message("so")), end()])
-    assert turn.message.native is not None and list(turn.message.native.items) == [sealed, message("so")]
+    signed = thought | {"summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "gAAA"}
+    turn, _ = decode(FORMAT, [*item(0, signed, *deltas), *item(1, message("so")), end()])
+    assert turn.message.native is not None and list(turn.message.native.items) == [signed, message("so")]
