@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agent_runtime.conversation.normalize import BEGINNING, CONTINUE, NormalizedHistory, for_model, normalize
@@ -159,6 +161,28 @@ def test_reasoning_without_its_signature_is_left_out_and_redacted_reasoning_kept
     normalized = normalize([user("go"), turn, user(result())])
     assert normalized.messages[1] == model(Thinking(text="cut"), call(), native=native(REDACTED, USE))
     assert normalized.repairs == ("reasoning without its signature was left out",)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "kept"),
+    [
+        ({"encrypted_content": "x", "summary": []}, True),
+        ({"content": [{"type": "reasoning_text", "text": "hm"}], "summary": []}, True),
+        ({"summary": [{"type": "summary_text", "text": "hm"}]}, False),
+        ({"encrypted_content": None, "content": None, "summary": []}, False),
+        ({"encrypted_content": "", "content": []}, False),
+    ],
+)
+def test_reasoning_of_responses_goes_back_only_where_it_holds_something(
+    reasoning: dict[str, Any], kept: bool
+) -> None:
+    item = {"type": "reasoning", "id": "rs_1"} | reasoning
+    made = {"type": "function_call", "call_id": "c1", "name": "bash", "arguments": "{}"}
+    turn = model(call(), native=native(item, made, format="openai-responses"))
+    found = normalize([user("go"), turn, user(result())]).messages[1]
+    expected = (item, made) if kept else (made,)
+    assert isinstance(found, AssistantMessage) and found.native is not None
+    assert found.native.items == expected
 
 
 def test_a_turn_of_reasoning_alone_is_no_turn() -> None:
