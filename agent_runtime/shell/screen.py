@@ -155,6 +155,9 @@ class Screen:
             self._reset()
         elif len(token) == 2 and (action := ESCAPES.get(final)):
             action(self._grid)
+        elif token.startswith(("\x1b]10;?", "\x1b]11;?")):  # the colours of text and background
+            shade = "ffff" if token[3] == "0" else "0000"
+            self._reply(f"\x1b]1{token[3]};rgb:{shade}/{shade}/{shade}\x1b\\")
         elif token.startswith("\x1bP") and token[2:4] in ("+q", "$q"):
             self._reply(f"\x1bP0{token[2]}r\x1b\\")  # no such capability, no such setting
 

@@ -7,6 +7,7 @@ import re
 import threading
 
 from agent_runtime.protocol.text import split_ends
+from agent_runtime.shell.ansi import UNFINISHED
 from agent_runtime.shell.output_capture import HEAD, RING, OutputCapture
 from agent_runtime.shell.replies import Replies
 from agent_runtime.shell.screen import Drawn, Screen, draws
@@ -23,7 +24,9 @@ log = logging.getLogger(__name__)
 _DRAWN = RING // 2  # bytes that are drawn at once; of a longer output only the beginning and the end
 _PIECE = 64 << 10
 # what may be a query: a control sequence that asks for an answer, or one whose end has not come yet
-_QUERY = re.compile(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\[[0-?]*[ -/]*\Z|(?:P[$+]?)?\Z)")
+_QUERY = re.compile(
+    rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\]1[01];\?)|" + UNFINISHED.pattern.encode()
+)
 
 
 class TerminalOutput:

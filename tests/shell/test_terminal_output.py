@@ -68,6 +68,7 @@ def test_each_line_is_in_the_report_after_it(
         (b"\x1b[0c", b"\x1b[?62;22c"),
         (b"\x1b[?2026$p", b"\x1b[?2026;0$y"),
         (b"\x1b[>q", b"\x1bP>|agent-runtime\x1b\\"),
+        (b"\x1b]11;?\x07", b"\x1b]11;rgb:0000/0000/0000\x1b\\"),
         (b"\x1bP+q544e\x1b\\", b"\x1bP0+r\x1b\\"),
     ],
 )
