@@ -33,11 +33,15 @@ class Ignore:
     @classmethod
     def at(cls, folder: Path) -> Ignore:
         """Return the rules of a directory, read from it and from those above it."""
-        if _has_git(folder) or folder == folder.parent:
-            return cls._of(folder, _NONE, _has_git(folder))
-        outer = cls.at(folder.parent)
-        named = outer.named or outer.ignores(folder.name, is_folder=True)
-        return cls._of(folder, _NONE if named else outer.rules, outer.repository, named)
+        inner: list[Path] = []  # those below the one with the outermost rules
+        while not _has_git(folder) and folder != folder.parent:
+            inner.append(folder)
+            folder = folder.parent
+        ignore = cls._of(folder, _NONE, _has_git(folder))
+        for one in reversed(inner):
+            named = ignore.named or ignore.ignores(one.name, is_folder=True)
+            ignore = cls._of(one, _NONE if named else ignore.rules, ignore.repository, named)
+        return ignore
 
     def below(self, name: str) -> Ignore:
         """Return the rules of a directory in this one."""

@@ -6,6 +6,7 @@ one for each file found, or one with an `error`.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import os
@@ -21,6 +22,12 @@ from agent_runtime.git.ignore_tree import Ignore
 from agent_runtime.search.results import SearchMatch
 from agent_runtime.system.safe_open import open_regular
 
+_CODECS = (
+    "cp1252",
+    "latin-1",
+    "utf-8",
+    *(f"utf-{size}-{order}" for size in (16, 32) for order in ("le", "be")),
+)
 _LINE_SECONDS = 2.0  # only a pattern that backtracks exponentially takes so long for a line
 _MEMORY = 1 << 30  # bytes
 _CPU_SECONDS = 60
@@ -37,11 +44,13 @@ class _Pattern(Protocol):
 def main() -> None:
     """Search as the request on stdin says."""
     request = json.load(sys.stdin.buffer)
+    for codec in _CODECS:  # they are imported with our own rights: that user may be unable to read them
+        codecs.lookup(codec)
     pattern = _import_pattern(request)
     if user := request["user"]:
-        os.setgroups(user["groups"])
-        os.setresgid(user["gid"], user["gid"], user["gid"])
-        os.setresuid(user["uid"], user["uid"], user["uid"])
+        from agent_runtime.system.credentials import FileCredentials
+
+        FileCredentials(user["uid"], user["gid"], tuple(user["groups"])).assume()
     for path in map(Path, request["files"]) if request["files"] is not None else walk(Path(request["base"])):
         hits = matches(pattern, request["context"], path) if pattern else []
         if hits or not pattern:
@@ -50,15 +59,24 @@ def main() -> None:
 
 def walk(base: Path) -> Iterator[Path]:
     """Yield the regular files below a directory (or the file itself), by name in byte order, without ignored ones."""
-    if base.is_dir():
-        yield from _walk(base, Ignore.at(base))
-    else:
+    if not base.is_dir():
         yield base
+        return
+    levels = [_entries(Ignore.at(base))]  # a stack: directories may be nested deeper than calls can be
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif isinstance(entry, Ignore):
+            levels.append(_entries(entry))
+        else:
+            yield entry
 
 
-def _walk(folder: Path, ignore: Ignore) -> Iterator[Path]:
+def _entries(ignore: Ignore) -> Iterator[Path | Ignore]:
+    """What a directory has in it: files, and the rules of further directories."""
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(ignore.folder) as entries:
             found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError:
         return
@@ -67,7 +85,7 @@ def _walk(folder: Path, ignore: Ignore) -> Iterator[Path]:
         if entry.name == ".git" or ignore.ignores(entry.name, is_folder=is_folder):
             continue
         if is_folder:
-            yield from _walk(Path(entry.path), ignore.below(entry.name))
+            yield ignore.below(entry.name)
         elif entry.is_file(follow_symlinks=False):
             yield Path(entry.path)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.path_resolver import PathResolver
+from agent_runtime.files.worker import FileWorker
+from agent_runtime.git.ignore_tree import Ignore
 from agent_runtime.search import ripgrep
+from agent_runtime.search.search import Searcher
 from tests.files.editor_fixture import EditorFixture
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +150,36 @@ async def test_a_fifo_as_gitignore_is_not_read(
     monkeypatch.setattr(ripgrep, "available", lambda: False)
     assert await editor.search.grep("x", ".", limit=9, tokens=99) == "a:1:x"
     assert await editor.files.entries(".", depth=2, tokens=99) == ".gitignore\na"
+
+
+async def test_directories_nested_deeper_than_calls_can_be(
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = editor.folder
+    for _ in range(1_200):
+        folder /= "a"
+        folder.mkdir()
+    (folder / "f").write_text("needle\n")
+    there, fallback = await both(editor, monkeypatch, pattern="needle", mode="files")
+    assert there == fallback == "a/" * 1_200 + "f"
+    assert not Ignore.at(folder).ignores("f", is_folder=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's rights")
+@pytest.mark.parametrize("pattern", ["für", "(?<=f)ür"])
+async def test_both_engines_have_the_rights_of_the_tool_user(
+    monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        for file, mode, codec in (("a", 0o644, "latin-1"), ("b", 0o600, "utf-8"), ("c", 0o644, "utf-16")):
+            (folder / file).write_bytes("für\n".encode(codec))
+            (folder / file).chmod(mode)
+        searcher = Searcher(PathResolver(folder, None), FileWorker("games"))
+        for present in (True, False):
+            monkeypatch.setattr(ripgrep, "available", lambda present=present: present)
+            assert await searcher.grep(pattern, ".", limit=9, tokens=999) == "a:1:für\nc:1:für"
 
 
 def test_parentheses_that_close_the_group_around_a_pattern() -> None:
