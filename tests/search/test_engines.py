@@ -160,9 +160,12 @@ async def test_directories_nested_deeper_than_calls_can_be(
         folder /= "a"
         folder.mkdir()
     (folder / "f").write_text("needle\n")
-    there, fallback = await both(editor, monkeypatch, pattern="needle", mode="files")
-    assert there == fallback == "a/" * 1_200 + "f"
-    assert not Ignore.at(folder).ignores("f", is_folder=False)
+    try:
+        there, fallback = await both(editor, monkeypatch, pattern="needle", mode="files")
+        assert there == fallback == "a/" * 1_200 + "f"
+        assert not Ignore.at(folder).ignores("f", is_folder=False)
+    finally:  # shutil.rmtree is recursive
+        subprocess.run(["rm", "-r", editor.folder / "a"], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's rights")
