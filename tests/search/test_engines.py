@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
@@ -165,7 +166,7 @@ async def test_directories_nested_deeper_than_calls_can_be(
         assert there == fallback == "a/" * 1_200 + "f"
         assert not Ignore.at(folder).ignores("f", is_folder=False)
     finally:  # shutil.rmtree is recursive
-        subprocess.run(["rm", "-r", editor.folder / "a"], check=True)
+        await anyio.run_process(["rm", "-r", str(editor.folder / "a")])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's rights")
