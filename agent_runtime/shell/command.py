@@ -54,8 +54,12 @@ class Command:
             self.ending.timeout = seconds
             self.was_waiting = not self.processes.living()
             await self.stop(GRACE)
-        else:
-            await self.capture.settle(self.processes.living)
+            return
+        if (
+            self.bash.ended or 0
+        ) < 0:  # a signal to its process group (`kill 0`) is meant for the jobs of the call too
+            await terminate(self.processes.living, grace=GRACE, kill=self.processes.kill)
+        await self.capture.settle(self.processes.living)
 
     async def stop(self, grace: float = CANCEL_GRACE) -> None:
         """End all that it started, and the shell, which saves its state first. `grace`: seconds until SIGKILL."""
