@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -25,11 +26,11 @@ _FEW_WATCHES = 65_536
 _LITTLE_SPACE = 1 << 30  # bytes; outputs of one run may take that much
 
 
-def doctor_command(environ: Mapping[str, str], *, as_json: bool) -> int:
+def doctor_command(arguments: argparse.Namespace) -> int:
     """Print the findings; non-zero when something required is missing."""
-    findings = list(examine(environ))
+    findings = list(examine(os.environ))
     missing = [finding.name for finding in findings if finding.status == "MISSING"]
-    if as_json:
+    if arguments.json:
         rows = [
             {
                 "name": finding.name,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from typing import NoReturn
 
 from agent_runtime.cli.options import OPTIONS, overlay
@@ -30,7 +31,7 @@ def parser(wanted: str | None = None) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"agent-runtime {VERSION}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for name, (add_options, text) in _COMMANDS.items():
+    for name, (add_options, text, _, _) in _COMMANDS.items():
         command = commands.add_parser(name, help=text, allow_abbrev=False, formatter_class=layout)
         if wanted in (None, name):
             add_options(command)
@@ -90,6 +91,23 @@ def _standby(standby: argparse.ArgumentParser) -> None:
     standby.add_argument("--socket", metavar="PATH", required=True)
 
 
+def _serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8080, help="0 for any free one (default 8080)")
+    serve.add_argument(
+        "--api-key",
+        metavar="KEY[:tier]",
+        action="append",
+        default=[],
+        help="a key that callers must give, with its tier: free, pro or enterprise (60, 300, 1000 requests a minute)",
+    )
+    serve.add_argument(
+        "--workspace", metavar="DIR", help="of requests that name none (default: the current one)"
+    )
+    serve.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
+    serve.add_argument("--dev-url", metavar="TEMPLATE", help=OPTIONS["--dev-url"][2])
+
+
 def _demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--format", choices=("ndjson", "pretty"))
     demo.add_argument("--keep", action="store_true", help="keep the temporary workspace")
@@ -138,20 +156,26 @@ def _clean(clean: argparse.ArgumentParser) -> None:
     clean.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
-_COMMANDS = {
-    "run": (_run, "one run: a JSON request on stdin, NDJSON events on stdout"),
-    "replay": (_replay, "re-run a transcript without a model"),
-    "standby": (_standby, "import everything once, fork a process for each run"),
-    "demo": (_demo, "a recorded run with real tools; no key, no network"),
-    "report": (_report, "one HTML page about a transcript"),
-    "schema": (_schema, "JSON Schema of what goes in and comes out"),
-    "runs": (_runs, "list the runs that are kept"),
-    "show": (_show, "print a run as it looks on a terminal"),
-    "models": (_listing, "list models, and providers with their key variables"),
-    "tools": (_listing, "list the tools"),
-    "agents": (_agents, "list the agent definitions"),
-    "clean": (_clean, "remove the files of old runs"),
-    "doctor": (_doctor, "check what a run needs"),
+_COMMANDS = {  # options, help, module and function
+    "run": (_run, "one run: a JSON request on stdin, NDJSON events on stdout", "run", "run_command"),
+    "replay": (_replay, "re-run a transcript without a model", "replay", "replay_command"),
+    "standby": (
+        _standby,
+        "import everything once, fork a process per run",
+        "standby.server",
+        "standby_command",
+    ),
+    "serve": (_serve, "the HTTP API", "serve", "serve_command"),
+    "demo": (_demo, "a recorded run with real tools; no key, no network", "demo", "demo_command"),
+    "report": (_report, "one HTML page about a run", "report", "report_command"),
+    "runs": (_runs, "list the runs that are kept", "runs", "runs_command"),
+    "show": (_show, "print a run as it looks on a terminal", "runs", "show_command"),
+    "models": (_listing, "list models, and providers with their key variables", "listings", "models_command"),
+    "tools": (_listing, "list the tools", "listings", "tools_command"),
+    "agents": (_agents, "list the agent definitions", "listings", "agents_command"),
+    "clean": (_clean, "remove the files of old runs", "clean", "clean_command"),
+    "schema": (_schema, "JSON Schema of what goes in and comes out", "schema", "schema_command"),
+    "doctor": (_doctor, "check what a run needs", "doctor", "doctor_command"),
 }
 
 
@@ -201,59 +225,27 @@ def _refuse_unknown(top: argparse.ArgumentParser, command: str, unknown: Sequenc
 
 def dispatch(arguments: argparse.Namespace) -> int:
     """Import the command, and nothing else, and run it."""
-    match arguments.command:
-        case "run":
-            if arguments.request is None and arguments.prompt is None and os.isatty(0):
-                print(_USAGE, file=sys.stderr)
-                return ExitCode.INVALID_REQUEST
-            if arguments.socket is not None and not arguments.dry_run:
-                from agent_runtime.cli.standby.client import hand_over
+    if arguments.command == "run":
+        return _dispatch_run(arguments)
+    _, _, module, function = _COMMANDS[arguments.command]
+    command: Callable[[argparse.Namespace], int] = getattr(
+        import_module(f"agent_runtime.cli.{module}"), function
+    )
+    return command(arguments)
 
-                return hand_over(arguments, overlay(arguments))
-            signals = SignalHandler()  # before the imports, which take most of the time to the first event
-            from agent_runtime.cli.run import run_command
 
-            return run_command(arguments, overlay(arguments), signals)
-        case "replay":
-            from agent_runtime.cli.replay import replay_command
+def _dispatch_run(arguments: argparse.Namespace) -> int:
+    if arguments.request is None and arguments.prompt is None and os.isatty(0):
+        print(_USAGE, file=sys.stderr)
+        return ExitCode.INVALID_REQUEST
+    if arguments.socket is not None and not arguments.dry_run:
+        from agent_runtime.cli.standby.client import hand_over
 
-            return replay_command(arguments)
-        case "demo":
-            from agent_runtime.cli.demo import demo_command
+        return hand_over(arguments, overlay(arguments))
+    signals = SignalHandler()  # before the imports, which take most of the time to the first event
+    from agent_runtime.cli.run import run_command
 
-            return demo_command(arguments)
-        case "report":
-            from agent_runtime.cli.report import report_command
-
-            return report_command(arguments)
-        case "schema":
-            from agent_runtime.cli.schema import schema_command
-
-            return schema_command(arguments.name)
-        case "runs" | "show":
-            from agent_runtime.cli import runs
-
-            return (
-                runs.runs_command(arguments) if arguments.command == "runs" else runs.show_command(arguments)
-            )
-        case "models" | "tools" | "agents":
-            from agent_runtime.cli import listings
-
-            command = getattr(listings, f"{arguments.command}_command")
-            code: int = command(arguments)
-            return code
-        case "clean":
-            from agent_runtime.cli.clean import clean_command
-
-            return clean_command(arguments)
-        case "doctor":
-            from agent_runtime.cli.doctor import doctor_command
-
-            return doctor_command(os.environ, as_json=arguments.json)
-        case _:
-            from agent_runtime.cli.standby.server import standby_command
-
-            return standby_command(arguments.socket)
+    return run_command(arguments, overlay(arguments), signals)
 
 
 _USAGE = """usage: agent-runtime run [--prompt TEXT | --request FILE] [options], or a JSON request on stdin;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from typing import Any
@@ -39,9 +40,9 @@ def schema(name: str) -> dict[str, Any]:
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": f"agent-runtime {name}", **body}
 
 
-def schema_command(name: str | None) -> int:
+def schema_command(arguments: argparse.Namespace) -> int:
     """Print one schema, or all of them as one object by name."""
-    value = schema(name) if name else {each: schema(each) for each in NAMES}
+    value = schema(arguments.name) if arguments.name else {each: schema(each) for each in NAMES}
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
     return ExitCode.COMPLETED

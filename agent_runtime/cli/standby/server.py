@@ -9,6 +9,7 @@ handover.py.
 
 from __future__ import annotations
 
+import argparse
 import errno
 import fcntl
 import os
@@ -34,8 +35,9 @@ _GRACE = 5.0  # seconds that runs have to end when the standby is told to: a can
 _HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
 
 
-def standby_command(path: str) -> int:
-    """The whole command: warm up, listen, and serve until told to stop."""
+def standby_command(arguments: argparse.Namespace) -> int:
+    """Warm up, listen, and serve until a signal ends it."""
+    path: str = arguments.socket
     try:
         _refuse_when_live(path)
         warm_up()

@@ -1,0 +1,75 @@
+"""`agent-runtime serve`: the HTTP API."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from agent_runtime.dev_servers.urls import check_template
+from agent_runtime.engine.run_config import state_dir
+from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.server.app import create_app
+from agent_runtime.server.auth import ApiKey
+
+
+def serve_command(arguments: argparse.Namespace) -> int:
+    """Serve until a signal ends it; runs that are under way go on."""
+    try:
+        keys = [ApiKey.parse(text) for text in arguments.api_key]
+        listener = _listener(arguments.host, arguments.port, with_keys=bool(keys))
+        template = arguments.dev_url or os.environ.get("AGENT_RUNTIME_DEV_URL")
+        if template:
+            check_template(template)
+    except RequestError as error:
+        print(f"agent-runtime: {error}", file=sys.stderr)
+        return ExitCode.INVALID_REQUEST
+    port = listener.getsockname()[1]
+    names = {arguments.host, "localhost", "127.0.0.1", "[::1]"}
+    workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
+    app = create_app(
+        state_dir=state_dir(arguments.state_dir, os.environ),
+        workspace=workspace,
+        keys=keys,
+        hosts=frozenset(f"{name}:{port}" for name in names),
+        environ=os.environ,
+        dev_url=template,
+    )
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    print(f"listening on http://{arguments.host}:{port}", file=sys.stderr, flush=True)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=2, ws="websockets-sansio"
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+    return ExitCode.COMPLETED
+
+
+def _listener(host: str, port: int, *, with_keys: bool) -> socket.socket:
+    """The listening socket. Raises RequestError for an address that is not loopback when there are no keys."""
+    try:
+        [*_, (family, _, _, _, address)] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise RequestError(
+            "--host", f"expected an address of this machine, got {host!r} ({error.strerror})"
+        ) from None
+    if not with_keys and not ipaddress.ip_address(address[0]).is_loopback:
+        raise RequestError(
+            "--host", f"{host} is reached from other machines: give --api-key too, or use 127.0.0.1"
+        )
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise RequestError("--port", f"expected a free port, got {port} ({error.strerror})") from None
+    listener.listen(1024)
+    return listener

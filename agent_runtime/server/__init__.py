@@ -1,0 +1,1 @@
+"""The HTTP API of `agent-runtime serve`. Runs are child processes; their event streams are files."""

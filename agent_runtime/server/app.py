@@ -1,0 +1,173 @@
+"""The ASGI application: routes, admission, request ids, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent_runtime.conversation.threads.store import ThreadStore
+from agent_runtime.errors import RequestError
+from agent_runtime.server import other_routes, run_routes, thread_routes
+from agent_runtime.server.auth import ApiKey, Gate
+from agent_runtime.server.context import Server
+from agent_runtime.server.errors import ApiError, error_response
+from agent_runtime.server.runs import Runs
+from agent_runtime.server.store import IdempotencyStore
+from agent_runtime.system.file_watch import FileWatch
+
+log = logging.getLogger(__name__)
+
+_OPEN = ("/healthz", "/openapi.json")  # need no key
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+ROUTES = [
+    Route("/v1/run", run_routes.start_run, methods=["POST"]),
+    Route("/v1/run/threads", thread_routes.list_threads),
+    Route("/v1/run/threads/{id}", thread_routes.get_thread),
+    Route("/v1/run/threads/{id}", thread_routes.delete_thread, methods=["DELETE"]),
+    Route("/v1/run/threads/{id}/fork", thread_routes.fork_thread, methods=["POST"]),
+    Route("/v1/run/{slug}", run_routes.start_run, methods=["POST"]),
+    Route("/v1/agents", other_routes.list_agents),
+    Route("/v1/agents/{slug}/run", run_routes.start_run, methods=["POST"]),
+    Route("/v1/runs", run_routes.list_runs),
+    Route("/v1/runs/{id}", run_routes.get_run),
+    Route("/v1/runs/{id}/events", run_routes.run_events),
+    Route("/v1/runs/{id}/{action:str}", run_routes.control_run, methods=["POST"]),
+    Route("/v1/models", other_routes.list_models),
+    Route("/v1/sandboxes/{id}/url", other_routes.sandbox_url),
+    WebSocketRoute("/v1/run/{slug}/stream/{run_id}", run_routes.run_socket),
+    WebSocketRoute("/v1/sandboxes/{id}/logs", other_routes.sandbox_logs),
+    Route("/healthz", other_routes.health),
+    Route("/openapi.json", other_routes.openapi),
+    Route("/", other_routes.index),
+]
+
+
+def create_app(
+    *,
+    state_dir: Path,
+    workspace: Path,
+    keys: Sequence[ApiKey],
+    hosts: frozenset[str],
+    environ: Mapping[str, str],
+    dev_url: str | None = None,
+) -> Starlette:
+    """The application.
+
+    Args:
+        state_dir: where runs and threads are.
+        workspace: of requests that name none.
+        keys: that are accepted; none: every request from this machine is.
+        hosts: values of the `Host` header that are this server's own.
+        environ: the environment of the runs, with the models' keys.
+        dev_url: template of the public addresses of ports.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        watch = FileWatch()
+        server = Server(
+            runs=Runs(state_dir, workspace, environ, watch),
+            threads=ThreadStore(state_dir),
+            keys=IdempotencyStore(state_dir / "api.sqlite3"),
+            gate=Gate(keys, hosts),
+            workspace=workspace,
+            dev_url=dev_url,
+        )
+        app.state.server = server
+        yield
+        for task in server.background:
+            task.cancel()
+        await asyncio.gather(*server.background, return_exceptions=True)
+        server.threads.close()
+        server.keys.close()
+        watch.close()
+
+    app = Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        exception_handlers={
+            ApiError: _on_api_error,
+            HTTPException: _on_http_exception,
+            Exception: _on_defect,
+        },
+    )
+    app.add_middleware(Admission)
+    return app
+
+
+class Admission:
+    """Gives each request an id, lets it in or not, and adds the id and the limits to the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        given = connection.headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(12)}"
+        connection.state.request_id = request_id
+        added = {"X-Request-ID": request_id}
+        try:
+            if scope["path"] not in _OPEN:
+                added |= Server.of(connection).gate.admit(connection)
+        except ApiError as error:
+            if scope["type"] == "websocket":
+                await receive()
+                await send(
+                    {"type": "websocket.close", "code": 4000 + error.status, "reason": error.message[:120]}
+                )
+                return
+            await error_response(connection, error)(scope, receive, _with_headers(send, added))
+            return
+        await self._app(scope, receive, _with_headers(send, added))
+
+
+def _with_headers(send: Send, added: Mapping[str, str]) -> Send:
+    encoded = [(name.lower().encode(), value.encode()) for name, value in added.items()]
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *encoded]
+        await send(message)
+
+    return wrapped
+
+
+async def _on_api_error(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error_response(http, error)
+
+
+async def _on_http_exception(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "not_found", 405: "method_not_allowed"}
+    code = codes.get(error.status_code, "invalid_request")
+    headers = dict(error.headers or {})
+    return error_response(http, ApiError(error.status_code, code, str(error.detail), headers=headers))
+
+
+async def _on_defect(http: HttpRequest, error: Exception) -> Response:
+    if isinstance(error, RequestError):
+        return error_response(http, ApiError.of(error))
+    log.error("%s %s failed", http.method, http.url.path, exc_info=error)
+    return error_response(
+        http, ApiError(500, "internal_error", "a defect of the server; its log has the details")
+    )

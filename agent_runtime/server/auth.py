@@ -1,0 +1,99 @@
+"""Who may call: API keys with their rate limits, and the check that no other site acts through a browser."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from agent_runtime.errors import RequestError
+from agent_runtime.server.errors import ApiError
+
+TIERS = {"free": 60, "pro": 300, "enterprise": 1_000}  # requests a minute
+_WINDOW = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key and the requests that it may make in a minute."""
+
+    value: str
+    limit: int
+
+    @classmethod
+    def parse(cls, text: str) -> ApiKey:
+        """From `KEY` or `KEY:tier`. Raises RequestError."""
+        value, _, tier = text.partition(":")
+        if not value or (tier and tier not in TIERS):
+            known = ", ".join(TIERS)
+            raise RequestError("--api-key", f"expected KEY or KEY:tier with a tier of {known}")
+        return cls(value, TIERS[tier or "enterprise"])
+
+
+@dataclass
+class Window:
+    """The requests of one key in the current minute."""
+
+    started: float
+    count: int = 0
+
+
+@dataclass
+class Gate:
+    """Decides whether a request is let in.
+
+    Args:
+        keys: those that are accepted; none: every request from this machine is.
+        hosts: values of `Host` that are this server's own.
+    """
+
+    keys: Sequence[ApiKey]
+    hosts: frozenset[str]
+    _windows: dict[str, Window] = field(default_factory=dict)
+
+    def admit(self, connection: HTTPConnection) -> dict[str, str]:
+        """The headers that tell the caller its limits. Raises ApiError (401, 403, 429)."""
+        self._check_site(connection)
+        if not self.keys:
+            return {}
+        key = self._key(connection)
+        now = time.monotonic()
+        window = self._windows.get(key.value)
+        if window is None or now - window.started >= _WINDOW:
+            window = self._windows[key.value] = Window(now)
+        reset = max(1, round(window.started + _WINDOW - now))
+        headers = {"X-RateLimit-Limit": str(key.limit), "X-RateLimit-Reset": str(reset)}
+        if window.count >= key.limit:
+            limits = headers | {"X-RateLimit-Remaining": "0", "Retry-After": str(reset)}
+            raise ApiError(
+                429, "rate_limited", f"{key.limit} requests a minute; try again in {reset} s", headers=limits
+            )
+        window.count += 1
+        return headers | {"X-RateLimit-Remaining": str(key.limit - window.count)}
+
+    def _key(self, connection: HTTPConnection) -> ApiKey:
+        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+        given = bearer.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")
+        # every key is compared, each in constant time: the time says nothing about them
+        matching = [key for key in self.keys if hmac.compare_digest(key.value.encode(), given.encode())]
+        if not matching:
+            message = "expected a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+            raise ApiError(401, "authentication_error", message, headers={"WWW-Authenticate": "Bearer"})
+        return matching[0]
+
+    def _check_site(self, connection: HTTPConnection) -> None:
+        """Refuse requests that a page of another site sends: its Origin, or its Host (DNS rebinding), differs."""
+        if self.keys:
+            return  # it would need the key
+        host = connection.headers.get("host", "")
+        origin = connection.headers.get("origin")
+        if host not in self.hosts:
+            raise ApiError(
+                403, "permission_denied", f"expected this server's own address as Host, got {host!r}"
+            )
+        if origin is not None and urlsplit(origin).netloc not in self.hosts:
+            raise ApiError(403, "permission_denied", f"requests from {origin} are not accepted")

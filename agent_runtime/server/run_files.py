@@ -1,0 +1,165 @@
+"""The files of a run that a server has started. They are all that a server needs to know it again after a restart.
+
+events.ndjson   the event stream: the run's stdout
+control         a FIFO: the run's stdin, which the run itself holds open
+log.txt         the run's stderr
+process.json    pid and start time of the run's process, and what the API knows of the run
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agent_runtime.output.event_writer import encode_line, timestamp
+from agent_runtime.system.processes import Process
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is kept of a run beside its stream.
+
+    Attributes:
+        pid, started: of its process; together they identify it (`started` in clock ticks since boot).
+        created: RFC 3339, UTC.
+    """
+
+    run_id: str
+    thread_id: str
+    agent: str
+    created: str
+    pid: int
+    started: int
+    sandbox_id: str | None = None
+    on_disconnect: str = "continue"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The folder of a run."""
+
+    folder: Path
+
+    @property
+    def events(self) -> Path:
+        """The event stream."""
+        return self.folder / "events.ndjson"
+
+    @property
+    def control(self) -> Path:
+        """The FIFO for control messages."""
+        return self.folder / "control"
+
+    @property
+    def log(self) -> Path:
+        """The run's stderr."""
+        return self.folder / "log.txt"
+
+    def write_record(self, record: RunRecord) -> None:
+        """Store what is known of the run, in one step."""
+        temporary = self.folder / "process.json.new"
+        temporary.write_text(json.dumps(asdict(record)), "utf-8")
+        temporary.rename(self.folder / "process.json")
+
+    def record(self) -> RunRecord | None:
+        """What is known of the run; None when no server has started it."""
+        try:
+            return RunRecord(**json.loads((self.folder / "process.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def is_alive(self, record: RunRecord) -> bool:
+        """Does the process of the run live?"""
+        process = Process.of(record.pid)
+        return process is not None and process.start == record.started and not process.gone
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Write a control message; False when the run has ended."""
+        try:
+            fd = os.open(self.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # nobody reads
+            return False
+        try:
+            os.write(fd, json.dumps(message).encode() + b"\n")
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def complete(self) -> dict[str, Any] | None:
+        """The last event of a run that has ended."""
+        try:
+            with self.events.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(0, end - (1 << 21)))
+                lines = file.read().splitlines()
+        except OSError:
+            return None
+        last = lines[-1] if lines else b""
+        with suppress(ValueError):
+            event: dict[str, Any] = json.loads(last)
+            return event if event.get("type") == "complete" else None
+        return None
+
+    def end_killed_run(self, record: RunRecord) -> None:
+        """Give a run whose process was killed its last events. Done once, whoever else does it at the same time."""
+        with self.events.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            lines = whole.splitlines()
+            last = json.loads(lines[-1]) if lines else {}
+            if last.get("type") == "complete":
+                return
+            file.truncate(len(whole))  # half a line is not an event
+            file.seek(len(whole))
+            file.write(_killed(record, last.get("seq", -1) + 1))
+
+
+def _killed(record: RunRecord, seq: int) -> bytes:
+    message = "the process of the run was killed before it could write its last event"
+    error = {"code": "internal_error", "message": message, "retryable": True}
+    common = {"ts": timestamp(), "runId": record.run_id}
+    zero = dict.fromkeys(
+        (
+            "inputTokens",
+            "outputTokens",
+            "cachedInputTokens",
+            "cacheWriteTokens",
+            "reasoningTokens",
+            "totalTokens",
+            "promptTokens",
+            "completionTokens",
+        ),
+        0,
+    )
+    complete: dict[str, Any] = {
+        "status": "failed",
+        "stopReason": "error",
+        "output": "",
+        "result": "",
+        "files": [],
+        "deletedFiles": [],
+        "devUrl": None,
+        "devUrls": [],
+        "usage": zero,
+        "iterations": 0,
+        "durationMs": 0,
+        "threadId": record.thread_id,
+        "sandboxId": record.sandbox_id,
+        "rolloutId": None,
+        "executionMode": None,
+        "metadata": None,
+        "error": error,
+    }
+    events = (
+        {"type": "error", "seq": seq, **common, **error},
+        {"type": "complete", "seq": seq + 1, **common, **complete},
+    )
+    return "".join(f"{encode_line(event)}\n" for event in events).encode()
