@@ -135,8 +135,15 @@ class FileEditor:
     async def patch(self, text: str, *, call_id: str) -> str:
         """Apply a patch in either format: all of it or nothing. Raises ToolError."""
         files = await self._worker.run(lambda: parse(replace.sound(text, "The patch")))
-        paths = [name for file in files for name in (file.path, file.move_to, file.other) if name]
-        links = [file.path for file in files if file.action == "delete" or file.move_to]
+        paths = [
+            name for file in files for name in (file.path, file.move_to, file.creates, *file.others) if name
+        ]
+        links = [
+            name
+            for file in files
+            if file.action == "delete" or file.move_to
+            for name in (file.path, *file.others)
+        ]
         async with self._held(paths, follow=True, create=True, unfollowed=links) as places:
             applier = PatchApplier(dict(zip(paths, places, strict=True)), self._seen, self.paths.display_path)
             writes = await self._worker.run(partial(applier.prepare, files))

@@ -104,7 +104,7 @@ class PatchApplier:
         self.report.append(f"A {name} ({count} {'line' if count == 1 else 'lines'})")
 
     def _delete(self, file: FilePatch) -> None:
-        entry = self._entry(file.path)
+        entry = self._existing(file)
         name = self.display_path(entry.place.real)
         self._require(entry, name)
         verify_whole(self._decode(entry), file.hunks, name)
@@ -112,9 +112,7 @@ class PatchApplier:
         self.report.append(f"D {name}")
 
     def _update(self, file: FilePatch) -> None:
-        entry = self._entry(file.path)
-        if entry.data is None and file.other and file.other != "/dev/null":
-            entry = self._entry(file.other)
+        entry = self._existing(file)
         if entry.data is None and file.creates:
             self._add(replace(file, path=file.creates))
             return
@@ -145,6 +143,11 @@ class PatchApplier:
         target.like, target.executable = source.before or source.like, source.executable
         source.data = None
         return f"{self.display_path(source.place.real)} -> {self.display_path(target.place.real)}"
+
+    def _existing(self, file: FilePatch) -> _Entry:
+        """The first of the file's names at which something is."""
+        entries = [self._entry(name) for name in (file.path, *file.others)]
+        return next((entry for entry in entries if entry.data is not None), entries[0])
 
     def _require(self, entry: _Entry, name: str) -> bytes:
         if entry.data is not None:

@@ -85,10 +85,14 @@ class DiffSection:
                 raise ToolError(
                     f"{new}: a new file (line {self.line} of the patch) has lines that are not `+` lines."
                 )
-            return FilePatch("add", new or "", self.line, hunks, executable=executable)
+            return FilePatch(
+                "add", self._without_directory() or new or "", self.line, hunks, executable=executable
+            )
+        stripped = self._without_directory()
+        others = tuple(name for name in (stripped,) if name)
         if self.deleted or new == _NOTHING or (alone and self.to_nothing and self._new_is_epoch):
             self._require(old, "the deleted file")
-            return FilePatch("delete", old or "", self.line, hunks)
+            return FilePatch("delete", old or "", self.line, hunks, others=others)
         if self.renamed_from and self.renamed_to:
             return FilePatch("update", self.renamed_from, self.line, hunks, self.renamed_to, executable)
         self._require(new, "the file")
@@ -99,10 +103,18 @@ class DiffSection:
         # `a/x` twice: a directory `a`, if there is one
         literal = self.new if self.old == self.new != new else None
         path, other = (literal, new) if literal else (new or "", old)
-        creates = new if alone and self.from_nothing else None
+        creates = (stripped or new) if alone and self.from_nothing else None
+        others = tuple(name for name in (other, stripped) if name)
         return FilePatch(
-            "update", path, self.line, hunks, executable=executable, other=other, creates=creates
+            "update", path, self.line, hunks, executable=executable, others=others, creates=creates
         )
+
+    def _without_directory(self) -> str | None:
+        """The name below two directories that were compared (`diff -ru old new`); None when it is not so."""
+        if not self.old or not self.new or _NOTHING in (self.old, self.new):
+            return None
+        (first, _, old), (second, _, new) = self.old.partition("/"), self.new.partition("/")
+        return new if old and old == new and first != second else None
 
     def _names(self) -> tuple[str | None, str | None]:
         old, new = self.old, self.new

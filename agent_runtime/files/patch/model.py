@@ -71,8 +71,8 @@ class FilePatch:
         hunks: its changes. Those of a file that is added have only added lines.
         move_to: its new path.
         executable: whether it is executable afterwards; None: as before.
-        other: the path to use when nothing is at `path`.
-        creates: an update that creates this file when nothing is at `path` or `other`.
+        others: the paths to try, in order, when nothing is at `path`.
+        creates: an update that creates this file when nothing is at any of these.
     """
 
     action: Literal["add", "update", "delete"]
@@ -81,5 +81,5 @@ class FilePatch:
     hunks: tuple[Hunk, ...] = ()
     move_to: str | None = None
     executable: bool | None = None
-    other: str | None = None
+    others: tuple[str, ...] = ()
     creates: str | None = None

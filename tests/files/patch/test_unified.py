@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
+from pathlib import Path
 
+import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
@@ -196,7 +198,10 @@ EPOCHS = [
 LATER = "2026-01-01 10:00:00.000000000 +0100"
 
 
-@pytest.mark.parametrize("names", [("a/n", "b/n"), ("n", "n"), ("n.orig", "n"), ("a/n", "a/n")])
+@pytest.mark.parametrize(
+    "names",
+    [("a/n", "b/n"), ("n", "n"), ("n.orig", "n"), ("a/n", "a/n"), ("old/n", "new/n"), ("p-1.0/n", "p-1.1/n")],
+)
 async def test_a_diff_from_nothing_creates_a_file(editor: EditorFixture, names: tuple[str, str]) -> None:
     await editor.patch(diff(*names, "@@ -0,0 +1,2 @@\n+x\n+y\n"))
     assert editor.tree() == {"n": b"x\ny\n"}
@@ -219,6 +224,24 @@ async def test_the_epoch_stands_for_no_file(editor: EditorFixture, epoch: str, s
         + diff(f"a/gone{separator}{LATER}", f"b/gone{separator}{epoch}", "@@ -1 +0,0 @@\n-one\n")
     )
     assert editor.tree() == {"n": b"x\n"}
+
+
+async def test_output_of_diff_between_two_directories(editor: EditorFixture, tmp_path: Path) -> None:
+    """`diff -Naur old new`, applied where the files are."""
+    trees: dict[str, dict[str, str]] = {
+        "old": {"same": "x\n", "sub/changed": "a\nb\n", "sub/gone": "1\n2\n"},
+        "new": {"same": "x\n", "sub/changed": "a\nc\n", "sub/made": "3\n"},
+    }
+    for name, files in trees.items():
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+    done = await anyio.run_process(["diff", "-Naur", "old", "new"], cwd=tmp_path, check=False)
+    for path, text in trees["old"].items():
+        (editor.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (editor.folder / path).write_text(text)
+    await editor.patch(done.stdout.decode())
+    assert editor.tree() == {path: text.encode() for path, text in trees["new"].items()}
 
 
 async def test_a_file_that_becomes_empty_is_kept(editor: EditorFixture) -> None:
