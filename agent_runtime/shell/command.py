@@ -14,6 +14,7 @@ from agent_runtime.shell.bash_process import STOP, BashProcess
 from agent_runtime.shell.call_processes import CallProcesses
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending, report
+from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, describe, ended, terminate
 from agent_runtime.system.threads import run_in_thread
 
@@ -58,7 +59,7 @@ class Command:
         if (
             self.bash.ended or 0
         ) < 0:  # a signal to its process group (`kill 0`) is meant for the jobs of the call too
-            await terminate(self.processes.living, grace=GRACE, kill=self.processes.kill)
+            await terminate(self._jobs)
         await self.capture.settle(self.processes.living)
 
     async def stop(self, grace: float = CANCEL_GRACE) -> None:
@@ -91,6 +92,10 @@ class Command:
                 f"{log.lost} bytes of the output could not be written to {log.path}: {log.error}"
             )
         return report(self.ending, fitted)
+
+    def _jobs(self) -> list[Process]:
+        """What the call has started and not put into a session of its own."""
+        return [process for process in self.processes.living() if process.session == self.bash.pid]
 
     async def _status(self) -> int | None:
         idle = False
