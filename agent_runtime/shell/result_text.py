@@ -111,3 +111,25 @@ def left_running(left: list[Background]) -> list[str]:
     if len(left) > _PROCESSES_NAMED:
         lines.append(f"- and {len(left) - _PROCESSES_NAMED} more")
     return lines
+
+
+def report_session(
+    fitted: TruncatedOutput,
+    state: str,
+    seconds: float,
+    outcome: Outcome = "completed",
+    *,
+    code: int | None = None,
+    notes: list[str] | None = None,
+) -> ToolOutput:
+    """The result of a call of a session: its state, the output since the last call, and notes. `code`: of its end."""
+    lines = [f"Wall time: {seconds:.4f} seconds", state, "Output:", fitted.text, *(notes or [])]
+    return ToolOutput.of(
+        "\n".join(lines),
+        is_error=outcome != "completed",
+        outcome=outcome,
+        exit_code=code,
+        truncated=fitted.truncated,
+        output_bytes=fitted.output_bytes if fitted.truncated else None,
+        output_file=fitted.output_file,
+    )

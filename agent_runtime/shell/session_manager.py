@@ -12,11 +12,10 @@ from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.background import BackgroundProcesses
 from agent_runtime.shell.call_processes import Background, marker_of
-from agent_runtime.shell.result_text import left_running
+from agent_runtime.shell.result_text import left_running, report_session
 from agent_runtime.shell.session import Session
 from agent_runtime.shell.session_start import SessionStart
 from agent_runtime.shell.settings import ShellSettings
-from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.sockets import Listener, listeners
 from agent_runtime.system.subreaper import become_subreaper
 
@@ -83,7 +82,7 @@ class SessionManager:
                 await session.capture.drain()
                 fitted = await session.unread(tokens)
                 await self._let_go(number)
-                self._partials[call_id] = _result(
+                self._partials[call_id] = report_session(
                     fitted, "[cancelled]", time.monotonic() - started, "cancelled"
                 )
             raise
@@ -195,14 +194,18 @@ class SessionManager:
         code = session.ended
         if code is None:
             state = f"Process running with session ID {number}"
-            return _result(await session.unread(tokens), state, time.monotonic() - started, notes=notes)
+            return report_session(
+                await session.unread(tokens), state, time.monotonic() - started, notes=notes
+            )
         await session.capture.drain()
         fitted = await session.unread(tokens)
         await self._let_go(number)
         notes = notes + left_running(session.processes.background())
         outcome: Outcome = "failed" if code else "completed"
         seconds = time.monotonic() - started
-        return _result(fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes)
+        return report_session(
+            fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes
+        )
 
     async def _let_go(self, number: int) -> None:
         if session := self._sessions.pop(number, None):
@@ -248,24 +251,3 @@ def _listeners() -> list[Listener]:
         return listeners()
     except OSError:  # nothing says what is listened on
         return []
-
-
-def _result(
-    fitted: TruncatedOutput,
-    state: str,
-    seconds: float,
-    outcome: Outcome = "completed",
-    *,
-    code: int | None = None,
-    notes: list[str] | None = None,
-) -> ToolOutput:
-    lines = [f"Wall time: {seconds:.4f} seconds", state, "Output:", fitted.text, *(notes or [])]
-    return ToolOutput.of(
-        "\n".join(lines),
-        is_error=outcome != "completed",
-        outcome=outcome,
-        exit_code=code,
-        truncated=fitted.truncated,
-        output_bytes=fitted.output_bytes if fitted.truncated else None,
-        output_file=fitted.output_file,
-    )
