@@ -124,7 +124,7 @@ class RecordedObservations:
         if not isinstance(event, events.CompleteEvent) or not self._end:
             return event
         state = events.CompleteEvent.model_validate(_known(events.CompleteEvent, self._end))
-        names = ("files", "deleted_files", "ignored_changes", "dev_url", "dev_urls")
+        names = ("files", "deleted_files", "ignored_changes", "dev_url", "dev_urls", "left", "ended")
         return event.model_copy(update={name: getattr(state, name) for name in names})
 
     def _place(self, event: events.Event) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,14 @@ from agent_runtime.agent.tool import ToolContext
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.left import ended_processes, left_processes
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.files.editor import FileEditor
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.search.search import Searcher
+from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.shell import Shell
 from agent_runtime.system.subreaper import Subreaper
@@ -102,9 +104,14 @@ class RunServices:
         self.ctx.history.close()
         await self.connections.aclose()
 
-    def complete_fields(self) -> dict[str, Any]:
-        """The fields of `complete` about files and servers."""
+    def background(self) -> list[Background]:
+        """What calls and sessions have left running."""
+        return [*self.tools.shell.background(), *self.tools.sessions.background()]
+
+    def complete_fields(self, before: Sequence[Background]) -> dict[str, Any]:
+        """The fields of `complete` about files, servers and processes. `before`: what ran when the loop ended."""
         net = self.ctx.tracker.net()
+        left = left_processes([*before, *self.background()], self.ctx.servers.left())
         servers = self.ctx.servers
         up = [
             server.model_dump(mode="json", by_alias=True, include=_SERVER_FIELDS) for server in servers.up()
@@ -116,4 +123,6 @@ class RunServices:
             "ignored_changes": net.ignored,
             "dev_url": latest.url if latest else None,
             "dev_urls": tuple(up),
+            "left": left,
+            "ended": ended_processes(before) or None,
         }

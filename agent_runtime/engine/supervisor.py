@@ -30,6 +30,7 @@ from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.engine.stdin import listen
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
+from agent_runtime.shell.call_processes import Background
 from agent_runtime.system.processes import kill_descendants
 from agent_runtime.system.terminate import end_descendants
 
@@ -50,6 +51,7 @@ class RunSupervisor:
     def __init__(self, ctx: RunContext, signals: SignalHandler) -> None:
         self.ctx, self._signals = ctx, signals
         self._services: RunServices | None = None  # built by `run`
+        self._background: list[Background] = []  # what ran in the background when the loop ended
         self._ending: anyio.CancelScope | None = None  # of the step of `_finish` that is under way
         self._killed = False
         self._typed = False  # are control lines typed at a terminal?
@@ -189,6 +191,7 @@ class RunSupervisor:
         services = self._services
         if services is None:
             return
+        self._background = services.background()
         kill = ended.status == "cancelled" or ended.stop == "timeout"
         limit = STOPPED_SECONDS if self.ctx.stop.reason else FINAL_SCAN_SECONDS
         steps: list[tuple[Callable[[], Awaitable[None]], float]] = [
@@ -214,7 +217,7 @@ class RunSupervisor:
         """The fields of `complete` about what the run did."""
         budget = self.ctx.budget
         fields = {"usage": result.total(budget.usage), "iterations": budget.turns}
-        return fields | (self._services.complete_fields() if self._services else {})
+        return fields | (self._services.complete_fields(self._background) if self._services else {})
 
 
 async def _guarded(task: Callable[[], Awaitable[None]]) -> None:

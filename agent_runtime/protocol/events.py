@@ -211,8 +211,21 @@ class ErrorInfo(Frozen):
     details: Maybe[dict[str, Any]] = None
 
 
+class LeftProcess(Frozen):
+    """A process of the run that still lives, or that was ended with the run."""
+
+    pid: int
+    command: str
+    tool_call_id: str | None = None
+    port: Maybe[int] = None
+    log_file: Maybe[str] = None
+
+
 class CompleteEvent(Event):
-    """The last line of a run, exactly once. `result` is the same text as `output`."""
+    """The last line of a run, exactly once. `result` is the same text as `output`.
+
+    `left`: the processes that go on after the run. `ended`: those that were ended with it.
+    """
 
     type: Literal["complete"] = "complete"
     status: Status
@@ -224,6 +237,8 @@ class CompleteEvent(Event):
     ignored_changes: Maybe[dict[str, Any]] = None
     dev_url: str | None = None
     dev_urls: tuple[dict[str, Any], ...] = ()
+    left: tuple[LeftProcess, ...] = ()
+    ended: Maybe[tuple[LeftProcess, ...]] = None
     usage: TotalUsage = Field(default_factory=lambda: TotalUsage())
     iterations: int = 0
     duration_ms: int = 0

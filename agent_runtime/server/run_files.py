@@ -148,6 +148,7 @@ def _killed(record: RunRecord, seq: int) -> bytes:
         "deletedFiles": [],
         "devUrl": None,
         "devUrls": [],
+        "left": [],
         "usage": zero,
         "iterations": 0,
         "durationMs": 0,

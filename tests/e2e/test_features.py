@@ -283,3 +283,25 @@ def test_an_abort_prints_the_stack_of_every_thread(workspace: Path) -> None:
             os.kill(process.pid, signal.SIGABRT)
             _, stderr = process.communicate(timeout=30)
     assert b"Fatal Python error: Aborted" in stderr and b"most recent call first" in stderr
+
+
+def test_complete_names_what_goes_on_and_what_was_ended(workspace: Path) -> None:
+    script = [
+        bash("python3 -m http.server 0 >server.log 2>&1 & sleep 300 & echo started"),
+        Turn(calls=[Call("exec_command", {"cmd": "python3 -i", "tty": True, "yield_time_ms": 300})]),
+        Turn(text="done"),
+    ]
+    with ModelServer(script) as server:
+        request = {"prompt": "go", "tools": ["bash", "exec_command"]}
+        done = run(request, workspace, server.environ("anthropic"))
+    complete = done.complete
+    by_command = {process["command"].split()[0].rpartition("/")[2]: process for process in complete["left"]}
+    try:
+        assert done.code == 0
+        assert by_command["sleep"]["toolCallId"] == "call_0000_0"
+        ports = [process["port"] for process in complete["left"] if process.get("port")]
+        assert len(ports) == 1
+        assert ["python3 -i" in process["command"] for process in complete["ended"]] == [True]
+    finally:
+        for process in complete["left"]:
+            os.kill(process["pid"], signal.SIGKILL)
