@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-from tracking import GIT, bash, resident, size, tell, timed, walk
+from tracking import GIT, bash, report, resident, size, timed, walk
 
 from agent_runtime.changes import file_edit_events
 from agent_runtime.changes.tracker import ChangeTracker
@@ -50,14 +50,14 @@ def checkout(tree: Path) -> tuple[str, bool]:
 
 
 def npm(tree: Path) -> tuple[str, bool]:
-    """About 5,000 files in node_modules, which is ignored: only the manifest and its lock are told."""
+    """About 5,000 files in node_modules, which is ignored: only the manifest and its lock are reported."""
     (tree / "package.json").write_text('{"name": "x", "private": true}\n')
     bash(GIT, tree)
     return NPM, False
 
 
 def npm_tracked(tree: Path) -> tuple[str, bool]:
-    """The same with --track-ignored: each of them is told."""
+    """The same with --track-ignored: each of them is reported."""
     return npm(tree)[0], True
 
 
@@ -98,7 +98,7 @@ def case(name: str, folder: Path) -> int:
     seconds, found = anyio.run(measured)
     print(f"{name}: {len(found):,} events, +{sum(e.additions for e in found):,}"
           f" -{sum(e.deletions for e in found):,} lines")  # fmt: skip
-    good = tell("from the command's end to the last event", seconds, bare, BOUND)
+    good = report("from the command's end to the last event", seconds, bare, BOUND)
     good &= size("memory, the events included", resident() - memory, 200)
     rest = anyio.run(tracker.finish)
     good &= not rest and bool(found)

@@ -60,7 +60,7 @@ def case(name: str, count: int, folder: Path) -> int:
     began = time.perf_counter()
     tracker.begin()
     delay = time.perf_counter() - began
-    failed = [not tell("begin (delays `start`)", delay, bare, bare + 0.3)]
+    failed = [not report("begin (delays `start`)", delay, bare, bare + 0.3)]
     failed += anyio.run(after_begin, tracker, tree, bare, memory, name == "git")
     return int(any(failed))
 
@@ -69,10 +69,10 @@ async def after_begin(
     tracker: ChangeTracker, tree: Path, bare: float, memory: float, git: bool
 ) -> list[bool]:
     ok: list[bool] = []
-    tell("ready (beside the model's first turn)", (await timed(tracker.ready))[0], bare)
+    report("ready (beside the model's first turn)", (await timed(tracker.ready))[0], bare)
     ok.append(size("memory for the tree", resident() - memory, 60))
     quiet = [(await timed(lambda: tracker.scan(call_id="c")))[0] for _ in range(50)]
-    ok.append(tell("a call that changes nothing (median)", statistics.median(quiet), bare, 0.005))
+    ok.append(report("a call that changes nothing (median)", statistics.median(quiet), bare, 0.005))
     cases = [
         ("5,000 files created by one command", "mkdir new; seq 5000 | split -l 1 -a 5 - new/f", 5000, 2.0),
         ("... and removed", "rm -r new", 5000, 2.0),
@@ -104,31 +104,31 @@ async def after_begin(
         bash(script, tree)
         seconds, found = await timed(lambda: tracker.scan(call_id="c"))
         assert len(found) == expected, (what, len(found))
-        ok.append(tell(f"{what}: {len(found):,} events", seconds, bare, bound))
+        ok.append(report(f"{what}: {len(found):,} events", seconds, bare, bound))
     del found
     if not git:
-        tell("the next write is seen, without inotify", await unseen_by_the_kernel(tracker, tree), bare)
-    tell("finish (a last look at everything)", (await timed(tracker.finish))[0], bare)
+        report("the next write is seen, without inotify", await seen_without_inotify(tracker, tree), bare)
+    report("finish (a last look at everything)", (await timed(tracker.finish))[0], bare)
     ok.append(size("memory at the end", resident() - memory, 60))
     return [not good for good in ok]
 
 
-async def unseen_by_the_kernel(tracker: ChangeTracker, tree: Path) -> float:
-    """Seconds until a background write is told beside a file that the run has changed before."""
+async def seen_without_inotify(tracker: ChangeTracker, tree: Path) -> float:
+    """Seconds until a background write is reported, beside a file that the run has changed before."""
     tracker._baseline.tree.watcher = None
     bash("echo x >> d00000/module_0.py", tree)
     await tracker.scan(call_id="c")
-    told = anyio.Event()
+    reported = anyio.Event()
 
     async def emit(event: FileEditEvent) -> None:
-        told.set()
+        reported.set()
 
     async with anyio.create_task_group() as group:
         group.start_soon(tracker.watch, emit)
         await anyio.sleep(2.5)  # the polling has begun
         began = time.perf_counter()
         bash("echo x >> d00000/module_1.py", tree)
-        await told.wait()
+        await reported.wait()
         seconds = time.perf_counter() - began
         group.cancel_scope.cancel()
     return seconds
@@ -168,7 +168,7 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def tell(what: str, seconds: float, bare: float, bound: float | None = None) -> bool:
+def report(what: str, seconds: float, bare: float, bound: float | None = None) -> bool:
     verdict = (
         "" if bound is None else f"   bound {bound * 1000:,.0f} ms{'' if seconds < bound else '   EXCEEDED'}"
     )

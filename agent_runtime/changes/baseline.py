@@ -48,7 +48,7 @@ class Baseline:
         directory: where the store of contents may live.
         exclude: absolute paths that are left out, whatever `everything` says.
         everything: ignored files too.
-        degradation: told what cannot be done.
+        degradation: records what cannot be done.
 
     Attributes:
         tree: the files, once taken.

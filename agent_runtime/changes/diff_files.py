@@ -18,7 +18,7 @@ class DiffFiles:
 
     Args:
         directory: made when the first diff needs it.
-        degradation: told when a diff is left out.
+        degradation: records when a diff is left out.
     """
 
     def __init__(self, directory: Path, degradation: Degradation) -> None:

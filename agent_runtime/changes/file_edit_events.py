@@ -49,7 +49,7 @@ class FileEditReporter:
         diff_dir: for diffs that do not fit an event.
         contents: where old contents are kept; what is reported is released there.
         deadline: when to stop.
-        degradation: told what is left out.
+        degradation: records what is left out.
     """
 
     def __init__(

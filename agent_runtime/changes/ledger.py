@@ -37,7 +37,7 @@ class Ledger:
         baseline: taken.
         reporter: makes the events.
         deadline: when to stop examining and reporting.
-        degradation: told what cannot be done.
+        degradation: records what cannot be done.
     """
 
     def __init__(

@@ -1,10 +1,9 @@
-"""The folders where the run is at work, polled by watchfiles where the kernel does not tell.
+"""Polling the folders that the run works in, with watchfiles, where there is no inotify.
 
-Why both: inotify's own queue (see `inotify`) can be emptied at the very moment when a command has ended and leaves
-heavy folders out, which a library that delivers later, by a thread of its own, cannot. Where there is no such queue,
-watchfiles polls beside the interpreter, but it keeps an entry for every file (15 MB for 100,000), builds them under
-the interpreter's lock and goes by whole seconds; so it is given few folders and only says when to look there, while
-the walk of the whole tree stays the truth.
+inotify's queue (see `inotify`) can be read at the moment when a command has ended, which a library that delivers
+later from a thread of its own does not allow. Without inotify, watchfiles polls outside of the interpreter. It keeps
+an entry for every file (15 MB for 100,000), makes them while it holds the interpreter's lock, and compares whole
+seconds; so it gets few folders and only says when to look there. The walk of the whole tree decides what has changed.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from collections.abc import Iterator
 from agent_runtime.system.byte_paths import is_folder, is_text, under
 
 _POLL_MS = 250
-_STEP_MS = 25  # how soon the polling thread hears that it is to stop
+_STEP_MS = 25  # how soon the polling thread notices that it is to stop
 _ROUND_MS = 500
 
 
 class PolledFolders:
-    """Says when something may have happened directly in one of a few folders. To be closed.
+    """Says when something may have happened directly in one of a few folders. Must be closed.
 
     Args:
         root: what the folders are relative to.
@@ -35,7 +34,7 @@ class PolledFolders:
         self._stop = threading.Event()
 
     async def wait(self, folders: frozenset[bytes], seconds: float) -> bool:
-        """True as soon as these may have changed since they were asked for, False after that time."""
+        """Return True as soon as these folders may have changed since they were first given, False after that time."""
         from anyio import to_thread
 
         if folders != self._folders:
@@ -48,18 +47,18 @@ class PolledFolders:
         return False
 
     def close(self) -> None:
-        """Let the polling thread go."""
+        """Stop the polling thread."""
         self._stop.set()
         self._folders, self._changes = frozenset(), None
 
     def _next(self) -> bool:
-        """One round of polling: did something happen, or may it have before there was polling?"""
+        """One round of polling. True if something happened, or may have happened before the polling began."""
         try:
             if self._changes:
                 return bool(next(self._changes))
             self._changes = self._polled()
             next(self._changes)
-        except (OSError, RuntimeError, StopIteration):  # a folder has gone, or holds a name that is no text
+        except (OSError, RuntimeError, StopIteration):  # a folder is gone, or has a name that is not UTF-8
             self._changes = None
         return True
 

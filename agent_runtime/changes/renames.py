@@ -1,4 +1,4 @@
-"""From what changed to what is told: renames found, and an order in which the patches apply."""
+"""Orders changes so that their diffs apply one after the other, and finds renames among them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ Load = Callable[[Entry], bytes | None]
 
 
 def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
-    """Deletions, moves, modifications, creations: each finds the place that it needs free."""
+    """Return deletions, moves, modifications and creations, in this order, so that no path is occupied when it is
+    needed.
+    """
     gone: dict[bytes, Change] = {}
     come: dict[bytes, Change] = {}
     kept: list[Change] = []
@@ -36,7 +38,7 @@ def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
 
 def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> list[Change]:
     above = {folder for path in gone for folder in _above(path)}
-    # no move is safe where a path that goes stands in the way of a needed folder, or the other way round
+    # a move is not safe where a path that is deleted is a folder of a created one, or the other way round
     waiting = [
         change for change in come.values()
         if change.path not in above and not any(folder in gone for folder in _above(change.path))
@@ -74,7 +76,7 @@ def _same_content(entry: Entry) -> object:
 
 
 def _nearest(sources: list[Change], target: Change) -> Change:
-    """Takes one out: one of the same name if there is one among the next few."""
+    """Remove and return a source: one of the same name if there is one among the next few."""
     for at in range(len(sources) - 1, max(-1, len(sources) - 100), -1):
         if base(sources[at].path) == base(target.path):
             return sources.pop(at)
@@ -87,7 +89,7 @@ def _above(path: bytes) -> Iterator[bytes]:
 
 
 def _similar(gone: list[Change], come: list[Change], load: Load) -> list[Change]:
-    """Moved and edited in one go: the same base name first, then whatever shares most of its lines."""
+    """Files moved and edited between two looks: the same base name first, then those that share most of their lines."""
     pairs = [
         (base(g.path) != base(c.path), g, c)
         for c in come[:_COMPARED]

@@ -146,7 +146,11 @@ class ChangeTracker:
             return []
         everything = not hurried or (self._baseline.watcher is None and self._baseline.walk < _HURRY)
         seconds = _HURRY if hurried else _FINISH
-        return await self._look(lambda ledger: ledger.finish(everything=everything), seconds)
+        try:
+            return await self._look(lambda ledger: ledger.finish(everything=everything), seconds)
+        except BaseException:
+            self._degradation.note("time")
+            raise
 
     def hurry(self) -> None:
         """The run is being stopped: from now on every look is bounded, the one that is under way too.

@@ -38,7 +38,7 @@ class Tree:
         root: absolute.
         scope: what is left out.
         watcher: inotify, where there is one.
-        degradation: told what cannot be read.
+        degradation: records what cannot be read.
 
     Attributes:
         recalled: paths that existed once: the ignore rules do not apply to them any more.

@@ -83,9 +83,12 @@ class WorkspaceObserver:
             await self._emit_all([*await self.tracker.note(paths, call_id=call_id), *self.tracker.notices()])
 
     async def finish(self, *, hurried: bool) -> None:
-        """The last look, when nothing watches any more; a hurried one goes by what the kernel has reported."""
-        async with self.tracker.turn():
-            await self._emit_all([*await self.tracker.finish(hurried=hurried), *self.tracker.notices()])
+        """The last look, when nothing watches any more; a hurried one goes by what inotify has reported."""
+        try:
+            async with self.tracker.turn():
+                await self._emit_all(await self.tracker.finish(hurried=hurried))
+        finally:
+            await self._emit_all(self.tracker.notices())
         await self._emit_all(await self.servers.finish())
 
     async def _scan(self, call_id: str | None) -> None:

@@ -1,8 +1,7 @@
-"""Linux's inotify(7), without a thread between: what the kernel queued can be taken at once and whole.
+"""Linux's inotify(7) without a thread in between: everything that the kernel has queued can be read at once.
 
-The kernel queues an event before the write that caused it returns; so when a command has ended, one look at
-the queue tells all that it did. A library that delivers from a thread of its own, later, could not promise
-that.
+The kernel queues an event before the write that caused it returns, so when a command has ended, the queue has
+everything that it did. A library that delivers events later from a thread of its own cannot guarantee that.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _EVENT = struct.Struct("iIII")
 
 @dataclass
 class Noticed:
-    """What happened since the last look: (folder, name) pairs. `lost`: more than the queue held."""
+    """What happened since the last look: (folder, name) pairs. `lost`: the queue overflowed, or a watch was lost."""
 
     files: set[tuple[bytes, bytes]] = field(default_factory=set)
     folders: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -37,7 +36,7 @@ class Noticed:
 
 
 class Inotify:
-    """Watches folders below a root, by their paths relative to it. Raises OSError when there is none left."""
+    """Watches folders below a root, by their paths relative to it. Raises OSError when no instance is left."""
 
     def __init__(self, root: bytes) -> None:
         self._root = root
@@ -45,12 +44,12 @@ class Inotify:
         self.fd: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
             raise _error()
-        self.close = weakref.finalize(self, os.close, self.fd)  # lets the kernel forget all watches, once
+        self.close = weakref.finalize(self, os.close, self.fd)  # removes all watches, once
         self._folders: dict[int, bytes] = {}
         self._watches: dict[bytes, int] = {}
 
     def add(self, folder: bytes) -> None:
-        """Watch it, or learn that a watched folder is here now. Raises OSError when the limit is reached."""
+        """Watch a folder, or record the new path of one that is watched. Raises OSError when the limit is reached."""
         path = under(self._root, folder)
         watch: int = self._libc.inotify_add_watch(self.fd, path, ctypes.c_uint32(_MASK))
         if watch >= 0:
@@ -62,14 +61,14 @@ class Inotify:
             raise error
 
     def drop(self, folder: bytes) -> None:
-        """The folder is not there any more, unless it was already found elsewhere."""
+        """Stop watching a folder that does not exist any more, unless it was found under another path."""
         watch = self._watches.pop(folder, None)
         if watch is not None and self._folders.get(watch) == folder:
             del self._folders[watch]
             self._libc.inotify_rm_watch(self.fd, watch)
 
     def drain(self) -> Noticed:
-        """Everything queued until now. Raises OSError when the descriptor is gone."""
+        """Return everything queued until now. Raises OSError when the descriptor is closed."""
         noticed = Noticed()
         while True:
             try:
@@ -101,7 +100,7 @@ class Inotify:
         del self._folders[watch]
         if self._watches.get(folder) == watch:
             del self._watches[folder]
-        noticed.lost |= not folder  # the root itself: someone may have put another in its place
+        noticed.lost |= not folder  # the root itself: it may have been replaced
 
 
 def _error() -> OSError:

@@ -1,4 +1,6 @@
-"""Where the kernel does not tell, or a file may not be read: slower, or less, never wrong and never fatal."""
+"""Without inotify, and where files cannot be read: tracking is slower or reports less, but is not wrong and does not
+fail.
+"""
 
 from __future__ import annotations
 

@@ -25,8 +25,10 @@ def seen(tracked: TrackedWorkspace, edit: Edit, script: str) -> tuple[str | None
         tracked.events.append(event)
 
     async def main() -> tuple[str | None, list[tuple[str, ...]]]:
-        eyes = WorkspaceObserver(tracked.tracker, DevServerWatcher(template=None, sandbox_id=None), nothing)
-        files = FileEditor(workspace=tracked.ws, on_change=eyes.edited, changing=eyes.editing)
+        observer = WorkspaceObserver(
+            tracked.tracker, DevServerWatcher(template=None, sandbox_id=None), nothing
+        )
+        files = FileEditor(workspace=tracked.ws, on_change=observer.edited, changing=observer.editing)
         refused = None
         try:
             await edit(files)

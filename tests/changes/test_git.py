@@ -11,7 +11,7 @@ from agent_runtime.changes.entries import IN_GIT, unpack
 from tests.changes.workspace import TrackedWorkspace, bash, brief, snapshot
 
 COMMIT = "git init -q -b main && git add -A && git commit -qm one"
-PAST = "find . -name .git -prune -o -exec touch -hd '1 hour ago' {} + && git update-index -q --refresh"
+OLDER = "find . -name .git -prune -o -exec touch -hd '1 hour ago' {} + && git update-index -q --refresh"
 
 
 def in_git(tracked: TrackedWorkspace) -> set[str]:
@@ -25,7 +25,7 @@ def in_git(tracked: TrackedWorkspace) -> set[str]:
 def test_clean_files_are_left_to_git_and_nothing_is_written(tracked: TrackedWorkspace) -> None:
     tracked.sh("mkdir d; seq 9 > d/clean; seq 9 > dirty; seq 9 > staged; echo '*.log' > .gitignore")
     tracked.sh(
-        f"{COMMIT}; {PAST}; echo x >> dirty; echo y >> staged; git add staged; "
+        f"{COMMIT}; {OLDER}; echo x >> dirty; echo y >> staged; git add staged; "
         "seq 5 > untracked; echo l > a.log"
     )
     before = snapshot(tracked.ws / ".git", ())
@@ -42,7 +42,7 @@ def test_clean_files_are_left_to_git_and_nothing_is_written(tracked: TrackedWork
 
 def test_nothing_the_repository_names_is_run(tracked: TrackedWorkspace) -> None:
     trap = tracked.folder / "trap"
-    tracked.sh(f"seq 9 > f; echo 'f filter=evil diff=evil' > .gitattributes; {COMMIT}; {PAST}")
+    tracked.sh(f"seq 9 > f; echo 'f filter=evil diff=evil' > .gitattributes; {COMMIT}; {OLDER}")
     filters = "filter.evil.clean filter.evil.smudge filter.evil.process diff.evil.textconv diff.external"
     others = "core.fsmonitor core.pager core.hooksPath core.sshCommand alias.cat-file"
     for setting in f"{filters} {others}".split():
@@ -73,7 +73,7 @@ def test_files_that_are_not_their_blobs(tracked: TrackedWorkspace, config: str) 
         "printf 'a\\r\\nb $Id$\\r\\n' > crlf.txt; printf 'abc\\nb $Id$\\n' > lf.txt; git init -q; "
         f"{config}; git add -A; git commit -qm x"
     )
-    tracked.sh(f"rm *.txt; git checkout -q -- .; {PAST}")
+    tracked.sh(f"rm *.txt; git checkout -q -- .; {OLDER}")
     tracked.begin()
     tracked.run("printf 'more\\n' >> lf.txt; printf 'more\\r\\n' >> crlf.txt")
     tracked.check()
@@ -89,7 +89,7 @@ def test_branches_stash_and_a_repository_that_goes(tracked: TrackedWorkspace) ->
         "git rm -q link; seq 3 > new; "
         "git add -A; git commit -qm two; git checkout -q main"
     )
-    tracked.sh(PAST)
+    tracked.sh(OLDER)
     tracked.begin()
     assert brief(tracked.run("git checkout -q side"), tracked.ws) == [
         ("delete", "link"), ("rename", "d/g1", "d/f1"), ("modify", "d/f2"), ("create", "new"),
@@ -113,7 +113,7 @@ def test_a_folder_of_a_repository(tmp_path: Path) -> None:
         "mkdir src dist; seq 9 > src/f; seq 9 > dist/out; seq 3 > local; seq 9 > seen; "
         "git add -A; git commit -qm one"
     )
-    tracked.sh(PAST)
+    tracked.sh(OLDER)
     tracked.begin()
     assert in_git(tracked) == {"src/f", "seen"}
     tracked.run(
@@ -129,7 +129,7 @@ def test_a_folder_of_a_repository(tmp_path: Path) -> None:
 def test_forms_of_the_index(tracked: TrackedWorkspace, index: str) -> None:
     tracked.sh(
         f"mkdir -p a/b; for i in $(seq 30); do seq $i 40 > a/b/file-$i; done; "
-        f"{COMMIT}; git update-index {index}; {PAST}"
+        f"{COMMIT}; git update-index {index}; {OLDER}"
     )
     tracked.begin()
     assert "split" in index or len(in_git(tracked)) == 30
@@ -183,7 +183,7 @@ def test_names_that_a_sha256_index_holds_and_rules_of_its_repository(tracked: Tr
         "mkdir out; seq 9 > out/f; echo out > .gitignore; seq 9 > f; git init -q --object-format=sha256; "
         "echo '*.tmp' > .git/info/exclude; git add -A; git add -f out/f; git commit -qm x; seq 3 > a.tmp"
     )
-    tracked.sh(PAST)
+    tracked.sh(OLDER)
     tracked.begin()
     tracked.run("echo x >> out/f; echo x >> f; echo x >> a.tmp; echo x > out/new; git commit -qam y")
     assert brief(tracked.events, tracked.ws) == [("modify", "f"), ("modify", "out/f")]
@@ -194,7 +194,7 @@ def test_the_repository_of_someone_else(tracked: TrackedWorkspace) -> None:
     if os.getuid():
         pytest.skip("only root can give a repository away")
     tracked.sh(
-        f"seq 9 > f; {COMMIT}; {PAST}; chown -R 12345 .; git -c safe.directory='*' update-index -q --refresh"
+        f"seq 9 > f; {COMMIT}; {OLDER}; chown -R 12345 .; git -c safe.directory='*' update-index -q --refresh"
     )
     tracked.begin()
     assert in_git(tracked) == {"f"}
@@ -203,7 +203,7 @@ def test_the_repository_of_someone_else(tracked: TrackedWorkspace) -> None:
 
 
 def test_git_is_not_there(tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracked.sh(f"seq 9 > f; {COMMIT}; {PAST}")
+    tracked.sh(f"seq 9 > f; {COMMIT}; {OLDER}")
     tracked.keep_start()
     with monkeypatch.context() as context:
         context.setenv("PATH", "/nonexistent")

@@ -1,4 +1,4 @@
-"""One test for every kind of change, each as the event tells it and as git applies it."""
+"""One test for every kind of change, each as the event reports it and as git applies it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.changes.workspace import TrackedWorkspace, brief
 
 
 @pytest.mark.parametrize(
-    ("before", "script", "told"),
+    ("before", "script", "reported"),
     [
         ("", "echo hi > new.txt", [("create", "new.txt")]),
         ("", "mkdir -p a/b && echo hi > a/b/c", [("create", "a/b/c")]),
@@ -81,7 +81,7 @@ from tests.changes.workspace import TrackedWorkspace, brief
 )
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
 def test_kind(
-    tracked: TrackedWorkspace, git: bool, before: str, script: str, told: list[tuple[str, ...]]
+    tracked: TrackedWorkspace, git: bool, before: str, script: str, reported: list[tuple[str, ...]]
 ) -> None:
     tracked.sh("seq 3 > untouched; mkdir aside; seq 4 > aside/untouched")
     tracked.sh(before)
@@ -91,7 +91,7 @@ def test_kind(
     tracked.sh(script)
     events = tracked.scan() + tracked.finish()
     tracked.check()
-    assert brief(events, tracked.ws) == told
+    assert brief(events, tracked.ws) == reported
 
 
 def test_counts_and_headers(tracked: TrackedWorkspace) -> None:

@@ -22,7 +22,7 @@ NEVER = 3600.0
 
 @pytest.fixture(autouse=True)
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A writer that goes on is told as soon as one that begins."""
+    """A writer that goes on is reported as soon as one that begins."""
     monkeypatch.setattr(tracker, "_SETTLE_MOST", 0.2)
 
 
@@ -57,11 +57,11 @@ def test_writes_are_seen_without_a_walk(
 
     async def main() -> None:
         async with watched(tracked) as found:
-            for script, told in scripts.items():
+            for script, reported in scripts.items():
                 await anyio.sleep(1.1)  # polling goes by whole seconds
                 tracked.sh(f"echo unseen >> aside/f; {script}")
                 tracked.events.append(await found.receive())
-                assert brief(tracked.events[-1:], tracked.ws) == told
+                assert brief(tracked.events[-1:], tracked.ws) == reported
             assert found.statistics().current_buffer_used == 0
 
     anyio.run(main)
@@ -99,7 +99,7 @@ def test_a_live_folder_that_gave_way_to_a_link(
     async def main() -> None:
         async with watched(tracked) as found:
             await anyio.sleep(1.1)
-            tracked.sh("mv d ../away; ln -s other d; echo x >> other/g; echo told > here")
+            tracked.sh("mv d ../away; ln -s other d; echo x >> other/g; echo new > here")
             for _ in range(3):
                 tracked.events.append(await found.receive())
 

@@ -1,4 +1,4 @@
-"""What is too large to be held, and what no patch tells: the patches that follow still apply."""
+"""Contents too large for memory, and changes without a diff: the diffs that follow still apply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What edit tools write: told at once, as theirs, wherever it is."""
+"""What edit tools write is reported at once, as their change, wherever it is."""
 
 from __future__ import annotations
 
