@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -121,7 +122,7 @@ def test_a_run_that_changed_much_ends_in_time(tmp_path: Path, what: str) -> None
                 began = time.monotonic()
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(30) == 143
-                assert time.monotonic() - began < 3
+                assert time.monotonic() - began < 3 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
                 reader.join()
             finally:
                 process.kill()
