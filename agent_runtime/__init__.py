@@ -1,1 +1,1 @@
-"""The in-VM agent runtime. This package imports nothing on purpose: starting up costs milliseconds."""
+"""The in-VM agent runtime. This module imports nothing, which keeps the start-up short."""

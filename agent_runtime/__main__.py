@@ -1,4 +1,4 @@
-"""The entry point. The workspace is untrusted: nothing is imported from it, whatever it holds."""
+"""The entry point of the command line. The workspace is untrusted: no module is ever imported from it."""
 
 import gc
 import os
@@ -9,12 +9,12 @@ import types
 def main() -> None:
     """Run the command line and exit with its status."""
     _open_standard()
-    gc.disable()  # until `start` is out: nothing that is imported before it is garbage
+    gc.disable()  # until `start` is written: the modules imported before it are not garbage
     _skip_plugins()
     from agent_runtime.cli.main import main as cli
 
     code = cli(sys.argv[1:])
-    # A cancelled run may have left a thread in the middle of an import; the one that waits for signals holds nothing.
+    # A cancelled run may leave a thread that is blocked, for instance in an import: sys.exit would wait for it.
     threads = sys.modules.get("threading")
     if threads and any(thread.name not in ("MainThread", "signals") for thread in threads.enumerate()):
         sys.stderr.flush()
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _open_standard() -> None:
-    """Stdin and stderr lead nowhere where they are closed: what is opened next would take their numbers."""
+    """Open /dev/null for stdin and stderr where they are closed, so that no other file takes their descriptors."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 2):
         try:
@@ -37,9 +37,10 @@ def _open_standard() -> None:
 
 
 def _skip_plugins() -> None:
-    """Spare pydantic its search for plugins in every installed distribution: a tenth of the time to the first event.
+    """Keep pydantic from searching all installed distributions for plugins: a tenth of the time to the first event.
 
-    The variable is pydantic's own way; its module is stood in for because importing it alone costs most of that time.
+    PYDANTIC_DISABLE_PLUGINS is the documented way. The loader module is replaced as well because importing it takes
+    most of that time.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     loader = types.ModuleType("pydantic.plugin._loader")

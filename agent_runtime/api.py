@@ -1,4 +1,4 @@
-"""Runs and replays from Python: a child process for each, its events as models.
+"""Python API for runs and replays: each is a child process, its events are pydantic models.
 
     import anyio
     from agent_runtime import api
@@ -12,8 +12,8 @@
 
     anyio.run(main)
 
-The child is `python -I -m agent_runtime`, so a run from Python is the run of the command line: same request, same
-events, same exit status. Works on asyncio and trio.
+The child is `python -I -m agent_runtime`: requests, events and exit statuses are those of the command line. Works
+with asyncio and trio.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class RuntimeExited(AgentRuntimeError):
 
 
 class Run:
-    """A run in a child process; made by `run` and `replay`.
+    """A run in a child process; returned by `run` and `replay`.
 
-    Iterate over it to get its events, inside of `async with`: leaving the block early cancels the run. The process is
-    started by entering the block, or by the first event that is asked for.
+    Iterate over it for its events, inside `async with`: leaving the block early cancels the run. The process is
+    started when the block is entered, or when the first event is requested.
 
     Attributes:
-        exit_code: the exit status of the child; None while it runs.
-        complete: the last event; None before it came.
+        exit_code: the exit status of the child; None while it is running.
+        complete: the last event; None before it was received.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Run:
         return self
 
     async def __anext__(self) -> Event:
-        """The next event. Raises RuntimeExited when the process ended without `complete`."""
+        """Return the next event. Raises RuntimeExited when the process ended without `complete`."""
         lines = await self._start()
         if self.complete is not None:
             await self._reap()
@@ -101,27 +101,27 @@ class Run:
     # -- control ----------------------------------------------------------------------------------------------
 
     async def cancel(self) -> None:
-        """End the run; its last events still come."""
+        """Cancel the run; its last events can still be read."""
         await self._control({"action": "cancel"})
 
     async def pause(self) -> None:
-        """Wait before the next model call or tool call."""
+        """Pause the run before its next model call or tool call."""
         await self._control({"action": "pause"})
 
     async def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         await self._control({"action": "resume"})
 
     async def input(self, text: str) -> None:
-        """A message from the user, delivered before the next model call."""
+        """Send a user message, which is delivered before the next model call."""
         await self._control({"action": "input", "text": text})
 
     async def answer(self, id: str, text: str) -> None:
-        """The answer to a `question` event."""
+        """Answer a `question` event."""
         await self._control({"action": "answer", "id": id, "text": text})
 
     async def aclose(self) -> None:
-        """End the run, if it still goes on, and wait for its process."""
+        """Cancel the run if it has not ended, and wait for its process."""
         if self._process is None or self.exit_code is not None:
             return
         with anyio.CancelScope(shield=True):
@@ -161,10 +161,10 @@ class Run:
         try:
             await self._process.stdin.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # the run has ended; its last events say how
+            return  # the run has ended; its last events say why
 
     async def _drain(self) -> None:
-        """Read what the run still writes: it waits for its reader."""
+        """Read the rest of the events: the run waits for its reader."""
         assert self._process and self._process.stdout
         try:
             while True:
@@ -185,13 +185,13 @@ def run(
     env: Mapping[str, str] | None = None,
     socket: str | Path | None = None,
 ) -> Run:
-    """A run of a request.
+    """Return a run of a request.
 
     Args:
-        request: the prompt, or a request as an object or a model; see docs/reference.md for its fields.
-        workspace: the folder that the agent works in; that of the request, or the current one, without it.
-        env: the environment of the runtime, with the models' keys; that of this process by default.
-        socket: hand the run over to a standby that listens there.
+        request: the prompt, or a request as a mapping or a model; see docs/reference.md for its fields.
+        workspace: the folder that the agent works in; by default that of the request, or the current folder.
+        env: the environment of the runtime, with the API keys; by default that of this process.
+        socket: path of the socket of a standby server that is to execute the run.
     """
     if isinstance(request, Request):
         body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -215,16 +215,16 @@ def replay(
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Run:
-    """A recorded run again, without its model.
+    """Return a replay of a recorded run, which calls no model.
 
     Args:
         transcript: the file.
-        workspace: where the tools run.
-        tools: run them again, or take their recorded results; by default they run where there is a `workspace`.
-        verify: compare the events with the recorded ones (and what the model is sent, with "requests"); the exit status
-            is 4, and `complete.error` says where, when they differ.
-        speed: the recorded waits are divided by it.
-        options: more options of `agent-runtime replay`.
+        workspace: the folder that the tools work in.
+        tools: execute the tools, or use their recorded results; by default they are executed if `workspace` is given.
+        verify: compare the events (with "requests" also the model requests) with the recorded ones. When they differ,
+            the exit status is 4 and `complete.error` names the first difference.
+        speed: the recorded waiting times are divided by it.
+        options: further options of `agent-runtime replay`.
         env: the environment of the runtime.
     """
     chosen = tools or ("recorded" if workspace is None else "execute")
@@ -238,7 +238,7 @@ def replay(
 
 @dataclass(frozen=True)
 class Result:
-    """All of a run: its events, and the exit status."""
+    """The events of a run, and its exit status."""
 
     events: list[Event]
     exit_code: int
@@ -252,7 +252,7 @@ class Result:
 
 
 async def collect(run: Run) -> Result:
-    """Wait for the end of a run, and return all of it. Raises RuntimeExited."""
+    """Wait for the end of a run, and return its events and exit status. Raises RuntimeExited."""
     async with run:
         events = [event async for event in run]
     assert run.exit_code is not None

@@ -1,11 +1,11 @@
-"""The errors that cross a layer, and the codes and exit statuses that callers see.
+"""The exceptions of this package, and the error codes and exit statuses that callers see.
 
 AgentRuntimeError
-├── RequestError          the caller must react: the request is wrong          (exit 2)
-├── ProviderError         the model's side failed; `retryable` says if it may be tried again
-├── ToolError             for the model: becomes a tool_result with isError, the run goes on
-├── TranscriptError       a recording that is damaged, or newer than this program
-└── ReplayMismatch        a replay that went another way than its recording     (exit 4)
+├── RequestError          the request or the command line is invalid            (exit 2)
+├── ProviderError         a model call failed; `retryable` says whether it may be tried again
+├── ToolError             a tool failed: becomes a tool_result with isError, the run continues
+├── TranscriptError       a transcript is damaged, or written by a newer version
+└── ReplayMismatch        a replay differs from its recording                   (exit 4)
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class ExitCode(IntEnum):
 
 
 class AgentRuntimeError(Exception):
-    """Base of every error this program raises on purpose. `code` is what the `error` event carries."""
+    """Base class of the errors that this package raises. `code` is the code of the `error` event."""
 
     code: ErrorCode = "internal_error"
 
 
 class RequestError(AgentRuntimeError):
-    """The request (or the command line) is wrong.
+    """The request (or the command line) is invalid.
 
     Args:
-        field: the field in its camelCase form, or the option of the command line.
-        expected: what it should have been, and what it was.
-        message: what is wrong, where `expected` alone would not say it.
+        field: the field in camelCase, or the option of the command line.
+        expected: what was expected, and what was given.
+        message: the whole message, where `expected` alone is not enough.
     """
 
     code: ErrorCode = "invalid_request"
@@ -74,21 +74,21 @@ class RequestError(AgentRuntimeError):
         self._message = message
 
     def renamed(self, field: str) -> RequestError:
-        """The same error under another name of the field."""
+        """Return the same error for another field name."""
         return RequestError(field, self.expected, self._message)
 
 
 class ProviderError(AgentRuntimeError):
-    """A model call failed. Raised by `providers/` only, in the place of whatever the SDK raised.
+    """A model call failed. Adapters raise it in place of the errors of SDKs and HTTP clients.
 
     Args:
         code: one of the codes above.
-        message: the provider's own words where it sent some.
-        retryable: decided case by case where the error is mapped, never by a wildcard.
-        retry_after: seconds the provider asked for (Retry-After), if it did.
-        status: HTTP status, if the failure was an HTTP response.
-        request_id: the provider's request id, for its support desk.
-        details: further facts for the `details` field of the `error` event.
+        message: the provider's own message, where it sent one.
+        retryable: whether the same call may succeed later.
+        retry_after: seconds to wait, from the provider's Retry-After header.
+        status: HTTP status of the response; None when there was no response.
+        request_id: the provider's request id, for support requests.
+        details: further entries for the `details` of the `error` event.
     """
 
     def __init__(
@@ -112,24 +112,24 @@ class ProviderError(AgentRuntimeError):
         self.details = dict(details or {})
 
     def event_details(self) -> dict[str, Any]:
-        """What the `error` event carries besides code and message."""
+        """The `details` of the `error` event."""
         known = {"status": self.status, "requestId": self.request_id, "retryAfter": self.retry_after}
         return {k: v for k, v in known.items() if v is not None} | self.details
 
 
 class ToolError(AgentRuntimeError):
-    """Something the model can react to: its message is the tool's output, with isError set. The run goes on."""
+    """A failure that the model can react to: the message becomes the tool's output, with isError. The run continues."""
 
     code: ErrorCode = "tool_error"
 
 
 class TranscriptError(AgentRuntimeError):
-    """A transcript that cannot be read: damaged, cut, or written by a newer version."""
+    """A transcript cannot be read: it is damaged, truncated, or written by a newer version."""
 
     code: ErrorCode = "transcript_error"
 
 
 class ReplayMismatch(AgentRuntimeError):
-    """A replay asked for something its recording does not hold at this point."""
+    """A replay asked for something that its recording does not have at this point."""
 
     code: ErrorCode = "replay_mismatch"

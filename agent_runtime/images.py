@@ -29,7 +29,7 @@ _READ = (
     "TIFF",
     "ICO",
     "PPM",
-)  # without those that Pillow starts other programs for, such as EPS
+)  # excludes formats for which Pillow starts other programs, such as EPS
 _HEADS = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",

@@ -1,6 +1,6 @@
-"""Runs the tool calls of a turn: each call is reported, observed, bounded in time, and answered exactly once.
+"""Runs the tool calls of a turn: each call is reported, observed, limited in time, and answered exactly once.
 
-A call that was truncated, is malformed or names an unknown tool is answered without being run. When the run is
+A call that is truncated, malformed or names an unknown tool is answered without being run. When the run is
 cancelled, the running call is answered with its output so far, and the calls after it as not started.
 """
 
@@ -42,7 +42,7 @@ class CallObserver(Protocol):
 
     @property
     def wants_output(self) -> bool:
-        """Should `on_output` be called? Following the output of a running command has a cost."""
+        """Whether `on_output` is to be called. Following the output of a running command has a cost."""
         ...
 
     async def before(self, info: CallInfo) -> None:
@@ -59,14 +59,14 @@ class CallObserver(Protocol):
 
 
 class CallContexts(Protocol):
-    """Makes the context that a tool runs in, and knows what an interrupted call had printed."""
+    """Creates the context that a tool runs in, and keeps the output of interrupted calls."""
 
     def context(self, call: ToolCall, on_output: OnOutput | None) -> ToolContext:
-        """The context of one call."""
+        """Return the context of one call."""
         ...
 
     def partial(self, call_id: str) -> ToolOutput | None:
-        """The output of a call up to its cancellation. Returned once; None when there is none."""
+        """Return the output of a call up to its cancellation; once only, then None."""
         ...
 
 
@@ -75,13 +75,13 @@ class ToolExecutor:
     """Executes calls with the given tools.
 
     Args:
-        tools: by name.
-        contexts: see CallContexts.
-        observer: see CallObserver.
-        emit: takes events.
-        gate: awaited before each call (a paused run waits there).
+        tools: the tools, by name.
+        contexts: creates the context of each call.
+        observer: is notified of each call.
+        emit: emits an event.
+        gate: awaited before each batch of calls (a paused run waits there).
         awaiting: called with "tool" when the run starts to wait for a tool.
-        parallel: may calls of one turn run side by side?
+        parallel: whether calls of one turn may run concurrently.
     """
 
     tools: Mapping[str, Tool]
@@ -93,7 +93,7 @@ class ToolExecutor:
     parallel: bool = True
 
     async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
-        """Run the calls in order, neighbours that allow it side by side; see loop.Executor."""
+        """Run the calls in order; adjacent calls that allow it run concurrently. See loop.Executor."""
         answered: dict[int, ToolResult] = {}
         reported: set[int] = set()
         try:
@@ -107,7 +107,7 @@ class ToolExecutor:
             results.extend(answered[index] for index in range(len(calls)))
 
     def _batches(self, calls: Sequence[ToolCall]) -> Iterator[list[tuple[int, ToolCall]]]:
-        """The calls with their numbers: neighbours that may share a batch together, every other call alone."""
+        """Yield batches of calls with their indexes: adjacent calls that may run concurrently form one batch."""
         batch: list[tuple[int, ToolCall]] = []
         for index, call in enumerate(calls):
             if batch and not (self._may_share(call) and self._may_share(batch[-1][1])):
@@ -150,7 +150,7 @@ class ToolExecutor:
                 answered[index] = await self._answer(info, output, time.monotonic() - started)
 
     async def _output(self, info: CallInfo) -> ToolOutput:
-        """Run the call; every failure becomes an output that says what is expected."""
+        """Run the call; a failure becomes an output that tells the model what is expected."""
         call, tool = info.call, info.tool
         if tool is None:
             known = ", ".join(sorted(self.tools))
@@ -158,9 +158,9 @@ class ToolExecutor:
         if call.truncated:
             return _refused(_CUT, outcome="not_started")
         if call.input is None:
-            said, schema = call.arguments[:2000], json.dumps(tool.spec().parameters)
+            arguments, schema = call.arguments[:2000], json.dumps(tool.spec().parameters)
             return _refused(
-                f"The arguments are not a JSON object, so the call was not run: {said}\n"
+                f"The arguments are not a JSON object, so the call was not run: {arguments}\n"
                 f"Expected JSON Schema: {schema}"
             )
         on_output = partial(self.observer.on_output, info) if self.observer.wants_output else None
@@ -173,9 +173,9 @@ class ToolExecutor:
         except ToolError as error:
             return _refused(str(error), outcome="failed")
         except AgentRuntimeError:
-            raise  # not for the model: a replay that has gone another way
+            raise  # not for the model: a replay that differs from its recording
         except TimeoutError:
-            return _refused(f"The call was given up after {SAFETY_SECONDS:.0f} seconds.", outcome="timed_out")
+            return _refused(f"The call was stopped after {SAFETY_SECONDS:.0f} seconds.", outcome="timed_out")
         except Exception as error:
             log.exception("tool %s failed", call.name)
             return _refused(f"The tool itself failed: {type(error).__name__}: {error}", outcome="failed")
@@ -210,7 +210,7 @@ class ToolExecutor:
 
 
 _CUT = (
-    "Your answer was cut by the output limit in the middle of this call, so the call was NOT run. "
+    "Your answer reached the output limit in the middle of this call, so the call was NOT run. "
     "Do the work in smaller pieces: several calls, each with a shorter argument."
 )
 
@@ -225,7 +225,7 @@ def _call_event(call: ToolCall, turn: int) -> events.ToolCallEvent:
 
 
 def output_text(output: ToolOutput) -> str:
-    """The `output` of a `tool_result` event: the texts that the model gets, and a line for each image."""
+    """Return the `output` of a `tool_result` event: the texts that the model receives, and a line for each image."""
     texts = [
         f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]"
         if isinstance(part, Image)

@@ -1,4 +1,4 @@
-"""What the caller has said while the run goes on: pending user messages, and whether the run is paused."""
+"""User input and control messages during a run: pending user messages, and whether the run is paused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from agent_runtime.protocol.control import ControlMessage, parse_control
 
 
 class Inbox:
-    """What the caller has asked for while the run goes on. Made inside the event loop."""
+    """The user messages that wait for the model, and the pause state of the run.
+
+    To be created inside the event loop.
+
+    Args:
+        cancel: called with a reason when the caller cancels the run.
+    """
 
     def __init__(self, cancel: Callable[[str], None]) -> None:
         self._texts: list[str] = []
@@ -20,25 +26,25 @@ class Inbox:
 
     @property
     def pending(self) -> bool:
-        """Is there a message that the model has not been given?"""
+        """Whether a message waits to be sent to the model."""
         return bool(self._texts)
 
     @property
     def paused(self) -> bool:
-        """Is the run held before its next step?"""
+        """Whether the run stops before its next step."""
         return not self._open.is_set()
 
     async def ready(self) -> None:
-        """Returns at once, or when a paused run is resumed."""
+        """Wait until the run is not paused."""
         await self._open.wait()
 
     def take(self) -> list[str]:
-        """The messages that came in, oldest first."""
+        """Remove and return the pending messages, oldest first."""
         texts, self._texts = self._texts, []
         return texts
 
     def handle(self, line: bytes) -> ControlMessage:
-        """Do what a control line says. Raises RequestError, having changed nothing, when it says nothing known."""
+        """Apply a control line. Raises RequestError when it is invalid; nothing has changed then."""
         control = parse_control(line)
         match control.action:
             case "pause":
@@ -53,5 +59,5 @@ class Inbox:
         return control
 
     def deliver(self, text: str) -> None:
-        """A user message for the next model call."""
+        """Add a user message for the next model call."""
         self._texts.append(text)

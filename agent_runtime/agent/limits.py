@@ -1,4 +1,4 @@
-"""What bounds a run, and how much of it is spent. Pure arithmetic; the clock is handed in."""
+"""The limits of a run, and how much of them is used. Pure arithmetic; the clock is passed in."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Literal
 from agent_runtime.protocol.messages import Usage
 
 LimitName = Literal["max_turns", "max_total_tokens", "timeout"]
-NEAR = 0.8  # the share of a limit at which the model is told, once for each limit
+NEAR = 0.8  # the share of a limit at which the model is warned, once for each limit
 
-CONNECT_SECONDS = 20.0  # a connection that does not stand by then seldom will
+CONNECT_SECONDS = 20.0  # a connection that is not established by then seldom succeeds later
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The effective limits of a run: request over agent over default.
+    """The effective limits of a run: the request overrides the agent, which overrides the defaults.
 
-    Seconds for what is called a timeout, tokens elsewhere. None: no limit of our own; of the three that bound
-    a model call it means that `model_timeout` stands for it (transcripts from before they were settable).
+    Timeouts are in seconds. None means no limit, except for `connect_timeout`, `first_token_timeout` and
+    `between_tokens_timeout`: there it means `model_timeout` (older transcripts do not have these three).
     """
 
     max_turns: int = 50
@@ -56,14 +56,14 @@ class Limits:
 
 @dataclass
 class Budget:
-    """What a run has spent. `elapsed` gives the seconds since its start, without time spent frozen."""
+    """What a run has used of its limits. `elapsed` returns the seconds since its start, without frozen time."""
 
     limits: Limits
     elapsed: Callable[[], float]
     turns: int = 0
     usage: Usage = field(default_factory=Usage)
-    _told: set[str] = field(default_factory=set)
-    _before: dict[str, float] = field(default_factory=dict)  # what was spent when `near` was last asked
+    _warned: set[str] = field(default_factory=set)
+    _before: dict[str, float] = field(default_factory=dict)  # what was used when `near` was last called
 
     def spend(self, usage: Usage) -> None:
         """Count one model call."""
@@ -78,31 +78,31 @@ class Budget:
         }
 
     def reached(self) -> LimitName | None:
-        """The limit that allows no further model call. The timeout is enforced by the clock, not here."""
+        """Return the limit that allows no further model call, if any. RunClock enforces the timeout."""
         for name, (spent, limit) in self._shares().items():
             if name != "timeout" and limit is not None and spent >= limit:
                 return name
         return None
 
     def near(self) -> dict[LimitName, str]:
-        """Limits that have come near since last asked, each with what to tell the model about it.
+        """Return the limits that have become near since the last call, each with a warning for the model.
 
-        Near is a share of the limit, or that one more step as long as the last would reach it. One that is reached is
-        not among them: there is no further call to tell anybody.
+        A limit is near when the share NEAR of it is used, or when another step like the last one would reach it. A
+        limit that is reached is not reported: no further model call could receive the warning.
         """
         found: dict[LimitName, str] = {}
         for name, (spent, limit) in self._shares().items():
             step, self._before[name] = spent - self._before.get(name, 0), spent
-            if limit is None or name in self._told or not 0 < spent < limit:
+            if limit is None or name in self._warned or not 0 < spent < limit:
                 continue
             if spent >= NEAR * limit or spent + step >= limit:
-                self._told.add(name)
-                found[name] = f"{_LEFT[name]}: {limit - spent:.0f}. Bring the work to a good end now."
+                self._warned.add(name)
+                found[name] = f"{_LEFT[name]}: {limit - spent:.0f}. Finish your work now."
         return found
 
 
 _LEFT: dict[LimitName, str] = {
-    "max_turns": "Turns that are left to this run",
-    "max_total_tokens": "Tokens that are left to this run",
-    "timeout": "Seconds that are left to this run",
+    "max_turns": "Turns left in this run",
+    "max_total_tokens": "Tokens left in this run",
+    "timeout": "Seconds left in this run",
 }

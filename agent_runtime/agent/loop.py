@@ -1,7 +1,7 @@
-"""The loop: model, tools, model, ... until the model has finished or a limit ends the run.
+"""The agent loop: model, tools, model, ... until the model has finished or a limit ends the run.
 
-Everything it uses is passed in: the loop knows no provider, tool, tracker or transcript. It returns a `LoopResult`.
-A failed model call raises ProviderError and a cancel raises anyio's cancellation; `engine` reports both.
+Everything it uses is passed in: the loop does not know providers, tools or transcripts. It returns a `LoopResult`.
+A failed model call raises ProviderError, and cancelling the run raises anyio's cancellation; `engine` reports both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from agent_runtime.protocol import events
 from agent_runtime.protocol.events import usage_report
 from agent_runtime.protocol.messages import Text, Thinking, ToolCall, ToolResult, Usage, UserMessage
 
-MAX_CUT_CALLS = 3  # turns in a row whose tool calls were cut by the output limit, before the run is given up
+MAX_CUT_CALLS = (
+    3  # consecutive turns with tool calls that were truncated by the output limit, before the run ends
+)
 
 EMPTY_ANSWER = (
     "<system-reminder>Your last answer was empty. If the task is done, state the result; otherwise continue."
@@ -27,7 +29,7 @@ EMPTY_ANSWER = (
 
 @dataclass(frozen=True)
 class LoopResult:
-    """Why a run is over, and the model's final answer."""
+    """Why the loop has ended, and the model's final answer."""
 
     stop: events.StopReason
     output: str
@@ -38,20 +40,20 @@ class Conversation(Protocol):
     """The history, kept inside the model's window."""
 
     def add(self, message: UserMessage | Turn) -> None:
-        """Append; what is appended is kept even when the run ends at this point."""
+        """Append a message. It is kept even when the run ends at this point."""
         ...
 
     async def call(self) -> ModelCall:
-        """The next request. Raises ProviderError("context_overflow") when nothing makes it fit."""
+        """Return the next request. Raises ProviderError("context_overflow") when it cannot be made to fit."""
         ...
 
     async def usage(self, turn: Turn) -> Usage:
-        """The turn's usage: the provider's, or a count where it reported none."""
+        """Return the turn's usage as the provider reported it, or an estimate where it reported none."""
         ...
 
     @property
     def context(self) -> tuple[int, int]:
-        """Tokens in the context now, and the size of the window."""
+        """The tokens in the context, and the size of the window."""
         ...
 
 
@@ -59,30 +61,36 @@ class Executor(Protocol):
     """Runs tool calls, reports them, and answers each of them exactly once, cancelled or not."""
 
     async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
-        """Append a result for every call to `results`, also when this is cancelled half-way."""
+        """Append a result for every call to `results`, also when this call is cancelled."""
         ...
 
 
 class Inbox(Protocol):
-    """What the caller says while the run goes on."""
+    """User input during the run; see inbox.Inbox."""
 
     @property
     def pending(self) -> bool:
-        """Is there something that the model has not been given?"""
+        """Whether a message waits to be sent to the model."""
         ...
 
     async def ready(self) -> None:
-        """Returns when the run is not paused."""
+        """Wait until the run is not paused."""
         ...
 
     def take(self) -> list[str]:
-        """What has come in, oldest first."""
+        """Remove and return the pending messages, oldest first."""
         ...
 
 
 @dataclass
 class Loop:
-    """What the loop is given."""
+    """The dependencies of the loop.
+
+    Args:
+        emit: emits an event.
+        deltas: returns, for the number of a turn, the function that takes the turn's deltas.
+        awaiting: called with "model" or "resume" when the run starts to wait for it.
+    """
 
     model: Model
     conversation: Conversation
@@ -95,7 +103,7 @@ class Loop:
 
 
 async def run_loop(loop: Loop) -> LoopResult:
-    """Take turns until the run is over."""
+    """Run turns until the model has finished or a limit is reached. Raises ProviderError when a model call fails."""
     cut_in_a_row = 0
     output = ""
     asked_again = False
@@ -111,15 +119,19 @@ async def run_loop(loop: Loop) -> LoopResult:
         output = turn.message.text if turn.message.text.strip() else output
         cut_in_a_row = cut_in_a_row + 1 if any(call.truncated for call in turn.message.calls) else 0
         if turn.stop == "refusal":
-            return LoopResult("refusal", output, turn.refusal or "the model refused to go on")
+            return LoopResult("refusal", output, turn.refusal or "the model refused to continue")
         if turn.message.calls:
             await use_tools(loop, turn, number)
             if cut_in_a_row >= MAX_CUT_CALLS:
                 return LoopResult(
-                    "max_tokens", output, f"{cut_in_a_row} turns in a row were cut inside a tool call"
+                    "max_tokens",
+                    output,
+                    f"{cut_in_a_row} consecutive turns were truncated inside a tool call",
                 )
         elif turn.stop == "max_tokens":
-            return LoopResult("max_tokens", output, "the answer was cut by the output limit of a model call")
+            return LoopResult(
+                "max_tokens", output, "the answer was truncated by the output limit of a model call"
+            )
         elif turn.stop == "context_overflow":
             return LoopResult("context_overflow", output, "the model's context window is full")
         elif turn.stop != "pause_turn" and not loop.inbox.pending:
@@ -128,21 +140,21 @@ async def run_loop(loop: Loop) -> LoopResult:
             if asked_again or loop.budget.reached():
                 return await end_empty(loop, turn, output)
             loop.conversation.add(UserMessage.of(EMPTY_ANSWER))
-        elif not goes_on:  # steering has come while the turn was reported
+        elif not goes_on:  # user input has arrived while the turn was reported
             await say(loop, turn.message.text, number)
         asked_again = is_empty(turn)
     raise AssertionError("unreachable")
 
 
 def is_empty(turn: Turn) -> bool:
-    """Has the model ended its turn without an answer? Reasoning alone is not one."""
+    """Return whether the model has ended its turn without an answer. Reasoning is not an answer."""
     return turn.stop == "end_turn" and not turn.message.calls and not turn.message.text.strip()
 
 
 async def end_empty(loop: Loop, turn: Turn, output: str) -> LoopResult:
-    """The end of a run whose last answer is empty: its last text is the output.
+    """Return the result of a run whose last answer is empty: the last text of the model is the output.
 
-    Without any text it is a failure, unless the provider's models end their turns so on purpose.
+    Without any text the run has failed, unless the provider's models may end a task without a text.
     """
     if not output and not turn.may_be_empty:
         return LoopResult("error", output, "the model has ended its turn without an answer")
@@ -152,7 +164,7 @@ async def end_empty(loop: Loop, turn: Turn, output: str) -> LoopResult:
 
 
 async def before_turn(loop: Loop) -> None:
-    """Wait while paused; give the model what the caller said, and say once when a limit is near."""
+    """Wait while paused, then append the user input and the warnings about limits to the conversation."""
     loop.awaiting("resume")
     await loop.inbox.ready()
     for text in loop.inbox.take():
@@ -163,9 +175,9 @@ async def before_turn(loop: Loop) -> None:
 
 
 async def report(loop: Loop, turn: Turn, number: int, *, texts: bool) -> None:
-    """Emit what the model thought, what it said before or between its calls (`texts`), and what it used.
+    """Emit the model's reasoning, the text before or between its calls (when `texts` is set), and its usage.
 
-    The final answer is left to `complete`.
+    The final answer is part of the `complete` event.
     """
     for block in turn.message.blocks:
         if isinstance(block, Thinking) and block.text.strip():
@@ -178,13 +190,13 @@ async def report(loop: Loop, turn: Turn, number: int, *, texts: bool) -> None:
 
 
 async def say(loop: Loop, text: str, number: int) -> None:
-    """Emit what the model said, when it is not its final answer."""
+    """Emit a text of the model that is not its final answer."""
     if text.strip():
         await loop.emit(events.ThinkingEvent(content=text, kind="text", turn=number))
 
 
 def reached(limit: LimitName, budget: Budget) -> str:
-    """What the `error` event says of a limit."""
+    """Return the message of the `error` event for a limit that was reached."""
     spent = {
         "max_turns": f"{budget.turns} model calls",
         "max_total_tokens": f"{budget.usage.total_tokens} tokens",
@@ -193,7 +205,7 @@ def reached(limit: LimitName, budget: Budget) -> str:
 
 
 async def use_tools(loop: Loop, turn: Turn, number: int) -> None:
-    """Run the turn's calls. Their results go into the history even when the run is cancelled meanwhile."""
+    """Run the turn's calls. Their results are added to the conversation even when the run is cancelled."""
     results: list[ToolResult] = []
     try:
         await loop.executor.execute(turn.message.calls, number, results)

@@ -1,10 +1,10 @@
 """The interface to a model. The loop uses `Model` only; adapters combine a `Wire` and a `Transport`.
 
-    Model      = what the loop calls: one turn in, deltas out, one Turn back
-    Wire       = one wire format, pure: our messages to a request body, raw chunks back to a turn; imports no SDK
-    Transport  = sends a body and yields the raw chunks: the SDK, a recording of one, or a replayed transcript
+    Model      = called by the loop: takes a ModelCall, passes on deltas, returns a Turn
+    Wire       = one wire format, pure: encodes messages as a request body, decodes chunks to a turn; no SDK
+    Transport  = sends a body and yields the raw chunks: an SDK, a recorder around one, or a replayed transcript
 
-Recording and replay wrap a Transport, so that a replay drives the same Wire as the live run did.
+Recording and replay wrap a Transport, so a replay uses the same Wire as the live run.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ DeltaKind = Literal["text", "thinking", "tool_input"]
 StopReason = Literal[
     "end_turn",  # the model has finished
     "tool_calls",  # it waits for results
-    "max_tokens",  # cut by the output limit of the call
+    "max_tokens",  # truncated by the output limit of the call
     "refusal",
     "context_overflow",
-    "pause_turn",  # a hosted tool runs on: send the turn back and call again
+    "pause_turn",  # a hosted tool is still running: send the turn back and call again
 ]
 
 
@@ -32,8 +32,8 @@ StopReason = Literal[
 class ToolSpec:
     """A tool as it is described to the model.
 
-    `native` maps a wire format to the tool object to send in the place of the function (hosted tools, the provider's
-    own tool types, free-form tools). A tool with `hosted=True` is run by the provider and left out for the others.
+    `native` maps a wire format to the tool object to send instead of a function (hosted tools, the provider's own tool
+    types, free-form tools). A tool with `hosted=True` is run by the provider, and left out for other providers.
     """
 
     name: str
@@ -45,9 +45,9 @@ class ToolSpec:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """Everything that one model call needs, in any wire format.
+    """A model call, independent of the wire format.
 
-    max_tokens: caps the output; None is the model's own cap.
+    max_tokens: limit of the output; None for the model's own limit.
     """
 
     model: str
@@ -59,14 +59,14 @@ class ModelCall:
     effort: Effort | None = None
     thinking: bool | None = None
     parallel_tools: bool = True
-    cache_key: str = ""  # the same for every call of a run or thread: lets a provider route to a warm cache
+    cache_key: str = ""  # the same for every call of a run or thread; providers use it for prompt caching
 
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of the turn as it arrives. `id` is the call's, for `kind="tool_input"`.
+    """A piece of the turn as it arrives. `id` is that of the tool call, for `kind="tool_input"`.
 
-    `restart`: it replaces all that came before of the same kind and id (an attempt broke off there).
+    `restart`: it replaces the earlier pieces of the same kind and id, which came from a failed attempt.
     """
 
     kind: DeltaKind
@@ -77,7 +77,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class DroppedParameter:
-    """A parameter that this model does not accept, left out of the request (a `notice`, once a run)."""
+    """A parameter that was left out because the model does not accept it (reported as a `notice`, once per run)."""
 
     parameter: str
     reason: str
@@ -103,15 +103,15 @@ class Decoder(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Has the provider said that it is done? What may still come, such as usage, is not waited for long."""
+        """Whether the provider has ended the turn. Later chunks, such as usage, are awaited for a short time only."""
         ...
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
-        """Take the next chunk. Raises ProviderError when the chunk is an error, or is not of this format."""
+        """Decode the next chunk. Raises ProviderError when it is an error, or not of this format."""
         ...
 
     def finish(self) -> Turn:
-        """The turn, after the last chunk. Raises ProviderError (retryable) when the stream ended before its end."""
+        """Return the turn, after the last chunk. Raises ProviderError (retryable) when the stream is incomplete."""
         ...
 
 
@@ -121,15 +121,15 @@ class Wire(Protocol):
     format: WireFormat
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
-        """The request body, and what this model does not accept."""
+        """Return the request body, and the parameters that were left out."""
         ...
 
     def decoder(self, call: ModelCall) -> Decoder:
-        """A fresh decoder for the answer to this call."""
+        """Return a new decoder for the answer to this call."""
         ...
 
     def adapted(self, error: ProviderError, body: dict[str, Any]) -> Wire | None:
-        """The same wire without what the provider has refused in this body; None when another try is useless."""
+        """Return this wire without what the provider refused in `body`; None when another attempt cannot help."""
         ...
 
 
@@ -137,11 +137,11 @@ class Transport(Protocol):
     """Sends a body, yields raw chunks in order."""
 
     def stream(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Raises ProviderError for every failure, an SDK's own errors included."""
+        """Yield the chunks of the answer. Raises ProviderError for every failure, the SDK's own errors included."""
         ...
 
     async def aclose(self) -> None:
-        """Close connections."""
+        """Close the connections."""
         ...
 
 
@@ -149,10 +149,10 @@ OnDelta = Callable[[Delta], Awaitable[None]]
 
 
 class Model(Protocol):
-    """What the loop calls."""
+    """The model as the loop sees it."""
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
-        """One turn. Raises ProviderError when it failed for good (retries and fallbacks are behind this method)."""
+        """Run one turn. Raises ProviderError when it failed after all retries and fallbacks."""
         ...
 
 
@@ -165,10 +165,10 @@ class Repair:
 
 
 class Repairer(Protocol):
-    """Changes calls that a provider has refused; the conversation."""
+    """Changes calls that a provider has refused; implemented by the conversation."""
 
     async def repair(self, call: ModelCall, error: ProviderError, *, again: bool = False) -> Repair | None:
-        """The call with what the error blames left out, or shorter; None when nothing can be changed.
+        """Return the call without what caused the error, or shortened; None when nothing can be changed.
 
         `again`: an earlier repair of this call was not enough.
         Raises ProviderError when the history cannot be made to fit.
@@ -176,5 +176,5 @@ class Repairer(Protocol):
         ...
 
     async def accept(self, repair: Repair) -> None:
-        """The repaired call has succeeded: keep what was changed."""
+        """Keep the changes of a repaired call that has succeeded."""
         ...

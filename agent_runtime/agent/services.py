@@ -1,6 +1,6 @@
-"""What tools may use: the interfaces of the shell, the editor, the search and the dev server watcher.
+"""The services that tools use: interfaces of the shell, the editor, the search and the dev server watcher.
 
-The implementations are in `shell`, `files`, `search` and `dev_servers`; a tool knows these interfaces only.
+The implementations are in `shell`, `files`, `search` and `dev_servers`; tools depend on these interfaces only.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class ShellService(Protocol):
         tokens: int,
         on_output: OnOutput | None = None,
     ) -> ToolOutput:
-        """Run a command for at most `timeout` seconds; at most `tokens` of its output are returned."""
+        """Run a command for at most `timeout` seconds. Returns at most `tokens` of its output."""
         ...
 
     async def restart(self) -> None:
-        """Replace the shell by a new one."""
+        """Replace the shell with a new one."""
         ...
 
 
@@ -40,7 +40,7 @@ class SessionService(Protocol):
     async def open(
         self, command: str, *, cwd: str | None, tty: bool, seconds: float, tokens: int, call_id: str
     ) -> ToolOutput:
-        """Start a program and wait at most `seconds` for its end."""
+        """Start a program and wait at most `seconds` for it to exit."""
         ...
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
@@ -54,23 +54,23 @@ class FileService(Protocol):
     async def read(
         self, path: str, first: int | None = None, last: int | None = None, *, tokens: int
     ) -> ToolOutput:
-        """Lines `first` to `last` of a text file, an image, or a directory listing."""
+        """Return lines `first` to `last` of a text file, an image, or a directory listing."""
         ...
 
     async def image(self, path: str) -> ToolOutput:
-        """An image file as an image."""
+        """Return an image file as an image block."""
         ...
 
     async def entries(self, path: str, *, depth: int, tokens: int) -> str:
-        """A directory listing, `depth` levels deep."""
+        """Return a directory listing, `depth` levels deep."""
         ...
 
     async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:
-        """Replace the one occurrence of `old`, or every one."""
+        """Replace the only occurrence of `old`, or with `every` all occurrences."""
         ...
 
     async def insert(self, path: str, after: int, text: str, *, call_id: str) -> str:
-        """Insert lines after line `after`; 0 is before the first line."""
+        """Insert lines after line `after`; 0 means before the first line."""
         ...
 
     async def write(self, path: str, content: str, *, call_id: str) -> str:
@@ -82,7 +82,7 @@ class FileService(Protocol):
         ...
 
     async def patch(self, text: str, *, call_id: str) -> str:
-        """Apply a patch: all of it or nothing."""
+        """Apply a patch completely, or change nothing."""
         ...
 
 
@@ -102,11 +102,11 @@ class SearchService(Protocol):
         limit: int,
         tokens: int,
     ) -> str:
-        """Lines of files that match a pattern."""
+        """Return the lines of files that match a pattern."""
         ...
 
     async def files(self, pattern: str, path: str, *, limit: int, tokens: int) -> str:
-        """Files by name."""
+        """Return the files whose path matches a glob pattern."""
         ...
 
 
@@ -114,8 +114,8 @@ class DevServerService(Protocol):
     """Development servers; see dev_servers.watcher.DevServerWatcher."""
 
     async def locate(self, port: int | None, timeout: float, *, check: bool = False) -> str:  # noqa: ASYNC109
-        """The addresses of the server on a port (None: of the one to open) as soon as there is one.
+        """Wait for a server on a port (None for the main server), and return its addresses.
 
-        `check` sends it one GET request. Raises ToolError when there is none after `timeout` seconds.
+        With `check` it is sent one GET request. Raises ToolError when there is no server after `timeout` seconds.
         """
         ...

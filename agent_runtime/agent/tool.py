@@ -1,7 +1,7 @@
-"""The interface of a tool: what it is called with and what it returns.
+"""The interface of a tool: its parameters, its context, and its output.
 
 A tool is one file in `tools/`, named after the tool, with a module-level `TOOL`. It uses the services of its
-`ToolContext` and imports no implementation. To add a tool, add a file; see the README.
+`ToolContext` and imports none of their implementations. To add a tool, add a file; see the README.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ __all__ = ["FunctionTool", "Params", "Tool", "ToolContext", "ToolOutput", "expla
 
 
 class Params(BaseModel):
-    """Base of every tool's parameters. Unknown fields are refused with an explanation that the model can act on; null
-    stands for a parameter that is not given.
+    """Base class of a tool's parameters.
+
+    Unknown fields are refused with an explanation that the model can act on. A parameter that is null counts as not
+    given.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-    ignored: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # fields that models give which know the tool with more of them
+    # parameters that are accepted without effect: models send them because other versions of the tool have them
+    ignored: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +51,7 @@ P = TypeVar("P", bound=Params)
 
 @dataclass
 class ToolContext:
-    """What every call is given. Anything slow or blocking in a tool runs in a thread (`anyio.to_thread`)."""
+    """The context of a tool call. Blocking work in a tool must run in a thread (`anyio.to_thread`)."""
 
     call_id: str
     workspace: Path
@@ -60,36 +61,36 @@ class ToolContext:
     search: SearchService
     servers: DevServerService
     tool_timeout: float | None = None  # seconds; the run's default for tools that take a timeout
-    output_tokens: int = 10_000  # at most so many tokens of output reach the model
-    on_output: OnOutput | None = None  # pieces as they arrive (tool_output_delta)
+    output_tokens: int = 10_000  # the maximum output for the model
+    on_output: OnOutput | None = None  # called with output as it arrives (tool_output_delta)
 
 
 class Tool(Protocol):
-    """A tool of the model's."""
+    """A tool that the model can call."""
 
     @property
     def name(self) -> str:
-        """The name the model calls it by; the same as its file's."""
+        """The name that the model uses; the same as the name of its file."""
         ...
 
     @property
     def scans(self) -> bool:
-        """May it change files behind the edit engine's back? Then the workspace is looked over after it."""
+        """Whether it may change files other than through the editor: the workspace is scanned after each call."""
         ...
 
     @property
     def parallel(self) -> bool:
-        """May it run beside the other calls of its turn?"""
+        """Whether it may run concurrently with other calls of the same turn."""
         ...
 
     def spec(self) -> ToolSpec:
-        """How the model is told about it."""
+        """Return the description for the model."""
         ...
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """Run it. Raises ToolError for what the model can react to, bad arguments included.
+        """Run the tool. Raises ToolError for failures that the model can react to, such as invalid arguments.
 
-        Cancellation is anyio's: the caller cancels the scope; the tool ends what it started before it lets go.
+        It is cancelled by anyio's cancellation; the tool ends what it started before it returns.
         """
         ...
 
@@ -99,13 +100,13 @@ class FunctionTool(Generic[P]):
     """A tool made of a pydantic model for its parameters and an async function.
 
     Args:
-        name: as the model calls it.
-        description: what the model reads (prompts/tools/NAME.md).
-        params: its parameters; field descriptions go into the JSON Schema.
-        run: the work.
+        name: the name that the model uses.
+        description: the description for the model (prompts/tools/NAME.md).
+        params: the model of its parameters; field descriptions become part of the JSON Schema.
+        run: the function that implements it. May raise ToolError.
         scans: see Tool.
         parallel: see Tool.
-        native: wire format -> the tool object to send in the function's place.
+        native: the tool object to send instead of the function, by wire format.
     """
 
     name: str
@@ -117,12 +118,12 @@ class FunctionTool(Generic[P]):
     native: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def spec(self) -> ToolSpec:
-        """The JSON Schema of the parameters, without pydantic's titles: the model pays for every token."""
+        """Return the description for the model. The JSON Schema is without pydantic's titles, to save tokens."""
         schema = _without_titles(self.params.model_json_schema())
         return ToolSpec(self.name, self.description, schema, dict(self.native))
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """Check the arguments, then run."""
+        """Validate the arguments and run the function. Raises ToolError."""
         try:
             params = self.params.model_validate(dict(input))
         except ValidationError as error:
@@ -131,7 +132,7 @@ class FunctionTool(Generic[P]):
 
 
 def explain(name: str, error: ValidationError, params: type[BaseModel]) -> str:
-    """What is wrong with a call's arguments, field by field, and what the tool expects."""
+    """Return a message about invalid arguments: what is wrong with each field, and the schema that is expected."""
     wrong = [
         f"- {'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}"
         for e in error.errors(include_url=False)

@@ -1,4 +1,4 @@
-"""Control messages: what a caller may say while a run goes on, one JSON object per line."""
+"""Control messages: what a caller may send while a run is under way, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from agent_runtime.protocol.strict_json import decode
 
 @dataclass(frozen=True)
 class ControlMessage:
-    """A control message; `text` comes with `input`."""
+    """A control message. `text` is set for the action `input` only."""
 
     action: Literal["pause", "resume", "cancel", "input"]
     text: str | None = None
 
 
 def parse_control(line: bytes) -> ControlMessage:
-    """One control line. Raises RequestError naming the field."""
+    """Parse one control line. Raises RequestError, which names the field that is wrong."""
     message = decode(line, "control", example='{"action": "input", "text": "..."}')
     action = message.get("action") if isinstance(message, dict) else None
     if action not in ("pause", "resume", "cancel", "input"):
@@ -28,5 +28,5 @@ def parse_control(line: bytes) -> ControlMessage:
         return ControlMessage(action)
     text = message.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise RequestError("text", 'expected a text that is not empty with {"action":"input"}')
+        raise RequestError("text", 'expected a non-empty string with {"action":"input"}')
     return ControlMessage(action, clean_text(text))

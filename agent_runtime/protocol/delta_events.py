@@ -1,4 +1,4 @@
-"""The events that are written on request only: pieces of what is under way (`--partial`), and signs of life."""
+"""The events that are written on request only: deltas (`--partial`) and heartbeats (`--heartbeat`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from agent_runtime.protocol.event_base import Event, Maybe
 
 
 class Piece(Event):
-    """A piece of something that is being written; the pieces of one turn, one type and one `id` add up to it.
+    """A piece of a text that is being produced; the pieces of one turn, type and `id` add up to the whole text.
 
-    `restart`: what came before this piece was of an attempt that broke off, and is void; the text begins with it.
+    `restart`: the earlier pieces came from a failed attempt and are to be discarded; the text begins again with this
+    one.
     """
 
     delta: str
@@ -45,7 +46,7 @@ class ToolOutputDeltaEvent(Piece):
 
 
 class HeartbeatEvent(Event):
-    """Nothing else was written for a while: what is awaited, and since when (RFC 3339)."""
+    """Sent when no other event was written for a while: what the run waits for, and since when (RFC 3339)."""
 
     type: Literal["heartbeat"] = "heartbeat"
     awaiting: Literal["model", "tool", "resume", "retry"]

@@ -1,4 +1,4 @@
-"""What every event has in common: its envelope, and fields that are there only when they say something."""
+"""What every event has in common: its envelope, and optional fields that are left out when they are None."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Maybe = Annotated[T | None, Field(exclude_if=_absent)]
 class Event(Frozen):
     """The envelope: `seq` counts from 0 without gaps, `ts` is RFC 3339 UTC with milliseconds.
 
-    `truncated` says that something in the event was cut; the whole is in `output_file`.
+    `truncated` says that a text in the event was shortened; the whole is in `output_file`.
     """
 
     seq: int = -1

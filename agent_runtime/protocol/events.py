@@ -1,7 +1,7 @@
-"""The events of the stream, one class a type. The JSON Schema is generated from these classes.
+"""The events of the stream, one class per type. The JSON Schema is generated from these classes.
 
-An event is made without its envelope; the emitter stamps `seq`, `ts` and `runId` when it takes it. What is `Maybe`
-there is left out when it is None; all other fields are always there.
+An event is created without its envelope; the event writer adds `seq`, `ts` and `runId`. Fields of type `Maybe` are left
+out when they are None; all other fields are always present.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StartEvent(Event):
 
 
 class ThinkingEvent(Event):
-    """What the model thinks (`reasoning`), or says before and between tool calls (`text`)."""
+    """The model's reasoning (`reasoning`), or what it writes before and between tool calls (`text`)."""
 
     type: Literal["thinking"] = "thinking"
     content: str
@@ -81,7 +81,7 @@ class ThinkingEvent(Event):
 
 
 class ToolCallEvent(Event):
-    """The model wants a tool run. `input` is the parsed object; arguments that are no object are given as a string."""
+    """The model calls a tool. `input` is the parsed object; arguments that are not an object are sent as a string."""
 
     type: Literal["tool_call"] = "tool_call"
     id: str
@@ -91,7 +91,7 @@ class ToolCallEvent(Event):
 
 
 class ToolResultEvent(Event):
-    """What came of a call; exactly one for every `tool_call`."""
+    """The result of a tool call; exactly one for every `tool_call`."""
 
     type: Literal["tool_result"] = "tool_result"
     id: str
@@ -106,7 +106,7 @@ class ToolResultEvent(Event):
 
 
 class FileEditEvent(Event):
-    """A file is not what it was. `diff` is what `git apply` takes; `diff_file` holds it when it is not whole here."""
+    """A file has changed. `diff` can be applied by `git apply`; when it is truncated, `diff_file` has the whole."""
 
     type: Literal["file_edit"] = "file_edit"
     path: str
@@ -125,7 +125,7 @@ class FileEditEvent(Event):
 
 
 class DevUrlEvent(Event):
-    """A server that the run started has come up, or has gone."""
+    """A server that the run started has begun, or has stopped, to listen."""
 
     type: Literal["dev_url"] = "dev_url"
     url: str
@@ -140,7 +140,10 @@ class DevUrlEvent(Event):
 
 
 class UsageEvent(Event):
-    """After each model call: its tokens, and how full the context is. `estimated`: counted here, not there."""
+    """After each model call: its tokens, and those in the context. `estimated`: counted by the runtime.
+
+    The provider has then reported no usage.
+    """
 
     type: Literal["usage"] = "usage"
     turn: int
@@ -156,7 +159,7 @@ class UsageEvent(Event):
 
 
 def usage_report(usage: Usage, turn: int, context: tuple[int, int]) -> UsageEvent:
-    """The event of one model call; `context` is the tokens in the context, and the window."""
+    """The event for one model call; `context` is the number of tokens in the context, and the size of the window."""
     return UsageEvent(
         turn=turn,
         **usage.model_dump(exclude={"estimated"}),
@@ -168,7 +171,7 @@ def usage_report(usage: Usage, turn: int, context: tuple[int, int]) -> UsageEven
 
 
 class ErrorEvent(Event):
-    """Something failed; with `attempt` and `retry_in_ms` when it will be tried again."""
+    """Something failed. `attempt` and `retry_in_ms` are set when it will be tried again."""
 
     type: Literal["error"] = "error"
     code: ErrorCode
@@ -180,7 +183,7 @@ class ErrorEvent(Event):
 
 
 class NoticeEvent(Event):
-    """What a caller may want to know and need not act on."""
+    """Information for the caller that requires no action."""
 
     type: Literal["notice"] = "notice"
     code: NoticeCode
@@ -189,7 +192,10 @@ class NoticeEvent(Event):
 
 
 class TotalUsage(Frozen):
-    """The sums over all model calls; `prompt_tokens` and `completion_tokens` are synonyms of input and output."""
+    """The sums over all model calls.
+
+    `prompt_tokens` equals `input_tokens`, `completion_tokens` equals `output_tokens`.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0

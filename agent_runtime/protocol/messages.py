@@ -1,8 +1,8 @@
-"""The words of a conversation: messages made of blocks, and what a model call used. Nothing here knows of any I/O.
+"""The messages of a conversation, made of blocks, and the token usage of a model call. No I/O.
 
-An assistant message keeps two forms of the same turn: `blocks`, which every part of this program reads, and `native`,
-the provider's own items, untouched. A provider that finds its own wire format in `native` sends those items back as
-they came (signatures, encrypted reasoning, hosted-tool blocks); any other provider goes by the blocks.
+An assistant message keeps two forms of the same turn: `blocks`, which the rest of the program reads, and `native`,
+the provider's own items, unchanged. An adapter that finds its own wire format in `native` sends those items back as
+they were received (signatures, encrypted reasoning, hosted-tool blocks); every other adapter encodes the blocks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from pydantic.alias_generators import to_camel
 
 WireFormat = Literal["anthropic", "openai-responses", "openai-chat"]
 
-# what a model is given of a tool that said nothing: no provider takes an empty text
+# sent to the model when a tool has printed nothing: providers refuse empty texts
 NO_OUTPUT = "(no output)"
-MAX_DEPTH = 200  # levels of JSON that are taken from outside; pydantic writes no more than 255
+MAX_DEPTH = 200  # levels of JSON that are accepted from outside; pydantic serializes at most 255
 
 
 class Frozen(BaseModel):
-    """Immutable, closed, camelCase outside, built only when first used (start-up time is a promise)."""
+    """Base of the models: immutable, without extra fields, camelCase in JSON.
+
+    Validators are built at first use (`defer_build`), which keeps the start-up short.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True
@@ -29,7 +32,7 @@ class Frozen(BaseModel):
 
 
 class Text(Frozen):
-    """Plain text, of the user or of the model."""
+    """Plain text from the user or the model."""
 
     type: Literal["text"] = "text"
     text: str
@@ -44,18 +47,18 @@ class Image(Frozen):
 
 
 class Thinking(Frozen):
-    """The model's reasoning, as far as the provider shows it. Encrypted and redacted forms live in `native` only."""
+    """The model's reasoning, as far as the provider returns it. Encrypted and redacted forms are in `native` only."""
 
     type: Literal["thinking"] = "thinking"
     text: str
 
 
 class ToolCall(Frozen):
-    """What the model wants done.
+    """A tool call of the model.
 
     `arguments` is the text as the model wrote it: JSON for a function, anything for a free-form tool. `input` is the
     parsed object, or None when it is not a JSON object; for a free-form tool it is `{"input": arguments}`.
-    `truncated` says that the call was cut by the output limit and must not be executed.
+    `truncated` says that the output limit was reached inside the call, which must not be executed.
     """
 
     type: Literal["tool_call"] = "tool_call"
@@ -68,7 +71,7 @@ class ToolCall(Frozen):
 
 
 class ToolResult(Frozen):
-    """What came of a call; `content` is what the model is given."""
+    """The result of a tool call; `content` is what the model receives."""
 
     type: Literal["tool_result"] = "tool_result"
     id: str
@@ -88,8 +91,10 @@ AssistantBlock = Annotated[Text | Thinking | ToolCall, Field(discriminator="type
 
 
 class Native(Frozen):
-    """A turn in the provider's own form: the content blocks of Messages, the output items of Responses, the message
-    of Chat Completions (a list of one)."""
+    """A turn in the provider's own format.
+
+    `items` are the content blocks of Messages, the output items of Responses, or the one message of Chat Completions.
+    """
 
     format: WireFormat
     model: str
@@ -97,14 +102,14 @@ class Native(Frozen):
 
 
 class UserMessage(Frozen):
-    """Everything that goes to the model: prompts, steering, tool results."""
+    """A message to the model: prompts, user input during the run, tool results."""
 
     role: Literal["user"] = "user"
     blocks: tuple[UserBlock, ...]
 
     @classmethod
     def of(cls, text: str) -> UserMessage:
-        """A message of one text."""
+        """Return a message with one text block."""
         return cls(blocks=(Text(text=text),))
 
 
@@ -130,7 +135,7 @@ Message = Annotated[UserMessage | AssistantMessage, Field(discriminator="role")]
 
 
 class Usage(Frozen):
-    """Tokens of one model call, or summed. `input_tokens` includes cached parts; reasoning is part of the output."""
+    """Tokens of one or several model calls. `input_tokens` includes cached tokens, `output_tokens` the reasoning."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -156,9 +161,9 @@ class Usage(Frozen):
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | None:
-    """The JSON object in a function call's arguments; an empty string counts as `{}`; None when there is none.
+    """Parse the arguments of a function call. An empty string counts as `{}`.
 
-    Nor is there one when it is nested so deeply that no event could carry it.
+    Returns None when they are not a JSON object, or one that is nested too deeply to be put into an event.
     """
     if not arguments.strip():
         return {}
@@ -171,16 +176,16 @@ def parse_arguments(arguments: str) -> dict[str, Any] | None:
 
 
 def too_deep(value: Any, levels: int = MAX_DEPTH) -> bool:
-    """Is there JSON inside this value that is more than so many levels down?"""
+    """Return whether a JSON value is nested more than `levels` deep."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return levels < 0 or any(too_deep(item, levels - 1) for item in inner)
 
 
 def clean_text(text: str) -> str:
-    """The same text without lone surrogates, which no wire may carry (they become U+FFFD)."""
+    """Return the text with lone surrogates replaced by U+FFFD: they cannot be encoded in UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        # surrogatepass joins halves that arrived as a pair; what stays alone is replaced
+        # surrogatepass joins surrogate pairs; a surrogate without its partner is replaced
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text

@@ -1,7 +1,7 @@
-"""The request: both generations of the body, checked field by field.
+"""The request: its models and their validation. The older and the newer form of the body are accepted.
 
-`parse` is the only door: it takes the decoded JSON, and raises RequestError naming the first wrong field in camelCase.
-Unknown fields are returned as names, to be warned about; they change nothing.
+`parse` takes the decoded JSON and raises RequestError, which names the first wrong field in camelCase. Unknown fields
+have no effect; their names are returned so that a warning can be logged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PathName = Annotated[str, Field(min_length=1, max_length=4096)]  # PATH_MAX
 _URL = r"^https?://"
 _IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
 THREAD_ID = r"^[A-Za-z0-9._-]{1,128}$"
-_PATTERNS = {  # in words, for errors
+_PATTERNS = {  # what error messages say about them
     _URL: URL,
     _IDENTIFIER: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`",
     THREAD_ID: "expected 1 to 128 letters, digits, `.`, `_` or `-`",
@@ -31,7 +31,7 @@ _PATTERNS = {  # in words, for errors
 
 
 class _Body(BaseModel):
-    # strict: "5" is no number and 1 is no boolean; whoever sends it has made a mistake and should hear of it
+    # strict: "5" is not accepted as a number nor 1 as a boolean; a caller that sends them has made a mistake
     model_config = ConfigDict(
         strict=True,
         extra="ignore",
@@ -44,7 +44,7 @@ class _Body(BaseModel):
 
 
 class CustomModel(_Body):
-    """A model at an endpoint that the caller names; `format` is the wire format it speaks."""
+    """A model at an endpoint that the caller specifies; `format` is the wire format of the endpoint."""
 
     provider: Name
     endpoint: str | None = Field(default=None, pattern=_URL)
@@ -81,7 +81,7 @@ class Mount(_Body):
 
 
 class Request(_Body):
-    """One run, as asked for. What is None was not said and is decided by the agent or by default."""
+    """The request for one run. A field that is None was not given: the agent definition or a default decides."""
 
     prompt: str | None = None
     messages: list[dict[str, Any]] | None = None
@@ -132,20 +132,20 @@ class Request(_Body):
         if self.prompt is None and self.messages is None:
             raise RequestError("prompt", "required: the user's task as a string, unless `messages` is given")
         if self.prompt is not None and not self.prompt.strip():
-            raise RequestError("prompt", "expected a text that is not empty")
+            raise RequestError("prompt", "expected a non-empty string")
         if self.prompt is None and not self.messages:
             raise RequestError("messages", "expected at least one message when there is no prompt")
         return self
 
     @property
     def models(self) -> list[str | CustomModel]:
-        """The models to use, the first first."""
+        """The models to use, in order of preference."""
         if self.model is None:
             return []
         return list(self.model) if isinstance(self.model, list) else [self.model]
 
 
-# the older body's names, and the options that belong into `config`
+# names of the older body, and the fields that belong into `config`
 _SYNONYMS = {"message": "prompt", "agentSlug": "agent", "thread": "threadId"}
 _IN_CONFIG = (
     "maxTurns",
@@ -160,7 +160,7 @@ _IN_CONFIG = (
 
 
 def parse(raw: object) -> tuple[Request, list[str]]:
-    """The checked request, and a remark for each unknown field. Raises RequestError."""
+    """Return the validated request and a remark for each unknown field. Raises RequestError."""
     if not isinstance(raw, dict):
         raise RequestError("request", f"expected one JSON object, got {kind(raw)}")
     if deep := next((name for name, value in raw.items() if too_deep(value)), None):
@@ -174,7 +174,7 @@ def parse(raw: object) -> tuple[Request, list[str]]:
 
 
 def normalise(raw: dict[str, Any]) -> dict[str, Any]:
-    """The body in its newer form: camelCase, `prompt`, `agent`, and all limits under `config`."""
+    """Return the body in its newer form: camelCase, `prompt`, `agent`, and all limits under `config`."""
     body: dict[str, Any] = {}
     for key, value in raw.items():
         name = _camel(key)
@@ -187,7 +187,7 @@ def normalise(raw: dict[str, Any]) -> dict[str, Any]:
     if config is None or isinstance(config, dict):
         body["config"] = lifted | {_camel(key): value for key, value in (config or {}).items()}
     for name in ("params", "context", "env", "mounts", "stream", "partial", "confine", "trackIgnored"):
-        if body.get(name, ...) is None:  # null is how many serialisers spell "not given"
+        if body.get(name, ...) is None:  # many serializers write null for a field that is not given
             del body[name]
     if isinstance(body.get("mounts"), list):
         body["mounts"] = [_camel_keys(mount) for mount in body["mounts"]]
@@ -197,7 +197,7 @@ def normalise(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:
-    """The same JSON without lone surrogates, which a `\\ud800` escape can bring in and no wire may carry."""
+    """Return the JSON value without lone surrogates, which a `\\ud800` escape can contain."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
@@ -225,7 +225,7 @@ def _unknown(body: dict[str, Any]) -> list[str]:
 
 
 def _remark(prefix: str, name: str, known: set[str]) -> str:
-    """An unknown field, and the known one that may have been meant."""
+    """The name of an unknown field, with the known name that was probably meant."""
     from difflib import get_close_matches
 
     meant = get_close_matches(name, sorted(known), 1, 0.8)

@@ -1,4 +1,4 @@
-"""What is wrong with a request, in one sentence: the field, what was expected, and what was there."""
+"""Error messages for invalid requests: the field, what was expected, and the value that was given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL = (
     '"format": "openai", "openai-responses" or "anthropic", "name": "..."}, or a list of these'
 )
 URL = "expected an http(s) URL"
-_LONGEST = 60  # characters of a value that are repeated
+_LONGEST = 60  # characters of a value that are quoted
 _NUMBERS = ("an integer", "a number")
 
 Context = Mapping[str, Any]
@@ -40,18 +40,18 @@ _EXPECTED: dict[str, Callable[[Context], str]] = {
     "greater_than_equal": lambda ctx: f"expected a number of at least {ctx['ge']:g}",
     "less_than": lambda ctx: f"expected a number below {ctx['lt']:g}",
     "less_than_equal": lambda ctx: f"expected a number of at most {ctx['le']:g}",
-    "string_too_short": lambda ctx: "expected a text that is not empty",
+    "string_too_short": lambda ctx: "expected a non-empty string",
     "string_too_long": lambda ctx: f"expected at most {ctx['max_length']} characters",
-    "string_pattern_mismatch": lambda ctx: f"expected a text that matches {ctx['pattern']}",
+    "string_pattern_mismatch": lambda ctx: f"expected a string that matches {ctx['pattern']}",
 }
 
 
 def request_error(error: ValidationError, patterns: Mapping[str, str]) -> RequestError:
-    """The first error of a request.
+    """Return the first error of a request as a RequestError.
 
     Args:
-        error: pydantic's.
-        patterns: what the texts are that a regular expression of the models describes, in words.
+        error: the error that pydantic raised.
+        patterns: descriptions of the regular expressions of the models, by pattern.
     """
     errors = error.errors(include_url=False)
     if "model" in {item["loc"][0] for item in errors if item["loc"]}:
@@ -69,7 +69,7 @@ def request_error(error: ValidationError, patterns: Mapping[str, str]) -> Reques
 
 
 def path(location: tuple[int | str, ...]) -> str:
-    """A place in the request as one writes it: `config.maxTurns`, `tools[1]`."""
+    """Return a location in the request in the usual notation: `config.maxTurns`, `tools[1]`."""
     text = ""
     for step in location:
         if step != "[key]":
@@ -78,7 +78,7 @@ def path(location: tuple[int | str, ...]) -> str:
 
 
 def given(value: object, *, secret: bool = False) -> str:
-    """What was there: a number or a short text itself, and the kind of anything else."""
+    """Describe a value: numbers and strings are quoted (strings shortened), other values are named by their type."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -89,7 +89,7 @@ def given(value: object, *, secret: bool = False) -> str:
 
 
 def kind(value: object) -> str:
-    """The JSON type of a value, with its article."""
+    """Return the JSON type of a value, with its article."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
@@ -100,7 +100,7 @@ def _expected(kind: str, context: Context, message: str) -> str:
 
 
 def _model_error(errors: list[Any]) -> RequestError:
-    # a union reports the errors of every member; what is wrong with the object that was given is the one to name
+    # a union reports the errors of every member; only those of the object form are helpful
     inside = [item for item in errors if "CustomModel" in item["loc"] and item["loc"][-1] != "CustomModel"]
     if not inside:
         value = errors[0].get("input")

@@ -11,7 +11,7 @@ REQUEST_EXAMPLE = '{"prompt": "..."}'
 
 
 def decode(text: bytes | str, field: str = "request", *, example: str = REQUEST_EXAMPLE) -> Any:
-    """JSON as the standard has it (no NaN), in UTF-8. Raises RequestError."""
+    """Decode JSON in UTF-8; NaN and Infinity are refused. Raises RequestError for `field`."""
 
     expected = f"expected one JSON object such as {example}"
 

@@ -1,4 +1,4 @@
-"""Shortening texts: the beginning and the end stay, and a marker between them says what is missing."""
+"""Truncating texts: the beginning and the end are kept, and a marker between them says what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool returns."""
+"""The value that a tool returns."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from agent_runtime.protocol.messages import Image, Text
 
 @dataclass(frozen=True)
 class ToolOutput:
-    """What a tool gives back: `content` goes to the model, the rest into the `tool_result` event."""
+    """The result of a tool: `content` goes to the model, the other fields into the `tool_result` event."""
 
     content: tuple[Text | Image, ...]
     is_error: bool = False
     outcome: Outcome = "completed"
     exit_code: int | None = None
     truncated: bool = False
-    output_bytes: int | None = None  # of the whole output, when `content` is a cut of it
-    output_file: str | None = None  # where the whole output is
+    output_bytes: int | None = None  # size of the whole output, when `content` is truncated
+    output_file: str | None = None  # file with the whole output
 
     @classmethod
     def of(cls, text: str, **more: Any) -> ToolOutput:
-        """One text."""
+        """Return an output of one text block; `more` are other fields."""
         return cls(content=(Text(text=text),), **more)
 
     @property

@@ -39,7 +39,7 @@ def test_a_busy_machine_is_not_a_frozen_one() -> None:
     assert clock.elapsed() == FROZEN - 1
 
 
-def test_limits_that_come_near_are_told_once() -> None:
+def test_the_model_is_warned_once_about_each_limit_that_comes_near() -> None:
     seconds = 0.0
     budget = Budget(Limits(max_turns=10, max_total_tokens=1000, timeout=60), lambda: seconds)
     assert budget.near() == {}
@@ -48,14 +48,14 @@ def test_limits_that_come_near_are_told_once() -> None:
     assert set(budget.near()) == {"max_turns", "max_total_tokens"}
     assert budget.near() == {}
     seconds = 50
-    told = {"timeout": "Seconds that are left to this run: 10. Bring the work to a good end now."}
-    assert budget.near() == told
+    warning = {"timeout": "Seconds left in this run: 10. Finish your work now."}
+    assert budget.near() == warning
     assert budget.reached() is None
     budget.spend(Usage(input_tokens=200))
     assert budget.reached() == "max_total_tokens"
 
 
-def test_the_last_turn_is_told_of_however_few_there_are() -> None:
+def test_the_model_is_warned_before_its_last_turn_even_when_the_limit_is_two() -> None:
     budget = Budget(Limits(max_turns=2), lambda: 0.0)
     assert budget.near() == {}
     budget.spend(Usage())
@@ -64,7 +64,7 @@ def test_the_last_turn_is_told_of_however_few_there_are() -> None:
     assert only.near() == {}
     only.spend(Usage())
     assert only.reached() == "max_turns"
-    assert only.near() == {}  # no call is left to be told
+    assert only.near() == {}  # there is no further call to warn
 
 
 def test_a_limit_is_near_when_another_step_like_the_last_would_reach_it() -> None:
