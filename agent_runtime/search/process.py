@@ -14,11 +14,11 @@ from anyio.abc import Process
 
 from agent_runtime.system.credentials import FileCredentials
 
-_MAX_RECORD = 32 << 20  # bytes
+_MAX_RECORD = 8 << 20  # bytes; parsing a larger one would block the event loop
 
 
 class RecordTooLongError(Exception):
-    """A record has more than 32 MiB."""
+    """A record has more than 8 MiB."""
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.worker import FileWorker
-from agent_runtime.search.process import RecordTooLongError, records, running
+from agent_runtime.search.process import records, running
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
 
 # possessive repetitions, flags of one dialect only, operators of sets
@@ -47,8 +47,16 @@ async def search(
         "files": None if paths is None else [str(path) for path in paths],
     }
     async with aclosing(_scan(request, worker)) as found:
-        async for record in found:
-            yield FileMatches(Path(record["path"]), tuple(SearchMatch(*hit) for hit in record["hits"]))
+        path: str | None = None
+        hits: list[SearchMatch] = []
+        async for record in found:  # one file may have several
+            if path is not None and record["path"] != path:
+                yield FileMatches(Path(path), tuple(hits))
+                hits = []
+            path = record["path"]
+            hits += (SearchMatch(*hit) for hit in record["hits"])
+        if path is not None:
+            yield FileMatches(Path(path), tuple(hits))
 
 
 async def _scan(request: dict[str, Any], worker: FileWorker) -> AsyncGenerator[dict[str, Any], None]:
@@ -57,16 +65,11 @@ async def _scan(request: dict[str, Any], worker: FileWorker) -> AsyncGenerator[d
     command = [sys.executable, "-I", "-m", "agent_runtime.search.scan"]
     data = json.dumps({**request, "user": rights}).encode()
     async with running(command, cwd=Path("/"), request=data) as process:
-        try:
-            async for line in records(process, b"\n"):
-                record = json.loads(line)
-                if "error" in record:
-                    raise ToolError(record["error"])
-                yield record
-        except RecordTooLongError:
-            raise ToolError(
-                "The matching lines of a file are too long. Search for less, or use the shell."
-            ) from None
+        async for line in records(process, b"\n"):
+            record = json.loads(line)
+            if "error" in record:
+                raise ToolError(record["error"])
+            yield record
         if (code := await process.wait()) != 0:
             raise ToolError(
                 f"The search ended with status {code}: the pattern may take too much time or memory."

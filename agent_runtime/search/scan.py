@@ -32,6 +32,8 @@ _LINE_SECONDS = 2.0  # only a pattern that backtracks exponentially takes so lon
 _MEMORY = 1 << 30  # bytes
 _CPU_SECONDS = 60
 _DECODED = 32 << 20  # bytes of a file whose encoding is detected; a larger one is read as UTF-8, line by line
+_HITS = 500  # lines in a record
+_AROUND = 2_000  # characters before and after a match in a long line
 _LONGEST = 16 << 20  # bytes of a line; a longer one is searched in pieces
 _ESCAPE = re.compile(r"\\(?:[xuU]\{([0-9A-Fa-f]{1,6})\}|.)", re.DOTALL)
 _RENAMED = {r"\z": r"\Z", r"\<": r"\m", r"\>": r"\M"}
@@ -52,9 +54,18 @@ def main() -> None:
 
         FileCredentials(user["uid"], user["gid"], tuple(user["groups"])).assume()
     for path in map(Path, request["files"]) if request["files"] is not None else walk(Path(request["base"])):
-        hits = matches(pattern, request["context"], path) if pattern else []
-        if hits or not pattern:
-            _write({"path": str(path), "hits": [[hit.line, hit.text, hit.matches, hit.at] for hit in hits]})
+        if pattern is None:
+            _write({"path": str(path), "hits": []})
+            continue
+        hits = [_sent(hit) for hit in matches(pattern, request["context"], path)]
+        for at in range(0, len(hits), _HITS):
+            _write({"path": str(path), "hits": hits[at : at + _HITS]})
+
+
+def _sent(hit: SearchMatch) -> tuple[int, str, bool, int]:
+    """A match as it is sent: of a long line only what is around it."""
+    start = max(0, hit.at - _AROUND) if len(hit.text) > 2 * _AROUND else 0
+    return hit.line, hit.text[start : start + 2 * _AROUND], hit.matches, hit.at - start
 
 
 def walk(base: Path) -> Iterator[Path]:
@@ -96,7 +107,7 @@ def matches(pattern: _Pattern, context: int, path: Path) -> list[SearchMatch]:
     before: list[SearchMatch] = []  # lines that may turn out to be context
     after = 0  # lines still to be given as context
     try:
-        for number, line in enumerate(_lines(path), 1):
+        for number, line in _lines(path):
             if "\0" in line:
                 return []
             found = pattern.search(line, timeout=_LINE_SECONDS)
@@ -118,19 +129,23 @@ def matches(pattern: _Pattern, context: int, path: Path) -> list[SearchMatch]:
     return hits
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Lines without their ends, in the encoding that the read tool would show the file in."""
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers and without their ends, in the encoding that the read tool would show the file in."""
     with io.BufferedReader(io.FileIO(open_regular(path))) as file:
         head = file.read(_DECODED)
         if len(head) < _DECODED:
             encoding = detect(head)
             text = head[len(encoding.bom) :].decode(encoding.codec, "replace")
             lines = text.split("\n")
-            yield from (line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
+            yield from enumerate(
+                (line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])), 1
+            )
             return
         file.seek(0)
+        number = 1
         while line := file.readline(_LONGEST):
-            yield line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+            yield number, line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+            number += line.endswith(b"\n")
 
 
 def _import_pattern(request: dict[str, Any]) -> _Pattern | None:

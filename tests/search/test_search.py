@@ -236,6 +236,15 @@ async def test_a_line_that_is_too_long_for_ripgrep(editor: EditorFixture, engine
     editor.put(a="needle\n", b="x" * 40_000_000 + "needle\n", c="needle\n")
     found = await editor.search.grep("needle", ".", mode="count", limit=9, tokens=999)
     assert found == "a:1\nb:1\nc:1"
+    found = await editor.search.grep("needle", "b", limit=9, tokens=999)
+    assert found == f"b:1:...{'x' * 394}needle"
+
+
+async def test_many_matches_in_a_file(editor: EditorFixture, engine: bool) -> None:
+    editor.put(a="needle\n" * 3_001, b="x\nneedle\n")
+    assert (
+        await editor.search.grep("needle(?=)|needle", ".", mode="count", limit=9, tokens=999) == "a:3001\nb:1"
+    )
 
 
 async def test_cancelling_leaves_nothing_running(editor: EditorFixture, engine: bool) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 _LATE = (  # what is imported at first use, by this program and by its libraries
     *("tiktoken", "watchfiles", "jinja2.sandbox", "anyio._backends._asyncio"),
-    *("regex", "PIL.Image", "unidiff.patch"),
+    *("PIL.Image", "unidiff.patch"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 
