@@ -25,11 +25,36 @@ def map_http_error(error: Exception) -> ProviderError:
     if isinstance(cause, _OURS):
         return ProviderError("provider_error", f"the request could not be sent: {words}", retryable=False)
     if isinstance(cause, httpx2.TransportError):
-        message = f"the connection to the provider failed: {words}"
+        address = _address(cause)
+        if _was_refused(cause):
+            message = f"{address or 'the provider'} refused the connection: is the server running?"
+        else:
+            message = f"the connection to {address or 'the provider'} failed: {words}"
         return ProviderError("provider_error", message, retryable=True)
     if isinstance(cause, json.JSONDecodeError | UnicodeDecodeError | httpx2.DecodingError):
         return cut(f"the provider's stream holds an invalid event: {words}")
     return ProviderError("provider_error", f"{type(cause).__name__}: {words}", retryable=False)
+
+
+def _address(error: httpx2.TransportError) -> str:
+    """The URL of the request, without what may be secret in it; "" where the error belongs to no request."""
+    try:
+        url = error.request.url
+    except RuntimeError:
+        return ""
+    port = "" if url.port is None else f":{url.port}"
+    return f"{url.scheme}://{url.host}{port}{url.path}"
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Is there a refused connection among the causes, and nothing but refused ones?"""
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):
+            return all(map(_was_refused, error.exceptions))
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.providers.connect import connect
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.transport import StreamTimeouts
 from tests.providers.asking import FORMATS, asking
@@ -166,3 +168,29 @@ async def test_a_missing_key_is_reported_without_a_request(model: str) -> None:
             False,
             [],
         )
+
+
+async def test_a_refused_connection_names_the_address() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        url = f"http://user:pa55word@127.0.0.1:{free.getsockname()[1]}/v1"
+        for format in ("openai-chat", "openai-responses", "anthropic"):
+            environ = {
+                "OPENAI_API_KEY": "k",
+                "OPENAI_BASE_URL": url,
+                "ANTHROPIC_API_KEY": "k",
+                "ANTHROPIC_BASE_URL": url,
+            }
+            names = {
+                "openai-chat": "openai-chat:m",
+                "openai-responses": "openai:m",
+                "anthropic": "anthropic:m",
+            }
+            transport = connect(resolve(names[format], environ))
+            with pytest.raises(
+                ProviderError, match=r"^http://127\.0\.0\.1:\d+/v1/.* refused the connection"
+            ) as caught:
+                async for _ in transport.stream({"model": "m", "messages": [], "input": [], "max_tokens": 1}):
+                    raise AssertionError("nothing is streamed")
+            assert "pa55word" not in caught.value.message
+            await transport.aclose()
