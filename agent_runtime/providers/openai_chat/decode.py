@@ -13,7 +13,6 @@ from agent_runtime.protocol.messages import (
     Native,
     Text,
     Thinking,
-    Usage,
 )
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.openai_chat.calls import Calls
@@ -24,17 +23,16 @@ from agent_runtime.providers.openai_chat.reasoning import (
     thinking_part,
     thinking_text,
 )
+from agent_runtime.providers.openai_chat.usage import usage_of
 from agent_runtime.providers.wire_parts import (
     CUT_STOPS,
     Ids,
     Pieces,
     count_of,
-    counted,
     object_of,
     objects,
     stop_reason,
     text_of,
-    whole_input,
 )
 
 # the names under which providers stream a model's reasoning
@@ -204,7 +202,7 @@ class ChatDecoder:
         message = AssistantMessage(
             blocks=tuple(blocks), native=native if blocks or self._refusal.text else None
         )
-        return Turn(message, stop, _usage(self._usage), self._answered_by, self._refusal.text)
+        return Turn(message, stop, usage_of(self._usage), self._answered_by, self._refusal.text)
 
     def _take_late(self) -> None:
         """Deltas after the end count, unless they repeat the answer: some providers end it with every chunk."""
@@ -242,31 +240,3 @@ def _is_error(chunk: dict[str, Any]) -> bool:
     if object_of(chunk.get("base_resp")).get("status_code") and not chunk.get("choices"):  # MiniMax
         return True
     return "choices" not in chunk and bool(chunk.get("message") and (chunk.get("code") or chunk.get("type")))
-
-
-def _usage(usage: dict[str, Any] | None) -> Usage | None:
-    """xAI and Gemini count reasoning in the total only: the output is what the prompt leaves of it."""
-    if not usage:
-        return None
-    details = object_of(usage.get("prompt_tokens_details"))
-    made = object_of(usage.get("completion_tokens_details"))
-    cached = count_of(
-        details.get("cached_tokens")
-        or usage.get("prompt_cache_hit_tokens")  # DeepSeek
-        or usage.get("cached_tokens")  # Moonshot
-        or usage.get("cache_read_input_tokens")  # LiteLLM
-    )
-    written = count_of(
-        details.get("cache_write_tokens")
-        or details.get("cache_creation_input_tokens")
-        or usage.get("cache_creation_input_tokens")
-    )
-    prompt = whole_input(count_of(usage.get("prompt_tokens")), cached, written)
-    total, output = count_of(usage.get("total_tokens")), count_of(usage.get("completion_tokens"))
-    return counted(
-        input_tokens=prompt,
-        output_tokens=max(output, total - prompt),
-        reasoning_tokens=count_of(made.get("reasoning_tokens")) or max(0, total - prompt - output),
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-    )

@@ -69,7 +69,7 @@ class ResponsesDecoder:
         """Take the next event. Raises ProviderError for an error, and for what is not an event of this format."""
         kind = chunk.get("type")
         if chunk.get("object") == "response":  # a whole response, in the place of a stream or in it
-            return list(self._finish(chunk))
+            return () if chunk.get("status") in ("queued", "in_progress") else list(self._finish(chunk))
         if not isinstance(kind, str):
             raise map_error(chunk) if chunk.get("error") else cut("the stream holds an event without a type")
         if kind == "error":

@@ -229,3 +229,39 @@ def test_reasoning_without_its_content_does_not_go_back() -> None:
     signed = thought | {"summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "gAAA"}
     turn, _ = decode(FORMAT, [*item(0, signed, *deltas), *item(1, message("so")), end()])
     assert turn.message.native is not None and list(turn.message.native.items) == [signed, message("so")]
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_that_is_not_over_is_not_an_answer(status: str) -> None:
+    opening = {"object": "response", "status": status, "output": []}
+    turn, _ = decode(FORMAT, [opening, *item(0, message("hello")), end()])
+    assert turn.message.text == "hello"
+    with pytest.raises(ProviderError, match="in the middle"):
+        decode(FORMAT, [opening])
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({}, False),
+        ({"encrypted_content": None, "content": []}, False),
+        ({"encrypted_content": "gAAA"}, True),
+        ({"content": [{"type": "reasoning_text", "text": "hm"}]}, True),
+    ],
+)
+def test_reasoning_goes_back_only_with_its_content(fields: Json, kept: bool) -> None:
+    thought = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "hm"}],
+        **fields,
+    }
+    turn, _ = decode(FORMAT, [*item(0, thought), *item(1, call()), end()])
+    assert turn.message.native is not None
+    assert list(turn.message.native.items) == [thought, call()][0 if kept else 1 :]
+    assert turn.message.blocks[0] == Thinking(text="hm")
+
+
+def test_a_call_of_an_incomplete_item_is_not_run() -> None:
+    turn, _ = decode(FORMAT, [*item(0, call(status="incomplete")), end()])
+    assert [found.truncated for found in turn.message.calls] == [True]
