@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 REGULAR, EXECUTABLE, SYMLINK = 0o100644, 0o100755, 0o120000  # the only modes that a patch can express
 
+# Bytes; a larger binary file has no patch, since its cost would be that of the file.
+BINARY_LIMIT = 4 << 20
 UNKNOWN = bytes(20)  # the id of a blob whose content could not be read
 _BATCH = 200  # blobs requested at a time: few enough that neither pipe can block the other
 

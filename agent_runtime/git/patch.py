@@ -14,11 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from agent_runtime.git.diff import CONTEXT, changed_part, hunks, split_lines
-from agent_runtime.git.objects import UNKNOWN
+from agent_runtime.git.objects import BINARY_LIMIT, UNKNOWN
 from agent_runtime.system.byte_paths import is_text, open_quietly
 
 APPENDED_LIMIT = 64 << 20  # bytes that a text may have grown by
-BINARY_LIMIT = 4 << 20  # bytes; a larger binary file has no patch, since its cost would be that of the file
 # Bytes between the equal beginning and end of both sides; beyond, lines are not compared.
 _LINES_LIMIT = 16 << 20
 _CONTEXT_BYTES = 1 << 16  # at the end of a text, in which its last lines are looked for

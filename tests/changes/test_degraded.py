@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.changes import content_store, contents
+from agent_runtime.changes import content_store, contents, ledger
+from agent_runtime.changes.tree import Tree
 from agent_runtime.system.inotify import Inotify
 from tests.changes.workspace import TrackedWorkspace, brief
 
@@ -139,3 +140,77 @@ def test_a_workspace_that_is_not_there(tracked: TrackedWorkspace, blind: Callabl
     assert brief(tracked.events, tracked.ws) == [("delete", "d/g"), ("modify", "f"), ("create", "h")]
     assert brief(tracked.run("echo z > h"), tracked.ws) == [("modify", "h")]
     tracked.check()
+
+
+def test_a_workspace_that_cannot_be_tracked_is_reported(
+    tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Tree, *args: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Tree, "first_look", fail)
+    tracked.begin()
+    assert tracked.run("echo x > f") == []
+    (notice,) = tracked.tracker.notices()
+    assert (notice.code, notice.details) == ("tracking_degraded", {"limit": "off"})
+    assert tracked.tracker.notices() == []
+
+
+def test_a_file_that_cannot_be_handled_is_left_out_alone(
+    tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: bytes, **options: object) -> contents.Content | None:
+        if path.endswith(b"bad"):
+            raise ValueError("an unforeseen case")
+        return kept(path)
+
+    kept = contents.read_content
+    monkeypatch.setattr(ledger, "read_content", read)
+    tracked.begin()
+    assert brief(tracked.run("echo x > a; echo x > bad; echo x > c"), tracked.ws) == [
+        ("create", "a"),
+        ("create", "c"),
+    ]
+    (notice,) = tracked.tracker.notices()
+    assert notice.details == {"limit": "failed", "path": "bad"}
+
+
+@pytest.mark.parametrize(
+    ("before", "script", "reported"),
+    [
+        ("echo a > a; touch -d 2300-01-01 old", "echo b >> a", [("modify", "a")]),
+        ("echo a > a; touch -d 2446-05-10 a", "echo b >> a; touch -d 2262-04-12 a", [("modify", "a")]),
+        ("echo a > a; touch -d 1901-12-13 a", "echo b >> a; touch -d 1910-01-01 new",
+         [("modify", "a"), ("create", "new")]),
+        ("echo a > a; touch -d 1969-12-31 a", "echo b >> a; touch -d @34359738368 new; echo c >> new; touch -d @-1 new",
+         [("modify", "a"), ("create", "new")]),
+        ("echo a > a; touch -h -d 2400-01-01 a; ln -s x l; touch -hd 2400-01-01 l", "ln -sfn y l", [("modify", "l")]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("looks", ["inotify", "walks"])
+def test_dates_far_away(
+    tracked: TrackedWorkspace,
+    before: str,
+    script: str,
+    reported: list[tuple[str, ...]],
+    looks: str,
+    blind: Callable[[], None],
+) -> None:
+    tracked.sh(before)
+    if looks == "walks":
+        blind()
+    tracked.begin()
+    assert brief(tracked.run(script), tracked.ws) == reported
+    assert brief(tracked.run("echo z >> a"), tracked.ws) == [("modify", "a")]
+    tracked.check()
+
+
+def test_folders_nested_by_the_thousand(tracked: TrackedWorkspace) -> None:
+    tracked.sh("mkdir start; cd start; for i in $(seq 1000); do mkdir d; cd d; done; seq 3 > f")
+    tracked.track()  # without a copy: os.walk recurses
+    tracked.run(
+        "echo '*.o' > .gitignore; cd start; for i in $(seq 1000); do cd d; done; "
+        "seq 4 > f; seq 3 > a.o; mkdir new; seq 3 > new/g"
+    )
+    assert [event.path.rpartition("/")[2] for event in tracked.events] == ["f", ".gitignore", "g"]
+    assert tracked.tracker.notices() == []
