@@ -1,4 +1,4 @@
-"""Builds the object graph of a run, after `start` was emitted: services of the tools, model, conversation, executor."""
+"""Builds the object graph of a run after `start` was emitted: tool services, model, conversation, executor."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from agent_runtime.transcripts.replay_tools import RecordedTool, ReplayedTool
 
 
 def build_services(ctx: RunContext, system: str) -> RunServices:
-    """Everything that the loop works with. `system` is the rendered system prompt (see `system_prompt`)."""
+    """Build the objects that the loop uses. `system` is the rendered system prompt (see `system_prompt`)."""
     become_subreaper()
     hidden = _hidden_variables(ctx)
     settings = shell_settings(ctx, hidden)
@@ -81,7 +81,7 @@ def build_services(ctx: RunContext, system: str) -> RunServices:
 
 
 def system_prompt(ctx: RunContext) -> str:
-    """The agent's template, rendered. Reads files of the workspace; raises RequestError when it cannot be rendered."""
+    """Render the agent's template. Reads files of the workspace; raises RequestError when it cannot be rendered."""
     text = rendered_prompt(ctx.config)
     return f"{text}\n{ctx.history.system}".strip() if ctx.history.system else text
 
@@ -124,7 +124,9 @@ def _is_offered(spec: ToolSpec, format: str) -> bool:
 
 
 def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> Sequence[CallObserver]:
-    """In the order in which they see a call's output: what the first one adds is recorded by the others."""
+    """The observers of tool calls, in the order in which they receive the output: later ones see what earlier ones
+    add.
+    """
     observers: list[CallObserver] = [workspace, ctx.tool_signals]
     if ctx.config.request.partial:
         observers.append(ToolOutputDeltas(ctx.sink.send, ctx.masker))
@@ -136,7 +138,7 @@ def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> 
 
 
 def _context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], ContextLimits]:
-    """The limits of the model in use: a fallback changes them."""
+    """Return a function that returns the limits of the model in use; they change with a fallback model."""
 
     def limits() -> ContextLimits:
         now = model.current
@@ -178,14 +180,14 @@ def _conversation(
 
 @dataclass(frozen=True)
 class Summarizer:
-    """Summarizes older turns by a model call that is not a turn of the run; its usage counts."""
+    """Summarizes older messages by a model call. It is not a turn of the run, but its usage is counted."""
 
     ctx: RunContext
     model: Model
     limits: Callable[[], ContextLimits]
 
     async def __call__(self, messages: list[Message]) -> str:
-        """The text that the model answers. Raises ProviderError."""
+        """Return the summary. Raises ProviderError when the call fails, or the summary is empty."""
         call = ModelCall(model=self.ctx.config.endpoints[0].model, system="", messages=messages)
         turn = await self.model.turn(call, _ignore)
         if turn.usage:

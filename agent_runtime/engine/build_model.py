@@ -34,7 +34,7 @@ class ModelConnections:
 
 
 def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
-    """The models of the configuration, with one transport for each, and the connections of all."""
+    """Build the model of a run, with one transport per configured model, and return it with its connections."""
     endpoints = ctx.config.endpoints
     transports = [_transport(ctx, endpoint) for endpoint in endpoints]
     notices = _ModelNotices(ctx)
@@ -59,7 +59,7 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
 
 
 def observed_model(ctx: RunContext, model: Model) -> Model:
-    """The model with what follows its calls: the recording, and in a replay the comparison with the recorded calls."""
+    """Wrap the model for recording its prompts, and in a replay for comparing them with the recorded ones."""
     if ctx.replay:
         model = ctx.replay.compared(model, ctx.config, ctx.sink.emit)
     return RecordedPrompts(model, ctx.recorder) if ctx.recorder else model
@@ -67,12 +67,12 @@ def observed_model(ctx: RunContext, model: Model) -> Model:
 
 @dataclass(frozen=True)
 class _ModelNotices:
-    """Emits what is done about a model that fails, or that does not take a parameter."""
+    """Emits events about retries, fallbacks and dropped parameters."""
 
     ctx: RunContext
 
     async def failed(self, error: ProviderError, attempt: int, wait: int) -> None:
-        """A call will be made again, after `wait` milliseconds."""
+        """A failed call will be retried after `wait` milliseconds."""
         self.ctx.heartbeat.awaiting("retry")
         await self.ctx.sink.emit(
             events.ErrorEvent(
@@ -86,13 +86,13 @@ class _ModelNotices:
         )
 
     async def fell_back(self, failed: Candidate, now: Candidate, error: ProviderError) -> None:
-        """The next model is used from here on."""
-        message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from here on"
+        """The run continues with the next model."""
+        message = f"{failed.label} is {error.code.replace('_', ' ')}; {now.label} is used from now on"
         details = {"from": failed.label, "to": now.label}
         await self.ctx.sink.emit(events.NoticeEvent(code="fallback_model", message=message, details=details))
 
     async def dropped(self, parameter: DroppedParameter) -> None:
-        """The model does not take a parameter."""
+        """A parameter was left out because the model does not accept it."""
         message = f"`{parameter.parameter}`: {parameter.reason}"
         details = {"parameter": parameter.parameter}
         await self.ctx.sink.emit(

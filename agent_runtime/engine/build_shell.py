@@ -1,4 +1,4 @@
-"""Builds what the shell and the sessions of a run are started with."""
+"""Builds the settings with which the shell and the sessions of a run are started."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from agent_runtime.system.landlock import Confinement
 
 
 def shell_settings(ctx: RunContext, hidden: frozenset[str]) -> ShellSettings:
-    """The settings.
+    """Return the settings of the shell and the sessions.
 
     Args:
-        ctx: the run.
-        hidden: names of variables that tools must not see.
+        ctx: the context of the run.
+        hidden: names of environment variables that tools must not see.
     """
     config, request = ctx.config, ctx.config.request
     logs = log_folder(ctx.run_dir, request.tool_user)

@@ -1,4 +1,4 @@
-"""What follows the tool calls of a run: change tracking, delta events, the recording, the replay."""
+"""Observers of tool calls: a chain of several, the recorder of a transcript, and the progress of a replay."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ log = logging.getLogger(__name__)
 
 
 class ObserverChain:
-    """Several observers as one. Each is given the output that the one before it returned."""
+    """Several observers as one. Each receives the output that the one before it returned."""
 
     def __init__(self, observers: Sequence[CallObserver]) -> None:
         self._observers = tuple(observers)
 
     @property
     def wants_output(self) -> bool:
-        """Does any of them?"""
+        """Whether any of the observers wants output."""
         return any(observer.wants_output for observer in self._observers)
 
     async def before(self, info: CallInfo) -> None:
-        """See CallObserver. What an observer raises is the call's own failure: it has not run yet."""
+        """See CallObserver. An exception of an observer fails the call, which has not run yet."""
         for observer in self._observers:
             await observer.before(info)
 
@@ -36,7 +36,7 @@ class ObserverChain:
                 await observer.on_output(info, piece)
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
-        """See CallObserver. An observer that fails is logged: the call has run, and is answered all the same."""
+        """See CallObserver. An exception of an observer is only logged: the call has run and must be answered."""
         for observer in self._observers:
             try:
                 output = await observer.after(info, output, seconds)
@@ -54,10 +54,10 @@ class CallRecorder:
         self._recorder = recorder
 
     async def before(self, info: CallInfo) -> None:
-        """Nothing: the call itself is in the model's response."""
+        """Do nothing: the call itself is recorded with the model's response."""
 
     async def on_output(self, info: CallInfo, piece: str) -> None:
-        """Nothing: only whole outputs are recorded."""
+        """Do nothing: only whole outputs are recorded."""
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
         """Record the output."""
@@ -66,7 +66,7 @@ class CallRecorder:
 
 
 class ReplayProgress:
-    """Counts the answered calls of a replay: recorded control messages are delivered at their place."""
+    """Counts the answered calls of a replay, so that recorded control messages are delivered at the same point."""
 
     wants_output = False
 
@@ -74,10 +74,10 @@ class ReplayProgress:
         self._player = player
 
     async def before(self, info: CallInfo) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def on_output(self, info: CallInfo, piece: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
         """Count the call."""

@@ -1,7 +1,7 @@
-"""The run's own time: it stands still while the machine is frozen, so that a thawed run has its deadlines left.
+"""The clock of a run. It stops while the machine is frozen, so that deadlines are not missed after a thaw.
 
-A VM snapshot or SIGSTOP may hold the process for hours between any two instructions. Then either the monotonic clock
-has jumped (the process was stopped) or the wall clock has run away from it (the machine was): both are seen by a tick.
+A VM snapshot or SIGSTOP may stop the process for hours between any two instructions. Then either the monotonic clock
+jumps (the process was stopped) or the wall clock advances more than it (the machine was stopped). A tick detects both.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 TICK = 0.5  # seconds
-FROZEN = 10.0  # a tick that comes this much late was not just a busy machine
+FROZEN = 10.0  # seconds; a tick that is later than this was delayed by a freeze, not by a busy machine
 
 
 class RunClock:
-    """Seconds since the start of the run, without those it was frozen."""
+    """Measures the seconds since the start of the run, without frozen time."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
@@ -27,12 +27,12 @@ class RunClock:
         self._last = (monotonic(), wall())
 
     def elapsed(self) -> float:
-        """Seconds; a freeze that no tick has seen yet counts at most one tick."""
+        """Return the seconds since the start. A freeze that no tick has detected yet counts as one tick at most."""
         since = self._monotonic() - self._last[0]
         return self._last[0] - self._started - self._frozen + (since if since < FROZEN else TICK)
 
     def tick(self) -> float:
-        """Look at the clocks; the seconds that the run was frozen since the last look, or 0."""
+        """Compare the clocks, and return the seconds that the run was frozen since the last tick, or 0."""
         now = (self._monotonic(), self._wall())
         slept = now[0] - self._last[0]
         gap = max(slept - TICK, now[1] - self._last[1] - slept)
@@ -44,7 +44,7 @@ class RunClock:
     async def watch(
         self, limit: float | None, expire: Callable[[], None], thawed: Callable[[float], Awaitable[None]]
     ) -> None:
-        """Until cancelled: call `expire` at the deadline, `thawed` with the seconds after a freeze."""
+        """Call `expire` at the deadline, and `thawed` with the seconds after each freeze. Runs until cancelled."""
         while True:
             left = TICK if limit is None else min(TICK, max(0.0, limit - self.elapsed()))
             await anyio.sleep(left)

@@ -1,4 +1,4 @@
-"""What all parts of one run share. Complete once made; nothing is added to it later."""
+"""The context that all objects of a run share. It is complete when it is created, and never changed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from agent_runtime.transcripts.writer import Recorder
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run.
+    """The context of one run.
 
     Attributes:
         config: the request with every default resolved.
         environ: the runtime's own environment.
         run_dir: folder for outputs, diffs and logs of the run.
-        masker: hides keys.
+        masker: masks secrets.
         sink: emits events.
         stop: ends the run early.
-        inbox: messages of the caller.
-        clock: seconds of the run, without those it was frozen.
-        budget: limits, and what has been used.
-        heartbeat: knows what the run waits for.
+        inbox: user messages and the pause state.
+        clock: seconds since the start, without frozen time.
+        budget: the limits, and how much of them is used.
+        heartbeat: emits heartbeats, and knows what the run waits for.
         history: the messages before the first turn, and the thread that continues them.
         tracker: the workspace as it was at the start.
         servers: the listening sockets as they were at the start.
@@ -67,5 +67,5 @@ class RunContext:
 
     @property
     def recorded_tools(self) -> bool:
-        """Are tool outputs taken from the transcript too?"""
+        """Whether tool outputs are taken from the transcript."""
         return self.replay is not None and self.replay.recorded_tools

@@ -1,4 +1,4 @@
-"""Where the parts of a run emit their events: with back pressure, and until the reader has gone."""
+"""Emits the events of a run with back pressure, and stops the run when the reader has closed the stream."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class EventSink:
     """Emits the events of one run.
 
     Args:
-        writer: the stream.
-        stop: stops the run when the reader has gone; once the run is stopped, nothing waits for the reader.
-        masker: hides keys in deltas.
-        partial: are delta events wanted?
+        writer: the event stream.
+        stop: used to stop the run when the reader has gone. Once the run is stopped, the reader is not waited for.
+        masker: masks secrets in deltas.
+        partial: whether delta events are emitted.
 
     Attributes:
-        deltas: takes the pieces of the model's turns.
+        deltas: takes the deltas of the model's turns.
     """
 
     def __init__(self, writer: EventWriter, stop: StopSwitch, masker: Masker, *, partial: bool) -> None:
@@ -31,15 +31,15 @@ class EventSink:
         self.deltas = DeltaWriter(self.send, masker, wanted=partial)
 
     async def emit(self, event: events.Event) -> None:
-        """Emit an event, after the deltas that it completes, and wait for the reader: a slow reader slows the run.
+        """Emit an event after the deltas that it completes, and wait for the reader (back pressure).
 
-        Never raises: a reader that has gone stops the run.
+        Does not raise: when the reader has gone, the run is stopped.
         """
         await self.deltas.before(event)
         await self.send(event)
 
     async def send(self, event: events.Event) -> None:
-        """Emit an event without the deltas that are held back."""
+        """Emit an event without the deltas that are still held back."""
         self._writer.put(event)
         if self._stop.reason is not None:
             return  # a reader that has stopped reading must not delay the end
@@ -50,7 +50,7 @@ class EventSink:
                 self._stop.stop("stdout_closed")
 
     async def watch_reader(self) -> None:
-        """Stop the run when its reader has gone, also while nothing is written. Runs until cancelled."""
+        """Stop the run when its reader has gone, even while nothing is written. Runs until cancelled."""
         with select.epoll() as poll:
             try:
                 poll.register(self._writer.fd, 0)  # errors and hang-ups are always reported

@@ -1,4 +1,4 @@
-"""Reporting a run that ends without having begun: an invalid request, an early signal, a transcript that is damaged."""
+"""Reports runs that end before they start: an invalid request, an early signal, a damaged transcript."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import too_deep
 from agent_runtime.protocol.request import Request
 
-# What a launcher gives to know its run by. Echoed in `start` and `complete`.
+# Identifiers chosen by the launcher; repeated in `start` and `complete`.
 _IDENTITY = (
     "thread_id",
     "sandbox_id",
@@ -25,17 +25,17 @@ _IDENTITY = (
 
 
 def identity(request: Request) -> dict[str, Any]:
-    """The fields of `start` and `complete` that the request gives, `metadata` included."""
+    """Return the fields of `start` and `complete` that are copied from the request, `metadata` included."""
     return {name: getattr(request, name) for name in (*_IDENTITY, "metadata")}
 
 
 def wants_text(format: object, out: int) -> bool:
-    """Is the stream read by a person? `format` is what was asked for; without it, a terminal decides."""
+    """Return whether events are to be rendered as text: for the format `pretty`, or by default on a terminal."""
     return format == "pretty" or (format != "ndjson" and os.isatty(out))
 
 
 def refuse(out: int, raw: Any, error: RequestError, *, format: object = None) -> int:
-    """`error` and `complete` for a request that cannot be run."""
+    """Write `error` and `complete` for an invalid request; returns the exit status."""
     return end_without_run(
         out,
         raw,
@@ -48,13 +48,13 @@ def refuse(out: int, raw: Any, error: RequestError, *, format: object = None) ->
 
 
 def interrupted(out: int, raw: Any, reason: str | None, *, format: object = None) -> int:
-    """`complete` for a signal that came before there was a run."""
+    """Write `complete` for a signal that arrived before the run had started; returns the exit status."""
     code = ExitCode.SIGTERM if reason == "SIGTERM" else ExitCode.SIGINT
     return _write(out, raw, None, format=format, status="cancelled", stop_reason="cancelled", exit_code=code)
 
 
 def crashed(out: int, raw: Any, error: Exception, *, format: object = None) -> int:
-    """`error` and `complete` for a defect of this program, with the traceback on stderr."""
+    """Write `error` and `complete` for an unexpected exception, its traceback to stderr; returns the exit status."""
     import traceback
 
     traceback.print_exception(error, file=sys.stderr)
@@ -79,15 +79,15 @@ def end_without_run(
 
     Args:
         out: descriptor of the event stream.
-        raw: the request as it was read, of whatever type; what identifies the run is echoed where it is there.
-        format: what the events were to be written as; a person gets the message on stderr alone.
-        code: of the error.
-        message: names what was wrong, what was expected, and what to do.
-        details: of the error.
-        exit_code: what the program ends with.
+        raw: the request as it was read, of any type; its identifiers are copied into `complete` where present.
+        format: the requested output format; with `pretty` only the message on stderr is written.
+        code: the code of the error.
+        message: what is wrong, what was expected, and what to do.
+        details: the details of the error.
+        exit_code: the exit status of the program.
 
     Returns:
-        The exit status: `exit_code`, or STDOUT_CLOSED when nobody reads.
+        The exit status: `exit_code`, or STDOUT_CLOSED when the reader has gone.
     """
     print(f"agent-runtime: {message}", file=sys.stderr)
     info = events.ErrorInfo(code=code, message=message, details=details)
@@ -130,14 +130,14 @@ def _write(
 
 
 def _text(given: dict[str, Any], name: str) -> str | None:
-    """A text field of the raw request, by its name in either spelling."""
+    """Return a string field of the raw request, in snake_case or camelCase."""
     first, *rest = name.split("_")
     camel = first + "".join(word.capitalize() for word in rest)
     return next((given[key] for key in (camel, name) if isinstance(given.get(key), str)), None)
 
 
 def _keys(model: Any) -> list[str]:
-    """The keys in a request's `model`."""
+    """Return the API keys in a request's `model`."""
     if isinstance(model, dict):
         return [item for name, item in model.items() if "key" in name.lower() and isinstance(item, str)]
     return [text for item in model for text in _keys(item)] if isinstance(model, list) else []

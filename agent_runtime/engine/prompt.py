@@ -9,7 +9,7 @@ from agent_runtime.prompting.system_prompt import Facts, render
 
 
 def rendered_prompt(config: RunConfig) -> str:
-    """The system prompt. Reads files of the workspace; raises RequestError when the template is invalid."""
+    """Render the system prompt. Reads files of the workspace; raises RequestError when the template is invalid."""
     request = config.request
     facts = Facts.gather(
         config.workspace,

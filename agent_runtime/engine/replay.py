@@ -1,4 +1,4 @@
-"""A transcript in place of the model: what a run needs of it."""
+"""The options of a replay, and the objects that a run needs to play a transcript in place of its model."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Replay:
         transcript: the recording.
         recorded_tools: take the tools' outputs from the recording, and execute nothing.
         verify: compare the events with the recorded ones.
-        verify_requests: a call of the model that differs from the recorded one is a mismatch, not a notice.
+        verify_requests: a model call that differs from the recorded one is a mismatch; otherwise it is a notice.
         strict, masks: see transcripts.masks.Masks.
-        keep_servers: leave running what the tools started.
-        speed: the recorded waits are divided by it; infinite means that nothing is waited for.
-        change: what else to change in the texts of the model and of the tools.
+        keep_servers: do not end the servers that the tools started.
+        speed: the recorded waiting times are divided by it; infinity disables them.
+        change: further rewriting of the texts of the model and the tools.
     """
 
     transcript: Transcript
@@ -54,7 +54,7 @@ class Replay:
     change: Change | None = None
 
     def player(self, workspace: Path, on_control: OnControl) -> Player:
-        """One pass through the transcript."""
+        """Return a player for one pass through the transcript."""
         return Player(
             self.transcript,
             workspace=workspace,
@@ -72,7 +72,7 @@ class Replay:
         spill: Path,
         tee: Callable[[str], None] | None,
     ) -> ReplayEventWriter:
-        """The event stream of the replay."""
+        """Return the writer of the replay's event stream."""
         return ReplayEventWriter(
             fd,
             config.run_id,
@@ -86,9 +86,10 @@ class Replay:
         )
 
     def compared(self, model: Model, config: RunConfig, emit: Emit) -> ComparedPrompts:
-        """The model, its calls compared with the recorded ones. What differs is a notice `request_differs`.
+        """Wrap the model so that its calls are compared with the recorded ones. A difference is a notice.
 
-        Where nothing is executed and the workspace is not there, system prompts are not compared: they show its files.
+        When nothing is executed and the workspace does not exist, system prompts are not compared, because they list
+        its files.
         """
 
         async def report(message: str) -> None:
@@ -108,11 +109,7 @@ class Replay:
         return Masks(executed=not self.recorded_tools, strict=self.strict, extra=self.masks)
 
     def history(self, config: RunConfig) -> InitialHistory:
-        """The history that the recorded run began with.
-
-        Raises:
-            TranscriptError: it is damaged.
-        """
+        """Return the history that the recorded run started with. Raises TranscriptError when it is damaged."""
         recorded = self.transcript.request.resolved.get("past")
         if recorded is None:
             return InitialHistory(task=UserMessage.of(config.request.prompt or ""))
@@ -133,7 +130,7 @@ class ReplayedControl:
     stop: StopSwitch
 
     def __call__(self, record: ControlRecord) -> None:
-        """Deliver the message, or stop the run as it was stopped."""
+        """Deliver a user message, or stop the run for the recorded reason."""
         if record.action == "input":
             self.inbox.deliver(record.text or "")
         elif record.action in ("cancel", "timeout"):

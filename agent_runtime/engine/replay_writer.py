@@ -1,4 +1,4 @@
-"""The event stream of a replay: with recorded observations in it, and compared with the recorded stream."""
+"""The event stream of a replay: adds recorded observations, and compares the events with the recorded ones."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 
-_OBSERVED = ("file_edit", "dev_url")  # nothing is observed when nothing is executed
+_OBSERVED = ("file_edit", "dev_url")  # taken from the recording when no tool is executed
 
 
 class ReplayEventWriter(EventWriter):
-    """An event writer that knows the recorded stream.
+    """An event writer for replays.
 
     Args:
-        masks: compare the streams before `complete`, which is a `replay_mismatch` where they differ; None: do not.
-        observed: add the file edits and servers that the recorded run observed, at their place.
+        masks: how to compare the streams before `complete`; a difference is reported as `replay_mismatch`. None
+            disables the comparison.
+        observed: add the recorded file edits and servers at their position in the stream.
 
     Attributes:
-        divergence: the first difference; None where there is none, or it was not looked for.
+        divergence: the first difference; None when there is none, or the streams were not compared.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class ReplayEventWriter(EventWriter):
 
 
 class RecordedObservations:
-    """What the recorded run observed: file edits, servers, and the state at its end."""
+    """The observations of the recorded run: file edits, servers, and the state at its end."""
 
     def __init__(self, recorded: list[dict[str, Any]], old_workspace: str, new_workspace: str) -> None:
         rename = path_change(old_workspace, new_workspace)
@@ -112,7 +113,7 @@ class RecordedObservations:
                 self._steps.append(place)
 
     def before(self, event: events.Event) -> list[events.Event]:
-        """What was observed before this event and has not been emitted yet."""
+        """Return the observations that precede this event and have not been returned yet."""
         place = self._place(event)
         found: list[events.Event] = []
         while self._seen and self._seen[0][0] < place:
@@ -120,7 +121,7 @@ class RecordedObservations:
         return found
 
     def completed(self, event: events.Event) -> events.Event:
-        """The last event, with the recorded state of files and servers."""
+        """Return the event; `complete` with the recorded state of files and servers."""
         if not isinstance(event, events.CompleteEvent) or not self._end:
             return event
         state = events.CompleteEvent.model_validate(_known(events.CompleteEvent, self._end))

@@ -1,4 +1,4 @@
-"""How a run's end is told: the `error` and `complete` events, and the exit status."""
+"""The result of a run: its status, its `error` event, and the exit status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent_runtime.errors import ErrorCode, ExitCode, ProviderError, ReplayMisma
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Usage
 
-# what the stop reasons mean to a caller
+# the error codes of stop reasons
 _CODES: dict[events.StopReason, ErrorCode] = {
     "max_turns": "max_turns",
     "max_tokens": "max_tokens",
@@ -25,7 +25,7 @@ _LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "timeout")
 
 @dataclass(frozen=True)
 class RunResult:
-    """The end of a run. `error` is None when it completed, or was cancelled."""
+    """The result of a run. `error` is None when it completed or was cancelled."""
 
     status: events.Status
     stop: events.StopReason
@@ -44,7 +44,7 @@ class RunResult:
 
 
 def ended(end: LoopResult) -> RunResult:
-    """The loop has come to an end by itself."""
+    """Return the result of a run whose loop has ended by itself."""
     if end.stop == "end_turn":
         return RunResult("completed", "end_turn", end.output, ExitCode.COMPLETED)
     exit_code = ExitCode.LIMIT if end.stop in _LIMITS else ExitCode.FAILED
@@ -55,9 +55,11 @@ def ended(end: LoopResult) -> RunResult:
 
 
 def interrupted(reason: str, output: str, seconds: float | None) -> RunResult:
-    """The run was stopped from outside, or by its clock."""
+    """Return the result of a run that was cancelled, or that reached its timeout of `seconds`."""
     if reason == "timeout":
-        error = events.ErrorInfo(code="timeout", message=f"the run has taken its {seconds:g} seconds")
+        error = events.ErrorInfo(
+            code="timeout", message=f"the run has reached its timeout of {seconds:g} seconds"
+        )
         return RunResult("failed", "timeout", output, ExitCode.LIMIT, error)
     exit_code = {"SIGTERM": ExitCode.SIGTERM, "stdout_closed": ExitCode.STDOUT_CLOSED}.get(
         reason, ExitCode.SIGINT
@@ -66,7 +68,7 @@ def interrupted(reason: str, output: str, seconds: float | None) -> RunResult:
 
 
 def failed(error: BaseException, output: str) -> RunResult:
-    """The run could not go on."""
+    """Return the result of a run that failed with an exception."""
     details: dict[str, Any] | None = None
     retryable = False
     exit_code = ExitCode.FAILED
@@ -86,7 +88,7 @@ def failed(error: BaseException, output: str) -> RunResult:
 
 
 def total(usage: Usage) -> events.TotalUsage:
-    """The sums, with their synonyms."""
+    """Return the usage of a whole run as in the `complete` event."""
     return events.TotalUsage(
         **usage.model_dump(exclude={"estimated"}),
         total_tokens=usage.total_tokens,

@@ -1,8 +1,8 @@
-"""How long the files of runs are kept: whole outputs, diffs, logs of servers, transcripts.
+"""Retention of the files of runs: whole outputs, diffs, logs of servers, transcripts.
 
-Each run has a folder below `runs` in the state directory, and holds a lock on it while it lives. Folders are removed
-when they are older than a limit, then the oldest ones until the rest is below a size. A folder that a run or a server
-uses is never removed.
+Each run has a folder below `runs` in the state directory, and holds a lock on it until it ends. Folders older than a
+limit are removed first, then the oldest ones until the rest is below a maximum size. A folder that is used by a run or
+a server is never removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STAMP = ".cleaned"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder: its size in bytes, and when it was last changed (seconds since the epoch)."""
+    """The folder of a run: its size in bytes, and its last modification (seconds since the epoch)."""
 
     path: Path
     size: int
@@ -42,12 +42,12 @@ def clean(
 
     Args:
         state_dir: the state directory.
-        older_than: seconds; folders that were not changed for longer are removed.
-        max_size: bytes; of the others the oldest are removed until all together are below it.
+        older_than: seconds; folders whose last modification is longer ago are removed.
+        max_size: bytes; the oldest of the others are removed until the total size is below it.
         dry_run: remove nothing.
 
     Returns:
-        What was removed, or would be.
+        The folders that were removed, or would be.
     """
     folders = sorted(_folders(state_dir / "runs"), key=lambda folder: folder.modified)
     total = sum(folder.size for folder in folders)
@@ -97,7 +97,7 @@ def _measured(folder: Path) -> RunFolder:
 
 
 def _is_held(folder: Path) -> bool:
-    """Does the run live?"""
+    """Return whether the run is still active."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:

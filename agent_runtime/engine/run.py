@@ -1,7 +1,7 @@
-"""One run from `start` to `complete`: what is decided and measured before the event loop, and the last event after it.
+"""One run from `start` to `complete`: the work before the event loop starts, and the last event after it has ended.
 
-A run is one object graph without module-level state, so that a warm process can fork a process for each run. Only
-snapshots are taken before `start`; everything that needs the event loop or a heavy import comes after it.
+A run has no module-level state, so that a standby process can fork a process for each run. Before `start` only
+snapshots are taken; everything that needs the event loop or a slow import comes after it.
 """
 
 from __future__ import annotations
@@ -45,11 +45,14 @@ class Run:
         config: the request with every default resolved.
         out: descriptor of the event stream.
         environ: the runtime's own environment.
-        signals: what may interrupt the run.
+        signals: the signals that cancel the run.
         replay: a transcript to play in place of the model; None in a live run.
 
     Attributes:
         writer: the event stream.
+
+    Raises:
+        RequestError: the history or the transcript file cannot be used.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Run:
         self._held = _held(self._run_dir)
         self._masker, self._not_masked = _masker(config, environ)
         self._history = self._load_history()
-        self._early: list[str] = []  # lines that were written before the transcript was begun
+        self._early: list[str] = []  # lines that were written before the transcript was created
         self._recorder = self._start_recording(Path(record)) if (record := config.request.record) else None
         self.writer = self._event_writer(out)
         self._tracker = ChangeTracker(
@@ -84,17 +87,17 @@ class Run:
 
     @property
     def _is_kept(self) -> bool:
-        """Is a transcript kept that nobody has asked for? Not of replays: there is one already."""
+        """Whether a transcript is kept by default. Replays keep none: there is one already."""
         request = self._config.request
         wanted = request.record is None and not request.no_record
         return wanted and self._replay is None and not self._state_dir_error
 
     def execute(self, stdin: int | None, unread: bytes = b"") -> int:
-        """Run to the end.
+        """Execute the run.
 
         Args:
-            stdin: descriptor of the control messages; None where there are none.
-            unread: what was read of it beyond the request.
+            stdin: descriptor of the control messages; None for no control messages.
+            unread: bytes that were read from it after the request.
 
         Returns:
             The exit status.
@@ -108,7 +111,7 @@ class Run:
         self.writer.put(self._config.start_event())
         if self._is_kept:
             self._keep_transcript()
-        gc.freeze()  # nothing that exists now is garbage (see __main__)
+        gc.freeze()  # what exists now is not garbage (see __main__)
         gc.enable()
         self._configure_logging()
         if self._state_dir_error:
@@ -119,7 +122,7 @@ class Run:
             self.writer.put(events.NoticeEvent(code="state_dir_unwritable", message=message))
         if self._not_masked:
             names = ", ".join(f"env.{name}" for name in self._not_masked)
-            message = f"not masked in the events, being short or common words: {names}"
+            message = f"not masked in the events because they are short or common words: {names}"
             self.writer.put(events.NoticeEvent(code="not_masked", message=message))
         from agent_runtime.engine import result
 
@@ -130,7 +133,7 @@ class Run:
             supervisor = RunSupervisor(self._context(), self._signals)
             ended = supervisor.run(stdin, unread)
             fields = supervisor.complete_fields()
-        except BaseException as error:  # whatever it is, the stream ends with `complete`
+        except BaseException as error:  # the stream must end with `complete` in any case
             log.exception("the run failed")
             ended = result.failed(error, "")
         return self._end(ended, self._complete(ended, started, fields))
@@ -160,10 +163,10 @@ class Run:
             **fields,
         )
 
-    # -- the parts of the context -----------------------------------------------------------------------------
+    # -- context ----------------------------------------------------------------------------------------------
 
     def _context(self) -> RunContext:
-        """Everything that the parts of the run share; needs the event loop's library, so it is made after `start`."""
+        """Create the context after `start`, because it imports the library of the event loop."""
         from agent_runtime.agent.inbox import Inbox
         from agent_runtime.agent.limits import Budget
         from agent_runtime.engine.clock import RunClock
@@ -212,10 +215,7 @@ class Run:
         )
 
     def _keep_transcript(self) -> None:
-        """Without `record` the transcript is kept with the run's other files.
-
-        It is begun after `start`, because it takes time.
-        """
+        """Create the transcript in the run's folder. Done after `start`, because it takes time."""
         from agent_runtime.transcripts.store import NAME
 
         with suppress(RequestError):  # a full disk; `state_dir_unwritable` was reported
@@ -257,7 +257,7 @@ class Run:
             self._recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
 
     def _configure_logging(self) -> None:
-        """The log goes to stderr, without keys; the level is that of this program, not of its libraries."""
+        """Log to stderr with secrets masked. The level applies to this package, not to its libraries."""
         faulthandler.enable()  # SIGABRT prints the stack of every thread
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
         logging.getLogger().handlers[0].setFormatter(_MaskingFormatter(self._masker))
@@ -267,7 +267,7 @@ class Run:
 
 
 class _MaskingFormatter(logging.Formatter):
-    """Log lines, tracebacks included, without keys."""
+    """Masks secrets in log lines and tracebacks."""
 
     def __init__(self, mask: Masker) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
@@ -278,7 +278,7 @@ class _MaskingFormatter(logging.Formatter):
 
 
 def _held(run_dir: Path) -> int | None:
-    """The lock that keeps the folder of a live run; None on file systems without locks."""
+    """Lock the folder of the run against `retention.clean`; None on file systems without locks."""
     try:
         return hold(run_dir)
     except OSError:
@@ -286,7 +286,7 @@ def _held(run_dir: Path) -> int | None:
 
 
 def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list[str]]:
-    """Hides every secret that the run was given; and the names of those that are not masked, being common words."""
+    """Return the masker for the secrets of the run, and the names of variables that are too common to be masked."""
     from agent_runtime.providers.endpoints import key_variables
 
     keys = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]

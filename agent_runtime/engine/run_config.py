@@ -1,4 +1,7 @@
-"""Everything that is decided before the first event: cheap, synchronous, and the one place that refuses a request."""
+"""Validates a request against its environment and resolves all defaults, before the first event.
+
+Fast and synchronous.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ from agent_runtime.providers.keys import from_request
 from agent_runtime.system import exec_limits
 from agent_runtime.version import VERSION
 
-# by the key that is there
+# the default model depends on the key that is set
 DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a transcript says was decided; see Plan."""
+    """The resolved configuration in a transcript; see RunConfig."""
 
     agent: Agent
     endpoints: tuple[Endpoint, ...]
@@ -41,7 +44,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A request with every open question answered."""
+    """A request with all defaults resolved."""
 
     request: Request
     run_id: str
@@ -56,22 +59,22 @@ class RunConfig:
 
     @property
     def run_dir(self) -> Path:
-        """Where this run keeps what is too large for the stream: outputs, diffs, logs."""
+        """The folder for what is too large for the event stream: outputs, diffs, logs."""
         return self.state_dir / "runs" / self.run_id.replace(":", "_")
 
     @property
     def roots(self) -> list[Path] | None:
-        """Where the tools may write: the workspace, the mounts, TMPDIR and /tmp; None for anywhere."""
+        """The folders that tools may write to: the workspace, the mounts, TMPDIR and /tmp; None for no restriction."""
         if not self.request.confine:
             return None
         import tempfile
 
         mounts = [self.workspace / mount.path for mount in self.request.mounts]
-        # many programs name /tmp whatever TMPDIR is: tmux, X, gpg-agent
+        # many programs use /tmp regardless of TMPDIR: tmux, X, gpg-agent
         return [self.workspace, *mounts, *dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp")))]
 
     def start_event(self) -> StartEvent:
-        """The first line of the stream."""
+        """Return the first event of the stream."""
         request = self.request
         return StartEvent(
             runtime_version=VERSION,
@@ -90,7 +93,7 @@ class RunConfig:
         )
 
     def resolved(self) -> dict[str, Any]:
-        """What a transcript keeps of the decisions, so that a replay needs neither this environment nor its keys."""
+        """Return what a transcript records of it, so that a replay needs neither this environment nor its keys."""
         agent = asdict(self.agent) | {"path": str(self.agent.path)}
         endpoints = [{**asdict(endpoint), "api_key": None} for endpoint in self.endpoints]
         return {
@@ -103,7 +106,10 @@ class RunConfig:
 
 
 def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | None = None) -> RunConfig:
-    """Decide. `resolved` is what a transcript says was decided. Raises RequestError naming the field."""
+    """Resolve a request, in a replay with the recorded decisions in `resolved`.
+
+    Raises RequestError, which names the field that is wrong.
+    """
     workspace = _workspace(request, environ)
     _check_mounts(request, workspace)
     _check_confine(request)
@@ -137,7 +143,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
 
 
 def new_run_id() -> str:
-    """`run_` and 26 characters: 48 bits of milliseconds and 80 random bits, so that ids sort by time (a ULID)."""
+    """Return a new id: `run_` and a ULID (48 bits of milliseconds, 80 random bits), so that ids sort by time."""
     number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10))
     return "run_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
@@ -158,7 +164,7 @@ def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
 
 
 def state_dir(wanted: str | None, environ: Mapping[str, str]) -> Path:
-    """Where state is kept: as wanted, or as the environment says."""
+    """Return the state directory: `wanted`, or that of the environment, or the default of XDG."""
     if named := wanted or environ.get("AGENT_RUNTIME_STATE_DIR"):
         return Path(named).absolute()
     base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
@@ -194,25 +200,25 @@ def _check_tool_user(user: str | None) -> None:
 
 
 def _check_env(env: Mapping[str, str], environ: Mapping[str, str]) -> None:
-    """What would keep every program of the tools from starting is refused by name."""
+    """Refuse variables with which no program could be started."""
     for name, value in env.items():
         if exec_limits.size(name, value) > exec_limits.LONGEST_VARIABLE:
             most = exec_limits.LONGEST_VARIABLE - exec_limits.size(name, "")
             raise RequestError(
                 f"env.{name}",
-                f"expected at most {most:,} bytes, which is what Linux allows; put the value in a file",
+                f"expected at most {most:,} bytes, the limit of Linux; put the value in a file",
             )
     if env and (excess := exec_limits.exceeded_by(env, environ)) > 0:
         raise RequestError(
             "env",
-            f"expected {excess:,} bytes less in all, which is what Linux allows; put large values in files",
+            f"expected {excess:,} bytes less in total, the limit of Linux; put large values in files",
         )
     if "PATH" in env:
         import shutil
 
         if shutil.which("bash", path=env["PATH"]) is None:
             hint = "; variables in it are not expanded" if "$" in env["PATH"] else ""
-            raise RequestError("env.PATH", f"expected folders of which one has bash: {env['PATH']!r}{hint}")
+            raise RequestError("env.PATH", f"expected a PATH on which bash is found: {env['PATH']!r}{hint}")
 
 
 def _check_confine(request: Request) -> None:
@@ -224,7 +230,7 @@ def _check_confine(request: Request) -> None:
         landlock.check()
     except OSError as error:
         raise RequestError(
-            "confine", f"expected a kernel that can confine what tools write: {error.strerror}"
+            "confine", f"expected a kernel with Landlock, which restricts where tools write: {error.strerror}"
         ) from error
 
 
@@ -242,7 +248,7 @@ def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tu
         wanted = [environ.get("AGENT_RUNTIME_MODEL") or _default_model(environ)]
     if request.model is not None and not request.models:
         raise RequestError("model", "expected at least one model in the list")
-    key_of = cache(from_request)  # a descriptor is read once, though two models may name it
+    key_of = cache(from_request)  # a descriptor can be read only once, and two models may name the same one
 
     def place(item: str | CustomModel) -> Endpoint:
         if isinstance(item, str):
@@ -254,7 +260,7 @@ def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tu
 
 
 def _default_model(environ: Mapping[str, str]) -> str:
-    """The default model of the provider whose key is there. Raises RequestError where only other keys are."""
+    """Return the default model of the provider whose key is set. Raises RequestError when only other keys are set."""
     for variable, model in DEFAULT_MODELS:
         if environ.get(variable) or environ.get(f"{variable}_FD"):
             return model

@@ -1,4 +1,4 @@
-"""The folder in which a run keeps what is too large for the stream: whole outputs, diffs, logs of servers."""
+"""The folder of a run, for what is too large for the event stream: whole outputs, diffs, logs of servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from agent_runtime.engine.run_config import RunConfig
 
 
 def open_run_dir(config: RunConfig) -> tuple[Path, str]:
-    """The folder of the run's large files; in the temporary folder, with the reason, when the state is not writable."""
+    """Create the folder of the run. When the state directory is not writable, create a temporary one.
+
+    Returns the folder, and why the state directory could not be used ("" when it is used).
+    """
     try:
         config.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(config.run_dir, os.W_OK):
@@ -31,14 +34,14 @@ def hold(folder: Path) -> int:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove the folder of a run that has left nothing in it, and the empty folders below it."""
+    """Remove empty folders below the folder of a run, and the folder itself when it is empty."""
     for below, _, _ in os.walk(folder, topdown=False):
-        with suppress(OSError):  # there is something in it
+        with suppress(OSError):  # it is not empty
             Path(below).rmdir()
 
 
 def own_files(config: RunConfig, run_dir: Path) -> list[Path]:
-    """What the runtime itself writes, wherever the caller wants it: not a change made by the agent."""
+    """Return the files that the runtime itself writes, which are not changes made by the agent."""
     ends = ("sqlite3", "sqlite3-wal", "sqlite3-shm", "locks")
     threads = [config.state_dir / f"threads.{end}" for end in ends]
     record = [Path(config.request.record).absolute()] if config.request.record else []

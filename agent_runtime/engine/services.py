@@ -1,4 +1,4 @@
-"""What the tools of a run use, and the object graph around the loop."""
+"""The services of a run: those that tools use, and the objects around the loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SERVER_FIELDS = {"url", "port", "local_url", "status", "pid", "command", "log_f
 
 @dataclass(frozen=True)
 class ToolServices:
-    """The services that tools use; makes the context of each call."""
+    """The services that tools use; creates the context of each call."""
 
     ctx: RunContext
     shell: Shell
@@ -63,11 +63,11 @@ class ToolServices:
         return self.shell.partial(call_id) or self.sessions.partial(call_id)
 
     def printed(self) -> list[str]:
-        """The end of what the running calls and sessions have printed."""
+        """Return the end of the output of running calls and sessions."""
         return [*self.shell.printed(), *self.sessions.printed()]
 
     async def aclose(self, *, kill: bool) -> None:
-        """Close shells and sessions; with `kill` what they left running ends too, otherwise it goes on."""
+        """Close shells and sessions. With `kill`, processes that they left running are ended too."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: self.sessions.aclose(kill=kill))
             tasks.start_soon(lambda: self.shell.aclose(kill=kill))
@@ -75,7 +75,7 @@ class ToolServices:
 
 @dataclass(frozen=True)
 class RunServices:
-    """All that the loop of one run works with; see build.build_services."""
+    """The objects that the loop of one run uses; see build.build_services."""
 
     ctx: RunContext
     tools: ToolServices
@@ -88,7 +88,7 @@ class RunServices:
 
     @property
     def background_tasks(self) -> list[Watch]:
-        """What runs beside the loop; each is given a function that emits events."""
+        """Tasks that run concurrently with the loop; each takes a function that emits events."""
         ctx = self.ctx
         always: list[Watch] = [lambda emit: self.subreaper.run()]
         if {"bash", "exec_command"}.intersection(ctx.config.tools):
@@ -96,7 +96,7 @@ class RunServices:
         return always if ctx.recorded_tools else [*always, ctx.tracker.watch, ctx.servers.watch]
 
     async def final_scan(self) -> None:
-        """Emit the last file edits and servers."""
+        """Scan the workspace for the last time, and emit what has changed."""
         await self.observer.finish(hurried=self.ctx.stop.reason is not None)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Signals that cancel the run, from the first instruction to the last."""
+"""Handles the signals that cancel a run, from the start of the program to its exit."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-AGAIN = 2.0  # seconds: a second signal within them kills at once
-HURRY_SECONDS = 0.5  # for the last events after that
+AGAIN = 2.0  # seconds within which a second signal kills at once
+HURRY_SECONDS = 0.5  # for writing the last events after that
 CAUGHT = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -22,11 +22,14 @@ CAUGHT = (
     signal.SIGALRM,
     signal.SIGXCPU,
 )
-_MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)  # nohup, and shells without job control, mean it
+_MAY_BE_IGNORED = (
+    signal.SIGHUP,
+    signal.SIGQUIT,
+)  # nohup, and shells without job control, ignore them on purpose
 
 
 class Interrupted(BaseException):
-    """A signal came while nothing but the request was being awaited."""
+    """A signal arrived while the request was being read."""
 
 
 def _nothing() -> None:
@@ -34,14 +37,14 @@ def _nothing() -> None:
 
 
 class SignalHandler:
-    """Reports the first signal to the run; a second one within two seconds kills.
+    """Reports the first signal to the run; a second one within two seconds kills the program.
 
-    While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, the
-    signals are received by a thread (sigwaitinfo(2)), which learns who has sent them.
+    While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, a
+    thread receives the signals with sigwaitinfo(2), which names their sender.
 
     Attributes:
-        handled: the signals, without those that the parent has chosen to ignore.
-        reason: "SIGINT" or "SIGTERM" once a signal has come.
+        handled: the handled signals; without SIGHUP and SIGQUIT when the parent ignores them.
+        reason: "SIGINT" or "SIGTERM" once a signal has arrived.
     """
 
     def __init__(self) -> None:
@@ -63,20 +66,23 @@ class SignalHandler:
             signal.signal(number, self._caught)
 
     def arm(self, ready: Callable[[], bool] = lambda: False) -> None:
-        """From now on a signal raises Interrupted; one that came before does so at once, unless all is ready."""
+        """Let signals raise Interrupted from now on.
+
+        Raises Interrupted at once when a signal has arrived before, unless `ready` returns True.
+        """
         self._raising = True
         if self.reason and not ready():
             self._raising = False
             raise Interrupted
 
     def disarm(self) -> None:
-        """From now on a signal is kept for `listen`."""
+        """Keep signals for `listen` from now on."""
         self._raising = False
 
     def hold(self) -> None:
-        """Block the signals in this thread and those that it starts, until `listen` receives them.
+        """Block the signals in this thread and in threads that it starts, until `listen` receives them.
 
-        To be called before another thread is started: that one would take them without their sender.
+        Must be called before another thread is started, which would otherwise receive them without their sender.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, self.handled)
 
@@ -88,13 +94,15 @@ class SignalHandler:
         hurry: Callable[[], None],
         ignores: Callable[[int, int], bool],
     ) -> None:
-        """Call `listener` with the reason of the first signal, also of one that came before.
+        """Call `listener` with the reason of the first signal, even if it arrived before this call.
+
+        All callbacks may be called at any time and in any thread.
 
         Args:
-            listener: may be called at any instruction and in any thread, like the others.
-            kill: ends the child processes, at a second signal.
-            hurry: ends the run at once, whatever it waits for, after `kill`.
-            ignores: is asked about each signal, by its number and the pid of its sender.
+            listener: cancels the run.
+            kill: kills the child processes at a second signal.
+            hurry: ends the run at once, after `kill`.
+            ignores: returns whether to ignore a signal, given its number and the pid of its sender.
         """
         self._listener, self._kill, self._hurry = listener, kill, hurry
         if self.reason:
@@ -103,7 +111,7 @@ class SignalHandler:
         self._thread.start()
 
     def ended(self) -> None:
-        """All has been written. A signal during the exit of the interpreter would change the exit status."""
+        """Ignore signals from now on: one during the exit of the interpreter would change the exit status."""
         self._ended = True
         if self._killed:
             self._exit()
@@ -120,7 +128,7 @@ class SignalHandler:
         now = time.monotonic()
         again = self.reason is not None and now - self._when < AGAIN
         self._when = now
-        if again and number != signal.SIGXCPU:  # that one comes every second
+        if again and number != signal.SIGXCPU:  # the kernel sends SIGXCPU every second
             self._kill_all()
             return
         self.reason = self.reason or ("SIGINT" if number == signal.SIGINT else "SIGTERM")
@@ -131,9 +139,8 @@ class SignalHandler:
             self._listener(self.reason)
 
     def _receive(self, ignores: Callable[[int, int], bool]) -> None:
-        with suppress(
-            OSError
-        ):  # takes privileges; a `pkill` may have ended before a slower thread can look at it
+        # real-time priority (where permitted), to inspect the sender before a short-lived `pkill` has exited
+        with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         while not self._ended:
             info = signal.sigwaitinfo(self.handled)

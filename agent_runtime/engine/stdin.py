@@ -1,6 +1,6 @@
-"""Reading stdin: the request, then one control message per line.
+"""Reads stdin: the request, then one control message per line.
 
-The request is complete at its last brace, so a stdin that is never closed does not delay the run.
+The request ends with its closing brace: the run starts even when stdin is never closed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ _EXPECTED = f"expected one JSON object such as {REQUEST_EXAMPLE}"
 
 
 def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
-    """The first JSON object on `fd`, and the bytes that were read beyond it. Raises RequestError.
+    """Read the first JSON object, and return it with the bytes that were read after it.
 
     Args:
-        fd: where to read.
-        begun: what was read of it already.
+        fd: the descriptor to read.
+        begun: bytes that were already read from it.
+
+    Raises:
+        RequestError: the input ends before the object does, or is not JSON.
     """
     scan = _Braces()
     data = bytearray(begun)
@@ -32,8 +35,8 @@ def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
         piece = os.read(fd, 1 << 16)
         if not piece:
             if data.strip() and scan.feed(data + b"\n"):
-                return decode(bytes(data)), b""  # no object, and no newline behind it
-            what = "the input ends before its last brace" if data.strip() else "the input is empty"
+                return decode(bytes(data)), b""  # not an object, and no newline after it
+            what = "the input ends before the closing brace" if data.strip() else "the input is empty"
             raise RequestError("request", f"{_EXPECTED} on stdin: {what}")
         data += piece
         if len(data) > REQUEST_LIMIT:
@@ -42,7 +45,7 @@ def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
 
 
 class _Braces:
-    """Finds the end of the first JSON object without parsing it; each byte is looked at once."""
+    """Finds the end of the first JSON object without parsing it; each byte is examined once."""
 
     _outside, _inside = re.compile(rb'["{}\n]'), re.compile(rb'["\\]')
 
@@ -52,17 +55,19 @@ class _Braces:
         self._string = False
 
     def feed(self, data: bytearray) -> int | None:
-        """Where the object ends, or None when it does not yet."""
+        """Return the offset at which the object ends; None when more input is needed."""
         if self._depth == 0 and not self._string:
             start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
-            if start and not start.startswith(b"{"):  # no object: take the line, its error will name it
+            if start and not start.startswith(
+                b"{"
+            ):  # not an object: take the whole line for the error message
                 end = data.find(b"\n", len(data) - len(start))
                 return end + 1 if end >= 0 else None
         while found := (self._inside if self._string else self._outside).search(data, self._at):
             char = found.group()
             self._at = found.end()
             if char == b"\\":
-                if self._at == len(data):  # the escaped character is not here yet
+                if self._at == len(data):  # the escaped character was not read yet
                     self._at -= 1
                     return None
                 self._at += 1
@@ -77,30 +82,30 @@ class _Braces:
 
 
 async def listen(fd: int, rest: bytes, handle: Callable[[bytes], Awaitable[None]]) -> None:
-    """Hand every further line of `fd` to `handle`. Its end is no cancel: the run goes on without a listener."""
+    """Pass every further line of `fd` to `handle`. Closing stdin does not cancel the run."""
     from anyio import wait_readable
 
     data = bytearray(rest)
-    told = False  # that the line which is being read is too long
+    skipping = False  # the rest of a line that is too long, which was reported
     while True:
         while (end := data.find(b"\n")) >= 0:
             line, data = bytes(data[:end]).strip(), data[end + 1 :]
-            if line and not told:
+            if line and not skipping:
                 await handle(line)
-            told = False
+            skipping = False
         if len(data) > LINE_LIMIT:
-            if not told:
+            if not skipping:
                 await handle(bytes(data[:64]) + b" [a control line over 4 MiB]")
-            told = True
+            skipping = True
             data.clear()
-        with suppress(OSError):  # epoll takes no regular file, and reading one never blocks
+        with suppress(OSError):  # epoll does not support regular files, and reading one never blocks
             await wait_readable(fd)
         try:
             piece = os.read(fd, 1 << 16)
         except OSError:
             piece = b""
         if not piece:
-            if data.strip() and not told:
+            if data.strip() and not skipping:
                 await handle(bytes(data).strip())
             return
         data += piece

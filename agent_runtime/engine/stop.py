@@ -1,4 +1,4 @@
-"""Ending a run early: by a signal, a control message, the deadline, or a reader that has gone."""
+"""Stops a run early: for a signal, a control message, the timeout, or a closed event stream."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ log = logging.getLogger(__name__)
 
 
 class StopSwitch:
-    """The one place where a run is stopped from outside of its loop.
+    """Stops a run from outside its loop.
 
     Args:
-        on_stop: called once, with the reason, before anything is cancelled.
+        on_stop: called once with the reason, before anything is cancelled.
 
     Attributes:
-        reason: why the run was stopped; None while it was not. Only the first reason counts.
+        reason: why the run was stopped; None if it was not. Only the first reason is kept.
     """
 
     def __init__(self, on_stop: Callable[[str], None]) -> None:
@@ -27,7 +27,7 @@ class StopSwitch:
         self._scopes: list[anyio.CancelScope] = []
 
     def stop(self, reason: str) -> None:
-        """Stop the run: cancel every scope that is open. Later calls do nothing."""
+        """Stop the run: cancel all open scopes. Later calls do nothing."""
         if self.reason is None:
             log.debug("stopped: %s", reason)
             self.reason = reason
@@ -37,7 +37,7 @@ class StopSwitch:
 
     @contextmanager
     def scope(self) -> Iterator[anyio.CancelScope]:
-        """A cancel scope that ends when the run is stopped; at once where it was stopped before."""
+        """Open a cancel scope that is cancelled when the run is stopped, at once if it was stopped before."""
         with anyio.CancelScope() as scope:
             self._scopes.append(scope)
             if self.reason is not None:

@@ -1,7 +1,7 @@
-"""Supervises a run inside of the event loop: the agent loop, and everything that goes on beside it.
+"""Supervises a run inside the event loop: the agent loop, and the tasks that run concurrently with it.
 
-Beside the loop run: control messages, the clock, the watch on the reader, heartbeats, the change tracker, the dev
-server watcher. Whatever ends the run early does so through the StopSwitch; what follows is bounded in time.
+These are: reading control messages, watching the clock and the reader, heartbeats, the change tracker, the dev server
+watcher. A run is ended early through its StopSwitch; the steps after that are limited in time.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ from agent_runtime.system.terminate import end_descendants
 log = logging.getLogger(__name__)
 
 FINAL_SCAN_SECONDS = 20.0  # for the last scan of a run that ended by itself
-STOPPED_SECONDS = 0.8  # the same when the run was stopped: its caller is waiting
+STOPPED_SECONDS = 0.8  # the same for a run that was stopped: its caller is waiting
 
 
 class RunSupervisor:
     """Runs the loop to its end.
 
     Args:
-        ctx: the run.
-        signals: cancel the run; a second signal within two seconds kills what it started.
+        ctx: the context of the run.
+        signals: the signals that cancel the run; a second one within two seconds kills its processes.
     """
 
     def __init__(self, ctx: RunContext, signals: SignalHandler) -> None:
         self.ctx, self._signals = ctx, signals
         self._services: RunServices | None = None  # built by `run`
         self._background: list[Background] = []  # what ran in the background when the loop ended
-        self._ending: anyio.CancelScope | None = None  # of the step of `_finish` that is under way
+        self._ending: anyio.CancelScope | None = None  # of the current step of `_finish`
         self._killed = False
-        self._typed = False  # are control lines typed at a terminal?
+        self._typed = False  # whether control lines come from a terminal
 
     def run(self, stdin: int | None, unread: bytes) -> RunResult:
-        """From the first model call to the last scan of the workspace.
+        """Run the event loop, from the first model call to the last scan of the workspace.
 
         Args:
-            stdin: descriptor of the control messages; None where there are none.
-            unread: what was read of it beyond the request.
+            stdin: descriptor of the control messages; None for no control messages.
+            unread: bytes that were read from it after the request.
         """
         return anyio.run(self._main, stdin, unread)
 
@@ -144,15 +144,15 @@ class RunSupervisor:
 
     @property
     def _last_text(self) -> str:
-        """The last text of the model: the answer of a run that was cut short."""
+        """The last text of the model: the output of a run that ended early."""
         return self._services.conversation.last_text if self._services else ""
 
-    # -- beside the loop --------------------------------------------------------------------------------------
+    # -- background tasks -------------------------------------------------------------------------------------
 
     async def control(self, line: bytes) -> None:
-        """Handle a control line. An invalid one is an `error` event and changes nothing.
+        """Handle a control line. An invalid line is reported as an `error` event and has no other effect.
 
-        What a person types at a terminal is a message to the model, unless it is a JSON object.
+        Text that is typed at a terminal is sent to the model, unless it is a JSON object.
         """
         if self._typed and not line.lstrip().startswith(b"{"):
             line = json.dumps({"action": "input", "text": line.decode("utf-8", "replace")}).encode()
@@ -181,13 +181,13 @@ class RunSupervisor:
         )
         details = {"seconds": round(seconds)}
         await self.ctx.sink.emit(events.NoticeEvent(code="thawed", message=message, details=details))
-        if self._services:  # connections from before a freeze are dead, whatever their state says
+        if self._services:  # connections from before a freeze are dead, even if they still look open
             await self._services.connections.aclose()
 
-    # -- the end ----------------------------------------------------------------------------------------------
+    # -- shutdown ---------------------------------------------------------------------------------------------
 
     async def _finish(self, ended: RunResult) -> None:
-        """End what must not outlive the run, detach the rest, and scan the workspace for the last time."""
+        """End the processes that must not outlive the run, detach the others, and scan the workspace once more."""
         services = self._services
         if services is None:
             return
@@ -208,20 +208,20 @@ class RunSupervisor:
             log.debug("%s: %.3f s of at most %g s", _name(step), time.monotonic() - started, seconds)
 
     def _abandon_the_end(self) -> None:
-        """A second signal has killed everything that the run had started: nothing is waited for any more."""
+        """Skip the rest of the shutdown: a second signal has killed all processes of the run."""
         self._killed = True
         if self._ending:
             self._ending.cancel()
 
     def complete_fields(self) -> dict[str, Any]:
-        """The fields of `complete` about what the run did."""
+        """Return the fields of `complete` about usage, files and servers."""
         budget = self.ctx.budget
         fields = {"usage": result.total(budget.usage), "iterations": budget.turns}
         return fields | (self._services.complete_fields(self._background) if self._services else {})
 
 
 async def _guarded(task: Callable[[], Awaitable[None]]) -> None:
-    """A failure beside the loop is logged; it does not end the run."""
+    """Run a background task. An exception is logged; it does not end the run."""
     try:
         await task()
     except Exception:

@@ -1,7 +1,7 @@
-"""Who has sent a signal: the caller, or a tool of the run.
+"""Distinguishes signals of the caller from signals that a tool of the run has sent.
 
-The runtime shares its user, and often a part of its name, with what it runs: `pkill`, `kill $PPID` or a script that
-ends its parent can hit it. Such a signal is not a cancellation by the caller: it is ignored, and reported to the model.
+The runtime has the same user as its tools, and often a similar name: `pkill`, `kill $PPID` or a script that ends its
+parent may signal it. Such a signal does not cancel the run: it is ignored, and reported to the model.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from agent_runtime.system.processes import Process, children, descendants, linea
 
 
 class ToolSignals:
-    """Signals that tools send to the runtime; a CallObserver that names them in the result of the call.
+    """A CallObserver that reports signals which tools sent to the runtime in the result of the call.
 
-    To be made before any tool runs: what is below this process then was started by its caller, or by itself.
+    Must be created before any tool runs: processes that exist then were not started by tools.
     """
 
     wants_output = False
@@ -32,18 +32,18 @@ class ToolSignals:
         self._ignored: list[str] = []
 
     def ignores(self, number: int, pid: int) -> bool:
-        """Whether a tool has sent this signal; then it is kept for the result of the call. Called in any thread.
+        """Return whether a tool has sent this signal, and keep it for the result of the call. Thread-safe.
 
         Args:
-            number: of the signal.
-            pid: of the sender as the kernel gives it; 0 for the kernel itself (a terminal's Ctrl-C) and for senders
-                outside of the PID namespace.
+            number: the number of the signal.
+            pid: the sender as the kernel reports it; 0 for the kernel itself (Ctrl-C at a terminal) and for senders
+                outside the PID namespace.
 
-        A sender that has ended by now was a short-lived program like `pkill`. It was a tool's if a tool runs: callers
-        live longer than their signal.
+        A sender that has already exited was a short-lived program like `pkill`. It counts as a tool's if a tool is
+        running: callers usually outlive the signals that they send.
         """
         sender = Process.of(pid)
-        command = sender.command if sender else ""  # read at once: it may end
+        command = sender.command if sender else ""  # read at once: the process may exit
         if not self._is_tools(pid, sender):
             return False
         name = signal.Signals(number).name
@@ -51,21 +51,21 @@ class ToolSignals:
         return True
 
     async def before(self, info: CallInfo) -> None:
-        """Note that the call runs."""
+        """Remember that the call is running."""
         self._running.add(info.call.id)
 
     async def on_output(self, info: CallInfo, piece: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
-        """Add the signals since the last call."""
+        """Add a note about the signals since the last call to the output."""
         self._running.discard(info.call.id)
         ignored, self._ignored = self._ignored, []
         if not ignored:
             return output
         text = (
             f"[the program that runs these tools (pid {self._pid}) was sent {', '.join(dict.fromkeys(ignored))}, and "
-            "ignored it. It has to go on: end other processes by their own pid]"
+            "ignored it. It must keep running: end other processes by their own pid]"
         )
         return replace(output, content=(*output.content, Text(text=text)))
 
@@ -91,4 +91,6 @@ class ToolSignals:
         return bool(self._running) or sum(1 + len(descendants(tool.pid)) for tool in tools) > idle_shell
 
     def _is_tool(self, child: Process) -> bool:
-        return child.session != os.getsid(0)  # what the runtime starts for itself stays in its session
+        return child.session != os.getsid(
+            0
+        )  # processes that the runtime starts for itself stay in its session

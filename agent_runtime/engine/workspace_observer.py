@@ -1,4 +1,4 @@
-"""Observes what tools do to the workspace: changed files and new servers become events before the call's result."""
+"""Observes the effects of tool calls: emits events for changed files and new servers before the call's result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class WorkspaceObserver:
-    """A CallObserver that emits the file edits and servers of each call, before its result."""
+    """A CallObserver that emits the file edits and servers of each call before its result."""
 
     tracker: ChangeTracker
     servers: DevServerWatcher
@@ -30,13 +30,15 @@ class WorkspaceObserver:
     wants_output = False
     _running: dict[str, ExitStack] = field(default_factory=dict)
     _scanning: set[str] = field(default_factory=set)
-    _shared: set[str] = field(default_factory=set)  # calls that ran beside another that may change files
+    _shared: set[str] = field(
+        default_factory=set
+    )  # calls that ran concurrently with others that may change files
 
     async def before(self, info: CallInfo) -> None:
         """Complete the baseline before anything can change it."""
         assert info.tool
         await self.tracker.ready()
-        if info.tool.scans and not self._running:  # what others wrote before this call is not its work
+        if info.tool.scans and not self._running:  # changes from before this call are not attributed to it
             await self._scan(None)
         self._running[info.call.id] = stack = ExitStack()
         stack.enter_context(self.tracker.hold())
@@ -47,10 +49,10 @@ class WorkspaceObserver:
             self._shared |= self._scanning
 
     async def on_output(self, info: CallInfo, piece: str) -> None:
-        """Nothing: files and sockets are looked at after the call."""
+        """Do nothing: files and sockets are examined after the call."""
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
-        """Emit what changed and which servers came up; adds what the model should know about the servers.
+        """Emit changed files and new servers, and add a note about the servers to the output.
 
         A change is attributed to the call when no other call can have made it.
         """
@@ -69,7 +71,7 @@ class WorkspaceObserver:
 
     @asynccontextmanager
     async def editing(self, paths: Sequence[Path]) -> AsyncIterator[None]:
-        """Entered while an edit tool may write these paths."""
+        """Context in which an edit tool may write these paths."""
         expected = await self.tracker.expect(paths)
         try:
             yield
@@ -78,7 +80,7 @@ class WorkspaceObserver:
                 await self.tracker.release(expected)
 
     async def edited(self, paths: Sequence[Path], call_id: str) -> None:
-        """An edit tool has written these paths."""
+        """Emit the changes of an edit tool that has written these paths."""
         async with self.tracker.turn():
             await self._emit_all([*await self.tracker.note(paths, call_id=call_id), *self.tracker.notices()])
 
@@ -96,26 +98,26 @@ class WorkspaceObserver:
             await self._emit_all([*await self.tracker.scan(call_id=call_id), *self.tracker.notices()])
 
     async def _emit_all(self, found: Iterable[events.Event]) -> None:
-        with anyio.CancelScope(shield=True):  # what was found is not found again
+        with anyio.CancelScope(shield=True):  # a change is found only once, so its event must not be lost
             for event in found:
                 await self.emit(event)
 
 
 @dataclass
 class NullObserver:
-    """For a replay that executes nothing: there is nothing to observe."""
+    """The observer of a replay that executes nothing."""
 
     wants_output = False
 
     async def before(self, info: CallInfo) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def on_output(self, info: CallInfo, piece: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
-        """The output as it is."""
+        """Return the output unchanged."""
         return output
 
     async def finish(self, *, hurried: bool) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -13,11 +13,11 @@ from agent_runtime.protocol.tool_output import ToolOutput
 _CLOSES = (events.ThinkingEvent, events.ToolCallEvent, events.UsageEvent, events.CompleteEvent)
 Emit = Callable[[events.Event], Awaitable[None]]
 
-LONGEST = 100_000  # characters of one piece: however they are escaped, the line stays whole below its limit
+LONGEST = 100_000  # characters of one delta: whatever has to be escaped, the line stays below its limit
 
 
 class DeltaWriter:
-    """Emits pieces as they arrive, for those who asked. A key split over two pieces is masked all the same."""
+    """Emits the deltas of the model's turns when they are wanted. Masks secrets that are split over two deltas."""
 
     def __init__(self, emit: Emit, mask: Masker, *, wanted: bool) -> None:
         self._emit, self._mask, self._wanted = emit, mask, wanted
@@ -25,7 +25,7 @@ class DeltaWriter:
         self._turn = 0
 
     def of_turn(self, turn: int) -> OnDelta:
-        """Where the pieces of that turn go."""
+        """Return the function that takes the deltas of a turn."""
         self._turn = turn
         return self._delta
 
@@ -33,14 +33,14 @@ class DeltaWriter:
         if not self._wanted:
             return
         key = delta.kind, delta.id
-        if delta.restart:  # what is held back is void as well
+        if delta.restart:  # discard what is held back as well
             self._maskers.pop(key, None)
             await self._emit(self._event(*key, "", restart=True))
         if delta.text:
             await self._send(*key, self._maskers.setdefault(key, StreamMasker(self._mask)).feed(delta.text))
 
     async def before(self, event: events.Event) -> None:
-        """Give out what is held back, when an event shows that the turn's text is whole."""
+        """Emit what is held back when an event shows that the turn's text is complete."""
         if self._maskers and isinstance(event, _CLOSES):
             maskers, self._maskers = self._maskers, {}
             for (kind, id), masker in maskers.items():
@@ -51,16 +51,16 @@ class DeltaWriter:
             await self._emit(self._event(kind, id, piece))
 
     def _event(self, kind: str, id: str, delta: str, *, restart: bool | None = None) -> events.Event:
-        said = {"delta": delta, "turn": self._turn, "restart": restart}
+        fields = {"delta": delta, "turn": self._turn, "restart": restart}
         if kind == "text":
-            return events.TextDeltaEvent(**said)  # type: ignore[arg-type]
+            return events.TextDeltaEvent(**fields)  # type: ignore[arg-type]
         if kind == "thinking":
-            return events.ThinkingDeltaEvent(**said)  # type: ignore[arg-type]
-        return events.ToolInputDeltaEvent(id=id, **said)  # type: ignore[arg-type]
+            return events.ThinkingDeltaEvent(**fields)  # type: ignore[arg-type]
+        return events.ToolInputDeltaEvent(id=id, **fields)  # type: ignore[arg-type]
 
 
 class ToolDeltaWriter:
-    """The pieces of one call's output; their concatenation is the output of its `tool_result`."""
+    """Emits the output of one call in deltas; their concatenation is the output of its `tool_result`."""
 
     def __init__(self, emit: Emit, mask: Masker, call_id: str, turn: int) -> None:
         self._emit, self._call_id, self._turn = emit, call_id, turn
@@ -68,13 +68,13 @@ class ToolDeltaWriter:
         self._written = ""
 
     async def feed(self, piece: str) -> None:
-        """A piece of the result, as the tool has it so far."""
+        """Emit a piece of the output."""
         self._written += piece
         await self._send(self._masker.feed(piece))
 
     async def finish(self, output: str) -> None:
-        """The result is complete: emit what was added to it, and what was held back."""
-        if not output.startswith(self._written):  # what was emitted is not a part of it
+        """Emit the rest of the complete output, and what was held back."""
+        if not output.startswith(self._written):  # the emitted pieces are not the beginning of the output
             self._masker.flush()
             self._written = ""
             restart = events.ToolOutputDeltaEvent(id=self._call_id, delta="", turn=self._turn, restart=True)
@@ -101,19 +101,19 @@ class ToolOutputDeltas:
         return self._writers.setdefault(info.call.id, new)
 
     async def before(self, info: CallInfo) -> None:
-        """Nothing has been printed yet."""
+        """Do nothing: the call has no output yet."""
 
     async def on_output(self, info: CallInfo, piece: str) -> None:
         """Emit the piece."""
         await self._writer(info).feed(piece)
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
-        """Emit the rest; all of it where the call never ran."""
+        """Emit the rest of the output; all of it when the call was not run."""
         await self._writer(info).finish(output_text(output))
         del self._writers[info.call.id]
         return output
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The text in pieces that fit a line."""
+    """Split a text into pieces of at most LONGEST characters."""
     return (text[start : start + LONGEST] for start in range(0, len(text), LONGEST))

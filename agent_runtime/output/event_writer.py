@@ -1,9 +1,9 @@
-"""The event stream on stdout: whole NDJSON lines and nothing else, in order, none lost, none over 1 MiB.
+"""Writes the event stream to stdout: NDJSON lines of at most 1 MiB, in order, and nothing else.
 
-`claim_stdout` moves fd 1 away before anything else can print to it. `EventWriter.put` stamps, bounds, masks and records
-an event and can neither block nor fail half-way; `drain` waits until the reader has taken it, so that a slow reader
-slows the run. A line is written in pieces of at most PIPE_BUF after poll(2) has said that the pipe takes so many: the
-descriptor stays in blocking mode, because O_NONBLOCK is shared with whoever else has the same pipe.
+`claim_stdout` moves fd 1 away before anything else can print to it. `EventWriter.put` numbers, truncates, masks and
+records an event without blocking; `drain` waits until the reader has taken it (back pressure). Lines are written in
+pieces of at most PIPE_BUF after poll(2) has reported space: the descriptor stays in blocking mode, because O_NONBLOCK
+would affect all processes that share the pipe.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.text import truncate_middle
 
 LINE_LIMIT = 1 << 20
-FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may hold up the end
+FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may delay the end
 _CHUNK = select.PIPE_BUF
-# line ends to many a reader, though not to JSON
+# some readers take these characters for line ends
 _JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
 
 
 _NO_SECRETS = Masker(())
 _WORKSPACE_FIELDS = {"path", "oldPath", "diff", "files", "deletedFiles"}  # of `file_edit` and `complete`
 _NOT_MASKED = (
-    "a secret that the tools were given stands in a file of the workspace; diffs and paths are not masked, so that they"
+    "a file of the workspace contains a secret of the tools' environment; diffs and paths are not masked, so that they"
     " can be applied"
 )
 
@@ -48,20 +48,20 @@ class RecordingStopped(Exception):
 
 
 def claim_stdout() -> int:
-    """Take fd 1 for the events alone; whatever prints to stdout from now on goes to stderr. Returns the new fd."""
+    """Reserve stdout for events: return a copy of fd 1, and redirect fd 1 to stderr. Raises OSError if it is closed."""
     fd = os.dup(1)  # not inheritable: no child process holds the stream open
     os.dup2(2, 1)
     return fd
 
 
 def timestamp(now: float | None = None) -> str:
-    """RFC 3339, UTC, milliseconds."""
+    """Return a time (seconds since the epoch, by default now) as RFC 3339 in UTC with milliseconds."""
     moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode_line(payload: dict[str, Any]) -> str:
-    """One JSON object on one line: no lone surrogates, nothing that any reader takes for the end of a line."""
+    """Encode a JSON object as one line, without lone surrogates and without characters that end a line."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=str)
     for char, escape in _JOIN.items():
         if char in text:
@@ -70,12 +70,12 @@ def encode_line(payload: dict[str, Any]) -> str:
 
 
 class EventWriter:
-    """Owns the stream of one run.
+    """Writes the events of one run.
 
     Args:
-        fd: where the lines go.
-        run_id: stamped on every event.
-        mask: hides keys.
+        fd: the descriptor to write to.
+        run_id: part of every event.
+        mask: masks secrets.
         spill: folder for the whole text of events that had to be truncated; created when needed.
         tee: called with every line that is emitted (a recording). When it raises RecordingStopped it is not
             called again, and a notice is emitted.
@@ -92,7 +92,7 @@ class EventWriter:
     ) -> None:
         self.fd, self.run_id, self.mask = fd, run_id, mask
         self._spill, self._tee = spill, tee
-        self._unmasked = self._reported = False  # a secret of the tools stands in a diff
+        self._unmasked = self._reported = False  # whether a diff contains a secret of the tools
         self.seq = 0
         self.closed = False  # the reader has gone
         self.ended = False  # `complete` was emitted
@@ -103,7 +103,7 @@ class EventWriter:
         self._poll.register(fd, select.POLLOUT)
 
     def put(self, event: events.Event) -> None:
-        """Take an event and write what the reader takes at once. After `complete` nothing is taken any more."""
+        """Queue an event, and write as much as the reader takes without waiting. Does nothing after `complete`."""
         if self.ended:
             return
         body = event.model_dump(mode="json", by_alias=True, exclude={"seq", "ts", "run_id", "type"})
@@ -124,7 +124,7 @@ class EventWriter:
             self.put(events.NoticeEvent(code="not_masked", message=_NOT_MASKED))
 
     def _masked(self, payload: dict[str, Any]) -> str:
-        """The line without secrets; diffs and paths of the workspace keep those that may stand in its files."""
+        """Encode the event with secrets masked; diffs and paths keep secrets that may be part of files."""
         line = encode_line(payload)
         masked = self.mask(line)
         if masked == line or self.mask.workspace is self.mask:
@@ -137,7 +137,7 @@ class EventWriter:
         return line
 
     def record(self, line: str) -> None:
-        """Pass a line that was emitted to the recording."""
+        """Pass an emitted line to the recording."""
         if self._tee is None:
             return
         try:
@@ -148,9 +148,9 @@ class EventWriter:
             self.put(events.NoticeEvent(code="recording_stopped", message=message))
 
     async def drain(self) -> None:
-        """Wait until the reader has everything. Raises StdoutClosed when there is none.
+        """Wait until the reader has taken everything. Raises StdoutClosed when it has gone.
 
-        Cancelling this wait loses nothing: the rest is written by the next.
+        Nothing is lost when this is cancelled: the next call writes the rest.
         """
         from anyio import wait_writable
 
@@ -162,7 +162,7 @@ class EventWriter:
             raise StdoutClosed
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Write what is left, waiting for the reader so long at most. True when nothing is left."""
+        """Write the rest, waiting at most `seconds` for the reader. Returns whether everything was written."""
         deadline = time.monotonic() + seconds
         while self._pending and not self.closed and (left := deadline - time.monotonic()) > 0:
             self._poll.poll(left * 1000)
@@ -174,9 +174,9 @@ class EventWriter:
             head = self._pending[0]
             try:
                 written = os.write(self.fd, head if self._direct else head[:_CHUNK])
-            except BlockingIOError:  # whoever shares the descriptor has made it so
+            except BlockingIOError:  # another process has set O_NONBLOCK on the shared pipe
                 return
-            except OSError:  # closed, or no room on its disk: either way nobody can be told more
+            except OSError:  # closed, or the disk is full: no more events can be written
                 self.lose()
                 return
             if written < len(head):
@@ -192,12 +192,12 @@ class EventWriter:
         return bool(flags)
 
     def lose(self) -> None:
-        """The reader has gone: nothing more is written."""
+        """Write nothing more: the reader has gone."""
         self.closed = True
         self._pending.clear()
 
     def _cut(self, payload: dict[str, Any], line: str) -> str:
-        """The same event below the limit: its longest texts and lists are shortened, the whole is in a file."""
+        """Shorten the longest texts and lists until the event is below the limit; the whole is kept in a file."""
         payload["truncated"] = True
         if self._spill is not None:
             self._keep_whole(payload, line)
@@ -210,11 +210,11 @@ class EventWriter:
         name = "diffFile" if payload["type"] == "file_edit" else "outputFile"
         main = _MAIN_TEXT.get(payload["type"], "")
         text = str(payload.get(main, ""))
-        copies = list(payload.values()).count(text)  # `complete` says its answer twice
+        copies = list(payload.values()).count(text)  # `complete` has its answer twice
         is_main = len(encode_line({"": text})) * copies > len(line) / 2
         whole = text if is_main else line
         if payload.get(name):
-            return  # the tool has kept it already
+            return  # the tool has already saved it
         path = self._spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
         try:
             self._spill.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -229,7 +229,7 @@ _MAIN_TEXT = {"tool_result": "output", "thinking": "content", "file_edit": "diff
 
 
 def _halve_longest(payload: dict[str, Any]) -> None:
-    """Cut the longest text (head and tail are kept) or list in half, wherever it is nested."""
+    """Halve the longest text (keeping its head and tail) or list, at any depth."""
     best: tuple[int, Any, Any] = (0, {}, "")
     walk: list[Any] = [payload]
     while walk:

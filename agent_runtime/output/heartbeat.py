@@ -14,18 +14,18 @@ Emit = Callable[[events.Event], Awaitable[None]]
 
 
 class HeartbeatTimer:
-    """Says what is awaited when nothing else was written for a while."""
+    """Emits a heartbeat when no other event was written for a while."""
 
     def __init__(self, emitter: EventWriter, emit: Emit) -> None:
         self._emitter, self._emit = emitter, emit
         self._awaiting, self._since = "model", timestamp()
 
     def awaiting(self, what: str) -> None:
-        """The run now waits for `model`, `tool`, `retry` or `resume`."""
+        """Note what the run waits for from now on: `model`, `tool`, `retry` or `resume`."""
         self._awaiting, self._since = what, timestamp()
 
     async def beat(self, seconds: float) -> None:
-        """Until cancelled."""
+        """Emit a heartbeat whenever no event was written for `seconds`. Runs until cancelled."""
         while True:
             quiet = time.monotonic() - self._emitter.last
             if quiet >= seconds:

@@ -1,4 +1,4 @@
-"""Keys appear in no event, transcript or log: whole, escaped, URL-encoded, in base64 or hex, or split over chunks."""
+"""Masks secrets in events, transcripts and logs: plain or escaped, URL-encoded, in base64, in hex, or split."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _LONGEST_WORD = (
 )
 _WORDS = re.compile(r"[a-z]+([-_. ][a-z]+)*", re.IGNORECASE)
 _KEY_PREFIXES = ("sk-", "pk-", "rk-", "sk_", "pk_", "key-", "gsk_", "xai-", "hf_", "ghp_", "AIza", "rt_")
-_SHORTEST_FORM = 8  # of its other spellings: a short base64 text may stand anywhere
+_SHORTEST_FORM = 8  # characters of an encoded form: a shorter base64 text may occur by chance
 
 _SECRET_NAME = re.compile(
     r"(^|_)(API_?KEY|KEY|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH|DSN)(_|$)|APIKEY$|PASSWORD$|TOKEN$|SECRET$",
     re.IGNORECASE,
 )
-# where to find one, not the thing itself
-_NO_SECRET = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
+# names of variables that refer to a secret, but do not contain it
+_REFERENCE = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
 
 
 def named_as_secret(name: str) -> bool:
-    """Does a variable's name say that its value is a secret?"""
-    return _SECRET_NAME.search(name) is not None and _NO_SECRET.search(name) is None
+    """Return whether the name of a variable suggests that its value is a secret."""
+    return _SECRET_NAME.search(name) is not None and _REFERENCE.search(name) is None
 
 
 def url_secrets(urls: Mapping[str, str]) -> dict[str, str]:
-    """The password in each of these addresses, or the user's name that stands alone as one does; by their names."""
+    """Return the password in each of the URLs (or the user name where there is no password), by their keys."""
     found = {}
     for name, url in urls.items():
-        with suppress(ValueError):  # no address
+        with suppress(ValueError):  # not a valid URL
             parts = urlsplit(url)
             if secret := parts.password or parts.username:
                 found[name] = unquote(secret)
@@ -44,19 +44,19 @@ def url_secrets(urls: Mapping[str, str]) -> dict[str, str]:
 
 
 def address_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """The same of the variables that say where a provider is."""
+    """Return the passwords in the base URLs of providers, by the names of their variables."""
     return url_secrets({name: url for name, url in environ.items() if name.endswith("_BASE_URL")})
 
 
 def mask_url(url: str) -> str:
-    """The URL without the password in it."""
+    """Return the URL with its password masked."""
     for secret in url_secrets({"": url}).values():
         url = url.replace(f":{quote(secret, safe='')}@", f":{MASK}@").replace(f":{secret}@", f":{MASK}@")
     return url
 
 
 def is_common(value: str) -> bool:
-    """Is a value too short or too ordinary to be masked? It would stand in many texts that say nothing secret."""
+    """Return whether a value is too short or too ordinary to be masked: it would occur in unrelated texts."""
     if value.startswith(_KEY_PREFIXES):
         return len(value) < SHORTEST
     if value.isdecimal():
@@ -68,12 +68,12 @@ class Masker:
     """Replaces every form of the given secrets by `[secret]`.
 
     Args:
-        secrets: what is masked in every text.
-        loose: what is masked in every text but diffs and paths of the workspace: passwords that the tools were given,
-            and keys that are ordinary words. They may stand in files, and a masked diff would not apply.
+        secrets: secrets that are masked everywhere.
+        loose: secrets that are masked everywhere but in diffs and paths of the workspace: passwords in the tools'
+            environment, and keys that are ordinary words. Files may contain them, and a masked diff cannot be applied.
 
     Attributes:
-        workspace: the mask for diffs and paths.
+        workspace: the masker for diffs and paths.
     """
 
     workspace: Masker
@@ -92,11 +92,11 @@ class Masker:
         self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else None
 
     def __call__(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text with all secrets masked."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def held_back(self, text: str) -> int:
-        """How many characters at the end of a stream's text may be the beginning of a secret."""
+        """Return how many characters at the end of the text may be the beginning of a secret."""
         for length in range(min(self._longest - 1, len(text)), 0, -1):
             tail = text[-length:]
             if any(form.startswith(tail) for form in self._forms):
@@ -105,21 +105,24 @@ class Masker:
 
 
 class StreamMasker:
-    """Masks a text that arrives in pieces; a piece that may begin a secret is held until the next one."""
+    """Masks a text that arrives in pieces.
+
+    The end of a piece that may begin a secret is held back until the next one.
+    """
 
     def __init__(self, mask: Masker) -> None:
         self._mask = mask
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """What may be shown now."""
+        """Add a piece, and return the masked text that can be emitted now."""
         text = self._mask(self._held + piece)
         held = self._mask.held_back(text)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
 
     def flush(self) -> str:
-        """What was held, at the end of the stream."""
+        """Return the text that was held back, at the end of the stream."""
         rest, self._held = self._held, ""
         return rest
 
@@ -130,11 +133,11 @@ def _forms(secret: str) -> set[str]:
     forms |= {quote(secret, safe=""), quote(secret), quote_plus(secret), raw.hex(), raw.hex().upper()}
     forms |= {"".join(map(escape.format, raw)) for escape in ("%{:02x}", "%{:02X}", "\\x{:02x}")}
     forms.add("".join(f"\\u{ord(char):04x}" for char in secret))
-    forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}  # as they stand in an event
-    for shift in range(3):  # where a secret lies within a longer base64 text decides how it is spelt
+    forms |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}  # as they are escaped in an event
+    for shift in range(3):  # the encoding of a secret inside a longer base64 text depends on its offset
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             text = encode(b"\0" * shift + raw).decode().rstrip("=")
-            # the first and the last characters also carry bits of the neighbours: the core is certain
+            # the first and last characters also encode bits of adjacent bytes; only those between are fixed
             start = (0, 2, 3)[shift]
             end = len(text) - (1 if (len(raw) + shift) % 3 else 0)
             forms.add(text[start:end])

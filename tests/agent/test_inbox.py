@@ -63,7 +63,7 @@ def test_a_stdin_that_is_never_closed_keeps_nobody_waiting() -> None:
     [
         (b"", "the input is empty"),
         (b"   \n", "the input is empty"),
-        (b'{"prompt": "x"', "ends before its last brace"),
+        (b'{"prompt": "x"', "ends before the closing brace"),
         (b"{prompt: 1}", "expected one JSON object"),
         (b'{"prompt": NaN}', "NaN is not a JSON number"),
         (b"[1, 2]\n", "got an array"),
