@@ -1,7 +1,7 @@
 """What the login files of the image set: /etc/profile, ~/.bash_profile, ~/.bashrc.
 
 Images for coding tasks set up their toolchains there (nvm, conda, rustup, sdkman). The files are read once for each
-run, by an interactive login shell as a terminal would start it, and commands get what they add: variables that were not
+run, by a login shell that is not interactive (`bash -lc`), and commands get what they add: variables that were not
 set before, and further entries of PATH and the like, behind the inherited ones. The shells that run commands read no
 start-up files. Aliases and functions are not taken over.
 """
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
 
 SWITCH = "AGENT_RUNTIME_LOGIN_FILES"  # `0` in the runtime's environment: do not read them
-READ_SECONDS = 3.0
+READ_SECONDS = 1.0  # from the start of the run; a model answers later
+_END_SECONDS = 1.0  # for what the files have started to end by itself: `pyenv init` holds a lock
 _END = b"\0AGENT_RUNTIME_END\0"
 _LARGEST = 1 << 20  # bytes
 _MARKER = "login"
@@ -95,7 +96,7 @@ class LoginEnvironment:
         finally:
             os.close(output)
             with anyio.CancelScope(shield=True):
-                await terminate(lambda: _started_by(shell), grace=0.1)
+                await terminate(lambda: _started_by(shell), grace=_END_SECONDS)
             shell.poll()
         return _parsed(data.removesuffix(_END)) if data.endswith(_END) else {}
 
@@ -107,7 +108,6 @@ class LoginEnvironment:
                 [
                     "bash",
                     "-l",
-                    "-i",
                     "-c",
                     f"/usr/bin/env -0 >&{written}; \\builtin printf '{end}' >&{written}",
                 ],

@@ -33,9 +33,9 @@ async def variables(home: Path, **files: str) -> dict[str, str]:
         {"bash_profile": ". ~/.bashrc", "bashrc": "PATH=$HOME/opt/bin:$PATH"},
         {
             "profile": '[ -n "$BASH" ] && . ~/.bashrc',
-            "bashrc": '[ -z "$PS1" ] && return; PATH=~/opt/bin:$PATH',
+            "bashrc": "PATH=~/opt/bin:$PATH",
         },
-        {"bash_login": "case $- in *i*) ;; *) return;; esac; export PATH=$PATH:$HOME/opt/bin"},
+        {"bash_login": "export PATH=$PATH:$HOME/opt/bin"},
         {"bash_profile": "echo noise; echo noise >&2; PATH=$HOME/opt/bin; cd /"},
         {"bash_profile": "printf '\\0X=Y\\0'; PATH=$HOME/opt/bin:$PATH; sleep 300 & (setsid sleep 300 &)"},
     ],
