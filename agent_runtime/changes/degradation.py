@@ -46,8 +46,30 @@ class Degradation:
             self._notices.append(NoticeEvent(code="tracking_degraded", message=message, details=details))
         log.info("%s %r", message, path, exc_info=error)
 
+    def skipping(self, path: bytes) -> _Skipping:
+        """Return a context in which an exception is noted and does not go further: the next path follows."""
+        return _Skipping(self, path)
+
     def take(self) -> list[NoticeEvent]:
         """Return the notices that were not returned before."""
         with self._lock:
             notices, self._notices = self._notices, []
         return notices
+
+
+class _Skipping:
+    """A class, since generators cost too much for every name of a tree."""
+
+    __slots__ = ("_degradation", "_path")
+
+    def __init__(self, degradation: Degradation, path: bytes) -> None:
+        self._degradation, self._path = degradation, path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._degradation.note("failed", self._path, error)
+        return True

@@ -69,7 +69,7 @@ class Tree:
             self._watch(folder)
             known = tracked.get(folder, {})
             for item in self._listing(folder) or ():
-                with self._skipping(join(folder, item.name)):
+                with self._degradation.skipping(join(folder, item.name)):
                     if item.is_dir(follow_symlinks=False):
                         if self._enter(folder, item.name):
                             stack.append(join(folder, item.name))
@@ -253,7 +253,7 @@ class Tree:
     def visit(self, folder: bytes, name: bytes, suspects: Suspects) -> None:
         """Something happened to this name: a file becomes a suspect whatever its stat is."""
         stack: list[bytes] = []
-        with self._skipping(join(folder, name)):
+        with self._degradation.skipping(join(folder, name)):
             self._visit(folder, name, suspects, stack)
         self._compare_all(stack, suspects)
 
@@ -276,7 +276,7 @@ class Tree:
             known = names.get(name)
             if known == IGNORED:
                 continue
-            with self._skipping(join(folder, name)):
+            with self._degradation.skipping(join(folder, name)):
                 if item.is_dir(follow_symlinks=False):
                     if known != FOLDER:
                         self._visit(folder, name, suspects, stack)
@@ -285,7 +285,7 @@ class Tree:
                 elif known is None or known == FOLDER or self._differs(item, known):
                     self._visit(folder, name, suspects, stack)
         for name in missing:
-            with self._skipping(join(folder, name)):
+            with self._degradation.skipping(join(folder, name)):
                 self._visit(folder, name, suspects, stack)
         self.unreadable.discard(folder)
 
@@ -395,24 +395,3 @@ class Tree:
             self._degradation.note("unreadable", folder, error)
             self.unreadable.add(folder)
             return None
-
-    def _skipping(self, path: bytes) -> _Skipping:
-        return _Skipping(self._degradation, path)
-
-
-class _Skipping:
-    """Notes an exception at this path, and goes on with the next one."""
-
-    __slots__ = ("_degradation", "_path")
-
-    def __init__(self, degradation: Degradation, path: bytes) -> None:
-        self._degradation, self._path = degradation, path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, at: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self._degradation.note("failed", self._path, error)
-        return True

@@ -214,3 +214,4 @@ def test_folders_nested_by_the_thousand(tracked: TrackedWorkspace) -> None:
     )
     assert [event.path.rpartition("/")[2] for event in tracked.events] == ["f", ".gitignore", "g"]
     assert tracked.tracker.notices() == []
+    tracked.sh("rm -rf start")  # removing it would recurse as well
