@@ -17,7 +17,7 @@ _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def clean_command(arguments: argparse.Namespace) -> int:
-    """Print and remove; returns the exit status."""
+    """Remove the files and print what was removed; returns the exit status."""
     try:
         older_than = parse_age(arguments.older_than) if arguments.older_than else retention.OLDER_THAN
         max_size = parse_size(arguments.max_size) if arguments.max_size else retention.MAX_SIZE
@@ -36,7 +36,7 @@ def clean_command(arguments: argparse.Namespace) -> int:
 
 
 def parse_age(text: str) -> float:
-    """Seconds from `30d`, `12h`, `90m`, ... Raises RequestError."""
+    """Return the seconds of an age such as `30d`, `12h`, `90m`. Raises RequestError."""
     if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())):
         raise RequestError(
             "--older-than", f"expected a number and s, m, h, d or w, such as 30d; got {text!r}"
@@ -45,7 +45,7 @@ def parse_age(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Bytes from `2G`, `500M`, ... Raises RequestError."""
+    """Return the bytes of a size such as `2G`, `500M`. Raises RequestError."""
     if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", text.strip().lower())):
         raise RequestError("--max-size", f"expected a number and K, M, G or T, such as 2G; got {text!r}")
     return int(float(found[1]) * _BYTES[found[2]])

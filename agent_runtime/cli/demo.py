@@ -1,4 +1,4 @@
-"""`agent-runtime demo`: a bundled recording, replayed with real tools in a fresh folder, offline."""
+"""`agent-runtime demo`: replays a bundled recording with real tools in a temporary folder, offline."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from agent_runtime.errors import RequestError
 from agent_runtime.transcripts.reader import read
 
 RECORDING = Path(__file__).parents[1] / "data" / "demo.ndjson"
-PORT = 8420  # where the recorded app listens
+PORT = 8420  # the port of the recorded app
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL for what the demo started
 
 
 def demo_command(arguments: argparse.Namespace) -> int:
-    """The whole command; returns the exit status."""
+    """Run the command; returns the exit status."""
     folder = Path(tempfile.mkdtemp(prefix="agent-runtime-demo-")).resolve()
     workspace = folder / "reading-time"
     try:
@@ -62,7 +62,7 @@ def _demo(arguments: argparse.Namespace, workspace: Path, out: int, signals: Sig
 
 
 def free_port(wanted: int) -> int:
-    """`wanted`, or any other when somebody listens there."""
+    """Return `wanted`, or another free port when it is in use. Raises RequestError."""
     for port in (wanted, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -72,14 +72,14 @@ def free_port(wanted: int) -> int:
 
 
 def stop_processes(folder: Path) -> None:
-    """End every process that works in `folder`."""
+    """End every process whose working directory is in `folder`."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in _working_in(folder):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
         deadline = time.monotonic() + GRACE
         while _working_in(folder) and time.monotonic() < deadline:
-            time.sleep(0.01)  # nothing tells when a process that is no child has gone
+            time.sleep(0.01)  # the end of a process that is not a child cannot be awaited
 
 
 def _working_in(folder: Path) -> list[int]:

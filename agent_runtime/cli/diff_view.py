@@ -1,4 +1,4 @@
-"""The diff of a `file_edit` as a person reads it: line by line, with the numbers of both sides."""
+"""Parses the diff of a `file_edit` into lines with line numbers, for display."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMES = re.compile(
 
 @dataclass(frozen=True)
 class DiffLine:
-    """One line, its sign included. `old` and `new` are its numbers, from 1, on the sides that have it."""
+    """A line of a diff, including its sign. `old` and `new` are its numbers, from 1, on the sides that have it."""
 
     kind: Kind
     text: str
@@ -28,14 +28,14 @@ class DiffLine:
 
 
 def diff_lines(diff: str) -> list[DiffLine]:
-    """The lines of a diff, without the names, which whoever shows it has.
+    """Return the lines of a diff without its file names.
 
-    A diff that was cut is read up to the cut; what is no diff is given as it is, without numbers.
+    A truncated diff is parsed up to the truncation. Text that is not a diff is returned without line numbers.
     """
     from unidiff.errors import UnidiffParseError
     from unidiff.patch import PatchSet
 
-    # unidiff stumbles over names with ` b/` in them
+    # unidiff cannot parse names that contain ` b/`
     nameless = _NAMES.sub(r"diff --git a/_ b/_\1", diff)
     for text in (nameless, _recounted(nameless)):
         try:
@@ -48,16 +48,16 @@ def diff_lines(diff: str) -> list[DiffLine]:
 
 
 def _recounted(diff: str) -> str:
-    """With the counts that the last hunk really has: in a diff that was cut, its header promises more."""
-    before, mark, last = diff.rpartition("\n@@ ")
+    """Correct the line counts in the header of the last hunk, which are too large in a truncated diff."""
+    before, separator, last = diff.rpartition("\n@@ ")
     header, _, body = last.partition("\n")
-    body = body[: body.rfind("\n") + 1]  # what follows is half a line
+    body = body[: body.rfind("\n") + 1]  # without an incomplete last line
     signs = [line[:1] for line in body.split("\n")[:-1]]
     sides = [
         re.sub(r",\d+$", "", side) + f",{sum(sign in (own, ' ') for sign in signs)}"
         for side, own in zip(header.split(" "), "-+", strict=False)
     ]
-    return f"{before}{mark}{' '.join(sides)} @@\n{body}"
+    return f"{before}{separator}{' '.join(sides)} @@\n{body}"
 
 
 def _read(patch: PatchSet) -> Iterator[DiffLine]:

@@ -1,4 +1,4 @@
-"""`agent-runtime doctor`: what a run needs, whether it is there, and what to do when it is not."""
+"""`agent-runtime doctor`: checks what a run needs, and gives advice on what is missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agent_runtime.version import VERSION
 
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 _FEW_WATCHES = 65_536
-_LITTLE_SPACE = 1 << 30  # bytes; outputs of one run may take that much
+_LITTLE_SPACE = 1 << 30  # bytes; the outputs of one run may need that much
 
 
 def doctor_command(arguments: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ def doctor_command(arguments: argparse.Namespace) -> int:
 
 
 def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check everything, the cheap and the required first."""
+    """Yield the findings; fast and required checks come first."""
     yield Finding("agent-runtime", True, True, f"{VERSION}, Python {platform.python_version()}")
     yield _program("bash", True, "install bash: the shell tools need it", environ)
     yield _program(
@@ -63,7 +63,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
         "install git: without it the agent has no version control, and change tracking is slower",
         environ,
     )
-    yield _program("rg", False, "install ripgrep: searching falls back to slower code", environ)
+    yield _program("rg", False, "install ripgrep: without it, searching is slower", environ)
     yield from doctor_network.keys(environ)
     yield from doctor_network.base_urls(environ)
     yield doctor_network.clock()
@@ -123,9 +123,9 @@ def _inotify() -> Finding:
             False,
             False,
             "the limit cannot be read",
-            "changes are found by scanning, which is slower",
+            "changes are found by scanning the workspace, which is slower",
         )
-    advice = f"sysctl fs.inotify.max_user_watches={_FEW_WATCHES} or more; else large trees are scanned"
+    advice = f"sysctl fs.inotify.max_user_watches={_FEW_WATCHES} or more; otherwise large trees are scanned"
     return Finding("inotify", watches >= _FEW_WATCHES, False, f"{watches} watches for each user", advice)
 
 
@@ -138,7 +138,7 @@ def _tokenizer() -> Finding:
 
 def _proc() -> Finding:
     readable = os.access(f"/proc/{os.getpid()}/stat", os.R_OK) and os.access("/proc/net/tcp", os.R_OK)
-    advice = "mount /proc: leftover processes and dev servers are found there"
+    advice = "mount /proc: background processes and dev servers are found through it"
     return Finding("/proc", readable, False, "readable" if readable else "not readable", advice)
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` checks of providers: keys, and base URLs by a real request."""
+"""The checks of `doctor` about providers: API keys, and base URLs by a real request."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from agent_runtime.providers.tls import trusted
 from agent_runtime.version import VERSION
 
 _SECONDS = 5.0  # for one request, the handshake included
-_OLDEST = 1_767_225_600  # 2026-01-01: with an earlier clock no certificate of today is valid
+_OLDEST = 1_767_225_600  # 2026-01-01: with an earlier clock, current certificates are not valid yet
 
 
 def keys(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Is there a key for the model that a run would use?"""
+    """Check that there is a key for the model that a run would use."""
     present = sorted(name for name in key_variables() if environ.get(name) or environ.get(f"{name}_FD"))
     fact = f"set: {', '.join(present)}" if present else "none of the providers' key variables is set"
     advice = "export ANTHROPIC_API_KEY or OPENAI_API_KEY, or give `model.apiKey` in the request"
@@ -40,7 +40,7 @@ def keys(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Does a server answer HTTP at each base URL that is set?"""
+    """Check that an HTTP server answers at each base URL that is set."""
     for name in sorted({base_variable(provider) for provider in PROVIDERS}):
         if (value := environ.get(name)) is None:
             continue
@@ -58,7 +58,7 @@ def base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def unreachable(url: str) -> str:
-    """Why a request to the URL fails below HTTP; "" when a server answers, with whatever status."""
+    """Return why no HTTP response is received from the URL; "" when a server answers, with any status."""
     request = urllib.request.Request(url, headers={"User-Agent": f"agent-runtime/{VERSION}"})
     try:
         opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=trusted()))
@@ -73,20 +73,20 @@ def unreachable(url: str) -> str:
         return f"no connection ({getattr(reason, 'strerror', None) or reason})"
     except (OSError, ValueError) as error:
         return f"no connection ({error})"
-    except Exception as error:  # http.client's own, for what is not HTTP
+    except Exception as error:  # exceptions of http.client for responses that are not HTTP
         return f"the server does not speak HTTP ({type(error).__name__})"
     return ""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer."""
+    """Does not follow redirects: a redirect is an answer."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def clock() -> Finding:
-    """Is the clock near enough for certificates to be valid?"""
+    """Check that the clock is not so far behind that certificates are not valid yet."""
     now = time.time()
     text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
     return Finding(

@@ -1,4 +1,4 @@
-"""`agent-runtime run --dry-run`: what a run would begin with. No model is called, nothing is executed."""
+"""`agent-runtime run --dry-run`: shows the configuration of a run. No model is called, nothing is executed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent_runtime.engine.run_config import RunConfig
 
 
 def dry_run(config: RunConfig) -> dict[str, Any]:
-    """The resolved configuration, the rendered system prompt, and the tools as the model would see them.
+    """Return the resolved configuration, the rendered system prompt, and the tool descriptions for the model.
 
     Raises RequestError when the system prompt cannot be rendered.
     """
@@ -52,7 +52,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """For a person: settings, then the system prompt, then the tools."""
+    """Format it for reading: settings, then the system prompt, then the tools."""
     settings = {name: value for name, value in plan.items() if name not in ("systemPrompt", "tools")}
     listed = "\n\n".join(f"## {tool['name']}\n\n{tool['description']}" for tool in plan["tools"])
     head = json.dumps(settings, indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""One thing that `doctor` has checked."""
+"""The result of one check of `doctor`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Finding:
 
     Args:
         name: what was checked.
-        ok: is it as a run needs it?
-        required: does a run fail without it?
+        ok: whether it is as a run needs it.
+        required: whether a run fails without it.
         fact: what was found.
         advice: what to do when it is not ok.
     """
@@ -26,5 +26,5 @@ class Finding:
 
     @property
     def status(self) -> Literal["ok", "MISSING", "note"]:
-        """How the report names the result."""
+        """The status in the report."""
         return "ok" if self.ok else "MISSING" if self.required else "note"

@@ -1,4 +1,4 @@
-"""`agent-runtime models`, `tools` and `agents`: what can be named in a request."""
+"""`agent-runtime models`, `tools` and `agents`: list what a request can name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def models_command(arguments: argparse.Namespace) -> int:
-    """The families of models that are known, and the providers with their key variables."""
+    """Print the known models, and the providers with their key variables."""
     models = [
         {
             "name": row.pattern,
@@ -52,7 +52,7 @@ def models_command(arguments: argparse.Namespace) -> int:
 
 
 def tools_command(arguments: argparse.Namespace) -> int:
-    """The tools, and the default sets that have them."""
+    """Print the tools, and the default tool families that contain them."""
     rows: list[Row] = []
     for name in tools.names():
         spec = tools.load(name).spec()
@@ -68,16 +68,16 @@ def tools_command(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         return _print_json(rows)
-    shown = [
+    table = [
         row | {"description": row["description"].splitlines()[0], "sets": ", ".join(row["sets"])}
         for row in rows
     ]
-    _print_table(shown, ("name", "sets", "description"))
+    _print_table(table, ("name", "sets", "description"))
     return ExitCode.COMPLETED
 
 
 def agents_command(arguments: argparse.Namespace) -> int:
-    """The agent definitions of a workspace, in the order in which they are searched."""
+    """Print the agent definitions of a workspace, in the order in which they are searched."""
     workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
     directories = agent_directories(workspace, Path(arguments.agents_dir) if arguments.agents_dir else None)
     rows: list[Row] = []
@@ -112,7 +112,7 @@ def _print_json(value: object) -> int:
 
 
 def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Rows of text, each column as wide as its longest cell; the last one is not padded."""
+    """Print rows as a table. Each column is as wide as its longest cell; the last one is not padded."""
     cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
     for line in cells:

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs, and nothing else."""
+"""The command line. Commands are imported when they are used, which keeps the start-up short."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _RUN = "a run id, `last`, a transcript, or a file of events"
 
 
 def parser(wanted: str | None = None) -> argparse.ArgumentParser:
-    """All commands; the options of the `wanted` one, or of all (making them takes a few milliseconds)."""
-    # of a fixed width: to ask the terminal, argparse imports shutil and every compressor, help or not
+    """Return the parser with all commands, and the options of the `wanted` one or of all.
+
+    Adding the options of all commands takes a few milliseconds.
+    """
+    # a fixed width: argparse would import shutil and all compression modules to find that of the terminal
     layout = partial(argparse.HelpFormatter, width=100)
     top = argparse.ArgumentParser(
         prog="agent-runtime",
@@ -41,14 +44,14 @@ def parser(wanted: str | None = None) -> argparse.ArgumentParser:
 def _run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--request", metavar="FILE", help="read the request from a file")
     run.add_argument(
-        "--prompt", metavar="TEXT", help="the task; stdin then holds nothing but control messages"
+        "--prompt", metavar="TEXT", help="the task; stdin is then read for control messages only"
     )
     run.add_argument(
         "--dry-run",
         action="store_true",
         help="print the system prompt, the tools and the settings; call no model",
     )
-    run.add_argument("--socket", metavar="PATH", help="hand the run to a standby that listens there")
+    run.add_argument("--socket", metavar="PATH", help="let the standby server at this socket execute the run")
     for option, (_, kind, text) in OPTIONS.items():
         if kind == "flag":
             run.add_argument(option, action="store_true", help=text)
@@ -58,15 +61,15 @@ def _run(run: argparse.ArgumentParser) -> None:
 
 def _replay(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("transcript", metavar="RUN", help="a run id, `last`, or a transcript")
-    tools = "run the tools again (execute, the default), or nothing: take their recorded results"
+    tools = "execute the tools (the default), or use their recorded results"
     replay.add_argument("--tools", choices=("execute", "recorded"), default="execute", help=tools)
-    where = "where the tools run; required when they do (or AGENT_RUNTIME_WORKSPACE)"
+    where = "the folder that the tools work in; required to execute them (or AGENT_RUNTIME_WORKSPACE)"
     replay.add_argument("--workspace", metavar="DIR", help=where)
     replay.add_argument(
         "--verify",
         action="store_true",
         help="compare the events with the recorded ones; exit 4 with a diff at the first difference."
-        " --verify=requests: also what the model is sent",
+        " --verify=requests: compare the model requests too",
     )
     replay.add_argument(_VERIFY_REQUESTS, action="store_true", help=argparse.SUPPRESS)
     replay.add_argument(
@@ -77,12 +80,16 @@ def _replay(replay: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         action="append",
         default=[],
-        help="with --verify: ignore what matches in outputs and diffs; may be given more than once",
+        help="with --verify: ignore matches in outputs and diffs; may be given more than once",
     )
     replay.add_argument(
-        "--keep-servers", action="store_true", help="leave running what the tools have started"
+        "--keep-servers", action="store_true", help="do not end the servers that the tools have started"
     )
-    replay.add_argument("--speed", default="max", help="a factor, or max (the default)")
+    replay.add_argument(
+        "--speed",
+        default="max",
+        help="divide recorded waiting times by a factor; max (the default) does not wait",
+    )
     for option in ("--record", "--state-dir", "--format"):
         replay.add_argument(option, metavar="VALUE", help=OPTIONS[option][2])
 
@@ -93,16 +100,16 @@ def _standby(standby: argparse.ArgumentParser) -> None:
 
 def _serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8080, help="0 for any free one (default 8080)")
+    serve.add_argument("--port", type=int, default=8080, help="0 for any free port (default 8080)")
     serve.add_argument(
         "--api-key",
         metavar="KEY[:tier]",
         action="append",
         default=[],
-        help="a key that callers must give, with its tier: free, pro or enterprise (60, 300, 1000 requests a minute)",
+        help="a key that callers must send, with its tier: free, pro or enterprise (60, 300, 1000 requests per minute)",
     )
     serve.add_argument(
-        "--workspace", metavar="DIR", help="of requests that name none (default: the current one)"
+        "--workspace", metavar="DIR", help="for requests that name none (default: the current folder)"
     )
     serve.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
     serve.add_argument("--dev-url", metavar="TEMPLATE", help=OPTIONS["--dev-url"][2])
@@ -130,7 +137,7 @@ def _doctor(doctor: argparse.ArgumentParser) -> None:
 
 def _runs(runs: argparse.ArgumentParser) -> None:
     runs.add_argument("--json", action="store_true", help="print a JSON array")
-    runs.add_argument("--limit", metavar="N", type=int, default=50, help="at most so many (default 50)")
+    runs.add_argument("--limit", metavar="N", type=int, default=50, help="list at most N runs (default 50)")
     runs.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
@@ -145,42 +152,60 @@ def _listing(listing: argparse.ArgumentParser) -> None:
 
 def _agents(agents: argparse.ArgumentParser) -> None:
     _listing(agents)
-    agents.add_argument("--workspace", metavar="DIR", help="its .agent-runtime/agents are listed too")
-    agents.add_argument("--agents-dir", metavar="DIR", help="a folder with more definitions")
+    agents.add_argument(
+        "--workspace", metavar="DIR", help="the workspace; its .agent-runtime/agents is searched"
+    )
+    agents.add_argument("--agents-dir", metavar="DIR", help="a further folder with definitions")
 
 
 def _clean(clean: argparse.ArgumentParser) -> None:
-    clean.add_argument("--older-than", metavar="AGE", help="such as 30d (the default), 12h, 90m")
-    clean.add_argument("--max-size", metavar="SIZE", help="of all runs together, such as 2G (the default)")
+    clean.add_argument(
+        "--older-than", metavar="AGE", help="remove older runs: 30d (the default), 12h, 90m, ..."
+    )
+    clean.add_argument(
+        "--max-size",
+        metavar="SIZE",
+        help="then remove the oldest runs above this total size: 2G (the default), ...",
+    )
     clean.add_argument("--dry-run", action="store_true", help="print what would be removed")
     clean.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
 _COMMANDS = {  # options, help, module and function
-    "run": (_run, "one run: a JSON request on stdin, NDJSON events on stdout", "run", "run_command"),
-    "replay": (_replay, "re-run a transcript without a model", "replay", "replay_command"),
+    "run": (_run, "execute a run: a JSON request on stdin, NDJSON events on stdout", "run", "run_command"),
+    "replay": (_replay, "replay a transcript without a model", "replay", "replay_command"),
     "standby": (
         _standby,
-        "import everything once, fork a process per run",
+        "warm start: import everything once, fork a process per run",
         "standby.server",
         "standby_command",
     ),
-    "serve": (_serve, "the HTTP API", "serve", "serve_command"),
-    "demo": (_demo, "a recorded run with real tools; no key, no network", "demo", "demo_command"),
-    "report": (_report, "one HTML page about a run", "report", "report_command"),
+    "serve": (_serve, "serve the HTTP API", "serve", "serve_command"),
+    "demo": (
+        _demo,
+        "replay a recorded run with real tools; needs no key and no network",
+        "demo",
+        "demo_command",
+    ),
+    "report": (_report, "write an HTML page about a run", "report", "report_command"),
     "runs": (_runs, "list the runs that are kept", "runs", "runs_command"),
-    "show": (_show, "print a run as it looks on a terminal", "runs", "show_command"),
+    "show": (_show, "print a run as with --format pretty", "runs", "show_command"),
     "models": (_listing, "list models, and providers with their key variables", "listings", "models_command"),
     "tools": (_listing, "list the tools", "listings", "tools_command"),
     "agents": (_agents, "list the agent definitions", "listings", "agents_command"),
     "clean": (_clean, "remove the files of old runs", "clean", "clean_command"),
-    "schema": (_schema, "JSON Schema of what goes in and comes out", "schema", "schema_command"),
+    "schema": (
+        _schema,
+        "print the JSON Schema of requests, events and transcripts",
+        "schema",
+        "schema_command",
+    ),
     "doctor": (_doctor, "check what a run needs", "doctor", "doctor_command"),
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command; returns the exit status."""
+    """Run the command line `argv`; returns the exit status."""
     top = parser(argv[0] if argv else None)
     # argparse would take a transcript after `--verify` for an optional value of it
     words = [_VERIFY_REQUESTS if word == "--verify=requests" else word for word in argv]
@@ -190,7 +215,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.command is None:
         top.print_usage(sys.stderr)
         return ExitCode.INVALID_REQUEST
-    has_stdout = sys.stdout is not None  # Python's word for a descriptor 1 that is closed
+    has_stdout = sys.stdout is not None  # None when descriptor 1 is closed
     if not has_stdout and arguments.command in (
         "schema",
         "doctor",
@@ -206,14 +231,14 @@ def main(argv: Sequence[str]) -> int:
         code = dispatch(arguments)
         if has_stdout:
             sys.stdout.flush()
-    except BrokenPipeError:  # of what is printed plainly; a run sees to its stream itself
+    except BrokenPipeError:  # of commands that print text; runs handle it themselves
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.STDOUT_CLOSED
     return code
 
 
 def _refuse_unknown(top: argparse.ArgumentParser, command: str, unknown: Sequence[str]) -> NoReturn:
-    """Exit with the usage of the command, and the option that may have been meant."""
+    """Exit with the usage of the command, and a suggestion for a mistyped option."""
     from difflib import get_close_matches
 
     [commands] = (action.choices for action in top._actions if isinstance(action.choices, dict))
@@ -224,7 +249,7 @@ def _refuse_unknown(top: argparse.ArgumentParser, command: str, unknown: Sequenc
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
-    """Import the command, and nothing else, and run it."""
+    """Import the module of the command, and run it."""
     if arguments.command == "run":
         return _dispatch_run(arguments)
     _, _, module, function = _COMMANDS[arguments.command]

@@ -11,22 +11,22 @@ from agent_runtime.errors import RequestError
 # option -> (field of the request, kind, help)
 OPTIONS: dict[str, tuple[str, str, str]] = {
     "--model": ("model", "text", "provider:name, or a bare name such as claude-sonnet-4-5"),
-    "--workspace": ("workspace", "text", "the folder that the agent works in (default: the current one)"),
-    "--max-turns": ("maxTurns", "int", "model calls at most (default 50)"),
-    "--max-tokens": ("maxTokens", "int", "output tokens of each model call at most"),
-    "--temperature": ("temperature", "float", "0 to 2, where the model takes one"),
+    "--workspace": ("workspace", "text", "the folder that the agent works in (default: the current folder)"),
+    "--max-turns": ("maxTurns", "int", "maximum number of model calls (default 50)"),
+    "--max-tokens": ("maxTokens", "int", "maximum output tokens of each model call"),
+    "--temperature": ("temperature", "float", "0 to 2, for models that accept it"),
     "--timeout": ("timeout", "float", "seconds for the whole run"),
     "--agent": ("agent", "text", "slug of an agent definition (default code-assistant)"),
-    "--tools": ("tools", "list", "names of tools, with commas between them"),
-    "--thread": ("threadId", "text", "continue, or start, the thread of that id"),
-    "--state-dir": ("stateDir", "text", "threads, whole outputs, logs of servers left running"),
+    "--tools": ("tools", "list", "names of tools, separated by commas"),
+    "--thread": ("threadId", "text", "id of the thread to continue or to start"),
+    "--state-dir": ("stateDir", "text", "the folder for threads, transcripts, outputs and logs"),
     "--record": (
         "record",
         "text",
         "write the transcript to this file; by default it is kept in the state directory",
     ),
     "--no-record": ("noRecord", "flag", "write no transcript"),
-    "--partial": ("partial", "flag", "emit the delta events too"),
+    "--partial": ("partial", "flag", "emit delta events too"),
     "--format": ("format", "text", "ndjson, or pretty (the default on a terminal)"),
     "--dev-url": (
         "devUrl",
@@ -37,17 +37,21 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "--confine": (
         "confine",
         "flag",
-        "tools write only in the workspace, the mounts and the temporary folder",
+        "let tools write only to the workspace, the mounts and the temporary folder",
     ),
     "--track-ignored": ("trackIgnored", "flag", "report changes of ignored files too"),
-    "--heartbeat": ("heartbeat", "float", "emit a heartbeat after so many seconds of silence"),
-    "--log-level": ("logLevel", "text", "of the log on stderr: debug, info, warning (the default) or error"),
-    "--agents-dir": ("agentsDir", "text", "a folder with more agent definitions"),
+    "--heartbeat": ("heartbeat", "float", "emit a heartbeat after this many seconds without an event"),
+    "--log-level": (
+        "logLevel",
+        "text",
+        "level of the log on stderr: debug, info, warning (the default) or error",
+    ),
+    "--agents-dir": ("agentsDir", "text", "a further folder with agent definitions"),
 }
 
 
 def overlay(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given, as fields of a request. What is not a number is left to the check of the request."""
+    """Return the options as fields of a request. Invalid numbers stay strings, which the validation refuses."""
     given: dict[str, Any] = {}
     for option, (field, kind, _) in OPTIONS.items():
         value = getattr(arguments, option[2:].replace("-", "_"))
@@ -71,7 +75,7 @@ def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
 
 
 def named_by_option(error: RequestError, given: Mapping[str, Any]) -> RequestError:
-    """The error, with the option's name where its field was given by one."""
+    """Return the error with the name of the option that gave its field, if any."""
     for option, (field, _, _) in OPTIONS.items():
         if field in given and error.field in (field, f"config.{field}"):
             return error.renamed(option)

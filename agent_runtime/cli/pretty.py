@@ -1,7 +1,7 @@
-"""The event stream for a person at a terminal: what the agent thinks, runs, changes and leaves running.
+"""Renders the event stream for a terminal: reasoning, tool calls, file edits, servers, and the result.
 
-Colours follow rich: none where the output is no terminal or NO_COLOR is set. Whatever came from a tool or a
-model is shown without its escape codes, which could otherwise move the cursor, or worse.
+Colours are those of rich: none when the output is not a terminal or NO_COLOR is set. Escape sequences in texts of
+tools and models are removed, because they could control the terminal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agent_runtime.shell.ansi import strip_escapes
 Event = dict[str, Any]
 T = TypeVar("T")
 
-OUTPUT_LINES = 12  # of a tool's output; head and tail are shown
+OUTPUT_LINES = 12  # of a tool's output; its head and tail are displayed
 DIFF_LINES = 24
 INPUT_LINES = 12  # of a command
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -36,24 +36,24 @@ _DIFF_STYLES = {"add": "green", "del": "red", "hunk": "cyan"}
 
 
 class Pretty:
-    """Writes events as they come; knows of nothing but their fields.
+    """Writes events as text.
 
     Args:
-        file: where to write.
-        width: columns; that of the terminal by default, 80 without one.
+        file: the file to write to.
+        width: columns; by default those of the terminal, or 80.
     """
 
     def __init__(self, file: TextIO, *, width: int | None = None) -> None:
         self._console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
         self._workspace = ""
         self._calls: dict[str, Event] = {}
-        self._shown = ""  # the call whose command is the last on screen
+        self._latest_call = ""  # the id of the call that was displayed last
 
     def write(self, event: Event) -> None:
-        """Show one event. Types that are not known, and what is only timing, are passed over."""
-        show = getattr(self, f"_on_{event.get('type')}", None)
-        if show is not None:
-            show(event)
+        """Write one event. Unknown types, and types without a text such as heartbeats, are skipped."""
+        write = getattr(self, f"_on_{event.get('type')}", None)
+        if write is not None:
+            write(event)
 
     def _on_start(self, event: Event) -> None:
         self._workspace = str(event.get("workspace", "")).rstrip("/") + "/"
@@ -139,20 +139,22 @@ class Pretty:
         self._fact("model", f"{event.get('iterations', 0)} calls, {asked}")
 
     def _show_call(self, call: Event, style: str = "bold blue") -> None:
-        self._shown = str(call.get("id"))
+        self._latest_call = str(call.get("id"))
         title, body = _command(call.get("input"))
         text = Text("▶ ", style).append(str(call.get("tool")), style)
         title = title.replace(self._workspace, "")
-        if len(title) + text.cell_len + 2 > self._console.width:  # shown whole, below
+        if (
+            len(title) + text.cell_len + 2 > self._console.width
+        ):  # displayed completely on the following lines
             title, body = "", self._wrap(title, 4)
         text.append(f"  {title}" if title else "")
         self._console.print(text)
         self._lines(_abridged(body, INPUT_LINES), "", "    ")
 
     def _recall(self, call_id: object) -> None:
-        """Calls may run side by side: say whose result comes next."""
+        """Repeat the call whose result follows, when another call was displayed in between."""
         call = self._calls.get(str(call_id))
-        if call and self._shown != call_id:
+        if call and self._latest_call != call_id:
             self._console.print()
             self._show_call(call, "blue")
 
@@ -172,7 +174,7 @@ class Pretty:
         return [line.plain for line in Text(text).wrap(self._console, max(20, self._console.width - indent))]
 
     def _wrapped(self, text: str, style: str, first: str, rest: str | None = None) -> None:
-        """A text over as many lines as it takes, indented by `first` and then by `rest`."""
+        """Write a text on as many lines as needed, the first indented by `first`, the others by `rest`."""
         rest = first if rest is None else rest
         for number, line in enumerate(self._wrap(text, max(len(first), len(rest)))):
             self._line((rest if number else first) + line.rstrip(), style)
@@ -190,7 +192,7 @@ class Pretty:
 
 @contextmanager
 def rendered(out: int) -> Iterator[int]:
-    """Gives a descriptor for NDJSON; what is written there is shown on `out`. Ends when all is shown."""
+    """Yield a descriptor that takes NDJSON events, which are rendered to `out`; on exit, wait for the rendering."""
     source, sink = os.pipe()
     thread = threading.Thread(target=_render, args=(source, out), name="pretty")
     thread.start()
@@ -202,7 +204,7 @@ def rendered(out: int) -> Iterator[int]:
 
 
 def _render(source: int, out: int) -> None:
-    # The console writes to memory, and this function to `out`: rich would exit the thread when its reader has gone.
+    # The console writes to memory, and this function to `out`: rich would end the thread on a broken pipe.
     with open(source, "rb") as lines, suppress(BrokenPipeError):  # closing `source` ends the run
         text = _Buffer(os.isatty(out))
         pretty = Pretty(text, width=_columns(out))
@@ -212,7 +214,7 @@ def _render(source: int, out: int) -> None:
 
 
 class _Buffer(io.StringIO):
-    """What the console has written since it was last taken; it says whether it is shown on a terminal."""
+    """Buffers the output of the console until it is taken; reports whether it is meant for a terminal."""
 
     def __init__(self, terminal: bool) -> None:
         super().__init__()
@@ -242,7 +244,7 @@ def _write_all(out: int, data: bytes) -> None:
 
 
 def _command(value: Any) -> tuple[str, list[str]]:
-    """What a call does: on its own line where it fits, else below."""
+    """Return the title and the body of a call: a single line is the title, several lines are the body."""
     if isinstance(value, dict):
         main = next(
             (name for name in ("command", "cmd", "patch", "input", "path", "pattern") if name in value), None
@@ -257,7 +259,10 @@ def _command(value: Any) -> tuple[str, list[str]]:
 
 
 def _abridged(lines: Sequence[T], limit: int, cut: int = 0) -> list[T | str]:
-    """Head and tail, and how many lines are between them; `cut` more are missing where the output was truncated."""
+    """Return the head and tail of the lines, and a line with the number of lines between them.
+
+    `cut` is the number of lines that are missing already, because the output was truncated.
+    """
     if len(lines) <= limit:
         return list(lines)
     head = limit // 3
@@ -266,7 +271,7 @@ def _abridged(lines: Sequence[T], limit: int, cut: int = 0) -> list[T | str]:
 
 
 def _lines_cut(lines: Sequence[str]) -> int:
-    """How many lines the runtime has cut out of an output, by its own marker (see shell.truncation.join_truncated)."""
+    """Return how many lines a truncated output lacks, from its marker (see shell.truncation.join_truncated)."""
     found = next(filter(None, map(_CUT.match, lines)), None)
     return int(found[1]) - 1 if found else 0  # the marker is a line itself
 

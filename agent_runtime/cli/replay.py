@@ -1,7 +1,6 @@
-"""`agent-runtime replay`: the same run again, from its transcript, without a model.
+"""`agent-runtime replay`: repeats a run from its transcript, without a model.
 
-Everything but the model's transport (and the tools, with `--tools recorded`) is what a live run is made of:
-request, wire, loop, executor, emitter.
+A replay uses the same code as a live run, except for the model's transport and, with `--tools recorded`, the tools.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from agent_runtime.transcripts.store import find_transcript
 
 
 def replay_command(arguments: argparse.Namespace) -> int:
-    """The whole command; returns the exit status."""
+    """Run the command; returns the exit status."""
     return reported(partial(_replay, arguments), arguments.format)
 
 
@@ -64,7 +63,7 @@ def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> 
 
 
 def reported(body: Callable[[int, SignalHandler], int], format: str | None) -> int:
-    """Run a command that plays a transcript: it owns stdout, and every failure is an event."""
+    """Run a command that plays a transcript: claim stdout, handle signals, and report failures as events."""
     signals = SignalHandler()
     try:
         out = claim_stdout()
@@ -91,7 +90,7 @@ def reported(body: Callable[[int, SignalHandler], int], format: str | None) -> i
 
 
 def play(replay: Replay, config: RunConfig, out: int, signals: SignalHandler) -> int:
-    """Run the transcript; returns the exit status."""
+    """Play a transcript; returns the exit status."""
     run = Run(config, out=out, environ=os.environ, signals=signals, replay=replay)
     code = run.execute(None)
     divergence = run.writer.divergence if isinstance(run.writer, ReplayEventWriter) else None
@@ -109,17 +108,21 @@ def replan(
     *,
     recorded_tools: bool,
 ) -> RunConfig:
-    """The recorded decisions, in this place. Raises RequestError, or TranscriptError where they are damaged.
+    """Return the recorded configuration, adapted to this machine.
 
-    Real tools work in `workspace`. Recorded ones need none: what they print is about the recorded workspace, unless
-    another one is named.
+    Real tools work in `workspace`. Recorded ones need none: their outputs refer to the recorded workspace, unless
+    another one is given.
+
+    Raises:
+        RequestError: the workspace or an override is invalid.
+        TranscriptError: the recorded request is damaged.
     """
     header = transcript.header
     given_workspace = workspace or environ.get("AGENT_RUNTIME_WORKSPACE")
     if not (given_workspace or recorded_tools):
         raise RequestError(
             "workspace",
-            "required where tools are executed: the commands of the transcript run there;"
+            "required to execute the commands of the transcript;"
             " give --workspace DIR, or --tools recorded to execute nothing",
         )
     here = str(Path(given_workspace or ".").absolute())
@@ -141,7 +144,7 @@ def replan(
 
 
 def resolved(transcript: Transcript) -> run_config.Resolved:
-    """The recorded decisions. Raises ValueError that names what is damaged."""
+    """Return the recorded configuration. Raises ValueError, which names what is damaged."""
     adapter = TypeAdapter(run_config.Resolved)
     recorded = dict(transcript.request.resolved)
     if isinstance(endpoints := recorded.get("endpoints"), list):
@@ -155,7 +158,7 @@ def resolved(transcript: Transcript) -> run_config.Resolved:
 
 
 def parse_mask(pattern: str) -> re.Pattern[str]:
-    """A regular expression of `--mask`. Raises RequestError."""
+    """Return the regular expression of `--mask`. Raises RequestError."""
     try:
         return re.compile(pattern)
     except re.error as error:
@@ -163,7 +166,7 @@ def parse_mask(pattern: str) -> re.Pattern[str]:
 
 
 def parse_speed(text: str) -> float:
-    """A factor above 0, or `max`. Raises RequestError."""
+    """Return the factor of `--speed`, infinity for `max`. Raises RequestError."""
     try:
         speed = math.inf if text == "max" else float(text)
     except ValueError:

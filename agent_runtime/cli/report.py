@@ -1,4 +1,4 @@
-"""`agent-runtime report`: one HTML page about a recorded run, with nothing loaded from anywhere."""
+"""`agent-runtime report`: writes a self-contained HTML page about a recorded run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEXT_LIMIT = 200_000  # bytes of one output or diff; the transcript has the whol
 
 @dataclass
 class Step:
-    """One thing that happened, as the template shows it."""
+    """A step of the run as the template displays it."""
 
     kind: str  # thinking, text, tool, edit, server, error, notice, control
     turn: int
@@ -46,12 +46,12 @@ class Step:
     output: str = ""
     images: list[str] = field(default_factory=list)  # data: addresses
     diff: list[DiffLine] = field(default_factory=list)
-    whole: str = ""  # the file that has all of a diff that was cut
+    whole: str = ""  # the file with the whole of a truncated diff
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of the timeline, in percent of the whole."""
+    """A bar of the timeline; `left` and `width` in percent of the duration of the run."""
 
     kind: str
     left: float
@@ -60,7 +60,7 @@ class Bar:
 
 
 def report_command(arguments: argparse.Namespace) -> int:
-    """The whole command; returns the exit status."""
+    """Run the command; returns the exit status."""
     try:
         path = find_transcript(arguments.transcript, state_dir(arguments.state_dir, os.environ))
         transcript = read_any(path)
@@ -106,7 +106,7 @@ def read_any(path: Path) -> Transcript:
 
 
 def render(transcript: Transcript) -> str:
-    """The page."""
+    """Return the HTML page."""
     from jinja2 import Environment
 
     all_events = transcript.events
@@ -119,7 +119,7 @@ def render(transcript: Transcript) -> str:
         complete=by_type.get("complete", {}),
         changed=changed(all_events),
         steps=steps(transcript),
-        asked=asked(transcript),
+        asked=request_messages(transcript),
         prompts=prompts(transcript),
         bars=timeline(transcript),
         turns=tokens(all_events),
@@ -129,8 +129,8 @@ def render(transcript: Transcript) -> str:
 
 
 @dataclass(frozen=True)
-class Said:
-    """A message of the request, or of the thread before it."""
+class RequestMessage:
+    """A message of the request, or of the thread that it continues."""
 
     role: str
     text: str
@@ -138,32 +138,32 @@ class Said:
     earlier: bool = False
 
 
-def asked(transcript: Transcript) -> list[Said]:
-    """What the run was asked: the history of its thread, the messages of the request, the prompt."""
+def request_messages(transcript: Transcript) -> list[RequestMessage]:
+    """Return the input of the run: the history of its thread, the messages of the request, the prompt."""
     request = transcript.request.request
     history = transcript.request.resolved.get("past") or {}
     found = (
         []
         if request.get("messages")
-        else [_said(message, earlier=True) for message in history.get("messages", ())]
+        else [_message(message, earlier=True) for message in history.get("messages", ())]
     )
-    found += [_said(message) for message in request.get("messages") or ()]
+    found += [_message(message) for message in request.get("messages") or ()]
     if prompt := request.get("prompt") or request.get("message"):
-        found.append(Said("user", str(prompt), []))
+        found.append(RequestMessage("user", str(prompt), []))
     return found
 
 
-def _said(message: Any, *, earlier: bool = False) -> Said:
-    """A message, of the request (`content`, `parts`) or of a thread (`blocks`)."""
+def _message(message: Any, *, earlier: bool = False) -> RequestMessage:
+    """Convert a message of the request (with `content`, `parts`) or of a thread (with `blocks`)."""
     if not isinstance(message, dict):
-        return Said("?", str(message), [], earlier)
+        return RequestMessage("?", str(message), [], earlier)
     texts: list[str] = []
     images: list[str] = []
     for name in ("content", "parts", "blocks"):
         value = message.get(name)
         for part in [value] if isinstance(value, str) else value or ():
             _collect(part, texts, images)
-    return Said(
+    return RequestMessage(
         str(message.get("role", "user")), truncate_middle("\n".join(texts), TEXT_LIMIT), images, earlier
     )
 
@@ -187,7 +187,7 @@ def _collect(part: Any, texts: list[str], images: list[str]) -> None:
 
 
 def prompts(transcript: Transcript) -> list[dict[str, Any]]:
-    """The system prompts and the tools that the model was sent, each with the number of the call."""
+    """Return the system prompts and tools that the model was sent, each with the number of the call."""
     return [
         {"call": record.call + 1, "system": record.system, "tools": record.tools}
         for record in transcript.records
@@ -196,7 +196,7 @@ def prompts(transcript: Transcript) -> list[dict[str, Any]]:
 
 
 def steps(transcript: Transcript) -> list[Step]:
-    """What happened, in order; results and edits are with their calls."""
+    """Return the steps of the run in order; results are part of the step of their call."""
     found: list[Step] = []
     calls: dict[str, Step] = {}
     turn = 0
@@ -248,7 +248,7 @@ def _edit(event: dict[str, Any], turn: int, at: str) -> Step:
 
 
 def changed(all_events: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Per file: the lines that its edits added and took away, over the whole run."""
+    """Return, per file, the lines that were added and deleted over the whole run."""
     sums: dict[str, dict[str, int]] = {}
     for event in all_events:
         if event["type"] == "file_edit":
@@ -267,7 +267,7 @@ def _facts(event: dict[str, Any]) -> list[str]:
 
 
 def timeline(transcript: Transcript) -> list[Bar]:
-    """Model calls and tools, side by side in time."""
+    """Return the bars of the timeline: model calls and tool calls."""
     spans: list[tuple[str, int, int, str]] = []
     for record in transcript.records:
         if isinstance(record, ModelResponseRecord):
@@ -285,10 +285,10 @@ def timeline(transcript: Transcript) -> list[Bar]:
 
 
 def tokens(all_events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Per model call: fresh and cached input and output, in tokens, and as percent of the largest call."""
+    """Return, per model call, the uncached input, cached input and output: in tokens, and in percent of the maximum."""
     reports = [event for event in all_events if event["type"] == "usage"]
     most = max([1, *(report["totalTokens"] for report in reports)])
-    parts = [
+    rows = [
         {
             "turn": report["turn"],
             "fresh": max(0, report["inputTokens"] - report["cachedInputTokens"]),
@@ -298,13 +298,13 @@ def tokens(all_events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for report in reports
     ]
     return [
-        part | {f"{name}_share": 100 * part[name] / most for name in ("fresh", "cached", "output")}
-        for part in parts
+        row | {f"{name}_share": 100 * row[name] / most for name in ("fresh", "cached", "output")}
+        for row in rows
     ]
 
 
 def seconds(milliseconds: int) -> str:
-    """As a person reads it."""
+    """Format a duration."""
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 

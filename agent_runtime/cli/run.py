@@ -1,4 +1,4 @@
-"""`agent-runtime run` up to its first event. Nothing here needs an event loop, a SDK or a tokenizer, or imports one."""
+"""`agent-runtime run` up to its first event. To start fast, it imports no event loop, SDK or tokenizer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agent_runtime.providers.keys import received
 
 
 def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], signals: SignalHandler) -> int:
-    """The whole command: read, decide, run."""
+    """Run the command: read the request, resolve it, execute the run. Returns the exit status."""
     try:
         out = claim_stdout()
     except OSError:  # there is no stdout
@@ -38,11 +38,11 @@ def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], signals:
         return ({}, b"") if arguments.prompt is not None else read_request(0)
 
     def ready() -> bool:
-        """May the request be had without waiting?"""
+        """Return whether the request can be read without waiting."""
         if arguments.request is not None or arguments.prompt is not None:
             return True
         with suppress(OSError):
-            return any(fcntl.ioctl(0, termios.FIONREAD, bytes(4)))  # the count of bytes that are there
+            return any(fcntl.ioctl(0, termios.FIONREAD, bytes(4)))  # the number of bytes that can be read
         return False
 
     return answer(read, overlay, out=out, signals=signals, ready=ready, dry_run=arguments.dry_run)
@@ -57,9 +57,15 @@ def answer(
     ready: Callable[[], bool] = lambda: False,
     dry_run: bool = False,
 ) -> int:
-    """One request from its first byte to the exit status. `read` gives it, and what was read of stdin beyond it.
+    """Handle one request; returns the exit status.
 
-    A run that a signal ends before its request was there has no `start`; where the request is `ready`, it has.
+    Args:
+        read: reads the request, and returns it with the bytes that were read from stdin after it.
+        overlay: fields from the command line, which override the request.
+        out: descriptor of the event stream.
+        signals: the signals that cancel the run. A run that is cancelled before its request was read has no `start`.
+        ready: returns whether the request can be read without waiting: then it is read in spite of an early signal.
+        dry_run: print the configuration only.
     """
     raw: Any = {}
     try:
@@ -93,7 +99,7 @@ def start(
     signals: SignalHandler,
     dry_run: bool,
 ) -> int:
-    """Check the request, decide, and run it. Raises RequestError before the first event only."""
+    """Validate and resolve the request, and execute the run. Raises RequestError, only before the first event."""
     request, unknown = parse(merge(raw, overlay))
     if unknown:
         print(f"warning: unknown fields of the request are ignored: {', '.join(unknown)}", file=sys.stderr)
@@ -117,7 +123,7 @@ def _dry_run(config: RunConfig, format: str | None, out: int) -> int:
 
 
 def formatted(format: str | None, out: int) -> AbstractContextManager[int]:
-    """A context manager that gives the descriptor to write events to: rendered for a person where that is wanted."""
+    """Return a context manager for the descriptor that takes events: `out`, or one that is rendered as text."""
     if failure.wants_text(format, out):
         from agent_runtime.cli.pretty import rendered
 
@@ -126,7 +132,7 @@ def formatted(format: str | None, out: int) -> AbstractContextManager[int]:
 
 
 def merge(raw: Any, overlay: dict[str, Any]) -> Any:
-    """The request with the command line's options in it: they win."""
+    """Merge the options of the command line into the request; they take precedence."""
     if not isinstance(raw, dict):
         return raw
     body, over = normalise(raw), normalise(overlay)

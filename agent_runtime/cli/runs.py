@@ -1,4 +1,4 @@
-"""`agent-runtime runs` and `show`: the runs that were kept, and one of them as it looked on a terminal."""
+"""`agent-runtime runs` and `show`: list the kept runs, and print one of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def show_command(arguments: argparse.Namespace) -> int:
 
 
 def events_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a transcript, or of a file of events. Raises TranscriptError."""
+    """Yield the events of a transcript, or of a file of events. Raises TranscriptError."""
     try:
         with path.open("rb") as file:
             first = json.loads(file.readline() or b"null")

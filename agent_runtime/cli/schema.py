@@ -1,4 +1,4 @@
-"""`agent-runtime schema`: JSON Schema (draft 2020-12), generated from the models that the code itself uses."""
+"""`agent-runtime schema`: JSON Schema (draft 2020-12), generated from the models of the code."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ENVELOPE = ("seq", "ts", "runId")
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The schema of `request`, `event` (any line of stdout), `result` (the `complete` event) or `transcript`."""
+    """Return the schema of `request`, `event` (any line of stdout), `result` (the `complete` event) or `transcript`."""
     from agent_runtime.protocol import events, request
 
     if name == "request":
         body = TypeAdapter(request.Request).json_schema(by_alias=True)
-        # one of these, and both generations of the names; `config` may also be spelt out at the top
+        # one of these is required; the names of the older body are accepted too
         body["anyOf"] = [{"required": [key]} for key in ("prompt", "message", "messages")]
         body["properties"]["message"] = body["properties"]["prompt"]
         body["properties"]["agentSlug"] = body["properties"]["agent"]

@@ -20,7 +20,7 @@ from agent_runtime.server.auth import ApiKey
 
 
 def serve_command(arguments: argparse.Namespace) -> int:
-    """Serve until a signal ends it; runs that are under way go on."""
+    """Serve until a signal arrives; active runs continue."""
     try:
         keys = [ApiKey.parse(text) for text in arguments.api_key]
         listener = _listener(arguments.host, arguments.port, with_keys=bool(keys))
@@ -53,7 +53,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
 
 
 def _listener(host: str, port: int, *, with_keys: bool) -> socket.socket:
-    """The listening socket. Raises RequestError for an address that is not loopback when there are no keys."""
+    """Return the listening socket. Raises RequestError; without keys, also for addresses other than loopback."""
     try:
         [*_, (family, _, _, _, address)] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -62,7 +62,7 @@ def _listener(host: str, port: int, *, with_keys: bool) -> socket.socket:
         ) from None
     if not with_keys and not ipaddress.ip_address(address[0]).is_loopback:
         raise RequestError(
-            "--host", f"{host} is reached from other machines: give --api-key too, or use 127.0.0.1"
+            "--host", f"{host} can be reached from other machines: add --api-key, or use 127.0.0.1"
         )
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,12 +1,13 @@
-"""Compares two event streams: are they two runs of the same recording? What may differ is taken out first.
+"""Compares the event stream of a replay with the recorded one, ignoring what may differ.
 
-Not compared: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, the folders of spilled output and
-diffs, the waits before retries, heartbeats and deltas, notices that depend on the clock. The workspace has one name
-in both. Where tools really ran, their outputs are masked (see `masks`), and the output of a call that was cancelled
-is left out. Contents of files are compared exactly; files that a background process wrote only by their existence.
+Ignored: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, the folders of saved output and diffs, the
+delays before retries, heartbeats and deltas, notices that depend on the clock. The path of the workspace is replaced by
+the same name in both streams. When tools were executed, their outputs are masked (see `masks`), and the output of a
+call that was cancelled is ignored. Contents of files are compared exactly; of files that a background process wrote,
+only whether they exist.
 
-Not compared in order: results of calls that ran side by side (each is compared with its call), edits within one call,
-edits by processes in the background (a set of paths), servers (a set).
+The order is ignored for results of concurrent calls (each is compared with its call), edits within one call, edits by
+background processes (a set of paths), and servers (a set).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from agent_runtime.transcripts.rewrite import Change, rewrite
 
 Event = dict[str, Any]
 
-# what is a matter of timing alone
+# events that depend on timing only
 TIMING = frozenset({"heartbeat", "text_delta", "thinking_delta", "tool_input_delta", "tool_output_delta"})
 _ENVELOPE = frozenset(
     {
@@ -44,13 +45,13 @@ _IGNORED_NOTICES = frozenset({"thawed", "request_differs"})
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first place where two streams differ; `recorded` or `now` is None where one of them has ended."""
+    """The first difference between two streams; `recorded` or `now` is None where one of them has ended."""
 
     recorded: Event | None
     now: Event | None
     field: str
-    before: tuple[Event, ...]  # what came just before, the same in both
-    was: Any = None  # the field's two values, as compared
+    before: tuple[Event, ...]  # the events just before it, which are the same in both streams
+    was: Any = None  # the two values of the field, as compared
     is_now: Any = None
 
     def __str__(self) -> str:
@@ -64,7 +65,7 @@ class Divergence:
         return "\n".join(lines)
 
     def details(self) -> dict[str, Any]:
-        """For the `details` of the `error` event."""
+        """Return the `details` of the `error` event."""
         sides = {"recordedSeq": self.recorded, "seq": self.now}
         return {name: event.get("seq") for name, event in sides.items() if event} | {"field": self.field}
 
@@ -87,14 +88,14 @@ def compare(
     old_workspace: str = "",
     new_workspace: str = "",
 ) -> Divergence | None:
-    """The first difference between two event streams, or None.
+    """Return the first difference between two event streams, or None.
 
     Args:
         recorded: the events of the transcript.
         now: the events of the replay.
-        masks: what may differ.
-        old_workspace: absolute path in the recording.
-        new_workspace: absolute path now.
+        masks: what is masked before the comparison.
+        old_workspace: absolute path of the workspace in the recording.
+        new_workspace: absolute path of the workspace in the replay.
     """
     left = _canonical(recorded, renamed(old_workspace), masks)
     right = _canonical(now, renamed(new_workspace), masks)
@@ -112,7 +113,7 @@ def compare(
 
 
 def _canonical(events: Iterable[Event], rename: Change, masks: Masks) -> list[tuple[Any, Any]]:
-    """Pairs of what is compared and the event it was, in an order that does not depend on timing."""
+    """Return pairs of the comparable form of an event and the event, in an order that does not depend on timing."""
     main: list[Event] = []
     answers: dict[str, deque[Event]] = defaultdict(deque)
     edits: dict[str, list[Event]] = defaultdict(list)
@@ -141,7 +142,7 @@ def _canonical(events: Iterable[Event], rename: Change, masks: Masks) -> list[tu
 
 
 def _net(loose: Sequence[Event]) -> list[Event]:
-    """What came of each path in the background, and each server that came up."""
+    """Return the final state of each path that was changed in the background, and each server that came up."""
     existed: dict[str, bool] = {}
     last: dict[tuple[str, str], Event] = {}
     for event in loose:
@@ -170,7 +171,7 @@ def _comparable(event: Event, masks: Masks) -> Event:
             kept.pop("runtimeVersion", None)
         case "tool_result":
             printed = str(event.get("output")).replace(str(event.get("outputFile")), "<file>")
-            # how far a call came before it was cancelled is a matter of timing
+            # the output of a call up to its cancellation depends on timing
             cancelled = masks.executed and event.get("outcome") == "cancelled"
             kept["output"] = "" if cancelled else masks.output(printed)
         case "file_edit":
@@ -190,7 +191,9 @@ def _comparable(event: Event, masks: Masks) -> Event:
 
 
 def _comparable_edit(edit: Event, masks: Masks) -> Event:
-    if not edit.get("toolCallId"):  # when a background process is looked at is a matter of timing
+    if not edit.get(
+        "toolCallId"
+    ):  # the moment at which a background process's change is found depends on timing
         return {"type": "file_edit", "path": edit.get("path"), "exists": edit.get("action") != "delete"}
     return edit | {"diff": masks.content(str(edit.get("diff")))}
 
@@ -209,8 +212,8 @@ def _brief(event: Event) -> str:
 
 def _diff(was: Any, now: Any) -> list[str]:
     found = list(difflib.unified_diff(_lines(was), _lines(now), "recorded", "now", lineterm="", n=2))
-    shown = [line if len(line) <= 200 else f"{line[:200]} [...]" for line in found[:60]]
-    return shown + ([f"[{len(found) - 60} more lines]"] if len(found) > 60 else [])
+    lines = [line if len(line) <= 200 else f"{line[:200]} [...]" for line in found[:60]]
+    return lines + ([f"[{len(found) - 60} more lines]"] if len(found) > 60 else [])
 
 
 def _lines(value: Any) -> list[str]:

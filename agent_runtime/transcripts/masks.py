@@ -1,8 +1,8 @@
-"""What may differ between two honest runs in the texts of tools: it is masked before two runs are compared.
+"""Masks parts of texts that may differ between two runs of the same commands, before the runs are compared.
 
-Outputs of tools: clock times and dates, durations, process ids, temporary names, ports that the kernel chose, short
-hashes, addresses. Contents of files are compared exactly: what stands there was written by the agent. System prompts:
-dates.
+In outputs of tools these are times and dates, durations, process ids, temporary names, ports chosen by the kernel,
+short hashes, and memory addresses; in system prompts, dates. Contents of files are compared exactly, because the agent
+wrote them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RUN_DIR = re.compile(r"""[^\s"'<>]*/runs/[\w\-]+(?=/(?:output|logs|diffs|events
 
 
 def volatile(text: str) -> str:
-    """The text with everything masked that differs from run to run."""
+    """Return the text with everything masked that may differ from run to run."""
     for pattern, name in _VOLATILE:
         text = pattern.sub(name, text)
     return text
@@ -46,9 +46,9 @@ class Masks:
     """What is masked when a replay is compared with its recording.
 
     Args:
-        executed: did tools really run? Recorded outputs are compared exactly.
-        strict: mask nothing but what `extra` names.
-        extra: more patterns, for outputs, diffs and prompts.
+        executed: whether tools were executed. Recorded outputs are compared exactly.
+        strict: mask only what matches `extra`.
+        extra: further patterns for outputs, diffs and prompts.
     """
 
     executed: bool
@@ -56,22 +56,22 @@ class Masks:
     extra: Sequence[re.Pattern[str]] = ()
 
     def output(self, text: str) -> str:
-        """What a tool has printed."""
+        """Mask the output of a tool."""
         return self.content(volatile(text) if self.executed and not self.strict else text)
 
     def content(self, text: str) -> str:
-        """What stands in a file."""
+        """Mask the content of a file."""
         for pattern in self.extra:
             text = pattern.sub("<masked>", text)
         return text
 
     def prompts(self, workspace: str) -> Change:
-        """What the model was sent: the workspace and the folder of the run have one name in both runs."""
+        """Return a function that masks prompts; the paths of the workspace and of the run's folder are replaced."""
         rename = renamed(workspace)
         return lambda text: _DATE.sub("<date>", self.output(rename(text)))
 
 
 def renamed(workspace: str) -> Change:
-    """One name for the workspace, and one for the folder where the runtime keeps a run's files."""
+    """Return a function that replaces the paths of the workspace and of the run's folder by fixed names."""
     move = path_change(workspace, "<workspace>")
     return lambda text: _RUN_DIR.sub("<run>", move(text)) if "/runs/" in text else move(text)

@@ -1,4 +1,4 @@
-"""Playing a transcript back in the place of the model's transport; see `transcript_tools` for the tools."""
+"""Plays a transcript in place of the model's transport; see `replay_tools` for the tools."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ class Player:
 
     Args:
         transcript: the recording.
-        workspace: where the replay works; it takes the place of the recorded one in commands and outputs.
-        speed: the recorded waits are divided by it; infinite means that nothing is waited for.
-        change: what else to change in the texts of the model and of the tools.
-
-        on_control: called with what came from outside (input, cancel, deadline), where the recording has it.
+        workspace: the workspace of the replay; its path replaces the recorded one in commands and outputs.
+        speed: the recorded waiting times are divided by it; infinity disables them.
+        change: further rewriting of the texts of the model and the tools.
+        on_control: called with recorded control messages, cancellations and timeouts at the same point of the run.
 
     Attributes:
-        mismatch: what a tool was asked for and the recording does not hold; raised by the next model call.
+        mismatch: set when the recording has no result for a call; raised by the next model call.
     """
 
     def __init__(
@@ -66,26 +65,26 @@ class Player:
                 self._outputs.setdefault((record.id, record.tool), deque()).append(record)
 
     def next_response(self, format: WireFormat) -> ModelResponseRecord:
-        """The answer to the next body. Raises ReplayMismatch when there is none, or another format's."""
+        """Return the next recorded response. Raises ReplayMismatch when there is none, or its format differs."""
         if self.mismatch:
             raise self.mismatch
         self.calls += 1
         if not self._responses:
             killed = "" if self.transcript.end else "; the recorded run was killed before it ended"
             raise ReplayMismatch(
-                f"the run asks for model call {self.calls}, the recording holds {self.calls - 1}{killed}"
+                f"the run makes model call {self.calls}, the recording has {self.calls - 1}{killed}"
             )
         record = self._responses.popleft()
         if record.format != format:
             raise ReplayMismatch(
-                f"model call {self.calls} is made in the {format} format, recorded is {record.format}"
+                f"model call {self.calls} uses the format {format}, the recorded one {record.format}"
             )
         if self._moved:
             return record.model_copy(update={"chunks": rewrite_chunks(record.chunks, self._change)})
         return record
 
     def next_output(self, call_id: str, tool: str) -> ToolResultRecord | None:
-        """What the tool gave back, in order where ids repeat. None when nothing further is recorded."""
+        """Return the recorded result of a call, in order where ids repeat; None when there is no further one."""
         outputs = self._outputs.get((call_id, tool))
         if not outputs:
             return None
@@ -95,44 +94,44 @@ class Player:
         return record
 
     def answered(self) -> None:
-        """A tool call has its result: steering that came after it is delivered."""
+        """Count a tool call that has its result, and deliver the user input that was recorded after it."""
         self.results += 1
         self.deliver()
 
     def deliver(self) -> None:
-        """Hand over the steering that the recording has up to here."""
+        """Deliver the user input that was recorded up to this point."""
         while self._controls and self._is_due(self._controls[0]):
             record = self._controls.popleft()
             if record.action == "input":
                 self._on_control(record)
 
     def stopped_in(self, response: ModelResponseRecord) -> bool:
-        """Was the recorded run cancelled, or out of time, while this came in?"""
+        """Return whether the recorded run was cancelled, or timed out, during this response."""
         return response.call in self._stopped
 
     def stop(self) -> None:
-        """The recorded run was cancelled, or timed out, at this point: so is this one."""
+        """Stop the run, because the recorded run was cancelled, or timed out, at this point."""
         stop = next((record for record in self._controls if record.action in _STOPS), None)
         if stop is not None:
             self._controls.remove(stop)
             self._on_control(stop)
 
     async def stopped(self) -> None:
-        """Stop, and wait for it."""
+        """Stop the run, and wait for the cancellation."""
         import anyio
 
         self.stop()
         await anyio.sleep_forever()
 
     async def wait(self, milliseconds: float) -> None:
-        """Wait as the recorded run did, faster by `speed`."""
+        """Wait for a recorded time, divided by `speed`."""
         if milliseconds > 0 and math.isfinite(self._speed):
             import anyio
 
             await anyio.sleep(milliseconds / 1000 / self._speed)
 
     def stops_here(self) -> bool:
-        """Did the recorded run go no further than this, because something from outside ended it?"""
+        """Return whether the recorded run was stopped here, before another model call."""
         return not self._responses and any(record.action in _STOPS for record in self._controls)
 
     def _is_due(self, record: ControlRecord) -> bool:
@@ -140,14 +139,14 @@ class Player:
 
 
 class ReplayTransport:
-    """A transport that answers every body with the next recorded response, failures included."""
+    """A transport that answers every request with the next recorded response or error."""
 
     def __init__(self, player: Player, *, format: WireFormat) -> None:
         self._player = player
         self._format: WireFormat = format
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """Yields the recorded chunks; raises the recorded ProviderError, or ReplayMismatch."""
+        """Yield the recorded chunks. Raises the recorded ProviderError, or ReplayMismatch."""
         player = self._player
         if player.stops_here():
             await player.stopped()
@@ -165,32 +164,32 @@ class ReplayTransport:
             await player.stopped()
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
 class ReplayWire:
-    """The real wire, spared of what goes nowhere: of a history that grows it encodes the end only."""
+    """Wraps a wire, and encodes only the last message: the body is not sent anywhere."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.format: WireFormat = wire.format
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
-        """The body of a call with the last message alone; what the model does not take is all there."""
+        """Return a body with the last message only, and all parameters that were left out."""
         return self._wire.encode(replace(call, messages=call.messages[-1:]))
 
     def decoder(self, call: ModelCall) -> Decoder:
-        """The real decoder."""
+        """Return the decoder of the wrapped wire."""
         return self._wire.decoder(call)
 
     def adapted(self, error: ProviderError, body: dict[str, Any]) -> ReplayWire | None:
-        """What the real wire learns."""
+        """See Wire.adapted."""
         wire = self._wire.adapted(error, body)
         return ReplayWire(wire) if wire else None
 
 
 def _stopped_calls(records: Sequence[Any]) -> set[int]:
-    """The calls that were under way when the run was stopped: what they gave is recorded after the stop."""
+    """Return the calls that were interrupted when the run was stopped: their responses are recorded after the stop."""
     stops = [
         i for i, record in enumerate(records) if isinstance(record, ControlRecord) and record.action in _STOPS
     ]

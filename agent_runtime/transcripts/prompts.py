@@ -1,7 +1,7 @@
-"""What the model was sent, in a transcript: the system prompt and the tools once, and each message once.
+"""Records and compares what the model was sent: the system prompt, the tools and each message are recorded once.
 
-A transcript holds the digest of each body, and its raw answers; these records hold what the body was made of, so that
-it can be read afterwards, and compared when the transcript is replayed.
+For a request body a transcript has a digest only. These records have its contents in readable form, which a replay
+compares with its own.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from agent_runtime.transcripts.writer import Recorder
 
 @dataclass
 class PromptLog:
-    """Finds what is new in each call, compared with the call before it."""
+    """Finds what has changed in each call since the previous one."""
 
     _system: str | None = None
     _tools: tuple[ToolSpec, ...] | None = None
     _messages: Sequence[Message] = field(default_factory=tuple)
 
     def changes(self, call: ModelCall) -> dict[str, Any]:
-        """The fields of the next PromptRecord; empty when the call is the one before it, made again."""
+        """Return the fields of the next PromptRecord; empty when the call is the same as the previous one."""
         found: dict[str, Any] = {}
         if call.system != self._system:
             found["system"] = call.system
@@ -52,7 +52,7 @@ class PromptLog:
 
 
 def readable(message: Message) -> dict[str, Any]:
-    """A message without the provider's own items (they are in the response) and without the data of images."""
+    """Return a message without the provider's own items (the response has them) and without the data of images."""
     dumped: dict[str, Any] = message.model_dump(mode="json", by_alias=True, exclude={"native"})
     content: dict[str, Any] = _without_data(dumped)
     return content
@@ -85,13 +85,13 @@ OnDifference = Callable[[str], Awaitable[None]]
 
 
 class ComparedPrompts:
-    """A model of a replay: its calls are compared with the recorded ones.
+    """A model whose calls are compared with the recorded ones.
 
     Args:
-        model: makes the calls.
-        recorded: the records of the transcript; nothing is compared where it has none.
-        canonical: one form of a text of the recording, and one of a text of the replay.
-        system: is the system prompt compared too?
+        model: the model to call.
+        recorded: the records of the transcript; without any, nothing is compared.
+        canonical: functions that normalize a text of the recording, and a text of the replay.
+        system: whether the system prompt is compared.
         on_difference: called with a description of the first difference, once.
         strict: raise ReplayMismatch at the first difference.
     """
@@ -115,7 +115,7 @@ class ComparedPrompts:
         self._compare = bool(self._recorded)
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
-        """See agent.model.Model. Raises ReplayMismatch where `strict` and the call is not the recorded one."""
+        """See agent.model.Model. Raises ReplayMismatch when `strict` is set and the call differs."""
         if self._compare and (changes := self._log.changes(call)):
             self._calls += 1
             if different := self._difference(changes):
@@ -144,7 +144,7 @@ def _fields(record: PromptRecord) -> dict[str, Any]:
 
 
 def _describe(name: str, old: Any, new: Any) -> str:
-    """The field, and the first line that differs."""
+    """Describe a difference: the field, and the first line or message that differs."""
     label = {"system": "system prompt", "tools": "tools", "messages": "messages", "replaced": "history"}[name]
     if isinstance(old, str) and isinstance(new, str):
         pairs = zip([*old.splitlines(), ""], [*new.splitlines(), ""], strict=False)
@@ -159,5 +159,5 @@ def _describe(name: str, old: Any, new: Any) -> str:
 
 
 def canonical(masks: Masks, old_workspace: str, new_workspace: str) -> tuple[Change, Change]:
-    """What texts of the recording and of the replay are rewritten to before they are compared."""
+    """Return the functions that normalize texts of the recording and of the replay before they are compared."""
     return masks.prompts(old_workspace), masks.prompts(new_workspace)

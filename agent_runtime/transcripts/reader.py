@@ -1,4 +1,4 @@
-"""Reading a transcript. Whatever is wrong with it is said with the line, and what was expected there."""
+"""Reads transcripts. Errors name the line, and what was expected there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agent_runtime.transcripts.records import SCHEMA_VERSION, End, EventRecord, 
 
 @dataclass(frozen=True)
 class Transcript:
-    """A recording as read. `records` holds all of it in order, header and request too."""
+    """A transcript. `records` are all records in order, including header and request."""
 
     path: Path
     header: Header
@@ -25,12 +25,12 @@ class Transcript:
 
     @classmethod
     def load(cls, path: str | Path) -> Transcript:
-        """Read a transcript. Raises TranscriptError naming the line, and what was expected there."""
+        """Read a transcript. Raises TranscriptError, which names the line and what was expected there."""
         return read(Path(path))
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The event stream."""
+        """The events, in order."""
         return [record.event for record in self.records if isinstance(record, EventRecord)]
 
     @property
@@ -41,7 +41,7 @@ class Transcript:
 
 
 def read(path: Path) -> Transcript:
-    """Read a transcript. Raises TranscriptError naming the line, and what was expected there."""
+    """Read a transcript. Raises TranscriptError, which names the line and what was expected there."""
     adapter: TypeAdapter[Any] = TypeAdapter(Record)
     records: list[Any] = []
     for number, line in _lines(path):
@@ -61,7 +61,7 @@ def read(path: Path) -> Transcript:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     if not path.exists():
         raise TranscriptError(f"{path}: there is no such file; expected a transcript")
-    if not path.is_file():  # a FIFO or a device could be waited for without end
+    if not path.is_file():  # reading a FIFO or a device could block forever
         what = "a directory" if path.is_dir() else "not a regular file"
         raise TranscriptError(f"{path}: this is {what}; expected a transcript")
     try:
@@ -76,8 +76,8 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
         value = json.loads(line.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         if line.startswith(b"{") and not line.endswith(b"\n"):
-            whole = f"{number - 1} whole records before it (`head -n {number - 1}` keeps them)"
-            _fail(path, number, f"the file is cut in the middle of this line; {whole}")
+            whole = f"{number - 1} complete records precede it (`head -n {number - 1}` keeps them)"
+            _fail(path, number, f"the file is truncated in the middle of this line; {whole}")
         what = "this is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
         _fail(path, number, f"expected a JSON object: {what}")
     if not isinstance(value, dict):
@@ -86,13 +86,13 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _expect(path: Path, number: int, value: dict[str, Any], before: Sequence[Any]) -> None:
-    """Header first, request second, each once; nothing after the end; no newer version."""
+    """Check the position of a record: header first, request second, each once; nothing after `end`; the version."""
     kind = value.get("kind")
     wanted = {1: "header", 2: "request"}.get(number)
     if wanted and kind != wanted:
         _fail(path, number, f"expected a `{wanted}` record, found one of kind {json.dumps(kind)[:40]}")
     if not wanted and kind in ("header", "request"):
-        _fail(path, number, f"a second `{kind}` record; expected one a transcript")
+        _fail(path, number, f"a second `{kind}` record; expected one per transcript")
     if before and isinstance(before[-1], End):
         _fail(path, number, "a record after the `end` record; expected nothing")
     if kind == "header" and (version := value.get("schemaVersion")) != SCHEMA_VERSION:

@@ -1,15 +1,16 @@
-"""What the recording of a run holds. One JSON object a line; `kind` says which.
+"""The records of a transcript: one JSON object per line, with its type in `kind`.
 
     header            first line: versions, ids, the workspace
-    request           second line: the request as it was resolved, keys masked
-    model_call        a body was sent to a provider: its digest and size (bodies would grow quadratically)
-    model_response    what came back, chunk by chunk as the provider streamed it, or the error in its place
-    tool_result       what a tool gave back, whole
-    control           steering, pause, cancel, deadline: and between which steps it came
+    request           second line: the request with all defaults resolved, secrets masked
+    prompt            what is new in the next model call, in readable form
+    model_call        a request to a provider: digest and size of its body (whole bodies would grow quadratically)
+    model_response    the response, chunk by chunk as the provider streamed it, or the error
+    tool_result       the complete output of a tool
+    control           user input, pause, cancel or timeout, and between which steps it arrived
     event             a line of the event stream, as it was written
     end               last line; missing when the process was killed
 
-`transcript_writer` writes it, `transcript_reader` reads it, `transcript_player` plays it back.
+`writer` writes transcripts, `reader` reads them, `player` plays them back.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SCHEMA_VERSION = 1
 
 
 class Header(Frozen):
-    """The first line. `workspace` is absolute, as it was in the sandbox that recorded."""
+    """The first line. `workspace` is the absolute path in the sandbox of the recorded run."""
 
     kind: Literal["header"] = "header"
     schema_version: int = SCHEMA_VERSION
@@ -38,7 +39,7 @@ class Header(Frozen):
 
 
 class RequestRecord(Frozen):
-    """The request with the command line's options in it, and what it came to (limits, tools, ...)."""
+    """The request, including options of the command line, and what it was resolved to (limits, tools, ...)."""
 
     kind: Literal["request"] = "request"
     request: dict[str, Any]
@@ -46,15 +47,15 @@ class RequestRecord(Frozen):
 
 
 class PromptRecord(Frozen):
-    """What is new in the call that follows: fields that are absent are those of the call before it.
+    """What is new in the next model call; absent fields are unchanged since the previous call.
 
-    `messages` are appended to the earlier ones, or take their place where the history was `replaced` (compacted,
-    repaired). Images are without their data, and the provider's own items are only in the responses.
+    `messages` are appended to the earlier ones, or replace them when the history was `replaced` (compacted, repaired).
+    The data of images is left out; the provider's own items are in the responses only.
     """
 
     kind: Literal["prompt"] = "prompt"
     at: int  # milliseconds since the header
-    call: int  # bodies that were sent before
+    call: int  # number of requests that were sent before
     system: Maybe[str] = None
     tools: Maybe[tuple[dict[str, Any], ...]] = None  # name, description, parameters
     messages: tuple[dict[str, Any], ...] = ()
@@ -62,7 +63,7 @@ class PromptRecord(Frozen):
 
 
 class ModelCallRecord(Frozen):
-    """A body was sent. `call` counts bodies from 1, `attempt` how often the same one was sent in a row."""
+    """A request to a provider. `call` counts requests from 1, `attempt` how often the same body was sent in a row."""
 
     kind: Literal["model_call"] = "model_call"
     at: int  # milliseconds since the header
@@ -89,7 +90,7 @@ class Failure(Frozen):
 
     @classmethod
     def of(cls, error: ProviderError) -> Failure:
-        """The words of an error."""
+        """Return the record of an error."""
         return cls(
             code=error.code,
             message=error.message,
@@ -101,7 +102,7 @@ class Failure(Frozen):
         )
 
     def error(self) -> ProviderError:
-        """The same error again."""
+        """Return the recorded error."""
         return ProviderError(
             self.code,
             self.message,
@@ -114,10 +115,10 @@ class Failure(Frozen):
 
 
 class ModelResponseRecord(Frozen):
-    """The answer to a call: raw chunks, `offsets` milliseconds after the body was sent.
+    """The response to a request: raw chunks, with `offsets` in milliseconds since the request was sent.
 
-    `error` follows the last chunk when the attempt failed; `interrupted` says that the reader let go before
-    the end (a cancel, a deadline, an answer given up because it was damaged).
+    `error` is set when the attempt failed after the last chunk; `interrupted` when reading stopped before the end (the
+    run was cancelled or timed out, or the response was damaged).
     """
 
     kind: Literal["model_response"] = "model_response"
@@ -132,7 +133,7 @@ class ModelResponseRecord(Frozen):
 
 
 class ToolResultRecord(Frozen):
-    """What a tool gave back: `content` as the model got it, images included."""
+    """The result of a tool call: `content` as the model received it, including images."""
 
     kind: Literal["tool_result"] = "tool_result"
     at: int
@@ -148,7 +149,7 @@ class ToolResultRecord(Frozen):
     output_file: Maybe[str] = None
 
     def output(self) -> ToolOutput:
-        """The same output again."""
+        """Return the recorded output."""
         return ToolOutput(
             content=self.content,
             is_error=self.is_error,
@@ -161,9 +162,9 @@ class ToolResultRecord(Frozen):
 
 
 class ControlRecord(Frozen):
-    """Something from outside, after `calls` bodies had been sent and `results` tool results had come.
+    """A control message, cancellation or timeout, after `calls` requests had been sent and `results` tools had ended.
 
-    `reason` tells a cancel by a control message from SIGINT, SIGTERM, a closed stdout.
+    `reason` of a cancellation: a control message ("cancelled"), SIGINT, SIGTERM, or a closed stdout.
     """
 
     kind: Literal["control"] = "control"
@@ -181,7 +182,7 @@ _EVENTS: dict[str, type[Event]] = {
 
 
 class EventRecord(Frozen):
-    """A line of the event stream, as it was written: see the schema of events for its fields."""
+    """A line of the event stream, as it was written; see the schema of events for its fields."""
 
     kind: Literal["event"] = "event"
     at: int
@@ -193,7 +194,7 @@ class EventRecord(Frozen):
         model = _EVENTS.get(str(event.get("type")))
         if model is None or type(event.get("seq")) is not int:
             raise ValueError("an event has a known `type` and a `seq` that is an integer")
-        # an event that was too long for a line may say more than its model does
+        # an event that was truncated has more fields than its model
         names = [field.alias or name for name, field in model.model_fields.items()]
         model.model_validate({name: event[name] for name in names if name in event})
         return event

@@ -1,4 +1,4 @@
-"""The tools of a replay: real ones that stop where the recorded run was stopped, and recorded ones."""
+"""The tools of a replay: real tools that are stopped where the recorded run was stopped, and recorded tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent_runtime.transcripts.player import Player
 
 @dataclass(frozen=True)
 class ReplayedTool:
-    """A tool of a replay: the real one, but where the recorded run was stopped, so is this one."""
+    """A real tool. The run is stopped where the recorded run was stopped."""
 
     tool: Tool
     player: Player
@@ -40,7 +40,7 @@ class ReplayedTool:
         return self.tool.spec()
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """Run it, for as long as the recorded call ran before it was cancelled."""
+        """Run the tool. A call that was cancelled runs as long as the recorded one did."""
         import anyio
 
         record = self.player.next_output(ctx.call_id, self.name)
@@ -52,25 +52,25 @@ class ReplayedTool:
         with anyio.move_on_after(record.duration_ms / 1000):
             return await self.tool.call(input, ctx)
         await self.player.stopped()
-        raise AssertionError("the run was to be cancelled")
+        raise AssertionError("the run was not cancelled")
 
 
 @dataclass(frozen=True)
 class RecordedTool(ReplayedTool):
-    """A tool that runs nothing: it gives back what the recording holds for the call."""
+    """A tool that executes nothing, and returns the recorded result of each call."""
 
     @property
     def scans(self) -> bool:
-        """Nothing is changed."""
+        """False: nothing is changed."""
         return False
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """The recorded output; without one the replay ends at its next model call."""
+        """Return the recorded output. When there is none, the replay ends at its next model call."""
         player = self.player
         record = player.next_output(ctx.call_id, self.name)
         if record is None:
             player.mismatch = ReplayMismatch(
-                f"the recording holds no further result of {self.name} for call {ctx.call_id}"
+                f"the recording has no further result of {self.name} for call {ctx.call_id}"
             )
             return ToolOutput.of(str(player.mismatch), is_error=True, outcome="failed")
         await player.wait(record.duration_ms)

@@ -1,6 +1,6 @@
-"""Changing texts in a recording: keys when it is written, the workspace's path when it is played back.
+"""Rewrites texts in transcripts: masks secrets when they are written, replaces the workspace's path in a replay.
 
-A provider streams a text in pieces, and what is to be changed may be spread over several of them.
+Providers stream texts in pieces, and a text to be replaced may be spread over several of them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _IDENTITY = ("type", "index", "output_index", "content_index", "summary_index", 
 
 
 def rewrite_chunks(chunks: Sequence[dict[str, Any]], change: Change) -> tuple[dict[str, Any], ...]:
-    """The same chunks with their texts changed, also where the change is spread over several pieces.
+    """Return the chunks with their texts changed, including texts that are spread over several chunks.
 
-    Pieces that belong together are those at the same place of chunks of the same type and index. When
-    changing their sum is not the same as changing each, the first piece takes it all, the others nothing.
+    Pieces belong to the same text when they have the same position in chunks of the same type and index. When changing
+    the whole text differs from changing its pieces, the first piece receives the whole text, the others none.
     """
     streams: Streams = {}
     copies = tuple(_collect(chunk, (), streams, change) for chunk in chunks)
@@ -38,7 +38,7 @@ def rewrite_chunks(chunks: Sequence[dict[str, Any]], change: Change) -> tuple[di
 
 
 def rewrite(value: Any, change: Change) -> Any:
-    """The same JSON value with every text in it changed; names of fields stay."""
+    """Return the JSON value with all strings changed, except for field names."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
@@ -49,7 +49,10 @@ def rewrite(value: Any, change: Change) -> Any:
 
 
 def path_change(old: str, new: str) -> Change:
-    """Replaces the path `old`, also as a beginning of others; `/work` is not in `/workshop` or `/my/work`."""
+    """Return a function that replaces the path `old`, also at the beginning of longer paths.
+
+    `/work` does not match in `/workshop` or `/my/work`.
+    """
     if old == new or not Path(old).name:
         return lambda text: text
     pattern = re.compile(rf"(?<![\w.\-/]){re.escape(old)}(?![\w\-]|\.\w)")
@@ -57,7 +60,7 @@ def path_change(old: str, new: str) -> Change:
 
 
 def without_secrets(value: Any) -> Any:
-    """The same JSON value, masked where a field is named as a key, also when the key is known to nobody."""
+    """Return the JSON value with the values of fields masked whose names say that they are keys."""
     if isinstance(value, dict):
         return {
             key: MASK if _is_secret(key) and isinstance(item, str) and item else without_secrets(item)
@@ -73,7 +76,7 @@ def _is_secret(name: object) -> bool:
 
 
 def _collect(value: Any, place: tuple[Any, ...], streams: Streams, change: Change) -> Any:
-    """A changed copy of `value`; its texts are noted in `streams` under the place where they belong."""
+    """Return a changed copy of `value`, and add its strings to `streams` by their position."""
     if isinstance(value, dict):
         place = (*place, *(str(value.get(name)) for name in _IDENTITY))
     elif not isinstance(value, list | tuple):

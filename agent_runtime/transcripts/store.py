@@ -1,4 +1,4 @@
-"""The transcripts that runs keep in the state directory: finding one by its run, and listing them."""
+"""Finds and lists the transcripts that runs keep in the state directory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 from agent_runtime.errors import TranscriptError
 
 NAME = "transcript.ndjson"  # in the folder of a run
-_TAIL = 1 << 21  # bytes at the end of a transcript that contain its last records: an event has at most 1 MiB
+_TAIL = 1 << 21  # bytes at the end of a transcript that contain its last records (an event has at most 1 MiB)
 
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A run as a list of runs shows it. What is not known (the run goes on, or was killed) is None.
+    """The summary of a run. Fields that are not known are None: the run is still active, or was killed.
 
     Attributes:
         started: RFC 3339, UTC.
-        status: of `complete`; None while the run goes on, or when it was killed.
-        tokens: input and output of all model calls.
-        size: bytes of the transcript.
+        status: that of `complete`; None while the run is active, or when it was killed.
+        tokens: input and output tokens of all model calls.
+        size: size of the transcript in bytes.
     """
 
     run_id: str
@@ -43,7 +43,7 @@ class KeptRun:
 
 
 def kept_runs(state_dir: Path) -> list[KeptRun]:
-    """All runs with a transcript, the latest first. A transcript that cannot be read is left out."""
+    """Return all runs with a transcript, the latest first. Transcripts that cannot be read are left out."""
     found = []
     with suppress(OSError):
         for folder in (state_dir / "runs").iterdir():
@@ -53,14 +53,14 @@ def kept_runs(state_dir: Path) -> list[KeptRun]:
 
 
 def find_transcript(run: str, state_dir: Path) -> Path:
-    """The file of a run.
+    """Return the transcript of a run.
 
     Args:
-        run: `last`, a run id or its unique beginning, or the path of a file.
+        run: `last`, a run id or a unique prefix of it, or the path of a file.
         state_dir: the state directory.
 
     Raises:
-        TranscriptError: there is no such run, or more than one.
+        TranscriptError: no run matches, or more than one.
     """
     if os.path.lexists(run):
         return Path(run)
@@ -116,7 +116,7 @@ def _first_event(file: Any) -> dict[str, Any]:
 
 
 def _last_event(file: Any) -> dict[str, Any]:
-    """`complete`, when the transcript ends with it."""
+    """Return the `complete` event; empty when the transcript does not end with one."""
     end = file.seek(0, os.SEEK_END)
     file.seek(max(0, end - _TAIL))
     for line in _backwards(file.read()):

@@ -1,4 +1,4 @@
-"""Writing a transcript while a run goes on: line by line, masked, and never at the cost of the run."""
+"""Writes a transcript during a run: line by line, with secrets masked. A failure to write does not fail the run."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Recorder:
     """Appends records to a file of mode 0600, each in one write.
 
     Args:
-        path: the transcript; a file that is there is replaced.
-        mask: takes the keys out of a text, also where they are escaped as in JSON.
+        path: the transcript; an existing file is replaced.
+        mask: masks secrets in a text, including secrets that are escaped as in JSON.
 
-    When the file can no longer be written (a full disk), the records up to there are whole, and the next call of
-    `event` raises RecordingStopped with the reason.
+    When the file can no longer be written (for instance, the disk is full), the records written so far stay intact, and
+    the next call of `event` raises RecordingStopped with the reason.
 
     Raises:
-        RequestError: the file cannot be created; names `record`.
+        RequestError: the file cannot be created; the field is `record`.
     """
 
     def __init__(self, path: Path, mask: Mask = lambda text: text) -> None:
@@ -60,7 +60,7 @@ class Recorder:
         self._file: int | None = _create(path)
 
     def begin(self, *, runtime_version: str, run_id: str, workspace: Path) -> None:
-        """The header."""
+        """Write the header."""
         self._write(
             Header(
                 runtime_version=runtime_version,
@@ -71,13 +71,13 @@ class Recorder:
         )
 
     def request(self, request: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
-        """The request, after the options of the command line were put into it."""
+        """Write the request, which includes options of the command line, and what it was resolved to."""
         self._write(
             RequestRecord(request=without_secrets(dict(request)), resolved=without_secrets(dict(resolved)))
         )
 
     def event(self, line: str) -> None:
-        """A line of the event stream, as it was written: masked, one JSON object.
+        """Write a line of the event stream, which is masked already.
 
         Raises:
             RecordingStopped: this record or an earlier one could not be written. Raised once.
@@ -88,7 +88,7 @@ class Recorder:
             raise RecordingStopped(failure)
 
     def tool_result(self, call_id: str, tool: str, output: ToolOutput, duration_ms: int) -> None:
-        """What a tool gave back."""
+        """Write the output of a tool."""
         self._results += 1
         values = {field.name: getattr(output, field.name) for field in fields(output)}
         self._write(ToolResultRecord(at=self.now(), id=call_id, tool=tool, duration_ms=duration_ms, **values))
@@ -100,18 +100,18 @@ class Recorder:
         text: str | None = None,
         reason: str | None = None,
     ) -> None:
-        """Something came from outside; where the run stands is noted with it."""
+        """Write a control message, cancellation or timeout, with the current position in the run."""
         record = ControlRecord(
             at=self.now(), action=action, calls=self.calls, results=self._results, text=text, reason=reason
         )
         self._write(record)
 
     def prompt(self, changes: Mapping[str, Any]) -> None:
-        """What is new in the next call; see PromptRecord."""
+        """Write what is new in the next model call; see PromptRecord."""
         self._write(PromptRecord(at=self.now(), call=self.calls, **changes))
 
     def sent(self, body: dict[str, Any], *, provider: str, format: WireFormat) -> int:
-        """A body goes to a provider; returns the number of the call."""
+        """Write the record of a request to a provider. Returns the number of the request."""
         raw = json.dumps(body, sort_keys=True).encode()
         digest = hashlib.sha256(raw).hexdigest()
         attempt = self._last[1] + 1 if self._last[0] == digest else 1
@@ -132,30 +132,30 @@ class Recorder:
         return self.calls
 
     def response(self, record: ModelResponseRecord) -> None:
-        """An attempt is over. Keys are found in its chunks even where the stream splits them."""
+        """Write a response. Secrets are masked even when they are split over several chunks."""
         chunks = rewrite_chunks(record.chunks, self._mask)
         self._write(record.model_copy(update={"chunks": chunks}))
 
     def end(self, *, status: Status, exit_code: int) -> None:
-        """The last record; on disk when this returns."""
+        """Write the last record, and flush the file to disk."""
         self._write(End(at=self.now(), status=status, exit_code=exit_code))
         self.close()
 
     def close(self) -> None:
-        """Close the file, with an `end` record or without one. May be called twice."""
+        """Close the file, with or without an `end` record. May be called twice."""
         if self._file is not None:
-            with suppress(OSError):  # a pipe or a device has nothing to sync
+            with suppress(OSError):  # a device cannot be synced
                 os.fsync(self._file)
             os.close(self._file)
             self._file = None
 
     def now(self) -> int:
-        """Milliseconds since the recording began."""
+        """Return the milliseconds since the recording started."""
         return int((time.monotonic() - self._began) * 1000)
 
     def _write(self, record: Frozen) -> None:
         if self._file is not None:
-            # ASCII: lone surrogates (a provider may split a pair over two chunks) stay, escaped
+            # ASCII keeps lone surrogates escaped: a provider may split a pair over two chunks
             self._append(self._mask(json.dumps(record.model_dump(by_alias=True), separators=(",", ":"))))
 
     def _append(self, line: str) -> None:
@@ -166,13 +166,13 @@ class Recorder:
             _write_all(self._file, f"{line}\n".encode())
         except OSError as error:
             with suppress(OSError):
-                os.ftruncate(self._file, start)  # what was written before stays readable
+                os.ftruncate(self._file, start)  # the records before stay readable
             self.close()
             self._failure = f"{self.path}: {error.strerror}"
 
 
 class RecordingTransport:
-    """A transport that leaves a record of every call: one when it is sent, one when it is over."""
+    """A transport that records every request when it is sent, and its response when it has ended."""
 
     def __init__(self, inner: Transport, recorder: Recorder, *, provider: str, format: WireFormat) -> None:
         self._inner = inner
@@ -181,7 +181,7 @@ class RecordingTransport:
         self._format: WireFormat = format
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """Yields what the inner transport yields; raises what it raises."""
+        """Yield the chunks of the inner transport. Raises what it raises."""
         call = self._recorder.sent(body, provider=self._provider, format=self._format)
         began = self._recorder.now()
         chunks: list[dict[str, Any]] = []
@@ -219,7 +219,7 @@ class RecordingTransport:
 
 
 async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
-    """Any iterator as a generator, which can be closed; a generator inside is closed with it."""
+    """Turn an iterator into a generator, which can be closed; an inner generator is closed with it."""
     try:
         async for item in stream:
             yield item
@@ -230,7 +230,7 @@ async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[di
 
 def _create(path: Path) -> int:
     expected = "expected a file that can be written"
-    # O_NONBLOCK: a FIFO is refused, not waited for
+    # O_NONBLOCK: opening a FIFO fails at once and does not wait for a reader
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         file = os.open(path, flags, 0o600)
@@ -240,7 +240,7 @@ def _create(path: Path) -> int:
     mode = os.fstat(file).st_mode
     if stat.S_ISREG(mode):
         os.set_blocking(file, True)
-        with suppress(PermissionError):  # another's file that we may write stays as it is
+        with suppress(PermissionError):  # a writable file of another user keeps its mode
             os.fchmod(file, 0o600)
     elif stat.S_ISFIFO(mode):
         os.close(file)

@@ -35,8 +35,11 @@ CASES = {
     "newer": (HEADER.replace(b":1,", b":2,"), r"line 1: schemaVersion is 2 \(it is newer .*"),
     "no version": (HEADER.replace(b'"schemaVersion":1,', b""), r"line 1: schemaVersion is None; expected 1"),
     "odd version": (HEADER.replace(b":1,", b':"1",'), r"line 1: schemaVersion is '1'; expected 1"),
-    "cut header": (HEADER[:50], r"line 1: the file is cut in the middle of this line; 0 whole records"),
-    "cut": (BOTH + END[:20], r"line 3: the file is cut in the middle of this line; 2 whole records"),
+    "cut header": (
+        HEADER[:50],
+        r"line 1: the file is truncated in the middle of this line; 0 complete records",
+    ),
+    "cut": (BOTH + END[:20], r"line 3: the file is truncated in the middle of this line; 2 complete records"),
     "cut in a character": (BOTH + '{"kind":"é'.encode()[:-1], r"line 3: the file is cut"),
     "damaged": (BOTH + b'{"kind":"end\n' + END, r"line 3: expected a JSON object"),
     "unknown kind": (BOTH + b'{"kind":"nope"}\n', r"line 3: `nope` record: .*expected tags"),

@@ -50,7 +50,7 @@ async def test_a_replay_yields_the_same_chunks_and_failures(tmp_path: Path) -> N
 
     assert [chunks for chunks, _ in replayed] == [chunks for chunks, _ in live]
     assert [error and vars(error) for _, error in replayed] == [error and vars(error) for _, error in live]
-    with pytest.raises(ReplayMismatch, match="asks for model call 4, the recording holds 3"):
+    with pytest.raises(ReplayMismatch, match="makes model call 4, the recording has 3"):
         player.next_response("anthropic")
 
 
@@ -58,7 +58,7 @@ async def test_another_wire_format_is_a_mismatch(tmp_path: Path) -> None:
     recorder = begun(tmp_path / "t")
     await drained(recording(recorder, text_chunks("a")).stream({}))
     recorder.close()
-    with pytest.raises(ReplayMismatch, match="openai-chat format, recorded is anthropic"):
+    with pytest.raises(ReplayMismatch, match="uses the format openai-chat, the recorded one anthropic"):
         Player(read(tmp_path / "t")).next_response("openai-chat")
 
 

@@ -1,1 +1,1 @@
-"""Warm start: the standby process that forks a process per run, and its client."""
+"""Warm start: the standby server, which forks a process per run, and its client."""

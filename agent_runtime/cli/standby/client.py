@@ -1,9 +1,9 @@
-"""`agent-runtime run --socket PATH`: hands a run over to a standby and is, from outside, that run.
+"""`agent-runtime run --socket PATH`: lets a standby server execute a run, and behaves like that run.
 
-The protocol is that of any client of the standby, with a preamble before the request: `{"standby": {...}}`
-carries this process's directory, environment and options, and its stderr comes as a descriptor. To a preamble
-the standby answers with two lines of its own around the events, `{"pid": N}` and `{"exit": N}`: whom to pass
-signals on to, and what to exit with. Nothing heavy is imported here: starting fast is what a standby is for.
+It sends a preamble before the request: `{"standby": {...}}` has the working directory, environment and options of this
+process, and its stderr is passed as a descriptor. The server then writes two lines of its own around the events,
+`{"pid": N}` and `{"exit": N}`: the process that signals are forwarded to, and the exit status. This module imports
+nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PIECE = 1 << 16
 
 
 def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
-    """The whole command; returns the exit status of the run."""
+    """Run the command; returns the exit status of the run."""
     signals = SignalHandler()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
@@ -57,7 +57,7 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
 
 
 def _request(arguments: Namespace) -> bytes:
-    """The request, unless it comes on stdin."""
+    """Return the request; empty when it is read from stdin."""
     if arguments.request is not None:
         return Path(arguments.request).read_bytes() + b"\n"
     return b"{}\n" if arguments.prompt is not None else b""
@@ -79,18 +79,18 @@ def _environ() -> dict[str, str]:
 
 
 class _Relay:
-    """Stdin to the run, its events to stdout, and signals to its process, until it has ended."""
+    """Forwards stdin to the run, its events to stdout, and signals to its process, until it has ended."""
 
     def __init__(self, connection: socket.socket, signals: SignalHandler) -> None:
         self._connection, self._handler = connection, signals
         self._pid = 0
         self._exit: int | None = None
-        self._signals: list[int] = []  # every signal that came
-        self._waiting: list[int] = []  # those that were not passed on yet
-        self._begun = b""  # the start of a line whose end has not come yet
+        self._signals: list[int] = []  # all signals that were received
+        self._waiting: list[int] = []  # signals that were not forwarded yet
+        self._begun = b""  # the beginning of an incomplete line
 
     def run(self) -> int:
-        """Returns the exit status."""
+        """Relay until the run has ended; returns the exit status."""
         for number in CAUGHT:
             signal.signal(number, self._signalled)
         if early := self._handler.reason:
@@ -122,7 +122,7 @@ class _Relay:
             self._connection.sendall(piece) if piece else self._connection.shutdown(socket.SHUT_WR)
 
     def _write(self, piece: bytes) -> bool:
-        """Whole lines to stdout, those meant for this process apart. False when nobody reads any more."""
+        """Write complete lines to stdout, except those for this process. Returns False when the reader has gone."""
         *lines, self._begun = (self._begun + piece).splitlines(keepends=True)
         if self._begun.endswith(b"\n"):
             lines, self._begun = [*lines, self._begun], b""

@@ -1,10 +1,9 @@
-"""`agent-runtime standby`: warm start. Everything is imported once, and each run is a fork of this process.
+"""`agent-runtime standby`: warm start. All modules are imported once, and each run is a fork of this process.
 
-A client connects, writes the request and reads events until the end of the stream; whatever else it writes is
-for control. The parent is a plain loop without event loop or threads, so that a fork copies neither; it never
-reads from a connection. A run's process is to its client what `agent-runtime run` is to its launcher: the
-connection is its stdin and stdout, hanging up is closing its stdout. For the preamble of `run --socket` see
-handover.py.
+A client connects, writes the request, and reads events until the end of the stream; further lines that it writes are
+control messages. The connection is stdin and stdout of the run's process: closing it closes the run's stdout. The
+parent has no event loop and no threads, so that forking is safe, and it never reads from a connection. The preamble of
+`run --socket` is described in client.py.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.system.process_title import set_title
 
 _BACKLOG = 64
-_GRACE = 5.0  # seconds that runs have to end when the standby is told to: a cancelled run takes 3 at most
+_GRACE = 5.0  # seconds that runs have to end when the standby is stopped; a cancelled run takes at most 3
 _HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
 
 
@@ -56,15 +55,15 @@ def standby_command(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def listening(path: str) -> Iterator[socket.socket]:
-    """A socket at that path, for this user alone. One that nobody listens on any more is replaced.
+    """Listen on a socket at `path` that only this user can use. A socket without a listener is replaced.
 
     Raises:
-        OSError: EADDRINUSE when a standby listens there; whatever else keeps the path from being used.
+        OSError: the path cannot be used; EADDRINUSE when another standby listens there.
     """
     with socket.socket(socket.AF_UNIX) as listener:
         folder = os.open(Path(path).absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # of two that start at once one finds the other
+            fcntl.flock(folder, fcntl.LOCK_EX)  # of two that start at the same time, only one can bind
             _refuse_when_live(path)
             Path(path).unlink(missing_ok=True)
             mask = os.umask(0o177)
@@ -90,7 +89,7 @@ def _refuse_when_live(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(errno.EEXIST, "a file that is no socket is there")
+        raise OSError(errno.EEXIST, "the file exists and is not a socket")
     with socket.socket(socket.AF_UNIX) as probe, suppress(ConnectionRefusedError):
         probe.connect(path)
         raise OSError(errno.EADDRINUSE, "another standby listens there")
@@ -106,7 +105,7 @@ class Standby:
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> int:
-        """Until SIGTERM or SIGINT: then the runs are ended too."""
+        """Serve until SIGTERM or SIGINT, then end all runs. Returns the exit status."""
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         for number in _HELD:
             signal.signal(number, self._caught)
@@ -131,7 +130,7 @@ class Standby:
                 self._runs.discard(pid)
 
     def _fork(self, connection: socket.socket) -> None:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)  # until the child has handlers of its own
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)  # until the child has its own handlers
         try:
             pid = os.fork()
         except OSError as error:
@@ -140,7 +139,7 @@ class Standby:
         if pid == 0:
             code: int = ExitCode.FAILED
             try:
-                self._let_go()
+                self._detach()
                 code = Attempt(connection, mask).run()
             except BaseException:
                 traceback.print_exc()
@@ -149,9 +148,9 @@ class Standby:
         self._runs |= {pid} - {-1}
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _let_go(self) -> None:
-        """In a child: drop what is the parent's."""
-        os.setsid()  # a terminal's Ctrl-C reaches the parent, which tells its runs
+    def _detach(self) -> None:
+        """Release the resources of the parent in a child."""
+        os.setsid()  # Ctrl-C at a terminal then signals only the parent, which ends the runs
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._listener.close()
@@ -173,11 +172,11 @@ class Standby:
 
 
 class Attempt:
-    """In the child: one run, with the connection as its stdin and stdout.
+    """One run in a child process, with the connection as its stdin and stdout.
 
     Args:
-        connection: to the client.
-        mask: the signals that were blocked before the fork.
+        connection: the connection to the client.
+        mask: the signal mask from before the fork.
     """
 
     def __init__(self, connection: socket.socket, mask: set[signal.Signals | int]) -> None:
@@ -186,7 +185,7 @@ class Attempt:
         self._announced = False
 
     def run(self) -> int:
-        """Returns the exit status."""
+        """Execute the run; returns the exit status."""
         from agent_runtime.cli.run import answer
         from agent_runtime.engine.signals import SignalHandler
         from agent_runtime.output.event_writer import claim_stdout
@@ -202,10 +201,10 @@ class Attempt:
         return code
 
     def _read(self) -> tuple[Any, bytes]:
-        """The request; with a preamble before it this process becomes what its sender is."""
+        """Read the request. With a preamble, take over the environment of its sender first."""
         from agent_runtime.engine.stdin import read_request
 
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # a signal that came meanwhile is raised here
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # a pending signal is raised here
         data, descriptors, _, _ = socket.recv_fds(self._connection, 1 << 16, 1)
         raw, rest = read_request(0, data)
         if not (isinstance(raw, dict) and raw.keys() == {PREAMBLE}):
@@ -232,7 +231,7 @@ class Attempt:
             self._connection.sendall(what + str(int(number)).encode() + b"}\n")
 
     def _hang_up(self) -> None:
-        """End the stream, whoever else may hold the socket. What was not read would make the end an error."""
+        """Close the stream even if other processes have the socket. Unread input would reset the connection."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
             while self._connection.recv(1 << 16, socket.MSG_DONTWAIT):

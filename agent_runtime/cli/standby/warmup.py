@@ -1,4 +1,4 @@
-"""What a standby does before its first run: imports, what is built at first use, and its keys out of sight."""
+"""Prepares a standby before its first run: imports modules, builds lazily built objects, hides the API keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import os
 from contextlib import suppress
 
-_LATE = (  # what is imported at first use, by this program and by its libraries
+_LATE = (  # modules that this package and its libraries import at first use
     *("tiktoken", "watchfiles", "jinja2.sandbox", "anyio._backends._asyncio"),
     *("PIL.Image", "unidiff.patch"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
@@ -14,7 +14,7 @@ _LATE = (  # what is imported at first use, by this program and by its libraries
 
 
 def warm_up() -> None:
-    """Import all that a run may need, and have what is built at first use built. Starts no thread."""
+    """Import all modules that a run may need, and build what is otherwise built at first use. Starts no thread."""
     from importlib import import_module
     from pkgutil import walk_packages
 
@@ -31,8 +31,8 @@ def warm_up() -> None:
 
     from agent_runtime.providers.tls import trusted
 
-    # the SDKs import most of themselves, and all of HTTP, when a client is made and first used
-    with suppress(OSError):  # a run says so, in its stream
+    # the SDKs import most of their modules, and those for HTTP, when a client is created and first used
+    with suppress(OSError):  # a run reports this error itself
         trusted()
     client = AsyncOpenAI(api_key="none")
     _ = AsyncAnthropic(api_key="none").messages, client.responses, client.chat.completions
@@ -43,11 +43,11 @@ def warm_up() -> None:
         if model.__module__.startswith("agent_runtime."):
             model.model_rebuild()
     gc.collect()
-    gc.freeze()  # what is here now is never looked at again: its pages stay shared with the runs
+    gc.freeze()  # existing objects are not examined again: their pages stay shared with the runs
 
 
 def hide_keys() -> None:
-    """Shut this process off from its runs' tools, as each run does itself; the keys stay known to the runs."""
+    """Hide the API keys of this process from the tools of its runs; the runs still have them."""
     from agent_runtime.output.masking import address_secrets
     from agent_runtime.providers.endpoints import key_variables
     from agent_runtime.providers.keys import received
@@ -59,4 +59,4 @@ def hide_keys() -> None:
     harden(keys)
     for name in os.environ.keys() - environ.keys():
         del os.environ[name]
-    os.environ.update(keys)  # memory that /proc does not show
+    os.environ.update(keys)  # in memory that /proc does not expose
