@@ -1,5 +1,4 @@
-"""For testing whatever launches or embeds the runtime: a scripted model, runs and replays against it, and a pytest
-plugin.
+"""Support for testing programs that launch or embed the runtime: a scripted model server and a pytest plugin.
 
-The model is the only double: the runtime is the real program, its tools are real. See docs/testing.md.
+Only the model is a test double: the runtime is the real program, with real tools. See docs/testing.md.
 """

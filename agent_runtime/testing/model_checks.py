@@ -1,4 +1,4 @@
-"""What a strict provider refuses: the rules of each wire format that a history must keep."""
+"""Validates requests as a strict provider does: the rules of each wire format for a conversation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def violations(format: WireFormat, body: Json, sealed: set[str]) -> list[str]:
-    """What is wrong with a request. `sealed` are the signatures given out: others are refused as forged."""
+def violations(format: WireFormat, body: Json, signatures: set[str]) -> list[str]:
+    """Return what is wrong with a request. `signatures` are those that the server has issued; others are refused."""
     check = {"anthropic": _anthropic, "openai-responses": _responses, "openai-chat": _chat}[format]
-    found = list(check(body, sealed))
+    found = list(check(body, signatures))
     if _SURROGATE.search(json.dumps(body, ensure_ascii=False)):
         found.append("a lone surrogate in the request")
     if not body.get("stream"):
@@ -33,7 +33,7 @@ def _tool_name(tool: Json) -> str:
     return str(tool.get("name") or tool.get("function", {}).get("name") or tool.get("type"))
 
 
-def _anthropic(body: Json, sealed: set[str]) -> Iterator[str]:
+def _anthropic(body: Json, signatures: set[str]) -> Iterator[str]:
     yield from _anthropic_parameters(body)
     messages: list[Json] = body.get("messages") or []
     if not messages or messages[0].get("role") != "user":
@@ -60,7 +60,7 @@ def _anthropic(body: Json, sealed: set[str]) -> Iterator[str]:
             yield f"{where}: tool_use ids must be unique"
         seen.update(owed)
         for block in blocks:
-            yield from (f"{where}: {fault}" for fault in _anthropic_block(block, sealed))
+            yield from (f"{where}: {fault}" for fault in _anthropic_block(block, signatures))
     if owed:
         yield f"tool_use ids were found without tool_result blocks immediately after: {owed}"
 
@@ -79,13 +79,13 @@ def _anthropic_parameters(body: Json) -> Iterator[str]:
         yield "cache_control: a maximum of 4 blocks may be marked"
 
 
-def _anthropic_block(block: Json, sealed: set[str]) -> Iterator[str]:
+def _anthropic_block(block: Json, signatures: set[str]) -> Iterator[str]:
     kind = block["type"]
     if kind == "text" and not block["text"].strip():
         yield "text content blocks must contain non-whitespace text"
-    if kind == "thinking" and block.get("signature") not in sealed:
+    if kind == "thinking" and block.get("signature") not in signatures:
         yield "thinking: invalid signature"
-    if kind == "redacted_thinking" and block.get("data") not in sealed:
+    if kind == "redacted_thinking" and block.get("data") not in signatures:
         yield "redacted_thinking: invalid data"
     if kind in ("thinking", "redacted_thinking") and "cache_control" in block:
         yield f"{kind}: cache_control is not allowed"
@@ -97,7 +97,7 @@ def _anthropic_block(block: Json, sealed: set[str]) -> Iterator[str]:
         )
 
 
-def _responses(body: Json, sealed: set[str]) -> Iterator[str]:
+def _responses(body: Json, signatures: set[str]) -> Iterator[str]:
     items: list[Json] = body.get("input") or []
     if not items:
         yield "input: expected at least one item"
@@ -119,7 +119,7 @@ def _responses(body: Json, sealed: set[str]) -> Iterator[str]:
             following = items[number + 1] if number + 1 < len(items) else {"role": "user"}
             if following.get("role") == "user" or str(following.get("type")).endswith("_output"):
                 yield f"{where}: item of type reasoning was provided without its required following item"
-            if item.get("encrypted_content") and item["encrypted_content"] not in sealed:
+            if item.get("encrypted_content") and item["encrypted_content"] not in signatures:
                 yield f"{where}: the encrypted content could not be verified"
         elif kind == "message" and item.get("role") not in ("user", "assistant", "system", "developer"):
             yield f"{where}: role {item.get('role')!r}"
@@ -127,7 +127,7 @@ def _responses(body: Json, sealed: set[str]) -> Iterator[str]:
     yield from (f"duplicate output for call {c}" for c in calls if answered[c] > 1)
 
 
-def _chat(body: Json, sealed: set[str]) -> Iterator[str]:
+def _chat(body: Json, signatures: set[str]) -> Iterator[str]:
     owed: list[str] = []
     messages: list[Json] = body.get("messages") or []
     if not messages:

@@ -1,14 +1,14 @@
-"""A model provider on loopback: plays a script of turns in the wire format of each request, and checks the requests.
+"""A model provider on loopback: plays a script of turns in the wire format of each request, and validates requests.
 
     with ModelServer([Turn(calls=[("bash", {"command": "ls"})]), Turn(text="done")]) as server:
         subprocess.run([...], env=os.environ | server.environ("anthropic"))
         assert server.violations == []
         server.requests[0].body["messages"]
 
-The path chooses the format: POST /v1/messages, /v1/responses, /v1/chat/completions (with or without /v1).
-What the real provider would refuse (a call without its result, a forged signature) is answered with 400 and
+The path selects the format: POST /v1/messages, /v1/responses, /v1/chat/completions (with or without /v1). Requests
+that the real provider would refuse (a call without its result, an unknown signature) are answered with 400 and
 recorded in `violations`. As a process: `python -m agent_runtime.testing.model_server --script FILE [--port 0]`
-prints its port; GET /_requests and /_violations return what was received.
+prints its port; GET /_requests and /_violations return the requests and violations.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from agent_runtime.testing.model_checks import violations
-from agent_runtime.testing.model_streams import Call, Fault, Json, Turn, WireFormat, events, seal
+from agent_runtime.testing.model_streams import Call, Fault, Json, Turn, WireFormat, events, sign
 
-__all__ = ["Call", "Fault", "ModelServer", "Request", "Turn", "seal"]
+__all__ = ["Call", "Fault", "ModelServer", "Request", "Turn", "sign"]
 
 _PATHS: dict[str, WireFormat] = {
     "/messages": "anthropic",
@@ -38,7 +38,7 @@ _STATUS_TYPES = {400: "invalid_request_error", 401: "authentication_error", 429:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came. Header names are in lower case."""
+    """A received request. Header names are in lower case."""
 
     method: str
     path: str
@@ -51,18 +51,19 @@ Scripted = Turn | Callable[[Request], Turn]
 
 
 class ModelServer:
-    """A provider that answers by a script.
+    """A provider that plays a script.
 
     Args:
-        script: the turns, in order; a function is called with the request when its turn comes.
-        awkward: write events in pieces of 1 to 7 bytes, text letter by letter.
-        strict: refuse what a real provider would refuse.
-        repeat_last: repeat the last turn for ever.
-        port: 0 for any free one.
+        script: the turns, in order; a function is called with the request and returns the turn.
+        awkward: write events in pieces of 1 to 7 bytes, and text character by character.
+        strict: refuse requests that a real provider would refuse.
+        repeat_last: repeat the last turn forever.
+        port: 0 for any free port.
 
     Attributes:
-        requests: what was received.
-        violations: why requests were refused.
+        requests: the received requests.
+        violations: the reasons for which requests were refused.
+        signatures: the signatures that were issued.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class ModelServer:
         self.awkward, self.strict, self.repeat_last = awkward, strict, repeat_last
         self.requests: list[Request] = []
         self.violations: list[str] = []
-        self.sealed: set[str] = set()
+        self.signatures: set[str] = set()
         self.closing = threading.Event()
         self._played = 0
         self._lock = threading.Lock()
@@ -93,7 +94,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """Its address, without a path."""
+        """Its URL, without a path."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -102,7 +103,7 @@ class ModelServer:
         return [request.body for request in self.requests]
 
     def environ(self, format: WireFormat) -> dict[str, str]:
-        """What points the runtime here: base URL, a key, and a model of that format."""
+        """Return the variables that make the runtime use this server: base URLs, keys, and a model of the format."""
         models = {
             "anthropic": "anthropic:claude-sonnet-4-5",
             "openai-responses": "openai:gpt-5.2",
@@ -118,12 +119,12 @@ class ModelServer:
         }
 
     def start(self) -> ModelServer:
-        """Serve from now on, in a thread."""
+        """Start to serve in a thread."""
         self._thread.start()
         return self
 
     def close(self) -> None:
-        """Stop serving; requests under way are cut."""
+        """Stop serving; active requests are aborted."""
         self.closing.set()
         self._http.shutdown()
         self._http.server_close()
@@ -136,10 +137,10 @@ class ModelServer:
         self.close()
 
     def answer(self, request: Request) -> tuple[Turn, list[Json]]:
-        """The next turn of the script for this request, and its events."""
+        """Return the next turn of the script for this request, and its events."""
         with self._lock:
             self.requests.append(request)
-            wrong = violations(request.format, request.body, self.sealed) if self.strict else []
+            wrong = violations(request.format, request.body, self.signatures) if self.strict else []
             if not wrong and self._played >= len(self.script) and not (self.repeat_last and self.script):
                 wrong = ["the script has no more turns"]
             if wrong:
@@ -151,19 +152,19 @@ class ModelServer:
             turn = scripted if isinstance(scripted, Turn) else scripted(request)
             pieces = 10**9 if self.awkward else 3
             chunks = events(turn, request.format, number=number, body=request.body, pieces=pieces)
-            self.sealed |= set(_seals(chunks))
+            self.signatures |= set(_signatures(chunks))
             return turn, chunks
 
 
-def _seals(value: Any) -> list[str]:
-    """Every signature and encrypted content in a stream, recorded ones included."""
+def _signatures(value: Any) -> list[str]:
+    """Return all signatures and encrypted contents in a stream."""
     if isinstance(value, list):
-        return [found for part in value for found in _seals(part)]
+        return [found for part in value for found in _signatures(part)]
     if not isinstance(value, dict):
         return []
     kept = ("signature", "encrypted_content", "data")
     own = [value[key] for key in kept if isinstance(value.get(key), str)]
-    return own + [found for part in value.values() for found in _seals(part)]
+    return own + [found for part in value.values() for found in _signatures(part)]
 
 
 class _Server(ThreadingHTTPServer):
@@ -173,12 +174,12 @@ class _Server(ThreadingHTTPServer):
     model: ModelServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # or every small write waits 40 ms for an acknowledgement
+    disable_nagle_algorithm = True  # otherwise small writes wait 40 ms for an acknowledgement
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -245,10 +246,10 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.hang_after == number:
                 closing.wait()
             if fault.cut_after == number or closing.wait(fault.slow) or closing.is_set():
-                self.close_connection = True  # without the last chunk: the client sees a broken body
+                self.close_connection = True  # without the last chunk, so the client sees an incomplete body
                 return
             if fault.garbage and number == len(chunks) // 2:
-                self._bits(b"event: message_delta\ndata: {this is no JSON\n\n")
+                self._bits(b"event: message_delta\ndata: {this is not JSON\n\n")
             if fault.error_in_stream and number == len(chunks) // 2:
                 self._event(format, self._error(fault, format))
                 break
@@ -278,9 +279,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve a script until killed or until stdin closes; the first line of stdout is the port."""
+    """Serve a script until the process is killed; the first line of stdout is the port."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--script", required=True, help="a JSON array of turns, or one turn a line")
+    parser.add_argument("--script", required=True, help="a JSON array of turns, or one turn per line")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--awkward", action="store_true")
     parser.add_argument("--lenient", action="store_true")

@@ -1,4 +1,4 @@
-"""A scripted turn in each provider's own stream: the JSON object of every server-sent event."""
+"""Encodes a scripted turn in each wire format: the JSON objects of the server-sent events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call. `arguments` as a string is sent as it is, JSON or not. Without an id one is made."""
+    """A tool call.
+
+    A string in `arguments` is sent unchanged, JSON or not. An empty `id` is replaced by a unique one.
+    """
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
@@ -23,25 +26,25 @@ class Call:
 
     @property
     def text(self) -> str:
-        """The arguments as the model writes them."""
+        """The arguments as text."""
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong. `status` answers with an error and no stream; the rest happens inside a stream."""
+    """A failure of the provider. `status` is answered without a stream; the other failures happen inside a stream."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = "scripted failure"
     code: str = "scripted"  # the provider's own type or code, e.g. overloaded_error, insufficient_quota
-    body: Any = None  # the whole error body (object or text), in the place of one made of message and code
-    drop: bool = False  # the connection is closed without a word
-    cut_after: int | None = None  # the connection drops after so many events
-    black_hole: bool = False  # nothing is ever answered (with hang_after: not even more)
-    hang_after: int | None = None  # silence after so many events, the connection stays open
-    pings_only: bool = False  # pings and comments for ever
-    garbage: bool = False  # an event that is no JSON, in the middle
+    body: Any = None  # the whole error body (object or text), instead of one made of message and code
+    drop: bool = False  # the connection is closed without a response
+    cut_after: int | None = None  # the connection is closed after this many events
+    black_hole: bool = False  # no response is ever sent (with hang_after: no further events)
+    hang_after: int | None = None  # no event follows after this many, the connection stays open
+    pings_only: bool = False  # pings and comments forever
+    garbage: bool = False  # an event that is not JSON, in the middle
     error_in_stream: bool = False  # an error event after the first half of the turn
     slow: float = 0.0  # seconds before every event
 
@@ -54,15 +57,15 @@ class Turn:
     thinking: str = ""
     redacted: bool = False  # thinking in its redacted form (Anthropic)
     calls: Sequence[Call | tuple[Any, ...]] = ()
-    stop: str = ""  # our words: end_turn, tool_calls, max_tokens, refusal, pause_turn, context_overflow
+    stop: str = ""  # a name of agent.model.StopReason; empty for end_turn or tool_calls
     usage: Mapping[str, int] = field(default_factory=lambda: {"input": 100, "output": 20})
     model: str = "scripted-model"
-    raw: Sequence[Json] | Path | None = None  # the events themselves, in the place of all above
+    raw: Sequence[Json] | Path | None = None  # the events themselves, instead of all of the above
     fault: Fault | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Turn:
-        """From JSON: the same names; `fault` an object, `raw` a list of events or the path of a .jsonl."""
+        """Create a turn from JSON with the same names; `fault` is an object, `raw` a list or the path of a .jsonl."""
         values: Json = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         if isinstance(values.get("fault"), Mapping):
             values["fault"] = Fault(**values["fault"])
@@ -73,7 +76,7 @@ class Turn:
         return cls(**values)
 
     def named_calls(self, number: int) -> list[Call]:
-        """The calls, each with an id."""
+        """Return the calls, each with an id."""
         calls = [c if isinstance(c, Call) else Call(*c) for c in self.calls]
         return [
             c if c.id else Call(c.name, c.arguments, f"call_{number:04d}_{i}") for i, c in enumerate(calls)
@@ -81,7 +84,7 @@ class Turn:
 
 
 def events(turn: Turn, format: WireFormat, *, number: int, body: Json, pieces: int = 3) -> list[Json]:
-    """The stream of a turn. `number` makes ids unique, `body` is the request, text comes in `pieces`."""
+    """Return the events of a turn. `number` makes ids unique, `body` is the request, texts are split into `pieces`."""
     if isinstance(turn.raw, Path):
         return [json.loads(line) for line in turn.raw.read_text("utf-8").splitlines() if line.strip()]
     if turn.raw is not None:
@@ -90,20 +93,20 @@ def events(turn: Turn, format: WireFormat, *, number: int, body: Json, pieces: i
     return list(make(turn, number, body, pieces))
 
 
-def seal(text: str) -> str:
-    """The signature (or encrypted form) this server gives to a thought, and asks to see again."""
-    return "sealed-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+def sign(text: str) -> str:
+    """Return the signature (or encrypted form) of a reasoning text, which later requests must repeat."""
+    return "signature-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def cut(text: str, pieces: int) -> list[str]:
-    """The text in pieces; code points are not respected on purpose where `text` holds escapes."""
+    """Split a text into pieces, deliberately without regard to escape sequences in it."""
     step = max(1, -(-len(text) // pieces))
     return [text[i : i + step] for i in range(0, len(text), step)]
 
 
-def _stop(turn: Turn, words: Mapping[str, str]) -> str:
+def _stop(turn: Turn, names: Mapping[str, str]) -> str:
     stop = turn.stop or ("tool_calls" if turn.calls else "end_turn")
-    return words.get(stop, stop)
+    return names.get(stop, stop)
 
 
 def _anthropic(turn: Turn, number: int, body: Json, pieces: int) -> Iterator[Json]:
@@ -120,10 +123,10 @@ def _anthropic(turn: Turn, number: int, body: Json, pieces: int) -> Iterator[Jso
     yield {"type": "ping"}
     blocks: list[tuple[Json, list[Json]]] = []
     if turn.redacted:
-        blocks.append(({"type": "redacted_thinking", "data": seal(f"redacted {number}")}, []))
+        blocks.append(({"type": "redacted_thinking", "data": sign(f"redacted {number}")}, []))
     if turn.thinking:
         deltas = [{"type": "thinking_delta", "thinking": p} for p in cut(turn.thinking, pieces)]
-        deltas.append({"type": "signature_delta", "signature": seal(turn.thinking)})
+        deltas.append({"type": "signature_delta", "signature": sign(turn.thinking)})
         blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, deltas))
     if turn.text:
         deltas = [{"type": "text_delta", "text": p} for p in cut(turn.text, pieces)]
@@ -136,8 +139,8 @@ def _anthropic(turn: Turn, number: int, body: Json, pieces: int) -> Iterator[Jso
         for delta in deltas:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
-    words = {"tool_calls": "tool_use", "context_overflow": "model_context_window_exceeded"}
-    ended = {"stop_reason": _stop(turn, words), "stop_sequence": None}
+    names = {"tool_calls": "tool_use", "context_overflow": "model_context_window_exceeded"}
+    ended = {"stop_reason": _stop(turn, names), "stop_sequence": None}
     yield {"type": "message_delta", "delta": ended, "usage": usage | {"output_tokens": use["output"]}}
     yield {"type": "message_stop"}
 
@@ -171,7 +174,7 @@ def _responses_events(turn: Turn, number: int, body: Json, pieces: int) -> Itera
 def _responses_items(
     turn: Turn, number: int, body: Json, pieces: int
 ) -> Iterator[tuple[Json, list[Json], Json]]:
-    """Each output item: as it opens, the events inside it, and what it holds when done."""
+    """Yield each output item: its opening, the events inside it, and the fields of its end."""
     if turn.thinking:
         part: Json = {"type": "summary_text", "text": turn.thinking}
         inner = _part("response.reasoning_summary_part", "response.reasoning_summary_text", part, pieces)
@@ -181,7 +184,7 @@ def _responses_items(
             "summary": [],
             "encrypted_content": "",
         }
-        yield opening, inner, {"summary": [part], "encrypted_content": seal(turn.thinking)}
+        yield opening, inner, {"summary": [part], "encrypted_content": sign(turn.thinking)}
     if turn.text:
         part = {"type": "output_text", "annotations": [], "logprobs": [], "text": turn.text}
         inner = _part("response.content_part", "response.output_text", part, pieces)

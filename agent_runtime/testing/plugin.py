@@ -18,7 +18,10 @@ Replay = Callable[..., Result]
 
 @pytest.fixture
 def model_server() -> Iterator[MakeServer]:
-    """Starts scripted models: `model_server([Turn(text="done")])`. After the test none may have refused a request."""
+    """Return a function that starts a scripted model: `model_server([Turn(text="done")])`.
+
+    The test fails if a server has refused a request.
+    """
     servers: list[ModelServer] = []
 
     def start(script: Sequence[Scripted], **options: Any) -> ModelServer:
@@ -34,10 +37,10 @@ def model_server() -> Iterator[MakeServer]:
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
-    """Replays a transcript and compares it with the recording: `replay(transcript, workspace)`.
+    """Return a function that replays a transcript and compares it with the recording: `replay(transcript, workspace)`.
 
-    Without a workspace nothing is executed. Options of `agent-runtime replay` may follow. The test fails where the
-    replay differs from the recording, with the difference.
+    Without a workspace nothing is executed. Options of `agent-runtime replay` may follow. The test fails when the
+    replay differs from the recording, and shows the difference.
     """
 
     def play(transcript: str | Path, workspace: str | Path | None = None, *options: str) -> Result:

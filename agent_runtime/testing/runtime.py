@@ -1,4 +1,4 @@
-"""Launches the real program, and holds every stream it writes to what the README promises."""
+"""Launches the program, and checks every event stream for the properties that the documentation promises."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left: its events, exit status and stderr."""
+    """The events, exit status and stderr of a run."""
 
     events: list[Json]
     code: int
     stderr: str
 
     def of(self, kind: str) -> list[Json]:
-        """The events of a type."""
+        """Return the events of a type."""
         return [event for event in self.events if event["type"] == kind]
 
     @property
@@ -38,7 +38,7 @@ class Result:
 
 
 def environment(extra: Mapping[str, str], state: Path) -> dict[str, str]:
-    """A clean environment: no key of the machine's, a state directory of the test's."""
+    """Return an environment without the API keys of this machine, with a state directory for the test."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return kept | {"XDG_STATE_HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra)
 
@@ -51,7 +51,7 @@ def run(
     *,
     seconds: float = 60,
 ) -> Result:
-    """`agent-runtime run` on one request; its stream is checked."""
+    """Execute `agent-runtime run` on one request, and check its event stream."""
     state = workspace.parent / f"{workspace.name}.state"
     text = request if isinstance(request, bytes | str) else json.dumps(request)
     done = subprocess.run(
@@ -67,13 +67,13 @@ def run(
 
 
 def catches(pid: int, number: int) -> bool:
-    """Has the process a handler for that signal?"""
+    """Return whether a process has a handler for a signal."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
 
 
 def full(reader: int) -> bool:
-    """Does the pipe that is read here take nothing more?"""
+    """Return whether the pipe with this read end is full."""
     writer = os.open(f"/proc/self/fd/{reader}", os.O_WRONLY | os.O_NONBLOCK)
     try:
         poll = select.poll()
@@ -84,7 +84,7 @@ def full(reader: int) -> bool:
 
 
 def result(stdout: bytes, code: int, stderr: bytes) -> Result:
-    """Parse and check what a run wrote."""
+    """Parse and check the output of a run. Raises AssertionError."""
     events = parse(stdout)
     check(events, code)
     assert b"Traceback" not in stderr, stderr.decode(errors="replace")
@@ -92,7 +92,7 @@ def result(stdout: bytes, code: int, stderr: bytes) -> Result:
 
 
 def parse(stdout: bytes) -> list[Json]:
-    """Whole lines of UTF-8 JSON, none too long."""
+    """Parse the events. Raises AssertionError unless they are complete lines of UTF-8 JSON below the size limit."""
     assert stdout.endswith(b"\n"), stdout[-200:]
     lines = stdout.decode().splitlines()
     assert len(lines) == stdout.count(b"\n")  # no U+2028 or the like inside a line
@@ -101,7 +101,7 @@ def parse(stdout: bytes) -> list[Json]:
 
 
 def check(events: list[Json], code: int) -> None:
-    """The promises that hold for every stream."""
+    """Check the properties of every event stream. Raises AssertionError."""
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert len({event["runId"] for event in events}) == 1
     for event in events:

@@ -1,4 +1,4 @@
-"""Runs of the real program against a scripted model."""
+"""Runs the program against a scripted model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agent_runtime.testing.runtime import COMMAND, Result, result
 
 @dataclass(frozen=True)
 class ScriptedRun(Result):
-    """A run and what its model was sent.
+    """The result of a run, and the requests to its model.
 
     Attributes:
         requests: the requests to the model, in order.
@@ -37,19 +37,19 @@ def run_scripted(
     timeout: float = 60,
     **fields: Any,
 ) -> ScriptedRun:
-    """Run the program on one request, its model playing `script`.
+    """Run the program on one request with a model that plays `script`.
 
-    The stream is held against the promises of the documentation, and the requests against the rules of the provider;
-    either raises AssertionError.
+    Raises AssertionError when the event stream violates the documentation, or a model request the rules of the
+    provider.
 
     Args:
         script: the model's turns.
-        workspace: where the tools work.
+        workspace: the folder that the tools work in.
         prompt: the task.
-        format: the wire format that the model speaks.
-        options: of `agent-runtime run`.
-        env: added to the environment of this process, keys of providers left out.
-        timeout: seconds that the run may take.
+        format: the wire format of the model.
+        options: options of `agent-runtime run`.
+        env: variables that are added to the environment of this process, from which API keys are removed.
+        timeout: maximum duration of the run in seconds.
         fields: further fields of the request.
     """
     with ModelServer(script) as server:

@@ -20,10 +20,10 @@ from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, environment, full
 from agent_runtime.tools import load
 from tests.changes.workspace import TrackedWorkspace, bash
-from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.runtime import COMMAND, environment, full
 
 
 async def nothing(_: object) -> None:

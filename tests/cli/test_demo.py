@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from agent_runtime.cli.demo import PORT, RECORDING
 from agent_runtime.cli.replay import replan
 from agent_runtime.errors import RequestError, TranscriptError
+from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from agent_runtime.transcripts.reader import read
-from tests.support.runtime import COMMAND, Result, environment, result
 from tests.transcripts.test_reader import JSON
 
 SECONDS = 10.0

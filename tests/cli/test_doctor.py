@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_server import ModelServer
-from tests.support.runtime import COMMAND, environment
+from agent_runtime.testing.model_server import ModelServer
+from agent_runtime.testing.runtime import COMMAND, environment
 
 
 def doctor(environ: Mapping[str, str], home: Path) -> tuple[int, dict[str, tuple[str, str]], str]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import COMMAND, run
 from agent_runtime.transcripts.compare import compare
 from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.reader import read
-from tests.support.model_server import Call, Fault, ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import COMMAND, run
 from tests.transcripts.runs import record, replay, tree
 
 EDIT = "str_replace_based_edit_tool"
@@ -212,7 +212,7 @@ def test_bad_command_lines_and_damaged_transcripts_have_their_events(tmp_path: P
         ),
     ]
     path.write_bytes(path.read_bytes()[:-7])
-    bad.append((replay(path), "transcript_error", "is cut in the middle"))
+    bad.append((replay(path), "transcript_error", "is truncated in the middle"))
     for done, code, said in bad:
         assert (done.code, done.complete["error"]["code"]) == (2, code)
         assert said in done.complete["error"]["message"] and said in done.stderr

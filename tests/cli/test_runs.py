@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, environment, run
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, environment, run
 
 
 def command(*words: str, state: Path) -> subprocess.CompletedProcess[str]:

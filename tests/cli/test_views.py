@@ -16,9 +16,9 @@ from agent_runtime.cli.pretty import Pretty, rendered
 from agent_runtime.cli.report import render, steps
 from agent_runtime.protocol.messages import Image, Text
 from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.testing.runtime import COMMAND
 from agent_runtime.transcripts.reader import read
 from agent_runtime.transcripts.writer import Recorder
-from tests.support.runtime import COMMAND
 from tests.transcripts.recordings import begun, event, start
 
 USAGE = {"inputTokens": 1000, "outputTokens": 50, "cachedInputTokens": 400, "cacheWriteTokens": 0}
@@ -187,7 +187,7 @@ def test_a_recording_of_a_killed_run_has_a_report(transcript: Path) -> None:
     lines = transcript.read_bytes().splitlines(keepends=True)
     for count in range(2, len(lines)):
         transcript.write_bytes(b"".join(lines[:count]))
-        assert "its process was killed" in render(read(transcript))
+        assert "the process was killed" in render(read(transcript))
 
 
 def test_the_command(transcript: Path, tmp_path: Path) -> None:
@@ -200,7 +200,9 @@ def test_the_command(transcript: Path, tmp_path: Path) -> None:
     transcript.write_bytes(transcript.read_bytes()[:-5])
     cut = report(transcript, tmp_path / "r.html")
     assert cut.returncode == 2
-    assert cut.stderr.startswith("agent-runtime: transcript_error: ") and "cut in the middle" in cut.stderr
+    assert (
+        cut.stderr.startswith("agent-runtime: transcript_error: ") and "truncated in the middle" in cut.stderr
+    )
     assert report(tmp_path / "r.html", tmp_path / "x.html").returncode == 2
     missing = report(transcript, tmp_path / "no" / "r.html")
     assert missing.returncode == 2 and "Traceback" not in missing.stderr

@@ -27,8 +27,8 @@ from agent_runtime.providers.anthropic.encode import AnthropicMessages
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.openai_chat.encode import OpenAIChat
 from agent_runtime.providers.openai_responses.encode import OpenAIResponses
+from agent_runtime.testing.model_checks import violations
 from tests.conversation.messages import picture
-from tests.support.model_checks import violations
 
 KEYS = {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"}
 WIRES: dict[str, Wire] = {

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
-from tests.support.runtime import COMMAND, Result, catches, environment, full, result
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
+from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, full, result
 
 HANG = "sleep 300 & sleep 300"
 Event = dict[str, Any]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.runtime import Json, Result, run
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.runtime import Json, Result, run
 
 COUNTER = """
 import http.server, sys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support import runtime
-from tests.support.model_server import ModelServer, Turn
+from agent_runtime.testing import runtime
+from agent_runtime.testing.model_server import ModelServer, Turn
 
 EDITOR, FILE = "str_replace_based_edit_tool", "a.txt"
 

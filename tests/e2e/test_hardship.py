@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_server import Call, Fault, ModelServer, Turn
-from tests.support.runtime import COMMAND, Result, environment, result, run
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Result, environment, result, run
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 

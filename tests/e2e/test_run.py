@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pytest
 
 from agent_runtime.protocol.messages import WireFormat
-from tests.support.model_server import Call, Fault, ModelServer, Turn
-from tests.support.runtime import run
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.runtime import run
 
 FORMATS = get_args(WireFormat)
 SHELL = {

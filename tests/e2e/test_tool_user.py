@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import runtime
-from tests.support.model_server import ModelServer, Turn
+from agent_runtime.testing import runtime
+from agent_runtime.testing.model_server import ModelServer, Turn
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 USER = "games"

@@ -11,8 +11,8 @@ import pytest
 
 from agent_runtime.engine.retention import clean, clean_now_and_then
 from agent_runtime.engine.run_folder import hold, remove_empty
-from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, environment, run
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, environment, run
 
 DAY = 86_400
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.cli.standby.client import EXIT, PID, PREAMBLE
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import Json, Result, environment, result
 from tests.cli.standby.conftest import Running
-from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import Json, Result, environment, result
 
 FORMATS: tuple[WireFormat, ...] = ("anthropic", "openai-responses", "openai-chat")
 KEYS = ("sk-ant-loopback-0123456789", "sk-loopback-0123456789")  # what the model server's environ gives
@@ -163,14 +163,14 @@ def request_for(format: WireFormat, **fields: Any) -> Json:
 
 
 def resumed(
-    standby: Running, format: WireFormat, thread: str, folder: Path, sealed: Collection[str] = ()
+    standby: Running, format: WireFormat, thread: str, folder: Path, signatures: Collection[str] = ()
 ) -> list[Any]:
     """Take a thread up again: a strict provider accepts its history. The messages that it was sent.
 
-    `sealed`: the signatures that the provider gave before.
+    `signatures`: the signatures that the provider gave before.
     """
     with ModelServer([Turn(text="resumed")]) as server:
-        server.sealed |= set(sealed)
+        server.signatures |= set(signatures)
         request = request_for(format, threadId=thread, prompt="and now?")
         done = Trial(standby, request, server.environ(format), folder).end()
         assert server.violations == []

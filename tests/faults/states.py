@@ -8,11 +8,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import Result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, KEYS, Trial, bash, pause_and_resume, request_for, resumed
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import Result
 
 WORDS = f"refused for {KEYS[0]} or {KEYS[1]}"  # some providers repeat the key that they do not like
 NOW = {"retry-after": "0"}

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, Trial, bash, request_for
-from tests.support.model_server import ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import Json, Result
 
 EMPTY = {"nothing": Turn(), "thought-only": Turn(thinking="hm"), "blank": Turn(text=" \n")}
 

@@ -13,10 +13,10 @@ from agent_runtime.engine.run_config import prepare
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.request import parse
 from agent_runtime.system import landlock
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import IDLE, Trial, bash, kill, wait_for
-from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.runtime import Json, Result
 
 try:
     landlock.check()

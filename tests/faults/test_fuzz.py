@@ -23,12 +23,12 @@ from agent_runtime.errors import RequestError, TranscriptError
 from agent_runtime.protocol.control import parse_control
 from agent_runtime.protocol.request import parse
 from agent_runtime.protocol.strict_json import decode
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat, events
 from agent_runtime.transcripts.reader import read
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, Trial, bash, request_for
 from tests.providers.test_damaged import damaged
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.model_streams import WireFormat, events
 
 REQUEST = {
     "prompt": "do \u00e9 \U0001f600 it",

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.conversation.tool_pairs import INTERRUPTED
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, Trial, bash, request_for, resumed
-from tests.support.model_server import ModelServer, Turn
-from tests.support.model_streams import WireFormat
 
 KILLS = 12  # of each format
 STEPS = 40  # more than a run has the time for

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, Trial, kill, request_for, wait_for
 from tests.faults.states import NOW, STATES, WORDS, in_turn, take
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import Json, Result
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.testing import runtime
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import (
     IDLE,
@@ -24,10 +28,6 @@ from tests.faults.lab import (
     wait_for,
 )
 from tests.faults.states import in_turn
-from tests.support import runtime
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import Json, Result
 
 WAITS = bash("until [ -e go ]; do sleep 0.02; done")
 SILENT = Turn(fault=Fault(black_hole=True))

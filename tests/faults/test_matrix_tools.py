@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import Call, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import Json
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import IDLE, bash, kill, wait_for
 from tests.faults.states import STATES, in_turn, take
-from tests.support.model_server import Call, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import Json
 
 
 @dataclass(frozen=True)

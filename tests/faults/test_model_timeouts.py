@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, Trial, request_for
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.runtime import COMMAND, Json, Result, environment, result
 
 LONG = {"connectTimeout": 60, "firstTokenTimeout": 60, "betweenTokensTimeout": 60, "maxRetries": 0}
 HANGS = {

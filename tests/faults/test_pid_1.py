@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, environment, result
 from tests.faults.lab import bash
-from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.runtime import COMMAND, environment, result
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc"]
 ORPHANS = 1000

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import FORMATS, KEYS, Trial, bash, holds, request_for, resumed, wait_for
-from tests.support.model_server import Call, Fault, ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import COMMAND, Json, Result, environment, result
 
 KEY = KEYS[0]
 TOKEN = "named/as a secret+0123456789"
@@ -137,7 +137,7 @@ def test_whatever_echoes_it_is_masked(
         assert not [form for form in forms(key) if form in everything]
     kept = [path for path in trial.state.rglob("*") if holds(path, KEY) or holds(path, TOKEN)]
     assert kept == []  # neither the thread nor a log
-    resumed(standby, format, "t", tmp_path, server.sealed)
+    resumed(standby, format, "t", tmp_path, server.signatures)
 
 
 def test_a_refused_request_does_not_echo_its_key(standby: Running, tmp_path: Path) -> None:

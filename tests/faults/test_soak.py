@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import Trial, kill, request_for
-from tests.support.model_server import Call, Fault, ModelServer, Request, Turn
 
 TURNS = 1000 if os.environ.get("AGENT_RUNTIME_SLOW_TESTS") else 300
 SETTLED = 100  # turns after which everything is loaded that will be

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from tests.faults.lab import bash, wait_for
-from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, Result, environment, result
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 pytestmark = pytest.mark.skipif(

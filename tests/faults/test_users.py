@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.faults.lab import bash
-from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, Json, Result, environment, result
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can change users"

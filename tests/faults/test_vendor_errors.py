@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from agent_runtime.providers.errors import map_error, retry_after
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.runtime import run
 from tests.cli.standby.conftest import Running
 from tests.faults.lab import Trial, request_for
 from tests.faults.vendor_answers import ANSWERS, IN_STREAM
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.runtime import run
 
 
 @pytest.mark.parametrize(("body", "expected"), IN_STREAM)

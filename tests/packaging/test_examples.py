@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 
 REPO = Path(__file__).parents[2]
 EXAMPLES = REPO / "examples"

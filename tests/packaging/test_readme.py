@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.providers.catalog import PROVIDERS
-from tests.support.model_server import ModelServer, Request, Turn
+from agent_runtime.testing.model_server import ModelServer, Request, Turn
 
 REPO = Path(__file__).parents[2]
 DOCUMENTS = [

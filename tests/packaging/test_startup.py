@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.model_server import ModelServer, Turn
+from agent_runtime.testing.model_server import ModelServer, Turn
 
 RUN = ["-m", "agent_runtime", "run", "--prompt", "hi"]
 LAUNCHES = 7

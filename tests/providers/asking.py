@@ -15,8 +15,8 @@ from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.endpoints import Endpoint, resolve
 from agent_runtime.providers.transport import LiveTransport, StreamTimeouts
-from tests.support.model_server import ModelServer
-from tests.support.model_streams import WireFormat
+from agent_runtime.testing.model_server import ModelServer
+from agent_runtime.testing.model_streams import WireFormat
 
 MODELS: dict[str, str] = {
     "anthropic": "anthropic:claude-sonnet-4-5",

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.support.model_streams import Call, Turn, events
+from agent_runtime.testing.model_streams import Call, Turn, events
 
 Json = dict[str, Any]
 Dialect = Callable[[list[Json]], list[Json]]

@@ -16,8 +16,8 @@ from agent_runtime.protocol.messages import UserMessage
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
+from agent_runtime.testing.model_streams import Turn, events
 from tests.providers.asking import FORMATS, MODELS
-from tests.support.model_streams import Turn, events
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import AssistantMessage, Image, Native, Text, UserMessage
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.learning import learn
+from agent_runtime.testing.model_server import Fault, ModelServer, Request, Turn
 from tests.providers.asking import asking
-from tests.support.model_server import Fault, ModelServer, Request, Turn
 
 BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
 EDITOR = ToolSpec(

@@ -15,8 +15,8 @@ from agent_runtime.protocol.messages import AssistantMessage, Message, Text, Too
 from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import Endpoint, resolve
-from tests.support.model_checks import violations
-from tests.support.model_streams import Turn, events, seal
+from agent_runtime.testing.model_checks import violations
+from agent_runtime.testing.model_streams import Turn, events, sign
 
 # one model for each provider, and a second one of its own where reasoning is signed
 MODELS = {
@@ -88,8 +88,8 @@ def encoded(endpoint: Endpoint, messages: Sequence[Message]) -> dict[str, Any]:
     return body
 
 
-def sealed() -> set[str]:
-    return {seal(text) for text in ("hm", "")}
+def signatures() -> set[str]:
+    return {sign(text) for text in ("hm", "")}
 
 
 def problems(endpoint: Endpoint, body: dict[str, Any], seals: set[str]) -> Iterator[str]:
@@ -116,7 +116,7 @@ def problems(endpoint: Endpoint, body: dict[str, Any], seals: set[str]) -> Itera
 
 @pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda e: f"{e.provider}:{e.model}")
 def test_a_history_of_one_is_taken_by_the_other(first: Endpoint, second: Endpoint) -> None:
-    known = sealed() if first == second else set()
+    known = signatures() if first == second else set()
     assert list(problems(second, encoded(second, history_of(first)), known)) == []
 
 
@@ -128,7 +128,7 @@ def test_a_history_of_one_is_taken_by_the_other(first: Endpoint, second: Endpoin
 def test_after_a_fallback_each_turn_goes_back_in_its_own_form(first: Endpoint, second: Endpoint) -> None:
     before, after = history_of(first), history_of(second, first=2)
     body, own = encoded(second, [*before, *after]), encoded(second, after)
-    assert list(problems(second, body, sealed())) == []
+    assert list(problems(second, body, signatures())) == []
     for kind in ("thinking", "reasoning"):  # as often as this model has given it
         assert count(body, kind) == count(own, kind)
     assert str(body).count(f"of {second.model}") == str(own).count(f"of {second.model}")

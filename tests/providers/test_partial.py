@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 
 from agent_runtime.protocol.messages import WireFormat
-from tests.support.model_server import Call, Fault, ModelServer, Turn
-from tests.support.runtime import Result, run
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.runtime import Result, run
 
 FORMATS = get_args(WireFormat)
 CUT = Fault(error_in_stream=True, message="upstream is overloaded")  # after half of the events

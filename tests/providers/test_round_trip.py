@@ -18,8 +18,8 @@ from agent_runtime.protocol.messages import (
     ToolResult,
     UserMessage,
 )
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from tests.providers.asking import FORMATS, asking, results
-from tests.support.model_server import Call, ModelServer, Turn
 
 pytestmark = pytest.mark.anyio
 formats = pytest.mark.parametrize("format", FORMATS)

@@ -16,8 +16,8 @@ import pytest
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import Text, Thinking, Usage, WireFormat
 from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.testing.model_server import ModelServer, Turn
 from tests.providers.asking import asking, results
-from tests.support.model_server import ModelServer, Turn
 
 STREAMS = Path(__file__).parents[1] / "data" / "streams"
 RECORDINGS = Path(

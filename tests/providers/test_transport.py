@@ -13,8 +13,8 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.providers.connect import connect
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.transport import StreamTimeouts
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from tests.providers.asking import FORMATS, asking
-from tests.support.model_server import Fault, ModelServer, Turn
 
 pytestmark = pytest.mark.anyio
 formats = pytest.mark.parametrize("format", FORMATS)

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.model_server import ModelServer, Turn
-from tests.support.model_streams import WireFormat
-from tests.support.runtime import COMMAND, Result, environment, parse, result, run
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.runtime import COMMAND, Result, environment, parse, result, run
 
 
 def replay(transcript: Path, *options: str, cwd: Path | None = None, check: bool = True) -> Result:

@@ -40,7 +40,7 @@ CASES = {
         r"line 1: the file is truncated in the middle of this line; 0 complete records",
     ),
     "cut": (BOTH + END[:20], r"line 3: the file is truncated in the middle of this line; 2 complete records"),
-    "cut in a character": (BOTH + '{"kind":"é'.encode()[:-1], r"line 3: the file is cut"),
+    "cut in a character": (BOTH + '{"kind":"é'.encode()[:-1], r"line 3: the file is truncated"),
     "damaged": (BOTH + b'{"kind":"end\n' + END, r"line 3: expected a JSON object"),
     "unknown kind": (BOTH + b'{"kind":"nope"}\n', r"line 3: `nope` record: .*expected tags"),
     "no kind": (BOTH + b'{"at":1}\n', r"line 3: a record: "),

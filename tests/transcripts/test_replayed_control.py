@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import ExitCode
-from tests.support.model_server import Fault, ModelServer, Turn
-from tests.support.runtime import COMMAND, Result, environment, result
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from tests.transcripts.runs import record, replay
 
 SLEEPS = Turn(

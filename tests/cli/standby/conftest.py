@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.model_server import Call, ModelServer, Turn
-from tests.support.runtime import COMMAND, check, environment
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, check, environment
 
 Json = dict[str, Any]
 
@@ -67,7 +67,7 @@ class Running:
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def descriptors(self) -> int | None:
-        """None where only root may look: the process is sealed."""
+        """None where only root may look: the process is not dumpable."""
         try:
             return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
         except PermissionError:

@@ -13,9 +13,9 @@ from pathlib import Path
 import certifi
 import pytest
 
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, result
 from tests.cli.standby.conftest import Json, Running, asked, sh, standing, until
-from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, Result, catches, environment, result
 
 
 def launch(standby: Running, cwd: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from tests.cli.standby.conftest import Running, asked, sh, standing
-from tests.support.model_server import ModelServer, Turn
-from tests.support.runtime import COMMAND, Result, environment, result
 
 KEY = "sk-handed-over-0123456789"
 # looks for the key's head and tail apart, so that neither this script nor what it prints holds the key

@@ -9,9 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from agent_runtime.testing.model_server import ModelServer, Request, Turn
+from agent_runtime.testing.runtime import COMMAND, environment
 from tests.cli.standby.conftest import Running, asked, sh, standing, until
-from tests.support.model_server import ModelServer, Request, Turn
-from tests.support.runtime import COMMAND, environment
 
 
 def test_two_runs_at_once_are_apart(standby: Running, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from agent_runtime.conversation.tool_pairs import INTERRUPTED
 from agent_runtime.protocol.messages import Message, ToolResult
 from agent_runtime.providers.anthropic.encode import AnthropicMessages
 from agent_runtime.providers.endpoints import resolve
+from agent_runtime.testing.model_checks import violations
 from tests.conversation.messages import call, model, result, user
-from tests.support.model_checks import violations
 
 KILLS = 100
 

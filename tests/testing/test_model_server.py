@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.model_checks import violations
+from agent_runtime.testing.model_checks import violations
 
 USER = {"role": "user", "content": "go"}
 USE = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
