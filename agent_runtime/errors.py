@@ -63,19 +63,21 @@ class RequestError(AgentRuntimeError):
         field: the field in camelCase, or the option of the command line.
         expected: what was expected, and what was given.
         message: the whole message, where `expected` alone is not enough.
+        label: what the message calls the field, such as an option of the command line; the field by default.
     """
 
     code: ErrorCode = "invalid_request"
 
-    def __init__(self, field: str, expected: str, message: str = "") -> None:
-        super().__init__(f"{field}: {message or expected}" if field else message or expected)
+    def __init__(self, field: str, expected: str, message: str = "", label: str = "") -> None:
+        name = label or field
+        super().__init__(f"{name}: {message or expected}" if name else message or expected)
         self.field = field
         self.expected = expected
         self._message = message
 
-    def renamed(self, field: str) -> RequestError:
-        """Return the same error for another field name."""
-        return RequestError(field, self.expected, self._message)
+    def labelled(self, label: str) -> RequestError:
+        """Return the same error with another name of the field in its message."""
+        return RequestError(self.field, self.expected, self._message, label)
 
 
 class ProviderError(AgentRuntimeError):

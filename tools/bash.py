@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from typing import ClassVar
+
+from pydantic import Field
 
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._shell_arguments import IGNORED
 
 DEFAULT_TIMEOUT = 120.0
 LONGEST_TIMEOUT = 600.0
@@ -15,9 +18,9 @@ _MILLISECONDS = 7200.0  # a longer timeout can only be meant in milliseconds, wh
 
 
 class BashParams(Params):
-    """The arguments. Others are ignored: models send those that they know from other tools, like `description`."""
+    """The arguments."""
 
-    model_config = ConfigDict(extra="ignore")
+    ignored: ClassVar[frozenset[str]] = IGNORED
 
     command: str | None = Field(None, description="The command to run. Required unless `restart` is true.")
     timeout: float | None = Field(

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
+from agent_runtime.tools._shell_arguments import IGNORED
 
 DEFAULT_YIELD_MS = 10_000
 LONGEST_YIELD = 600.0  # seconds
@@ -17,24 +18,7 @@ LONGEST_YIELD = 600.0  # seconds
 class ExecCommandParams(Params):
     """Parameters of `exec_command`."""
 
-    # what other versions of this tool, and similar tools, take: permissions, reasons, the choice of a shell
-    ignored: ClassVar[frozenset[str]] = frozenset(
-        [
-            *(
-                "login",
-                "shell",
-                "environment_id",
-                "interactive",
-                "is_input",
-                "background",
-                "run_in_background",
-            ),
-            *("is_background", "blocking", "timeout", "timeout_ms", "timeout_secs", "timeout_seconds"),
-            *("description", "explanation", "justification", "reason", "summary", "title", "thought"),
-            *("sandbox", "sandbox_permissions", "additional_permissions", "with_escalated_permissions"),
-            *("prefix_rule", "security_risk", "requires_approval", "is_safe"),
-        ]
-    )
+    ignored: ClassVar[frozenset[str]] = IGNORED | {"timeout", "timeout_ms", "timeout_secs", "timeout_seconds"}
 
     cmd: str = Field(description="Shell command to execute.", validation_alias=AliasChoices("cmd", "command"))
     workdir: str | None = Field(

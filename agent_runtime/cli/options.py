@@ -78,5 +78,5 @@ def named_by_option(error: RequestError, given: Mapping[str, Any]) -> RequestErr
     """Return the error with the name of the option that gave its field, if any."""
     for option, (field, _, _) in OPTIONS.items():
         if field in given and error.field in (field, f"config.{field}"):
-            return error.renamed(option)
+            return error.labelled(option)
     return error
