@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+from anyio import to_thread
+
 from agent_runtime.system.byte_paths import is_folder, is_text, under
 
 _POLL_MS = 250
@@ -35,8 +37,6 @@ class PolledFolders:
 
     async def wait(self, folders: frozenset[bytes], seconds: float) -> bool:
         """Return True as soon as these folders may have changed since they were first given, False after that time."""
-        from anyio import to_thread
-
         if folders != self._folders:
             self.close()
             self._folders, self._stop = folders, threading.Event()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment
+
 from agent_runtime.cli.diff_view import DiffLine, diff_lines
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, TranscriptError
@@ -107,8 +109,6 @@ def read_any(path: Path) -> Transcript:
 
 def render(transcript: Transcript) -> str:
     """Return the HTML page."""
-    from jinja2 import Environment
-
     all_events = transcript.events
     by_type = {event["type"]: event for event in all_events}  # the last of each type
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from agent_runtime.errors import ExitCode
+from agent_runtime.protocol import events, request
+from agent_runtime.transcripts import records
 
 NAMES = ("request", "event", "result", "transcript")
 _ENVELOPE = ("seq", "ts", "runId")
@@ -18,8 +20,6 @@ _ENVELOPE = ("seq", "ts", "runId")
 
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of `request`, `event` (any line of stdout), `result` (the `complete` event) or `transcript`."""
-    from agent_runtime.protocol import events, request
-
     if name == "request":
         body = TypeAdapter(request.Request).json_schema(by_alias=True)
         # one of these is required; the names of the older body are accepted too
@@ -27,8 +27,6 @@ def schema(name: str) -> dict[str, Any]:
         body["properties"]["message"] = body["properties"]["prompt"]
         body["properties"]["agentSlug"] = body["properties"]["agent"]
     elif name == "transcript":
-        from agent_runtime.transcripts import records
-
         body = TypeAdapter(records.Record).json_schema(by_alias=True, mode="serialization")
     else:
         kind: Any = events.AnyEvent if name == "event" else events.CompleteEvent

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
+
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.protocol.messages import (
     Image,
@@ -182,8 +184,6 @@ class Estimator:
 
     async def counted(self, turn: Message) -> Usage:
         """The usage of the call that gave this turn, just observed, where the provider's count was not used."""
-        from anyio import to_thread
-
         return await to_thread.run_sync(self._count, turn, abandon_on_cancel=True)
 
     def _count(self, turn: Message) -> Usage:

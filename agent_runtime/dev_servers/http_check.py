@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from anyio import (
+    BrokenResourceError,
+    ClosedResourceError,
+    EndOfStream,
+    connect_tcp,
+    current_time,
+    move_on_after,
+)
+
 # other: it answered something else. hung_up: it closed the connection without an answer.
 # silent: no answer in time. unreachable: nobody took the connection.
 Answer = Literal["http", "https", "other", "hung_up", "silent", "unreachable"]
@@ -17,8 +26,6 @@ _TLS_ALERT = b"\x15\x03"
 
 async def check(host: str, port: int, *, path: str = "/", seconds: float) -> Answer:
     """Send `GET path` to a literal address and read the answer, for so many seconds. Raises nothing."""
-    from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp, move_on_after
-
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     fields = (f"GET {path} HTTP/1.1", f"Host: {authority}", "User-Agent: agent-runtime", "Connection: close")
     lost = (OSError, BrokenResourceError, ClosedResourceError, EndOfStream)
@@ -55,6 +62,4 @@ def _judge(answer: bytes) -> Answer:
 
 
 def _now() -> float:
-    from anyio import current_time
-
     return current_time()

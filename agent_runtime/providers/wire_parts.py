@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from itertools import islice
 from typing import Any
 
@@ -186,8 +187,6 @@ def short_id(id: str) -> str:
     """The id as nine letters and digits (Mistral takes no other): itself, or a digest of it."""
     if re.fullmatch(r"[a-zA-Z0-9]{9}", id):
         return id
-    from hashlib import sha256
-
     return sha256(id.encode()).hexdigest()[:9]
 
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, Wire
 from agent_runtime.errors import ProviderError, ReplayMismatch
 from agent_runtime.protocol.messages import WireFormat
@@ -118,16 +120,12 @@ class Player:
 
     async def stopped(self) -> None:
         """Stop the run, and wait for the cancellation."""
-        import anyio
-
         self.stop()
         await anyio.sleep_forever()
 
     async def wait(self, milliseconds: float) -> None:
         """Wait for a recorded time, divided by `speed`."""
         if milliseconds > 0 and math.isfinite(self._speed):
-            import anyio
-
             await anyio.sleep(milliseconds / 1000 / self._speed)
 
     def stops_here(self) -> bool:

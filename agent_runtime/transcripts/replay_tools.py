@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.errors import ReplayMismatch
@@ -41,8 +43,6 @@ class ReplayedTool:
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
         """Run the tool. A call that was cancelled runs as long as the recorded one did."""
-        import anyio
-
         record = self.player.next_output(ctx.call_id, self.name)
         if record is not None and record.outcome == "not_started":
             self.player.stop()

@@ -16,6 +16,7 @@ from agent_runtime.agent.inbox import Inbox
 from agent_runtime.engine.stdin import LINE_LIMIT, listen, read_request
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.control import parse_control
+from agent_runtime.protocol.request import parse
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
@@ -79,8 +80,6 @@ def test_what_is_no_request_is_refused(text: bytes, says: str, tmp_path: Path) -
     with path.open("rb") as file, pytest.raises(RequestError, match="request") as refused:
         raw, _ = read_request(file.fileno())
         if says == "got an array":
-            from agent_runtime.protocol.request import parse
-
             parse(raw)
     assert says in str(refused.value)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -107,8 +109,6 @@ def test_the_first_address_of_an_app_counts(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(1, 40), max_size=30))
 def test_a_log_is_read_as_it_grows_wherever_the_pieces_end(sizes: list[int]) -> None:
-    import tempfile
-
     text = "starting\nlistening on http://localhost:5173/app/\nLocal: http://localhost:3000/ä/\nrunning on port 80"
     data, at = text.encode(), 0
     with tempfile.TemporaryDirectory() as folder:
@@ -138,8 +138,6 @@ def test_a_log_that_is_truncated_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_a_tool_s_output_is_about_servers_of_that_time_without_a_log(tmp_path: Path) -> None:
-    import time
-
     said = Announcements()
     said.hear("http://localhost:3000/app")
     now = time.monotonic()

@@ -14,6 +14,7 @@ from agent_runtime.dev_servers.origin import Origin
 from agent_runtime.dev_servers.ownership import OpenPort
 from agent_runtime.dev_servers.programs import protocol, serves_pages
 from agent_runtime.dev_servers.server import Server, best
+from agent_runtime.dev_servers.urls import Template
 from agent_runtime.system.processes import Process
 from agent_runtime.system.sockets import Listener
 from tests.dev_servers.conftest import Launch, Watching, until
@@ -110,8 +111,6 @@ def test_the_one_to_open(servers: list[Server], expected: int | None) -> None:
     ],
 )
 def test_the_scheme(candidate: Server, scheme: str) -> None:
-    from agent_runtime.dev_servers.urls import Template
-
     assert candidate.event("up", Template()).url.startswith(f"{scheme}://")
 
 

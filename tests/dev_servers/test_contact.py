@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import anyio
@@ -87,8 +88,6 @@ async def test_the_first_connection_is_the_client_s(
 async def test_a_handshake_that_counts_is_not_disturbed(
     watching: Watching, python: Launch, tmp_path: Path
 ) -> None:
-    from multiprocessing.connection import Client
-
     async with watching() as scene:
         python(RECORD + LISTENER, "0")
         port = int(await until(lambda: (tmp_path / "port").exists() and (tmp_path / "port").read_text()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -136,8 +137,6 @@ def test_start_up_imports_nothing_heavy() -> None:
 
 
 def _modules(name: str) -> set[str]:
-    import subprocess
-
     program = f"import sys, {name}; print(*sys.modules)"
     return set(
         subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -102,8 +103,6 @@ async def test_one_that_listened_before_the_run_and_restarts_is_not_the_run_s(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     """As with nodemon, when the run edits a file."""
-    import socket
-
     earlier = socket.create_server(("", free_port))
     async with daemon(watching, python, tmp_path) as scene:
         earlier.close()

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any, get_args
 
@@ -222,8 +223,6 @@ def test_a_server_outlives_the_run_and_is_named(workspace: Path) -> None:
         )
         assert done.complete["devUrl"] == up["url"]
         assert [each["port"] for each in done.complete["devUrls"]] == [port]
-        import urllib.request
-
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/s.py", timeout=5) as answer:
             assert answer.read().decode() == code
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import resource
 import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -98,9 +100,6 @@ for key in ({KEY!r}, {TOKEN!r}):
 
 
 def forms(key: str) -> list[str]:
-    import base64
-    from urllib.parse import quote, quote_plus
-
     raw = key.encode()
     encoded = [base64.b64encode(b"." * pad + raw).decode()[4:-4] for pad in range(3)]
     return [key, raw.hex(), quote(key, safe=""), quote_plus(key), *encoded]

@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files import atomic_write
 from agent_runtime.files import worker as worker_module
 from agent_runtime.files.atomic_write import Write, write_all
 from agent_runtime.files.safe_paths import walk
@@ -94,8 +95,6 @@ async def test_a_change_that_was_made_is_returned_to_a_cancelled_call(succeeds: 
 def test_nothing_is_written_once_the_call_is_cancelled(
     tmp_path: Path, before: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent_runtime.files import atomic_write
-
     cancelled = threading.Event()
     flushed: list[int] = []
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.protocol.request import parse
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 
 REPO = Path(__file__).parents[2]
@@ -89,7 +90,5 @@ def test_the_transcript_replays(environment: dict[str, str], workspace: Path) ->
 
 
 def test_the_request_is_one_that_is_understood() -> None:
-    from agent_runtime.protocol.request import parse
-
     request, unknown = parse(json.loads((EXAMPLES / "request.json").read_text("utf-8")))
     assert (request.config.max_turns, unknown) == (20, [])

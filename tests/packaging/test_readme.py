@@ -17,9 +17,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic.alias_generators import to_camel
 
+from agent_runtime.errors import ErrorCode, ExitCode
+from agent_runtime.protocol.events import AnyEvent, Event, NoticeCode
 from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 
@@ -206,13 +210,6 @@ def test_what_the_documents_point_at_is_there(path: Path) -> None:
 
 
 def test_the_reference_names_every_event_with_its_fields_and_every_exit_code() -> None:
-    from typing import get_args
-
-    from pydantic.alias_generators import to_camel
-
-    from agent_runtime.errors import ErrorCode, ExitCode
-    from agent_runtime.protocol.events import AnyEvent, Event, NoticeCode
-
     text = (REPO / "docs" / "reference.md").read_text("utf-8")
     table = text.partition("| type |")[2].partition("\n\n")[0].splitlines()
     rows = {name: row for row in table for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}

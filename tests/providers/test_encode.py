@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from agent_runtime.agent.model import ModelCall, ToolSpec
-from agent_runtime.protocol.messages import AssistantMessage, Native, Text, ToolCall, ToolResult, UserMessage
+from agent_runtime.protocol.messages import (
+    AssistantMessage,
+    Image,
+    Native,
+    Text,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+)
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.tools.web_search import TOOL as WEB_SEARCH
@@ -305,8 +313,6 @@ def test_ids_where_the_provider_takes_nine_letters_only() -> None:
 
 @pytest.mark.parametrize("model", ["openai-chat:gpt-4", "openai:o3-mini", "deepseek:deepseek-v4-pro"])
 def test_images_that_a_model_cannot_see_are_reported(model: str) -> None:
-    from agent_runtime.protocol.messages import Image
-
     message = UserMessage(blocks=(Image(media_type="image/png", data="AAAA"),))
     body, dropped = wire_for(resolve(model, {})).encode(ModelCall("m", "", [message]))
     assert "AAAA" not in str(body) and "this model cannot see images" in str(body)

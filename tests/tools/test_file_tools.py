@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from PIL import Image as Pillow
 
+import agent_runtime.tools
 from agent_runtime.agent.tool import ToolContext
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.messages import Image
@@ -129,6 +130,4 @@ async def test_an_image(editor: EditorFixture) -> None:
 
 
 def test_the_grammar_is_a_file(tmp_path: Path) -> None:
-    import agent_runtime.tools
-
     assert (Path(agent_runtime.tools.__file__).parent / "apply_patch.lark").read_text().startswith("start: ")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import resource
 from pathlib import Path
 
 import anyio
@@ -199,8 +201,6 @@ def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing/t", ".", "pipe", "file/t"])
 def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    import os
-
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match=r"^record: .*expected a file that can be written"):
@@ -217,8 +217,6 @@ def test_a_full_disk_ends_the_recording_and_says_so_once() -> None:
 
 
 def test_a_file_that_may_not_grow_keeps_its_whole_lines(tmp_path: Path) -> None:
-    import resource
-
     recorder = Recorder(tmp_path / "t")
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
     recorder.request({"prompt": "x"}, {})

@@ -17,6 +17,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,9 +25,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from agent_runtime.cli.run import answer
 from agent_runtime.cli.standby.client import EXIT, PID, PREAMBLE
 from agent_runtime.cli.standby.warmup import hide_keys, warm_up
+from agent_runtime.engine.signals import SignalHandler
+from agent_runtime.engine.stdin import read_request
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.output.event_writer import claim_stdout
 from agent_runtime.system.process_title import set_title
 
 _BACKLOG = 64
@@ -158,8 +163,6 @@ class Standby:
         os.close(self._wake)
 
     def _end_runs(self) -> None:
-        import time
-
         self._listener.close()
         deadline = time.monotonic() + _GRACE
         for number, until in ((signal.SIGTERM, deadline), (signal.SIGKILL, deadline + 1)):
@@ -186,10 +189,6 @@ class Attempt:
 
     def run(self) -> int:
         """Execute the run; returns the exit status."""
-        from agent_runtime.cli.run import answer
-        from agent_runtime.engine.signals import SignalHandler
-        from agent_runtime.output.event_writer import claim_stdout
-
         os.dup2(self._connection.fileno(), 0)
         os.dup2(self._connection.fileno(), 1)
         signals = SignalHandler()
@@ -202,8 +201,6 @@ class Attempt:
 
     def _read(self) -> tuple[Any, bytes]:
         """Read the request. With a preamble, take over the environment of its sender first."""
-        from agent_runtime.engine.stdin import read_request
-
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # a pending signal is raised here
         data, descriptors, _, _ = socket.recv_fds(self._connection, 1 << 16, 1)
         raw, rest = read_request(0, data)
