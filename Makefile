@@ -11,8 +11,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
 
+# Tests that measure time run after the others and one at a time, so that the load of the others does not slow them.
+# Exit status 5 of pytest: ARGS selects no test of that kind.
 test: $(VENV)/dev.stamp bytecode
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@first=0; second=0; \
+	$(BIN)/python -m pytest -m "not timed" -n $(WORKERS) --dist worksteal $(ARGS) || first=$$?; \
+	$(BIN)/python -m pytest -m timed -n 0 $(ARGS) $(if $(findstring --cov,$(ARGS)),--cov-append) || second=$$?; \
+	[ $$first != 5 ] || first=$$second; [ $$second != 5 ] || second=0; \
+	exit $$((first ? first : second))
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix -q .

@@ -53,6 +53,7 @@ def test_a_request_is_complete_at_its_last_brace(value: dict[str, object], inden
     assert b'\n{"action":"pause"}\n'.startswith(rest)
 
 
+@pytest.mark.timed
 def test_a_stdin_that_is_never_closed_keeps_nobody_waiting() -> None:
     started = time.monotonic()
     assert through_pipe(b'{"prompt": "a } b \\" }"', b"}", close=False) == ({"prompt": 'a } b " }'}, b"")

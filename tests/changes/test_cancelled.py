@@ -88,6 +88,7 @@ def test_while_a_reader_that_stopped_is_sent_many_edits(tmp_path: Path) -> None:
                 process.kill()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("what", ["many files", "large binary", "large texts"])
 def test_a_run_that_changed_much_ends_in_time(tmp_path: Path, what: str) -> None:
     workspace = tmp_path / "ws"

@@ -43,6 +43,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.timed
 def test_in_a_pipe_it_is_a_run_worth_watching(tmp_path: Path) -> None:
     done, took = demo(tmp_path)
     assert (done.code, done.stderr, done.complete["status"]) == (0, "", "completed")

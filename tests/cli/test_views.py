@@ -146,7 +146,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def transcript(tmp_path: Path) -> Path:
     recorder = begun(tmp_path / "t.ndjson")
-    recorder.control("input", text="steering words")
+    recorder.control("input", text="further input")
     for line in LINES[:6]:
         recorder.event(line)
     picture = ToolOutput(content=(Text(text="x"), Image(media_type="image/png", data="iVBORw0KGgo=")))
@@ -166,7 +166,7 @@ def test_the_report_holds_everything_and_loads_nothing(transcript: Path) -> None
     assert re.search(r"@import|url\(", html) is None
     for said in (
         "do it",
-        "steering words",
+        "further input",
         "line 39",
         "+new",
         "overloaded",

@@ -30,6 +30,7 @@ def test_text_counted_in_pieces_is_counted_exactly(tokenizer: Tokenizer) -> None
     assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("pattern", ["a", " ", "=", "\n", "漢"])
 def test_a_megabyte_of_one_character_takes_no_time(tokenizer: Tokenizer, pattern: str) -> None:
     started = time.perf_counter()

@@ -93,6 +93,7 @@ async def test_an_answer_without_an_end_is_an_answer() -> None:
         assert await check("127.0.0.1", port, seconds=30) == "http"
 
 
+@pytest.mark.timed
 async def test_silence_costs_the_given_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Cancelling, steering, pausing, signals and lost readers, at each step of the loop."""
+"""Cancelling, user input, pausing, signals and lost readers, at each step of the loop."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ STATES: dict[str, tuple[list[Turn], str]] = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "control"])
 def test_a_cancel_ends_the_run_in_every_state(state: str, how: str, workspace: Path) -> None:
@@ -153,6 +154,7 @@ def test_what_a_cancelled_command_had_printed_is_told(workspace: Path) -> None:
     assert done.complete["files"] == [str(workspace / "here")]
 
 
+@pytest.mark.timed
 def test_the_timeout_of_the_run(workspace: Path) -> None:
     script = [bash("touch here; sleep 300")]
     with ModelServer(script) as server, running(server, workspace, "--timeout", "3") as run:
@@ -290,6 +292,7 @@ def test_a_signal_while_the_request_waits_to_be_read(workspace: Path) -> None:
     assert (done.code, [event["type"] for event in done.events]) == (143, ["start", "complete"])
 
 
+@pytest.mark.timed
 def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> None:
     stubborn = "trap '' TERM INT; (trap '' TERM; sleep 300) & touch up; sleep 300; sleep 300"
     with ModelServer([bash(stubborn)]) as server, running(server, workspace) as run:

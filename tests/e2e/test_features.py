@@ -109,8 +109,8 @@ def test_failures_that_are_tried_again_are_reported(workspace: Path) -> None:
     with ModelServer(script) as server:
         done = run({"prompt": "x"}, workspace, server.environ("anthropic"))
     assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "whole", 1)
-    told = [(error["code"], error["retryable"], error["attempt"]) for error in done.of("error")]
-    assert told == [("overloaded", True, 1), ("provider_error", True, 2)]
+    retries = [(error["code"], error["retryable"], error["attempt"]) for error in done.of("error")]
+    assert retries == [("overloaded", True, 1), ("provider_error", True, 2)]
     assert all(error["retryInMs"] >= 0 for error in done.of("error"))
 
 

@@ -83,8 +83,8 @@ def test_max_turns_keeps_the_work_and_exits_3(format: WireFormat, workspace: Pat
     assert [error["code"] for error in done.of("error")] == ["max_turns"]
     assert len((workspace / "log").read_text().splitlines()) == 3
     assert [notice["details"]["limit"] for notice in done.of("notice")] == ["max_turns"]
-    told = [request for request in server.requests if "system-reminder" in str(request.body)]
-    assert len(told) == 1  # the last call alone was left when the model was told
+    warned = [request for request in server.requests if "system-reminder" in str(request.body)]
+    assert len(warned) == 1  # the model was warned before its last call
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -12,7 +12,7 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, KEYS, Trial, bash, pause_and_resume, request_for, resumed
+from tests.faults.standby_runs import FORMATS, KEYS, StandbyRun, bash, pause_and_resume, request_for, resumed
 
 WORDS = f"refused for {KEYS[0]} or {KEYS[1]}"  # some providers repeat the key that they do not like
 NOW = {"retry-after": "0"}
@@ -46,7 +46,7 @@ def in_turn(names: Collection[str], states: Collection[str]) -> list[tuple[str, 
 
 def take(
     state: str, after: list[Turn], format: WireFormat, standby: Running, folder: Path, **fields: Any
-) -> tuple[Trial, Result]:
+) -> tuple[StandbyRun, Result]:
     """Bring a run into the state, let it meet what comes after, to its end. A thread is then taken up again."""
     before = STATES[state]
     retries = 1 + sum(turn.fault is not None for turn in before)
@@ -55,7 +55,7 @@ def take(
         fields["threadId"] = "t"
     with ModelServer([*before, *after]) as server:
         request = request_for(format, config=config, partial=state == "after-text", **fields)
-        trial = Trial(standby, request, server.environ(format), folder)
+        trial = StandbyRun(standby, request, server.environ(format), folder)
         if state == "after-a-pause":
             pause_and_resume(trial)
         done = trial.end()

@@ -12,7 +12,7 @@ from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, Trial, bash, request_for
+from tests.faults.standby_runs import FORMATS, StandbyRun, bash, request_for
 
 EMPTY = {"nothing": Turn(), "thought-only": Turn(thinking="hm"), "blank": Turn(text=" \n")}
 
@@ -22,7 +22,7 @@ def run(
 ) -> tuple[Result, list[Json]]:
     with ModelServer(script) as server:
         request = request_for(format, config={"maxRetries": 1} | config)
-        done = Trial(standby, request, server.environ(format), folder).end()
+        done = StandbyRun(standby, request, server.environ(format), folder).end()
         assert server.violations == []
         return done, server.bodies
 

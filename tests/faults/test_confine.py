@@ -16,7 +16,7 @@ from agent_runtime.system import landlock
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import IDLE, Trial, bash, kill, wait_for
+from tests.faults.standby_runs import IDLE, StandbyRun, bash, kill, wait_for
 
 try:
     landlock.check()
@@ -52,7 +52,7 @@ class Tools:
     def run(self, *turns: Turn, **fields: object) -> Result:
         request: Json = {"confine": True} | fields
         with ModelServer([*turns, Turn(text="ok")]) as server:
-            self.trial = Trial(self.standby, request, server.environ("anthropic"), self.folder)
+            self.trial = StandbyRun(self.standby, request, server.environ("anthropic"), self.folder)
             done = self.trial.end()
         assert done.code == 0, done.events
         return done

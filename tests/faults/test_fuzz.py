@@ -27,7 +27,7 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat, events
 from agent_runtime.transcripts.reader import read
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, Trial, bash, request_for
+from tests.faults.standby_runs import FORMATS, StandbyRun, bash, request_for
 from tests.providers.test_damaged import damaged
 
 REQUEST = {
@@ -195,7 +195,7 @@ def test_transcripts(standby: Running, tmp_path: Path) -> None:
     path = tmp_path / "transcript.ndjson"
     with ModelServer([bash("echo one > f"), Turn(text="ok")]) as server:
         request = request_for("anthropic", record=str(path))
-        assert Trial(standby, request, server.environ("anthropic"), tmp_path).end().code == 0
+        assert StandbyRun(standby, request, server.environ("anthropic"), tmp_path).end().code == 0
     whole, rng = path.read_bytes(), random.Random(54)
     outcomes = {"understood": 0, "refused": 0}
     for _ in range(800):
@@ -221,7 +221,7 @@ def test_streams_through_the_program(format: WireFormat, standby: Running, tmp_p
             folder = tmp_path / str(number)
             folder.mkdir()
             request = request_for(format, config={"modelTimeout": 2, "maxRetries": 2})
-            assert Trial(standby, request, server.environ(format), folder).end().code in (0, 1)
+            assert StandbyRun(standby, request, server.environ(format), folder).end().code in (0, 1)
 
 
 def test_requests_through_the_program(standby: Running, tmp_path: Path) -> None:
@@ -238,6 +238,6 @@ def test_requests_through_the_program(standby: Running, tmp_path: Path) -> None:
                 wanted = isinstance(decode(line), dict)
             except RequestError:
                 wanted = False
-            trial = Trial(standby, line, server.environ("anthropic"), folder)
+            trial = StandbyRun(standby, line, server.environ("anthropic"), folder)
             done = trial.end()
             assert done.code in ((0, 2, 3) if wanted else (0, 2)), done.events

@@ -13,7 +13,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.providers.keys import from_request, received
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
-from tests.faults.lab import bash
+from tests.faults.standby_runs import bash
 
 KEY = "sk-by-descriptor-0123456789"
 LOOK = "ls -l /proc/$PPID/fd /proc/$$/fd; env; tr '\\0' '\\n' < /proc/$PPID/environ; cat /proc/*/cmdline | tr '\\0' ' '"
@@ -54,8 +54,8 @@ def test_a_key_by_descriptor_is_used_and_is_nowhere_after(by: str, workspace: Pa
         done = run(request, environ, fd, workspace)
         assert any(KEY in value for value in server.requests[0].headers.values())
     assert (done.code, done.complete["output"]) == (0, "it is [secret]")
-    (told,) = done.of("tool_result")
-    assert "API_KEY_FD" not in told["output"].split("AGENT_RUNTIME_RUN_ID")[0]
+    (printed,) = done.of("tool_result")
+    assert "API_KEY_FD" not in printed["output"].split("AGENT_RUNTIME_RUN_ID")[0]
     assert KEY not in json.dumps(done.events) + done.stderr + (workspace.parent / "t.ndjson").read_text()
 
 

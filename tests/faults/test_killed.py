@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: the thread is taken up again, and the model told the truth of the call that was cut."""
+"""SIGKILL at random moments: the thread can be continued, and the model learns that the call was interrupted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent_runtime.conversation.tool_pairs import INTERRUPTED
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, Trial, bash, request_for, resumed
+from tests.faults.standby_runs import FORMATS, StandbyRun, bash, request_for, resumed
 
 KILLS = 12  # of each format
 STEPS = 40  # more than a run has the time for
@@ -33,7 +33,7 @@ def test_killed(format: WireFormat, standby: Running, tmp_path: Path) -> None:
         folder.mkdir()
         with ModelServer([step(n) for n in range(STEPS)], repeat_last=True) as server:
             request = request_for(format, threadId="t", prompt="the task")
-            trial = Trial(standby, request, server.environ(format), folder)
+            trial = StandbyRun(standby, request, server.environ(format), folder)
             if number:  # the first before there is any call
                 trial.until("tool_call")
                 time.sleep(rng.uniform(0, MOMENTS))
@@ -53,8 +53,8 @@ def check(messages: list[object], log: Path) -> int:
     for number, line in enumerate(done):
         assert line == f"call-{number}"
         assert any(f"echo {line} >>" in text for text in history), (line, history)
-        told = any(f"done-{number}" in text for text in results)
-        assert told or (number >= len(done) - 1 and INTERRUPTED in "".join(results))
+        reported = any(f"done-{number}" in text for text in results)
+        assert reported or (number >= len(done) - 1 and INTERRUPTED in "".join(results))
     interrupted = "".join(results).count(INTERRUPTED)
     assert interrupted <= 1
     return interrupted

@@ -15,7 +15,7 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, Trial, kill, request_for, wait_for
+from tests.faults.standby_runs import FORMATS, StandbyRun, kill, request_for, wait_for
 from tests.faults.states import NOW, STATES, WORDS, in_turn, take
 
 
@@ -86,7 +86,7 @@ def test_fault_that_does_not_pass(name: str, format: WireFormat, standby: Runnin
     case = CASES[name]
     request = request_for(format, config={"maxRetries": 1} | case.config)
     with ModelServer([Turn(text="never to be final", fault=case.fault)], repeat_last=True) as server:
-        done = Trial(standby, request, server.environ(format), tmp_path).end()
+        done = StandbyRun(standby, request, server.environ(format), tmp_path).end()
         assert len(server.requests) == 2
     assert (done.code, done.complete["stopReason"], done.complete["output"]) == (1, "error", "")
     assert [(e["code"], e["retryable"], "retryInMs" in e) for e in done.of("error")] == [
@@ -99,7 +99,7 @@ def test_fault_that_does_not_pass(name: str, format: WireFormat, standby: Runnin
 def test_no_server(format: WireFormat, standby: Running, tmp_path: Path) -> None:
     with ModelServer() as server:
         environ = server.environ(format)  # its port is free again
-    done = Trial(standby, request_for(format), environ, tmp_path).end()
+    done = StandbyRun(standby, request_for(format), environ, tmp_path).end()
     assert (done.code, [e["code"] for e in done.of("error")]) == (1, ["provider_error"] * 2)
 
 

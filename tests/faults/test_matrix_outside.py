@@ -18,9 +18,9 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import (
+from tests.faults.standby_runs import (
     IDLE,
-    Trial,
+    StandbyRun,
     bash,
     pause,
     request_for,
@@ -38,16 +38,16 @@ class State:
     """Where a run is held: its script, what shows that it is there, and how many calls have a result then."""
 
     script: list[Turn]
-    there: Callable[[Trial, ModelServer], object]
+    there: Callable[[StandbyRun, ModelServer], object]
     results: list[str] = field(default_factory=list)
     fields: Json = field(default_factory=dict)
 
 
-def asked(times: int) -> Callable[[Trial, ModelServer], object]:
+def asked(times: int) -> Callable[[StandbyRun, ModelServer], object]:
     return lambda _, server: wait_for(lambda: len(server.requests) == times)
 
 
-def paused(trial: Trial, _: ModelServer) -> None:
+def paused(trial: StandbyRun, _: ModelServer) -> None:
     trial.until("tool_call")
     pause(trial)
     (trial.workspace / "go").touch()
@@ -76,15 +76,15 @@ STATES = {
 }
 
 
-def cancel(trial: Trial) -> None:
+def cancel(trial: StandbyRun) -> None:
     trial.say(action="cancel")
 
 
-def send(number: signal.Signals) -> Callable[[Trial], None]:
+def send(number: signal.Signals) -> Callable[[StandbyRun], None]:
     return lambda trial: trial.signal(number)
 
 
-WAYS: dict[str, tuple[Callable[[Trial], None], int]] = {
+WAYS: dict[str, tuple[Callable[[StandbyRun], None], int]] = {
     "SIGINT": (send(signal.SIGINT), 130),
     "SIGTERM": (send(signal.SIGTERM), 143),
     "SIGHUP": (send(signal.SIGHUP), 143),
@@ -99,6 +99,7 @@ in_each_state = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("way", "state", "format"), in_turn(WAYS, STATES))
 def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
     act, code = WAYS[way]
@@ -155,8 +156,8 @@ def test_malformed_lines(state: str, format: WireFormat, standby: Running, tmp_p
     with held(state, format, standby, tmp_path) as (trial, server):
         before = len(server.requests)
         trial.write(b"\n".join(NONSENSE) + b"\n")
-        told = [trial.until("error") for _ in NONSENSE]
-        assert {event["code"] for event in told} == {"invalid_request"}
+        errors = [trial.until("error") for _ in NONSENSE]
+        assert {event["code"] for event in errors} == {"invalid_request"}
         assert len(server.requests) == before
         trial.say(action="cancel")
         done = trial.end()
@@ -167,17 +168,19 @@ def test_malformed_lines(state: str, format: WireFormat, standby: Running, tmp_p
 @contextmanager
 def held(
     state: str, format: WireFormat, standby: Running, folder: Path, **fields: Any
-) -> Iterator[tuple[Trial, ModelServer]]:
+) -> Iterator[tuple[StandbyRun, ModelServer]]:
     """A run that is in the state, and stays there."""
     where = STATES[state]
     with ModelServer(where.script) as server:
-        trial = Trial(standby, request_for(format, **where.fields, **fields), server.environ(format), folder)
+        trial = StandbyRun(
+            standby, request_for(format, **where.fields, **fields), server.environ(format), folder
+        )
         where.there(trial, server)
         yield trial, server
         assert server.violations == []
 
 
-def check(done: Result, state: str, trial: Trial) -> None:
-    """What it had done is told, and nothing that it started lives."""
+def check(done: Result, state: str, trial: StandbyRun) -> None:
+    """Its results are reported, and no process that it started is left."""
     assert [event["outcome"] for event in done.of("tool_result")] == STATES[state].results
     assert trial.started() == []

@@ -11,13 +11,13 @@ from agent_runtime.testing.model_server import Call, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import IDLE, bash, kill, wait_for
+from tests.faults.standby_runs import IDLE, bash, kill, wait_for
 from tests.faults.states import STATES, in_turn, take
 
 
 @dataclass(frozen=True)
 class Case:
-    """A call that goes wrong, and how it must be told."""
+    """A call that fails, and how the failure must be reported."""
 
     call: Call
     outcome: str
@@ -56,8 +56,9 @@ def test_tool(name: str, state: str, format: WireFormat, standby: Running, tmp_p
     assert faulty["isError"] == (case.outcome != "completed")
     assert (next_one["outcome"], next_one["output"].strip()[:10]) == ("completed", "still here")
     assert (done.code, done.complete["output"]) == (0, "done")
-    expected = 2 if state == "with-a-server" else 0  # with its log's keeper; no other call touches it
-    wait_for(lambda: len(trial.started()) == expected)  # one that is just being executed cannot be told
+    # the server and the writer of its log; no other call ends them
+    expected = 2 if state == "with-a-server" else 0
+    wait_for(lambda: len(trial.started()) == expected)  # a process during execve cannot be recognized
     left = trial.started()
     kill(left)
 

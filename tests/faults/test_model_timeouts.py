@@ -13,7 +13,7 @@ import pytest
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, Trial, request_for
+from tests.faults.standby_runs import FORMATS, StandbyRun, request_for
 
 LONG = {"connectTimeout": 60, "firstTokenTimeout": 60, "betweenTokensTimeout": 60, "maxRetries": 0}
 HANGS = {
@@ -31,10 +31,11 @@ def together(standby: Running, folder: Path, turn: Turn, config: Json, **environ
             server = servers.enter_context(ModelServer([turn]))
             (folder / format).mkdir()
             request = request_for(format, config=config)
-            trials.append(Trial(standby, request, server.environ(format) | environ, folder / format))
+            trials.append(StandbyRun(standby, request, server.environ(format) | environ, folder / format))
         return [trial.end() for trial in trials]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", HANGS)
 def test_each_limit_ends_its_own_wait(name: str, standby: Running, tmp_path: Path) -> None:
     fault, limit = HANGS[name]
@@ -61,6 +62,7 @@ def assert_ended(done: Result, limit: str) -> None:
     assert (done.code, done.complete["stopReason"]) == (1, "error")
 
 
+@pytest.mark.timed
 def test_a_slow_stream_that_lives_survives_each(standby: Running, tmp_path: Path) -> None:
     """It takes longer than any of the limits, and is never silent for so long."""
     limits = dict.fromkeys(("connectTimeout", "firstTokenTimeout", "betweenTokensTimeout"), 2.0)
@@ -77,7 +79,7 @@ def test_what_is_not_set_is_as_the_model_timeout(standby: Running, tmp_path: Pat
 
         def shown(config: Json, **fields: str) -> tuple[float, ...]:
             request = {"config": config} | fields
-            done = Trial(standby, request, server.environ("anthropic"), tmp_path).end()
+            done = StandbyRun(standby, request, server.environ("anthropic"), tmp_path).end()
             limits = done.events[0]["limits"]
             names = ("modelTimeout", "connectTimeout", "firstTokenTimeout", "betweenTokensTimeout")
             return tuple(limits[name] for name in names)

@@ -17,7 +17,7 @@ from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import FORMATS, KEYS, Trial, bash, holds, request_for, resumed, wait_for
+from tests.faults.standby_runs import FORMATS, KEYS, StandbyRun, bash, holds, request_for, resumed, wait_for
 
 KEY = KEYS[0]
 TOKEN = "named/as a secret+0123456789"
@@ -41,9 +41,9 @@ for path in glob.glob("/proc/[0-9]*/environ") + glob.glob("/proc/[0-9]*/cmdline"
 """
 
 
-def run(standby: Running, script: list[Turn], folder: Path, **fields: object) -> tuple[Trial, Result]:
+def run(standby: Running, script: list[Turn], folder: Path, **fields: object) -> tuple[StandbyRun, Result]:
     with ModelServer(script) as server:
-        trial = Trial(standby, request_for("anthropic", **fields), server.environ("anthropic"), folder)
+        trial = StandbyRun(standby, request_for("anthropic", **fields), server.environ("anthropic"), folder)
         return trial, trial.end()
 
 
@@ -124,7 +124,7 @@ def test_whatever_echoes_it_is_masked(
     (workspace / "script.py").write_text(ENCODE)
     with ModelServer(script, awkward=awkward) as server:
         fields = {"env": {"MY_SECRET": TOKEN}, "partial": True, "record": str(record), "threadId": "t"}
-        trial = Trial(standby, request_for(format, **fields), server.environ(format), tmp_path)
+        trial = StandbyRun(standby, request_for(format, **fields), server.environ(format), tmp_path)
         done = trial.end()
     assert done.code == 0 and done.complete["output"] == "keys [secret] and [secret]."
     for kind in ("text_delta", "thinking_delta", "tool_output_delta", "tool_input_delta"):
@@ -141,7 +141,7 @@ def test_whatever_echoes_it_is_masked(
 
 def test_a_refused_request_does_not_echo_its_key(standby: Running, tmp_path: Path) -> None:
     model = {"provider": "custom", "endpoint": 5, "apiKey": KEY, "format": "anthropic", "name": KEY}
-    trial = Trial(standby, {"model": model, "metadata": {"the key": KEY}}, {}, tmp_path)
+    trial = StandbyRun(standby, {"model": model, "metadata": {"the key": KEY}}, {}, tmp_path)
     assert trial.end().code == 2
 
 
@@ -187,7 +187,7 @@ def test_a_password_in_an_address_is_a_key(standby: Running, tmp_path: Path) -> 
         environ["ANTHROPIC_BASE_URL"] = server.url.replace("//", f"//user:{password}@")
         environ["https_proxy"] = "http://user:pr0xy-w0rd-01@127.0.0.1:9"
         request = request_for("anthropic", record=str(record), threadId="t")
-        done = Trial(standby, request, environ, tmp_path).end()
+        done = StandbyRun(standby, request, environ, tmp_path).end()
         assert server.requests[0].headers["authorization"].startswith("Basic ")
     assert (done.code, done.complete["output"]) == (0, "[secret]")
     assert "ANTHROPIC_BASE_URL" not in done.of("tool_result")[0]["output"]

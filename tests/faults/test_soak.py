@@ -12,7 +12,7 @@ from statistics import median
 
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import Trial, kill, request_for
+from tests.faults.standby_runs import StandbyRun, kill, request_for
 
 TURNS = 1000 if os.environ.get("AGENT_RUNTIME_SLOW_TESTS") else 300
 SETTLED = 100  # turns after which everything is loaded that will be
@@ -55,7 +55,7 @@ class Soak:
     """Plays the model, and looks at the process at every turn."""
 
     random: random.Random = field(default_factory=lambda: random.Random(5))
-    trial: Trial | None = None
+    trial: StandbyRun | None = None
     turns: int = 0
     failures: int = 0
     summaries: int = 0
@@ -108,14 +108,14 @@ def test_soak(standby: Running, tmp_path: Path) -> None:
             "name": SMALL,
         }
         request = request_for("anthropic", tools=tools, config=config, model=at)
-        soak.trial = Trial(standby, request, {}, tmp_path)
+        soak.trial = StandbyRun(standby, request, {}, tmp_path)
         try:
             done = soak.trial.end()
         finally:
             kill(soak.trial.started())  # its sessions live on
         assert server.violations == []
     assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "done", TURNS + 1)
-    assert len(done.of("error")) == soak.failures  # each failed attempt was told
+    assert len(done.of("error")) == soak.failures  # each failed attempt was reported
     assert len(done.of("notice")) == soak.summaries > TURNS // 100
     first, last = slice(SETTLED - 50, SETTLED), slice(-50, None)
     assert median(soak.memory[last]) - median(soak.memory[first]) < GROWTH, soak.memory[::20]

@@ -16,7 +16,7 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
-from tests.faults.lab import bash, wait_for
+from tests.faults.standby_runs import bash, wait_for
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 pytestmark = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from agent_runtime.providers.errors import map_error, retry_after
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import run
 from tests.cli.standby.conftest import Running
-from tests.faults.lab import Trial, request_for
+from tests.faults.standby_runs import StandbyRun, request_for
 from tests.faults.vendor_answers import ANSWERS, IN_STREAM
 
 
@@ -59,7 +59,7 @@ def test_a_whole_answer_instead_of_a_stream(standby: Running, tmp_path: Path) ->
     """From an endpoint that does not stream."""
     choice = {"message": {"role": "assistant", "content": "whole"}, "finish_reason": "stop"}
     with ModelServer([Turn(fault=Fault(200, body=json.dumps({"choices": [choice]})))]) as server:
-        done = Trial(standby, request_for("openai-chat"), server.environ("openai-chat"), tmp_path).end()
+        done = StandbyRun(standby, request_for("openai-chat"), server.environ("openai-chat"), tmp_path).end()
     assert (done.code, done.complete["output"]) == (0, "whole")
 
 

@@ -73,6 +73,7 @@ def workspace(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("format", ["anthropic", "openai-responses", "openai-chat"])
 def test_the_first_event_is_quick(format: str, environment: dict[str, str], workspace: Path) -> None:
     with ModelServer([Turn(text="hi")], repeat_last=True) as server:

@@ -77,6 +77,7 @@ async def test_an_error_inside_the_stream(format: Any, kind: str, code: str, ret
     assert (error.code, error.retryable, error.message) == (code, retryable, "so it goes")
 
 
+@pytest.mark.timed
 @formats
 @pytest.mark.parametrize(
     "fault",

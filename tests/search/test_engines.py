@@ -132,6 +132,7 @@ async def test_the_files_that_git_would_add(editor: EditorFixture, monkeypatch: 
         assert set(found) - {"new", "line"} == wanted
 
 
+@pytest.mark.timed
 async def test_one_letter_in_a_line_of_five_megabytes(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ async def test_a_signal_to_the_group_of_the_shell_ends_the_jobs_of_its_call(sh: 
     assert [process.command for process in sh.shell.background()] == ["sleep 400", "sleep 402"]
 
 
+@pytest.mark.timed
 async def test_wait_waits_for_the_jobs_of_its_call(sh: Bench) -> None:
     await sh("sleep 400 & sleep 401 &")
     began = time.monotonic()

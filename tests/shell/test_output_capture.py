@@ -27,6 +27,7 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.timed
 async def test_a_flood_is_bounded_in_memory_and_on_disk(sh: Bench) -> None:
     await sh("true")
     before, began = resident(), time.monotonic()
@@ -86,6 +87,7 @@ async def test_a_long_progress_display_is_its_last_state(sh: Bench) -> None:
     assert (await sh(f'python3 -c "{code}"', tokens=1000)).text == "file 99999"
 
 
+@pytest.mark.timed
 async def test_output_comes_while_it_is_printed(sh: Bench) -> None:
     arrived: list[tuple[float, str]] = []
     began = time.monotonic()

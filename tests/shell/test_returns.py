@@ -14,6 +14,7 @@ from .conftest import Bench
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "command",
     [
@@ -78,6 +79,7 @@ async def test_later_output_of_a_background_process_is_not_the_next_call_s(sh: B
     assert (await sh("sleep 0.5; echo mine")).text == "mine"
 
 
+@pytest.mark.timed
 async def test_a_flood_left_running_does_not_hold_the_call(sh: Bench) -> None:
     began = time.monotonic()
     result = await sh("yes & echo $! > pid")
@@ -91,6 +93,7 @@ async def test_the_shell_s_own_jobs_are_there(sh: Bench) -> None:
     assert (await sh("wait %1; echo status $?")).text == "status 0"
 
 
+@pytest.mark.timed
 async def test_a_call_costs_milliseconds(sh: Bench) -> None:
     took = []
     for _ in range(30):

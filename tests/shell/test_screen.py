@@ -42,8 +42,8 @@ def test_all_that_is_printed_and_not_overwritten_is_there(lines: list[list[str]]
     st.sampled_from(["", "\x1b[?1049h", "\x1b[?47h"]),
 )
 def test_text_at_any_place_is_there(rows: list[int], texts: list[str], screen: str) -> None:
-    placed = "".join(f"\x1b[{row};{row}H<{text}>" for row, text in zip(rows, texts, strict=False))
-    found = render(f"{screen}\x1b[2J{placed}".encode(), rows=40, columns=120)
+    positioned = "".join(f"\x1b[{row};{row}H<{text}>" for row, text in zip(rows, texts, strict=False))
+    found = render(f"{screen}\x1b[2J{positioned}".encode(), rows=40, columns=120)
     assert all(f"<{text}>" in found for text in texts)
 
 

@@ -217,6 +217,7 @@ async def test_long_output_is_cut_and_kept(sessions: SessionManager) -> None:
     assert body(result).endswith("\n100000")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("tty", [True, False])
 @pytest.mark.parametrize(
     ("command", "said"),

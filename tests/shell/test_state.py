@@ -77,6 +77,7 @@ async def test_a_shell_that_is_gone_is_replaced(sh: Bench, command: str, code: i
     assert (await sh("echo back; pwd")).text == f"back\n{sh.home}/sub"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "command", ["echo 'open", 'echo "open', "if true", "f() {", "echo $(", "cat <<X\nopen", "}", ")", "do"]
 )
@@ -193,6 +194,7 @@ async def test_nothing_confuses_the_shell(sh: Bench, command: str) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.timed
 async def test_a_shell_that_no_longer_executes_is_replaced(sh: Bench) -> None:
     began = time.monotonic()
     result = await sh("x=1; set -n")

@@ -42,6 +42,7 @@ TREES = [
 ]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("command", TREES)
 async def test_a_timeout_ends_the_whole_tree(sh: Bench, command: str) -> None:
     others = {process.pid for process in descendants(os.getpid())}  # of other tests, started for longer
@@ -57,6 +58,7 @@ async def test_a_timeout_ends_the_whole_tree(sh: Bench, command: str) -> None:
     assert (await sh("echo usable")).text == "usable"
 
 
+@pytest.mark.timed
 async def test_a_cancel_ends_the_whole_tree_and_keeps_the_output(sh: Bench) -> None:
     began = time.monotonic()
     with anyio.move_on_after(0.7):
@@ -72,6 +74,7 @@ async def test_a_cancel_ends_the_whole_tree_and_keeps_the_output(sh: Bench) -> N
     assert (await sh("echo usable")).text == "usable"
 
 
+@pytest.mark.timed
 async def test_a_cancelled_run_ends_in_time_though_nothing_heeds_sigterm(home: Path) -> None:
     shell = make_shell(home)
     bench = Bench(shell, home)

@@ -190,6 +190,7 @@ async def test_a_program_has_the_terminal_in_the_foreground(sessions: SessionMan
     )
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("command", "typed", "answer"),
     [

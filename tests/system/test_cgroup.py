@@ -52,6 +52,7 @@ def grouped() -> Iterator[None]:
     reaper.reap()  # the thousands that a process was which never holds still
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("grouped")
 async def test_what_never_holds_still_is_ended(sh: Bench) -> None:
     began = time.monotonic()
@@ -61,6 +62,7 @@ async def test_what_never_holds_still_is_ended(sh: Bench) -> None:
     assert not (sh.home / "sentinel").exists()
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("grouped")
 async def test_what_never_holds_still_is_ended_with_its_session(sessions: SessionManager, home: Path) -> None:
     began = time.monotonic()

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class Scripted:
-    """A transport that yields what it is told to, then fails where it is told to."""
+    """A transport that yields the given chunks, then raises the given error, if any."""
 
     def __init__(self, *answers: Sequence[Json | ProviderError]) -> None:
         self._answers = list(answers)

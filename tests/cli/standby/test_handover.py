@@ -44,8 +44,8 @@ def test_directory_environment_options_and_stderr_are_the_clients(standby: Runni
             json.dumps(request, indent=1).encode(),
         )
     assert done.code == 0
-    (told,) = done.of("tool_result")
-    assert told["output"].split() == [str(workspace), "mine", str(standby.pid)]
+    (printed,) = done.of("tool_result")
+    assert printed["output"].split() == [str(workspace), "mine", str(standby.pid)]
     assert (done.events[0]["workspace"], done.events[0]["limits"]["maxTurns"]) == (str(workspace), 7)
     assert "noSuchField" in done.stderr
 
@@ -91,6 +91,7 @@ def test_exit_status(
     assert (done.code, done.complete["stopReason"]) == (code, stop)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("how", "code"), [("cancel", 130), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_can_be_cancelled(how: str | signal.Signals, code: int, standby: Running, workspace: Path) -> None:
     with ModelServer([sh("echo $$ > pid; sleep 30")]) as server:
@@ -144,7 +145,7 @@ def test_a_standby_that_dies_is_told(standby: Running, workspace: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_nobody_accepts(number: signal.Signals, code: int, workspace: Path) -> None:
-    """The standby is there, and its queue is full: the run was never begun, and is told as cancelled."""
+    """The queue of the standby is full: the run was never started, and is reported as cancelled."""
     path = workspace / "busy.sock"
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
         listener.bind(str(path))

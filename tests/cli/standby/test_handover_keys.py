@@ -86,11 +86,11 @@ def test_the_key_of_the_sender_is_used_and_seen_nowhere(by: str, standby: Runnin
         done = hand_over(standby, b'{"prompt": "x"}', kept | key, fd, workspace)
         assert any(KEY in value for value in server.requests[0].headers.values()), (done, server.requests)
     assert (done.code, done.complete["output"]) == (0, "by [secret]")
-    (told,) = done.of("tool_result")
-    lines = told["output"].splitlines()
+    (results,) = done.of("tool_result")
+    lines = results["output"].splitlines()
     assert lines[0] == "processes 3"  # the standby, its fork, and the sender
     assert lines[1:7] == ["memory shut", "descriptors shut"] * 3
-    assert "[secret]" not in told["output"] and "API_KEY" not in told["output"]
+    assert "[secret]" not in results["output"] and "API_KEY" not in results["output"]
 
 
 def test_a_descriptor_in_the_request_is_refused_and_stays_unread(standby: Running, workspace: Path) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 from agent_runtime.testing.runtime import COMMAND, environment
 from tests.cli.standby.conftest import Running, asked, sh, standing, until
@@ -46,6 +48,7 @@ def test_two_runs_at_once_are_apart(standby: Running, tmp_path: Path) -> None:
     assert said["one"][2].split("-")[2] != said["two"][2].split("-")[2]
 
 
+@pytest.mark.timed
 def test_the_first_event_comes_many_times_faster(standby: Running, workspace: Path, tmp_path: Path) -> None:
     with ModelServer([Turn(text="ok")], repeat_last=True) as server:
         request = asked(server, workspace=str(workspace))
@@ -86,6 +89,7 @@ def test_fifty_runs_leave_no_zombie_and_no_descriptor(standby: Running, workspac
         assert standby.descriptors() == before
 
 
+@pytest.mark.timed
 def test_control_messages_follow_the_request(standby: Running, workspace: Path) -> None:
     with ModelServer([sh("echo begun; sleep 30"), Turn(text="ok")]) as server:
         client = standby.run(asked(server, workspace=str(workspace)))
@@ -110,6 +114,7 @@ def test_hanging_up_ends_the_run_and_what_it_started(standby: Running, workspace
         assert not (workspace / "late").exists()
 
 
+@pytest.mark.timed
 def test_its_own_socket_and_its_end(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "standby.sock"
     with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed

@@ -1,4 +1,4 @@
-"""Runs in forks of one warm process, each held to the promises: a case costs a tenth of a launch."""
+"""Runs in forks of a standby, whose event streams are checked: a case costs a tenth of a launch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ KEYS = ("sk-ant-loopback-0123456789", "sk-loopback-0123456789")  # what the mode
 IDLE = "sleep 300"
 
 
-class Trial:
-    """A run under way, in a fork of the standby; from outside it is `agent-runtime run`.
+class StandbyRun:
+    """A run in a fork of the standby, which behaves like `agent-runtime run`.
 
     Args:
-        standby: the warm process.
+        standby: the standby process.
         request: the request, or the bytes of one; an object is given a `runId`, by which what
             the run starts can be found.
         environ: the run's environment, besides what every test's run gets.
@@ -91,7 +91,7 @@ class Trial:
         raise AssertionError(f"no {kinds} in {self.events}, stderr: {self.stderr()!r}")
 
     def end(self) -> Result:
-        """All that was said to the end, checked; the process has ended."""
+        """Wait for the end of the run and its process, and return its checked events."""
         while self._next() is not None:
             pass
         self._close()
@@ -108,7 +108,7 @@ class Trial:
         return os.pread(self._stderr.fileno(), 1 << 20, 0)
 
     def started(self) -> list[int]:
-        """The processes that live and were started by this run: told by their environment or command line."""
+        """The living processes that this run has started, recognized by their environment or command line."""
         return [pid for pid in pids() if self.run_id in said_by(pid)]
 
     def _close(self) -> None:
@@ -128,14 +128,14 @@ class Trial:
         return event
 
 
-def pause(trial: Trial) -> None:
-    """Pause it. A line that is refused tells that the one before it was read."""
+def pause(trial: StandbyRun) -> None:
+    """Pause the run. The error about a second, invalid line shows that the first was read."""
     trial.say(action="pause")
     trial.write(b"?\n")
     trial.until("error")
 
 
-def pause_and_resume(trial: Trial) -> None:
+def pause_and_resume(trial: StandbyRun) -> None:
     """Pause while a tool waits for the file `go`, let that end, and go on."""
     trial.until("tool_call")
     pause(trial)
@@ -165,14 +165,14 @@ def request_for(format: WireFormat, **fields: Any) -> Json:
 def resumed(
     standby: Running, format: WireFormat, thread: str, folder: Path, signatures: Collection[str] = ()
 ) -> list[Any]:
-    """Take a thread up again: a strict provider accepts its history. The messages that it was sent.
+    """Continue a thread; a strict provider must accept its history. Returns the messages that it was sent.
 
-    `signatures`: the signatures that the provider gave before.
+    `signatures`: the signatures that the provider has issued before.
     """
     with ModelServer([Turn(text="resumed")]) as server:
         server.signatures |= set(signatures)
         request = request_for(format, threadId=thread, prompt="and now?")
-        done = Trial(standby, request, server.environ(format), folder).end()
+        done = StandbyRun(standby, request, server.environ(format), folder).end()
         assert server.violations == []
         assert (done.code, done.complete["output"]) == (0, "resumed"), done.complete
         body = server.bodies[0]
