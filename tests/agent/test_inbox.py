@@ -54,7 +54,7 @@ def test_a_request_is_complete_at_its_last_brace(value: dict[str, object], inden
 
 
 @pytest.mark.timed
-def test_a_stdin_that_is_never_closed_keeps_nobody_waiting() -> None:
+def test_the_request_is_read_although_stdin_stays_open() -> None:
     started = time.monotonic()
     assert through_pipe(b'{"prompt": "a } b \\" }"', b"}", close=False) == ({"prompt": 'a } b " }'}, b"")
     assert time.monotonic() - started < 1
@@ -75,7 +75,7 @@ def test_a_stdin_that_is_never_closed_keeps_nobody_waiting() -> None:
         (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, "nested too deeply"),
     ],
 )
-def test_what_is_no_request_is_refused(text: bytes, says: str, tmp_path: Path) -> None:
+def test_invalid_requests_are_refused(text: bytes, says: str, tmp_path: Path) -> None:
     path = tmp_path / "request"
     path.write_bytes(text)
     with path.open("rb") as file, pytest.raises(RequestError, match="request") as refused:
@@ -102,7 +102,7 @@ def test_a_malformed_control_line_is_refused_by_field(line: bytes, field: str) -
     assert refused.value.field == field
 
 
-def test_control_messages_arrive_in_order_and_the_end_of_input_is_no_cancel() -> None:
+def test_control_messages_arrive_in_order_and_closing_stdin_does_not_cancel() -> None:
     cancelled: list[str] = []
 
     async def main() -> None:
@@ -134,7 +134,7 @@ def test_control_messages_arrive_in_order_and_the_end_of_input_is_no_cancel() ->
     assert cancelled == ["cancelled"]
 
 
-def test_a_line_that_is_too_long_is_told_once_and_nothing_in_it_is_obeyed(tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_reported_once_and_has_no_effect(tmp_path: Path) -> None:
     long = b"x" * (2 * LINE_LIMIT)
     path = tmp_path / "lines"
     path.write_bytes(long + b'x{"action":"cancel"}\n{"action":"pause"}\n' + long + b'{"action":"cancel"}')

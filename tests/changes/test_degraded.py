@@ -110,7 +110,7 @@ print(anyio.run(main, Path({str(tracked.ws)!r}), "echo x > g; rm -f secret; mv c
 
 
 @pytest.mark.parametrize("what", ["store", "long"])
-def test_contents_that_nobody_keeps(
+def test_contents_that_are_not_kept(
     tracked: TrackedWorkspace, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if what == "store":

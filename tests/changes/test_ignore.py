@@ -186,7 +186,7 @@ def test_rules_count_from_when_a_name_is_new(tracked: TrackedWorkspace) -> None:
     tracked.check((b"new.log", b"old.o"))
 
 
-def test_the_runtimes_own_files_are_no_part(tracked: TrackedWorkspace) -> None:
+def test_the_runtimes_own_files_are_not_tracked(tracked: TrackedWorkspace) -> None:
     state = tracked.ws / ".state"
     state.mkdir()
     tracked.keep_start()

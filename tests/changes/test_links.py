@@ -43,7 +43,7 @@ def test_a_tools_write_through_another_name(tracked: TrackedWorkspace) -> None:
 
 
 @pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_a_folder_that_gives_way_to_a_link_takes_its_files_with_it(
+def test_a_folder_replaced_by_a_link_deletes_its_files(
     tracked: TrackedWorkspace, looks: str, blind: Callable[[], None]
 ) -> None:
     tracked.sh("mkdir -p d/deep e; seq 9 > d/r; seq 5 > d/deep/s; cp -r d/. e")

@@ -109,7 +109,7 @@ def test_outside_of_the_workspace(tracked: TrackedWorkspace) -> None:
     assert tracked.tracker.net().files == (str(there),) and tracked.tracker.net().deleted_files == ()
 
 
-def test_ignored_files_that_a_tool_writes_are_told(tracked: TrackedWorkspace) -> None:
+def test_ignored_files_that_a_tool_writes_are_reported(tracked: TrackedWorkspace) -> None:
     tracked.sh("printf '.env\nout\n' > .gitignore; echo A=1 > .env; mkdir out; seq 9 > out/f; git init -q")
     tracked.begin()
     for path, text in (
@@ -169,7 +169,7 @@ def test_background_writers_are_seen_between_calls(tracked: TrackedWorkspace) ->
     tracked.check()
 
 
-def test_what_a_cancelled_scan_found_is_told_by_the_next(tracked: TrackedWorkspace) -> None:
+def test_changes_found_by_a_cancelled_scan_are_reported_by_the_next(tracked: TrackedWorkspace) -> None:
     tracked.begin()
     tracked.sh("seq 9 > f")
 

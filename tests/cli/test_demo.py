@@ -44,7 +44,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.timed
-def test_in_a_pipe_it_is_a_run_worth_watching(tmp_path: Path) -> None:
+def test_in_a_pipe_it_writes_a_complete_run(tmp_path: Path) -> None:
     done, took = demo(tmp_path)
     assert (done.code, done.stderr, done.complete["status"]) == (0, "", "completed")
     assert took < SECONDS

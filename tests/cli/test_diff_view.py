@@ -103,7 +103,7 @@ def test_a_diff_that_was_cut_keeps_its_numbers() -> None:
 @pytest.mark.parametrize(
     "text", ["", "no diff\nat all\n", "@@ ", "@@ -1 +1 @@\n+x", "diff --git a/x b/x\n", "\\ No", "\n\n"]
 )
-def test_what_is_no_diff_is_shown_as_it_is(text: str) -> None:
+def test_text_that_is_not_a_diff_is_returned_unchanged(text: str) -> None:
     lines = [line.text for line in diff_lines(text)]
     assert lines == ([] if not text else text.removesuffix("\n").split("\n"))
 

@@ -76,7 +76,7 @@ def test_a_file_of_events_is_shown_and_reported(state: Path, tmp_path: Path) -> 
     assert "answer of run-two" in (tmp_path / "r.html").read_text()
 
 
-def test_what_is_not_there_is_said(state: Path) -> None:
+def test_a_missing_run_is_reported(state: Path) -> None:
     done = command("show", "nope", state=state)
     assert done.returncode == 2 and "agent-runtime runs" in done.stderr
     done = command("show", "run-", state=state)

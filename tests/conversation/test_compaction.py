@@ -116,7 +116,7 @@ async def test_older_turns_are_summarised_and_the_task_and_the_last_turns_kept()
     assert len(asked) < WINDOW * 4
 
 
-async def test_the_latest_instructions_survive_in_the_users_words() -> None:
+async def test_the_latest_instructions_are_kept_verbatim() -> None:
     history = [*turns(3), user("Now paint it blue."), *turns(30, said=2_500, first=50)[1:]]
     fitted = await compactor(history, Summarizer()).fit(history)
     texts = [block.text for block in fitted.messages[0].blocks if isinstance(block, Text)]
@@ -173,7 +173,7 @@ async def test_one_giant_output_in_the_last_turn_is_shortened_in_the_second_atte
     assert len(outputs(fitted.messages)[0]) <= 1_000
 
 
-async def test_an_overflow_told_by_the_provider_is_answered_harder() -> None:
+async def test_an_overflow_reported_by_the_provider_is_compacted_further() -> None:
     history = turns(8, said=1_000)
     fitting = compactor(history, Summarizer())
     assert (await fitting.fit(history)).notice is None

@@ -51,7 +51,7 @@ def test_an_image_of_too_many_bytes_is_made_to_fit() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"no image", encoded(400, 400)[:-40], b"<svg/>"])
-def test_what_is_no_whole_image_is_refused_with_a_reason(raw: bytes) -> None:
+def test_incomplete_images_are_refused_with_a_reason(raw: bytes) -> None:
     with pytest.raises(UnusableImage, match="the image"):
         prepare(raw)
 

@@ -73,7 +73,7 @@ def test_results_come_first_and_in_the_order_of_their_calls() -> None:
     assert normalized.messages[-1] == user(result("a"), result("b"), "hi")
 
 
-def test_ids_used_twice_are_told_apart_and_their_results_stay_with_them() -> None:
+def test_duplicate_ids_are_made_unique_and_keep_their_results() -> None:
     history: list[Message] = [
         user("go"),
         model(call(x=1)),
@@ -134,7 +134,7 @@ def test_a_paused_turn_and_its_continuation_are_one_turn() -> None:
     )
 
 
-def test_a_hosted_call_that_nobody_answered_is_left_out() -> None:
+def test_a_hosted_call_without_a_result_is_left_out() -> None:
     hosted = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
     said = {"type": "text", "text": "let me look"}
     normalized = normalize([user("go"), model("let me look", native=native(said, hosted)), user("go on")])
@@ -185,7 +185,7 @@ def test_reasoning_of_responses_goes_back_only_where_it_holds_something(
     assert found.native.items == expected
 
 
-def test_a_turn_of_reasoning_alone_is_no_turn() -> None:
+def test_a_turn_with_reasoning_only_is_left_out() -> None:
     thought = model(Thinking(text="hm"), native=native(THOUGHT))
     assert normalize([user("go"), thought, user("and?")]).messages == (user("go", "and?"),)
 
@@ -230,7 +230,7 @@ def test_an_id_that_holds_a_signature_goes_back_to_its_gateway_whole() -> None:
     assert normalize(history).messages == tuple(history)
 
 
-def test_ids_that_differ_only_where_they_were_made_are_told_apart() -> None:
+def test_ids_of_different_formats_are_made_unique() -> None:
     made = {"type": "function_call", "call_id": "functions.x:0", "name": "bash", "arguments": "{}"}
     history: list[Message] = [
         user("go"),
@@ -241,7 +241,7 @@ def test_ids_that_differ_only_where_they_were_made_are_told_apart() -> None:
     assert [turn.calls[0].id for turn in turns] == ["functions_x_0", "functions_x_0-2"]
 
 
-def test_items_of_no_sensible_type_are_no_reason_to_fail() -> None:
+def test_items_of_unexpected_types_do_not_fail() -> None:
     odd = native({"type": ["x"], "id": {}}, {"type": None, "id": [1]}, {"type": "text", "text": "a"})
     history: list[Message] = [user("go"), model("a", native=odd), user("on")]
     assert normalize(history).messages == tuple(history)

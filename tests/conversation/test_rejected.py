@@ -122,7 +122,7 @@ def test_what_is_about_something_else_changes_nothing(make: Any, message: str) -
     assert dropped(make, message) is None
 
 
-def test_where_the_named_place_was_not_all_the_whole_kind_goes() -> None:
+def test_when_one_item_is_not_enough_all_native_items_are_dropped() -> None:
     blame = Rejection("messages.1.content.0: Invalid `signature` in `thinking` block")
     found = drop_rejected(history(turn), blame, everywhere=True)
     assert found is not None

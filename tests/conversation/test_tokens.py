@@ -32,7 +32,7 @@ def test_text_counted_in_pieces_is_counted_exactly(tokenizer: Tokenizer) -> None
 
 @pytest.mark.timed
 @pytest.mark.parametrize("pattern", ["a", " ", "=", "\n", "漢"])
-def test_a_megabyte_of_one_character_takes_no_time(tokenizer: Tokenizer, pattern: str) -> None:
+def test_a_megabyte_of_one_character_is_counted_quickly(tokenizer: Tokenizer, pattern: str) -> None:
     started = time.perf_counter()
     assert 0 < tokenizer.count(pattern * 1_000_000) <= 1_000_000
     assert time.perf_counter() - started < 2

@@ -70,7 +70,7 @@ async def test_a_server_that_restarts_is_reported_when_it_is_there_again(
         assert f"listening on port {free_port} " in scene.servers.advice()
 
 
-async def test_what_the_model_heard_of_and_what_it_did_not(
+async def test_the_end_of_a_server_on_an_ephemeral_port_is_not_reported(
     watching: Watching, python: Launch, free_port: int
 ) -> None:
     async with watching() as scene:

@@ -74,7 +74,7 @@ async def test_answers(answer: bytes, expected: str) -> None:
         assert request.startswith(f"GET /app/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode())
 
 
-async def test_a_head_that_comes_in_pieces_is_waited_for() -> None:
+async def test_response_headers_may_arrive_in_pieces() -> None:
     def slowly(connection: socket.socket) -> None:
         for piece in (b"HT", b"TP/1.1 2", b"00 OK\r\n", b"\r\n"):
             connection.sendall(piece)
@@ -101,7 +101,7 @@ async def test_silence_costs_the_given_time() -> None:
         assert time.monotonic() - began < 5
 
 
-async def test_nobody_there() -> None:
+async def test_a_refused_connection() -> None:
     with socket.socket() as bound:  # bound and not listening: nobody else can have the port meanwhile
         bound.bind(("127.0.0.1", 0))
         assert await check("127.0.0.1", bound.getsockname()[1], seconds=1) == "unreachable"

@@ -141,7 +141,7 @@ def processes_named(command: str, workspace: Path) -> list[int]:
     return found
 
 
-def test_what_a_cancelled_command_had_printed_is_told(workspace: Path) -> None:
+def test_the_output_of_a_cancelled_command_is_reported(workspace: Path) -> None:
     with (
         ModelServer([bash("echo before; touch here; sleep 300")]) as server,
         running(server, workspace) as run,

@@ -35,7 +35,7 @@ def test_a_thread_goes_on_where_it_was(workspace: Path) -> None:
     assert "go on" in json.dumps(server.bodies[-1]["messages"][-1])
 
 
-def test_a_killed_thread_resumes_and_the_model_is_told_the_truth(workspace: Path) -> None:
+def test_a_thread_continues_after_a_kill_with_the_interrupted_call_reported(workspace: Path) -> None:
     with ModelServer([bash("echo started > marker; sleep 60"), Turn(text="resumed")]) as server:
         environ = environment(server.environ("anthropic"), workspace.parent / "workspace.state")
         process = subprocess.Popen(

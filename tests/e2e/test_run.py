@@ -88,7 +88,9 @@ def test_max_turns_keeps_the_work_and_exits_3(format: WireFormat, workspace: Pat
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_unknown_tools_and_bad_arguments_are_told_to_the_model(format: WireFormat, workspace: Path) -> None:
+def test_unknown_tools_and_bad_arguments_are_reported_to_the_model(
+    format: WireFormat, workspace: Path
+) -> None:
     tool, argument = SHELL[format]
     script = [
         Turn(calls=[Call("no_such_tool", {}), Call(tool, "{not json"), Call(tool, {"nonsense": 1})]),
@@ -166,7 +168,7 @@ def test_what_is_nested_too_deeply_is_refused(field: str, workspace: Path) -> No
     assert (done.code, done.of("error")[0]["details"]["field"]) == (2, field)
 
 
-def test_arguments_that_are_nested_too_deeply_are_told_to_the_model(workspace: Path) -> None:
+def test_arguments_that_are_nested_too_deeply_are_reported_to_the_model(workspace: Path) -> None:
     call = Call("bash", '{"command":' * 400 + '"ls"' + "}" * 400)
     with ModelServer([Turn(calls=[call]), Turn(text="ok")]) as server:
         done = run({"prompt": "x"}, workspace, server.environ("anthropic"))

@@ -66,7 +66,7 @@ def test_no_descriptor_is_said_with_its_field(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["", "x", "-1", "0", "2", "9999", "9" * 30])
-def test_what_is_no_descriptor(number: str) -> None:
+def test_invalid_descriptors_are_refused(number: str) -> None:
     with pytest.raises(RequestError) as refused:
         from_request(f"fd:{number}")
     assert refused.value.field == "model.apiKey"

@@ -63,7 +63,7 @@ def assert_ended(done: Result, limit: str) -> None:
 
 
 @pytest.mark.timed
-def test_a_slow_stream_that_lives_survives_each(standby: Running, tmp_path: Path) -> None:
+def test_a_slow_stream_is_not_timed_out(standby: Running, tmp_path: Path) -> None:
     """It takes longer than any of the limits, and is never silent for so long."""
     limits = dict.fromkeys(("connectTimeout", "firstTokenTimeout", "betweenTokensTimeout"), 2.0)
     turn = Turn(text="slowly, but it comes", fault=Fault(slow=0.5))
@@ -73,7 +73,7 @@ def test_a_slow_stream_that_lives_survives_each(standby: Running, tmp_path: Path
     assert time.monotonic() - began > 2
 
 
-def test_what_is_not_set_is_as_the_model_timeout(standby: Running, tmp_path: Path) -> None:
+def test_unset_timeouts_default_to_the_model_timeout(standby: Running, tmp_path: Path) -> None:
     record = tmp_path / "t.ndjson"
     with ModelServer([Turn(text="ok")], repeat_last=True) as server:
 

@@ -62,7 +62,7 @@ def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
     assert most == 0
 
 
-def test_a_reader_that_has_gone_is_told_and_a_stopped_one_does_not_hold_up_the_end() -> None:
+def test_a_closed_reader_is_reported_and_a_stopped_one_does_not_delay_the_end() -> None:
     reader, writer = os.pipe()
     emitter = EventWriter(writer, "run_1")
     emitter.put(notice("x" * 300_000))
@@ -130,7 +130,7 @@ def test_a_long_answer_is_kept_as_a_text_though_complete_says_it_twice(tmp_path:
     assert last["truncated"] and Path(last["outputFile"]).read_text() == text
 
 
-def test_complete_is_the_last_word(tmp_path: Path) -> None:
+def test_nothing_is_written_after_complete(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out:
         emitter = EventWriter(out.fileno(), "run_1")
         emitter.put(complete())
@@ -149,7 +149,7 @@ def test_every_line_is_masked_and_handed_on(tmp_path: Path) -> None:
     assert json.loads(line)["message"] == f"the key is {MASK}."
 
 
-def test_what_anything_prints_to_fd_1_goes_to_stderr() -> None:
+def test_output_to_fd_1_goes_to_stderr() -> None:
     code = """
 import atexit, os, subprocess, sys
 from agent_runtime.output.event_writer import EventWriter, claim_stdout

@@ -100,7 +100,7 @@ def test_a_status(status: int, code: str, retryable: bool) -> None:
         (None, "words", "unheard_of", "provider_error"),
     ],
 )
-def test_words_and_kinds_say_more_than_the_status(
+def test_messages_and_types_take_precedence_over_the_status(
     status: int | None, message: str, kind: str, code: str
 ) -> None:
     error = map_error(body(message, kind), status=status)
@@ -122,7 +122,7 @@ def test_words_and_kinds_say_more_than_the_status(
         ({"error": None}, "fallback"),
     ],
 )
-def test_the_providers_own_words(raw: object, message: str) -> None:
+def test_the_providers_message_is_kept(raw: object, message: str) -> None:
     assert map_error(raw, status=500, fallback="fallback").message == message
 
 

@@ -65,7 +65,7 @@ async def test_several_turns_with_thinking_and_parallel_calls(format: Any, awkwa
 
 @formats
 @pytest.mark.parametrize("arguments", ['{"command": ', "[1]", "not json", '{"command": "\\ud83d"}', ""])
-async def test_arguments_that_are_no_object_go_back_in_a_form_that_is_accepted(
+async def test_arguments_that_are_not_an_object_are_sent_back_in_an_accepted_form(
     format: Any, arguments: str
 ) -> None:
     with ModelServer([Turn(calls=[("bash", arguments)]), Turn("done")]) as server:
@@ -78,7 +78,7 @@ async def test_arguments_that_are_no_object_go_back_in_a_form_that_is_accepted(
 
 
 @formats
-async def test_a_call_cut_by_the_limit_goes_back_and_is_answered(format: Any) -> None:
+async def test_a_call_truncated_by_the_output_limit_is_answered(format: Any) -> None:
     with ModelServer(
         [Turn("I will", calls=[("bash", '{"command": "rm -rf')], stop="max_tokens"), Turn("done")]
     ) as server:

@@ -111,7 +111,7 @@ async def test_a_turn_that_is_whole_counts_though_the_connection_hangs(format: A
 
 
 @formats
-async def test_nobody_listens(format: Any) -> None:
+async def test_a_server_that_does_not_listen(format: Any) -> None:
     with ModelServer([]) as server:
         pass
     async with asking(server, format) as asker:

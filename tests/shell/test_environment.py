@@ -189,7 +189,7 @@ async def test_signals_are_as_a_login_would_have_them(home: Path) -> None:
     assert (masks, printed) == ({"SigBlk": 0, "SigIgn": 0}, "y")
 
 
-async def test_there_is_no_terminal(sh: Bench) -> None:
+async def test_commands_have_no_terminal(sh: Bench) -> None:
     result = await sh("tty; : </dev/tty; ps -o tty= -p $$")
     assert result.text.split("\n")[0] == "not a tty"
     assert "No such device" in result.text
@@ -221,7 +221,7 @@ async def test_commands_run_as_another_user(home: Path) -> None:
 GIT = "git -c user.name=n -c user.email=e@x"
 
 
-async def test_git_uses_the_configured_ssh_and_asks_nobody(sh: Bench) -> None:
+async def test_git_uses_the_configured_ssh_and_does_not_prompt(sh: Bench) -> None:
     await sh("git init -q . && git config core.sshCommand 'echo MY-KEY >&2; false'")
     assert "MY-KEY" in (await sh("git ls-remote git@127.0.0.1:x/y")).text
 

@@ -60,7 +60,7 @@ async def test_wait_waits_for_the_jobs_of_its_call(sh: Bench) -> None:
     assert len(sh.shell.background()) == 2
 
 
-async def test_wait_still_does_what_it_is_told(sh: Bench) -> None:
+async def test_wait_with_arguments_keeps_its_meaning(sh: Bench) -> None:
     await sh("(sleep 0.5; exit 7) & first=$!")
     assert (await sh("wait $first; echo $?")).text == "7"
     assert (

@@ -40,7 +40,7 @@ async def variables(home: Path, **files: str) -> dict[str, str]:
         {"bash_profile": "printf '\\0X=Y\\0'; PATH=$HOME/opt/bin:$PATH; sleep 300 & (setsid sleep 300 &)"},
     ],
 )
-async def test_what_they_put_on_the_path_is_behind_the_inherited_one(
+async def test_login_files_extend_the_path_after_the_inherited_entries(
     home: Path, files: dict[str, str]
 ) -> None:
     found = await variables(home, **files)

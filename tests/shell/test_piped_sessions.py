@@ -42,7 +42,7 @@ async def test_all_that_is_typed_arrives(sessions: SessionManager, home: Path, t
         "test ! -e /dev/fd/99; ls -l /dev/fd/0 | grep -q pipe",
     ],
 )
-async def test_stdin_is_no_terminal(sessions: SessionManager, command: str) -> None:
+async def test_stdin_is_not_a_terminal(sessions: SessionManager, command: str) -> None:
     assert (await start(sessions, command)).exit_code == 0
 
 
@@ -75,7 +75,7 @@ async def test_a_search_reads_the_files_and_not_its_stdin(
     assert body(await start(sessions, f"PATH=$PWD:$PATH; {command}")) == "1:the needle"
 
 
-async def test_what_is_left_in_the_background_lives_on(sessions: SessionManager) -> None:
+async def test_background_processes_keep_running(sessions: SessionManager) -> None:
     result = await start(sessions, "sleep 300 & echo ok")
     assert body(result).startswith("ok\n[left running]\n")
     assert len(sessions.background()) == 1

@@ -107,7 +107,7 @@ async def test_git_needs_no_pager_and_no_editor_and_keeps_its_identity(sh: Bench
     assert await at_once(sh, "git log -p --oneline | wc -l") != "0"
 
 
-async def test_an_editor_still_runs_what_it_is_told(sh: Bench) -> None:
+async def test_vim_with_commands_still_runs(sh: Bench) -> None:
     (sh.home / "f").write_text("hi\n")
     await at_once(sh, "vim -c %s/hi/ho/ -c wq f")
     assert (sh.home / "f").read_text() == "ho\n"

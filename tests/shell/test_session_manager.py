@@ -227,7 +227,7 @@ async def test_long_output_is_cut_and_kept(sessions: SessionManager) -> None:
         ("exec <&- >&- 2>&-; sleep 30", "it has closed its|a line of 200000 bytes|session ID 1"),
     ],
 )
-async def test_typing_into_what_does_not_read_comes_to_an_end(
+async def test_writing_to_a_program_that_does_not_read_ends(
     sessions: SessionManager, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keyboard, "TIMEOUT", 2.0)

@@ -81,7 +81,7 @@ async def test_a_shell_that_is_gone_is_replaced(sh: Bench, command: str, code: i
 @pytest.mark.parametrize(
     "command", ["echo 'open", 'echo "open', "if true", "f() {", "echo $(", "cat <<X\nopen", "}", ")", "do"]
 )
-async def test_unbalanced_commands_are_errors_never_waits(sh: Bench, command: str) -> None:
+async def test_unbalanced_commands_are_errors_and_do_not_wait(sh: Bench, command: str) -> None:
     began = time.monotonic()
     result = await sh(command)
     assert time.monotonic() - began < 2
@@ -215,7 +215,7 @@ async def test_nul_and_lone_surrogates_in_a_command(sh: Bench) -> None:
     assert (await sh("echo 'a\ud83d'")).text == "a�"
 
 
-async def test_an_emptied_temporary_folder_takes_no_shell_away(
+async def test_the_shell_survives_an_emptied_temporary_folder(
     sh: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tmp").mkdir()
@@ -225,7 +225,9 @@ async def test_an_emptied_temporary_folder_takes_no_shell_away(
     assert (await sh("echo $x")).text == "1"
 
 
-async def test_no_temporary_folder_takes_no_shell_away(sh: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_shell_survives_a_missing_temporary_folder(
+    sh: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
     assert (await sh("x=1; echo hi; exit 1")).exit_code == 1
     assert (await sh("echo $x")).text == "1"

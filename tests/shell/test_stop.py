@@ -136,7 +136,7 @@ async def test_git_leaves_no_lock(sh: Bench) -> None:
     assert (await sh("git add f && echo fine")).text == "fine"
 
 
-async def test_cancelled_calls_wait_for_nobody(sh: Bench, home: Path) -> None:
+async def test_cancelled_calls_do_not_wait(sh: Bench, home: Path) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sh, "sleep 60; touch sentinel")
         await anyio.sleep(0.3)

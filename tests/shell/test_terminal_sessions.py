@@ -153,7 +153,7 @@ async def test_a_program_in_raw_mode_gets_long_lines(sessions: SessionManager, h
 @pytest.mark.parametrize(
     "left", ["sleep 300 &", "python3 -m http.server 0 >log 2>&1 &", "(exec sleep 300) & disown;"]
 )
-async def test_what_is_left_in_the_background_lives_on(sessions: SessionManager, left: str) -> None:
+async def test_background_processes_keep_running(sessions: SessionManager, left: str) -> None:
     result = await start(sessions, f"{left} sleep 0.3; echo ok", tty=True)
     assert result.exit_code == 0 and body(result).startswith("ok\n[left running]\n")
     await anyio.sleep(0.3)  # as long as a hang-up would take to end it
@@ -240,7 +240,7 @@ async def test_the_end_of_a_run_ends_what_needs_a_person(sessions: SessionManage
     await sessions._left.end()
 
 
-async def test_output_that_comes_after_an_answer_is_not_repeated(sessions: SessionManager) -> None:
+async def test_output_after_an_answer_is_not_repeated(sessions: SessionManager) -> None:
     command = r"printf 'one\033[6n'; read -rsd R x; read x; echo two; read x; printf '\033[2Ethree'; read x"
     session = number(await start(sessions, command, tty=True, seconds=0.5))
     assert "two" in (plain := await write(sessions, session, "\n")) and "one" not in plain

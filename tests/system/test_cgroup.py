@@ -54,7 +54,7 @@ def grouped() -> Iterator[None]:
 
 @pytest.mark.timed
 @pytest.mark.usefixtures("grouped")
-async def test_what_never_holds_still_is_ended(sh: Bench) -> None:
+async def test_a_process_that_keeps_forking_is_ended(sh: Bench) -> None:
     began = time.monotonic()
     result = await sh(MOVING, timeout=0.7)
     assert result.outcome == "timed_out"

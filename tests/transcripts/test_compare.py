@@ -100,7 +100,7 @@ def test_what_matters_is_found(case: str) -> None:
     assert compare(now, USUAL, masks=Masks(executed=True)) is not None
 
 
-def test_timing_is_no_difference() -> None:
+def test_differences_in_timing_are_ignored() -> None:
     one = stream(
         start(),
         call(1, "a"),

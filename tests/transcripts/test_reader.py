@@ -71,7 +71,7 @@ def test_damage_is_named_with_its_line(tmp_path: Path, case: str) -> None:
     assert str(caught.value).startswith(f"{path}, line ")
 
 
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_files_that_are_not_regular_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, what in {
         tmp_path: "a directory",

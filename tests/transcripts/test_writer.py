@@ -120,7 +120,7 @@ async def test_what_was_streamed_before_a_cancel_is_kept(tmp_path: Path) -> None
     assert [(record.action, record.reason) for record in found] == [("cancel", "SIGINT")]
 
 
-async def test_steering_comes_before_the_same_call(tmp_path: Path) -> None:
+async def test_user_input_is_delivered_before_the_same_call(tmp_path: Path) -> None:
     recorder = begun(tmp_path / "t")
     transport = recording(recorder, [], [])
     await drained(transport.stream({}))

@@ -136,7 +136,7 @@ def test_no_standby_there(standby: Running, workspace: Path) -> None:
     assert nowhere in error["message"] and complete["status"] == "failed"
 
 
-def test_a_standby_that_dies_is_told(standby: Running, workspace: Path) -> None:
+def test_the_death_of_the_standby_is_reported(standby: Running, workspace: Path) -> None:
     with ModelServer([sh("kill -9 $PPID; sleep 5")]) as server:
         run = launch(standby, workspace)
         out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=20)
@@ -144,7 +144,9 @@ def test_a_standby_that_dies_is_told(standby: Running, workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_nobody_accepts(number: signal.Signals, code: int, workspace: Path) -> None:
+def test_a_signal_while_the_connection_is_not_accepted(
+    number: signal.Signals, code: int, workspace: Path
+) -> None:
     """The queue of the standby is full: the run was never started, and is reported as cancelled."""
     path = workspace / "busy.sock"
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:

@@ -149,7 +149,7 @@ def test_a_shortened_history_takes_the_place_of_what_came_before(store: ThreadSt
 
 
 @pytest.mark.parametrize("id", ["", "a/b", "../t", "a b", "x" * 129, "t\n", "ü"])
-def test_an_id_is_no_path(store: ThreadStore, id: str) -> None:
+def test_an_id_is_not_used_as_a_path(store: ThreadStore, id: str) -> None:
     for use in (lambda: store.open(id, agent="a"), lambda: store.get(id), lambda: store.delete(id)):
         with pytest.raises(RequestError) as refused:
             use()

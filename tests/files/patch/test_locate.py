@@ -104,7 +104,7 @@ async def test_an_ambiguous_place_stays_refused(editor: EditorFixture, before: s
 
 
 @pytest.mark.parametrize("lines", [["-b", "+c"], [" ", "+c"], [" a", " ", "-b", "+c"], ["- ", "+c"]])
-async def test_what_is_not_there_stays_refused(editor: EditorFixture, lines: list[str]) -> None:
+async def test_lines_that_do_not_occur_are_refused(editor: EditorFixture, lines: list[str]) -> None:
     editor.put(f="a\n", empty="")
     assert "does not match" in await editor.patch_refused(envelope("*** Update File: f", *lines))
     assert "does not match" in await editor.patch_refused(envelope("*** Update File: empty", *lines))

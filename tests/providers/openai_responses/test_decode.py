@@ -121,7 +121,7 @@ def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses(closed: bo
     assert turn.stop == "max_tokens"
 
 
-def test_a_text_that_was_cut_is_kept_as_far_as_it_came() -> None:
+def test_a_truncated_text_is_kept() -> None:
     delta = {"type": "response.output_text.delta", "delta": "half a sen"}
     turn, _ = decode(
         FORMAT,
