@@ -35,13 +35,13 @@ HOSTED: dict[str, tuple[str, ...]] = {"web_search": ("anthropic", "openai-respon
 
 
 def names() -> list[str]:
-    """Every tool there is, found by its file: nothing is imported to answer."""
+    """The names of all tools, found by their files without importing them."""
     here = Path(__file__).parent
     return sorted(path.stem for path in here.glob("*.py") if not path.stem.startswith("_"))
 
 
 def load(name: str) -> Tool:
-    """The tool of that name. Raises ModuleNotFoundError when there is none."""
+    """Return the tool of that name. Raises ModuleNotFoundError when there is none."""
     tool: Tool = import_module(f"{__name__}.{name}").TOOL
     return tool
 

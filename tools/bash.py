@@ -33,7 +33,7 @@ class BashParams(Params):
 
 
 async def run(params: BashParams, ctx: ToolContext) -> ToolOutput:
-    """Run the command, after a restart where one is asked for. Raises ToolError when there is nothing to do."""
+    """Run the command, after a restart if requested. Raises ToolError when neither is given."""
     if params.restart:
         await ctx.shell.restart()
         if not params.command:

@@ -19,7 +19,7 @@ _NATIVE = {
 
 
 class WebSearch:
-    """A hosted tool: the provider is told that it may search, and searches."""
+    """A hosted tool: the provider runs the search itself."""
 
     name = "web_search"
     scans = False
@@ -33,7 +33,7 @@ class WebSearch:
         return ToolSpec(self.name, prompt(self.name), schema, native, hosted=True)
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
-        """Raises ToolError: a provider that has it runs it itself, and never asks us."""
+        """Raise ToolError: a provider that has the tool runs it itself."""
         raise ToolError(
             "web_search is run by the model's provider, and this provider has none to call from here. "
             "Use what the workspace and the shell offer instead."

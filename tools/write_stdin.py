@@ -33,7 +33,7 @@ class WriteStdinParams(Params):
 
 
 async def run(params: WriteStdinParams, ctx: ToolContext) -> ToolOutput:
-    """Type, wait, and return the output since the last call. Raises ToolError when there is no such session."""
+    """Write the text, wait, and return the output since the last call. Raises ToolError for an unknown session."""
     wait = params.yield_time_ms
     if wait is None:
         wait = AFTER_TYPING_MS if params.chars else WHEN_LOOKING_MS

@@ -39,7 +39,7 @@ _REASON = "the conversation was shortened"
 
 @dataclass(frozen=True)
 class ContextLimits:
-    """Of the model in use, in tokens: the window of its context, and what to reserve for its output."""
+    """The limits of the model in use, in tokens: its context window, and the reserve for its output."""
 
     window: int
     reserve: int
@@ -66,7 +66,7 @@ _HARD = _Effort(whole_turns=0, output=1_000, target=0.5, tail=0.1)
 
 
 class Compactor:
-    """Shortens a history when it must be.
+    """Shortens a history that exceeds the model's window.
 
     Args:
         limits: gives the limits of the model in use.
@@ -85,12 +85,12 @@ class Compactor:
 
     @property
     def budget(self) -> int:
-        """Tokens that a request may take."""
+        """The maximum tokens of a request."""
         limits = self._limits()
         return int(limits.window - min(limits.reserve, limits.window // 2) - limits.window * _MARGIN)
 
     async def fit(self, messages: Sequence[Message], force: bool = False) -> CompactedHistory:
-        """The messages, shortened if they do not fit.
+        """Return the messages, shortened if they do not fit.
 
         Args:
             messages: the history.
@@ -155,7 +155,7 @@ class Compactor:
         )
 
     def _shorten_outputs(self, messages: list[Message], effort: _Effort, target: int) -> list[Message]:
-        """Tool outputs cut to head and tail, the oldest first, until the target is met."""
+        """Truncate tool outputs to head and tail, the oldest first, until the target is met."""
         turns = [index for index, message in enumerate(messages) if isinstance(message, AssistantMessage)]
         whole = turns[-effort.whole_turns] if 0 < effort.whole_turns <= len(turns) else len(messages)
         if effort.whole_turns > len(turns):
@@ -221,7 +221,7 @@ def _shortened(message: Message, limit: int) -> Message:
 
 
 def _head(older: Sequence[Message], summary: str, limit: int) -> UserMessage:
-    """The first task and the latest instructions verbatim, and a summary of what came between."""
+    """Return the first task and the latest instructions verbatim, and the summary of what came between."""
     prompts = [text for message in older if isinstance(message, UserMessage) for text in _prompts(message)]
     parts = [f"{SUMMARY}\nThe conversation so far, summarized:\n\n{summary}\n</conversation-summary>"]
     if prompts:

@@ -1,4 +1,4 @@
-"""The history of one run, as the loop sees it: what is appended is stored, and every request is valid and fits."""
+"""The history of one run: stores what is appended, and creates requests that are valid and fit the model's window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, Us
 
 @dataclass
 class Conversation:
-    """The messages, and the requests that are made of them.
+    """The messages of a run, and the requests that are built from them.
 
     Args:
         template: the call without messages: model, system prompt, tools, settings.
@@ -48,7 +48,7 @@ class Conversation:
             self.add(self.history.task)
 
     def add(self, message: UserMessage | Turn) -> None:
-        """Append, in memory and in the thread."""
+        """Append a message, in memory and in the thread."""
         if isinstance(message, Turn):
             self._paused = message.stop == "pause_turn"
             kept: Message = message.message
@@ -62,11 +62,14 @@ class Conversation:
         self.history.keep(kept)
 
     async def call(self) -> ModelCall:
-        """The next request: normalized, and inside the window. Raises ProviderError when it cannot be made to fit."""
+        """Return the next request: normalized, and inside the window.
+
+        Raises ProviderError when it cannot be made to fit.
+        """
         return replace(self.template, messages=await self._fitting(force=False))
 
     async def repair(self, call: ModelCall, error: ProviderError, *, again: bool = False) -> Repair | None:
-        """A call that may succeed where `call` was refused: shorter, or without what the error blames.
+        """Return a call that may succeed where `call` was refused: shorter, or without what caused the error.
 
         What it changes is stored by `accept`, when the repaired call has succeeded; only a compacted history is
         stored at once. None when nothing can be changed. Raises ProviderError when it cannot be compacted.
@@ -89,7 +92,7 @@ class Conversation:
         return Repair(replace(call, messages=normalized.messages), normalized.messages)
 
     async def accept(self, repair: Repair) -> None:
-        """Keep what a repair has changed: the repaired call has succeeded."""
+        """Keep the changes of a repaired call that has succeeded."""
         if repair.messages is not None:
             self.messages = list(repair.messages)
             self.history.replace(self.messages)
@@ -124,7 +127,9 @@ class Conversation:
             )
 
     async def usage(self, turn: Turn) -> Usage:
-        """The provider's usage of the turn that was appended last; what it did not report is counted here."""
+        """Return the provider's usage of the turn that was appended last, completed by estimates where it reported
+        none.
+        """
         reported = turn.usage
         if reported and self.estimator.is_counted:
             return reported
@@ -137,7 +142,7 @@ class Conversation:
 
     @property
     def context(self) -> tuple[int, int]:
-        """Tokens in the context now, and the window of the model in use."""
+        """The tokens in the context, and the window of the model in use."""
         return self.estimator.context, self.limits().window
 
     @property

@@ -32,7 +32,7 @@ class ImageLimits:
 
 
 class UnusableImage(ValueError):
-    """An image that no provider would take; the message gives the reason to the model or the caller."""
+    """An image that no provider would accept; the message gives the reason to the model or the caller."""
 
 
 def prepare(raw: bytes) -> Image:
@@ -59,7 +59,7 @@ def fit_images(
 
 
 def has_image(message: Message) -> bool:
-    """Does the message hold an image, of the user or in a tool's result?"""
+    """Return whether the message contains an image, of the user or in a tool's result."""
     return isinstance(message, UserMessage) and any(map(_images, message.blocks))
 
 

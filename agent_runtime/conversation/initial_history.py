@@ -1,4 +1,4 @@
-"""What a run begins with: the caller's own messages, or a thread's, and then the prompt."""
+"""The messages that a run starts with: those of the request or of a thread, then the prompt."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class InitialHistory:
             self.thread.append(self._masked(message))
 
     def replace(self, messages: Sequence[Message]) -> None:
-        """The history was shortened."""
+        """Replace the messages of the thread by a shortened history."""
         if self.thread:
             self.thread.replace([self._masked(message) for message in messages])
 
@@ -49,21 +49,21 @@ class InitialHistory:
         return message if masked == text else type(message).model_validate_json(masked)
 
     def close(self) -> None:
-        """Let the next writer of the thread in."""
+        """Release the thread for other runs."""
         if self.thread:
             self.thread.close()
         if self.store:
             self.store.close()
 
     def recorded(self) -> dict[str, Any]:
-        """For a transcript: a replay has neither the thread nor the files that the messages were made of."""
+        """Return the history for a transcript: a replay has neither the thread nor the files of the messages."""
         task = self.task and self.task.model_dump(mode="json", by_alias=True)
         messages = [message.model_dump(mode="json", by_alias=True) for message in self.messages]
         return {"messages": messages, "task": task, "system": self.system}
 
     @classmethod
     def replayed(cls, recorded: Mapping[str, Any]) -> InitialHistory:
-        """From a transcript; nothing is kept anywhere. Raises ValueError where it is damaged."""
+        """Return the history in a transcript; it is not stored. Raises ValueError when it is damaged."""
         from pydantic import TypeAdapter
 
         adapter: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
@@ -78,7 +78,7 @@ class InitialHistory:
 def load_initial_history(
     request: Request, *, workspace: Path, state_dir: Path, agent: str, mask: Callable[[str], str]
 ) -> InitialHistory:
-    """The history of a new run: from the request's own `messages`, or from its thread. The prompt comes last.
+    """Return the history of a new run: the `messages` of the request or those of its thread, then the prompt.
 
     Args:
         request: with `messages` no thread is read or written.

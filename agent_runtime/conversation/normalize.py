@@ -53,7 +53,7 @@ Words = TypeVar("Words", Text, Thinking)
 
 @dataclass(frozen=True)
 class NormalizedHistory:
-    """A valid history. `repairs` says in a few words what was wrong; it is empty when nothing was."""
+    """A valid history. `repairs` describes what was wrong; it is empty when nothing was."""
 
     messages: tuple[Message, ...]
     repairs: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class _Notes:
 
 
 class NormalizeCache:
-    """What was found in each message: messages never change."""
+    """Caches what was found in each message, which never changes."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Message, Message | None, Counter[str]]] = {}
@@ -95,7 +95,7 @@ def normalize(
     images: ImageLimits | None = None,
     cache: NormalizeCache | None = None,
 ) -> NormalizedHistory:
-    """The same history with the guarantees above. Pure and idempotent.
+    """Return the history with the guarantees above. Pure and idempotent.
 
     Args:
         messages: the history, in order.
@@ -199,7 +199,7 @@ def _clean_words(block: Words, notes: _Notes) -> Words | None:
 
 
 def _settled(messages: Sequence[Message], paused: bool, notes: _Notes) -> list[Message]:
-    """Nothing half-done in the native form of a turn that is over."""
+    """Return the turn without incomplete items in its native form."""
     turns = [message for message in messages if isinstance(message, AssistantMessage)]
     answered = natives.answered_hosted(turn.native for turn in turns if turn.native)
     settled: list[Message] = []

@@ -11,7 +11,7 @@ _BLOCK = 4_000  # bytes of one block
 
 
 def plain_text(messages: Iterable[Message], limit: int) -> str:
-    """The messages as text, each block bounded, the whole truncated in its middle to `limit` bytes of UTF-8."""
+    """Return the messages as text, with truncated blocks, and truncated in its middle to `limit` bytes of UTF-8."""
     return truncate_middle(
         "\n\n".join(section for message in messages for section in _sections(message)), limit
     )

@@ -20,7 +20,7 @@ _HOSTED = frozenset({"server_tool_use", "mcp_tool_use"})  # what Anthropic answe
 
 
 def agrees(native: Native, ids: Sequence[str]) -> bool:
-    """Does the native form hold these calls, and no other that would need a result?"""
+    """Return whether the native form contains these calls, and no others that would need a result."""
     ours: list[str] = []
     others: list[str] = []
     for item in native.items:
@@ -33,7 +33,7 @@ def agrees(native: Native, ids: Sequence[str]) -> bool:
 
 
 def rename_calls(native: Native, names: dict[str, str]) -> Native:
-    """The same items with other ids for their calls."""
+    """Return the items with other ids for their calls."""
 
     def renamed(item: dict[str, Any]) -> dict[str, Any]:
         if "tool_calls" in item:
@@ -90,27 +90,30 @@ def settle(native: Native, answered: frozenset[str]) -> tuple[Native | None, str
 
 
 def answered_hosted(natives: Iterable[Native]) -> frozenset[str]:
-    """The ids of all hosted calls that have their result."""
+    """Return the ids of all hosted calls that have a result."""
     results = (item.get("tool_use_id") for native in natives for item in native.items)
     return frozenset(id for id in results if isinstance(id, str))
 
 
 def join(first: Native | None, second: Native | None) -> Native | None:
-    """Two turns as one, where their form allows it: a provider may pause a turn."""
+    """Join two turns, where their format allows it: a provider may pause a turn."""
     if first is None or second is None or first.format != second.format or first.format == "openai-chat":
         return None
     return keep(second, [*first.items, *second.items]) if same_model(first.model, second.model) else None
 
 
 def keep(native: Native, items: Sequence[dict[str, Any]]) -> Native | None:
-    """The form with these items only; None when there are none."""
+    """Return the native form with these items only; None when there are none."""
     if len(items) == len(native.items):
         return native
     return native.model_copy(update={"items": tuple(items)}) if items else None
 
 
 def same_model(one: str, other: str) -> bool:
-    """Is it the same model? The name in an answer may have a date that the name in the request has not."""
+    """Return whether two names mean the same model.
+
+    The name in an answer may have a date that the requested one has not.
+    """
     return _DATE.sub("", one) == _DATE.sub("", other)
 
 
@@ -119,7 +122,9 @@ def _type(item: dict[str, Any]) -> str:
 
 
 def clean_json(value: Any) -> Any:
-    """The same JSON without lone surrogates and NaN, which cannot be encoded. The same object when it has none."""
+    """Return the JSON value without lone surrogates and NaN, which cannot be encoded; the same object when it has
+    none.
+    """
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What to leave out of a history that a provider refused (400), by what its message names."""
+"""Finds what to leave out of a history that a provider refused with status 400, by its message."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Rejection:
 def drop_rejected(
     messages: Sequence[Message], rejection: Rejection, *, everywhere: bool = False
 ) -> NormalizedHistory | None:
-    """The history without what was refused, for another try; None when the message does not name a part of it.
+    """Return the history without what was refused; None when the message does not name a part of it.
 
     Args:
         messages: the history, normalized.
@@ -86,7 +86,7 @@ def drop_rejected(
 
 
 def names_history(words: str) -> bool:
-    """Is a refusal about what the history holds? Then leaving out a parameter would be no remedy."""
+    """Return whether a refusal is about the content of the history: leaving out a parameter cannot help then."""
     return bool((_PLACE.search(words) or _NATIVE.search(words)) and not _NOT_HISTORY.search(words))
 
 
@@ -129,7 +129,7 @@ def _ids(message: Message) -> Iterator[str]:
 
 
 def _entries(message: Message, *, responses: bool) -> int:
-    """How many entries of a request one message becomes, in Chat Completions or in Responses."""
+    """Return the number of entries that a message becomes in a request, in Chat Completions or in Responses."""
     if isinstance(message, AssistantMessage):
         if not responses:
             return 1

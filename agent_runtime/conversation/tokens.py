@@ -1,4 +1,4 @@
-"""How many tokens the context has: what the provider counts, and an estimate for what it has not counted.
+"""Counts the tokens in the context: the provider's count, and an estimate for what it has not counted yet.
 
 Where a provider counts nothing, tiktoken does. The tokenizer's data (3.6 MB, o200k_base) is part of the package, never
 fetched, and loaded when first needed (0.3 s), in a thread. It is exact for OpenAI's models and close for others.
@@ -81,18 +81,18 @@ class Tokenizer:
         )
 
     def count(self, text: str) -> int:
-        """The tokens of a text. What looks like a special token in it is plain text."""
+        """Count the tokens of a text. Special tokens in it count as plain text."""
         pieces = _PIECE.findall(clean_text(text))
         return sum(len(self._encoding.encode_ordinary(piece)) for piece in pieces)
 
 
 def estimate(text: str) -> int:
-    """The tokens of a text, roughly: four bytes each."""
+    """Estimate the tokens of a text: four bytes each."""
     return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
 def texts(message: Message) -> Iterable[str]:
-    """All the text of a message that costs tokens."""
+    """Return all text of a message that counts as tokens."""
     for block in message.blocks:
         if isinstance(block, Text | Thinking):
             yield block.text
@@ -103,7 +103,7 @@ def texts(message: Message) -> Iterable[str]:
 
 
 def images(message: Message) -> int:
-    """How many images a message holds."""
+    """Return the number of images in a message."""
     return sum(
         sum(isinstance(part, Image) for part in block.content) if isinstance(block, ToolResult) else 1
         for block in message.blocks
@@ -112,12 +112,12 @@ def images(message: Message) -> int:
 
 
 def describe(tools: Sequence[ToolSpec]) -> str:
-    """The text of the tools' descriptions that costs tokens."""
+    """Return the text of the tools' descriptions."""
     return "".join(f"{tool.name}{tool.description}{json.dumps(tool.parameters)}" for tool in tools)
 
 
 class Estimator:
-    """How full the context is: the provider's last count, and an estimate of what was appended since.
+    """Tracks the tokens in the context: the provider's last count, and an estimate of what was appended since.
 
     The estimate is scaled by what the provider counted for the same text, so that it fits its tokenizer. A count that
     is far below the estimate is not used: some servers report a constant, or only what was not cached.
@@ -139,27 +139,27 @@ class Estimator:
 
     @property
     def context(self) -> int:
-        """Tokens in the context now."""
+        """The tokens in the context."""
         if not self._counted:
             return round(self._raw * self._scale)
         return self._known + self.size(self._since)
 
     @property
     def known(self) -> int:
-        """What was counted last, without what came since; 0 when nothing was."""
+        """The provider's last count, without what was appended since; 0 when there is none."""
         return self._known if self._counted else 0
 
     def total(self, messages: Iterable[Message]) -> int:
-        """Tokens of the context if these were its messages, by estimate."""
+        """Estimate the tokens of the context with these messages."""
         return round((self._head_size + sum(map(_raw, messages))) * self._scale)
 
     def add(self, message: Message) -> None:
-        """A message was appended."""
+        """Add the estimate of a message that was appended."""
         self._since.append(message)
         self._raw += _raw(message)
 
     def observe(self, usage: Usage | None, turn: Message) -> None:
-        """A turn was appended, and this is what the provider counted for its call. What cannot be true is not used."""
+        """Use the provider's count for the call of a turn that was appended, unless it cannot be true."""
         self.add(turn)
         if usage is None or usage.input_tokens == 0:
             return
@@ -170,20 +170,20 @@ class Estimator:
 
     @property
     def is_counted(self) -> bool:
-        """Has everything in the context been counted, by the provider or by the tokenizer?"""
+        """Whether everything in the context was counted, by the provider or by the tokenizer."""
         return self._counted and not self._since
 
     def replaced(self, messages: Sequence[Message]) -> None:
-        """The history was replaced by a shorter one: everything is an estimate again."""
+        """Estimate everything again: the history was replaced by a shorter one."""
         self._raw = self._head_size + sum(map(_raw, messages))
         self._counted, self._known, self._since = False, 0, list(messages)
 
     def size(self, messages: Iterable[Message]) -> int:
-        """Tokens of these messages, by estimate."""
+        """Estimate the tokens of messages."""
         return round(sum(map(_raw, messages)) * self._scale)
 
     async def counted(self, turn: Message) -> Usage:
-        """The usage of the call that gave this turn, just observed, where the provider's count was not used."""
+        """Estimate the usage of the call of the last observed turn, where the provider's count was not used."""
         return await to_thread.run_sync(self._count, turn, abandon_on_cancel=True)
 
     def _count(self, turn: Message) -> Usage:

@@ -1,4 +1,4 @@
-"""Calls and their results: each call has exactly one, right after its turn, under an id of its own."""
+"""Pairs calls with their results: each call has exactly one, directly after its turn, under a unique id."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class _Results:
 
 
 def pair(messages: Sequence[Message], note: Note) -> list[Message]:
-    """Right after each turn a message with the results of its calls, in their order; no results elsewhere."""
+    """Put a message with the results of a turn's calls, in their order, directly after the turn; remove other
+    results.
+    """
     results = _Results(messages)
     seen: set[str] = set()
     paired: list[Message] = []
@@ -92,7 +94,7 @@ def _named(result: ToolResult, call: ToolCall) -> ToolResult:
 def _with_valid_ids(
     turn: AssistantMessage, calls: Sequence[ToolCall], seen: set[str], note: Note
 ) -> AssistantMessage:
-    """Every id once in the history, and valid for any provider unless it goes back to the one that made it."""
+    """Make ids unique in the history, and valid for any provider unless they are sent back to their own."""
     old = [call.id for call in calls]
     own = turn.native if len(set(old)) == len(old) else None
     fresh: list[str] = []
@@ -120,5 +122,5 @@ def _fresh_id(id: str, seen: set[str], own_limit: int) -> str:
 
 
 def _portable(id: str) -> str:
-    """The id in characters that every provider takes: a fallback may send the history to another one."""
+    """Return the id in characters that every provider accepts: a fallback may send the history to another one."""
     return _INVALID.sub("_", id)

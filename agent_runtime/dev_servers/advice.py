@@ -1,4 +1,4 @@
-"""What the model reads about dev servers. All of it holds when it is written, and is bounded in size."""
+"""The texts about dev servers for the model. They are true when they are written, and bounded in size."""
 
 from __future__ import annotations
 
@@ -26,20 +26,23 @@ class Changes:
         self._last: dict[int, DevUrlEvent] = {}  # the last event of each port
 
     def came_up(self, event: DevUrlEvent) -> None:
-        """A server is up."""
+        """Note that a server is up."""
         self._last[event.port] = event
 
     def ended(self, event: DevUrlEvent, *, is_unnamed: bool) -> None:
-        """A server has ended. One that the model never heard of, on a port that nobody named, was a test's."""
+        """Note that a server has ended.
+
+        One on an ephemeral port that was never reported belongs to a test, and is ignored.
+        """
         if self._last.pop(event.port, None) is None or not is_unnamed:
             self._last[event.port] = event
 
     def known(self, port: int) -> None:
-        """The model knows of it by other means."""
+        """Do not report this server: the model knows it from another text."""
         self._last.pop(port, None)
 
     def take(self, servers: Collection[Server], template: Template) -> str:
-        """The changes in words, as things are now; "" for none.
+        """Describe the changes, in the current state; "" when there are none.
 
         Args:
             servers: those that are up, and those that do not listen at the moment and may come back: what came of
@@ -79,7 +82,7 @@ def advise(up: Sequence[Server], ended: Sequence[DevUrlEvent], template: Templat
 
 
 def describe(server: Server, template: Template) -> str:
-    """The addresses of one server, and what stands between it and a visitor."""
+    """Describe the addresses of a server, and why it may not be reachable from outside."""
     event = server.event("up", template)
     inside = "" if event.url == event.local_url else f" (inside the sandbox: {event.local_url})"
     lines = [event.url + inside]

@@ -1,4 +1,4 @@
-"""What servers print about themselves: the URLs and ports in their logs and in the output of tools."""
+"""Finds the URLs and ports that servers print, in their logs and in the output of tools."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Announcement:
 
     @property
     def web(self) -> bool:
-        """Is it a URL for a browser?"""
+        """Whether it is a URL for a browser."""
         return self.scheme in _WEB and self.role != "debugger"
 
     @property
@@ -111,7 +111,7 @@ class Log:
         self._size = -1
 
     def update(self) -> None:
-        """Read what is new."""
+        """Read the new part of the log."""
         try:
             size = self.path.stat().st_size
             if size == self._size == self._offset:
@@ -135,7 +135,7 @@ class Log:
 
 
 class Announcements:
-    """All that is printed: the logs of servers, and what tools have printed."""
+    """The addresses in all output: logs of servers, and outputs of tools."""
 
     def __init__(self) -> None:
         self._logs: dict[Path, Log] = {}
@@ -168,7 +168,7 @@ class Announcements:
         return announcement if abs(when - seen) < _AGE else None
 
     def forget(self, port: int) -> None:
-        """The server has gone: what tools printed was about that one."""
+        """Forget what tools printed about a server that has ended."""
         self._heard.pop(port, None)
 
 

@@ -1,4 +1,4 @@
-"""What tools' calls say about servers before these start: ports, and the commands that something else is to run."""
+"""Remembers the arguments of tool calls, which may name ports and commands of servers before these start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CallArguments:
         self._calls: deque[tuple[int, str]] = deque(maxlen=_CALLS)
 
     def note(self, arguments: str) -> None:
-        """A call is about to run; its arguments as the model wrote them."""
+        """Remember the arguments of a call that is about to run, as the model wrote them."""
         text = _plain(arguments)[:_LENGTH]
         self.ports.update(number for number in map(int, _PORT.findall(text)) if number <= 65535)
         self._calls.append((ticks(), text))

@@ -1,4 +1,4 @@
-"""One GET request to a server of this machine, for who has asked whether it answers HTTP."""
+"""Sends one GET request to a server of this machine, to find out whether it answers HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TLS_ALERT = b"\x15\x03"
 
 
 async def check(host: str, port: int, *, path: str = "/", seconds: float) -> Answer:
-    """Send `GET path` to a literal address and read the answer, for so many seconds. Raises nothing."""
+    """Send `GET path` to a literal address and read the answer, for at most `seconds`. Does not raise."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     fields = (f"GET {path} HTTP/1.1", f"Host: {authority}", "User-Agent: agent-runtime", "Connection: close")
     lost = (OSError, BrokenResourceError, ClosedResourceError, EndOfStream)

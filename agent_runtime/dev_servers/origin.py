@@ -1,4 +1,4 @@
-"""What /proc says about a server: its command line, what started it, where its output goes, who chose the port."""
+"""Reads from /proc where a server comes from: its command line, its ancestors, its output file, who chose the port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMMAND_LIMIT = 1000  # characters of a command line that are kept
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a server comes from, as it was when it was first seen.
+    """The origin of a server when it was first seen.
 
     Args:
         command: its command line; None when it had gone.

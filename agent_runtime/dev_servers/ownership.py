@@ -1,4 +1,4 @@
-"""Which of the listening sockets belong to the run. The owner of each is looked for once, and remembered."""
+"""Finds the listening sockets that belong to the run. The owner of each is looked up once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRIES = 5  # looks after which a socket that none of the run's processes holds 
 
 @dataclass(frozen=True)
 class OpenPort:
-    """A port that processes of the run listen on: its sockets, and who holds them, oldest first."""
+    """A port that processes of the run listen on: its sockets, and the processes, oldest first."""
 
     sockets: list[Listener] = field(default_factory=list)
     owners: list[Process] = field(default_factory=list)
@@ -27,7 +27,7 @@ class OpenPort:
 
     @property
     def loopback(self) -> bool:
-        """Is it reachable from this machine only?"""
+        """Whether it is reachable from this machine only."""
         return all(socket.loopback for socket in self.sockets)
 
 
@@ -52,7 +52,7 @@ class Ownership:
         self._tries: dict[int, int] = {}  # of sockets whose owner is not known
 
     def begin(self) -> None:
-        """Note what listens already, and what runs below the runtime: none of it is the run's."""
+        """Remember the sockets and processes that exist before the run: they do not belong to it."""
         present = self.listeners()
         nothing_below = self.blind or not self._root_has_children()
         self._before = Before(
@@ -70,7 +70,7 @@ class Ownership:
             return True
 
     def listeners(self) -> list[Listener]:
-        """Every listening socket, whoever holds it."""
+        """All listening sockets of this machine."""
         try:
             return [] if self.blind else listeners()
         except OSError as error:
@@ -81,7 +81,7 @@ class Ownership:
             return []
 
     async def ports(self) -> dict[int, OpenPort]:
-        """The ports of the run, as they are now."""
+        """The current ports of the run."""
         from anyio import to_thread
 
         current = self.listeners()
@@ -113,7 +113,7 @@ class Ownership:
         ]
 
     def _forget(self, present: dict[int, int]) -> None:
-        """Drop what no longer listens: the kernel may give its inode again."""
+        """Forget sockets that no longer listen: the kernel may reuse their inodes."""
         self._before = replace(self._before, inodes=self._before.inodes & present.keys())
         self._owners = {inode: owners for inode, owners in self._owners.items() if inode in present}
         self._tries = {inode: tries for inode, tries in self._tries.items() if inode in present}

@@ -1,4 +1,4 @@
-"""What the command line of a server says about one of its ports: HTTP, another protocol, a debugger.
+"""Derives from the command line of a server what one of its ports speaks: HTTP, another protocol, a debugger.
 
 Only programs that leave no doubt are listed. Everything else is unknown, which is not the same as "not HTTP".
 """
@@ -68,12 +68,12 @@ def protocol(words: Sequence[str], port: int) -> Protocol | None:
 
 
 def serves_pages(words: Sequence[str]) -> bool:
-    """Is it the development server of a front end? An API beside it is not what a person opens."""
+    """Return whether it is the development server of a front end, which is preferred to an API beside it."""
     return not _PAGES.isdisjoint(_names(words))
 
 
 def usual(port: int) -> Protocol | None:
-    """What is usual on a port, for programs that are not known; None for most ports."""
+    """Return the usual protocol on a port, for unknown programs; None for most ports."""
     if port in _DEBUG_PORTS:
         return "debugger"
     if port in _OTHER_PORTS:
@@ -82,7 +82,7 @@ def usual(port: int) -> Protocol | None:
 
 
 def names_port(words: Sequence[str], port: int) -> bool:
-    """Does a command line name the port?"""
+    """Return whether a command line names the port."""
     return any(re.search(rf"(?<![\d.]){port}(?![\d.])", word) for word in words)
 
 

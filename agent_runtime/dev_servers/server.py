@@ -1,4 +1,4 @@
-"""One port of the run: who serves it, what is known about it, and the event that says so.
+"""One port of the run: its processes, what is known about it, and its `dev_url` event.
 
 Nothing is asked of a server unasked: what is known comes from the table of sockets, from what was printed and from
 command lines. See `Standing` for what decides which of several servers is the one to open.
@@ -39,7 +39,7 @@ class Standing(IntEnum):
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that lives on after the run, for `complete.left`.
+    """A server that keeps running after the run, for `complete.left`.
 
     Args:
         pid: the process that listens; of several the oldest.
@@ -58,7 +58,7 @@ class RunningServer:
 
 @dataclass
 class Server:
-    """What is known of a port.
+    """What is known about a port.
 
     Args:
         port: the port.
@@ -101,7 +101,7 @@ class Server:
 
     @property
     def http(self) -> bool | None:
-        """Does it speak HTTP? None: not known."""
+        """Whether it speaks HTTP; None when that is not known."""
         if self.checked in _ANSWERS:
             return _ANSWERS[self.checked]
         known = self.origin.protocol
@@ -113,7 +113,7 @@ class Server:
 
     @property
     def standing(self) -> Standing:
-        """Which servers it comes before."""
+        """How suitable the server is as `devUrl`; larger values are preferred."""
         if self.http is False:
             return Standing.NOT_HTTP
         helper = self.origin.protocol == "reload" or (
@@ -131,7 +131,7 @@ class Server:
 
     @property
     def is_unnamed(self) -> bool:
-        """Is it a port of the kernel's choice that nobody printed or named?"""
+        """Whether the kernel chose the port, and no output or argument names it."""
         return not self._is_chosen and not self.announcement
 
     @property
@@ -168,7 +168,7 @@ class Server:
                 self.call_log = Path(entry.log_file) if entry.log_file else None
 
     async def check(self, seconds: float) -> None:
-        """Send one GET request. Only for who has asked for that."""
+        """Send one GET request. Done only when the caller asks for it."""
         from agent_runtime.dev_servers.http_check import check
 
         path = self.announcement.path if self.announcement else ""
@@ -178,7 +178,7 @@ class Server:
                 break
 
     def event(self, status: Literal["up", "down"], template: Template) -> DevUrlEvent:
-        """The `dev_url` event that says what is known now."""
+        """Return the `dev_url` event with what is known now."""
         path = self.announcement.path if self.announcement else ""
         scheme = self._scheme()
         return DevUrlEvent(
@@ -194,7 +194,7 @@ class Server:
         )
 
     def running(self) -> RunningServer | None:
-        """What is left of the run in it; None for a server of others."""
+        """Return its entry in `complete.left`; None for a server that is not the run's."""
         if self.pid is None:
             return None
         log = str(self.log) if self.log else None
@@ -208,7 +208,7 @@ class Server:
         return "https" if "https" in (self.origin.protocol, usual(self.port)) else "http"
 
     def _hosts(self) -> list[str]:
-        """Where a client on this machine finds it: IPv4 before IPv6, wildcard and loopback before the rest."""
+        """The addresses for a client on this machine: IPv4 before IPv6, wildcard and loopback before the rest."""
         sockets = sorted(self.now.sockets, key=_preference)
         return list(dict.fromkeys(host for socket in sockets for host in socket.hosts()))
 

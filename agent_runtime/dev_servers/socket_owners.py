@@ -1,4 +1,4 @@
-"""Which processes of the run hold a listening socket: from its inode to the processes that have it open.
+"""Finds the processes of the run that hold a listening socket, by its inode.
 
 A process is the run's when it descends from the runtime, which as a child subreaper adopts whatever daemonises below
 it; where that does not hold, when its environment carries the run's id; and when something that runs since before the
@@ -80,7 +80,7 @@ class SocketOwners:
         return found
 
     def _on_request(self, process: Process) -> bool:
-        """Was a process that does not descend from the run started for it?
+        """Return whether a process that does not descend from the run was started for it.
 
         It was when it began during the run, no other runtime is above it, and it works in the run's workspace or a
         tool's call had named its command line before it began.

@@ -15,12 +15,12 @@ class StartingProcesses:
         self._noticed: dict[Process, float] = {}
 
     def update(self, pids: Iterable[int]) -> None:
-        """What calls have left running, as it is now."""
+        """Set the processes that calls have left running."""
         now = time.monotonic()
         running = filter(None, map(Process.of, pids))
         self._noticed = {process: self._noticed.get(process, now) for process in running}
 
     def younger_than(self, seconds: float) -> set[Process]:
-        """Those that were noticed less than so long ago."""
+        """Return the processes that were noticed less than this long ago."""
         now = time.monotonic()
         return {process for process, noticed in self._noticed.items() if now - noticed < seconds}

@@ -29,7 +29,7 @@ def check_template(template: str) -> None:
 
 @dataclass(frozen=True)
 class Template:
-    """How a port is reached from outside.
+    """The template of public URLs.
 
     Args:
         text: see `check_template`; None for http://localhost:{port}.

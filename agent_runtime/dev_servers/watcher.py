@@ -89,7 +89,7 @@ class DevServerWatcher:
         return Lock()
 
     def begin(self) -> None:
-        """Note what is there already. Before any tool runs."""
+        """Remember the sockets that listen already. To be called before any tool runs."""
         self._ownership.begin()
 
     def attach(
@@ -97,7 +97,7 @@ class DevServerWatcher:
         background: Callable[[], Sequence[Background]],
         printed: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
-        """Give it access to what the shell and the sessions know.
+        """Connect it to the background processes and the output of the shell and sessions.
 
         Args:
             background: what calls left running. A server that writes into a pipe has its log there, and `settle`
@@ -117,7 +117,7 @@ class DevServerWatcher:
             await sleep(INTERVAL)
 
     async def settle(self, start_time: float = START_TIME) -> list[DevUrlEvent]:
-        """Look now, after a tool call: the events that `watch` has not emitted.
+        """Scan after a tool call, and return the events that `watch` has not emitted.
 
         Waits for a server that is just coming up or going, and `start_time` seconds at most for a process that the
         call has left running to become one: so the result of the call that starts a server can give its address, and
@@ -151,7 +151,7 @@ class DevServerWatcher:
         return any(server.gone is not None for server in self._up.values())
 
     def _expected(self, start_time: float) -> bool:
-        """Is there a process, left running so short a time ago, that may yet listen?"""
+        """Return whether a process was left running so recently that it may still start to listen."""
         self._starting.update(entry.pid for entry in self._background())
         with_server = set[Process]().union(*(server.origin.above for server in self._up.values()))
         return not self._starting.younger_than(start_time) <= with_server
@@ -178,7 +178,7 @@ class DevServerWatcher:
         return [left for server in self._listening() if (left := server.running())]
 
     def advice(self) -> str:
-        """For the model: what has changed since the last report, as it is now; "" for nothing."""
+        """Return a text for the model about what has changed since the last report; "" for nothing."""
         return self._changes.take(self._up.values(), self._template)
 
     def hint(self, text: str) -> None:
@@ -196,7 +196,7 @@ class DevServerWatcher:
         *,
         check: bool = False,
     ) -> Server | None:
-        """The server on a port as soon as there is one; None when there is none.
+        """Wait for a server on a port, and return it; None when there is none in time.
 
         Args:
             port: of the run or of what was there before it. None: that of `latest`; where that is a helper, another
@@ -222,7 +222,7 @@ class DevServerWatcher:
             await sleep(min(INTERVAL, remaining))
 
     async def locate(self, port: int | None, timeout: float, *, check: bool = False) -> str:  # noqa: ASYNC109
-        """What the model reads about the server that `wait_for` finds. Raises ToolError that says why there is none."""
+        """Describe the server that `wait_for` finds. Raises ToolError, with the reason, when there is none."""
         server = await self.wait_for(port, timeout, check=check)
         if server is None:
             others = sorted({listener.port for listener in self._ownership.listeners()} - self._up.keys())

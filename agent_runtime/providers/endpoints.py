@@ -51,7 +51,7 @@ class Endpoint:
 
     @property
     def format(self) -> WireFormat:
-        """The wire format that is spoken there."""
+        """The wire format of the endpoint."""
         return self.provider_row.format
 
     @property
@@ -61,7 +61,7 @@ class Endpoint:
 
     @property
     def needs_key(self) -> bool:
-        """Is a key required?"""
+        """Whether a key is required."""
         return self.provider_row.needs_key
 
     @property

@@ -1,4 +1,4 @@
-"""The words, codes and numbers by which providers say what went wrong. Data only; `errors` reads it.
+"""Messages, codes and numbers of providers' errors. Data only; `errors` uses it.
 
 Collected in November 2026 from the providers' error references and from reports of their users. The name before a line
 says who uses its words; many gateways repeat the words of the provider behind them.

@@ -42,7 +42,7 @@ def map_error(
     fallback: str = "",
     now: float | None = None,
 ) -> ProviderError:
-    """The error that a provider's answer stands for.
+    """Return the error for a provider's response.
 
     Args:
         body: the error as it came: an object (with or without an `error` inside), or text.
@@ -135,7 +135,7 @@ def _by_words(words: str, status: int | None) -> Meaning | None:
 
 
 def _exceeds_rate(message: str) -> bool:
-    """Is this one request larger than what may be sent in a minute or a day? Waiting does not help then."""
+    """Return whether this single request exceeds the limit of a minute or a day, so that waiting cannot help."""
     found = _LIMIT_AND_REQUESTED.search(message)
     if found is None or "token" not in message.lower():
         return False
@@ -166,7 +166,7 @@ def _inner_status(body: object) -> int | None:
 
 
 def _base_resp(body: object) -> Meaning | None:
-    """What MiniMax says under a status of success."""
+    """Return the error that MiniMax reports with a status of success."""
     inner = body.get("base_resp") if isinstance(body, dict) else None
     code = inner.get("status_code") if isinstance(inner, dict) else None
     return BY_BASE_RESP.get(code, PASSING) if isinstance(code, int) and code else None

@@ -1,4 +1,4 @@
-"""What errors of the HTTP connection mean: no connection, a broken one, bytes that are not a stream."""
+"""Converts errors of the HTTP connection: no connection, a broken one, bytes that are not a stream."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _address(error: httpx2.TransportError) -> str:
 
 
 def _was_refused(error: BaseException | None) -> bool:
-    """Is there a refused connection among the causes, and nothing but refused ones?"""
+    """Return whether the causes are refused connections, and nothing else."""
     while error is not None:
         if isinstance(error, BaseExceptionGroup):
             return all(map(_was_refused, error.exceptions))

@@ -178,7 +178,7 @@ def named_paths(message: str, param: str, fields: Iterable[str]) -> Iterator[str
 
 
 def names(words: str, name: str) -> bool:
-    """Do these words name this parameter? A name that is also an English word must stand where names do."""
+    """Return whether a message names this parameter. English words count only where names are expected."""
     camel = re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
     either = rf"(?:{name}|{camel})"
     if name not in _WORDS:

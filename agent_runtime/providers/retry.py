@@ -1,4 +1,4 @@
-"""What to do when a model call fails: try again, wait as asked, use the next model, or give up.
+"""Retries failed model calls, waits as the provider asks, and falls back to other models.
 
 Every failure that is tried again is reported; attempts and waiting are bounded. A turn is only returned whole, so
 nothing of a failed attempt becomes final, and no tool runs for it.
@@ -101,7 +101,7 @@ class ResilientModel:
         return self._candidates[0]
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
-        """One turn. Raises ProviderError when it failed for good."""
+        """Run one turn. Raises ProviderError when it failed after all attempts."""
         merger = DeltaMerger(on_delta)
         attempt, retries, waited = 0, 0, 0.0
         while True:
@@ -131,13 +131,15 @@ class ResilientModel:
             await self._sleep(wait)
 
     def _is_better_elsewhere(self, error: ProviderError, wait: float | None) -> bool:
-        """Is there another model, and is this one gone, overloaded, or out of attempts?"""
+        """Return whether to use the next model: there is one, and this one is missing, overloaded, or out of
+        attempts.
+        """
         if len(self._candidates) < 2:
             return False
         return error.code in _ELSEWHERE or (error.retryable and wait is None)
 
     def _wait(self, error: ProviderError, retries: int, waited: float) -> float | None:
-        """Seconds until the next attempt, None when there is to be none."""
+        """Return the seconds until the next attempt; None when there is none."""
         policy = self._policy
         if not error.retryable or retries >= policy.max_retries:
             return None

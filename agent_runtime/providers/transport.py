@@ -30,7 +30,7 @@ class StreamTimeouts:
 
     @classmethod
     def of(cls, limits: Limits) -> StreamTimeouts:
-        """The timeouts of a run's limits."""
+        """Return the timeouts of a run's limits."""
         default = limits.model_timeout
         return cls(
             limits.connect_timeout or default,
@@ -47,7 +47,7 @@ class Client(Protocol):
         ...
 
     def map_error(self, error: Exception) -> ProviderError:
-        """What an error of the SDK, or of the HTTP library under it, means."""
+        """Convert an error of the SDK, or of its HTTP library, to a ProviderError."""
         ...
 
     async def aclose(self) -> None:
@@ -193,7 +193,7 @@ _IDLE = frozenset({"ping", "keepalive", "response.in_progress", "response.queued
 
 
 def progresses(chunk: dict[str, Any]) -> bool:
-    """Is there content in the chunk? Keep-alives and empty pieces have none."""
+    """Return whether the chunk has content. Keep-alives and empty pieces have none."""
     kind = chunk.get("type")
     if isinstance(kind, str):
         delta = chunk.get("delta")

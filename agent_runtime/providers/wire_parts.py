@@ -66,7 +66,7 @@ class Pieces:
         return self._keep(piece)
 
     def end(self) -> str:
-        """No more pieces: what was held back, as U+FFFD."""
+        """Return what was held back as U+FFFD; there are no more pieces."""
         half, self._half = self._half, ""
         return self._keep(half)
 
@@ -85,7 +85,7 @@ class Pieces:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         if len(self._parts) > 1:
             self._parts = ["".join(self._parts)]
         return self._parts[0] if self._parts else ""
@@ -96,12 +96,12 @@ class ArgumentPieces(Pieces):
 
     @property
     def text(self) -> str:
-        """All of it, see `without_repetition`."""
+        """The whole text; see `without_repetition`."""
         return without_repetition(self._parts)
 
     @property
     def is_whole(self) -> bool:
-        """Is it a JSON object already? An empty text is not."""
+        """Whether it is a complete JSON object. An empty text is not."""
         if not self._parts or not self._parts[-1].rstrip().endswith("}"):
             return False
         return parse_arguments("".join(self._parts)) is not None

@@ -1,4 +1,4 @@
-"""The text that a search gives the model, in bounds."""
+"""The text of a search result for the model, in bounds."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class _Pattern(Protocol):
 
 
 def main() -> None:
-    """Search as the request on stdin says."""
+    """Run the search that is described on stdin."""
     request = json.load(sys.stdin.buffer)
     for codec in _CODECS:  # they are imported with our own rights: that user may be unable to read them
         codecs.lookup(codec)

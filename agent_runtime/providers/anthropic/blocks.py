@@ -92,7 +92,7 @@ class Block:
         self.item["signature"] = piece if is_whole else known + piece
 
     def end(self) -> Iterator[NewText]:
-        """No more deltas: what was held back of its text."""
+        """Return the text that was held back; there are no more deltas."""
         if self.type == "tool_use" and (held := self.input.end()):
             yield "tool_input", held
         if (kind := self._text_kind) and kind in self.grown and (rest := self.grown[kind].end()):
@@ -132,13 +132,13 @@ class Block:
             self.input.complete(whole.arguments)
 
     def is_begun_again_by(self, other: Block) -> bool:
-        """Is the other block only the start of this call, sent again?"""
+        """Return whether the other block is only the start of this call, sent again."""
         if self.closed or not self.type == other.type == "tool_use" or self.given != other.given:
             return False
         return bool(self.given) or (not self.input.text and self.item.get("name") == other.item.get("name"))
 
     def is_same_as(self, other: Block) -> bool:
-        """Do both say or do the same?"""
+        """Return whether both have the same content."""
         if self.type != other.type:
             return False
         if self.type == "tool_use":

@@ -49,7 +49,7 @@ class AnthropicClient:
         await self._sdk.close()
 
     def map_error(self, error: Exception) -> ProviderError:
-        """What an error of the SDK means."""
+        """Convert an error of the SDK to a ProviderError."""
         if isinstance(error, anthropic.APIStatusError):
             # an error event inside a stream comes as a status error too, with the stream's own 200
             status = error.status_code if error.status_code >= 300 else None
