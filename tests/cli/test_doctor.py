@@ -48,7 +48,7 @@ def test_a_machine_where_all_is_well(tmp_path: Path) -> None:
             "keys",
             "export ANTHROPIC_API_KEY: claude-x",
         ),
-        ({"OPENAI_API_KEY": "k", "AGENT_RUNTIME_MODEL": "x"}, "model", "cannot tell the provider of 'x'"),
+        ({"OPENAI_API_KEY": "k", "AGENT_RUNTIME_MODEL": "x"}, "model", "the provider of 'x' is unknown"),
         (
             {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "localhost:80"},
             "OPENAI_BASE_URL",

@@ -23,8 +23,12 @@ def said(path):
         return open(path, "rb").read()
     except OSError:  # it has just ended
         return b""
-pids = [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/cmdline")
-        if os.environ["SOCKET"].encode() in said(path)]
+standby = os.environ["STANDBY"].encode()
+def is_ours(folder):  # the standby shows a title in place of its command line
+    parent = said(folder + "/stat").rpartition(b")")[2].split()[1:2]
+    return (folder == "/proc/" + standby.decode() or parent == [standby]
+            or os.environ["SOCKET"].encode() in said(folder + "/cmdline"))
+pids = [int(folder.split("/")[2]) for folder in glob.glob("/proc/[0-9]*") if is_ours(folder)]
 print("processes", len(pids))
 def scan(pid):
     with open(f"/proc/{pid}/mem", "rb") as memory:
@@ -80,7 +84,7 @@ def test_the_key_of_the_sender_is_used_and_seen_nowhere(by: str, standby: Runnin
     fd = pipe(KEY)
     key = {"descriptor": {"ANTHROPIC_API_KEY_FD": str(fd)}, "variable": {"ANTHROPIC_API_KEY": KEY}}[by]
     with ModelServer(
-        [sh(f"SOCKET={standby.path} python3 -I probe.py; env"), Turn(text=f"by {KEY}")]
+        [sh(f"SOCKET={standby.path} STANDBY={standby.pid} python3 -I probe.py; env"), Turn(text=f"by {KEY}")]
     ) as server:
         kept = {name: value for name, value in server.environ("anthropic").items() if "KEY" not in name}
         done = hand_over(standby, b'{"prompt": "x"}', kept | key, fd, workspace)
