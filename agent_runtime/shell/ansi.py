@@ -37,12 +37,12 @@ _TOKEN = re.compile(rf"[\r\b\t]|{_EDIT.pattern}|[^\r\b\t\x1b]+")
 
 
 def strip_escapes(text: str) -> str:
-    """The text without any control sequences; other control characters stay."""
+    """Remove all control sequences from a text; other control characters are kept."""
     return ESCAPE.sub("", text)
 
 
 def clean(text: str) -> str:
-    """The text as a person would see it. NUL becomes U+FFFD, other control characters are dropped."""
+    """Return the text as a terminal displays it. NUL becomes U+FFFD, other control characters are removed."""
     if not _SPECIAL.search(text):
         return text
     return "\n".join(map(_clean_line, text.split("\n")))
@@ -72,7 +72,7 @@ def _has_lines(pieces: list[str]) -> bool:
 
 
 class _Editor:
-    """A line of at most _WIDTH columns, and the full rows before it."""
+    """A line of at most _WIDTH columns, and the complete rows before it."""
 
     def __init__(self) -> None:
         self._full: list[str] = []

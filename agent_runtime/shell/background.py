@@ -1,4 +1,4 @@
-"""The processes that calls left running, as long as they run."""
+"""Keeps track of the processes that calls left running."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ class BackgroundProcesses:
         self._calls: list[CallProcesses] = []
 
     def add(self, processes: CallProcesses) -> None:
-        """The call of these processes is over."""
+        """Add the processes of a call that has ended."""
         processes.closed = True
         self._calls.append(processes)
 
     def background(self) -> list[Background]:
-        """What still runs, for the model."""
+        """Return what is still running, as it is reported to the model."""
         return [process for call in self._calls for process in call.background()]
 
     async def forget_ended(self) -> None:
-        """Forget the calls of which nothing runs any more."""
+        """Forget the calls whose processes have all ended."""
         over = [call for call in self._calls if call.over]
         self._calls = [call for call in self._calls if call not in over]
         await _let_go(over)
 
     async def end(self) -> list[Process]:
-        """End all of them; returns those that could not be ended."""
+        """End all processes. Returns those that could not be ended."""
         return await terminate(self._living, grace=CANCEL_GRACE, kill=self._kill)
 
     async def detach(self) -> None:
-        """Let them go on without the runtime."""
+        """Detach the processes: they keep running without the runtime."""
         await _let_go(self._calls)
 
     def _living(self) -> list[Process]:

@@ -108,7 +108,7 @@ class BashProcess:
 
     @property
     def cwd(self) -> str:
-        """The directory that it is in, or was in when that has been deleted; "" when the shell has ended."""
+        """The working directory, even if it has been deleted; "" when the shell has ended."""
         try:
             here = str(Path(f"/proc/{self.pid}/cwd").readlink())
         except OSError:
@@ -117,7 +117,7 @@ class BashProcess:
 
     @property
     def lost(self) -> bool:
-        """Whether its directory has been deleted."""
+        """Whether the working directory has been deleted."""
         link = Path(f"/proc/{self.pid}/cwd")
         try:
             return str(here := link.readlink()).endswith(_DELETED) and not here.exists()
@@ -132,7 +132,7 @@ class BashProcess:
     def give(
         self, number: int, command: str, *, output: Path, cwd: Path | None = None, marker: str, last: int = 0
     ) -> None:
-        """Give it a command to run.
+        """Start a command.
 
         Args:
             number: of the command, for `status`.
@@ -164,7 +164,7 @@ class BashProcess:
         self._pending += ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
     def save_soon(self) -> None:
-        """Let it save its state when it has been idle for a moment: saving takes longer than a short command."""
+        """Save the shell's state when it has been idle for a moment: saving takes longer than a short command."""
         if self._script >= 0:  # it may have been closed while the call was under way
             self._saving = asyncio.get_running_loop().call_later(_IDLE, self._save)
 
@@ -179,7 +179,7 @@ class BashProcess:
             self._saving = None
 
     async def status(self, number: int) -> int | None:
-        """Wait for the end of that command: its exit status, or None when the shell itself has ended."""
+        """Wait for the end of a command. Returns its exit status; None when the shell itself has ended."""
         while True:
             for line in self._received.split(b"\n")[:-1]:
                 reported, _, rest = line.partition(b" ")
@@ -195,14 +195,14 @@ class BashProcess:
             await self._step()
 
     def send(self, signal_number: int) -> None:
-        """Signal the shell alone."""
+        """Send a signal to the shell only."""
         if self.ended is None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal_number)
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for its next command; False where the kernel does not say."""
+        """Whether the shell waits for its next command; False when that cannot be found out."""
         try:
             call = Path(f"/proc/{self.pid}/syscall").read_text().split()
         except OSError:
@@ -210,7 +210,7 @@ class BashProcess:
         return not self._pending and call[:2] == [str(_READ.get(os.uname().machine)), "0x0"]
 
     async def close(self, seconds: float) -> None:
-        """Let it end by itself (its EXIT trap runs); kill it when it does not within so many seconds."""
+        """Let the shell exit (its EXIT trap runs), and kill it when it has not ended in time."""
         self._cancel_saving()
         if self._script >= 0:
             os.close(self._script)
@@ -224,7 +224,7 @@ class BashProcess:
         self._report = self._pidfd = -1
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for the shell to end, at most so many seconds; returns whether it has."""
+        """Wait at most this many seconds for the shell to end; returns whether it has."""
         with anyio.move_on_after(seconds):
             while self.ended is None:
                 await ready(self._pidfd)

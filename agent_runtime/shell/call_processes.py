@@ -1,4 +1,4 @@
-"""Which processes belong to a call: also those that double-forked or opened a session of their own."""
+"""Finds the processes that belong to a call, including those that double-forked or created a session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent_runtime.system.processes import Process, children, descendants
 
 
 def marker_of(name: str) -> str:
-    """A value for processes.MARKER that no other runtime uses."""
+    """Return a value of processes.MARKER that no other runtime uses."""
     return f"{os.getpid()}.{name}"
 
 
@@ -30,7 +30,7 @@ class Background:
 
 @dataclass
 class CallProcesses:
-    """The processes that one call started.
+    """The processes that a call has started.
 
     A process is the call's when it was started after the call began, in its control group, below its shell, or as an
     orphan that this process adopted; unless its group, or where there are none its marker, shows that it descends from
@@ -62,7 +62,7 @@ class CallProcesses:
         self._before = set(known)
 
     def living(self) -> list[Process]:
-        """Its processes that live now, without the shell; parents before their children."""
+        """Return the living processes without the shell, parents before their children."""
         found = descendants(self.root, skip=self._is_anothers)
         helper = (
             self.log_writer.pid if self.log_writer else 0
@@ -79,11 +79,11 @@ class CallProcesses:
 
     @property
     def over(self) -> bool:
-        """Has all of it ended?"""
+        """Whether all processes have ended."""
         return not (self.group and self.group.pids()) and not self.living()
 
     def background(self) -> list[Background]:
-        """Its processes as they are reported to the model: the top one of each tree."""
+        """Return the processes as they are reported to the model: the topmost of each tree."""
         living = self.living()
         pids = {process.pid for process in living}
         log_file = self.log_writer.path if self.log_writer else None
@@ -94,7 +94,7 @@ class CallProcesses:
         ]
 
     def kill(self) -> None:
-        """SIGKILL to all in its group but the shell. Blocks. Does nothing without a group."""
+        """Send SIGKILL to all processes in the control group but the shell. Blocking. Does nothing without a group."""
         if self.group:
             self.group.kill(spare=self.root)
 

@@ -12,7 +12,7 @@ _ZERO_WIDTH = {"Mn", "Me", "Cf"}  # combining marks, variation selectors, joiner
 
 @lru_cache(4096)
 def width(char: str) -> int:
-    """How many cells a character takes: 0, 1 or 2."""
+    """Return the number of cells of a character: 0, 1 or 2."""
     if unicodedata.east_asian_width(char) in "WF":
         return 2
     if unicodedata.category(char) in _ZERO_WIDTH or "\u1160" <= char <= "\u11ff":  # the latter: Hangul vowels
@@ -41,7 +41,7 @@ def to_cells(text: str) -> Sequence[str]:
 
 
 class Row:
-    """The cells of one line; those beyond the last are blank.
+    """The cells of a line; those after the last are blank.
 
     Attributes:
         is_new: was it changed since it was last reported?
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The text, trailing blanks included."""
+        """The text, including trailing blanks."""
         return "".join(self._cells)
 
     def put(self, column: int, cells: Sequence[str]) -> None:
@@ -107,7 +107,7 @@ class Row:
         return text[count:]
 
     def erase(self, start: int, stop: int) -> None:
-        """Blank the cells from `start` to before `stop`."""
+        """Blank the cells from `start` up to, but not including, `stop`."""
         self._split(start)
         self._split(stop)
         if stop >= len(self._cells):
@@ -118,7 +118,7 @@ class Row:
         self.is_new = True
 
     def delete(self, column: int, count: int) -> None:
-        """Remove cells; those behind them move left."""
+        """Remove cells; the following ones move left."""
         self._split(column)
         self._split(column + count)
         del self._cells[column : column + count]

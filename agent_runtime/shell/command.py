@@ -1,4 +1,4 @@
-"""One command that the shell runs: waiting for its end, stopping it, and its result."""
+"""A command in the shell: waits for its end, stops it, and builds its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXIT_SECONDS = 0.05  # for what has closed its output to end; it is not left ru
 
 @dataclass
 class Command:
-    """A command that was given to the shell.
+    """A command that the shell executes.
 
     Attributes:
         number: of the command, for `bash`.
@@ -48,7 +48,7 @@ class Command:
     began: float = field(default_factory=time.monotonic)
 
     async def until_end(self, seconds: float) -> None:
-        """Wait until the shell has finished it. It is stopped after so many seconds."""
+        """Wait until the shell has finished the command, which is stopped after its timeout."""
         with anyio.move_on_after(seconds) as limit:
             self.ending.status = await self._status()
         if limit.cancelled_caught:
@@ -63,7 +63,10 @@ class Command:
         await self.capture.settle(self.processes.living)
 
     async def stop(self, grace: float = CANCEL_GRACE) -> None:
-        """End all that it started, and the shell, which saves its state first. `grace`: seconds until SIGKILL."""
+        """End all processes of the command, and the shell, which saves its state first.
+
+        `grace`: seconds until SIGKILL.
+        """
         self.bash.send(STOP)
         await terminate(self.processes.living, grace=grace, kill=self.processes.kill)
         if self.bash.ended is None and not await self.bash.wait(CLOSE_SECONDS):
@@ -83,7 +86,7 @@ class Command:
         self.ending.left = self.processes.background()
 
     async def result(self) -> ToolOutput:
-        """The result for the model. After `detach`."""
+        """Return the result for the model. To be called after `detach`."""
         fitted = await run_in_thread(self.capture.fit, self.tokens)
         self.capture.close()
         log = self.capture.log
@@ -94,7 +97,7 @@ class Command:
         return report(self.ending, fitted)
 
     def _jobs(self) -> list[Process]:
-        """What the call has started and not put into a session of its own."""
+        """Return the processes of the call that are in the session of the shell."""
         return [process for process in self.processes.living() if process.session == self.bash.pid]
 
     async def _status(self) -> int | None:

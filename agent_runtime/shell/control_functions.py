@@ -1,4 +1,4 @@
-"""What control characters and control sequences do to a terminal's screen (ECMA-48, xterm)."""
+"""Executes control characters and control sequences on a terminal's screen (ECMA-48, xterm)."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def _set_stop(grid: Grid) -> None:
 
 
 def save(grid: Grid, *_: int) -> None:
-    """Remember the position of the cursor."""
+    """Save the position of the cursor."""
     grid.buffer.saved = (grid.x, grid.y)
 
 
 def restore(grid: Grid, *_: int) -> None:
-    """Put the cursor where it was saved."""
+    """Restore the saved position of the cursor."""
     x, y = grid.buffer.saved
     grid.move(x=x, y=y)
 

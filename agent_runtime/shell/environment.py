@@ -1,4 +1,4 @@
-"""The environment of the tools: what the agent's commands inherit, and why none of them can ask a question.
+"""Builds the environment of tools: what commands inherit, and settings that keep programs from prompting.
 
 Nobody sits at the terminal, so every program that would ask must give up at once: the shell has no controlling
 terminal, its stdin is empty, and the variables below switch off each program's own prompt, pager and editor.
@@ -99,7 +99,7 @@ def tool_environment(
     hidden: Collection[str],
     user: str | None = None,
 ) -> dict[str, str]:
-    """The variables that the agent's commands see.
+    """Return the environment of the agent's commands.
 
     Args:
         inherited: the runtime's own environment.
@@ -124,7 +124,7 @@ def tool_environment(
 
 
 def visible_variables(variables: Mapping[str, str], hidden: Collection[str]) -> dict[str, str]:
-    """Those that are neither the runtime's own nor a model provider's key."""
+    """Return the variables without those of the runtime and the keys of model providers."""
     return {
         name: value
         for name, value in variables.items()
@@ -133,12 +133,12 @@ def visible_variables(variables: Mapping[str, str], hidden: Collection[str]) -> 
 
 
 def is_key(name: str, hidden: Collection[str]) -> bool:
-    """Is this the name of a model provider's key?"""
+    """Return whether this is the name of a model provider's key."""
     return name in hidden or _KEY.fullmatch(name.upper()) is not None
 
 
 def holds_secret(value: str, secrets: Collection[str]) -> bool:
-    """Does the value contain one of the secrets, other than as a part of a file's path?
+    """Return whether the value contains a secret other than as a part of a file's path.
 
     A placeholder in the place of a key (`lm-studio`, `not-needed`) is not a secret.
     """
@@ -147,7 +147,7 @@ def holds_secret(value: str, secrets: Collection[str]) -> bool:
 
 
 def json_variables(objects: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Objects for tools as JSON, one variable each; None is left out.
+    """Return variables with objects for tools as JSON; None is left out.
 
     An object that is too long for a variable is written to `folder`, and NAME_FILE names the file. Raises OSError
     when it cannot be written.
@@ -168,7 +168,7 @@ def json_variables(objects: Mapping[str, Any], folder: Path) -> dict[str, str]:
 
 
 def confined_caches(run_id: str) -> dict[str, str]:
-    """Variables for tools that may not write to the home directory: caches of package managers go elsewhere."""
+    """Return variables that move the caches of package managers, for tools that may not write to the home directory."""
     cache = Path(tempfile.gettempdir()) / f"agent-cache-{run_id}"
     named = {"npm_config_cache": "npm", "GOMODCACHE": "go", "PIP_CACHE_DIR": "pip"}
     return {"XDG_CACHE_HOME": str(cache)} | {name: str(cache / folder) for name, folder in named.items()}

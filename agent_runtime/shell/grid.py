@@ -1,4 +1,4 @@
-"""What acts on the cursor and the cells of a terminal's screen."""
+"""The operations on the cursor and the cells of a terminal's screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Grid:
         self.reset_modes()
 
     def reset_modes(self) -> None:
-        """The modes of a terminal that was just switched on."""
+        """The initial modes of a terminal."""
         self.top, self.bottom = 0, self.height - 1  # the scroll region
         self.wraps, self.inserts, self.is_relative = True, False, False
         self.stops = bytearray(int(column % 8 == 0) for column in range(self.width))
@@ -73,19 +73,19 @@ class Grid:
         return self.row
 
     def move(self, *, x: int | None = None, y: int | None = None) -> None:
-        """Put the cursor somewhere, on the screen in any case."""
+        """Move the cursor, within the bounds of the screen."""
         self.buffer.x = self.x if x is None else max(0, min(x, self.width - 1))
         if y is not None:
             self.buffer.y = max(0, min(y, self.height - 1))
 
     def move_to(self, y: int, x: int) -> None:
-        """Address the cursor, relative to the scroll region in origin mode."""
+        """Move the cursor, relative to the scroll region in origin mode."""
         if self.is_relative:
             y = min(self.top + y, self.bottom)
         self.move(x=x, y=y)
 
     def tab(self, count: int) -> None:
-        """Move to a tab stop ahead."""
+        """Move forward to a tab stop."""
         for _ in range(min(count, self.width)):
             stop = self.stops.find(1, self.x + 1)
             stop = stop if stop > 0 else self.width - 1
@@ -93,12 +93,12 @@ class Grid:
             self.buffer.x = stop
 
     def tab_back(self, count: int) -> None:
-        """Move to a tab stop behind."""
+        """Move back to a tab stop."""
         for _ in range(min(count, self.width)):
             self.buffer.x = max(self.stops.rfind(1, 0, self.x), 0)
 
     def line_feed(self) -> None:
-        """Down one row; at the end of the scroll region its rows move up."""
+        """Move down one row; at the end of the scroll region, scroll up."""
         self.buffer.x = self.x
         if self.buffer.y == self.bottom:
             self.scroll_up(1)
@@ -106,14 +106,14 @@ class Grid:
             self.buffer.y += 1
 
     def reverse_line_feed(self) -> None:
-        """Up one row; at the start of the scroll region its rows move down."""
+        """Move up one row; at the start of the scroll region, scroll down."""
         if self.buffer.y == self.top:
             self.scroll_down(1)
         elif self.buffer.y > 0:
             self.buffer.y -= 1
 
     def scroll_up(self, count: int) -> None:
-        """The first rows of the scroll region leave the screen."""
+        """Scroll up: the first rows of the scroll region leave the screen."""
         scrolled = self.buffer.scrolled
         for row in self._remove(self.top, count):
             # not what was reported already, and no blank rows at the beginning
@@ -121,28 +121,28 @@ class Grid:
                 scrolled.add(line_of(row))
 
     def scroll_down(self, count: int) -> None:
-        """Blank rows come into the scroll region, its last rows are gone."""
+        """Scroll down: blank rows enter the scroll region, its last rows are lost."""
         self._insert(self.top, count)
 
     def insert_lines(self, count: int) -> None:
-        """Blank rows come in at the cursor."""
+        """Insert blank rows at the cursor."""
         if self.top <= self.y <= self.bottom:
             self._insert(self.y, count)
             self.move(x=0)
 
     def delete_lines(self, count: int) -> None:
-        """The rows from the cursor on are gone, those below them move up."""
+        """Delete rows from the cursor on; those below them move up."""
         if self.top <= self.y <= self.bottom:
             self._remove(self.y, count)
             self.move(x=0)
 
     def erase_in_line(self, mode: int) -> None:
-        """Blank the row of the cursor: from there (0), up to there (1), all of it (2)."""
+        """Blank the row of the cursor: from the cursor (0), up to it (1), or completely (2)."""
         if mode <= 2:
             self.row.erase(0 if mode else self.x, self.x + 1 if mode == 1 else self.width)
 
     def erase_in_display(self, mode: int) -> None:
-        """Blank the screen: from the cursor (0), up to there (1), all of it (2)."""
+        """Blank the screen: from the cursor (0), up to it (1), or completely (2)."""
         rows, y = self.buffer.rows, self.buffer.y
         if mode <= 1:
             self.erase_in_line(mode)
@@ -153,7 +153,7 @@ class Grid:
             rows[:y] = [None] * y
 
     def switch(self, *, alternate: bool) -> None:
-        """To the alternate screen, which is blank then, or back to the main one as it was."""
+        """Switch to the alternate screen, which is cleared, or back to the main screen."""
         if alternate and self.buffer is self.main:
             self.buffer = Buffer(self.height)
             self.buffer.x, self.buffer.y = self.main.x, self.main.y

@@ -1,4 +1,4 @@
-"""The keyboard of a session: what the model types goes to the program's terminal, or into the pipe to its stdin."""
+"""The keyboard of a session: writes the model's input to the program's terminal, or to the pipe of its stdin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINE_END = re.compile(rb"[\r\n\x04]")
 
 
 class Keyboard:
-    """Types into a program.
+    """Writes input to a program.
 
     Args:
         fd: the master of a pseudo-terminal, or the writing end of a pipe; owned from now on, made non-blocking. -1: the
@@ -37,7 +37,7 @@ class Keyboard:
         self._unfinished = 0  # bytes typed since the last end of a line
 
     async def type(self, data: bytes) -> None:
-        """Type all of it.
+        """Write all of the input.
 
         Raises ToolError, before anything is typed, for a line that the terminal would cut, and OSError when the program
         does not read or has closed its stdin.
@@ -54,7 +54,7 @@ class Keyboard:
             raise OSError(errno.EAGAIN, f"{len(data) - typed} of {len(data)} bytes were not taken")
 
     def close(self) -> None:
-        """Close it. The program reads the end of its input, or a hang-up if nothing else holds its terminal."""
+        """Close the keyboard. The program reads the end of its input, or a hang-up of its terminal."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

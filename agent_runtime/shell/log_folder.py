@@ -1,4 +1,4 @@
-"""The folder of what a run writes for its tools to read: whole outputs, logs, large objects of the request."""
+"""The folder of files that a run writes for its tools: whole outputs, logs, large objects of the request."""
 
 from __future__ import annotations
 

@@ -50,16 +50,16 @@ class LogWriter:
 
     @property
     def pid(self) -> int:
-        """Of the helper; 0 while there is none."""
+        """The pid of the helper; 0 while there is none."""
         return self._process.pid if self._process else 0
 
     @property
     def over(self) -> bool:
-        """Has all been written that can come?"""
+        """Whether everything has been written and no more output can follow."""
         return self._source < 0
 
     def detach(self) -> None:
-        """Let the helper go on by itself."""
+        """Detach the helper, which continues by itself."""
         if self._restart:
             self._restart.cancel()
         self._unwatch()

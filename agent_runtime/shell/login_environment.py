@@ -1,4 +1,4 @@
-"""What the login files of the image set: /etc/profile, ~/.bash_profile, ~/.bashrc.
+"""Reads the variables that the login files of the image set: /etc/profile, ~/.bash_profile, ~/.bashrc.
 
 Images for coding tasks set up their toolchains there (nvm, conda, rustup, sdkman). The files are read once for each
 run, by a login shell that is not interactive (`bash -lc`), and commands get what they add: variables that were not

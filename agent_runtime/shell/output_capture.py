@@ -1,4 +1,4 @@
-"""Reads what a process prints, at the speed of its pipe and in bounded memory.
+"""Captures the output of a process, at the speed of its pipe and in bounded memory.
 
 A thread reads into a ring buffer, which holds the end of the output, and all of it as long as it fits. Only an output
 that is larger, or whose writers outlive the call, is written to a file.
@@ -111,7 +111,7 @@ class OutputCapture:
                 return
 
     async def drain(self) -> None:
-        """Read what has been written by now, then stop reading."""
+        """Read what has been written so far, then stop reading."""
         self._stopping = True
         os.eventfd_write(self._wake, 1)
         while True:
@@ -219,7 +219,7 @@ class OutputCapture:
         self._notify()
 
     def _read_in_loop(self) -> None:
-        """Read in the event loop, where there is no thread."""
+        """Read in the event loop when no thread can be started."""
         remaining = self._waiting() if self._stopping else 1
         while remaining > 0 and not self.ended:
             with self._lock:

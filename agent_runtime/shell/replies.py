@@ -30,7 +30,7 @@ class Replies:
         self._closed = False
 
     def give(self, replies: bytes) -> None:
-        """Type these, now or when the program is ready. Does not block."""
+        """Type answers, now or when the program is ready. Does not block."""
         with self._lock:
             if not replies or self._closed:
                 return
@@ -46,7 +46,7 @@ class Replies:
                 self._waiting = b""
 
     def close(self) -> None:
-        """Type no more. To be called before the keyboard is closed."""
+        """Stop typing. To be called before the keyboard is closed."""
         with self._lock:
             self._closed = True
 

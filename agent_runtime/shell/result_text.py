@@ -1,4 +1,4 @@
-"""What the model reads after the output of a shell call: how the call ended, and what it left running."""
+"""The texts after the output of a shell call: how the call ended, and what it left running."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROCESSES_NAMED = 10
 
 @dataclass
 class Ending:
-    """The end of a call.
+    """How a call ended.
 
     Args:
         status: exit status; negative for the signal that ended the shell; None when it did not end by itself.
@@ -41,12 +41,12 @@ class Ending:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code as a shell gives it: 128 + N for signal N."""
+        """Return the exit code as a shell reports it: 128 + N for signal N."""
         return self.status if self.status is None or self.status >= 0 else 128 - self.status
 
 
 def report(ending: Ending, fitted: TruncatedOutput) -> ToolOutput:
-    """The result of a call: its output, how it ended, what it left running."""
+    """Return the result of a call: its output, how it ended, what it left running."""
     code = ending.exit_code
     failed = code != 0
     lines = [fitted.text, *_how(ending), *ending.notes, *left_running(ending.left)]

@@ -1,4 +1,4 @@
-"""A folder of the shell: the pipes that its commands print into, and the state that one shell hands to the next."""
+"""A folder of the shell, with the pipes for the output of its commands, and the saved state for the next shell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MEMORY = "/dev/shm"
 
 
 class ScratchDir:
-    """Made at once, for the user whom the shell runs as. Raises OSError when it cannot be made anywhere."""
+    """Creates the folder for the user of the shell. Raises OSError when it cannot be created anywhere."""
 
     def __init__(self, user: str | None) -> None:
         try:
@@ -27,7 +27,7 @@ class ScratchDir:
 
     @property
     def name(self) -> str:
-        """A name that no other shell on this machine has."""
+        """A name that is unique on this machine."""
         return self._folder.name
 
     def pipe(self, name: str) -> Path:
@@ -41,7 +41,7 @@ class ScratchDir:
         return path
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove the folder and its contents."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _give(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A terminal without a display: what is on the screen of a program that draws on it, as text.
+"""A virtual terminal: renders the screen of a program as text.
 
 It follows xterm's control sequences as far as they place text. Whatever a program prints, each character that is not
 overwritten or erased is in the text, no input raises, and the time is proportional to the number of bytes.
@@ -36,7 +36,7 @@ _GRAPHICS = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌└�
 
 
 def draws(data: bytes) -> bool:
-    """Does this output place its text on a screen?"""
+    """Return whether this output positions its text on a screen."""
     return _DRAWS.search(data) is not None
 
 
@@ -53,7 +53,7 @@ def render(data: bytes, *, rows: int, columns: int, before: bytes = b"") -> str:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is to be reported of a screen, without trailing blanks and empty lines at its end.
+    """The text of a screen, without trailing blanks and empty lines at its end.
 
     `head` and `tail` are the same text unless something between them is missing: `missing_bytes` of it, in
     `missing_lines` lines.
@@ -83,11 +83,11 @@ class Screen:
 
     @property
     def is_waiting(self) -> bool:
-        """Is there the beginning of a control sequence whose end has not come yet?"""
+        """Whether the output so far ends inside a control sequence."""
         return bool(self._unfinished)
 
     def feed(self, data: bytes) -> None:
-        """Print these bytes. A character or a control sequence may go on with the next."""
+        """Print bytes, which may end inside a character or a control sequence."""
         text = self._unfinished + self._decoder.decode(data)
         if self._in_string:
             end = _STRING_END.search(text)

@@ -23,7 +23,7 @@ class Scrolled:
     _last_size: int = 0
 
     def add(self, text: str) -> None:
-        """A row has left the screen."""
+        """Add a row that has left the screen."""
         if not self.missing_bytes and not self.last and self._first_size + len(text) <= KEPT // 2:
             self.first.append(text)
             self._first_size += len(text)
@@ -82,5 +82,5 @@ def line_of(row: Row | None) -> str:
 
 
 def as_text(lines: Iterable[str]) -> str:
-    """Lines of a screen without the empty ones at its end."""
+    """Return the lines of a screen without empty ones at its end."""
     return "".join(lines).rstrip("\n ")

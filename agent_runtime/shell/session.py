@@ -1,4 +1,4 @@
-"""One process that the model talks to: on a pseudo-terminal, or on pipes.
+"""An interactive program, on a pseudo-terminal or on pipes.
 
 On a pseudo-terminal it has the terminal for its own: control characters act, and a hang-up ends it. Without one its
 stdin is a pipe, so that all bytes that are typed arrive, and no program takes it for a terminal.
@@ -34,7 +34,7 @@ _HANG_UP_SECONDS = 0.5  # for a program to end after a hang-up
 
 
 class Session:
-    """A running program, its output that has not been reported, and its keyboard.
+    """A running program, its unreported output, and its keyboard.
 
     Raises OSError when the program cannot be started.
     """
@@ -75,12 +75,12 @@ class Session:
         return code if code is None or code >= 0 else 128 - code
 
     async def begin(self) -> None:
-        """Let the program run, in a control group of its own where there are any."""
+        """Start the program, in its own control group where these are available."""
         self.processes.group = await run_in_thread(ControlGroup.of, self.pid, self.processes.marker)
         self._go()
 
     async def wait(self, seconds: float) -> None:
-        """Wait for its end, at most so long; then also for the rest of its output."""
+        """Wait for the program to end, at most this many seconds; then also for the rest of its output."""
         with anyio.move_on_after(seconds):
             while self.ended is None:
                 await ready(self._pidfd)
@@ -88,7 +88,7 @@ class Session:
             await self.capture.settle(self.processes.living)
 
     async def wait_for_answer(self, seconds: float) -> None:
-        """Wait until it has answered what was typed and waits for more, or has ended; at most so long."""
+        """Wait until the program has answered the input and waits for more, or has ended; at most this many seconds."""
         with anyio.move_on_after(seconds):
             seen, since = self.capture.total, time.monotonic()
             interval = _POLL
@@ -130,12 +130,12 @@ class Session:
         return Background(self.pid, self.start.command, None, calls.started, calls.call_id)
 
     def living(self) -> list[Process]:
-        """All its processes that live, itself included."""
+        """All living processes of the session."""
         own = Process.of(self.pid) if self.ended is None else None
         return [*([own] if own else []), *self.processes.living()]
 
     async def end(self) -> None:
-        """End all its processes."""
+        """End all processes of the session."""
         group = self.processes.group
         await terminate(self.living, grace=CANCEL_GRACE, kill=group.kill if group else None)
 
@@ -156,7 +156,7 @@ class Session:
         await self.wait(_HANG_UP_SECONDS)
 
     async def close(self) -> None:
-        """Let go of it. What still runs goes on, and its output is logged."""
+        """Detach the session. Its processes keep running, and their output is logged."""
         await self.capture.drain()
         if not self.capture.ended:
             hold = [self._keyboard.fd] if self._keyboard.fd >= 0 else []

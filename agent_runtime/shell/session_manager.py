@@ -1,4 +1,4 @@
-"""The sessions of a run: several programs that the model starts, reads, types into and comes back to."""
+"""The interactive sessions of a run: programs that the model starts, reads, and writes to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 
 
 class SessionManager:
-    """Interactive sessions.
+    """Starts and keeps interactive sessions.
 
     Args:
         settings: how they run; `cwd` is where they start by default.
@@ -90,7 +90,7 @@ class SessionManager:
             self._announce()
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
-        """Type into a session and return what it has printed since the last call.
+        """Write to a session, and return what it has printed since the last call.
 
         After typing this waits until the program has answered and waits for more input; with an empty text, until the
         program has ended; at most so many seconds. Raises ToolError when there is no such session, or when it does not
@@ -112,15 +112,15 @@ class SessionManager:
         raise ToolError(f"session_id: there is no session {number}. {self._listed()}")
 
     def partial(self, call_id: str) -> ToolOutput | None:
-        """The result of a start that was cancelled. Given once."""
+        """Return the result of a start that was cancelled; once only."""
         return self._partials.pop(call_id, None)
 
     def background(self) -> list[Background]:
-        """What runs: sessions, and what ended sessions left behind."""
+        """Return what is running: sessions, and processes that ended sessions left running."""
         return [session.as_background() for session in self._running().values()] + self._left.background()
 
     def printed(self) -> list[str]:
-        """The end of what each running session has printed so far."""
+        """Return the end of the output of each running session."""
         return [session.capture.recent() for session in self._running().values()]
 
     async def end_interactive(self) -> None:

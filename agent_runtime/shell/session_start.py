@@ -1,4 +1,4 @@
-"""Starting the program of a session: its descriptors, and the shell that runs the command."""
+"""Starts the program of a session: its descriptors, and the shell that runs the command."""
 
 from __future__ import annotations
 

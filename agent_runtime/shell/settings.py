@@ -1,4 +1,4 @@
-"""What the shell and the sessions of a run are started with."""
+"""The settings with which the shell and the sessions of a run are started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShellSettings:
-    """How commands run.
+    """The settings of commands.
 
     Attributes:
         cwd: the directory that commands start in.
@@ -35,5 +35,5 @@ class ShellSettings:
     login: LoginEnvironment | None = None
 
     async def environment(self) -> Mapping[str, str]:
-        """The variables of a command."""
+        """Return the environment of a command."""
         return await self.login.variables() if self.login else self.env

@@ -33,7 +33,7 @@ OnOutput = Callable[[str], Awaitable[None]]
 
 
 class Shell:
-    """A persistent bash, and what it left running.
+    """A persistent bash, and the processes that its calls left running.
 
     Args:
         settings: how commands run; `cwd` is where the first one starts.
@@ -108,30 +108,32 @@ class Shell:
         return result
 
     async def prepare(self) -> None:
-        """Do what the first call would wait for: reading the login files."""
+        """Read the login files in advance, for which the first call would otherwise wait."""
         await self._settings.environment()
 
     def partial(self, call_id: str) -> ToolOutput | None:
-        """The result of a call that was cancelled: what it had printed. Given once."""
+        """Return the output of a call that was cancelled; once only."""
         return self._partials.pop(call_id, None)
 
     async def restart(self) -> None:
-        """End the shell; the next call starts one in its directory. What it left running goes on."""
+        """End the shell; the next call starts one in its directory. Background processes keep running."""
         async with self._lock:
             await self._close_bash(CLOSE_SECONDS)
             if self._scratch:
                 self._scratch.state.forget()
 
     def background(self) -> list[Background]:
-        """What calls left running and still runs."""
+        """Return the background processes of calls that are still running."""
         return self._left.background()
 
     def printed(self) -> list[str]:
-        """The end of what the call under way has printed so far; empty when there is none."""
+        """Return the end of the output of the running call; empty when there is none."""
         return [self._running.recent()] if self._running else []
 
     async def aclose(self, *, kill: bool) -> None:
-        """End the shell, and with `kill` all that it left running; otherwise that goes on and keeps its logs."""
+        """End the shell, and with `kill` its background processes; otherwise these keep running and writing their
+        logs.
+        """
         with anyio.CancelScope(shield=True):
             if kill and self._bash:
                 self._left.add(
@@ -235,7 +237,7 @@ class Shell:
             await run_in_thread(group.close)
 
     def _existing_directory(self, bash: BashProcess, ending: Ending) -> Path | None:
-        """Where to go first when the shell's directory has been deleted; None when it has not."""
+        """Return the directory to change to when the shell's directory has been deleted; None when it has not."""
         if not bash.lost:
             return None
         deleted = Path(bash.cwd)

@@ -1,4 +1,4 @@
-"""What one shell hands to the next: variables, functions, aliases, options, traps and its directory.
+"""The state that a shell passes on to the next: variables, functions, aliases, options, traps, and its directory.
 
 A shell saves it when it is idle (so that one which is killed, or replaced by `exec`, loses no more than its last
 command) and when it ends or is asked to stop.
@@ -14,7 +14,7 @@ _WHOLE = b"# whole\n"
 
 
 class ShellState:
-    """The files that hold it, in a folder of the shell.
+    """The files with the saved state, in a folder of the shell.
 
     Attributes:
         end: what a shell saves at its end.
@@ -53,7 +53,7 @@ class ShellState:
             self.before.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """The next shell starts without a state."""
+        """Discard the state: the next shell starts without one."""
         self.end.unlink(missing_ok=True)
         self.before.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What a program prints on its terminal: answers to its queries while it runs, and its screen as text."""
+"""The output of a program on a terminal: answers its queries while it runs, and renders its screen as text."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TerminalOutput:
             return fitted
 
     def close(self) -> None:
-        """Answer no more. To be called before the keyboard is closed."""
+        """Stop answering. To be called before the keyboard is closed."""
         self._replies.close()
 
     def _draw(self, capture: OutputCapture, until: int) -> None:

@@ -1,4 +1,4 @@
-"""Outputs that are too long for the model: head and tail are kept, the cut is named, and the whole is in a file."""
+"""Truncates outputs that are too long for the model: head and tail are kept, and the whole is written to a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BYTES_PER_TOKEN = 4  # no tokenizer is loaded to cut an output
 
 @dataclass(frozen=True)
 class TruncatedOutput:
-    """An output as the model gets it.
+    """An output as the model receives it.
 
     Attributes:
         text: cut to the limit.
@@ -48,7 +48,7 @@ class OutputStore:
         self.spill_limit = spill_limit
 
     def fit(self, text: str, *, tokens: int, call_id: str) -> TruncatedOutput:
-        """Cut a text to at most so many tokens. The whole is written to a file when it is cut."""
+        """Truncate a text to at most this many tokens. The whole is then written to a file."""
         text = clean(clean_text(text))
         size = len(text.encode())
         if size <= tokens * BYTES_PER_TOKEN:
@@ -86,7 +86,7 @@ def join_truncated(head: str, tail: str, size: int, lines: int, location: str) -
 
 
 def location(log: BoundedLog) -> str:
-    """Where the whole output is, as the model reads it."""
+    """Return the note for the model that says where the whole output is."""
     if log.error:
         return f"the whole output could not be written to {log.path}: {log.error}"
     if log.cut:

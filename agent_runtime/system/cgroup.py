@@ -26,7 +26,7 @@ class ControlGroup:
 
     @classmethod
     def of(cls, pid: int, name: str) -> ControlGroup | None:
-        """A new group with that process in it; what it starts from now on is in it too.
+        """Create a group that contains a process, and what it starts from now on.
 
         None where there are no groups, or the runtime may not make one: an older version, read-only, threaded, a limit
         on their number."""
@@ -61,14 +61,14 @@ class ControlGroup:
         return [pid for pid in pids if pid]  # 0: of a PID namespace that is not visible here
 
     def kill(self, spare: int = 0) -> None:
-        """SIGKILL to all in it at once: none escapes by forking (Linux 5.14). `spare` is taken out before."""
+        """Send SIGKILL to all processes at once: none escapes by forking (Linux 5.14). `spare` is moved out first."""
         if spare in self.pids():
             self._move_out(spare)
         with contextlib.suppress(OSError):
             _write(self._folder / "cgroup.kill", 1)
 
     def close(self) -> None:
-        """Remove it. What still lives goes on in the runtime's own group."""
+        """Remove the group. Processes that still run are moved to the runtime's own group."""
         for _ in range(_ROUNDS):
             for inner in sorted(self._folder.rglob("*/"), reverse=True):  # made by what ran in it
                 with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ _HEADER = struct.Struct("iIII")
 
 
 class FileWatch:
-    """Wakes those who wait for a file to change. Made and used inside of one asyncio event loop.
+    """Wakes tasks that wait for a file to change. Created and used inside one asyncio event loop.
 
     Where inotify is not available, waiting is a short sleep.
     """
@@ -27,7 +27,7 @@ class FileWatch:
             asyncio.get_running_loop().add_reader(self._fd, self._read)
 
     async def changed(self, path: Path, seconds: float) -> None:
-        """Return when the file was written to, or after so many seconds. May return early."""
+        """Wait until the file was written to, at most this many seconds. May return early."""
         watch = -1
         if self._fd >= 0:
             mask = _IN_MODIFY | _IN_CLOSE_WRITE | _IN_DELETE_SELF

@@ -39,7 +39,7 @@ class _Beneath(ctypes.Structure):
 
 
 def check() -> None:
-    """Raises LandlockUnavailable where nothing can be confined."""
+    """Raise LandlockUnavailable when the kernel cannot confine programs."""
     version = _call(_CREATE_RULESET, None, 0, _VERSION)
     if version < 3:
         raise LandlockUnavailable(

@@ -96,7 +96,7 @@ class Process:
 
     @property
     def user(self) -> str:
-        """Whose it is, by name where that is known; "" when it has gone."""
+        """The name of its user, or the id of one without a name; "" when it has gone."""
         import pwd  # needed for a message only
 
         try:
@@ -108,7 +108,7 @@ class Process:
             return ""
 
     def send(self, number: int) -> bool:
-        """Signal it, unless the pid is another's by now. False where this process is not allowed to."""
+        """Send a signal, unless the pid belongs to another process by now. Returns False when that is not permitted."""
         with contextlib.suppress(OSError):
             fd = os.pidfd_open(self.pid)
             try:
@@ -179,7 +179,7 @@ def lineage(process: Process) -> list[Process]:
 
 
 def kill_descendants() -> None:
-    """SIGKILL to all that this process has started, however it was detached. Does not wait for their end."""
+    """Send SIGKILL to all descendants of this process, even detached ones. Does not wait for their end."""
     for process in descendants(os.getpid()):
         process.send(signal.SIGKILL)
 

@@ -87,7 +87,7 @@ async def terminate(
 
 
 def describe(process: Process) -> str:
-    """A process that could not be ended, and why, in words."""
+    """Describe a process that could not be ended, and why."""
     user = process.user
     own = not user or process.send(0)
     why = "it does not end" if own else f"it belongs to {user}, not to the user of this program"
@@ -123,7 +123,7 @@ async def end_descendants() -> None:
 
 
 async def ended(processes: Iterable[Process], seconds: float) -> None:
-    """Wait until all of them have ended, at most so many seconds."""
+    """Wait until all of the processes have ended, at most this many seconds."""
     with contextlib.ExitStack() as stack:
         fds = []
         for process in processes:

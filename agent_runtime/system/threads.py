@@ -1,4 +1,4 @@
-"""Blocking work beside the event loop."""
+"""Runs blocking work outside the event loop."""
 
 from __future__ import annotations
 
