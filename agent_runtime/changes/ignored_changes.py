@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
-from agent_runtime.system.byte_paths import under
+from agent_runtime.git.ignore_patterns import HEAVY
+from agent_runtime.system.byte_paths import join, under
 
 _REMEMBERED = 10_000  # paths
 
@@ -20,9 +22,12 @@ class IgnoredChanges:
         self._folders: dict[bytes, int] = {}
         self._changed: set[bytes] = set()
         self._new: set[bytes] = set()
+        self._inside: set[bytes] = set()  # files in ignored folders when the run began
 
     def folder(self, path: bytes, *, changed: bool) -> None:
         """An ignored folder was found; `changed` when it is new."""
+        if not changed and path not in self._folders:
+            self._list(path)
         self._folders.setdefault(path, -1 if changed else self._mtime(path))
 
     def forget(self, path: bytes) -> None:
@@ -33,6 +38,10 @@ class IgnoredChanges:
     def existed(self, path: bytes) -> bool:
         """Whether an ignored name existed when the run began."""
         return path not in self._new
+
+    def contained(self, path: bytes) -> bool:
+        """Whether this file was in an ignored folder when the run began, as far as those were listed."""
+        return path in self._inside
 
     def changed(self, path: bytes, *, new: bool = False) -> None:
         """Something happened to an ignored name; `new`: it was created."""
@@ -50,6 +59,21 @@ class IgnoredChanges:
             if self._mtime(path) != before:
                 counts[_top(path + b"/")] += self._names(path, before)
         return {"atLeast": counts.total(), "folders": dict(sorted(counts.items()))} if counts else None
+
+    def _list(self, folder: bytes) -> None:
+        """Remember the files below it, except those of folders that hold thousands."""
+        stack = [folder]
+        while stack and len(self._inside) < _REMEMBERED:
+            here = stack.pop()
+            if here.rpartition(b"/")[2] in HEAVY:
+                continue
+            with suppress(OSError), os.scandir(under(self._root, here)) as items:
+                for item in items:
+                    path = join(here, item.name)
+                    if item.is_dir(follow_symlinks=False):
+                        stack.append(path)
+                    elif len(self._inside) < _REMEMBERED:
+                        self._inside.add(path)
 
     def _mtime(self, path: bytes) -> int:
         try:

@@ -16,6 +16,7 @@ from agent_runtime.changes.ignored_changes import IgnoredChanges
 from agent_runtime.changes.scope import Scope
 from agent_runtime.git.index import UNVOUCHED, Tracked, oid_of, vouches
 from agent_runtime.git.objects import UNKNOWN
+from agent_runtime.git.repository import gitfile_target, is_git_directory
 from agent_runtime.system.byte_paths import exists, is_folder, join, real, under
 from agent_runtime.system.inotify import Inotify
 
@@ -102,7 +103,7 @@ class Tree:
         known = self.folders[folder].get(name) == IGNORED
         if known:
             del self.folders[folder][name]
-        existed = known and self.ignored.existed(path)
+        existed = self.ignored.existed(path) if known else self.ignored.contained(path)
         self.ignored.forget(path)
         return UNSEEN if existed else LATE
 
@@ -146,7 +147,8 @@ class Tree:
     def _compare_late(self, folder: bytes, late: Suspects) -> None:
         found: Suspects = {}
         self._compare_all([folder], found)
-        late |= {path: LATE if old is None else old for path, old in found.items()}
+        for path, old in found.items():
+            late[path] = old or (UNSEEN if self.ignored.contained(path) else LATE)
 
     def _still_ignored(self, folder: bytes) -> bool:
         above, _, name = folder.rpartition(b"/")
@@ -345,6 +347,8 @@ class Tree:
                 self.repositories.add(folder)
             return False
         inner = path in self.scope.tracked
+        if not inner and self._is_git_directory(folder, path):
+            return False
         if folder in self._partial:
             if not inner:
                 return False
@@ -359,6 +363,13 @@ class Tree:
         if folder in self.unreadable:
             self.unreadable.add(path)
         return True
+
+    def _is_git_directory(self, folder: bytes, path: bytes) -> bool:
+        """Whether this folder is, under another name, the `.git` of its parent or of linked worktrees."""
+        full = under(self.root, path)
+        return is_git_directory(full) and (
+            exists(join(full, b"worktrees")) or gitfile_target(under(self.root, folder)) == full
+        )
 
     def _counts(self, folder: bytes, name: bytes, *, changed: bool = False) -> bool:
         """Whether this new file is one that is tracked."""

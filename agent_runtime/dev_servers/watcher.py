@@ -174,8 +174,12 @@ class DevServerWatcher:
         return server.event("up", self._template) if server else None
 
     def left(self) -> list[RunningServer]:
-        """The servers that are up, for `complete.left`."""
-        return [left for server in self._listening() if (left := server.running())]
+        """The processes that serve, for `complete.left`: each with the port that a person would open."""
+        ports: dict[int | None, list[Server]] = {}
+        for server in self._listening():
+            ports.setdefault(server.pid, []).append(server)
+        shown = [best(servers) or servers[0] for servers in ports.values()]
+        return [left for server in shown if (left := server.running())]
 
     def advice(self) -> str:
         """Return a text for the model about what has changed since the last report; "" for nothing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent_runtime.git.commands import run_git
 from agent_runtime.git.index import Tracked, read_index
-from agent_runtime.system.byte_paths import home, is_folder, join, read_file, read_followed, under
+from agent_runtime.system.byte_paths import exists, home, is_folder, join, read_file, read_followed, under
 
 _TRUE = (b"true", b"1", b"yes", b"on")
 # Attributes that let a file of the worktree differ from its blob at the same size.
@@ -82,13 +82,11 @@ def nested(folder: bytes) -> Repository | None:
 
     Its index tells which names are tracked. Its objects are not read.
     """
-    dot_git = join(folder, b".git")
-    git_dir = dot_git
-    if not is_folder(dot_git):
-        target = read_file(dot_git).removeprefix(b"gitdir:").strip()
-        if not target:
-            return None
-        git_dir = under(folder, target)
+    git_dir: bytes | None = join(folder, b".git")
+    if not is_folder(join(folder, b".git")):
+        git_dir = gitfile_target(folder)
+    if git_dir is None:
+        return None
     common = under(git_dir, read_file(join(git_dir, b"commondir")).strip() or b".")
     settings = read_file(join(common, b"config")).lower()
     return Repository(
@@ -99,6 +97,20 @@ def nested(folder: bytes) -> Repository | None:
         ignore_case=bool(re.search(rb"^\s*ignorecase\s*=\s*(true|1|yes|on)\s*$", settings, re.M)),
         id_bytes=32 if re.search(rb"^\s*objectformat\s*=\s*sha256\s*$", settings, re.M) else 20,
     )
+
+
+def is_git_directory(folder: bytes) -> bool:
+    """Whether a directory has the layout of `.git` or of a bare repository."""
+    return exists(join(folder, b"HEAD")) and all(
+        is_folder(join(folder, name)) for name in (b"objects", b"refs")
+    )
+
+
+def gitfile_target(folder: bytes) -> bytes | None:
+    """Return the absolute path that the file `.git` in this directory names; None when it is no such file."""
+    dot_git = join(folder, b".git")
+    target = b"" if is_folder(dot_git) else read_file(dot_git).removeprefix(b"gitdir:").strip()
+    return os.path.normpath(under(folder, target)) if target else None
 
 
 def names_conversion(attributes: bytes) -> bool:

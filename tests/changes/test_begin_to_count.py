@@ -142,5 +142,62 @@ def test_ignored_files_that_another_repository_tracks(tmp_path: Path, kind: str)
     tracked.run("echo more >> app/k.log; echo more >> app/other.log; echo new > app/new.log; echo x > app/y")
     assert brief(tracked.events, tracked.ws) == [("modify", "app/k.log"), ("create", "app/y")]
     tracked.run("cd app; git add -f new.log; git commit -qm new")
-    named = [event for event in brief(tracked.events[2:], tracked.ws) if not event[1].startswith(".bare/")]
-    assert named == [("create", "app/new.log")]
+    assert brief(tracked.events[2:], tracked.ws) == [("create", "app/new.log")]
+
+
+@pytest.mark.parametrize(
+    ("end", "change", "reported"),
+    [
+        (": > .gitignore", "echo 1 >> dist/w", [("modify", "dist/w")]),
+        (": > .gitignore", "sed -i s/1/x/ dist/in/w", [("modify", "dist/in/w")]),
+        (
+            ": > .gitignore",
+            "seq 4 > dist/new; mv dist/in/w dist/w",
+            [("modify", "dist/w"), ("create", "dist/new")],
+        ),
+        ("git add -f dist/in/w", "sed -i s/1/x/ dist/in/w dist/w", [("modify", "dist/in/w")]),
+        ("git rm -q --cached .gitignore; rm .gitignore", "rm dist/w; seq 7 > dist/w", [("modify", "dist/w")]),
+    ],
+)
+@pytest.mark.parametrize("looks", ["inotify", "walks"])
+def test_a_file_of_an_ignored_folder_that_changed_before_it_began_to_count(
+    tracked: TrackedWorkspace,
+    end: str,
+    change: str,
+    reported: list[tuple[str, ...]],
+    looks: str,
+    blind: Callable[[], None],
+) -> None:
+    tracked.sh(
+        f"{GIT_INIT}; echo dist/ > .gitignore; mkdir -p dist/in; seq 3 | tee dist/w > dist/in/w; {COMMIT}"
+    )
+    if looks == "walks":
+        blind()
+    tracked.begin()
+    assert tracked.run(change) == []
+    found = [event for event in tracked.run(end) if not event.path.endswith(".gitignore")]
+    assert sorted(brief(found, tracked.ws)) == sorted(reported)
+    assert [event.diff for event in found if event.action == "modify"] == [""]
+
+
+WORKTREES = "git --git-dir=.bare worktree add -q main $(git --git-dir=.bare commit-tree -m x $TREE)"
+
+
+@pytest.mark.parametrize(
+    ("before", "reported"),
+    [
+        (f"echo 'gitdir: .bare' > .git; {WORKTREES}", [("create", "main/a")]),
+        (f'echo "gitdir: $PWD/.bare/" > .git; {WORKTREES}', [("create", "main/a")]),
+        (WORKTREES, [("create", "main/a")]),
+        ("mkdir main; cd main; git init -q", [("create", ".bare/refs/heads/n"), ("create", "main/a")]),
+    ],
+    ids=["gitfile", "absolute gitfile", "worktrees", "unrelated"],
+)
+def test_the_directory_of_a_repository_under_another_name(
+    tracked: TrackedWorkspace, before: str, reported: list[tuple[str, ...]]
+) -> None:
+    tree = "TREE=$(git --git-dir=.bare hash-object -t tree -w /dev/null)"
+    tracked.sh(f"git init -q --bare .bare; {tree}; {before}")
+    tracked.begin()
+    found = tracked.run("echo 1 > main/a; seq 1 > .bare/refs/heads/n")
+    assert sorted(brief(found, tracked.ws)) == reported

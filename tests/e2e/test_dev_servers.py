@@ -97,6 +97,7 @@ def test_the_address_to_open_of_a_server_with_many_ports(workspace: Path, port: 
         assert done.complete["devUrl"] == f"http://localhost:{port}/base"
         logs: list[Json] = [server for server in done.complete["devUrls"] if server["logFile"]]
         assert len(logs) == 3 and {server["logFile"] for server in logs} == {str(workspace / "log")}
+        assert [left["port"] for left in done.complete["left"]] == [port]
 
 
 @pytest.mark.parametrize(
