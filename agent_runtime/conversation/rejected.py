@@ -18,7 +18,8 @@ _PLACE = re.compile(r"\b(messages|input|contents)(?:\.\[?|\[)(\d+)|\bmessage at 
 _ITEM = re.compile(r"\b(?:rs|fc|ctc|msg|ws|ig|toolu|srvtoolu|call)_[\w-]+")
 # what concerns tools or parameters, although it may speak of images, items or thinking
 _NOT_HISTORY = re.compile(
-    r"^[\s\"'`]*(?:(?:tools|tool_choice|output_config|system|max_tokens)\b|(?:thinking|reasoning)[.:])|"
+    r"^[\s\"'`]*(?:(?:tools|tool_choice|output_config|system|max_tokens|include|reasoning_effort)\b|"
+    r"(?:thinking|reasoning)[.:])|"
     r"invalid schema|\bproperties\b|\binput_schema\b|function_declarations|\bfunction ['\"`]",
     re.I,
 )

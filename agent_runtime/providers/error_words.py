@@ -58,6 +58,13 @@ OVERFLOW_WORDS = _any(
     # Cohere, watsonx, Cloudflare, GitHub Models
     r"size limit exceeded by \d+ tokens|tokens (?:in the prompt )?(?:\d+ )?cannot exceed",
     r"exceeded this model context|max size: \d+ tokens",
+    # LiteLLM, and servers that name what is too long in words of their own
+    r"context_?(?:window|length)_?exceeded|reduce (?:your|the) (?:prompt|input)\b|number of tokens is below \d+",
+    r"(?:prompt|input|sequence|context) (?:length|size|tokens?).{0,40}(?:too (?:long|large)|exceeds|"
+    r"(?:longer|greater|larger) than)",
+    r"tokens in (?:the |your )?(?:prompt|request|input|messages).{0,30}(?:exceed|(?:more|greater|larger) than)",
+    r"exceed\w* (?:the )?max(?:imum)?(?: number of tokens|_(?:total|prompt|input)_tokens)",
+    r"max_(?:total|prompt|input)_tokens exceeded",
 )
 
 QUOTA_WORDS = _any(
@@ -92,6 +99,8 @@ BAD_OUTPUT_WORDS = _any(
     r"tool_use_failed|output_parse_failed|json_validate_failed|malformed_(?:function|tool)_call|invalid_tool_call",
     r"tool_call_parse|failed to call a function|tool call validation failed|invalid sequence as part of ToolUse",
     r"model generated output that could not be parsed|failed to parse (?:the )?(?:model|tool call)",
+    # vLLM, SGLang and Ollama with gpt-oss
+    r"expecting start token|unexpected tokens remaining in message header|error parsing tool call",
 )
 
 KEY_WORDS = _any(

@@ -160,8 +160,8 @@ def _inner_status(body: object) -> int | None:
         value = error.get(name)
         if isinstance(value, str) and re.fullmatch(r"[1-5]\d\d", value):
             value = int(value)
-        if isinstance(value, int) and 300 <= value <= 599:
-            return value
+        if isinstance(value, int | float) and 300 <= value <= 599:
+            return int(value)
     return None
 
 

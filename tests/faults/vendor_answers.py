@@ -80,6 +80,12 @@ TOO_LONG: list[tuple[str, int, str]] = [
         "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000",
     ),
     ("anthropic", 400, "prompt is too long: 213462 tokens > 200000 maximum"),
+    ("litellm", 400, "litellm.ContextWindowExceededError: see the provider's message"),
+    ("reduce", 400, "Please reduce your prompt; or completion length."),
+    ("prompt-limit", 400, "Number of input tokens (9000) has exceeded max_prompt_tokens (8000) limit."),
+    ("tokens-in-prompt", 400, "The number of tokens in the prompt (9000) exceeds the limit of 8192"),
+    ("sequence", 400, "Sequence length 9000 is longer than the maximum sequence length 8192"),
+    ("input-length", 400, "input length too long"),
     ("bedrock", 400, "Input is too long for requested model."),
     (
         "vertex",
@@ -314,6 +320,12 @@ ANSWERS += [
         },
         AGAIN,
     ),
+    (
+        "vllm-harmony",
+        400,
+        {"error": {"message": "Unexpected token 12606 while expecting start token 200006", "code": 400}},
+        AGAIN,
+    ),
     ("bedrock-tool", 424, {"message": "Model produced invalid sequence as part of ToolUse."}, AGAIN),
     ("bedrock-throttled", 429, {"__type": "com.amazon.coral#ThrottlingException", "message": "slow"}, FULL),
 ]
@@ -340,6 +352,7 @@ IN_STREAM: list[tuple[Any, tuple[str, bool]]] = [
         for code in (number, str(number))
     ),
     ({"error": {"status": 402, "message": "m"}}, QUOTA),
+    ({"error": {"code": 402.0, "message": "m"}}, QUOTA),
     ({"error": {"code": 400, "message": "prompt is too long"}}, OVERFLOW),
     ({"error": {"code": "1261", "message": "m"}}, OVERFLOW),
     ({"error": {"code": 1301, "message": "m"}}, REFUSED),

@@ -273,6 +273,14 @@ REFUSALS: list[tuple[Any, dict[str, Any], Turn, list[str], dict[str, Any], list[
     (
         "openai:gpt-5.2",
         {},
+        refusal("Encrypted content is not supported with this model.", "include"),
+        ["include"],
+        {},
+        ["include"],
+    ),
+    (
+        "openai:gpt-5.2",
+        {},
         refusal(
             "Unsupported parameter: 'reasoning.summary' is not supported with this model.",
             "reasoning.summary",

@@ -175,6 +175,8 @@ class AnthropicDecoder:
             is_cut = stop in CUT_STOPS and (unfinished or block is self._blocks[-1])
             blocks += block.blocks(is_cut=is_cut)
         has_calls = any(isinstance(block, ToolCall) for block in blocks)
+        if not self._stop and not has_calls:
+            raise cut("the provider's message ended without a stop_reason")
         if stop == "tool_calls" and not has_calls and all(block.type in _OWN_TYPES for block in kept):
             raise cut("the provider announced tool calls and sent none")
         if stop in ("end_turn", "tool_calls"):

@@ -89,6 +89,8 @@ class ChatDecoder:
             self._usage = usage  # counts are cumulative: the last one is valid
 
     def _choice(self, choice: dict[str, Any], *, is_whole: bool) -> Iterator[Delta]:
+        if choice.get("error"):  # OpenRouter, beside a finish_reason "error"
+            raise map_error(choice)
         self._count(choice.get("usage"))
         index = choice.get("index")
         number = index if isinstance(index, int) else 0

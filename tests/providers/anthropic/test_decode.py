@@ -206,7 +206,16 @@ def test_events_of_another_format_may_be_tried_again(chunk: Json) -> None:
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("chunks", [[], [start()], [start(), *block(0, {"type": "text", "text": "x"})]])
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [],
+        [start()],
+        [start(), *block(0, {"type": "text", "text": "x"})],
+        [start(), *block(0, {"type": "text", "text": "x"}), {"type": "message_stop"}],
+        [{"type": "message", "content": [{"type": "text", "text": "x"}], "stop_reason": None}],
+    ],
+)
 def test_a_stream_without_its_end_may_be_tried_again(chunks: list[Json]) -> None:
     with pytest.raises(ProviderError) as caught:
         decode("anthropic", chunks)

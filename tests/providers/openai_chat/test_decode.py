@@ -213,6 +213,11 @@ def test_an_empty_answer() -> None:
         ({"error": {"message": "m", "code": 502}}, "provider_error", True),
         (chunk("insufficient_system_resource"), "overloaded", True),
         (chunk("error"), "provider_error", True),
+        (
+            {"choices": [{"delta": {}, "finish_reason": "error", "error": {"code": 402, "message": "m"}}]},
+            "insufficient_quota",
+            False,
+        ),
         (chunk("function_call_filter: MALFORMED_FUNCTION_CALL"), "provider_error", True),
         ({"code": "insufficient_quota", "message": "m"}, "insufficient_quota", False),
         ({"object": "error", "message": "m", "type": "BadRequestError"}, "provider_error", True),
