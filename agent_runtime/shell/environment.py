@@ -115,7 +115,10 @@ def tool_environment(
     if user:
         visible = {name: value for name, value in visible.items() if not _PERSONAL.fullmatch(name)}
     secrets = [inherited[name] for name in inherited.keys() - visible.keys() if is_key(name, hidden)]
-    variables = {**_DEFAULTS, **identity(user), **visible, **NO_PROMPTS, **extra}
+    defaults = {**_DEFAULTS, **identity(user)}
+    # an empty HOME or PATH of a bare environment counts as unset
+    kept = {name: value for name, value in visible.items() if value or name not in defaults}
+    variables = {**defaults, **kept, **NO_PROMPTS, **extra}
     return {
         name: value
         for name, value in variables.items()

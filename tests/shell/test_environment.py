@@ -111,8 +111,9 @@ def test_the_variables_of_the_images_python_are_kept(name: str) -> None:
     assert tool_environment({name: "1"}, extra={}, hidden=[])[name] == "1"
 
 
-def test_a_bare_environment_gets_what_login_sets() -> None:
-    environment = tool_environment({}, extra={}, hidden=[])
+@pytest.mark.parametrize("inherited", [{}, dict.fromkeys(["HOME", "USER", "LOGNAME", "SHELL", "PATH"], "")])
+def test_a_bare_environment_gets_what_login_sets(inherited: dict[str, str]) -> None:
+    environment = tool_environment(inherited, extra={}, hidden=[])
     entry = pwd.getpwuid(os.geteuid())
     assert (environment["HOME"], environment["USER"], environment["LOGNAME"]) == (
         entry.pw_dir,
