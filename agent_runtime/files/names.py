@@ -12,18 +12,22 @@ from agent_runtime.protocol.messages import clean_text
 
 _SPACES = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
+_QUOTES = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"')
+)
 _COMPARED = 5_000  # entries that are compared to suggest a name
 
 
 def look_alikes(wanted: str, folder: int) -> list[str]:
     """Return the entries of a directory, open as `folder`, that look the same as a name that is not there.
 
-    Composed and decomposed letters look alike, so do the kinds of spaces, and invisible characters are not
-    seen. A name that is not UTF-8 reaches the model with U+FFFD in it. Empty when the directory is unreadable.
+    Composed and decomposed letters look alike, so do the kinds of spaces and of quotes, and invisible characters are
+    not seen. A name that is not UTF-8 reaches the model with U+FFFD in it. Empty when the directory is unreadable.
     """
-    look = _look(wanted)
+    wanted_look = look(wanted)
     plain = wanted.isascii()  # two names that are both ASCII look the same only when they are the same
-    return [name for name in _entries(folder) if not (plain and name.isascii()) and _look(name) == look]
+    return [name for name in _entries(folder) if not (plain and name.isascii()) and look(name) == wanted_look]
 
 
 def close_names(wanted: str, folder: int) -> list[str]:
@@ -31,9 +35,10 @@ def close_names(wanted: str, folder: int) -> list[str]:
     return get_close_matches(wanted, islice(_entries(folder), _COMPARED), 3)
 
 
-def _look(name: str) -> str:
+def look(name: str) -> str:
+    """Return a name in a form that is the same for all names that look the same."""
     seen = _INVISIBLE.sub("", unicodedata.normalize("NFC", clean_text(name)))
-    return _SPACES.sub(" ", seen)
+    return _SPACES.sub(" ", seen).translate(_QUOTES)
 
 
 def _entries(folder: int) -> list[str]:

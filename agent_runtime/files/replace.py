@@ -85,6 +85,7 @@ def insert(file: TextFile, display: str, *, after: int, text: str) -> ReplacedTe
     text = plain(sound(text, "The text"), file.only_cr)
     if not text:
         raise ToolError("The text to insert is empty.")
+    count = _count(text)
     end = file.line_end(at, at)
     if after and not file.text.endswith(("\n", end), 0, at):  # after a last line that has no line end
         text = "\n" + text
@@ -92,7 +93,6 @@ def insert(file: TextFile, display: str, *, after: int, text: str) -> ReplacedTe
         text += "\n"
     edit = Edit(at, at, text.replace("\n", end))
     data = file.splice([edit])
-    count = text.count("\n")
     place = f"after line {after}" if after else "at the beginning"
     start = len(plain(file.text[:at], file.only_cr))
     view = _view(file, start, start, text, _line_of(file, start))

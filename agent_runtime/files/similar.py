@@ -165,7 +165,7 @@ def _aligned(
 ) -> SimilarPlace:
     """The place at about `start`, with the lines of the block put beside those of the file, some of them left out."""
     margin = min(20, 2 + len(block) // 4)
-    low, high = max(0, start - margin), min(len(keys), start + len(block) + margin)
+    low, high = _bounds(keys, wanted, start, margin)
     steps = opcodes(wanted, keys[low:high])
     same = [(a, low + c) for tag, a, b, c, d in steps if tag == "equal" and a < b]
     ends = [(b, low + d) for tag, a, b, c, d in steps if tag == "equal" and a < b]
@@ -190,7 +190,7 @@ def _aligned(
             if mine is not None and _is_elision(block[mine]):
                 weight = 0
             total += weight
-            if tag == "equal":
+            if tag == "equal" or (mine is not None and theirs is not None and wanted[mine] == keys[theirs]):
                 score += weight
             elif mine is not None and theirs is not None and compared < _COMPARED_LINES:
                 compared += 1
@@ -198,6 +198,31 @@ def _aligned(
             difference = difference or _difference(lines, block, theirs, mine, max(c, first) + i)
     alike = score / (total or 1)
     return SimilarPlace(first, max(1, last - first), min(alike, 0.99) if difference else alike, difference)
+
+
+def _bounds(keys: Sequence[str], wanted: Sequence[str], start: int, margin: int) -> tuple[int, int]:
+    """The lines to put beside the block: from where it agrees the longest at its beginning to where it does at its end.
+
+    Lines that repeat agree in many places, so the beginning and the end are not looked for by their first and last line
+    alone. Where they agree nowhere, `margin` lines more are included.
+    """
+    low, high = max(0, start - margin), min(len(keys), start + len(wanted) + margin)
+    near = range(low, min(len(keys), start + margin) + 1)
+    first = max(near, key=lambda at: (_agreeing(keys, wanted, at, 1), -abs(at - start)))
+    if _agreeing(keys, wanted, first, 1):
+        low = first
+    end = min(len(keys), low + len(wanted))
+    near = range(max(low, end - margin), high + 1)
+    last = max(near, key=lambda at: (_agreeing(keys, wanted, at - 1, -1), -abs(at - end)), default=high)
+    return low, last if _agreeing(keys, wanted, last - 1, -1) else high
+
+
+def _agreeing(keys: Sequence[str], wanted: Sequence[str], at: int, step: int) -> int:
+    """How many lines of the block, from its beginning or backwards from its end, are those of the file at `at`."""
+    count, mine = 0, 0 if step > 0 else len(wanted) - 1
+    while 0 <= at < len(keys) and 0 <= mine < len(wanted) and keys[at] == wanted[mine]:
+        count, at, mine = count + 1, at + step, mine + step
+    return count
 
 
 def _difference(

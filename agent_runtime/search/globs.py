@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
+from agent_runtime.files.names import look
 from agent_runtime.git.ignore_patterns import parse
 
 _WILD = re.compile(r"[*?\[{]")
@@ -124,8 +124,8 @@ def _simplified(text: str) -> str:
 
 
 def _normal(text: str) -> str:
-    """With composed letters, which look the same as decomposed ones."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    """In a form that is the same for all paths that look the same."""
+    return text if text.isascii() else look(text)
 
 
 def _split(globs: str) -> list[str]:

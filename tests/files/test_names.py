@@ -29,6 +29,7 @@ PAIRS = [
     ("a\u200bb", "ab"),
     ("\ufeffa", "a"),
     ("soft\u00adhyphen", "softhyphen"),
+    ("l\u2019\u00e9tat \u201c1\u201d", 'l\'\u00e9tat "1"'),
 ]
 
 

@@ -205,9 +205,10 @@ async def test_a_missing_file(editor: EditorFixture) -> None:
 async def test_insert(editor: EditorFixture) -> None:
     editor.put(a="1\r\n2", b="")
     await editor.files.insert("a", 0, "zero", call_id="c")
-    await editor.files.insert("a", 3, "three", call_id="c")
+    said = await editor.files.insert("a", 3, "three\n", call_id="c")
+    assert said.startswith("Inserted 1 line after line 3")
     await editor.files.insert("b", 0, "x\n", call_id="c")
-    assert editor.tree() == {"a": b"zero\r\n1\r\n2\r\nthree", "b": b"x\n"}
+    assert editor.tree() == {"a": b"zero\r\n1\r\n2\r\nthree\r\n", "b": b"x\n"}
     with pytest.raises(Exception, match="insert_line must be from 0 to 4"):
         await editor.files.insert("a", 5, "x", call_id="c")
 

@@ -94,3 +94,26 @@ def test_a_refusal_takes_time_in_proportion_to_the_file(text: str, old: str) -> 
     begun = time.process_time()
     assert "Nothing was written" in refusal(text, old)
     assert time.process_time() - begun < 3  # seconds; it was minutes
+
+
+RECORDS = "".join(f'  {{\n    "id": {i},\n    "ok": true\n  }},\n' for i in range(2_000)).split("\n")
+
+
+@pytest.mark.parametrize("size", [12, 600, 1_800])
+@pytest.mark.parametrize("first", [4_000, 4_002])
+@pytest.mark.parametrize("at", [0, 1, 5, -1])
+def test_the_one_line_that_differs_among_lines_that_repeat(size: int, first: int, at: int) -> None:
+    block = RECORDS[first : first + size]
+    block[at] = "wrong"
+    said = refusal("\n".join(RECORDS), "\n".join(block))
+    assert f"Nearest: lines {first + 1}-{first + size} (" in said
+    assert f"Line {first + at % size + 1} differs: the file has {RECORDS[first + at % size]!r}" in said
+
+
+@pytest.mark.parametrize("size", [12, 600, 1_800])
+def test_a_line_that_is_missing_among_lines_that_repeat(size: int) -> None:
+    block = RECORDS[4_000 : 4_000 + size]
+    del block[size // 2 + 3]
+    said = refusal("\n".join(RECORDS), "\n".join(block))
+    assert f"Nearest: lines 4001-{4_000 + size} (" in said
+    assert "is missing in what you gave" in said

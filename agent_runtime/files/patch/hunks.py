@@ -61,6 +61,7 @@ def verify_whole(file: TextFile, hunks: Sequence[Hunk], display: str) -> None:
 def _new_text(file: TextFile, hunk: Hunk, place: HunkLocation, bounds: Sequence[int]) -> str:
     before = bounds[max(0, place.start - 1)]
     default = file.line_end(before, before)
+    as_given = hunk.has_line_ends
     out: list[str] = []
     at = place.start
     replaced = (
@@ -70,7 +71,7 @@ def _new_text(file: TextFile, hunk: Hunk, place: HunkLocation, bounds: Sequence[
         if line.tag == "+":
             text = line.text + "\n"
             near = min(replaced, max(at - 1, 0))
-            out.append(text if hunk.has_line_ends else with_line_end(text, file.pieces, near, default))
+            out.append(text if as_given else with_line_end(text, file.pieces, near, default))
             replaced += 1
         else:
             at += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from agent_runtime.files.line_match import BLANKS, QUOTES, TRAILING
@@ -108,3 +109,13 @@ async def test_lines_that_do_not_occur_are_refused(editor: EditorFixture, lines:
     editor.put(f="a\n", empty="")
     assert "does not match" in await editor.patch_refused(envelope("*** Update File: f", *lines))
     assert "does not match" in await editor.patch_refused(envelope("*** Update File: empty", *lines))
+
+
+async def test_a_hunk_of_many_lines_takes_time_in_proportion_to_them(editor: EditorFixture) -> None:
+    count = 10_000
+    editor.put(f="a\n" * count)
+    with anyio.fail_after(15):
+        await editor.patch(
+            "*** Begin Patch\n*** Update File: f\n@@\n" + "-a\n" * count + "+b\n" * count + "*** End Patch"
+        )
+    assert editor.tree() == {"f": b"b\n" * count}
