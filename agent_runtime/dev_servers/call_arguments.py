@@ -29,7 +29,7 @@ class CallArguments:
         self._calls.append((ticks(), text))
 
     def name(self, process: Process) -> bool:
-        """Has a call, before this process began, named its arguments, or the program of one without arguments?"""
+        """Return whether an earlier call named the arguments of a process, or the program of one without any."""
         words = process.argv[1:] or [process.argv[0].rpartition("/")[2]] if process.argv else []
         return bool(words) and any(
             when <= process.start and all(word in text for word in words) for when, text in self._calls

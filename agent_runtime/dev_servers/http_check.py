@@ -14,7 +14,7 @@ from anyio import (
 )
 
 # other: it answered something else. hung_up: it closed the connection without an answer.
-# silent: no answer in time. unreachable: nobody took the connection.
+# silent: no answer in time. unreachable: the connection was refused.
 Answer = Literal["http", "https", "other", "hung_up", "silent", "unreachable"]
 _HEAD_LIMIT = 16 << 10  # bytes of an answer's head that are read
 _BODY_LIMIT = 1 << 20

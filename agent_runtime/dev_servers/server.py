@@ -28,10 +28,10 @@ _ANSWERS = {"http": True, "https": True, "other": False}
 
 
 class Standing(IntEnum):
-    """Would a person open this address? Of the best ones, the latest is `devUrl`."""
+    """How suitable an address is for a person to open. Of the best ones, the latest is `devUrl`."""
 
     NOT_HTTP = 0  # a database, a debugger, what answered something else
-    INTERNAL = 1  # the kernel chose the port, on loopback, and nobody printed it: no address for anybody
+    INTERNAL = 1  # the kernel chose the port, on loopback, and no output names it: not reported as an address
     HELPER = 2  # a reload channel, an API beside an app, a port that usually is another protocol's
     FIXED = 3  # a port that somebody chose or printed
     KNOWN = 4  # known to speak HTTP, by its URL in an output, by its command line or by its answer
@@ -153,7 +153,7 @@ class Server:
             self.origin = Origin.of(now.owners[0], self.port, root)
 
     def is_replaced(self, now: OpenPort) -> bool:
-        """Did the port close and open again, for another program, or where others can (or cannot) reach it?"""
+        """Return whether the port was closed and opened again, by another program or for other hosts."""
         if not self.now.inodes.isdisjoint(now.inodes):
             return False
         command = command_line(now.owners[0])

@@ -26,7 +26,7 @@ UNKNOWN_FIELD = re.compile(
     r"(?:unknown|unrecogni[sz]ed|unexpected|unsupported) (?:name|parameter|field|property|argument|keyword)",
     re.I,
 )
-# about something inside a field that is required: words of the message are no names of other fields
+# about something inside a field that is required: words in the message do not name other fields
 _INSIDE = re.compile(r"^\W*(?P<root>tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
 _PROPERTY = re.compile(r"(?:property|field|name|key|parameter|argument) ['\"`](\w+)['\"`]", re.I)
 _TOO_MANY_TOKENS = tuple(

@@ -68,7 +68,7 @@ class LogWriter:
                 os.close(fd)
         self._source, self._hold = -1, []
         if self._process and self._process.poll() is None:
-            self._process.returncode = 0  # nobody waits for it
+            self._process.returncode = 0  # it is not waited for
 
     def _start(self) -> None:
         try:

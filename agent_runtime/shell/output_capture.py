@@ -70,7 +70,7 @@ class OutputCapture:
         self.log: BoundedLog | None = None
         self._open_log, self._on_data = open_log, on_data
         self._fd = fd
-        self._ring = mmap.mmap(-1, RING)  # takes memory for the pages that are written, and gives it back
+        self._ring = mmap.mmap(-1, RING)  # uses memory for written pages only, which can be released
         self._head = b""
         self._lines_reported = 0
         self._loop = asyncio.get_running_loop()

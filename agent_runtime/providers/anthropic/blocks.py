@@ -150,7 +150,7 @@ class Block:
         return self.item == other.item
 
     def is_repeated_by(self, other: Block) -> bool:
-        """Is the other block this one, sent again? An id, or a place where ids are missing, is used for one call."""
+        """Return whether the other block repeats this one. An id (or a place, without ids) is used for one call."""
         if not self.is_same_as(other):
             return False
         if other.late:

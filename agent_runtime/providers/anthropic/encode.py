@@ -208,12 +208,12 @@ def _add_effort(
 
 
 def _wants_sampling(call: ModelCall, endpoint: Endpoint) -> bool:
-    """Is there a temperature that the model takes only while it does not think, and no setting of `thinking`?"""
+    """Return whether there is a temperature that excludes thinking, and no setting of `thinking`."""
     return call.temperature not in (None, 1) and endpoint.model_row.temperature and call.thinking is None
 
 
 def _in_foreign_turn(messages: Sequence[Message]) -> bool:
-    """Is a turn going on (a call was just answered) that does not begin with signed thinking?
+    """Return whether a call was just answered, in a turn that does not begin with signed thinking.
 
     With a budget the API requires thinking at the start of such a turn; another model's turn has none.
     """

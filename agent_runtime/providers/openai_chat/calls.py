@@ -61,14 +61,14 @@ class _Call:
     more: dict[str, Any] = field(default_factory=dict)
 
     def does_the_same(self, name: str, arguments: str) -> bool:
-        """Would a call with this name and these arguments do what this one does?"""
+        """Return whether this call has this name and equivalent arguments."""
         if name != self.name:
             return False
         own, other = parse_arguments(self.arguments.text), parse_arguments(arguments)
         return own == other if own is not None else self.arguments.text == arguments
 
     def is_repeated_by(self, other: _Call) -> bool:
-        """Is the other call this one, sent again? An id, or a place where ids are missing, is used for one call."""
+        """Return whether the other call repeats this one. An id (or a place, without ids) is used for one call."""
         is_same_place = self.given == other.given and (bool(self.given) or self.index == other.index)
         if not self.does_the_same(other.name, other.arguments.text):
             return is_same_place and self.name == other.name and not other.arguments.text.strip()
@@ -179,7 +179,7 @@ class Calls:
 
 
 def _begins_anew(known: _Call, piece: _Piece) -> bool:
-    """Is this the first piece of another call? Some providers repeat the name with every piece."""
+    """Return whether this is the first piece of another call. Some providers repeat the name with every piece."""
     if not piece.name or not known.name:
         return False
     if piece.name != known.name:

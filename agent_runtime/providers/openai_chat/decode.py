@@ -67,7 +67,7 @@ class ChatDecoder:
 
     @property
     def complete(self) -> bool:
-        """Has the provider said why it stopped? Usage may come after that."""
+        """Whether the reason to stop was received. Usage may follow."""
         return bool(self._ends) and all(self._ends.values())
 
     def feed(self, chunk: dict[str, Any]) -> Sequence[Delta]:
@@ -238,7 +238,7 @@ def _calls(delta: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_error(chunk: dict[str, Any]) -> bool:
-    """Is it an error object without an `error` around it?"""
+    """Return whether it is an error object that is not inside an `error` field."""
     if object_of(chunk.get("base_resp")).get("status_code") and not chunk.get("choices"):  # MiniMax
         return True
     return "choices" not in chunk and bool(chunk.get("message") and (chunk.get("code") or chunk.get("type")))

@@ -91,7 +91,7 @@ class ResponsesDecoder:
         return ()
 
     def _is_repeated(self, chunk: dict[str, Any]) -> bool:
-        """Has this very event been sent before? Gateways that do not count events number all of them 0."""
+        """Return whether the same event was sent before. Gateways that do not count events number all of them 0."""
         number = chunk.get("sequence_number")
         if not isinstance(number, int) or number < 1:
             return False

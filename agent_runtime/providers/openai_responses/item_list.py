@@ -106,12 +106,12 @@ def _open_or_equal(known: Sequence[Item], whole: Item) -> Item | None:
 
 
 def _is_other_call(item: Item, whole: Item) -> bool:
-    """Is the item another call, over already, whose item id is used again?"""
+    """Return whether the item is another call, already complete, with the same item id."""
     return item.done and bool(item.given and whole.given) and item.given != whole.given
 
 
 def _is_other(item: Item, whole: Item) -> bool:
-    """Do their ids say that they are not the same? An event that opens an item brings its final ids."""
+    """Return whether their ids show that they are different items. An event that opens an item brings its final ids."""
     return any(a != b for a, b in ((item.given, whole.given), (item.id, whole.id)) if a or b)
 
 

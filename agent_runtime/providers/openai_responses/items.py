@@ -38,7 +38,7 @@ class Item:
 
     @property
     def is_call(self) -> bool:
-        """Is it a call that we answer?"""
+        """Whether it is a call that the runtime answers."""
         return self.type in CALLS
 
     @property
@@ -120,7 +120,7 @@ class Item:
 
     @property
     def is_blank(self) -> bool:
-        """Has it been begun, and nothing come of it?"""
+        """Whether it was opened but has no content."""
         return not self.done and not any(text for *_, text in _texts(self.filled()))
 
     @property
@@ -133,7 +133,7 @@ class Item:
         return texts if self.type in ("message", "reasoning") else item
 
     def may_become(self, whole: Item) -> bool:
-        """May this item, as far as it has come, be the beginning of the other?"""
+        """Return whether this item, as received so far, may be the beginning of the other."""
         if self.type != whole.type:
             return False
         if key := CALLS.get(self.type):
