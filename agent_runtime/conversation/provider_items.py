@@ -74,10 +74,19 @@ def normalize_items(native: Native, model: str | None) -> tuple[Native | None, s
 def _is_empty(item: dict[str, Any]) -> bool:
     # Responses: reasoning that was neither encrypted nor written out means nothing to a server that stored nothing
     if item.get("type") == "reasoning":
-        return not (item.get("encrypted_content") or item.get("content"))
+        return not has_reasoning(item)
     if "type" in item:
         return False
     return not any(item.get(key) for key in ("content", "tool_calls", "refusal", "audio"))
+
+
+def has_reasoning(item: dict[str, Any]) -> bool:
+    """Does a reasoning item of Responses carry reasoning, encrypted or written out? A summary alone is none."""
+    content = item.get("content")
+    texts = (
+        [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    )
+    return bool(item.get("encrypted_content") or any(texts))
 
 
 def settle(native: Native, answered: frozenset[str]) -> tuple[Native | None, str]:

@@ -171,6 +171,8 @@ def test_reasoning_without_its_signature_is_left_out_and_redacted_reasoning_kept
         ({"summary": [{"type": "summary_text", "text": "hm"}]}, False),
         ({"encrypted_content": None, "content": None, "summary": []}, False),
         ({"encrypted_content": "", "content": []}, False),
+        ({"content": [{"type": "reasoning_text", "text": ""}]}, False),
+        ({"content": "not a list"}, False),
     ],
 )
 def test_reasoning_of_responses_goes_back_only_where_it_holds_something(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent_runtime.agent.model import DeltaKind
-from agent_runtime.conversation.provider_items import clean_json
+from agent_runtime.conversation.provider_items import clean_json, has_reasoning
 from agent_runtime.protocol.messages import AssistantBlock, Text, Thinking, parse_arguments
 from agent_runtime.providers.wire_parts import ArgumentPieces, Pieces, object_of, objects, text_of, tool_call
 
@@ -98,7 +98,7 @@ class Item:
         """
         if self.type != "reasoning":
             item = self.filled()
-        elif self.item.get("encrypted_content") or (self.done and self.item.get("content")):
+        elif self.item.get("encrypted_content") or (self.done and has_reasoning(self.item)):
             item = self.item
         else:
             return None

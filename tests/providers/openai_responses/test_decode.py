@@ -245,6 +245,7 @@ def test_a_response_that_is_not_over_is_not_an_answer(status: str) -> None:
     [
         ({}, False),
         ({"encrypted_content": None, "content": []}, False),
+        ({"content": [{"type": "reasoning_text", "text": ""}]}, False),
         ({"encrypted_content": "gAAA"}, True),
         ({"content": [{"type": "reasoning_text", "text": "hm"}]}, True),
     ],
