@@ -31,13 +31,17 @@ _LETTER_AND_SIGN = re.compile(rb"[\xc2-\xdf][\x85\x91-\x97\x99\xa0\xab\xb0\xbb]"
 _SIGNS = "[\xa0¡¢£¥§©«®°±·»¿×÷€‚„…†‡‰‹›‘’“”•–—™ªº]*+"
 _LETTERS = (
     "[À-ÖØ-öø-ÿŠŒŽšœžŸ]{0,3}",
-    "[äöüÄÖÜß]{4,8}",
-    "[åäöæøÅÄÖÆØ]{4,10}",
-    "[áéíóúñüÁÉÍÓÚÑÜ]{4,14}",
-    "[àâäéèêëîïôöùûüÿçœæ]{4,16}",
-    "[àèéìòùÀÈÉÌÒÙ]{4,12}",
-    "[ãõâêôáéíóúàç]{4,13}",
+    "[äöüÄÖÜß]{2,8}",
+    "[åäöæøÅÄÖÆØ]{2,10}",
+    "[áéíóúñüÁÉÍÓÚÑÜ]{2,14}",
+    "[àâäéèêëîïôöùûüÿçœæ]{2,16}",
+    "[àèéìòùÀÈÉÌÒÙ]{2,12}",
+    "[ãõâêôáéíóúàç]{2,13}",
 )
+# how upper and lower case follow each other in a word
+_WORD = re.compile("[À-ÖØ-ÞŠŒŽŸß]*|[À-ÖØ-ÞŠŒŽŸ]?[ß-öø-ÿšœž]*")
+_LETTER = re.compile("[À-ÖØ-öø-ÿŠŒŽšœžŸ]+")
+_LISTED = re.compile("|".join(_LETTERS[1:]))
 _WESTERN = re.compile(f"{_SIGNS}(?:{'|'.join(_LETTERS)}){_SIGNS}|[²³¹¼½¾µ¤¦¨¬´¶]")
 
 
@@ -101,8 +105,15 @@ def _one_byte(runs: list[bytes]) -> Encoding:
     high = b" ".join(runs)
     windows = re.search(rb"[\x80-\x9f]", high) and not re.search(rb"[\x81\x8d\x8f\x90\x9d]", high)
     codec = "cp1252" if windows else "latin-1"
-    western = sum(len(run) for run in runs if _WESTERN.fullmatch(run.decode(codec)))
+    western = sum(len(run) for run in runs if _is_western(run.decode(codec)))
     return Encoding(codec, known=western >= 0.9 * sum(map(len, runs)))
+
+
+def _is_western(run: str) -> bool:
+    if not _WESTERN.fullmatch(run):
+        return False
+    letters = _LETTER.findall(run)
+    return all(_WORD.fullmatch(word) or _LISTED.fullmatch(word) for word in letters)
 
 
 def _width_of(codec: str) -> int:
