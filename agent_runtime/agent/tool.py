@@ -1,7 +1,7 @@
 """The interface of a tool: its parameters, its context, and its output.
 
 A tool is one file in `tools/`, named after the tool, with a module-level `TOOL`. It uses the services of its
-`ToolContext` and imports none of their implementations. To add a tool, add a file; see the README.
+`ToolContext` and imports none of their implementations. To add a tool, add a file; see CONTRIBUTING.md.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
-from agent_runtime.cli.options import OPTIONS, overlay
+from agent_runtime.cli.options import METAVARS, OPTIONS, overlay
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import ExitCode
 from agent_runtime.version import VERSION
@@ -41,6 +41,19 @@ def parser(wanted: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    # getaddrinfo takes 70000 for 4464
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+    return int(text)
+
+
 def _run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--request", metavar="FILE", help="read the request from a file")
     run.add_argument(
@@ -56,7 +69,7 @@ def _run(run: argparse.ArgumentParser) -> None:
         if kind == "flag":
             run.add_argument(option, action="store_true", help=text)
         else:
-            run.add_argument(option, metavar="VALUE", help=text)
+            run.add_argument(option, metavar=METAVARS[option], help=text)
 
 
 def _replay(replay: argparse.ArgumentParser) -> None:
@@ -87,20 +100,21 @@ def _replay(replay: argparse.ArgumentParser) -> None:
     )
     replay.add_argument(
         "--speed",
+        metavar="FACTOR",
         default="max",
         help="divide recorded waiting times by a factor; max (the default) does not wait",
     )
     for option in ("--record", "--state-dir", "--format"):
-        replay.add_argument(option, metavar="VALUE", help=OPTIONS[option][2])
+        replay.add_argument(option, metavar=METAVARS[option], help=OPTIONS[option][2])
 
 
 def _standby(standby: argparse.ArgumentParser) -> None:
-    standby.add_argument("--socket", metavar="PATH", required=True)
+    standby.add_argument("--socket", metavar="PATH", required=True, help="the Unix socket to create")
 
 
 def _serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8080, help="0 for any free port (default 8080)")
+    serve.add_argument("--port", type=_port, default=8080, help="0 for any free port (default 8080)")
     serve.add_argument(
         "--api-key",
         metavar="KEY[:tier]",
@@ -116,7 +130,7 @@ def _serve(serve: argparse.ArgumentParser) -> None:
 
 
 def _demo(demo: argparse.ArgumentParser) -> None:
-    demo.add_argument("--format", choices=("ndjson", "pretty"))
+    demo.add_argument("--format", choices=("ndjson", "pretty"), help=OPTIONS["--format"][2])
     demo.add_argument("--keep", action="store_true", help="keep the temporary workspace")
     demo.add_argument("--record", metavar="FILE", help=OPTIONS["--record"][2])
 
@@ -124,11 +138,16 @@ def _demo(demo: argparse.ArgumentParser) -> None:
 def _report(report: argparse.ArgumentParser) -> None:
     report.add_argument("transcript", metavar="RUN", help=_RUN)
     report.add_argument("--state-dir", metavar="DIR", help="the state directory")
-    report.add_argument("-o", "--output", metavar="FILE.html", required=True)
+    report.add_argument("-o", "--output", metavar="FILE.html", required=True, help="the page to write")
 
 
 def _schema(schema: argparse.ArgumentParser) -> None:
-    schema.add_argument("name", nargs="?", choices=("request", "event", "result", "transcript"))
+    schema.add_argument(
+        "name",
+        nargs="?",
+        choices=("request", "event", "result", "transcript"),
+        help="which one to print (default: all, in one object)",
+    )
 
 
 def _doctor(doctor: argparse.ArgumentParser) -> None:
@@ -137,7 +156,9 @@ def _doctor(doctor: argparse.ArgumentParser) -> None:
 
 def _runs(runs: argparse.ArgumentParser) -> None:
     runs.add_argument("--json", action="store_true", help="print a JSON array")
-    runs.add_argument("--limit", metavar="N", type=int, default=50, help="list at most N runs (default 50)")
+    runs.add_argument(
+        "--limit", metavar="N", type=_count, default=50, help="list at most N runs (default 50)"
+    )
     runs.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
@@ -213,7 +234,7 @@ def main(argv: Sequence[str]) -> int:
     if unknown:
         _refuse_unknown(top, argv[0], unknown)
     if arguments.command is None:
-        top.print_usage(sys.stderr)
+        top.print_help(sys.stderr)
         return ExitCode.INVALID_REQUEST
     has_stdout = sys.stdout is not None  # None when descriptor 1 is closed
     if not has_stdout and arguments.command in (

@@ -49,6 +49,27 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "--agents-dir": ("agentsDir", "text", "a further folder with agent definitions"),
 }
 
+# option -> what its value is called in the help
+METAVARS = {
+    "--model": "MODEL",
+    "--workspace": "DIR",
+    "--max-turns": "N",
+    "--max-tokens": "N",
+    "--temperature": "NUMBER",
+    "--timeout": "SECONDS",
+    "--agent": "SLUG",
+    "--tools": "NAMES",
+    "--thread": "ID",
+    "--state-dir": "DIR",
+    "--record": "FILE",
+    "--format": "FORMAT",
+    "--dev-url": "TEMPLATE",
+    "--tool-user": "USER",
+    "--heartbeat": "SECONDS",
+    "--log-level": "LEVEL",
+    "--agents-dir": "DIR",
+}
+
 
 def overlay(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options as fields of a request. Invalid numbers stay strings, which the validation refuses."""

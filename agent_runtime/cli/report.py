@@ -67,7 +67,7 @@ def report_command(arguments: argparse.Namespace) -> int:
         path = find_transcript(arguments.transcript, state_dir(arguments.state_dir, os.environ))
         transcript = read_any(path)
     except TranscriptError as error:
-        print(f"agent-runtime: {error.code}: {error}", file=sys.stderr)
+        print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
     page = render(transcript)
     try:

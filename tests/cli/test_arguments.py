@@ -1,0 +1,35 @@
+"""What the command line refuses before a command runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent_runtime.cli.main import main
+from agent_runtime.cli.options import METAVARS, OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["runs", "--limit", "0"], "expected a number above 0, got '0'"),
+        (["runs", "--limit", "-1"], "expected a number above 0, got '-1'"),
+        (["serve", "--port", "70000"], "expected a port from 0 to 65535, got '70000'"),
+        (["serve", "--port", "http"], "expected a port from 0 to 65535, got 'http'"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(words)
+    assert refused.value.code == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "doctor" in capsys.readouterr().err
+
+
+def test_every_option_with_a_value_names_it() -> None:
+    assert set(METAVARS) == {option for option, (_, kind, _) in OPTIONS.items() if kind != "flag"}
