@@ -39,13 +39,17 @@ STOP = signal.SIGRTMAX
 _DELETED = " (deleted)"  # what proc(5) says of it; a directory may also be called that
 _IDLE = 0.01  # seconds
 _STATUS = "__agent_status"  # a function that sets `$?` without a fork
-# `cmd & cmd & wait` waits for the jobs of this call, not for the servers of earlier ones, whose pids are in FILE.
+# `cmd & cmd & wait` waits for the jobs of this call, not for the servers of earlier ones, whose pids are in FILE
+# with the `$!` from before the call. When all jobs of this call have ended there is nothing to wait for.
 _WAIT = """wait() {
   if (( $# || BASH_SUBSHELL )) || [[ ! -s FILE ]]; then \\builtin wait "$@"; \\builtin return; fi
-  \\builtin local IFS=$' \\t\\n' pid earlier= own=
-  while \\builtin read -r pid; do earlier+=" $pid "; done <FILE
+  \\builtin local IFS=$' \\t\\n' pid is_last earlier= last= own=
+  while \\builtin read -r pid is_last; do
+    if [[ $is_last ]]; then last=${pid#-}; else earlier+=" $pid "; fi
+  done <FILE
   for pid in $(\\builtin jobs -p); do [[ $earlier == *" $pid "* ]] || own+=" $pid"; done
-  if [[ $own ]]; then \\builtin wait $own || \\builtin :; else \\builtin wait; fi
+  if [[ $own ]]; then \\builtin wait $own || \\builtin :
+  elif [[ ${!-} == "$last" ]]; then \\builtin wait; fi
 }"""
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
 
@@ -144,9 +148,10 @@ class BashProcess:
         """
         self._cancel_saving()
         self.was_saved, self._is_saved = self._is_saved, False
+        jobs = shlex.quote(str(self._state.jobs))
         lines = [
             f"{processes.MARKER}={shlex.quote(marker)}",
-            f"\\builtin jobs -rp >|{shlex.quote(str(self._state.jobs))}",
+            f"\\builtin jobs -rp >|{jobs}; [[ ! -s {jobs} ]] || \\builtin printf -- '-%s last\\n' \"${{!-}}\" >>{jobs}",
             "\\builtin set -m +x" if self._is_traced else "\\builtin set -m",
         ]
         if cwd is not None:

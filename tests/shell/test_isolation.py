@@ -51,6 +51,27 @@ async def test_a_signal_to_the_group_of_the_shell_ends_the_jobs_of_its_call(sh: 
     assert [process.command for process in sh.shell.background()] == ["sleep 400", "sleep 402"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 0.1 & wait -n; wait",
+        "sleep 0.1 & wait $!; wait",
+        "true & sleep 0.3; wait",
+        "set -u; sleep 0 & wait; wait",
+    ],
+)
+async def test_wait_after_the_jobs_of_its_call_have_ended(sh: Bench, command: str) -> None:
+    await sh("sleep 400 & sleep 401 &")
+    assert (await sh(f"{command}; echo after", timeout=10)).text == "after"
+    assert len(sh.shell.background()) == 2
+
+
+async def test_wait_without_jobs_of_its_call_waits_for_earlier_ones(sh: Bench) -> None:
+    await sh("(sleep 1; echo built > built) &")
+    await sh("true & wait")
+    assert (await sh("wait; cat built", timeout=10)).text == "built"
+
+
 @pytest.mark.timed
 async def test_wait_waits_for_the_jobs_of_its_call(sh: Bench) -> None:
     await sh("sleep 400 & sleep 401 &")
