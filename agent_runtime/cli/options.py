@@ -98,6 +98,7 @@ def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
 def named_by_option(error: RequestError, given: Mapping[str, Any]) -> RequestError:
     """Return the error with the name of the option that gave its field, if any."""
     for option, (field, _, _) in OPTIONS.items():
-        if field in given and error.field in (field, f"config.{field}"):
-            return error.labelled(option)
+        name, bracket, index = error.field.partition("[")  # an entry of a list: tools[0]
+        if field in given and name in (field, f"config.{field}"):
+            return error.labelled(f"{option}{bracket}{index}")
     return error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent_runtime.cli.main import main
-from agent_runtime.cli.options import METAVARS, OPTIONS
+from agent_runtime.cli.options import METAVARS, OPTIONS, named_by_option
+from agent_runtime.errors import RequestError
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,12 @@ def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture
 
 def test_every_option_with_a_value_names_it() -> None:
     assert set(METAVARS) == {option for option, (_, kind, _) in OPTIONS.items() if kind != "flag"}
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"), [("tools[0]", "--tools[0]"), ("config.maxTurns", "--max-turns"), ("model", "model")]
+)
+def test_an_error_names_the_option_that_gave_the_field(field: str, shown: str) -> None:
+    error = named_by_option(RequestError(field, "expected"), {"tools": ["basch"], "maxTurns": 0})
+    assert str(error) == f"{shown}: expected"
+    assert error.field == field
