@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -274,10 +275,11 @@ def _default_model(environ: Mapping[str, str]) -> str:
 
 
 def _with_valid_url(endpoint: Endpoint) -> Endpoint:
-    if endpoint.base_url is not None and not endpoint.base_url.startswith(("http://", "https://")):
+    if endpoint.base_url is not None and not re.match(r"https?://[^/?#\s]", endpoint.base_url):
         variable = base_variable(endpoint.provider)
         raise RequestError(
-            variable, f"expected a URL that begins with http:// or https://, got {endpoint.base_url!r}"
+            variable,
+            f"expected a URL that begins with http:// or https:// and a host, got {endpoint.base_url!r}",
         )
     return endpoint
 

@@ -37,7 +37,9 @@ def test_only_other_keys_ask_for_the_model(tmp_path: Path) -> None:
         prepared(tmp_path, {"GEMINI_API_KEY": "k"})
 
 
-@pytest.mark.parametrize("url", ["nonsense", "localhost:8080", "ftp://host", "//host"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "localhost:8080", "ftp://host", "//host", "http://", "https:///v1"]
+)
 def test_a_base_url_that_is_not_one_is_named_by_its_variable(url: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=f"^ANTHROPIC_BASE_URL: .*got '{url}'$"):
         prepared(tmp_path, {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": url})
