@@ -38,7 +38,7 @@ def test_only_other_keys_ask_for_the_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "localhost:8080", "ftp://host", "//host", "http://", "https:///v1"]
+    "url", ["nonsense", "localhost:8080", "ftp://host", "//host", "http://", "https:///x"]
 )
 def test_a_base_url_that_is_not_one_is_named_by_its_variable(url: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=f"^ANTHROPIC_BASE_URL: .*got '{url}'$"):
