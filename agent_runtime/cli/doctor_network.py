@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from agent_runtime.cli.finding import Finding
@@ -81,7 +82,7 @@ def unreachable(url: str) -> str:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Does not follow redirects: a redirect is an answer."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
 
 

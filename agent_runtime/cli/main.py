@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
-from typing import NoReturn
 
 from agent_runtime.cli.options import METAVARS, OPTIONS, overlay
 from agent_runtime.engine.signals import SignalHandler
@@ -232,7 +231,7 @@ def main(argv: Sequence[str]) -> int:
     words = [_VERIFY_REQUESTS if word == "--verify=requests" else word for word in argv]
     arguments, unknown = top.parse_known_args(words)
     if unknown:
-        _refuse_unknown(top, argv[0], unknown)
+        _command_parser(top, argv[0]).error(_unknown(top, argv[0], unknown))
     if arguments.command is None:
         top.print_help(sys.stderr)
         return ExitCode.INVALID_REQUEST
@@ -258,15 +257,20 @@ def main(argv: Sequence[str]) -> int:
     return code
 
 
-def _refuse_unknown(top: argparse.ArgumentParser, command: str, unknown: Sequence[str]) -> NoReturn:
-    """Exit with the usage of the command, and a suggestion for a mistyped option."""
-    from difflib import get_close_matches
-
+def _command_parser(top: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
     [commands] = (action.choices for action in top._actions if isinstance(action.choices, dict))
     chosen: argparse.ArgumentParser = commands.get(command, top)
+    return chosen
+
+
+def _unknown(top: argparse.ArgumentParser, command: str, unknown: Sequence[str]) -> str:
+    """Return the message for unknown arguments, with a suggestion for a mistyped option."""
+    from difflib import get_close_matches
+
+    options = list(_command_parser(top, command)._option_string_actions)
     message = f"unknown option or argument: {' '.join(unknown)}"
-    meant = get_close_matches(unknown[0].split("=")[0], list(chosen._option_string_actions), 1)
-    chosen.error(f"{message}; did you mean {meant[0]}?" if meant else message)
+    meant = get_close_matches(unknown[0].split("=")[0], options, 1)
+    return f"{message}; did you mean {meant[0]}?" if meant else message
 
 
 def dispatch(arguments: argparse.Namespace) -> int:

@@ -51,6 +51,7 @@ class RunSupervisor:
     def __init__(self, ctx: RunContext, signals: SignalHandler) -> None:
         self.ctx, self._signals = ctx, signals
         self._services: RunServices | None = None  # built by `run`
+        self._result: RunResult  # set when the loop has ended
         self._background: list[Background] = []  # what ran in the background when the loop ended
         self._ending: anyio.CancelScope | None = None  # of the current step of `_finish`
         self._killed = False
@@ -70,11 +71,11 @@ class RunSupervisor:
         async with anyio.create_task_group() as background:
             for task in self._background_tasks(stdin, unread):
                 background.start_soon(_guarded, task)
-            ended = await self._run_to_end(background)
+            self._result = await self._run_to_end(background)
             background.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
-            await self._finish(ended)
-        return ended
+            await self._finish(self._result)
+        return self._result
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -95,7 +96,7 @@ class RunSupervisor:
         tasks: list[Callable[[], Awaitable[None]]] = [
             ctx.sink.watch_reader,
             self._watch_clock,
-            partial(run_sync, clean_now_and_then, ctx.config.state_dir, abandon_on_cancel=True),
+            self._clean_old_runs,
         ]
         if stdin is not None:
             self._typed = os.isatty(stdin)
@@ -170,6 +171,9 @@ class RunSupervisor:
             return
         if self.ctx.recorder and message.action != "cancel":
             self.ctx.recorder.control(message.action, text=message.text)
+
+    async def _clean_old_runs(self) -> None:
+        await run_sync(clean_now_and_then, self.ctx.config.state_dir, abandon_on_cancel=True)
 
     async def _watch_clock(self) -> None:
         timeout = self.ctx.config.limits.timeout

@@ -182,7 +182,7 @@ def _unescaped(text: str) -> tuple[str, str]:
 
 def _replaced(file: TextFile, matches: Matches, edit: Edit, display: str) -> str:
     spans = matches.spans
-    if len(spans) > 1:
+    if spans[1:]:
         return f"Replaced {len(spans):,} places in {display}, at {_at(file, spans, _LISTED)} (as before)."
     start, end = spans[0].start, spans[0].end
     first = _line_of(file, start)

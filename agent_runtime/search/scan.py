@@ -119,13 +119,13 @@ def matches(pattern: _Pattern, context: int, path: Path) -> list[SearchMatch]:
                 after -= 1
             elif context:
                 before = [*before, SearchMatch(number, line, False)][-context:]
-    except OSError:
-        return []
-    except TimeoutError:
+    except TimeoutError:  # before OSError, of which it is a subclass
         _fail(
             f"The pattern takes too long on a line of {path}: it backtracks (nested repetitions such as "
             "`(a+)+`). Write it more simply."
         )
+    except OSError:
+        return []
     return hits
 
 

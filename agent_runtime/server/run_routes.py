@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -136,9 +137,9 @@ async def _receive(socket: WebSocket, files: RunFiles) -> None:
             text = await socket.receive_text()
             try:
                 message = json.loads(text)
-                known = isinstance(message, dict) and message.get("action") in _ACTIONS
             except ValueError:
-                known = False
+                message = {}
+            known = isinstance(message, dict) and message.get("action") in _ACTIONS
             if not known or not files.send(message):
                 reason = "the run has ended" if known else f"expected an action of {', '.join(_ACTIONS)}"
                 await socket.send_text(json.dumps({"error": {"code": "invalid_request", "message": reason}}))
@@ -233,7 +234,7 @@ def _event_stream(
     record = files.record()
     lines = server.runs.follow(files, after)
 
-    async def body() -> Any:
+    async def body() -> AsyncIterator[bytes]:
         ended = False
         try:
             async for frame in frames(lines):

@@ -123,6 +123,7 @@ class Screen:
         """
         grid = self._grid
         segments: list[list[str]] = [[]]
+        on_screen: list[str] = []
         missing_bytes = missing_lines = 0
         for buffer in [grid.main] if grid.buffer is grid.main else [grid.main, grid.buffer]:
             scrolled, buffer.scrolled = buffer.scrolled, Scrolled()

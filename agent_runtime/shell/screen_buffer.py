@@ -57,7 +57,7 @@ class Buffer:
         self.rows: list[Row | None] = [None] * rows
         self.scrolled = Scrolled()
         self.x = self.y = 0
-        self.saved = (0, 0)
+        self.saved: tuple[int, int] = (0, 0)
 
     def new_lines(self) -> list[str]:
         """The rows that have changed since they were reported."""

@@ -185,8 +185,8 @@ class SessionManager:
 
     async def _report(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         with anyio.CancelScope(shield=True):  # what is taken from the session here would be lost
-            result = await self._take_result(number, tokens, started, notes)
-        return result
+            return await self._take_result(number, tokens, started, notes)
+        raise AssertionError("not reached: the scope is never cancelled")  # for type checkers
 
     async def _take_result(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         session = self._sessions[number]

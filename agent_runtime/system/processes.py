@@ -101,11 +101,12 @@ class Process:
 
         try:
             uid = os.stat(f"/proc/{self.pid}").st_uid  # noqa: PTH116
+        except OSError:
+            return ""
+        try:
             return pwd.getpwuid(uid).pw_name
         except KeyError:
             return str(uid)
-        except OSError:
-            return ""
 
     def send(self, number: int) -> bool:
         """Send a signal, unless the pid belongs to another process by now. Returns False when that is not permitted."""

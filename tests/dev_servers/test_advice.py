@@ -101,10 +101,11 @@ while not __import__("os").path.exists("go"): time.sleep(0.01)
 
 
 async def _come_and_go(scene: Scene, tmp_path: Path, count: int) -> list[str]:
+    texts: list[str] = []
     with pytest.raises(Exception, match="Nothing listens") as nothing:
         await until((tmp_path / "ready").exists)
         await until(lambda: len(scene.servers.up()) == count)
-        texts = [scene.servers.advice()]
+        texts += [scene.servers.advice()]
         await scene.servers.locate(1, 0)
     (tmp_path / "go").touch()
     await until(lambda: not scene.servers.up() and len(scene.events) == 2 * count)

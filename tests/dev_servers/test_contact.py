@@ -77,7 +77,9 @@ async def test_the_first_connection_is_the_client_s(
         scene.servers.hint(f"connect to 127.0.0.1:{port}")
         await scene.servers.settle()
         await scene.servers.locate(port, 0)  # asks for the address, not for a request
-        scene.servers.latest(), scene.servers.left(), scene.servers.advice()
+        scene.servers.latest()
+        scene.servers.left()
+        scene.servers.advice()
         await anyio.to_thread.run_sync(talk, port, b"GET /mine HTTP/1.0\r\n\r\n")
         (tmp_path / "enough").touch()
         await until((tmp_path / "received").exists)

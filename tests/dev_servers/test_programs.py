@@ -64,7 +64,10 @@ def test_protocols(command: str, port: int, expected: str | None) -> None:
 
 @given(st.lists(st.text(max_size=12), max_size=5), st.integers(0, 65535))
 def test_any_command_line_can_be_read(words: list[str], port: int) -> None:
-    protocol(words, port), serves_pages(words), names_port(words, port), usual(port)
+    protocol(words, port)
+    serves_pages(words)
+    names_port(words, port)
+    usual(port)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import copy
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from agent_runtime.testing.model_streams import Call, Turn, events
 
@@ -445,7 +445,11 @@ def responses_without_sequence_numbers(chunks: list[Json]) -> list[Json]:
 
 PREFIXES = {"anthropic": "messages_", "openai-responses": "responses_", "openai-chat": "chat_"}
 DIALECTS: dict[str, list[Dialect]] = {
-    format: [value for name, value in globals().copy().items() if name.startswith(prefix) and callable(value)]
+    format: [
+        cast("Dialect", value)
+        for name, value in globals().copy().items()
+        if name.startswith(prefix) and callable(value)
+    ]
     for format, prefix in PREFIXES.items()
 }
 # Pairs of which the second undoes the first, has nothing left to change, or leaves nothing to tell calls apart by.

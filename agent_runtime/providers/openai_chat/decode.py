@@ -186,7 +186,10 @@ class ChatDecoder:
             others = (other.text for other in self._other_texts.values())
             self._text.add(next((text for text in others if text.strip()), ""))
         ends = [end for reason in self._ends.values() if (end := stop_reason(reason))]
-        stop: StopReason = next((end for end in ends if end not in ("end_turn", "tool_calls")), "end_turn")
+        stop: StopReason = "end_turn"
+        for end in reversed(ends):  # the first unusual one counts
+            if end not in ("end_turn", "tool_calls"):
+                stop = end
         if not self._calls and "tool_calls" in ends:
             raise cut("the provider announced tool calls and sent none")
         if stop == "end_turn" and self._refusal.text and not self._text.text and not self._calls:
