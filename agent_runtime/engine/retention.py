@@ -79,8 +79,8 @@ def clean_now_and_then(state_dir: Path) -> None:
 
 
 def _folders(runs: Path) -> Iterator[RunFolder]:
-    with suppress(OSError):
-        for entry in os.scandir(runs):
+    with suppress(OSError), os.scandir(runs) as entries:
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield _measured(Path(entry.path))
 
@@ -117,8 +117,8 @@ def _used_below(runs: Path) -> set[str]:
     found: set[str] = set()
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
-            with suppress(OSError):
-                for link in os.scandir(process / "fd"):
+            with suppress(OSError), os.scandir(process / "fd") as links:
+                for link in links:
                     with suppress(OSError):
                         target = os.readlink(link.path)  # noqa: PTH115 - the text, not a path
                         if target.startswith(base):

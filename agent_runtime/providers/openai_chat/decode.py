@@ -176,6 +176,13 @@ class ChatDecoder:
             yield from self._say(text_of(part.get("text")))
         add_part(self._parts, part)
 
+    def _unusual_end(self) -> StopReason | None:
+        for reason in self._ends.values():
+            end = stop_reason(reason)
+            if end not in (None, "end_turn", "tool_calls"):
+                return end
+        return None
+
     def finish(self) -> Turn:
         """The turn. Raises ProviderError when the stream ended before its end, or ended with calls that never came."""
         first = next(iter(self._ends), 0)
@@ -185,11 +192,8 @@ class ChatDecoder:
         if not self._text.text:
             others = (other.text for other in self._other_texts.values())
             self._text.add(next((text for text in others if text.strip()), ""))
-        ends = [end for reason in self._ends.values() if (end := stop_reason(reason))]
-        stop: StopReason = "end_turn"
-        for end in reversed(ends):  # the first unusual one counts
-            if end not in ("end_turn", "tool_calls"):
-                stop = end
+        ends = [stop_reason(reason) for reason in self._ends.values()]
+        stop = self._unusual_end() or "end_turn"
         if not self._calls and "tool_calls" in ends:
             raise cut("the provider announced tool calls and sent none")
         if stop == "end_turn" and self._refusal.text and not self._text.text and not self._calls:
