@@ -90,7 +90,8 @@ class LiveTransport:
         """The chunks of the answer. Raises ProviderError."""
         if self._endpoint.needs_key and not self._endpoint.api_key:
             where = self._endpoint.key_variable
-            raise ProviderError("authentication_error", f"no API key: {where} is not set", retryable=False)
+            message = f"no API key: {where} is not set; export it, or give the key as model.apiKey"
+            raise ProviderError("authentication_error", message, retryable=False)
         client = await self._connected()
         try:
             async for chunk in self._watched(client, body):

@@ -161,7 +161,12 @@ async def _on_http_exception(http: HttpRequest, error: Exception) -> Response:
     codes = {404: "not_found", 405: "method_not_allowed"}
     code = codes.get(error.status_code, "invalid_request")
     headers = dict(error.headers or {})
-    return error_response(http, ApiError(error.status_code, code, str(error.detail), headers=headers))
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = f"there is no route {http.url.path}; GET /openapi.json lists the routes"
+    elif error.status_code == 405:
+        message = f"{http.method} is not allowed here; expected {headers.get('Allow', 'another method')}"
+    return error_response(http, ApiError(error.status_code, code, message, headers=headers))
 
 
 async def _on_defect(http: HttpRequest, error: Exception) -> Response:
