@@ -200,9 +200,8 @@ def test_the_command(transcript: Path, tmp_path: Path) -> None:
     transcript.write_bytes(transcript.read_bytes()[:-5])
     cut = report(transcript, tmp_path / "r.html")
     assert cut.returncode == 2
-    assert (
-        cut.stderr.startswith("agent-runtime: transcript_error: ") and "truncated in the middle" in cut.stderr
-    )
+    assert cut.stderr.startswith(f"agent-runtime: {transcript}, line ")
+    assert "truncated in the middle" in cut.stderr
     assert report(tmp_path / "r.html", tmp_path / "x.html").returncode == 2
     missing = report(transcript, tmp_path / "no" / "r.html")
     assert missing.returncode == 2 and "Traceback" not in missing.stderr

@@ -120,7 +120,7 @@ def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_
 
 @in_each_state
 def test_timeout(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
-    with held(state, format, standby, tmp_path, config={"timeout": 1.5}) as (trial, _):
+    with held(state, format, standby, tmp_path, config={"timeout": 3}) as (trial, _):
         done = trial.end()
     assert (done.code, done.complete["stopReason"]) == (3, "timeout")
     assert done.of("error")[-1]["code"] == done.complete["error"]["code"] == "timeout"

@@ -51,7 +51,7 @@ def _spoil(value: Any, rng: random.Random) -> None:
             del value[key]
             return
         else:
-            value[key] = rng.choice(JUNK)
+            value[key] = copy.deepcopy(rng.choice(JUNK))
             return
 
 
