@@ -88,7 +88,7 @@ async def test_no_progress_ends_the_wait(format: Any, fault: Fault) -> None:
     began = time.monotonic()
     error = await failure(Turn(text="some text", fault=fault), format, StreamTimeouts(first=0.4, between=0.4))
     assert (error.code, error.retryable) == ("provider_timeout", True)
-    assert 0.3 < time.monotonic() - began < 3
+    assert 0.3 < time.monotonic() - began < 20  # and not without end
 
 
 @formats
