@@ -12,16 +12,19 @@ from pathlib import Path
 
 import uvicorn
 
+from agent_runtime.cli.hide_keys import hide_keys
 from agent_runtime.dev_servers.urls import check_template
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.server.app import create_app
 from agent_runtime.server.auth import ApiKey
+from agent_runtime.system.process_title import set_title
 
 
 def serve_command(arguments: argparse.Namespace) -> int:
     """Serve until a signal arrives; active runs continue."""
     try:
+        hide_keys()
         keys = [ApiKey.parse(text) for text in arguments.api_key]
         listener = _listener(arguments.host, arguments.port, with_keys=bool(keys))
         template = arguments.dev_url or os.environ.get("AGENT_RUNTIME_DEV_URL")
@@ -30,6 +33,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
     except RequestError as error:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
+    set_title("agent-runtime serve")  # the command line may hold API keys
     port = listener.getsockname()[1]
     names = {arguments.host, "localhost", "127.0.0.1", "[::1]"}
     workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()

@@ -60,6 +60,13 @@ def timestamp(now: float | None = None) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def payload_of(event: events.Event, seq: int, run_id: str) -> dict[str, Any]:
+    """Return the JSON object of an event that is emitted now."""
+    body = event.model_dump(mode="json", by_alias=True, exclude={"seq", "ts", "run_id", "type"})
+    kind: str = event.type  # type: ignore[attr-defined]
+    return {"type": kind, "seq": seq, "ts": timestamp(), "runId": run_id, **body}
+
+
 def encode_line(payload: dict[str, Any]) -> str:
     """Encode a JSON object as one line, without lone surrogates and without characters that end a line."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=str)
@@ -106,10 +113,7 @@ class EventWriter:
         """Queue an event, and write as much as the reader takes without waiting. Does nothing after `complete`."""
         if self.ended:
             return
-        body = event.model_dump(mode="json", by_alias=True, exclude={"seq", "ts", "run_id", "type"})
-        kind: str = event.type  # type: ignore[attr-defined]
-        payload = {"type": kind, "seq": self.seq, "ts": timestamp(), "runId": self.run_id, **body}
-        line = self._masked(payload)
+        line = self._masked(payload_of(event, self.seq, self.run_id))
         if len(line) * 4 >= LINE_LIMIT and len(line.encode()) >= LINE_LIMIT:
             line = self._cut(json.loads(line), line)
         self.seq += 1

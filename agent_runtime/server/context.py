@@ -41,7 +41,7 @@ class Server:
         server: Server = connection.app.state.server
         return server
 
-    def in_background(self, work: Callable[[], Awaitable[None]]) -> None:
+    def in_background(self, work: Callable[[], Awaitable[Any]]) -> None:
         """Run something that nobody waits for."""
         task = asyncio.ensure_future(work())
         self.background.add(task)

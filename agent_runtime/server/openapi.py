@@ -78,23 +78,29 @@ def description() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    run = {"requestBody": _json_body("Request"), "responses": _responses(stream=True)}
-    listed = [_query("limit", "integer"), _query("cursor", "string")]
+    paths = _run_paths() | _thread_paths() | _server_paths()
+    for path, methods in paths.items():
+        names = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
+        for method in methods.values():
+            method["parameters"] = [*method.get("parameters", ()), *map(_path_parameter, names)]
+    return paths
+
+
+def _run_paths() -> dict[str, Any]:
+    start = {"requestBody": _json_body("Request"), "responses": _responses(stream=True)}
+    filters = [_query(name, "string") for name in ("agent", "status", "threadId")]
     paths: dict[str, Any] = {
-        "/v1/run": {"post": {"summary": "Start a run", **run}},
-        "/v1/run/{slug}": {"post": {"summary": "Start a run of an agent (oldest form)", **run}},
-        "/v1/agents/{slug}/run": {"post": {"summary": "Start a run of an agent (older form)", **run}},
+        "/v1/run": {"post": {"summary": "Start a run", **start}},
+        "/v1/run/{slug}": {"post": {"summary": "Start a run of an agent (oldest form)", **start}},
+        "/v1/agents/{slug}/run": {"post": {"summary": "Start a run of an agent (older form)", **start}},
         "/v1/runs": {
             "get": {
                 "summary": "List runs",
-                "parameters": [
-                    *listed,
-                    *(_query(name, "string") for name in ("agent", "status", "threadId")),
-                ],
+                "parameters": [*_LIST, *filters],
                 "responses": _responses(),
             }
         },
-        "/v1/runs/{id}": {"get": {"summary": "How a run stands", "responses": _responses()}},
+        "/v1/runs/{id}": {"get": {"summary": "The status or the result of a run", "responses": _responses()}},
         "/v1/runs/{id}/events": {
             "get": {
                 "summary": "The events of a run, from one on",
@@ -102,18 +108,32 @@ def _paths() -> dict[str, Any]:
                 "responses": _responses(stream=True),
             }
         },
-        "/v1/runs/{id}/report": {
-            "get": {"summary": "A report of a run as HTML", "responses": _responses(html=True)}
+        "/v1/runs/{id}/input": {
+            "post": {
+                "summary": "Send a message of the user to a run",
+                "requestBody": _free_body({"text": {"type": "string"}}, required=["text"]),
+                "responses": _responses(),
+            }
         },
+    }
+    for action in ("cancel", "pause", "resume"):
+        paths[f"/v1/runs/{{id}}/{action}"] = {
+            "post": {"summary": f"{action.capitalize()} a run", "responses": _responses()}
+        }
+    return paths
+
+
+def _thread_paths() -> dict[str, Any]:
+    return {
         "/v1/run/threads": {
             "get": {
                 "summary": "List threads",
-                "parameters": [*listed, _query("agent", "string")],
+                "parameters": [*_LIST, _query("agent", "string")],
                 "responses": _responses(),
             }
         },
         "/v1/run/threads/{id}": {
-            "get": {"summary": "A thread with its messages", "responses": _responses()},
+            "get": {"summary": "A thread with its messages and runs", "responses": _responses()},
             "delete": {"summary": "Delete a thread", "responses": _responses()},
         },
         "/v1/run/threads/{id}/fork": {
@@ -123,6 +143,11 @@ def _paths() -> dict[str, Any]:
                 "responses": _responses("201"),
             }
         },
+    }
+
+
+def _server_paths() -> dict[str, Any]:
+    return {
         "/v1/models": {"get": {"summary": "List models", "responses": _responses()}},
         "/v1/agents": {"get": {"summary": "List agents", "responses": _responses()}},
         "/v1/sandboxes/{id}/url": {
@@ -132,32 +157,14 @@ def _paths() -> dict[str, Any]:
                 "responses": _responses(),
             }
         },
-        "/healthz": {"get": {"summary": "Is the server up?", "responses": {"200": _content("it is", {})}}},
+        "/healthz": {"get": {"summary": "Is the server up?", "responses": {"200": _content("it is up", {})}}},
     }
-    for action in ("cancel", "pause", "resume"):
-        paths[f"/v1/runs/{{id}}/{action}"] = {
-            "post": {"summary": f"{action} a run", "responses": _responses()}
-        }
-    paths["/v1/runs/{id}/input"] = {
-        "post": {
-            "summary": "Send a message of the user to a run",
-            "requestBody": _free_body({"text": {"type": "string"}}, required=["text"]),
-            "responses": _responses(),
-        }
-    }
-    for path, methods in paths.items():
-        names = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
-        for method in methods.values():
-            method["parameters"] = [*method.get("parameters", ()), *map(_path_parameter, names)]
-    return paths
 
 
-def _responses(success: str = "200", *, stream: bool = False, html: bool = False) -> dict[str, Any]:
+def _responses(success: str = "200", *, stream: bool = False) -> dict[str, Any]:
     found = {success: _content("success", {"$ref": "#/components/schemas/Envelope"})}
     if stream:
         found[success]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
-    if html:
-        found[success]["content"]["text/html"] = {"schema": {"type": "string"}}
     error = {"$ref": "#/components/schemas/Error"}
     return found | {status: _content(text, error) for status, text in _ERRORS.items()}
 
@@ -182,3 +189,6 @@ def _query(name: str, kind: str) -> dict[str, Any]:
 
 def _path_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+_LIST = [_query("limit", "integer"), _query("cursor", "string")]  # the parameters of every list

@@ -11,13 +11,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent_runtime.output.event_writer import encode_line, timestamp
+from agent_runtime.server.killed_run import last_events
 from agent_runtime.system.processes import Process
+
+_PATIENCE = 10.0  # seconds for a run to read control messages
 
 
 @dataclass(frozen=True)
@@ -79,21 +82,33 @@ class RunFiles:
         return process is not None and process.start == record.started and not process.gone
 
     def send(self, message: dict[str, Any]) -> bool:
-        """Write a control message; False when the run has ended."""
+        """Write a control message, whole and by itself; False when the run has ended, or reads nothing for 10 s."""
+        if self._complete() is not None:
+            return False
         try:
             fd = os.open(self.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # nobody reads
             return False
         try:
-            os.write(fd, json.dumps(message).encode() + b"\n")
+            fcntl.flock(fd, fcntl.LOCK_EX)  # a pipe takes more than PIPE_BUF bytes in pieces
+            rest = memoryview(json.dumps(message).encode() + b"\n")
+            while rest and select.select([], [fd], [], _PATIENCE)[1]:
+                rest = rest[os.write(fd, rest) :]
         except OSError:
             return False
         finally:
             os.close(fd)
-        return True
+        return not rest
 
-    def complete(self) -> dict[str, Any] | None:
-        """The last event of a run that has ended."""
+    def outcome(self, record: RunRecord) -> dict[str, Any] | None:
+        """The last event of a run that has ended, be it because its process was killed; None while it is running."""
+        complete = self._complete()
+        if complete is None and not self.is_alive(record):
+            self._end_killed_run(record)
+            complete = self._complete()
+        return complete
+
+    def _complete(self) -> dict[str, Any] | None:
         try:
             with self.events.open("rb") as file:
                 end = file.seek(0, os.SEEK_END)
@@ -107,60 +122,15 @@ class RunFiles:
             return event if event.get("type") == "complete" else None
         return None
 
-    def end_killed_run(self, record: RunRecord) -> None:
+    def _end_killed_run(self, record: RunRecord) -> None:
         """Give a run whose process was killed its last events. Done once, whoever else does it at the same time."""
         with self.events.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
-            lines = whole.splitlines()
-            last = json.loads(lines[-1]) if lines else {}
-            if last.get("type") == "complete":
+            stream = [json.loads(line) for line in whole.split(b"\n") if line]
+            if stream and stream[-1]["type"] == "complete":
                 return
             file.truncate(len(whole))  # half a line is not an event
             file.seek(len(whole))
-            file.write(_killed(record, last.get("seq", -1) + 1))
-
-
-def _killed(record: RunRecord, seq: int) -> bytes:
-    message = "the process of the run was killed before it could write its last event"
-    error = {"code": "internal_error", "message": message, "retryable": True}
-    common = {"ts": timestamp(), "runId": record.run_id}
-    zero = dict.fromkeys(
-        (
-            "inputTokens",
-            "outputTokens",
-            "cachedInputTokens",
-            "cacheWriteTokens",
-            "reasoningTokens",
-            "totalTokens",
-            "promptTokens",
-            "completionTokens",
-        ),
-        0,
-    )
-    complete: dict[str, Any] = {
-        "status": "failed",
-        "stopReason": "error",
-        "output": "",
-        "result": "",
-        "files": [],
-        "deletedFiles": [],
-        "devUrl": None,
-        "devUrls": [],
-        "left": [],
-        "usage": zero,
-        "iterations": 0,
-        "durationMs": 0,
-        "threadId": record.thread_id,
-        "sandboxId": record.sandbox_id,
-        "rolloutId": None,
-        "executionMode": None,
-        "metadata": None,
-        "error": error,
-    }
-    events = (
-        {"type": "error", "seq": seq, **common, **error},
-        {"type": "complete", "seq": seq + 1, **common, **complete},
-    )
-    return "".join(f"{encode_line(event)}\n" for event in events).encode()
+            file.write(last_events(record.run_id, record.thread_id, stream).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -51,7 +52,7 @@ async def get_run(http: HttpRequest) -> Response:
     files = server.runs.files(http.path_params["id"])
     record = files.record()
     assert record
-    complete = files.complete()
+    complete = await asyncio.to_thread(files.outcome, record)
     if complete is None:
         return answer(http, {**_identity(record), "status": "running", "createdAt": record.created})
     return answer(http, {**result_of(complete), "createdAt": record.created})
@@ -62,8 +63,8 @@ async def list_runs(http: HttpRequest) -> Response:
     server = Server.of(http)
     wanted = {name: http.query_params.get(name) for name in ("agent", "status", "threadId")}
     rows = []
-    for record in server.runs.listed():
-        complete = server.runs.files(record.run_id).complete()
+    for record in await asyncio.to_thread(server.runs.listed):
+        complete = await asyncio.to_thread(server.runs.files(record.run_id).outcome, record)
         status = complete["status"] if complete else "running"
         row = {**_identity(record), "status": status, "createdAt": record.created}
         if all(value is None or row.get(name) == value for name, value in wanted.items()):
@@ -107,7 +108,7 @@ async def control_run(http: HttpRequest) -> Response:
                 400, "invalid_request", "text: expected a text that is not empty", details={"field": "text"}
             )
         message["text"] = text
-    if files.complete() is not None or not files.send(message):
+    if not await asyncio.to_thread(files.send, message):
         raise ApiError(409, "conflict", "the run has ended")
     return answer(http, {"runId": http.path_params["id"], "action": action, "accepted": True})
 
@@ -140,7 +141,7 @@ async def _receive(socket: WebSocket, files: RunFiles) -> None:
             except ValueError:
                 message = {}
             known = isinstance(message, dict) and message.get("action") in _ACTIONS
-            if not known or not files.send(message):
+            if not known or not await asyncio.to_thread(files.send, message):
                 reason = "the run has ended" if known else f"expected an action of {', '.join(_ACTIONS)}"
                 await socket.send_text(json.dumps({"error": {"code": "invalid_request", "message": reason}}))
     except (WebSocketDisconnect, RuntimeError, KeyError):
@@ -242,7 +243,7 @@ def _event_stream(
             ended = True
         finally:
             if not ended and record and record.on_disconnect == "cancel":
-                files.send({"action": "cancel"})
+                server.in_background(lambda: asyncio.to_thread(files.send, {"action": "cancel"}))
 
     return StreamingResponse(body(), headers=HEADERS | headers)
 

@@ -133,7 +133,7 @@ class Runs:
                 self._children.discard(child)
         size = files.events.stat().st_size
         if not files.is_alive(record):
-            await asyncio.to_thread(files.end_killed_run, record)
+            await asyncio.to_thread(files.outcome, record)
             return
         if files.events.stat().st_size == size:
             await self._watch.changed(files.events, _LOOK)

@@ -86,6 +86,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         return served
 
     yield start
+    (workspace / "started").unlink(missing_ok=True)  # ends commands that outlived a killed run
     for served in started:
         served.process.terminate()
     for served in started:

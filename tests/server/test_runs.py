@@ -33,10 +33,9 @@ def frames(text: str) -> list[tuple[str, str, Json]]:
 
 
 def waiting(marker: str = "go") -> Turn:
-    """A turn whose command runs until the file of that name is there."""
-    return Turn(
-        calls=[("bash", {"command": f"touch started; until [ -e {marker} ]; do sleep 0.05; done; echo on"})]
-    )
+    """A turn whose command runs until the file of that name is there, or `started` is gone: the fixture removes it."""
+    loop = f"touch started; until [ -e {marker} -o ! -e started ]; do sleep 0.05; done; echo on"
+    return Turn(calls=[("bash", {"command": loop})])
 
 
 def until(path: Path) -> None:
@@ -206,6 +205,56 @@ def test_a_run_whose_process_was_killed_gets_its_last_events_once(serve: Serve) 
         events = [data for _, _, data in frames(client.get("/v1/runs/r1/events").text)]
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events].count("complete") == 1
+
+
+def test_a_killed_run_that_nobody_follows_has_failed(serve: Serve) -> None:
+    edited = Turn(calls=[("bash", {"command": "echo hi > out.txt"})])
+    served = serve([edited, waiting("never")])
+    with served.client() as client:
+        with client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
+            until(served.workspace / "started")
+        record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
+        served.kill()
+        os.killpg(record["pid"], 9)
+    with serve(None, model=served.model).client() as client:
+        assert [run["status"] for run in client.get("/v1/runs?status=failed").json()["data"]] == ["failed"]
+        data = client.get("/v1/runs/r1").json()["data"]
+    assert (data["status"], data["files"], data["iterations"]) == (
+        "failed",
+        [str(served.workspace / "out.txt")],
+        2,
+    )
+    assert data["usage"]["totalTokens"] > 0
+
+
+def test_long_inputs_sent_at_once_arrive_whole(serve: Serve) -> None:
+    served = serve([waiting(), Turn(text="done")])
+    texts = [f"{letter * 150_000}." for letter in "abcd"]  # more than a pipe holds
+    with ThreadPoolExecutor() as pool, served.client() as client:
+        answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
+        until(served.workspace / "started")
+        sent = pool.map(lambda text: client.post("/v1/runs/r1/input", json={"text": text}).status_code, texts)
+        assert list(sent) == [200] * 4
+        (served.workspace / "go").touch()
+        assert answer.result().json()["data"]["status"] == "completed"
+    request = json.dumps(served.model.bodies[-1])
+    assert all(text in request for text in texts)
+
+
+def test_tools_cannot_read_the_keys_of_the_server(serve: Serve) -> None:
+    look = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' > seen.txt"
+    served = serve(
+        [Turn(calls=[("bash", {"command": look})]), Turn(text="done")], "--api-key", "rt_live_mine"
+    )
+    with served.client() as client:
+        assert client.get("/v1/agents").status_code == 401
+        headers = {"x-api-key": "rt_live_mine"}
+        done = client.post("/v1/run", json={"prompt": "go", "stream": False}, headers=headers)
+    assert done.json()["data"]["status"] == "completed"
+    seen = (served.workspace / "seen.txt").read_text(errors="replace")
+    secrets = [value for name, value in served.model.environ("anthropic").items() if name.endswith("_KEY")]
+    assert secrets and "agent-runtime serve" in seen
+    assert not [value for value in [*secrets, "rt_live_mine"] if value in seen]
 
 
 def test_a_client_that_leaves_may_cancel_its_run(serve: Serve) -> None:

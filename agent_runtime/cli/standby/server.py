@@ -25,9 +25,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from agent_runtime.cli.hide_keys import hide_keys
 from agent_runtime.cli.run import answer
 from agent_runtime.cli.standby.client import EXIT, PID, PREAMBLE
-from agent_runtime.cli.standby.warmup import hide_keys, warm_up
+from agent_runtime.cli.standby.warmup import warm_up
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.engine.stdin import read_request
 from agent_runtime.errors import ExitCode, RequestError

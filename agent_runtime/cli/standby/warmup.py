@@ -1,9 +1,8 @@
-"""Prepares a standby before its first run: imports modules, builds lazily built objects, hides the API keys."""
+"""Prepares a standby before its first run: imports modules, and builds what is otherwise built at first use."""
 
 from __future__ import annotations
 
 import gc
-import os
 from contextlib import suppress
 
 _LATE = (  # modules that this package and its libraries import at first use
@@ -11,6 +10,8 @@ _LATE = (  # modules that this package and its libraries import at first use
     *("PIL.Image", "unidiff.patch"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
+# parts of this package that no run needs; they import a web server, and pytest, which may not be installed
+_OTHERS = ("agent_runtime.server", "agent_runtime.testing", "agent_runtime.cli.serve")
 
 
 def warm_up() -> None:
@@ -21,7 +22,7 @@ def warm_up() -> None:
     import agent_runtime
 
     for module in walk_packages(agent_runtime.__path__, "agent_runtime."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and not module.name.startswith(_OTHERS):
             import_module(module.name)
     for name in _LATE:
         import_module(name)
@@ -44,19 +45,3 @@ def warm_up() -> None:
             model.model_rebuild()
     gc.collect()
     gc.freeze()  # existing objects are not examined again: their pages stay shared with the runs
-
-
-def hide_keys() -> None:
-    """Hide the API keys of this process from the tools of its runs; the runs still have them."""
-    from agent_runtime.output.masking import address_secrets
-    from agent_runtime.providers.endpoints import key_variables
-    from agent_runtime.providers.keys import received
-    from agent_runtime.system.hardening import harden
-
-    environ = received(os.environ)
-    secret = key_variables() | address_secrets(environ).keys()
-    keys = {name: environ[name] for name in secret if name in environ}
-    harden(keys)
-    for name in os.environ.keys() - environ.keys():
-        del os.environ[name]
-    os.environ.update(keys)  # in memory that /proc does not expose
