@@ -10,8 +10,8 @@ _LATE = (  # modules that this package and its libraries import at first use
     *("PIL.Image", "unidiff.patch"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
-# parts of this package that no run needs; they import a web server, and pytest, which may not be installed
-_OTHERS = ("agent_runtime.server", "agent_runtime.testing", "agent_runtime.cli.serve")
+# subpackages that no run needs; some import packages that may not be installed, such as pytest
+_NOT_OF_RUNS = frozenset(("api", "cli", "client", "fleet", "server", "testing"))
 
 
 def warm_up() -> None:
@@ -22,7 +22,7 @@ def warm_up() -> None:
     import agent_runtime
 
     for module in walk_packages(agent_runtime.__path__, "agent_runtime."):
-        if not module.name.endswith("__main__") and not module.name.startswith(_OTHERS):
+        if module.name.split(".")[1] not in _NOT_OF_RUNS and not module.name.endswith("__main__"):
             import_module(module.name)
     for name in _LATE:
         import_module(name)
