@@ -170,7 +170,7 @@ def _scalar(text: str) -> Any:
 
 
 class Check:
-    """Reads the fields of a front matter by type. Each method raises RequestError naming the file and the field."""
+    """Reads the fields of a front matter by type. A field that is missing is None."""
 
     def __init__(self, path: Path, fields: dict[str, Any]) -> None:
         self._path = path
@@ -182,14 +182,14 @@ class Check:
         )
 
     def text(self, field: str) -> str | None:
-        """A text."""
+        """Return the text of a field. Raises RequestError when it is not a text."""
         value = self._fields.get(field)
         if value is not None and not isinstance(value, str):
             raise self._wrong(field, "a text")
         return value
 
     def names(self, field: str) -> tuple[str, ...] | None:
-        """A list of names, or a text with commas between them."""
+        """Return the names of a list, or of a text with commas between them. Raises RequestError for anything else."""
         value = self._fields.get(field)
         if isinstance(value, str):
             value = [name.strip() for name in value.split(",") if name.strip()]
@@ -200,19 +200,19 @@ class Check:
         return tuple(value)
 
     def model(self) -> str | tuple[str, ...] | None:
-        """A model, or a list of them."""
+        """Return a model, or a list of them. Raises RequestError for anything else."""
         value = self._fields.get("model")
         return self.names("model") if isinstance(value, list) else self.text("model")
 
     def count(self, field: str) -> int | None:
-        """A whole number of at least 1."""
+        """Return a whole number of at least 1. Raises RequestError for anything else."""
         value = self._fields.get(field)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise self._wrong(field, "a whole number of at least 1")
         return value
 
     def temperature(self) -> float | None:
-        """From 0 to 2."""
+        """Return the temperature, from 0 to 2. Raises RequestError for anything else."""
         value = self._fields.get("temperature")
         if value is None:
             return None

@@ -18,7 +18,10 @@ class RepairingModel:
     repairer: Repairer
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
-        """See agent.model.Model."""
+        """Call the model, at most MAX_REPAIRS more times after refusals. Raises ProviderError.
+
+        The error raised is the provider's: that of the last call which could not be repaired.
+        """
         repair: Repair | None = None
         for _ in range(MAX_REPAIRS):
             try:

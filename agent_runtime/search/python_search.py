@@ -25,7 +25,7 @@ def reads_differently(query: Query) -> bool:
 
 
 async def files(base: Path, worker: FileWorker) -> AsyncGenerator[Path, None]:
-    """Yield the files below a directory, in order."""
+    """Yield the files below a directory, in order. Raises ToolError when they cannot be listed."""
     async with aclosing(_scan({"pattern": None, "base": str(base), "files": None}, worker)) as found:
         async for record in found:
             yield Path(record["path"])

@@ -26,7 +26,10 @@ _ACTIONS = ("cancel", "pause", "resume", "input")
 
 
 async def start_run(http: HttpRequest) -> Response:
-    """`POST /v1/run` and the older forms with the agent's slug in the path."""
+    """`POST /v1/run` and the older forms with the agent's slug in the path.
+
+    Raises ApiError when the request is refused, before or after the process of the run has started.
+    """
     server = Server.of(http)
     body = await read_body(http)
     slug = http.path_params.get("slug")
@@ -74,7 +77,10 @@ async def list_runs(http: HttpRequest) -> Response:
 
 
 async def run_events(http: HttpRequest) -> Response:
-    """`GET /v1/runs/{id}/events`: the stream from an event on, as server-sent events."""
+    """`GET /v1/runs/{id}/events`: the stream from an event on, as server-sent events.
+
+    Raises ApiError: 400 for `after`, 404 for the run, 410 when its events are no longer kept.
+    """
     server = Server.of(http)
     files = server.runs.files(http.path_params["id"])
     given = http.query_params.get("after", http.headers.get("last-event-id"))
@@ -95,7 +101,7 @@ async def run_events(http: HttpRequest) -> Response:
 
 
 async def control_run(http: HttpRequest) -> Response:
-    """`POST /v1/runs/{id}/cancel|pause|resume|input`."""
+    """`POST /v1/runs/{id}/cancel|pause|resume|input`. Raises ApiError (400, 404, 409)."""
     server = Server.of(http)
     files = server.runs.files(http.path_params["id"])
     action = http.path_params["action"]

@@ -57,7 +57,7 @@ class Runs:
         return files
 
     def start(self, request: Request, *, run_id: str, thread_id: str, on_disconnect: str) -> RunFiles:
-        """Start the process of a run. It goes on when this server ends."""
+        """Start the process of a run. It goes on when this server ends. Raises ApiError 409 when the id is taken."""
         files = RunFiles(self.state_dir / "runs" / run_id.replace(":", "_"))
         try:
             files.folder.mkdir(parents=True, mode=0o700)

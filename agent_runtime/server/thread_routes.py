@@ -20,7 +20,7 @@ from agent_runtime.server.run_routes import read_body
 
 
 async def list_threads(http: HttpRequest) -> Response:
-    """`GET /v1/run/threads?agent=&limit=&cursor=`: the last used first."""
+    """`GET /v1/run/threads?agent=&limit=&cursor=`: the last used first. Raises ApiError 400."""
     server, query = Server.of(http), http.query_params
     try:
         found = await asyncio.to_thread(
@@ -33,7 +33,10 @@ async def list_threads(http: HttpRequest) -> Response:
 
 
 async def get_thread(http: HttpRequest) -> Response:
-    """`GET /v1/run/threads/{id}`: what is known of a thread, its messages, and its runs."""
+    """`GET /v1/run/threads/{id}`: what is known of a thread, its messages, and its runs.
+
+    Raises ApiError 404.
+    """
     server, id = Server.of(http), http.path_params["id"]
     info = await _existing(server, id)
     messages = await asyncio.to_thread(server.threads.record, id)
@@ -48,7 +51,7 @@ async def get_thread(http: HttpRequest) -> Response:
 
 
 async def delete_thread(http: HttpRequest) -> Response:
-    """`DELETE /v1/run/threads/{id}`. 409 while a run uses it."""
+    """`DELETE /v1/run/threads/{id}`. Raises ApiError 404, or 409 while a run uses the thread."""
     server, id = Server.of(http), http.path_params["id"]
     await _existing(server, id)
     try:
@@ -59,7 +62,10 @@ async def delete_thread(http: HttpRequest) -> Response:
 
 
 async def fork_thread(http: HttpRequest) -> Response:
-    """`POST /v1/run/threads/{id}/fork`: a copy, under the id in `as` or a new one."""
+    """`POST /v1/run/threads/{id}/fork`: a copy, under the id in `as` or a new one.
+
+    Raises ApiError: 400 for the body, 404 for the thread, 409 when the new id is taken.
+    """
     server, id = Server.of(http), http.path_params["id"]
     await _existing(server, id)
     body = await read_body(http)
