@@ -31,7 +31,7 @@ def environ(server: ModelServer, tmp_path: Path) -> dict[str, str]:
     return environment(server.environ("anthropic"), tmp_path / "state")
 
 
-async def test_events_are_models_and_the_end_is_known(workspace: Path, tmp_path: Path) -> None:
+async def test_run_yields_event_models_and_the_exit_code(workspace: Path, tmp_path: Path) -> None:
     with ModelServer(SCRIPT) as server:
         async with api.run("go", workspace=workspace, env=environ(server, tmp_path)) as run:
             events = [event async for event in run]
@@ -97,7 +97,7 @@ async def test_a_killed_run_raises(workspace: Path, tmp_path: Path) -> None:
         await api.collect(api.run("go", workspace=workspace, env=environ(server, tmp_path)))
 
 
-async def test_replays_and_transcripts(workspace: Path, tmp_path: Path) -> None:
+async def test_replay_and_load_return_events_and_transcripts(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "t.ndjson"
     with ModelServer(SCRIPT) as server:
         request = {"prompt": "go", "record": str(path)}

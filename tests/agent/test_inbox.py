@@ -45,7 +45,9 @@ def through_pipe(*pieces: bytes, close: bool = True) -> tuple[object, bytes]:
 
 @settings(deadline=None)
 @given(st.dictionaries(TEXT, JSON, max_size=3), st.booleans(), st.integers(1, 9))
-def test_a_request_is_complete_at_its_last_brace(value: dict[str, object], indent: bool, size: int) -> None:
+def test_a_request_is_complete_at_its_closing_brace(
+    value: dict[str, object], indent: bool, size: int
+) -> None:
     text = json.dumps(value, indent=2 if indent else None, ensure_ascii=False).encode()
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     found, rest = through_pipe(b" \n", *pieces, b'\n{"action":"pause"}\n', close=False)

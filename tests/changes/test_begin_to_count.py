@@ -95,7 +95,7 @@ COMMIT = "git add -A && git commit -qm one"
     ],
 )
 @pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_kind(
+def test_files_newly_tracked_or_no_longer_ignored_are_reported(
     tracked: TrackedWorkspace,
     before: str,
     script: str,

@@ -30,7 +30,9 @@ async def nothing(_: object) -> None:
     pass
 
 
-def test_while_the_baseline_is_taken(tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancel_during_the_baseline_ends_the_run(
+    tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked = threading.Event()
     take = Baseline.take
 
@@ -64,7 +66,7 @@ def test_while_the_baseline_is_taken(tracked: TrackedWorkspace, monkeypatch: pyt
     assert tracker.net().files == ()
 
 
-def test_while_a_reader_that_stopped_is_sent_many_edits(tmp_path: Path) -> None:
+def test_a_cancel_ends_the_run_although_the_reader_takes_no_edits(tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     workspace.mkdir()
     many = Call("bash", {"command": "mkdir n; seq 1500 | split -l 1 -a 5 - n/f; touch ../made"})
@@ -90,7 +92,7 @@ def test_while_a_reader_that_stopped_is_sent_many_edits(tmp_path: Path) -> None:
 
 @pytest.mark.timed
 @pytest.mark.parametrize("what", ["many files", "large binary", "large texts"])
-def test_a_run_that_changed_much_ends_in_time(tmp_path: Path, what: str) -> None:
+def test_a_cancel_after_many_changes_ends_within_the_limit(tmp_path: Path, what: str) -> None:
     workspace = tmp_path / "ws"
     workspace.mkdir()
     prepare, change, count = {

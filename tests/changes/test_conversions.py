@@ -35,7 +35,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 +
         "rm .git/info/attributes",
     ],
 )
-def test_kind(tmp_path: Path, prepare: str, many: bool) -> None:
+def test_diffs_of_converted_files_rebuild_the_tree(tmp_path: Path, prepare: str, many: bool) -> None:
     tracked = TrackedWorkspace(tmp_path, keep_git=False)
     tracked.sh(f"git init -q -b main; {TEXTS}")
     if many:

@@ -19,7 +19,7 @@ from agent_runtime.system.inotify import Inotify
 from tests.changes.workspace import TrackedWorkspace, brief
 
 
-def test_an_overflowed_queue(tracked: TrackedWorkspace) -> None:
+def test_an_inotify_queue_overflow_loses_no_change(tracked: TrackedWorkspace) -> None:
     tracked.sh("mkdir d; for i in $(seq 20); do seq $i > d/f$i; done")
     tracked.begin()
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -33,7 +33,9 @@ def test_an_overflowed_queue(tracked: TrackedWorkspace) -> None:
     tracked.check()
 
 
-def test_no_more_watches(tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_are_found_when_inotify_watches_run_out(
+    tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracked.sh("mkdir -p a/b c; seq 3 > a/b/f")
 
     def add(self: Inotify, folder: bytes) -> None:
@@ -63,7 +65,7 @@ def test_moved_folders_are_still_watched(tracked: TrackedWorkspace) -> None:
     tracked.check()
 
 
-def test_what_no_kernel_reports_is_found_at_the_end(tracked: TrackedWorkspace) -> None:
+def test_changes_without_inotify_events_are_found_at_the_end(tracked: TrackedWorkspace) -> None:
     tracked.sh("seq 1000 > mapped; seq 9 > linked; ln linked ../other-name")
     tracked.begin()
     file = (tracked.ws / "mapped").open("r+b")
@@ -78,7 +80,7 @@ def test_what_no_kernel_reports_is_found_at_the_end(tracked: TrackedWorkspace) -
     tracked.check()
 
 
-def test_files_that_may_not_be_read(tracked: TrackedWorkspace) -> None:
+def test_unreadable_files_are_reported_without_a_diff(tracked: TrackedWorkspace) -> None:
     if os.getuid():
         pytest.skip("only root can become someone else")
     tracked.sh(
@@ -110,7 +112,7 @@ print(anyio.run(main, Path({str(tracked.ws)!r}), "echo x > g; rm -f secret; mv c
 
 
 @pytest.mark.parametrize("what", ["store", "long"])
-def test_contents_that_are_not_kept(
+def test_contents_beyond_the_store_limit_are_reported_without_a_diff(
     tracked: TrackedWorkspace, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if what == "store":
@@ -132,7 +134,7 @@ def test_contents_that_are_not_kept(
     assert len(tracked.finish()) == 0 and len(tracked.tracker.net().files) == 4
 
 
-def test_a_workspace_that_is_not_there(tracked: TrackedWorkspace, blind: Callable[[], None]) -> None:
+def test_a_replaced_workspace_is_tracked(tracked: TrackedWorkspace, blind: Callable[[], None]) -> None:
     tracked.sh("seq 3 > f; mkdir d; seq 4 > d/g")
     tracked.begin()
     tracked.run("rm -rf ../ws; mkdir ../ws; cd ../ws; echo x > f; echo y > h")
@@ -188,7 +190,7 @@ def test_a_file_that_cannot_be_handled_is_left_out_alone(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_dates_far_away(
+def test_timestamps_outside_the_usual_range_are_handled(
     tracked: TrackedWorkspace,
     before: str,
     script: str,
@@ -205,7 +207,7 @@ def test_dates_far_away(
     tracked.check()
 
 
-def test_folders_nested_by_the_thousand(tracked: TrackedWorkspace) -> None:
+def test_deeply_nested_folders_are_tracked(tracked: TrackedWorkspace) -> None:
     tracked.sh("mkdir start; cd start; for i in $(seq 1000); do mkdir d; cd d; done; seq 3 > f")
     tracked.track()  # without a copy: os.walk recurses
     tracked.run(

@@ -31,7 +31,7 @@ def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path) -> None:
     assert limits(degradation) == ["disk"]
 
 
-def test_the_sum_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_size_of_diff_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diff_files, "_LIMIT", 10)
     degradation = Degradation()
     files = DiffFiles(tmp_path, degradation)

@@ -55,9 +55,7 @@ def link_removed(files: FileEditor) -> Awaitable[str]:
 
 
 @pytest.mark.parametrize("edit", [refused_edit, same_text, link_removed])
-def test_after_an_edit_that_left_a_file_alone_its_changes_are_the_shells(
-    tracked: TrackedWorkspace, edit: Edit
-) -> None:
+def test_later_changes_of_an_unedited_file_belong_to_the_shell(tracked: TrackedWorkspace, edit: Edit) -> None:
     tracked.sh("seq 3 > f; ln -s f link")
     tracked.begin()
     refused, found = seen(tracked, edit, "echo x >> f")
@@ -66,7 +64,7 @@ def test_after_an_edit_that_left_a_file_alone_its_changes_are_the_shells(
     tracked.check()
 
 
-def test_an_ignored_file_that_an_edit_left_alone_stays_ignored(tracked: TrackedWorkspace) -> None:
+def test_an_ignored_file_that_an_edit_did_not_change_stays_ignored(tracked: TrackedWorkspace) -> None:
     tracked.sh("seq 3 > f; echo f > .gitignore")
     tracked.begin()
     refused, found = seen(tracked, refused_edit, "echo x >> f")

@@ -67,7 +67,9 @@ def test_nothing_the_repository_names_is_run(tracked: TrackedWorkspace) -> None:
         "printf 'a\\0b\\0' > u16.txt; echo 'u16.txt working-tree-encoding=UTF-16LE' > .gitattributes",
     ],
 )
-def test_files_that_are_not_their_blobs(tracked: TrackedWorkspace, config: str) -> None:
+def test_files_that_differ_from_their_blobs_have_correct_diffs(
+    tracked: TrackedWorkspace, config: str
+) -> None:
     tracked.keep_git = False
     tracked.sh(
         "printf 'a\\r\\nb $Id$\\r\\n' > crlf.txt; printf 'abc\\nb $Id$\\n' > lf.txt; git init -q; "
@@ -79,7 +81,9 @@ def test_files_that_are_not_their_blobs(tracked: TrackedWorkspace, config: str) 
     tracked.check()
 
 
-def test_branches_stash_and_a_repository_that_goes(tracked: TrackedWorkspace) -> None:
+def test_switching_branches_stashing_and_deleting_the_repository_are_tracked(
+    tracked: TrackedWorkspace,
+) -> None:
     tracked.keep_git = False
     tracked.sh(
         f"mkdir d; for i in 1 2 3; do seq $i 30 > d/f$i; done; ln -s d link; {COMMIT}; git checkout -qb side"
@@ -104,7 +108,7 @@ def test_branches_stash_and_a_repository_that_goes(tracked: TrackedWorkspace) ->
     tracked.check()
 
 
-def test_a_folder_of_a_repository(tmp_path: Path) -> None:
+def test_a_workspace_below_the_repository_root_is_tracked(tmp_path: Path) -> None:
     tracked = TrackedWorkspace(tmp_path / "repo" / "packages", keep_git=False)
     bash("mkdir -p other; seq 3 > other/x; printf 'dist/\\n/packages/ws/local\\n' > .gitignore; "
          "git init -q; git add -A",
@@ -126,7 +130,7 @@ def test_a_folder_of_a_repository(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "index", ["--index-version 4", "--split-index", "--untracked-cache", "--index-version 2"]
 )
-def test_forms_of_the_index(tracked: TrackedWorkspace, index: str) -> None:
+def test_every_index_format_is_read(tracked: TrackedWorkspace, index: str) -> None:
     tracked.sh(
         f"mkdir -p a/b; for i in $(seq 30); do seq $i 40 > a/b/file-$i; done; "
         f"{COMMIT}; git update-index {index}; {OLDER}"
@@ -168,7 +172,7 @@ def test_worktrees_submodules_and_nested_repositories(tmp_path: Path) -> None:
         "git init -q",
     ],
 )
-def test_repositories_of_little_use(tracked: TrackedWorkspace, make: str) -> None:
+def test_unusable_repositories_are_tracked_like_plain_folders(tracked: TrackedWorkspace, make: str) -> None:
     tracked.keep_git = False
     tracked.sh(f"seq 9 > f; {make}")
     tracked.begin()
@@ -190,7 +194,7 @@ def test_names_that_a_sha256_index_holds_and_rules_of_its_repository(tracked: Tr
     tracked.check((b".git", b"a.tmp", b"new"))
 
 
-def test_the_repository_of_someone_else(tracked: TrackedWorkspace) -> None:
+def test_a_repository_of_another_user_is_tracked(tracked: TrackedWorkspace) -> None:
     if os.getuid():
         pytest.skip("only root can give a repository away")
     tracked.sh(
@@ -202,7 +206,9 @@ def test_the_repository_of_someone_else(tracked: TrackedWorkspace) -> None:
     assert event.additions == 1
 
 
-def test_git_is_not_there(tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_are_tracked_without_a_git_binary(
+    tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracked.sh(f"seq 9 > f; {COMMIT}; {OLDER}")
     tracked.keep_start()
     with monkeypatch.context() as context:

@@ -77,7 +77,9 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_rules_are_gits(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_files_are_ignored_as_by_git(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = random.Random(seed)
     home = tmp_path / "home"
     (home / ".config/git").mkdir(parents=True)
@@ -123,7 +125,7 @@ def left_out(scope: Scope, root: Path, path: str) -> bool:
 
 
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
-def test_ignored_places_are_summed_up(tracked: TrackedWorkspace, git: bool) -> None:
+def test_changes_in_ignored_folders_are_summarized(tracked: TrackedWorkspace, git: bool) -> None:
     tracked.sh(
         "mkdir -p dist src/__pycache__ .venv/lib; printf 'dist/\\n*.log\\n!keep.log\\n' > .gitignore; "
         "seq 3 > dist/a; seq 3 > src/f"
@@ -144,7 +146,7 @@ def test_ignored_places_are_summed_up(tracked: TrackedWorkspace, git: bool) -> N
     assert net.ignored == {"atLeast": 8, "folders": {"dist": 2, "node_modules": 2, "src": 2, "target": 2}}
 
 
-def test_track_ignored_names_them(tmp_path: Path) -> None:
+def test_track_ignored_reports_files_in_ignored_folders(tmp_path: Path) -> None:
     tracked = TrackedWorkspace(tmp_path, track_ignored=True)
     tracked.sh(
         "echo dist > .gitignore; mkdir dist; seq 3 > dist/a; git init -q; git add -A; git commit -qm one"
@@ -158,7 +160,7 @@ def test_track_ignored_names_them(tmp_path: Path) -> None:
     assert tracked.tracker.net().ignored is None
 
 
-def test_tracked_files_in_ignored_folders_count(tracked: TrackedWorkspace) -> None:
+def test_tracked_files_in_ignored_folders_are_reported(tracked: TrackedWorkspace) -> None:
     tracked.sh(
         "mkdir -p dist/deep target; seq 3 > dist/deep/in; seq 3 > dist/out; seq 3 > target/t; "
         "echo dist > .gitignore"
@@ -173,7 +175,7 @@ def test_tracked_files_in_ignored_folders_count(tracked: TrackedWorkspace) -> No
     tracked.check((b".git", b"out", b"other"))
 
 
-def test_rules_count_from_when_a_name_is_new(tracked: TrackedWorkspace) -> None:
+def test_ignore_rules_apply_to_names_created_after_the_rule(tracked: TrackedWorkspace) -> None:
     tracked.sh("echo '*.o' > .gitignore; echo 1 > old.log; echo 1 > old.o; mkdir logs; echo 1 > logs/a")
     tracked.begin()
     tracked.run(

@@ -80,7 +80,7 @@ from tests.changes.workspace import TrackedWorkspace, brief
     ],
 )
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
-def test_kind(
+def test_each_kind_of_change_is_reported_and_applies_with_git(
     tracked: TrackedWorkspace, git: bool, before: str, script: str, reported: list[tuple[str, ...]]
 ) -> None:
     tracked.sh("seq 3 > untouched; mkdir aside; seq 4 > aside/untouched")
@@ -136,7 +136,7 @@ def test_binary_files_are_named_and_rebuilt(tracked: TrackedWorkspace) -> None:
     tracked.check()
 
 
-def test_text_that_is_not_utf8_has_its_patch_in_a_file(tracked: TrackedWorkspace) -> None:
+def test_the_diff_of_text_that_is_not_utf8_is_in_a_file(tracked: TrackedWorkspace) -> None:
     tracked.sh("printf 'caf\\351\\n' > latin")
     tracked.begin()
     (event,) = tracked.run("printf 'th\\351\\n' >> latin")
@@ -145,7 +145,7 @@ def test_text_that_is_not_utf8_has_its_patch_in_a_file(tracked: TrackedWorkspace
     tracked.check()
 
 
-def test_a_long_patch_is_in_a_file(tracked: TrackedWorkspace) -> None:
+def test_a_long_diff_is_in_a_file(tracked: TrackedWorkspace) -> None:
     tracked.begin()
     (event,) = tracked.run("seq 200000 > long")
     assert event.truncated and event.diff_file and event.additions == 200_000

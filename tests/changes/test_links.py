@@ -10,7 +10,7 @@ from tests.changes.workspace import TrackedWorkspace, brief
 
 
 @pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_a_write_through_another_name_is_the_calls(
+def test_a_write_through_another_hard_link_belongs_to_the_call(
     tracked: TrackedWorkspace, looks: str, blind: Callable[[], None]
 ) -> None:
     tracked.sh("mkdir d; seq 9 > f; ln f d/g; seq 5 > lone; chmod +x lone")
@@ -28,7 +28,7 @@ def test_a_write_through_another_name_is_the_calls(
     tracked.check()
 
 
-def test_a_tools_write_through_another_name(tracked: TrackedWorkspace) -> None:
+def test_a_tool_write_through_another_hard_link_belongs_to_the_tool(tracked: TrackedWorkspace) -> None:
     tracked.sh("seq 9 > f; ln f g")
     tracked.begin()
     with (tracked.ws / "f").open("a") as file:

@@ -87,7 +87,7 @@ def test_the_walk_finds_the_rest(
     tracked.check()
 
 
-def test_a_live_folder_that_gave_way_to_a_link(
+def test_a_watched_folder_replaced_by_a_symlink_is_not_followed(
     tracked: TrackedWorkspace, blind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracked.sh("mkdir -p d other; seq 9 > d/f; seq 5 > other/g")
@@ -114,7 +114,7 @@ def test_a_live_folder_that_gave_way_to_a_link(
 
 
 @pytest.mark.anyio
-async def test_quiet_folders_cost_the_time_and_vanished_ones_nothing(tmp_path: Path) -> None:
+async def test_waiting_for_quiet_folders_times_out_and_for_vanished_ones_returns(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     folders = PolledFolders(os.fsencode(tmp_path))
     live = frozenset({b"", b"d", b"gone", b"lat\xe9"})

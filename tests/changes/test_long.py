@@ -14,7 +14,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
-def test_long_text_has_its_patch(tracked: TrackedWorkspace, git: bool) -> None:
+def test_long_text_has_a_diff(tracked: TrackedWorkspace, git: bool) -> None:
     tracked.keep_git = False
     tracked.sh("seq 2000 > old; seq 2500 > other; ln -s nowhere link; seq 9 > short")
     if git:
@@ -37,7 +37,7 @@ def test_long_text_has_its_patch(tracked: TrackedWorkspace, git: bool) -> None:
     tracked.check()
 
 
-def test_what_no_patch_made_no_patch_takes_apart(tracked: TrackedWorkspace) -> None:
+def test_changes_without_a_diff_are_followed_by_diffs_that_apply(tracked: TrackedWorkspace) -> None:
     tracked.sh("head -c 5000 /dev/urandom > there; head -c 5000 /dev/urandom > moved")
     tracked.begin()
     tracked.run("head -c 5000 /dev/urandom | tee a b c > d; printf x >> there; mv moved m2; printf x >> m2")
@@ -49,7 +49,7 @@ def test_what_no_patch_made_no_patch_takes_apart(tracked: TrackedWorkspace) -> N
     tracked.check()
 
 
-def test_a_patch_that_could_not_be_written(tracked: TrackedWorkspace) -> None:
+def test_a_failed_write_of_a_diff_is_reported(tracked: TrackedWorkspace) -> None:
     tracked.sh("seq 9 > f")
     (tracked.folder / "state").write_text("no folder")
     tracked.begin()

@@ -18,7 +18,7 @@ def replace_text(path: Path, text: str) -> None:
     beside.rename(path)
 
 
-def test_a_tools_edit_is_its_own(tracked: TrackedWorkspace) -> None:
+def test_an_edit_of_a_tool_is_attributed_to_it(tracked: TrackedWorkspace) -> None:
     tracked.sh("seq 9 > f; seq 5 > g; seq 30 > h")
     tracked.begin()
     replace_text(tracked.ws / "f", "new\n")
@@ -32,7 +32,7 @@ def test_a_tools_edit_is_its_own(tracked: TrackedWorkspace) -> None:
     tracked.check()
 
 
-def test_new_folders_of_a_tool_are_watched(tracked: TrackedWorkspace) -> None:
+def test_folders_created_by_a_tool_are_watched(tracked: TrackedWorkspace) -> None:
     tracked.begin()
     tracked.expect(tracked.ws / "a/b/new")
     replace_text(tracked.ws / "a/b/new", "one\n")
@@ -46,7 +46,7 @@ def test_new_folders_of_a_tool_are_watched(tracked: TrackedWorkspace) -> None:
     tracked.check()
 
 
-def test_whole_folders_of_a_tool(tracked: TrackedWorkspace) -> None:
+def test_a_folder_moved_or_deleted_by_a_tool_is_attributed_to_it(tracked: TrackedWorkspace) -> None:
     tracked.sh("mkdir -p a/b c; seq 9 > a/b/f; seq 8 > c/g")
     tracked.begin()
     tracked.sh("mv a d; rm -r c")
@@ -57,7 +57,7 @@ def test_whole_folders_of_a_tool(tracked: TrackedWorkspace) -> None:
     tracked.check()
 
 
-def test_a_scan_beside_leaves_an_expected_edit_alone(tracked: TrackedWorkspace) -> None:
+def test_a_concurrent_scan_does_not_report_an_expected_edit(tracked: TrackedWorkspace) -> None:
     tracked.sh("seq 9 > f; seq 9 > g")
     tracked.begin()
     tracked.expect(tracked.ws / "f")
@@ -72,7 +72,7 @@ def test_a_scan_beside_leaves_an_expected_edit_alone(tracked: TrackedWorkspace) 
     tracked.check()
 
 
-def test_through_symlinks(tmp_path: Path) -> None:
+def test_edits_through_symlinks_are_reported_by_their_real_path(tmp_path: Path) -> None:
     tracked = TrackedWorkspace(tmp_path / "real")
     (tmp_path / "alias").symlink_to(tracked.folder)
     tracked.sh("mkdir d; seq 9 > d/f; ln -s d link; ln -s d/f file")
@@ -84,7 +84,7 @@ def test_through_symlinks(tmp_path: Path) -> None:
     tracked.check()
 
 
-def test_outside_of_the_workspace(tracked: TrackedWorkspace) -> None:
+def test_edits_outside_of_the_workspace_are_reported(tracked: TrackedWorkspace) -> None:
     there, new = tracked.folder / "elsewhere/conf", tracked.folder / "elsewhere/new"
     there.parent.mkdir()
     there.write_text("one\ntwo\n")
@@ -190,7 +190,7 @@ def test_changes_found_by_a_cancelled_scan_are_reported_by_the_next(tracked: Tra
     tracked.check()
 
 
-def test_everything_at_once_stays_in_order(tracked: TrackedWorkspace) -> None:
+def test_concurrent_changes_are_reported_in_order(tracked: TrackedWorkspace) -> None:
     """Background writers, a watch, scans and edits of the same files: the patches still apply in order."""
     tracked.sh("for i in 1 2 3; do seq 40 > f$i; done")
     tracked.begin()

@@ -44,7 +44,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.timed
-def test_in_a_pipe_it_writes_a_complete_run(tmp_path: Path) -> None:
+def test_the_demo_writes_a_complete_run_to_a_pipe(tmp_path: Path) -> None:
     done, took = demo(tmp_path)
     assert (done.code, done.stderr, done.complete["status"]) == (0, "", "completed")
     assert took < SECONDS
@@ -63,7 +63,7 @@ def call_of(done: Result, event: dict[str, object]) -> object:
     return next(call["input"] for call in done.of("tool_call") if call["id"] == event["id"])
 
 
-def test_it_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None:
+def test_the_demo_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -82,7 +82,7 @@ def test_it_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None:
     assert read(tmp_path / "again.ndjson").events == done.events
 
 
-def test_on_a_terminal_it_is_readable(tmp_path: Path) -> None:
+def test_the_demo_is_readable_on_a_terminal(tmp_path: Path) -> None:
     # in a terminal of 80 columns, with the recorded pace
     child, master = pty.fork()
     if child == 0:
@@ -112,7 +112,7 @@ def test_on_a_terminal_it_is_readable(tmp_path: Path) -> None:
     assert re.search(r"\x1b\[32m +\d+ \+WORDS_PER_MINUTE", data.decode())  # what came is green, with its line
 
 
-def test_the_recording_is_the_same_again_in_another_place(tmp_path: Path) -> None:
+def test_the_demo_replays_identically_in_another_folder(tmp_path: Path) -> None:
     command = [*COMMAND, "replay", str(RECORDING), "--tools", "recorded", "--verify"]
     done = subprocess.run(
         command, capture_output=True, env=environment({}, tmp_path), cwd=tmp_path, check=False

@@ -22,7 +22,7 @@ def shown(old: Side | None, new: Side | None) -> list[tuple[str, int | None, int
     return [(line.kind, line.old, line.new, line.text) for line in diff_lines(text)]
 
 
-def test_numbers_of_both_sides() -> None:
+def test_lines_are_numbered_on_both_sides() -> None:
     old = side(b"".join(b"%d\n" % n for n in range(1, 31)))
     new = side(b"".join(b"%d\n" % n for n in (1, 20, 21, *range(3, 29), 30)))
     assert shown(old, new) == [
@@ -43,7 +43,7 @@ def test_numbers_of_both_sides() -> None:
     ]
 
 
-def test_lines_that_look_like_headers_are_lines() -> None:
+def test_content_that_looks_like_a_header_is_shown_as_content() -> None:
     """A removed `-- x` is `--- x` in a diff; form feeds, CRs and U+2028 end no line."""
     assert shown(side(b"-- x\n++ y\nz\n"), side(b"z\x0c\xe2\x80\xa8\r\n"))[1:] == [
         ("del", 1, None, "--- x"),
@@ -56,7 +56,7 @@ def test_lines_that_look_like_headers_are_lines() -> None:
 @pytest.mark.parametrize(
     "name", [b"f", b"with space", b'quo"te', b"new\nline", b"\xe9\xff", "é".encode(), b"a b/x"]
 )
-def test_what_git_says_beside_the_lines(name: bytes) -> None:
+def test_mode_changes_and_renames_are_header_lines(name: bytes) -> None:
     moved = b"to/" + name
     assert shown(side(b"1\n2", name), side(b"1\n3", moved, PROGRAM))[:3] == [
         ("head", None, None, "old mode 100644"),
@@ -73,7 +73,7 @@ def test_what_git_says_beside_the_lines(name: bytes) -> None:
     assert ("head", None, None, "\\ No newline at end of file") in shown(None, side(b"x", name))
 
 
-def test_a_file_that_became_a_link_is_two_diffs_in_one() -> None:
+def test_a_file_replaced_by_a_symlink_is_a_deletion_and_a_creation() -> None:
     assert shown(side(b"1\n"), side(b"g", mode=LINK)) == [
         ("head", None, None, "deleted file mode 100644"),
         ("hunk", None, None, "@@ -1,1 +0,0 @@"),
@@ -85,7 +85,7 @@ def test_a_file_that_became_a_link_is_two_diffs_in_one() -> None:
     ]
 
 
-def test_a_diff_that_was_cut_keeps_its_numbers() -> None:
+def test_a_truncated_diff_keeps_its_line_numbers() -> None:
     """At whatever byte: every whole line before the cut is there, as in the whole."""
     old = side(b"".join(b"%d\n" % n for n in range(40)), b"a b/x")
     new = side(b"".join(b"%d\n" % (n if n % 9 else n + 1000) for n in range(40)) + b"end", b"a b/x")
@@ -108,7 +108,7 @@ def test_text_that_is_not_a_diff_is_returned_unchanged(text: str) -> None:
     assert lines == ([] if not text else text.removesuffix("\n").split("\n"))
 
 
-def test_damage_is_shown_and_never_fails() -> None:
+def test_damaged_diffs_never_fail() -> None:
     rng = random.Random(1)
     whole = make_patch(
         side(b"1\n2\n3\n" * 9, b"a b"), side(b"1\n3\n" * 9 + b"x", b"a c", PROGRAM)

@@ -29,7 +29,7 @@ def doctor(environ: Mapping[str, str], home: Path) -> tuple[int, dict[str, tuple
     return done.returncode, {name: (status, fact) for status, name, fact in lines}, done.stdout
 
 
-def test_a_machine_where_all_is_well(tmp_path: Path) -> None:
+def test_doctor_succeeds_on_a_complete_machine(tmp_path: Path) -> None:
     with ModelServer() as server:
         code, found, output = doctor(server.environ("anthropic"), tmp_path)
     assert (code, output.splitlines()[-1]) == (0, "ready to run")
@@ -67,7 +67,7 @@ def test_a_machine_where_all_is_well(tmp_path: Path) -> None:
         ({"OPENAI_API_KEY": "k", "PATH": "/nonexistent"}, "bash", "install bash"),
     ],
 )
-def test_what_is_missing(environ: dict[str, str], name: str, says: str, tmp_path: Path) -> None:
+def test_doctor_names_what_is_missing(environ: dict[str, str], name: str, says: str, tmp_path: Path) -> None:
     code, found, output = doctor(environ, tmp_path)
     assert (code, found[name][0]) == (1, "MISSING")
     assert says in output
@@ -82,7 +82,7 @@ def test_what_is_missing(environ: dict[str, str], name: str, says: str, tmp_path
         {"AGENT_RUNTIME_MODEL": "xai:grok-4", "XAI_API_KEY": "k"},
     ],
 )
-def test_keys_that_are_enough(environ: dict[str, str], tmp_path: Path) -> None:
+def test_doctor_accepts_every_form_of_key(environ: dict[str, str], tmp_path: Path) -> None:
     assert doctor(environ, tmp_path)[0] == 0
 
 

@@ -48,7 +48,7 @@ def working_day(folder: Path, turns: int) -> list[Turn]:
     return [*made, Turn(text=f"All done in {folder}/live.")]
 
 
-def test_fifty_turns_are_the_same_again_with_recorded_and_with_real_tools(tmp_path: Path) -> None:
+def test_fifty_turns_replay_identically_with_recorded_and_real_tools(tmp_path: Path) -> None:
     live = record(tmp_path, working_day(tmp_path, 50))
     assert (live.code, live.complete["iterations"]) == (0, 50)
     before = tree(tmp_path / "live")
@@ -96,7 +96,7 @@ def test_two_hundred_turns_with_recorded_tools_take_less_than_two_seconds(tmp_pa
 
 
 @pytest.mark.parametrize("format", ["openai-responses", "openai-chat"])
-def test_the_other_wire_formats(tmp_path: Path, format: WireFormat) -> None:
+def test_every_wire_format_replays(tmp_path: Path, format: WireFormat) -> None:
     script = [
         Turn(thinking="think", text="look", calls=[("exec_command", {"cmd": "echo hi > a; cat a"})]),
         Turn(text="done"),
@@ -219,7 +219,7 @@ def test_bad_command_lines_and_damaged_transcripts_have_their_events(tmp_path: P
         assert [event["type"] for event in done.events] == ["error", "complete"]
 
 
-def test_what_is_recorded_is_what_was_written(tmp_path: Path) -> None:
+def test_the_transcript_contains_the_events_as_written(tmp_path: Path) -> None:
     live = record(tmp_path, [Turn(text="a", calls=[("bash", {"command": "echo é"})]), Turn(text="b")])
     transcript = read(tmp_path / "t.ndjson")
     assert transcript.events == live.events

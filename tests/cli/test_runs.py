@@ -55,7 +55,7 @@ def test_runs_are_listed_the_latest_first(state: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"), [("last", "run-two"), ("run-one", "run-one"), ("run-t", "run-two")]
 )
-def test_a_run_is_shown_by_its_id(name: str, shown: str, state: Path) -> None:
+def test_show_takes_an_id_a_prefix_or_last(name: str, shown: str, state: Path) -> None:
     done = command("show", name, state=state)
     assert done.returncode == 0
     assert f"answer of {shown}" in done.stdout and "▶ bash" in done.stdout

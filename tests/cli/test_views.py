@@ -82,13 +82,13 @@ def shown(width: int = 80) -> str:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_pretty_fits_and_is_plain_without_a_terminal(width: int) -> None:
+def test_pretty_output_fits_the_width_and_has_no_colors_without_a_terminal(width: int) -> None:
     text = shown(width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "\x1b" not in text and "\x07" not in text
 
 
-def test_pretty_shows_what_matters() -> None:
+def test_pretty_output_shows_calls_outputs_and_the_answer() -> None:
     text = shown(120)
     for said in (
         "I will look.",
@@ -117,7 +117,7 @@ def test_pretty_shows_what_matters() -> None:
     assert "line 20\n" not in text
 
 
-def test_rendered_ends_when_all_is_shown() -> None:
+def test_rendered_returns_after_all_output_is_written() -> None:
     source, sink = os.pipe()
     with rendered(sink) as fd:
         os.write(fd, "".join(f"{line}\n" for line in LINES[:3]).encode())
@@ -157,7 +157,7 @@ def transcript(tmp_path: Path) -> Path:
     return tmp_path / "t.ndjson"
 
 
-def test_the_report_holds_everything_and_loads_nothing(transcript: Path) -> None:
+def test_the_report_is_complete_and_self_contained(transcript: Path) -> None:
     page = Page()
     html = render(read(transcript))
     page.feed(html)
@@ -190,7 +190,9 @@ def test_a_recording_of_a_killed_run_has_a_report(transcript: Path) -> None:
         assert "the process was killed" in render(read(transcript))
 
 
-def test_the_command(transcript: Path, tmp_path: Path) -> None:
+def test_the_report_command_handles_complete_and_truncated_transcripts(
+    transcript: Path, tmp_path: Path
+) -> None:
     def report(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, "report", str(source), "-o", str(target)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -207,7 +209,7 @@ def test_the_command(transcript: Path, tmp_path: Path) -> None:
     assert missing.returncode == 2 and "Traceback" not in missing.stderr
 
 
-def test_the_report_shows_what_was_asked_and_what_the_model_saw(tmp_path: Path) -> None:
+def test_the_report_shows_the_request_and_the_prompt(tmp_path: Path) -> None:
     image = {"type": "image", "mediaType": "image/png", "data": "iVBORw0KGgo="}
     recorder = Recorder(tmp_path / "t")
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
@@ -239,7 +241,7 @@ def test_the_last_answer_is_a_step(transcript: Path) -> None:
     assert "all **good**" in steps(read(transcript))[-1].text
 
 
-def test_a_truncated_output_is_counted_whole_and_its_file_named() -> None:
+def test_a_truncated_output_shows_its_full_size_and_file() -> None:
     output = (
         "a\n" * 100
         + "[... 9000 bytes (199889 lines) cut here; the whole output is in /s/x.log ...]\n"

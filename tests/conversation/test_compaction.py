@@ -69,7 +69,7 @@ def tokens(details: NoticeEvent | None) -> tuple[int, int]:
     return details.details["tokensBefore"], details.details["tokensAfter"]
 
 
-async def test_what_fits_is_left_alone() -> None:
+async def test_a_history_that_fits_is_unchanged() -> None:
     history = turns(3, output=1_000)
     summarizer = Summarizer()
     fitted = await compactor(history, summarizer).fit(history)
@@ -208,7 +208,7 @@ async def test_a_summary_that_overflows_itself_ends_in_a_typed_overflow() -> Non
     assert (failed.value.code, asked) == ("context_overflow", 2)
 
 
-async def test_the_providers_own_count_decides_and_never_loops() -> None:
+async def test_the_token_count_of_the_provider_decides_and_compaction_terminates() -> None:
     summarizer = Summarizer()
     history = turns(6)
     fitting = compactor(history, summarizer)
@@ -227,7 +227,7 @@ async def test_the_providers_own_count_decides_and_never_loops() -> None:
     assert "does not help" in str(failed.value)
 
 
-async def test_growth_that_is_new_may_be_shortened_again_and_again() -> None:
+async def test_new_growth_can_be_compacted_repeatedly() -> None:
     history = turns(1)
     fitting = compactor(history, Summarizer())
     for number in range(6):

@@ -84,7 +84,7 @@ async def test_a_repair_is_stored_when_it_is_accepted() -> None:
         "Invalid schema for function 'view_image'",
     ],
 )
-async def test_a_refusal_of_something_else_changes_nothing(message: str) -> None:
+async def test_an_unrelated_refusal_repairs_nothing(message: str) -> None:
     fixture = Fixture()
     sent = await fixture.conversation.call()
     assert await fixture.conversation.repair(sent, refused(message)) is None

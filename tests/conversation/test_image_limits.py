@@ -25,7 +25,7 @@ def noise(width: int, height: int) -> bytes:
     return out.getvalue()
 
 
-def test_a_fit_image_comes_in_as_it_is() -> None:
+def test_an_image_within_the_limits_is_unchanged() -> None:
     for kind, media_type in {
         "PNG": "image/png",
         "JPEG": "image/jpeg",
@@ -42,7 +42,7 @@ def test_a_large_image_is_scaled_down_and_another_format_converted() -> None:
     assert (bitmap.media_type, size(bitmap)) == ("image/png", (4, 4))
 
 
-def test_an_image_of_too_many_bytes_is_made_to_fit() -> None:
+def test_an_image_with_too_many_bytes_is_scaled_down() -> None:
     raw = noise(1500, 1500)
     assert len(raw) > ImageLimits.image_bytes
     made = prepare(raw)
@@ -82,12 +82,12 @@ def test_an_oversized_image_in_a_history_is_scaled_down_once() -> None:
     assert normalize(normalized.messages) == type(normalized)(normalized.messages)
 
 
-def test_a_wrong_media_type_is_put_right() -> None:
+def test_a_wrong_media_type_is_corrected() -> None:
     normalized = normalize([user("look", picture(kind="JPEG", media_type="image/png"))])
     assert normalized.messages == (user("look", picture(kind="JPEG", media_type="image/jpeg")),)
 
 
-def test_of_too_many_images_the_newest_are_kept() -> None:
+def test_only_the_newest_images_are_kept_beyond_the_limit() -> None:
     shots = [picture(width, 4) for width in range(1, 5)]
     normalized = normalize([user(*shots[:2]), model("hm"), user(*shots[2:])], images=ImageLimits(count=3))
     gone = "[An image was left out: too many images; it was one of the older ones]"

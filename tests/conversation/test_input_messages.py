@@ -108,7 +108,9 @@ def content(*parts: Any) -> list[Any]:
         ),
     ],
 )
-def test_what_cannot_be_taken_is_refused_by_name(raw: list[Any], field: str, tmp_path: Path) -> None:
+def test_invalid_messages_are_refused_with_the_name_of_the_field(
+    raw: list[Any], field: str, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RequestError) as refused:
         read_messages(raw, workspace=tmp_path)

@@ -24,7 +24,7 @@ REDACTED = {"type": "redacted_thinking", "data": "xyz"}
 USE = {"type": "tool_use", "id": "c1", "name": "bash", "input": {}}
 
 
-def test_a_sound_history_is_left_as_it_is() -> None:
+def test_a_valid_history_is_unchanged() -> None:
     sound = (
         user("do it", picture()),
         model(Thinking(text="hm"), call(), native=native(THOUGHT, REDACTED, USE)),
@@ -35,7 +35,7 @@ def test_a_sound_history_is_left_as_it_is() -> None:
     assert normalize(sound) == NormalizedHistory(sound)
 
 
-def test_a_call_without_a_result_gets_one_that_says_so() -> None:
+def test_a_call_without_a_result_gets_a_placeholder_result() -> None:
     normalized = normalize([user("go"), model(call("a"), call("b", "edit")), user(result("a"))])
     cut = ToolResult(id="b", name="edit", content=(Text(text=INTERRUPTED),), is_error=True)
     assert normalized.messages == (user("go"), model(call("a"), call("b", "edit")), user(result("a"), cut))
@@ -57,7 +57,7 @@ def test_results_without_a_call_and_second_results_are_dropped() -> None:
     assert normalized.repairs == ("results that belonged to no call were dropped",)
 
 
-def test_a_result_that_came_late_is_moved_to_its_call() -> None:
+def test_a_late_result_is_moved_to_its_call() -> None:
     normalized = normalize([user("go"), model(call()), user("wait"), model("well"), user(result(), "now?")])
     assert normalized.messages == (
         user("go"),
@@ -89,7 +89,7 @@ def test_duplicate_ids_are_made_unique_and_keep_their_results() -> None:
     )
 
 
-def test_an_id_changed_in_the_blocks_is_changed_in_the_native_form() -> None:
+def test_an_id_changed_in_the_blocks_is_changed_in_the_native_items() -> None:
     made = {"id": "c1", "function": {"name": "bash", "arguments": "{}"}}
     item = {"role": "assistant", "tool_calls": [made]}
     turns: list[Message] = [model(call(), native=native(item, format="openai-chat")), user(result())]
@@ -108,12 +108,12 @@ def test_an_id_that_another_provider_would_refuse_is_changed(id: str) -> None:
     assert normalized.messages[2] == user(result(made.id))
 
 
-def test_roles_alternate_and_empty_messages_go() -> None:
+def test_roles_alternate_and_empty_messages_are_dropped() -> None:
     normalized = normalize([user("a"), user(" \n"), user("b"), model(" "), model("c"), model("d"), user("e")])
     assert normalized == NormalizedHistory((user("a", "b"), model("c", "d"), user("e")))
 
 
-def test_turns_whose_forms_cannot_be_one_are_separated() -> None:
+def test_turns_with_incompatible_native_items_are_not_merged() -> None:
     signed = model("a", native=native(THOUGHT, {"type": "text", "text": "a"}))
     assert normalize([user("go"), signed, model("b"), user("?")]).messages == (
         *(user("go"), signed, user(CONTINUE), model("b"), user("?")),
@@ -141,11 +141,11 @@ def test_a_hosted_call_without_a_result_is_left_out() -> None:
     assert normalized.messages[1] == model("let me look", native=native(said))
 
 
-def test_a_user_begins_and_a_user_ends() -> None:
+def test_a_history_starts_and_ends_with_a_user_message() -> None:
     assert normalize([model("hello")]).messages == (user(BEGINNING), model("hello"), user(CONTINUE))
 
 
-def test_empty_outputs_say_so() -> None:
+def test_empty_outputs_get_a_placeholder() -> None:
     empty = ToolResult(id="c1", name="bash", content=())
     blank = result(text=" ")
     for nothing in (empty, blank):
@@ -175,9 +175,7 @@ def test_reasoning_without_its_signature_is_left_out_and_redacted_reasoning_kept
         ({"content": "not a list"}, False),
     ],
 )
-def test_reasoning_of_responses_goes_back_only_where_it_holds_something(
-    reasoning: dict[str, Any], kept: bool
-) -> None:
+def test_empty_reasoning_items_of_responses_are_left_out(reasoning: dict[str, Any], kept: bool) -> None:
     item = {"type": "reasoning", "id": "rs_1"} | reasoning
     made = {"type": "function_call", "call_id": "c1", "name": "bash", "arguments": "{}"}
     turn = model(call(), native=native(item, made, format="openai-responses"))
@@ -192,7 +190,7 @@ def test_a_turn_with_reasoning_only_is_left_out() -> None:
     assert normalize([user("go"), thought, user("and?")]).messages == (user("go", "and?"),)
 
 
-def test_reasoning_signed_for_another_model_or_wire_is_left_out() -> None:
+def test_reasoning_signed_for_another_model_or_format_is_left_out() -> None:
     turn = model(call(), native=native(THOUGHT, USE, model="claude-a-20250101"))
     history: list[Message] = [user("go"), turn, user(result())]
     assert for_model(history, "anthropic", "claude-a") is history
@@ -202,13 +200,13 @@ def test_reasoning_signed_for_another_model_or_wire_is_left_out() -> None:
     assert for_model(history, "openai-chat", "claude-a")[1] == model(call())
 
 
-def test_a_native_form_that_does_not_agree_with_the_blocks_is_left_out() -> None:
+def test_native_items_that_contradict_the_blocks_are_dropped() -> None:
     stray = native(USE, USE | {"id": "c2"})
     normalized = normalize([user("go"), model(call(), native=stray), user(result())])
     assert normalized.messages[1] == model(call())
 
 
-def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
+def test_lone_surrogates_and_the_like_are_replaced_everywhere() -> None:
     poisoned = ToolCall(
         id="c1", name="b d", arguments='{"a": "\\ud83d"}', input={"a": "\ud83d", "n": float("nan")}
     )
@@ -220,7 +218,7 @@ def test_what_no_wire_can_carry_is_replaced_everywhere() -> None:
     assert normalized.messages == (user("go"), model(repaired), user(result(name="b_d")))
 
 
-def test_an_id_that_holds_a_signature_goes_back_to_its_gateway_whole() -> None:
+def test_an_id_that_contains_a_signature_is_returned_unchanged_to_its_gateway() -> None:
     id = "call_1__thought__" + "Aa+/" * 300
     made = {"id": id, "function": {"name": "bash", "arguments": "{}"}}
     item = {"role": "assistant", "tool_calls": [made]}

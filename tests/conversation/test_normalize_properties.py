@@ -129,7 +129,7 @@ histories = st.lists(users | turns, max_size=8)
 
 @settings(max_examples=150, deadline=None)
 @given(histories)
-def test_every_promise_is_kept(history: list[Message]) -> None:
+def test_a_normalized_history_keeps_every_guarantee(history: list[Message]) -> None:
     normalized = normalize(history)
     messages = normalized.messages
     assert [m.role for m in messages] == [r for _, r in zip(messages, itertools.cycle(["user", "assistant"]))]
@@ -152,7 +152,7 @@ def test_every_promise_is_kept(history: list[Message]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(histories)
 @example([native_of(([LONG], "openai-chat", "", False))])  # a fallback, to one that takes shorter ids
-def test_a_strict_provider_takes_it(format: str, history: list[Message]) -> None:
+def test_a_strict_provider_accepts_a_normalized_history(format: str, history: list[Message]) -> None:
     call = ModelCall(model=MODELS[format], system="be good", messages=normalize(history).messages)
     if call.messages:
         body, _ = WIRES[format].encode(call)

@@ -96,7 +96,7 @@ def dropped(make: Any, message: str, param: str = "") -> tuple[list[int], list[i
         (chat, "Invalid value for messages[2].tool_calls[0].extra", "", [1], []),
     ],
 )
-def test_what_is_named_is_left_out(
+def test_items_named_by_a_rejection_are_dropped(
     make: Any, message: str, param: str, turns: list[int], images: list[int]
 ) -> None:
     assert dropped(make, message, param) == (turns, images)
@@ -118,7 +118,7 @@ def test_what_is_named_is_left_out(
     ],
 )
 @pytest.mark.parametrize("make", [turn, items, chat])
-def test_what_is_about_something_else_changes_nothing(make: Any, message: str) -> None:
+def test_an_unrelated_rejection_drops_nothing(make: Any, message: str) -> None:
     assert dropped(make, message) is None
 
 
@@ -129,7 +129,7 @@ def test_when_one_item_is_not_enough_all_native_items_are_dropped() -> None:
     assert all(m.native is None for m in found.messages if isinstance(m, AssistantMessage))
 
 
-def test_nothing_is_tried_twice() -> None:
+def test_the_same_rejection_drops_nothing_a_second_time() -> None:
     blame = Rejection("Invalid `signature` in `thinking` block")
     first = drop_rejected(history(turn), blame)
     assert first is not None

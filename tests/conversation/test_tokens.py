@@ -19,7 +19,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer()
 
 
-def test_the_count_is_that_of_o200k_base(tokenizer: Tokenizer) -> None:
+def test_tokens_are_counted_as_by_o200k_base(tokenizer: Tokenizer) -> None:
     # known counts of o200k_base; special tokens are plain text
     counts = {"": 0, "hello world": 2, "tiktoken is great!": 6, "<|endoftext|>": 7, "\ud83d": 1}
     assert {text: tokenizer.count(text) for text in counts} == counts
@@ -60,11 +60,11 @@ def test_the_estimate_follows_the_provider() -> None:
     assert before * 0.4 < estimator.context < before
 
 
-def test_an_image_costs_what_an_image_costs() -> None:
+def test_an_image_counts_as_a_fixed_number_of_tokens() -> None:
     assert Estimator().size([user(picture())]) == IMAGE_TOKENS + 4
 
 
-async def test_where_a_provider_reports_nothing_the_tokenizer_counts() -> None:
+async def test_tokens_are_counted_locally_when_the_provider_reports_none() -> None:
     estimator = Estimator(system="hello world")
     estimator.add(user("hello world"))
     turn = model("hello world")
@@ -78,7 +78,7 @@ async def test_where_a_provider_reports_nothing_the_tokenizer_counts() -> None:
 
 
 @pytest.mark.parametrize("reported", [(1, 0), (12, 5), (500, 100)])
-async def test_a_count_that_cannot_be_true_is_not_used(reported: tuple[int, int]) -> None:
+async def test_an_implausible_provider_count_is_ignored(reported: tuple[int, int]) -> None:
     estimator = Estimator(system="x" * 4000)
     input, output = reported
     for turns in range(1, 5):
@@ -92,14 +92,14 @@ async def test_a_count_that_cannot_be_true_is_not_used(reported: tuple[int, int]
 
 
 @pytest.mark.parametrize("reported", [900, 2000, 9000])
-def test_a_count_that_may_be_true_is_used(reported: int) -> None:
+def test_a_plausible_provider_count_is_used(reported: int) -> None:
     estimator = Estimator(system="x" * 40_000)
     estimator.add(user("y" * 14_000))
     estimator.observe(Usage(input_tokens=reported, output_tokens=5), model("ok"))
     assert estimator.context == reported + 5
 
 
-def test_an_output_without_an_input_is_not_a_count() -> None:
+def test_an_output_count_without_an_input_count_is_ignored() -> None:
     estimator = Estimator()
     estimator.add(user("y" * 4000))
     before = estimator.context

@@ -33,7 +33,7 @@ def shell_in(folder: Path) -> Shell:
         ),
     ],
 )
-async def test_a_server_that_the_end_of_its_call_ended_is_not_listening(
+async def test_a_server_that_ends_with_its_call_is_not_reported_as_listening(
     watching: Watching, tmp_path: Path, free_port: int, command: str, seconds: float
 ) -> None:
     shell = shell_in(tmp_path)
@@ -113,7 +113,7 @@ async def _come_and_go(scene: Scene, tmp_path: Path, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("first", [1100, 61000], ids=["ports", "neighbours"])
-async def test_three_hundred_servers_fill_no_context(
+async def test_advice_about_three_hundred_servers_is_short(
     watching: Watching, python: Launch, tmp_path: Path, first: int
 ) -> None:
     async with watching() as scene:
@@ -134,7 +134,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("has_app", [True, False])
-async def test_internal_ports_get_a_line_where_there_is_nothing_else(
+async def test_internal_ports_are_listed_when_there_is_no_other_server(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int, has_app: bool
 ) -> None:
     async with watching() as scene:
@@ -150,7 +150,9 @@ async def test_internal_ports_get_a_line_where_there_is_nothing_else(
         assert not has_app or f" port {free_port} " in servers[0]
 
 
-async def test_the_left_servers(watching: Watching, tmp_path: Path, free_port: int) -> None:
+async def test_servers_that_are_left_running_name_their_log_and_process(
+    watching: Watching, tmp_path: Path, free_port: int
+) -> None:
     shell = shell_in(tmp_path)
     async with watching() as scene:
         scene.servers.attach(shell.background, shell.printed)
@@ -169,5 +171,5 @@ async def test_the_left_servers(watching: Watching, tmp_path: Path, free_port: i
     assert left.command == f"python3 -m http.server {free_port}"
 
 
-def test_nothing_is_said_of_nothing() -> None:
+def test_there_is_no_advice_without_servers() -> None:
     assert DevServerWatcher(template=None, sandbox_id=None).advice() == ""

@@ -83,16 +83,16 @@ def helper(port: int, scheme: str = "", path: str = "") -> Announcement:
         ("support 3000 users, version 1.3000", []),
     ],
 )
-def test_announcements(text: str, found: list[Announcement]) -> None:
+def test_announced_urls_are_found_in_output(text: str, found: list[Announcement]) -> None:
     assert list(announced(text)) == found
 
 
 @given(st.text(alphabet="htpws:/[]0159.localhost porton\n\x1b[m?#{}", max_size=300))
-def test_any_output_can_be_searched(text: str) -> None:
+def test_searching_arbitrary_output_never_fails(text: str) -> None:
     assert all(0 <= each.port <= 65535 and each.path != "/" for each in announced(text))
 
 
-def test_the_first_address_of_an_app_counts(tmp_path: Path) -> None:
+def test_the_first_announced_address_of_an_app_is_used(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = Log(path)
     log.update()
@@ -108,7 +108,7 @@ def test_the_first_address_of_an_app_counts(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(1, 40), max_size=30))
-def test_a_log_is_read_as_it_grows_wherever_the_pieces_end(sizes: list[int]) -> None:
+def test_a_growing_log_is_read_across_arbitrary_piece_boundaries(sizes: list[int]) -> None:
     text = "starting\nlistening on http://localhost:5173/app/\nLocal: http://localhost:3000/ä/\nrunning on port 80"
     data, at = text.encode(), 0
     with tempfile.TemporaryDirectory() as folder:

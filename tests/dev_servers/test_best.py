@@ -65,7 +65,7 @@ HELPERS = {
 
 @pytest.mark.parametrize("helper", HELPERS.values(), ids=HELPERS)
 @pytest.mark.parametrize("app", [APP, SILENT, VITE], ids=["printed", "silent", "vite"])
-def test_an_app_comes_before_what_helps_it(app: Server, helper: Server) -> None:
+def test_an_app_is_preferred_to_its_helpers(app: Server, helper: Server) -> None:
     assert best([app, helper]) is best([helper, app]) is app
 
 
@@ -94,7 +94,7 @@ def test_an_app_comes_before_what_helps_it(app: Server, helper: Server) -> None:
         ([server(40001, said=Announcement(40001), address=LOOPBACK)], 40001),
     ],
 )
-def test_the_one_to_open(servers: list[Server], expected: int | None) -> None:
+def test_the_server_to_open_is_chosen_by_kind_and_port(servers: list[Server], expected: int | None) -> None:
     found = best(servers)
     assert (found.port if found else None) == expected
 
@@ -110,7 +110,7 @@ def test_the_one_to_open(servers: list[Server], expected: int | None) -> None:
         (server(3000), "http"),
     ],
 )
-def test_the_scheme(candidate: Server, scheme: str) -> None:
+def test_the_url_scheme_follows_the_port_and_protocol(candidate: Server, scheme: str) -> None:
     assert candidate.event("up", Template()).url.startswith(f"{scheme}://")
 
 
@@ -134,7 +134,7 @@ const listen = (port, host) => new Promise(done => {
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
-async def test_of_many_ports_the_printed_one(
+async def test_the_announced_port_is_chosen_among_many(
     watching: Watching, launch: Launch, tmp_path: Path, free_port: int
 ) -> None:
     (tmp_path / "many.js").write_text(MANY_PORTS)
@@ -152,7 +152,7 @@ c, _ = s.accept(); c.recv(1000); time.sleep(60)
 """
 
 
-async def test_a_server_that_still_builds_is_the_one_to_open(
+async def test_a_server_that_is_still_building_is_preferred(
     watching: Watching, python: Launch, free_port: int
 ) -> None:
     async with watching() as scene:

@@ -60,7 +60,7 @@ BINDS = {  # what is bound: where it answers, and is that this machine only?
 }
 
 
-async def test_one_server_one_event(watching: Watching, python: Launch) -> None:
+async def test_each_server_is_reported_once(watching: Watching, python: Launch) -> None:
     async with watching() as scene:
         running = {binds: python(SERVE, *binds) for binds in BINDS}
         for binds, (host, loopback_only) in BINDS.items():
@@ -96,9 +96,7 @@ async def test_one_server_one_event(watching: Watching, python: Launch) -> None:
         assert (scene.servers.up(), scene.servers.latest(), scene.servers.left()) == ([], None, [])
 
 
-async def test_python_http_server_prints_nothing_and_is_seen_in_time(
-    watching: Watching, launch: Launch
-) -> None:
+async def test_a_silent_python_http_server_is_detected_in_time(watching: Watching, launch: Launch) -> None:
     async with watching(
         template="https://{port}-{sandboxId}.sandboxes.example.com", sandbox_id="sbx1"
     ) as scene:

@@ -67,7 +67,7 @@ def talk(port: int, data: bytes) -> None:
 
 @pytest.mark.parametrize("fixed", [True, False], ids=["fixed", "ephemeral"])
 @pytest.mark.parametrize("source", [ONE_SHOT, LOGIN_REDIRECT, COUNTER, BANNER])
-async def test_the_first_connection_is_the_client_s(
+async def test_the_watcher_makes_no_connection_before_the_client(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int, source: str, fixed: bool
 ) -> None:
     async with watching() as scene:
@@ -87,7 +87,7 @@ async def test_the_first_connection_is_the_client_s(
         assert received.startswith("GET /mine")
 
 
-async def test_a_handshake_that_counts_is_not_disturbed(
+async def test_a_server_that_counts_handshakes_sees_none_of_the_watcher(
     watching: Watching, python: Launch, tmp_path: Path
 ) -> None:
     async with watching() as scene:
@@ -105,7 +105,7 @@ async def test_a_handshake_that_counts_is_not_disturbed(
         assert json.loads((tmp_path / "received").read_text()) == ["hello"]
 
 
-async def test_what_is_asked_for_is_one_get_and_nothing_when_it_is_known(
+async def test_a_requested_check_sends_one_get_and_none_when_the_answer_is_known(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with watching() as scene:

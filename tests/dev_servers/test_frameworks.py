@@ -39,7 +39,7 @@ def home(): return "one"
 """
 
 
-async def test_uvicorn(watching: Watching, launch: Launch, tmp_path: Path) -> None:
+async def test_uvicorn_is_reported_with_its_log(watching: Watching, launch: Launch, tmp_path: Path) -> None:
     pytest.importorskip("uvicorn")
     (tmp_path / "asgi.py").write_text(ASGI)
     async with watching() as scene:
@@ -61,7 +61,7 @@ async def test_node_prints_its_base_path(watching: Watching, launch: Launch, tmp
 
 
 @needs_node
-async def test_a_base_path_seen_by_the_tool_only(watching: Watching, launch: Launch) -> None:
+async def test_a_base_path_found_only_by_the_tool_is_returned(watching: Watching, launch: Launch) -> None:
     """The server writes to a terminal or a pipe; its output comes by way of the tool."""
     read, write = os.pipe()
     async with (

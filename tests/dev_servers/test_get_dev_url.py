@@ -32,7 +32,7 @@ async def ask(servers: DevServerWatcher, **arguments: Any) -> str:
     return (await load("get_dev_url").call(arguments, context)).text
 
 
-async def test_it_waits_for_the_port(watching: Watching, python: Launch, free_port: int) -> None:
+async def test_get_dev_url_waits_for_the_port(watching: Watching, python: Launch, free_port: int) -> None:
     template = "https://{port}-{sandboxId}.example.com"
     async with watching(template=template, sandbox_id="s1") as scene:
         python("import time\ntime.sleep(0.5)\n" + LISTEN + ANSWER + STAY, str(free_port))
@@ -48,7 +48,9 @@ async def test_it_waits_for_the_port(watching: Watching, python: Launch, free_po
         assert scene.servers.advice() == ""  # the model knows
 
 
-async def test_loopback_only_comes_with_advice(watching: Watching, python: Launch, free_port: int) -> None:
+async def test_a_loopback_only_server_comes_with_advice(
+    watching: Watching, python: Launch, free_port: int
+) -> None:
     async with watching() as scene:
         server = python(LISTEN.replace("0.0.0.0", "127.0.0.1") + ANSWER + STAY, str(free_port))
         up = await scene.event("up", pid=server.pid)
@@ -68,7 +70,9 @@ async def test_without_a_port_a_helper_is_returned_when_no_app_comes(
 
 
 @pytest.mark.timed
-async def test_nothing_listens(watching: Watching, python: Launch, free_port: int) -> None:
+async def test_get_dev_url_reports_that_nothing_listens(
+    watching: Watching, python: Launch, free_port: int
+) -> None:
     async with watching() as scene:
         began = time.monotonic()
         with pytest.raises(
@@ -82,7 +86,9 @@ async def test_nothing_listens(watching: Watching, python: Launch, free_port: in
             await ask(scene.servers, port=free_port, timeout=0)
 
 
-async def test_the_server_has_exited(watching: Watching, python: Launch, tmp_path: Path) -> None:
+async def test_get_dev_url_reports_that_the_server_has_exited(
+    watching: Watching, python: Launch, tmp_path: Path
+) -> None:
     async with watching() as scene:
         server = python(LISTEN + ANSWER + STAY, log=tmp_path / "log")
         up = await scene.event("up", pid=server.pid)
@@ -96,7 +102,7 @@ async def test_the_server_has_exited(watching: Watching, python: Launch, tmp_pat
 
 
 @pytest.mark.parametrize("arguments", [{"port": 0}, {"port": 65536}, {"timeout": 121}, {"prot": 80}])
-async def test_bad_arguments(arguments: dict[str, Any]) -> None:
+async def test_get_dev_url_refuses_invalid_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match="Invalid arguments for get_dev_url"):
         await ask(DevServerWatcher(template=None, sandbox_id=None), **arguments)
 

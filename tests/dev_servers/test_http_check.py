@@ -67,7 +67,7 @@ REFUSALS = (  # what plain HTTP on a TLS port is answered: nginx, Go, Apache, Op
         *((refusal, "https") for refusal in REFUSALS),
     ],
 )
-async def test_answers(answer: bytes, expected: str) -> None:
+async def test_answers_of_every_protocol_are_recognized(answer: bytes, expected: str) -> None:
     with serving(lambda connection: connection.sendall(answer)) as (port, heard):
         assert await check("127.0.0.1", port, path="/app/", seconds=5) == expected
         (request,) = heard  # one, whatever the answer
@@ -84,7 +84,7 @@ async def test_response_headers_may_arrive_in_pieces() -> None:
         assert await check("127.0.0.1", port, seconds=5) == "http"
 
 
-async def test_an_answer_without_an_end_is_an_answer() -> None:
+async def test_an_answer_that_never_ends_counts() -> None:
     def stream(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n")
         connection.recv(1)
@@ -94,14 +94,14 @@ async def test_an_answer_without_an_end_is_an_answer() -> None:
 
 
 @pytest.mark.timed
-async def test_silence_costs_the_given_time() -> None:
+async def test_a_silent_server_is_waited_for_until_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         assert await check("127.0.0.1", silent.getsockname()[1], seconds=0.2) == "silent"
         assert time.monotonic() - began < 5
 
 
-async def test_a_refused_connection() -> None:
+async def test_a_refused_connection_is_reported() -> None:
     with socket.socket() as bound:  # bound and not listening: nobody else can have the port meanwhile
         bound.bind(("127.0.0.1", 0))
         assert await check("127.0.0.1", bound.getsockname()[1], seconds=1) == "unreachable"

@@ -66,14 +66,16 @@ async def test_a_url_that_is_printed_late_is_known(
         assert scene.events == [up]
 
 
-async def test_one_that_takes_its_time(watching: Watching, python: Launch) -> None:
+async def test_a_server_that_listens_late_is_reported(watching: Watching, python: Launch) -> None:
     async with watching() as scene:
         server = python("import time\ntime.sleep(1)\n" + LISTEN + ANSWER + STAY)
         assert await scene.servers.settle() == []
         await scene.event("up", pid=server.pid)
 
 
-async def test_one_that_dies(watching: Watching, python: Launch, tmp_path: Path, free_port: int) -> None:
+async def test_a_server_that_exits_is_reported_as_down(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
     async with watching() as scene:
         server = python(LISTEN + UNTIL_GO, str(free_port))
         up = await scene.event("up", pid=server.pid)
@@ -86,7 +88,7 @@ async def test_one_that_dies(watching: Watching, python: Launch, tmp_path: Path,
         )
 
 
-async def test_a_daemon_is_adopted_and_stays_ours(
+async def test_a_daemonized_server_still_belongs_to_the_run(
     watching: Watching, python: Launch, tmp_path: Path, subreaper: None
 ) -> None:
     async with watching() as scene:
@@ -101,7 +103,7 @@ async def test_a_daemon_is_adopted_and_stays_ours(
         await scene.event("down", pid=daemon)
 
 
-async def test_a_daemon_that_escaped_is_known_by_its_environment(
+async def test_an_escaped_daemon_is_recognized_by_its_environment(
     watching: Watching, python: Launch, tmp_path: Path
 ) -> None:
     async with watching(marker="run_1") as scene:
@@ -219,7 +221,7 @@ async def test_settle_and_watch_share_each_event_once(watching: Watching, python
         assert sorted(event.pid or 0 for event in settled + scene.events) == sorted(pids)
 
 
-async def test_the_last_look_reports_what_is_true_now(python: Launch) -> None:
+async def test_the_final_scan_reports_the_current_state(python: Launch) -> None:
     servers = DevServerWatcher(template=None, sandbox_id=None)
     servers.begin()
     stays, dies = python(LISTEN + ANSWER + STAY), python(LISTEN + ANSWER + STAY)
@@ -235,7 +237,7 @@ async def test_the_last_look_reports_what_is_true_now(python: Launch) -> None:
     assert [event.pid for event in servers.up()] == [stays.pid]
 
 
-async def test_the_last_look_does_not_wait_for_what_is_gone(
+async def test_the_final_scan_does_not_wait_for_servers_that_are_gone(
     watching: Watching, python: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancelled run has little time to end in."""
@@ -251,7 +253,7 @@ async def test_the_last_look_does_not_wait_for_what_is_gone(
         await until(lambda: [e.status for e in scene.events + events] == ["up", "down"])
 
 
-async def test_a_look_costs_little(watching: Watching) -> None:
+async def test_a_scan_uses_little_cpu(watching: Watching) -> None:
     async with watching() as scene:
         await scene.servers.settle()
         began = time.process_time()

@@ -31,7 +31,7 @@ time.sleep(60)
 """
 
 
-async def test_clients_udp_own_sockets_and_earlier_servers(
+async def test_clients_udp_own_sockets_and_earlier_servers_are_not_reported(
     watching: Watching, python: Launch, tmp_path: Path
 ) -> None:
     earlier = python(
@@ -65,7 +65,7 @@ async def test_clients_udp_own_sockets_and_earlier_servers(
             assert scene.events == []
 
 
-async def test_a_server_of_another_process_tree_is_not_ours(python: Launch, watching: Watching) -> None:
+async def test_a_server_of_another_process_tree_is_not_reported(python: Launch, watching: Watching) -> None:
     """Seen from a runtime that is another process: what is not below it was not started by it."""
     runtime = python("import time\ntime.sleep(60)")
     async with watching(root_pid=runtime.pid) as scene:
@@ -74,7 +74,7 @@ async def test_a_server_of_another_process_tree_is_not_ours(python: Launch, watc
         assert (scene.events, scene.servers.up()) == ([], [])
 
 
-async def test_a_process_that_was_there_before_is_not_ours_when_it_listens_later(
+async def test_an_earlier_process_that_listens_later_is_not_reported(
     python: Launch, watching: Watching
 ) -> None:
     """As PID 1 the runtime has children that none of its tools started."""
@@ -84,7 +84,7 @@ async def test_a_process_that_was_there_before_is_not_ours_when_it_listens_later
         assert scene.events == []
 
 
-async def test_the_two_tables_of_the_kernel_agree() -> None:
+async def test_sock_diag_and_proc_list_the_same_sockets() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as four,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
@@ -100,7 +100,7 @@ async def test_the_two_tables_of_the_kernel_agree() -> None:
         assert key(sockets.listeners()) == key(sockets.read_listeners()) == mine
 
 
-async def test_without_sock_diag_proc_is_read(
+async def test_proc_is_read_when_sock_diag_is_unavailable(
     watching: Watching, python: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sockets, "listening", _refuse)
@@ -116,7 +116,7 @@ async def test_without_sock_diag_proc_is_read(
         assert (up.local_url, up.loopback_only) == (f"http://localhost:{up.port}", False)
 
 
-async def test_where_no_table_can_be_read_there_is_one_log_line_and_no_failure(
+async def test_unreadable_socket_tables_are_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("agent_runtime.dev_servers.ownership.listeners", _refuse)

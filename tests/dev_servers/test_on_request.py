@@ -57,7 +57,7 @@ def ask(folder: Path, where: str, command: str) -> None:
     (folder / "commands").write_text(f"{where} {command}\n")
 
 
-async def test_one_that_works_in_the_workspace_is_the_run_s(
+async def test_a_server_whose_directory_is_the_workspace_belongs_to_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with daemon(watching, python, tmp_path) as scene:
@@ -66,7 +66,7 @@ async def test_one_that_works_in_the_workspace_is_the_run_s(
         assert scene.servers.latest() == up
 
 
-async def test_one_that_a_call_named_before_is_the_run_s(
+async def test_a_server_named_by_an_earlier_call_belongs_to_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with daemon(watching, python, tmp_path) as scene:
@@ -76,7 +76,7 @@ async def test_one_that_a_call_named_before_is_the_run_s(
 
 
 @pytest.mark.parametrize("before", [True, False])
-async def test_one_elsewhere_of_which_a_call_knows_the_port_only_is_another_s(
+async def test_a_server_elsewhere_of_which_only_the_port_was_named_is_not_of_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int, before: bool
 ) -> None:
     """As a server that the user starts, and that the agent waits for."""
@@ -90,7 +90,7 @@ async def test_one_elsewhere_of_which_a_call_knows_the_port_only_is_another_s(
         assert found and (found.pid, scene.events) == (None, [])
 
 
-async def test_one_below_another_runtime_is_that_one_s(
+async def test_a_server_below_another_runtime_is_not_of_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with daemon(watching, python, tmp_path, OTHER_RUNTIME, "agent-runtime") as scene:
@@ -99,7 +99,7 @@ async def test_one_below_another_runtime_is_that_one_s(
         assert found and (found.pid, scene.events) == (None, [])
 
 
-async def test_one_that_listened_before_the_run_and_restarts_is_not_the_run_s(
+async def test_an_earlier_server_that_restarts_is_not_of_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     """As with nodemon, when the run edits a file."""
@@ -112,7 +112,7 @@ async def test_one_that_listened_before_the_run_and_restarts_is_not_the_run_s(
 
 
 @pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
-async def test_tmux_of_an_earlier_run(
+async def test_a_server_in_the_tmux_of_an_earlier_run_is_reported(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     workspace = tmp_path / "workspace"

@@ -58,12 +58,12 @@ from agent_runtime.dev_servers.programs import names_port, protocol, serves_page
         ("", 3000, None),
     ],
 )
-def test_protocols(command: str, port: int, expected: str | None) -> None:
+def test_the_protocol_is_known_from_the_command_line(command: str, port: int, expected: str | None) -> None:
     assert protocol(shlex.split(command), port) == expected
 
 
 @given(st.lists(st.text(max_size=12), max_size=5), st.integers(0, 65535))
-def test_any_command_line_can_be_read(words: list[str], port: int) -> None:
+def test_reading_arbitrary_command_lines_never_fails(words: list[str], port: int) -> None:
     protocol(words, port)
     serves_pages(words)
     names_port(words, port)
@@ -81,5 +81,5 @@ def test_any_command_line_can_be_read(words: list[str], port: int) -> None:
         ("node server.js", 40123, False),
     ],
 )
-def test_a_port_on_the_command_line(command: str, port: int, expected: bool) -> None:
+def test_the_port_is_read_from_the_command_line(command: str, port: int, expected: bool) -> None:
     assert names_port(shlex.split(command), port) is expected

@@ -55,7 +55,7 @@ def test_an_invalid_template_is_refused_by_name(template: str) -> None:
     assert (caught.value.field, repr(template) in str(caught.value)) == ("devUrl", True)
 
 
-def test_local_urls() -> None:
+def test_local_urls_are_written_for_ipv4_and_ipv6() -> None:
     hosts = ["127.0.0.1", "::1", "127.0.0.2", "10.0.0.5"]
     assert [local_url(host, 1, path="/a") for host in hosts] == [
         "http://localhost:1/a",

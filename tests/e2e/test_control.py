@@ -155,7 +155,7 @@ def test_the_output_of_a_cancelled_command_is_reported(workspace: Path) -> None:
 
 
 @pytest.mark.timed
-def test_the_timeout_of_the_run(workspace: Path) -> None:
+def test_the_timeout_of_the_run_ends_it_with_exit_status_3(workspace: Path) -> None:
     script = [bash("touch here; sleep 300")]
     with ModelServer(script) as server, running(server, workspace, "--timeout", "3") as run:
         started = time.monotonic()
@@ -182,7 +182,7 @@ def test_steering_is_delivered_and_keeps_a_finished_run_going(workspace: Path) -
     assert "and another thing" in json.dumps(server.bodies[1]["messages"][-1])
 
 
-def test_pause_holds_the_next_step_and_resume_lets_it_go(workspace: Path) -> None:
+def test_pause_holds_the_next_step_until_resume(workspace: Path) -> None:
     script = [bash("touch one; sleep 0.3"), bash("touch two"), Turn(text="ok")]
     with ModelServer(script) as server, running(server, workspace) as run:
         run.until("tool_call")
@@ -253,7 +253,7 @@ def test_a_reader_that_has_stopped_reading_does_not_hold_up_a_cancel(workspace: 
     os.close(reader)
 
 
-def test_a_signal_before_the_request(workspace: Path) -> None:
+def test_a_signal_before_the_request_ends_the_program(workspace: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "run"],
         stdin=subprocess.PIPE,
@@ -271,7 +271,7 @@ def test_a_signal_before_the_request(workspace: Path) -> None:
     )
 
 
-def test_a_signal_while_the_request_waits_to_be_read(workspace: Path) -> None:
+def test_a_signal_while_the_request_is_being_read_ends_the_program(workspace: Path) -> None:
     """It was there before the signal: the run has its `start`."""
     with ModelServer([Turn(fault=Fault(black_hole=True))]) as server:
         process = subprocess.Popen(

@@ -74,7 +74,7 @@ def outputs(done: Result) -> list[str]:
     return [event["output"] for event in done.of("tool_result")]
 
 
-def test_no_request_reaches_a_server_but_the_ones_that_are_asked_for(workspace: Path, port: int) -> None:
+def test_no_unrequested_http_request_reaches_a_server(workspace: Path, port: int) -> None:
     (workspace / "counter.py").write_text(COUNTER)
     with ran(
         workspace,
@@ -91,7 +91,7 @@ def test_no_request_reaches_a_server_but_the_ones_that_are_asked_for(workspace: 
         assert done.complete["devUrls"][0]["http"] is True
 
 
-def test_the_address_to_open_of_a_server_with_many_ports(workspace: Path, port: int) -> None:
+def test_the_url_of_a_server_with_many_ports_is_its_announced_one(workspace: Path, port: int) -> None:
     (workspace / "many.py").write_text(MANY_PORTS)
     with ran(workspace, f"{sys.executable} many.py {port} >log 2>&1 & sleep 1.5") as done:
         assert done.complete["devUrl"] == f"http://localhost:{port}/base"
@@ -110,7 +110,7 @@ def test_the_address_to_open_of_a_server_with_many_ports(workspace: Path, port: 
     ],
     ids=["time of the call", "timeout", "kill", "session"],
 )
-def test_a_server_that_ended_with_its_call_is_not_said_to_listen(
+def test_a_server_that_ended_with_its_call_is_not_reported_as_listening(
     workspace: Path, port: int, tool: str, arguments: Json
 ) -> None:
     filled = {
@@ -124,7 +124,7 @@ def test_a_server_that_ended_with_its_call_is_not_said_to_listen(
         assert (done.complete["devUrl"], done.complete["devUrls"]) == (None, [])
 
 
-def test_a_server_that_an_earlier_run_s_daemon_starts_for_this_one(workspace: Path, port: int) -> None:
+def test_a_server_started_for_the_run_by_an_earlier_daemon_is_reported(workspace: Path, port: int) -> None:
     (workspace / "daemon.py").write_text(DAEMON)
     start = f"{sys.executable} daemon.py >/dev/null 2>&1 & until [ -p commands ]; do sleep 0.02; done"
     with ran(workspace, start):

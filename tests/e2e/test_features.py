@@ -24,7 +24,7 @@ def bash(command: str) -> Turn:
     return Turn(calls=[Call("bash", {"command": command})])
 
 
-def test_a_thread_goes_on_where_it_was(workspace: Path) -> None:
+def test_a_thread_continues_with_its_history(workspace: Path) -> None:
     with ModelServer([bash("echo one"), Turn(text="first"), Turn(text="second")]) as server:
         for prompt in ("begin", "go on"):
             done = run({"prompt": prompt, "threadId": "t1"}, workspace, server.environ("anthropic"))
@@ -71,7 +71,7 @@ def test_caller_managed_messages_touch_no_thread(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("format", get_args(WireFormat))
-def test_the_deltas_add_up(format: WireFormat, workspace: Path) -> None:
+def test_deltas_add_up_to_the_final_texts(format: WireFormat, workspace: Path) -> None:
     tool = ("bash", "command") if format == "anthropic" else ("exec_command", "cmd")
     script = [
         Turn(thinking="think hard", text="I say", calls=[Call(tool[0], {tool[1]: "seq 3; printf end"})]),
@@ -93,14 +93,14 @@ def test_the_deltas_add_up(format: WireFormat, workspace: Path) -> None:
     assert len(done.of("text_delta")) > 2
 
 
-def test_heartbeats_tell_what_is_awaited(workspace: Path) -> None:
+def test_heartbeats_name_the_current_phase(workspace: Path) -> None:
     with ModelServer([bash("sleep 1"), Turn(text="ok")]) as server:
         done = run({"prompt": "x", "heartbeat": 0.2}, workspace, server.environ("anthropic"))
     assert {event["awaiting"] for event in done.of("heartbeat")} >= {"tool"}
     assert all(event["since"].endswith("Z") for event in done.of("heartbeat"))
 
 
-def test_failures_that_are_tried_again_are_reported(workspace: Path) -> None:
+def test_retried_failures_are_reported(workspace: Path) -> None:
     script = [
         Turn(fault=Fault(529, code="overloaded_error")),
         Turn(text="half of", fault=Fault(cut_after=4)),
@@ -114,7 +114,7 @@ def test_failures_that_are_tried_again_are_reported(workspace: Path) -> None:
     assert all(error["retryInMs"] >= 0 for error in done.of("error"))
 
 
-def test_the_next_model_is_used_when_one_is_gone(workspace: Path) -> None:
+def test_the_next_model_is_used_when_one_is_not_found(workspace: Path) -> None:
     script = [Turn(fault=Fault(404, code="not_found_error")), Turn(text="here")]
     with ModelServer(script) as server:
         models = ["claude-gone-1", "claude-sonnet-4-5"]
@@ -134,7 +134,7 @@ def test_a_hosted_tool_that_the_account_may_not_use_is_left_out(workspace: Path)
     assert [notice["code"] for notice in done.of("notice")] == ["parameter_dropped"]
 
 
-def test_no_key_gets_out(workspace: Path, tmp_path: Path) -> None:
+def test_keys_appear_in_no_output(workspace: Path, tmp_path: Path) -> None:
     command = (
         "env; tr '\\0' '\\n' < /proc/$PPID/environ; head -c 1 /proc/$PPID/mem; "
         f"echo {KEY}; echo {KEY} | base64; cat /proc/$PPID/environ | base64; echo $MY_TOKEN"
@@ -190,7 +190,7 @@ def test_a_history_beyond_the_window_is_shortened(workspace: Path) -> None:
     assert "the summary" in json.dumps(server.bodies[1])
 
 
-def test_a_server_outlives_the_run_and_is_named(workspace: Path) -> None:
+def test_a_background_server_outlives_the_run_and_is_reported(workspace: Path) -> None:
     code = (
         "import http.server as h; s = h.ThreadingHTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler); "
         "print(s.server_port, flush=True); s.serve_forever()"
@@ -284,7 +284,7 @@ def test_an_abort_prints_the_stack_of_every_thread(workspace: Path) -> None:
     assert b"Fatal Python error: Aborted" in stderr and b"most recent call first" in stderr
 
 
-def test_complete_names_what_goes_on_and_what_was_ended(workspace: Path) -> None:
+def test_complete_lists_running_and_ended_background_processes(workspace: Path) -> None:
     script = [
         bash("python3 -m http.server 0 >server.log 2>&1 & sleep 300 & echo started"),
         Turn(calls=[Call("exec_command", {"cmd": "python3 -i", "tty": True, "yield_time_ms": 300})]),

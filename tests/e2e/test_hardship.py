@@ -42,7 +42,7 @@ def run_limited(
     return result(done.stdout, done.returncode, done.stderr)
 
 
-def test_sixty_four_descriptors(workspace: Path) -> None:
+def test_a_run_works_with_64_file_descriptors(workspace: Path) -> None:
     script = [bash(f"echo {number} > f{number}; sleep 3164 & true") for number in range(5)] + [
         Turn(text="ok")
     ]
@@ -52,7 +52,7 @@ def test_sixty_four_descriptors(workspace: Path) -> None:
     subprocess.run(["pkill", "-f", "^sleep 3164$"], check=False)
 
 
-def test_little_memory(workspace: Path) -> None:
+def test_a_run_works_with_little_memory(workspace: Path) -> None:
     with ModelServer([bash("seq 2000000; seq 2000000 >&2"), Turn(text="ok")]) as server:
         done = run_limited(server, workspace, [(resource.RLIMIT_DATA, 256 << 20)])
     assert done.code == 0
@@ -60,7 +60,7 @@ def test_little_memory(workspace: Path) -> None:
     assert answer["truncated"] and Path(answer["outputFile"]).stat().st_size > 20_000_000
 
 
-def test_a_state_directory_that_cannot_be_written(workspace: Path) -> None:
+def test_an_unwritable_state_directory_is_reported_and_the_run_continues(workspace: Path) -> None:
     with ModelServer([bash("seq 100000"), Turn(text="ok")]) as server:
         done = run({"prompt": "x", "stateDir": "/proc/nowhere"}, workspace, server.environ("anthropic"))
         assert done.code == 0
@@ -102,7 +102,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_run(workspace: Path, small_d
         json.loads(line)
 
 
-def test_a_slow_reader_gets_everything_and_memory_stays_bounded(workspace: Path) -> None:
+def test_a_slow_reader_gets_every_event_with_bounded_memory(workspace: Path) -> None:
     script = [bash("seq -f %0100.0f 3000") for _ in range(40)] + [Turn(text="ok")]
     reader, writer = os.pipe()
     with ModelServer(script) as server:
@@ -138,7 +138,7 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def test_a_frozen_run_goes_on_when_it_is_thawed(workspace: Path) -> None:
+def test_a_suspended_run_continues_after_sigcont(workspace: Path) -> None:
     script = [Turn(text="half", fault=Fault(hang_after=3)), Turn(text="whole")]
     with ModelServer(script) as server:
         process = subprocess.Popen(
@@ -162,7 +162,7 @@ def test_a_frozen_run_goes_on_when_it_is_thawed(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(("closed", "code"), [([0], 0), ([2], 0), ([0, 2], 0), ([1], 74)], ids=str)
-def test_standard_descriptors_that_are_closed(closed: list[int], code: int, workspace: Path) -> None:
+def test_closed_standard_descriptors_are_tolerated(closed: list[int], code: int, workspace: Path) -> None:
     """What is opened instead of them gets none of what is meant for them."""
 
     def close() -> None:
@@ -183,7 +183,7 @@ def test_standard_descriptors_that_are_closed(closed: list[int], code: int, work
         assert result(done.stdout, code, b"").complete["output"] == "ok"
 
 
-def test_a_stdout_that_takes_nothing_is_a_closed_one(workspace: Path) -> None:
+def test_an_unwritable_stdout_ends_the_run_like_a_closed_one(workspace: Path) -> None:
     with ModelServer([Turn(text="ok")]) as server, Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],

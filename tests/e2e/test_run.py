@@ -106,7 +106,7 @@ def test_unknown_tools_and_bad_arguments_are_reported_to_the_model(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_call_cut_by_the_output_limit_is_not_executed(format: WireFormat, workspace: Path) -> None:
+def test_a_call_truncated_by_the_output_limit_is_not_executed(format: WireFormat, workspace: Path) -> None:
     cut = Turn(calls=[sh(format, "touch never")], stop="max_tokens")
     with ModelServer([cut, cut, Turn(text="done")]) as server:
         done = run({"prompt": "x"}, workspace, server.environ(format))
@@ -119,7 +119,7 @@ def test_a_call_cut_by_the_output_limit_is_not_executed(format: WireFormat, work
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_an_answer_cut_by_the_output_limit_ends_the_run(format: WireFormat, workspace: Path) -> None:
+def test_an_answer_truncated_by_the_output_limit_ends_the_run(format: WireFormat, workspace: Path) -> None:
     with ModelServer([Turn(text="half an ans", stop="max_tokens")]) as server:
         done = run({"prompt": "x", "config": {"maxTokens": 77}}, workspace, server.environ(format))
     assert (done.code, done.complete["stopReason"], done.complete["output"]) == (
@@ -161,7 +161,7 @@ def test_a_missing_workspace_an_unknown_tool_and_an_unknown_agent(workspace: Pat
 
 
 @pytest.mark.parametrize("field", ["metadata", "params", "model"])
-def test_what_is_nested_too_deeply_is_refused(field: str, workspace: Path) -> None:
+def test_a_request_that_is_nested_too_deeply_is_refused(field: str, workspace: Path) -> None:
     deep = '{"n":' * 400 + "1" + "}" * 400
     with ModelServer() as server:
         done = run(f'{{"prompt":"x","{field}":{deep}}}', workspace, server.environ("anthropic"))
@@ -175,7 +175,7 @@ def test_arguments_that_are_nested_too_deeply_are_reported_to_the_model(workspac
     assert done.code == 0 and "not a JSON object" in done.of("tool_result")[0]["output"]
 
 
-def test_two_edits_of_one_turn_both_land(workspace: Path) -> None:
+def test_two_edits_of_one_turn_are_both_applied(workspace: Path) -> None:
     (workspace / "a.txt").write_text("one\ntwo\n")
     calls = [
         Call(

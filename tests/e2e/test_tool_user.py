@@ -29,7 +29,7 @@ def top() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("confine", [False, True])
-def test_all_tools_have_the_rights_of_the_user(top: Path, confine: bool) -> None:
+def test_all_tools_run_with_the_rights_of_the_tool_user(top: Path, confine: bool) -> None:
     workspace, secret = top / "workspace", top / "secret"
     for folder in (workspace, secret):
         folder.mkdir()

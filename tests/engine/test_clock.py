@@ -15,7 +15,7 @@ class Clocks:
         self.wall += seconds
 
 
-def test_time_spent_frozen_does_not_count() -> None:
+def test_time_spent_suspended_does_not_count() -> None:
     clocks = Clocks()
     clock = RunClock(lambda: clocks.monotonic, lambda: clocks.wall)
     for _ in range(4):
@@ -31,7 +31,7 @@ def test_time_spent_frozen_does_not_count() -> None:
     assert clock.elapsed() == 6 * TICK
 
 
-def test_a_busy_machine_is_not_a_frozen_one() -> None:
+def test_a_busy_machine_is_not_taken_for_a_suspended_one() -> None:
     clocks = Clocks()
     clock = RunClock(lambda: clocks.monotonic, lambda: clocks.wall)
     clocks.run(FROZEN - 1)

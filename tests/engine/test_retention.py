@@ -31,7 +31,7 @@ def left(state: Path) -> set[str]:
     return {path.name for path in (state / "runs").iterdir() if path.is_dir()}
 
 
-def test_what_is_older_than_the_limit_is_removed(tmp_path: Path) -> None:
+def test_runs_older_than_the_limit_are_removed(tmp_path: Path) -> None:
     folder(tmp_path, "old", days=31)
     folder(tmp_path, "new", days=29)
     assert [each.path.name for each in clean(tmp_path, dry_run=True)] == ["old"]
@@ -40,14 +40,14 @@ def test_what_is_older_than_the_limit_is_removed(tmp_path: Path) -> None:
     assert left(tmp_path) == {"new"}
 
 
-def test_the_oldest_are_removed_until_the_rest_is_small_enough(tmp_path: Path) -> None:
+def test_the_oldest_runs_are_removed_until_the_size_limit_is_met(tmp_path: Path) -> None:
     for number in range(5):
         folder(tmp_path, f"r{number}", days=5 - number, size=1 << 20)
     clean(tmp_path, max_size=(2 << 20) + (1 << 19))
     assert left(tmp_path) == {"r3", "r4"}
 
 
-def test_a_live_run_and_an_open_log_stay(tmp_path: Path) -> None:
+def test_active_runs_and_open_logs_are_kept(tmp_path: Path) -> None:
     live = folder(tmp_path, "live", days=99)
     logged = folder(tmp_path, "logged", days=99)
     folder(tmp_path, "over", days=99)
@@ -68,7 +68,7 @@ def test_the_start_of_a_run_cleans_at_most_once_an_hour(tmp_path: Path) -> None:
     assert left(tmp_path) == {"old"}
 
 
-def test_an_empty_folder_is_removed_and_no_other(tmp_path: Path) -> None:
+def test_only_empty_run_folders_are_removed(tmp_path: Path) -> None:
     (tmp_path / "a" / "output").mkdir(parents=True)
     (tmp_path / "b" / "output").mkdir(parents=True)
     (tmp_path / "b" / "output" / "1").touch()
@@ -103,7 +103,7 @@ def test_a_limit_that_cannot_be_read_is_named(options: list[str], says: str, tmp
     assert says in done.stderr
 
 
-def test_the_command_says_what_it_removes(tmp_path: Path) -> None:
+def test_the_prune_command_lists_what_it_removes(tmp_path: Path) -> None:
     folder(tmp_path, "old", days=3)
     command = [*COMMAND, "clean", "--older-than", "2d", "--state-dir", str(tmp_path)]
     dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)

@@ -32,7 +32,7 @@ def test_the_default_model_is_that_of_the_key(environ: dict[str, str], model: st
     assert prepared(tmp_path, environ) == model
 
 
-def test_only_other_keys_ask_for_the_model(tmp_path: Path) -> None:
+def test_a_key_without_a_default_model_requires_a_model(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"^model: .*--model google:NAME.*GEMINI_API_KEY"):
         prepared(tmp_path, {"GEMINI_API_KEY": "k"})
 
@@ -40,12 +40,12 @@ def test_only_other_keys_ask_for_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["nonsense", "localhost:8080", "ftp://host", "//host", "http://", "https:///x"]
 )
-def test_a_base_url_that_is_not_one_is_named_by_its_variable(url: str, tmp_path: Path) -> None:
+def test_an_invalid_base_url_is_reported_with_its_variable(url: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=f"^ANTHROPIC_BASE_URL: .*got '{url}'$"):
         prepared(tmp_path, {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": url})
 
 
-def test_a_workspace_that_is_a_file_is_not_a_folder(tmp_path: Path) -> None:
+def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     request, _ = parse({"prompt": "x", "workspace": str(tmp_path / "file")})
     with pytest.raises(RequestError, match=r"^workspace: expected a folder .*Not a directory"):

@@ -31,7 +31,7 @@ def config(workspace: Path, **fields: object) -> RunConfig:
         ({"PATH": "/nonexistent"}, "env.PATH", "bash"),
     ],
 )
-def test_an_environment_in_which_nothing_can_start_is_refused(
+def test_an_environment_that_prevents_every_start_is_refused(
     env: dict[str, str], field: str, expected: str, tmp_path: Path
 ) -> None:
     with pytest.raises(RequestError) as refused:
@@ -42,7 +42,7 @@ def test_an_environment_in_which_nothing_can_start_is_refused(
 @pytest.mark.parametrize(
     "env", [{"BIG": "x" * 131_067}, {"PATH": "/nonexistent:/bin"}, {"A": "", "B": "$PATH"}]
 )
-def test_what_execve_accepts_is_accepted(env: dict[str, str], tmp_path: Path) -> None:
+def test_an_environment_that_execve_accepts_is_accepted(env: dict[str, str], tmp_path: Path) -> None:
     config(tmp_path, env=env)
     subprocess.run(["/bin/sh", "-c", ":"], env=env, check=True)
 

@@ -29,7 +29,7 @@ def run(
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", EMPTY)
-def test_an_empty_answer_is_asked_for_once_more(
+def test_an_empty_answer_is_requested_once_more(
     name: str, format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
     done, bodies = run([bash("echo one"), EMPTY[name], Turn(text="it is done")], format, standby, tmp_path)
@@ -38,7 +38,7 @@ def test_an_empty_answer_is_asked_for_once_more(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_second_empty_answer_stands_where_something_was_said(
+def test_a_second_empty_answer_is_final_after_earlier_text(
     format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
     said = Turn(text="I will look", calls=bash("echo one").calls)
@@ -48,7 +48,7 @@ def test_a_second_empty_answer_stands_where_something_was_said(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_second_empty_answer_where_nothing_was_said(
+def test_a_second_empty_answer_without_earlier_text_fails_except_with_anthropic(
     format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
     done, _ = run([bash("echo one"), Turn(), Turn(thinking="hm")], format, standby, tmp_path)
@@ -128,14 +128,14 @@ BROKEN: dict[str, tuple[WireFormat, list[Json]]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_answer_is_tried_again(name: str, standby: Running, tmp_path: Path) -> None:
+def test_a_malformed_answer_is_retried(name: str, standby: Running, tmp_path: Path) -> None:
     format, events = BROKEN[name]
     done, bodies = run([Turn(raw=events), Turn(text="whole")], format, standby, tmp_path)
     assert (done.code, done.complete["output"], len(bodies)) == (0, "whole", 2)
     assert [error["retryable"] for error in done.of("error")] == [True]
 
 
-def test_calls_of_every_choice_are_taken(standby: Running, tmp_path: Path) -> None:
+def test_tool_calls_of_every_choice_are_run(standby: Running, tmp_path: Path) -> None:
     call = {"id": "c1", "function": {"name": "bash", "arguments": '{"command": "echo ran >> c.txt"}'}}
     events = [
         *chat({"content": "I run it"}, reason="stop"),

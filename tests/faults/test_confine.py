@@ -93,7 +93,7 @@ WAYS_OUT = {
 }
 
 
-def test_every_way_out_of_a_shell_is_shut(tools: Tools, outside: Path) -> None:
+def test_no_shell_command_can_write_outside_of_the_workspace(tools: Tools, outside: Path) -> None:
     done = tools.run(*(bash(way.format(outside)) for way in WAYS_OUT.values()))
     assert len(done.of("tool_result")) == len(WAYS_OUT)
     assert {p.name: p.read_text() for p in outside.iterdir()} == {"file": "untouched\n"}
@@ -101,7 +101,7 @@ def test_every_way_out_of_a_shell_is_shut(tools: Tools, outside: Path) -> None:
     assert "denied" in again and "done" in again and not (outside / "new").exists()
 
 
-def test_inside_everything_is_free(tools: Tools, outside: Path) -> None:
+def test_writing_inside_of_the_workspace_is_unrestricted(tools: Tools, outside: Path) -> None:
     mount = outside / "mount"
     mount.mkdir()
     command = (
@@ -124,7 +124,7 @@ EDITS: dict[str, Json] = {
 }
 
 
-def test_the_edit_tools_are_held_too(tools: Tools, outside: Path) -> None:
+def test_edit_tools_are_confined_too(tools: Tools, outside: Path) -> None:
     (tools.workspace / "link").symlink_to(outside / "file")
     (tools.workspace / "way").symlink_to(outside)
     name = "str_replace_based_edit_tool"
@@ -151,7 +151,7 @@ def test_the_edit_tools_are_held_too(tools: Tools, outside: Path) -> None:
     assert {p.name: p.read_text() for p in outside.iterdir()} == {"file": "untouched\n"}
 
 
-def test_sessions_and_what_is_left_running(tools: Tools, outside: Path) -> None:
+def test_sessions_and_background_processes_are_confined(tools: Tools, outside: Path) -> None:
     typed = {"session_id": 1, "chars": f"echo x > {outside}/new; echo t > typed\n", "yield_time_ms": 500}
     left = f"(sleep 0.2; echo up; echo x > {outside}/late; echo l > late; {IDLE}) & echo left"
     done = tools.run(
@@ -172,7 +172,7 @@ def test_sessions_and_what_is_left_running(tools: Tools, outside: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run tools as another user")
-def test_as_another_user(tools: Tools, outside: Path, tmp_path: Path) -> None:
+def test_confinement_works_with_a_tool_user(tools: Tools, outside: Path, tmp_path: Path) -> None:
     for folder in [tmp_path, *tmp_path.parents]:  # pytest's folders are its user's alone
         if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(0o755)
@@ -183,7 +183,7 @@ def test_as_another_user(tools: Tools, outside: Path, tmp_path: Path) -> None:
     assert not (outside / "new").exists()
 
 
-def test_caches_of_package_managers_are_where_they_can_be_written(tools: Tools) -> None:
+def test_caches_of_package_managers_are_in_writable_folders(tools: Tools) -> None:
     outcome = tools.bash(
         'for f in "$XDG_CACHE_HOME" "$npm_config_cache" "$PIP_CACHE_DIR"; do mkdir -p "$f" && echo ok; done'
     )
@@ -191,7 +191,7 @@ def test_caches_of_package_managers_are_where_they_can_be_written(tools: Tools) 
     assert tools.bash(f"XDG_CACHE_HOME={Path.home()}/c; mkdir $XDG_CACHE_HOME || echo no").split()[-1] == "no"
 
 
-def test_a_kernel_that_cannot_is_a_reason_not_to_start(
+def test_a_kernel_without_landlock_refuses_confined_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def check() -> None:
@@ -206,6 +206,6 @@ def test_a_kernel_that_cannot_is_a_reason_not_to_start(
     assert refused.value.field == "confine"
 
 
-def test_off_by_default(tools: Tools, outside: Path) -> None:
+def test_confinement_is_off_by_default(tools: Tools, outside: Path) -> None:
     tools.run(bash(f"echo x > {outside}/new"), confine=False)
     assert (outside / "new").exists()

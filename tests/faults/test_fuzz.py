@@ -110,7 +110,7 @@ def at_most(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_request_lines() -> None:
+def test_arbitrary_request_lines_never_crash() -> None:
     rng, whole = random.Random(51), json.dumps(REQUEST, ensure_ascii=False).encode()
     outcomes = {"understood": 0, "refused": 0}
     for _ in range(4000):
@@ -134,7 +134,7 @@ def test_request_lines() -> None:
     assert min(outcomes.values()) > 400, outcomes
 
 
-def test_request_values() -> None:
+def test_arbitrary_request_values_never_crash() -> None:
     """Whole JSON, with something of another kind at one place."""
     rng = random.Random(52)
     junk: list[Any] = [
@@ -169,7 +169,7 @@ def test_request_values() -> None:
             assert refused.field
 
 
-def test_control_lines() -> None:
+def test_arbitrary_control_lines_never_crash() -> None:
     rng = random.Random(53)
     lines = [
         b'{"action":"pause"}',
@@ -191,7 +191,7 @@ def test_control_lines() -> None:
     assert min(outcomes.values()) > 50, outcomes
 
 
-def test_transcripts(standby: Running, tmp_path: Path) -> None:
+def test_damaged_transcripts_never_crash(standby: Running, tmp_path: Path) -> None:
     path = tmp_path / "transcript.ndjson"
     with ModelServer([bash("echo one > f"), Turn(text="ok")]) as server:
         request = request_for("anthropic", record=str(path))
@@ -211,7 +211,9 @@ def test_transcripts(standby: Running, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_streams_through_the_program(format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_damaged_streams_never_crash_the_program(
+    format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     rng = random.Random(56)
     turn = Turn("some text", "a thought", calls=[("bash", {"command": "echo x"})])
     for number in range(12):
@@ -224,7 +226,7 @@ def test_streams_through_the_program(format: WireFormat, standby: Running, tmp_p
             assert StandbyRun(standby, request, server.environ(format), folder).end().code in (0, 1)
 
 
-def test_requests_through_the_program(standby: Running, tmp_path: Path) -> None:
+def test_arbitrary_requests_never_crash_the_program(standby: Running, tmp_path: Path) -> None:
     """What is no request ends with `error` and `complete`; what is one, runs."""
     rng = random.Random(57)
     with ModelServer([Turn(text="ok", fault=Fault())], repeat_last=True, strict=False) as server:

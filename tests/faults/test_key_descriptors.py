@@ -41,7 +41,7 @@ def run(request: Json, environ: dict[str, str], fd: int, folder: Path) -> Result
 
 
 @pytest.mark.parametrize("by", ["variable", "request"])
-def test_a_key_by_descriptor_is_used_and_is_nowhere_after(by: str, workspace: Path) -> None:
+def test_a_key_from_a_descriptor_is_used_and_appears_nowhere(by: str, workspace: Path) -> None:
     fd = pipe(f"{KEY}\n")
     with ModelServer([bash(LOOK), Turn(text=f"it is {KEY}")]) as server:
         environ = {name: value for name, value in server.environ("anthropic").items() if "KEY" not in name}
@@ -59,7 +59,7 @@ def test_a_key_by_descriptor_is_used_and_is_nowhere_after(by: str, workspace: Pa
     assert KEY not in json.dumps(done.events) + done.stderr + (workspace.parent / "t.ndjson").read_text()
 
 
-def test_no_descriptor_is_said_with_its_field(workspace: Path) -> None:
+def test_an_unusable_descriptor_is_reported_with_its_field(workspace: Path) -> None:
     fd = pipe("")
     done = run({}, {"ANTHROPIC_API_KEY_FD": str(fd)}, fd, workspace)
     assert (done.code, done.of("error")[0]["details"]["field"]) == (2, "ANTHROPIC_API_KEY_FD")
@@ -80,7 +80,7 @@ def test_descriptors_of_this_program_are_not_read() -> None:
     os.close(writer)
 
 
-def test_the_number_is_replaced_by_the_key() -> None:
+def test_the_descriptor_number_is_replaced_by_the_key() -> None:
     fd = pipe(KEY)
     environ = {"OPENAI_API_KEY_FD": str(fd), "OPENAI_API_KEY": "other", "A": "b", "MY_FD": "7"}
     assert received(environ) == {"OPENAI_API_KEY": KEY, "A": "b", "MY_FD": "7"}

@@ -26,7 +26,9 @@ def step(number: int) -> Turn:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_killed(format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_killed_run_can_be_continued_at_any_moment(
+    format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     rng, cut = random.Random(f"kill {format}"), 0
     for number in range(KILLS):
         folder = tmp_path / str(number)

@@ -67,7 +67,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
-def test_fault(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_passing_provider_fault_is_survived_in_every_state(
+    name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     case, before = CASES[name], STATES[state]
     faulty = Turn(text="never to be final", fault=case.fault)
     after = [faulty, Turn(text="recovered")] if case.passes else [faulty]
@@ -82,7 +84,9 @@ def test_fault(name: str, state: str, format: WireFormat, standby: Running, tmp_
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.passes])
-def test_fault_that_does_not_pass(name: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_lasting_provider_fault_ends_the_run_with_its_error(
+    name: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     case = CASES[name]
     request = request_for(format, config={"maxRetries": 1} | case.config)
     with ModelServer([Turn(text="never to be final", fault=case.fault)], repeat_last=True) as server:
@@ -96,7 +100,9 @@ def test_fault_that_does_not_pass(name: str, format: WireFormat, standby: Runnin
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_no_server(format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_an_unreachable_provider_ends_the_run_with_an_error(
+    format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     with ModelServer() as server:
         environ = server.environ(format)  # its port is free again
     done = StandbyRun(standby, request_for(format), environ, tmp_path).end()

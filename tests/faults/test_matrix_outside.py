@@ -101,7 +101,9 @@ in_each_state = pytest.mark.parametrize(
 
 @pytest.mark.timed
 @pytest.mark.parametrize(("way", "state", "format"), in_turn(WAYS, STATES))
-def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_cancel_ends_the_run_in_every_state(
+    way: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     act, code = WAYS[way]
     with held(state, format, standby, tmp_path) as (trial, _):
         began = time.monotonic()
@@ -119,7 +121,9 @@ def test_cancel(way: str, state: str, format: WireFormat, standby: Running, tmp_
 
 
 @in_each_state
-def test_timeout(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_timeout_ends_the_run_in_every_state(
+    state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     with held(state, format, standby, tmp_path, config={"timeout": 3}) as (trial, _):
         done = trial.end()
     assert (done.code, done.complete["stopReason"]) == (3, "timeout")
@@ -128,7 +132,9 @@ def test_timeout(state: str, format: WireFormat, standby: Running, tmp_path: Pat
 
 
 @in_each_state
-def test_hang_up(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_closed_stdout_ends_the_run_in_every_state(
+    state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     transcript = tmp_path / "transcript.ndjson"
     with held(state, format, standby, tmp_path, record=str(transcript)) as (trial, _):
         trial.hang_up()
@@ -152,7 +158,9 @@ NONSENSE = [
 
 
 @in_each_state
-def test_malformed_lines(state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_malformed_control_lines_change_nothing_in_any_state(
+    state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     with held(state, format, standby, tmp_path) as (trial, server):
         before = len(server.requests)
         trial.write(b"\n".join(NONSENSE) + b"\n")

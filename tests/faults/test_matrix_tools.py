@@ -43,7 +43,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
-def test_tool(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_tool_fault_is_survived_in_every_state(
+    name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     case = CASES[name]
     after = [Turn(calls=[case.call]), bash("echo still here"), Turn(text="done")]
     trial, done = take(state, after, format, standby, tmp_path)
@@ -81,7 +83,9 @@ LIMITS = {
 
 
 @pytest.mark.parametrize(("name", "state", "format"), in_turn(LIMITS, STATES))
-def test_limit(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_each_limit_ends_the_run_in_every_state(
+    name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     limit = LIMITS[name]
     turns = sum(turn.fault is None for turn in STATES[state]) + 1
     config = dict(limit.config)

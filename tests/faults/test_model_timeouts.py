@@ -37,7 +37,7 @@ def together(standby: Running, folder: Path, turn: Turn, config: Json, **environ
 
 @pytest.mark.timed
 @pytest.mark.parametrize("name", HANGS)
-def test_each_limit_ends_its_own_wait(name: str, standby: Running, tmp_path: Path) -> None:
+def test_each_timeout_ends_its_own_phase(name: str, standby: Running, tmp_path: Path) -> None:
     fault, limit = HANGS[name]
     began = time.monotonic()
     for done in together(standby, tmp_path, Turn(text="never whole", fault=fault), LONG | {limit: 0.7}):
@@ -46,7 +46,7 @@ def test_each_limit_ends_its_own_wait(name: str, standby: Running, tmp_path: Pat
     assert time.monotonic() - began < 30
 
 
-def test_a_connection_that_never_stands(standby: Running, tmp_path: Path) -> None:
+def test_a_handshake_that_never_completes_times_out(standby: Running, tmp_path: Path) -> None:
     """A port that takes connections and no TLS handshake."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         nowhere = f"https://127.0.0.1:{mute.getsockname()[1]}"

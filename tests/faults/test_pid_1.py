@@ -34,7 +34,7 @@ DOUBLE_FORKS = (
 ZOMBIES = "sleep 0.5; cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z ' ; echo $PPID"
 
 
-def test_as_pid_1(workspace: Path) -> None:
+def test_the_program_reaps_orphans_as_pid_1(workspace: Path) -> None:
     script = [
         bash("echo $PPID"),
         bash(DOUBLE_FORKS),
@@ -63,7 +63,7 @@ def test_as_pid_1(workspace: Path) -> None:
     assert zombies["output"].split()[0] == again["output"].split()[0] == "0"
 
 
-def test_its_exit_status(workspace: Path) -> None:
+def test_the_exit_status_is_correct_as_pid_1(workspace: Path) -> None:
     with ModelServer([bash("(setsid sleep 300 &); true")], repeat_last=True) as server:
         done = subprocess.run(
             [*NAMESPACE, *COMMAND, "run", "--prompt", "x", "--max-turns", "1", "--workspace", str(workspace)],

@@ -23,7 +23,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_works_as_ever(way: str, workspace: Path) -> None:
+def test_a_run_works_with_an_unusual_proc(way: str, workspace: Path) -> None:
     """Edits, servers, timeouts and the protection of keys work as elsewhere."""
     tried = subprocess.run([*NAMESPACE, "sh", "-c", WAYS[way]], capture_output=True, text=True)
     if tried.returncode:

@@ -107,7 +107,7 @@ def forms(key: str) -> list[str]:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("awkward", [False, True], ids=["pieces", "letters"])
-def test_whatever_echoes_it_is_masked(
+def test_a_key_is_masked_wherever_it_is_echoed(
     awkward: bool, format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
     """In the model's words, its thinking, its calls and the tools' output, whole and in pieces, in every spelling."""
@@ -178,7 +178,7 @@ def _dumps(
     return os.WCOREDUMP(status)
 
 
-def test_a_password_in_an_address_is_a_key(standby: Running, tmp_path: Path) -> None:
+def test_a_password_in_a_url_is_masked(standby: Running, tmp_path: Path) -> None:
     """Of a provider: no tool sees the variable, and whoever echoes the password is masked."""
     password, record = "p4ss-w0rd-0123456789", tmp_path / "t.ndjson"
     refused = Turn(fault=Fault(500, {"retry-after": "0"}, message=f"no {password}"))

@@ -95,7 +95,7 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
-def test_soak(standby: Running, tmp_path: Path) -> None:
+def test_a_thousand_turns_with_random_faults_leak_nothing(standby: Running, tmp_path: Path) -> None:
     soak = Soak()
     with ModelServer([soak], repeat_last=True) as server:
         tools = ["bash", EDIT, "exec_command", "write_stdin"]

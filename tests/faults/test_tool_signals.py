@@ -101,7 +101,7 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str, workspace: P
         assert process.communicate(timeout=10) and process.returncode == 143
 
 
-def test_what_runs_beside_the_runtime_by_exec_is_the_callers(workspace: Path) -> None:
+def test_a_process_started_before_exec_may_signal_the_runtime(workspace: Path) -> None:
     """A watchdog that its launcher left below it."""
     with ModelServer([bash("touch started; sleep 60")]) as server:
         watchdog = 'until [ -e "$0/started" ]; do sleep 0.05; done; sleep 0.1; kill $$'

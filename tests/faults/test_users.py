@@ -79,7 +79,7 @@ def test_the_tool_user_can_read_the_files_it_is_sent_to(state: str, folder: Path
     assert subprocess.run(read, capture_output=True, text=True).stdout == "30000\n"
 
 
-def test_what_cannot_be_ended_is_named(folder: Path) -> None:
+def test_processes_that_cannot_be_ended_are_reported(folder: Path) -> None:
     """Without the right to signal another user's process, as when a command was started by sudo with a password."""
     other = f"setpriv --reuid={USER} --clear-groups sleep 300"
     script = [bash(f"echo begun; {other}", timeout=1), bash("echo next")]

@@ -17,7 +17,7 @@ from tests.faults.vendor_answers import ANSWERS, IN_STREAM
 
 
 @pytest.mark.parametrize(("body", "expected"), IN_STREAM)
-def test_an_error_in_a_stream(body: Any, expected: tuple[str, bool]) -> None:
+def test_an_error_event_in_a_stream_is_read(body: Any, expected: tuple[str, bool]) -> None:
     error = map_error(body)
     assert (error.code, error.retryable) == expected
 
@@ -25,7 +25,7 @@ def test_an_error_in_a_stream(body: Any, expected: tuple[str, bool]) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "expected"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS]
 )
-def test_an_answer(status: int, body: Any, expected: tuple[str, bool]) -> None:
+def test_error_responses_of_vendors_are_read(status: int, body: Any, expected: tuple[str, bool]) -> None:
     error = map_error(body, status=status)
     assert (error.code, error.retryable) == expected
 
@@ -43,7 +43,7 @@ def test_an_answer(status: int, body: Any, expected: tuple[str, bool]) -> None:
         ("Please try again in 5 days", None),
     ],
 )
-def test_a_delay_in_words(words: str, seconds: float | None) -> None:
+def test_a_delay_in_the_message_is_read(words: str, seconds: float | None) -> None:
     assert map_error({"message": words}, status=429).retry_after == seconds
 
 
@@ -55,7 +55,7 @@ def test_an_invalid_delay_is_ignored(name: str, value: str) -> None:
     assert not retry_after({name: value}, 0.0)
 
 
-def test_a_whole_answer_instead_of_a_stream(standby: Running, tmp_path: Path) -> None:
+def test_a_json_response_instead_of_a_stream_is_read(standby: Running, tmp_path: Path) -> None:
     """From an endpoint that does not stream."""
     choice = {"message": {"role": "assistant", "content": "whole"}, "finish_reason": "stop"}
     with ModelServer([Turn(fault=Fault(200, body=json.dumps({"choices": [choice]})))]) as server:
@@ -64,7 +64,7 @@ def test_a_whole_answer_instead_of_a_stream(standby: Running, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:port", "socks5://127.0.0.1:9"])
-def test_an_invalid_proxy(proxy: str, workspace: Path) -> None:
+def test_an_invalid_proxy_is_reported(proxy: str, workspace: Path) -> None:
     with ModelServer() as server:
         environ = server.environ("anthropic") | {"ALL_PROXY": proxy, "NO_PROXY": ""}
         done = run({"prompt": "x"}, workspace, environ)

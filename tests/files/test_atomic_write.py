@@ -51,7 +51,7 @@ async def test_the_umask_decides_for_new_files(editor: EditorFixture) -> None:
     assert (editor.folder / "new").stat().st_mode == (editor.folder / "touched").stat().st_mode
 
 
-async def test_other_hard_links_keep_the_former_text(editor: EditorFixture) -> None:
+async def test_other_hard_links_keep_the_old_content(editor: EditorFixture) -> None:
     editor.put(a="a\n")
     os.link(editor.folder / "a", editor.folder / "b")
     assert "the file had 2 hard links; the other names keep the former text" in await editor.replace(
@@ -60,7 +60,7 @@ async def test_other_hard_links_keep_the_former_text(editor: EditorFixture) -> N
     assert editor.tree() == {"a": b"x\n", "b": b"a\n"}
 
 
-async def test_a_reader_never_sees_half_a_file(editor: EditorFixture) -> None:
+async def test_a_reader_never_sees_a_partial_file(editor: EditorFixture) -> None:
     text = ["a" * 200_000, "b" * 200_000]
     editor.put(f=text[0])
     seen: set[bytes] = set()
@@ -116,7 +116,7 @@ async def test_a_patch_that_cannot_be_written_names_the_file(editor: EditorFixtu
     assert said == "b: file too large. Nothing was changed."
 
 
-def test_a_full_disk_leaves_the_file_and_no_temporary_one(editor: EditorFixture) -> None:
+def test_a_full_disk_keeps_the_file_and_leaves_no_temporary_file(editor: EditorFixture) -> None:
     """A limit on the size of files stands for a full disk."""
     editor.put(f="a\n")
     child = os.fork()

@@ -15,7 +15,7 @@ from tests.files.editor_fixture import EditorFixture
 pytestmark = pytest.mark.anyio
 
 
-async def test_two_edits_of_one_file_both_land(editor: EditorFixture) -> None:
+async def test_concurrent_edits_of_one_file_are_both_applied(editor: EditorFixture) -> None:
     editor.put(f="".join(f"line {i};\n" for i in range(40)))
     (editor.folder / "link").symlink_to("f")
     async with anyio.create_task_group() as group:

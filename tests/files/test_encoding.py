@@ -81,13 +81,13 @@ async def test_a_character_that_the_encoding_may_lack_is_refused_by_name(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("data", DAMAGED)
-async def test_damaged_utf8_is_utf8(editor: EditorFixture, data: bytes) -> None:
+async def test_damaged_utf8_is_detected_as_utf8(editor: EditorFixture, data: bytes) -> None:
     editor.put(f=data)
     await editor.replace("f", "x=1", "x=für")
     assert editor.tree() == {"f": data.replace(b"x=1", "x=für".encode())}
 
 
-def test_the_evidence_of_a_large_file_is_the_same() -> None:
+def test_encoding_detection_does_not_depend_on_the_size_of_the_file() -> None:
     legacy = "schön „groß“ und für “É”\n".encode("cp1252")
     assert [detect(legacy * times).codec for times in (1, 100, 10_000)] == ["cp1252"] * 3
     damaged = "schön und für\n".encode() * 20 + b"\xff\n"

@@ -84,7 +84,7 @@ async def test_animations_and_rotated_photographs(editor: EditorFixture) -> None
         assert picture.size == (10, 20)
 
 
-async def test_sixteen_bits_a_channel(editor: EditorFixture) -> None:
+async def test_sixteen_bit_images_are_converted(editor: EditorFixture) -> None:
     Pillow.new("I;16", (20, 10), 0x8000).save(editor.folder / "grey.png")
     Pillow.new("CMYK", (20, 10), (0, 255, 255, 0)).save(editor.folder / "red.tif")
     Pillow.new("I;16", (2_000, 10), 0x8000).save(editor.folder / "large.png")
@@ -95,7 +95,7 @@ async def test_sixteen_bits_a_channel(editor: EditorFixture) -> None:
     assert sent(await editor.files.image("grey.png"))[1] == (editor.folder / "grey.png").read_bytes()
 
 
-async def test_a_file_too_large_for_an_image(editor: EditorFixture) -> None:
+async def test_a_file_too_large_for_an_image_is_refused(editor: EditorFixture) -> None:
     with (editor.folder / "image").open("wb") as file:
         file.write(encoded("PNG", (40, 30)))
         file.truncate((64 << 20) + 1)
@@ -129,7 +129,9 @@ def bomb(edge: int) -> bytes:
         (b"", "not an image that can be read"),
     ],
 )
-async def test_images_that_are_refused(editor: EditorFixture, data: bytes, said: str) -> None:
+async def test_invalid_images_are_refused_with_a_reason(
+    editor: EditorFixture, data: bytes, said: str
+) -> None:
     editor.put(image=data)
     with pytest.raises(ToolError, match=said):
         await editor.files.image("image")

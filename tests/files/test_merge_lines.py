@@ -35,7 +35,7 @@ def replaced(text: str, new: str) -> str:
         ("“x” is it\n“y” too\n", 'NEW = "x"\nx = "y"\n'),
     ],
 )
-def test_a_line_that_is_written_anew_is_as_given(text: str, new: str) -> None:
+def test_a_rewritten_line_is_written_as_given(text: str, new: str) -> None:
     assert replaced(text, new) == new
 
 
@@ -56,7 +56,7 @@ def test_a_line_that_is_written_anew_is_as_given(text: str, new: str) -> None:
         ("say “hi” – now", 'say "hi" — now', 'say "hi" — now'),
     ],
 )
-def test_what_is_kept_of_a_line_that_is_changed(text: str, new: str, then: str) -> None:
+def test_original_characters_are_kept_in_changed_lines(text: str, new: str, then: str) -> None:
     assert replaced(text, new) == then
 
 
@@ -81,13 +81,13 @@ CODE = st.tuples(
 
 @given(comment=COMMENT, code=CODE)
 @settings(max_examples=500, deadline=None)
-def test_code_in_the_place_of_a_comment(comment: str, code: str) -> None:
+def test_code_that_replaces_a_comment_is_written_as_given(comment: str, code: str) -> None:
     assume(fold(comment) != comment)
     assert replaced(f"x\n{comment}\ny\n", f"x\n{code}\ny\n") == f"x\n{code}\ny\n"
 
 
 @given(a=st.lists(st.sampled_from("ab"), max_size=30), b=st.lists(st.sampled_from("abc"), max_size=30))
-def test_opcodes_make_the_one_from_the_other(a: list[str], b: list[str]) -> None:
+def test_opcodes_transform_one_side_into_the_other(a: list[str], b: list[str]) -> None:
     out: list[str] = []
     position = 0
     for tag, i, j, k, n in opcodes(a, b):

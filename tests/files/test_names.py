@@ -13,7 +13,7 @@ from tests.files.editor_fixture import EditorFixture
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_name_that_is_not_utf8(editor: EditorFixture) -> None:
+async def test_a_name_that_is_not_utf8_can_be_edited(editor: EditorFixture) -> None:
     """The model sees U+FFFD in it, and gives the name so."""
     (editor.folder / os.fsdecode(b"caf\xe9.txt")).write_text("latin\n")
     assert "latin" in (await editor.files.read("caf\ufffd.txt", tokens=100)).text
@@ -38,7 +38,7 @@ PAIRS = [
     "how", ["read", "replace", "insert", "write", "delete", "update", "remove", "move", "grep", "file_search"]
 )
 @pytest.mark.parametrize("below", [True, False])
-async def test_a_name_that_looks_the_same(
+async def test_a_lookalike_name_finds_the_existing_entry(
     editor: EditorFixture, there: str, given: str, how: str, below: bool
 ) -> None:
     """Every tool finds the entry that is meant, in any component of the path, and creates no second one."""
@@ -71,7 +71,7 @@ async def test_a_name_that_looks_the_same(
     assert editor.tree() == after
 
 
-async def test_new_files_are_put_into_the_directory_that_looks_the_same(editor: EditorFixture) -> None:
+async def test_new_files_are_created_in_the_lookalike_directory(editor: EditorFixture) -> None:
     (editor.folder / "e\u0301").mkdir()
     await editor.files.write("\u00e9/b.txt", "x", call_id="c")
     await editor.patch("*** Begin Patch\n*** Add File: \u00e9/c.txt\n+x\n*** End Patch")
@@ -80,7 +80,7 @@ async def test_new_files_are_put_into_the_directory_that_looks_the_same(editor: 
         await editor.patch("*** Begin Patch\n*** Add File: e\u0301/b.txt\n+x\n*** End Patch")
 
 
-async def test_the_exact_name_comes_first_and_two_look_alikes_are_refused(editor: EditorFixture) -> None:
+async def test_the_exact_name_is_preferred_and_two_lookalikes_are_refused(editor: EditorFixture) -> None:
     for name in ("a b", "a\u00a0b"):
         (editor.folder / name).write_text(ascii(name))
         assert ascii(name) in (await editor.files.read(name, tokens=100)).text

@@ -37,7 +37,7 @@ async def test_invalid_ranges(editor: EditorFixture, first: int, last: int, said
         await editor.files.read("f", first, last, tokens=100)
 
 
-async def test_notes_on_what_cannot_be_seen(editor: EditorFixture) -> None:
+async def test_notes_describe_invisible_properties_of_a_file(editor: EditorFixture) -> None:
     editor.put(
         crlf="a\r\nb\r\n", mixed="a\r\nb\n", mac="a\rb\r", open="a", empty="", nul=b"a\x00b and more text\n"
     )
@@ -82,7 +82,7 @@ async def test_only_the_requested_part_of_a_large_file_is_read(editor: EditorFix
         await editor.replace("big", "50000", "x")
 
 
-async def test_a_listing(editor: EditorFixture) -> None:
+async def test_a_directory_is_listed(editor: EditorFixture) -> None:
     editor.put(b="", a="", _hidden="", _gitignore="ignored/\n")
     for name in ("sub/deep/deeper", "ignored/x", ".git/x", "node_modules/x"):
         (editor.folder / name).mkdir(parents=True)
@@ -106,7 +106,9 @@ async def test_a_listing_is_bounded(editor: EditorFixture) -> None:
     assert listed[-1].startswith("[500 more entries not listed")
 
 
-async def test_paths(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_paths_are_resolved_and_refused_with_a_reason(
+    editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     editor.put(f="x\n")
     monkeypatch.setenv("HOME", str(editor.folder))
     for path in ("f", "./f", str(editor.folder / "f"), "../workspace/f", "~/f", "f/"):
@@ -183,7 +185,7 @@ async def test_a_text_may_begin_with_the_letters_of_another_format(
     assert text.split("\n")[0] in (await editor.files.read("f", tokens=1_000)).text
 
 
-async def test_a_text_with_a_stray_control_character_is_still_a_text(editor: EditorFixture) -> None:
+async def test_a_text_with_a_control_character_is_a_text(editor: EditorFixture) -> None:
     for name, text in (("bm", "BM25 notes\x00 and other things\n"), ("gif", "GIF89a\x01 is how it begins\n")):
         editor.put(**{name: text})
         assert "\t" + text[:3] in (await editor.files.read(name, tokens=100)).text

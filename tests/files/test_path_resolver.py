@@ -40,7 +40,7 @@ async def test_a_loop_of_links_is_refused(editor: EditorFixture) -> None:
     assert "too many levels of symlinks" in await editor.refused("a", "x", "y")
 
 
-async def test_deleting_a_link_leaves_what_it_points_at(editor: EditorFixture) -> None:
+async def test_deleting_a_symlink_keeps_its_target(editor: EditorFixture) -> None:
     editor.put(real="x")
     for name, target in (("one", "real"), ("two", "nowhere"), ("three", "real")):
         (editor.folder / name).symlink_to(target)

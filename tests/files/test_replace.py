@@ -65,7 +65,7 @@ async def test_two_million_places_are_not_all_counted(editor: EditorFixture) -> 
         ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` for line breaks: send it so"),
     ],
 )
-async def test_escaped_once_too_often_or_too_little(
+async def test_wrong_escaping_of_the_old_text_is_reported(
     editor: EditorFixture, text: str, old: str, said: str
 ) -> None:
     editor.put(a=text)
@@ -80,14 +80,14 @@ async def test_an_empty_old_text_creates_a_file(editor: EditorFixture) -> None:
     assert editor.tree() == {"new": b"a\n", "empty": b"b\n", "full": b"x"}
 
 
-async def test_every_place(editor: EditorFixture) -> None:
+async def test_every_occurrence_is_replaced_on_request(editor: EditorFixture) -> None:
     editor.put(a_py=TWICE)
     done = await editor.replace("a.py", "return 1", "return 2", every=True)
     assert editor.tree() == {"a.py": TWICE.replace("1", "2").encode()}
     assert done == "Replaced 2 places in a.py, at lines 2 and 6 (as before)."
 
 
-async def test_an_absent_text_is_answered_with_the_nearest(editor: EditorFixture) -> None:
+async def test_a_missing_text_is_reported_with_the_nearest_lines(editor: EditorFixture) -> None:
     editor.put(a_py="import os\n\ndef total(items):\n    return sum(item.price for item in items)\n")
     said = await editor.refused("a.py", "def total(items):\n    return sum(i.price for i in items)", "x")
     assert "The old text is not in a.py. Nothing was written." in said
@@ -105,7 +105,7 @@ async def test_an_absent_text_is_answered_with_the_nearest(editor: EditorFixture
         ("three", "two", "The new text is there already, at line 2"),
     ],
 )
-async def test_refusals_with_their_reasons(editor: EditorFixture, old: str, new: str, said: str) -> None:
+async def test_refusals_give_their_reasons(editor: EditorFixture, old: str, new: str, said: str) -> None:
     editor.put(a="one\ntwo\n")
     assert said in await editor.refused("a", old, new)
 
@@ -161,7 +161,7 @@ async def test_refusals_with_their_reasons(editor: EditorFixture, old: str, new:
         ("a\r\n  b \r\nc\r\n", "a\n  b\nc", "a\n  B\nc", "a\r\n  B\r\nc\r\n", "but for blanks at line ends"),
     ],
 )
-async def test_tolerated_differences(
+async def test_tolerated_differences_are_applied_and_reported(
     editor: EditorFixture, there: str, old: str, new: str, then: str, how: str
 ) -> None:
     editor.put(f=there)
@@ -185,15 +185,13 @@ async def test_tolerated_differences(
         ("if a:\n    b()\n", "    if a:\n        b()\n", "cannot be shifted to fit"),
     ],
 )
-async def test_differences_that_are_not_tolerated(
-    editor: EditorFixture, there: str, old: str, said: str
-) -> None:
+async def test_other_differences_are_refused(editor: EditorFixture, there: str, old: str, said: str) -> None:
     editor.put(f=there)
     assert said in await editor.refused("f", old, "outside\n")
     assert editor.tree() == {"f": there.encode()}
 
 
-async def test_a_missing_file(editor: EditorFixture) -> None:
+async def test_a_missing_file_is_refused(editor: EditorFixture) -> None:
     editor.put(config_yaml="x")
     assert (
         await editor.refused("confg.yaml", "x", "y")
@@ -202,7 +200,7 @@ async def test_a_missing_file(editor: EditorFixture) -> None:
     assert "there is no folder sub in" in await editor.refused("sub/x", "x", "y")
 
 
-async def test_insert(editor: EditorFixture) -> None:
+async def test_lines_are_inserted_after_a_line(editor: EditorFixture) -> None:
     editor.put(a="1\r\n2", b="")
     await editor.files.insert("a", 0, "zero", call_id="c")
     said = await editor.files.insert("a", 3, "three\n", call_id="c")
@@ -239,7 +237,7 @@ async def test_write_creates_directories_and_keeps_the_encoding(editor: EditorFi
         ("a\nb\n", "b\n\n", "c\n\n", "a\nc\n"),
     ],
 )
-async def test_a_file_without_a_line_end_at_its_end_stays_so(
+async def test_a_missing_final_line_end_stays_missing(
     editor: EditorFixture, there: str, old: str, new: str, then: str
 ) -> None:
     editor.put(f=there)
@@ -248,7 +246,7 @@ async def test_a_file_without_a_line_end_at_its_end_stays_so(
     assert ("shifted" in said) == there.startswith("    ")
 
 
-async def test_every_place_is_replaced_only_where_it_matches_exactly(editor: EditorFixture) -> None:
+async def test_replacing_every_occurrence_requires_exact_matches(editor: EditorFixture) -> None:
     editor.put(f="a \nb\na  \nb\n")
     with pytest.raises(ToolError, match="Only exact matches are all replaced"):
         await editor.replace("f", "a\nb\n", "x\n", every=True)

@@ -22,7 +22,7 @@ async def at_once() -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("how", ["read", "replace", "write", "insert", "delete", "patch", "image", "grep"])
-async def test_a_fifo(editor: EditorFixture, how: str, at_once: None) -> None:
+async def test_a_fifo_is_refused(editor: EditorFixture, how: str, at_once: None) -> None:
     os.mkfifo(editor.folder / "fifo")
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "read": lambda: editor.files.read("fifo", tokens=100),
@@ -44,7 +44,7 @@ async def test_a_fifo_in_a_directory_is_skipped(editor: EditorFixture, at_once: 
     assert await editor.search.grep("x", ".", limit=9, tokens=100) == "a:1:x"
 
 
-async def test_devices_sockets_and_directories(editor: EditorFixture, at_once: None) -> None:
+async def test_devices_sockets_and_directories_are_refused(editor: EditorFixture, at_once: None) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         previous = os.open(".", os.O_RDONLY)
         os.chdir(editor.folder)  # the path of a socket is short

@@ -102,7 +102,7 @@ RECORDS = "".join(f'  {{\n    "id": {i},\n    "ok": true\n  }},\n' for i in rang
 @pytest.mark.parametrize("size", [12, 600, 1_800])
 @pytest.mark.parametrize("first", [4_000, 4_002])
 @pytest.mark.parametrize("at", [0, 1, 5, -1])
-def test_the_one_line_that_differs_among_lines_that_repeat(size: int, first: int, at: int) -> None:
+def test_the_differing_line_among_repeated_lines_is_named(size: int, first: int, at: int) -> None:
     block = RECORDS[first : first + size]
     block[at] = "wrong"
     said = refusal("\n".join(RECORDS), "\n".join(block))
@@ -111,7 +111,7 @@ def test_the_one_line_that_differs_among_lines_that_repeat(size: int, first: int
 
 
 @pytest.mark.parametrize("size", [12, 600, 1_800])
-def test_a_line_that_is_missing_among_lines_that_repeat(size: int) -> None:
+def test_a_missing_line_among_repeated_lines_is_named(size: int) -> None:
     block = RECORDS[4_000 : 4_000 + size]
     del block[size // 2 + 3]
     said = refusal("\n".join(RECORDS), "\n".join(block))

@@ -40,7 +40,9 @@ def test_any_bytes_survive_decoding_and_encoding(data: bytes) -> None:
     new=WORDS,
 )
 @settings(max_examples=300, deadline=None)
-def test_bytes_outside_the_span_stay(text: str, encoding: str, start: int, size: int, new: str) -> None:
+def test_bytes_outside_the_edit_are_unchanged(
+    text: str, encoding: str, start: int, size: int, new: str
+) -> None:
     try:
         data = text.encode(encoding)
     except UnicodeEncodeError:
@@ -64,7 +66,7 @@ def test_bytes_outside_the_span_stay(text: str, encoding: str, start: int, size:
 
 @given(data=st.binary(max_size=200), start=st.integers(0, 100), size=st.integers(1, 20))
 @settings(max_examples=300, deadline=None)
-def test_random_bytes_outside_the_span_stay(data: bytes, start: int, size: int) -> None:
+def test_arbitrary_bytes_outside_the_edit_are_unchanged(data: bytes, start: int, size: int) -> None:
     file = decode(data)
     old = file.plain[start : start + size]
     assume(old and file.plain.count(old) == 1 and not any("\ud800" <= char <= "\udfff" for char in old))

@@ -100,7 +100,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", [*READS, *CHANGES])
 @pytest.mark.parametrize("engine", ["ripgrep", "python"])
-async def test_what_the_user_cannot_reach(
+async def test_files_that_the_tool_user_cannot_reach_are_refused(
     user: UserFixture, how: str, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if engine == "python":
@@ -152,7 +152,7 @@ async def test_new_files_and_folders_belong_to_the_user(user: UserFixture) -> No
     assert (user.workspace / "added/f").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-async def test_groups_count_and_the_other_threads_stay_as_they_are(user: UserFixture) -> None:
+async def test_supplementary_groups_apply_and_other_threads_keep_their_credentials(user: UserFixture) -> None:
     shared = user.workspace / "shared"
     shared.write_text("for the group\n")
     os.chown(shared, 0, 4242)
@@ -180,7 +180,9 @@ def test_nothing_is_imported_with_the_rights_of_the_user(user: UserFixture) -> N
 
 
 @pytest.mark.parametrize("engine", ["ripgrep", "python"])
-async def test_ignore_files_count(user: UserFixture, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ignore_files_are_respected_for_the_tool_user(
+    user: UserFixture, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if engine == "python":
         monkeypatch.setattr(ripgrep, "available", lambda: False)
     (user.workspace / ".gitignore").write_text("ignored\nclosed\n")

@@ -53,7 +53,7 @@ async def test_a_cancelled_call_does_not_wait_for_work_that_changes_nothing() ->
     end.set()
 
 
-async def test_a_change_that_hangs_is_left_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_that_hangs_is_abandoned_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, end = threading.Event(), threading.Event()
     monkeypatch.setattr(worker_module, "_GRACE", 0.01)
 
@@ -113,7 +113,9 @@ def test_nothing_is_written_once_the_call_is_cancelled(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
-async def test_rights_that_cannot_be_taken_stop_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_work_is_refused_when_the_credentials_cannot_be_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(credentials, "_SETGROUPS", {})
     ran: list[int] = []
     with pytest.raises(ToolError, match="Files cannot be used as another user here"):

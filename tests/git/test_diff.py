@@ -36,20 +36,20 @@ def rising(matches: list[tuple[int, int]]) -> bool:
 
 
 @given(NUMBERS, NUMBERS)
-def test_the_script_is_right_and_the_shortest(a: list[int], b: list[int]) -> None:
+def test_matches_are_valid_and_the_longest_possible(a: list[int], b: list[int]) -> None:
     matches = match_lines(a, b, 10_000)
     assert rising(matches) and all(a[i] == b[j] for i, j in matches)
     assert len(matches) == in_common(a, b)
 
 
 @given(NUMBERS, NUMBERS, st.integers(0, 50))
-def test_a_bounded_search_is_right_too(a: list[int], b: list[int], steps: int) -> None:
+def test_a_bounded_search_yields_valid_matches(a: list[int], b: list[int], steps: int) -> None:
     matches = match_lines(a, b, steps)
     assert rising(matches) and all(a[i] == b[j] for i, j in matches)
 
 
 @given(LINES, LINES)
-def test_blocks_lead_from_one_side_to_the_other(a: list[bytes], b: list[bytes]) -> None:
+def test_changed_blocks_transform_one_side_into_the_other(a: list[bytes], b: list[bytes]) -> None:
     made: list[bytes] = []
     at = 0
     for i1, i2, j1, j2 in changed_blocks(a, b):
@@ -73,7 +73,7 @@ def test_equal_heads_and_tails_are_left_out(head: bytes, old: bytes, new: bytes,
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_git_applies_it(seed: int, tmp_path: Path) -> None:
+def test_git_applies_the_diff(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
     words = [b"x\n"] * 3 + [b"%d\n" % number for number in range(rng.choice([3, 30, 3000]))]
     old = [rng.choice(words) for _ in range(rng.randrange(400))]
@@ -97,7 +97,7 @@ def test_edits_at_both_ends_of_a_file_without_unique_lines() -> None:
     assert (found.additions, found.deletions, found.text.count(b"@@ -")) == (2, 0, 2)
 
 
-def test_one_word_of_a_long_text() -> None:
+def test_a_change_of_one_word_in_a_million_lines_is_one_hunk() -> None:
     old = b"".join(b"line %d of many\n" % number for number in range(1_000_000))
     found = hunks(old, old.replace(b"line 700000 of", b"line 700000 off"))
     assert found.text.startswith(b"@@ -699998,7 +699998,7 @@\n line 699997 of many\n")

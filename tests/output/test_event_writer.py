@@ -21,7 +21,7 @@ def notice(text: str) -> events.NoticeEvent:
     return events.NoticeEvent(code="thawed", message=text)
 
 
-def test_nothing_inside_a_line_ends_it_and_no_surrogate_reaches_the_wire() -> None:
+def test_an_encoded_event_is_one_line_without_surrogates() -> None:
     line = encode_line({"a": NASTY})
     assert len(line.splitlines()) == 1
     assert json.loads(line.encode()) == {"a": NASTY.replace("\ud800", "\ufffd").replace("\udc00", "\ufffd")}
@@ -62,7 +62,7 @@ def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
     assert most == 0
 
 
-def test_a_closed_reader_is_reported_and_a_stopped_one_does_not_delay_the_end() -> None:
+def test_a_closed_reader_is_reported_and_a_stalled_one_does_not_delay_the_end() -> None:
     reader, writer = os.pipe()
     emitter = EventWriter(writer, "run_1")
     emitter.put(notice("x" * 300_000))
@@ -74,7 +74,7 @@ def test_a_closed_reader_is_reported_and_a_stopped_one_does_not_delay_the_end() 
     os.close(writer)
 
 
-def test_a_cancelled_wait_loses_nothing() -> None:
+def test_a_cancelled_wait_loses_no_event() -> None:
     reader, writer = os.pipe()
 
     async def main() -> None:
@@ -95,7 +95,7 @@ def test_a_cancelled_wait_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("char", ["x", "é", "\U0001f600", '"', "\u2028"])
-def test_a_line_is_cut_below_the_limit_and_its_whole_text_is_in_a_file(tmp_path: Path, char: str) -> None:
+def test_a_long_event_is_truncated_and_its_text_is_in_a_file(tmp_path: Path, char: str) -> None:
     text = char * 3_000_000
     with (tmp_path / "out").open("wb") as out:
         emitter = EventWriter(out.fileno(), "run_1", spill=tmp_path / "spill")
@@ -121,7 +121,7 @@ def complete(**more: object) -> events.CompleteEvent:
     return events.CompleteEvent(status="completed", stop_reason="end_turn", output="", result="", **more)  # type: ignore[arg-type]
 
 
-def test_a_long_answer_is_kept_as_a_text_though_complete_says_it_twice(tmp_path: Path) -> None:
+def test_a_long_answer_is_stored_once_as_plain_text(tmp_path: Path) -> None:
     text = "Lorem\n" * 300_000
     with (tmp_path / "out").open("wb") as out:
         answer = events.CompleteEvent(status="completed", stop_reason="end_turn", output=text, result=text)
@@ -139,7 +139,7 @@ def test_nothing_is_written_after_complete(tmp_path: Path) -> None:
     assert len((tmp_path / "out").read_bytes().splitlines()) == 1
 
 
-def test_every_line_is_masked_and_handed_on(tmp_path: Path) -> None:
+def test_every_line_is_masked_and_passed_to_the_tee(tmp_path: Path) -> None:
     lines: list[str] = []
     with (tmp_path / "out").open("wb") as out:
         emitter = EventWriter(out.fileno(), "run_1", mask=Masker(["sk-ant-0123456789"]), tee=lines.append)
@@ -164,7 +164,7 @@ EventWriter(out, "run_1").put(events.NoticeEvent(code="thawed", message="y"))
     assert sorted(done.stderr.splitlines()) == [b"from a child", b"from atexit", b"from fd 1", b"from print"]
 
 
-def test_a_gigabyte_through_a_pipe_in_bounded_memory() -> None:
+def test_a_gigabyte_is_written_through_a_pipe_in_bounded_memory() -> None:
     """A gigabyte with AGENT_RUNTIME_SLOW_TESTS, a tenth of it without; the reader pauses now and then."""
     lines = 1200 if os.environ.get("AGENT_RUNTIME_SLOW_TESTS") else 120
     code = f"""

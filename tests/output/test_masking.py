@@ -15,7 +15,7 @@ KEY = 'sk-ant-a/b+c"d\\é-0123456789'
 
 
 @given(st.binary(max_size=7), st.binary(max_size=7))
-def test_a_key_is_masked_in_base64_whatever_stands_around_it(before: bytes, after: bytes) -> None:
+def test_a_key_is_masked_in_base64_at_any_offset(before: bytes, after: bytes) -> None:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         text = encode(before + KEY.encode() + after).decode()
         masked = Masker([KEY])(text)
@@ -48,11 +48,11 @@ def test_a_key_split_over_pieces_is_masked(cuts: list[int]) -> None:
     assert shown == f"before {MASK} after {MASK}"
 
 
-def test_short_values_garble_nothing() -> None:
+def test_short_values_are_not_masked() -> None:
     assert Masker(["test", ""])("a test") == "a test"
 
 
-def test_names() -> None:
+def test_variables_that_hold_secrets_are_recognized_by_name() -> None:
     secret = [
         "ANTHROPIC_API_KEY",
         "GITHUB_TOKEN",
@@ -86,11 +86,11 @@ def test_a_common_word_is_not_a_secret(value: str) -> None:
         "sk-ant-0123456789",
     ],
 )
-def test_a_password_or_key_is_one(value: str) -> None:
+def test_a_password_or_key_is_a_secret(value: str) -> None:
     assert not is_common(value)
 
 
-def test_diffs_and_paths_have_a_mask_of_their_own() -> None:
+def test_paths_and_diffs_are_masked_for_keys_only() -> None:
     mask = Masker(["sk-ant-0123456789"], ["pa55word1"])
     assert mask("sk-ant-0123456789 pa55word1") == f"{MASK} {MASK}"
     assert mask.workspace("sk-ant-0123456789 pa55word1") == f"{MASK} pa55word1"

@@ -76,7 +76,7 @@ def test_the_launcher_returns_the_exit_code_of_a_failed_run(
     assert "authentication_error: " in done.stderr
 
 
-def test_the_launcher_is_as_short_as_it_says() -> None:
+def test_the_launcher_has_at_most_40_lines() -> None:
     lines = (EXAMPLES / "fc_agent.py").read_text().partition("COMMAND = ")[2].splitlines()
     assert len([line for line in lines if line.strip()]) <= 40
 
@@ -89,6 +89,6 @@ def test_the_transcript_replays(environment: dict[str, str], workspace: Path) ->
     assert json.loads(done.stdout.splitlines()[-1])["status"] == "completed"
 
 
-def test_the_request_is_one_that_is_understood() -> None:
+def test_the_example_request_is_valid() -> None:
     request, unknown = parse(json.loads((EXAMPLES / "request.json").read_text("utf-8")))
     assert (request.config.max_turns, unknown) == (20, [])

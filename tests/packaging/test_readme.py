@@ -189,7 +189,7 @@ def test_the_table_of_providers_is_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_what_the_documents_point_at_is_there(path: Path) -> None:
+def test_files_named_in_the_documents_exist(path: Path) -> None:
     text = path.read_text("utf-8")
     named = set(
         re.findall(

@@ -73,14 +73,14 @@ def test_the_agent_cannot_change_its_runtime(rootfs: Path) -> None:
     assert done.stdout == "1000\n", done.stdout
 
 
-def test_what_the_tools_call_is_there(rootfs: Path) -> None:
+def test_programs_that_the_tools_call_are_installed(rootfs: Path) -> None:
     done = inside(
         rootfs, ["bash", "-c", "command -v bash curl git ps python3 rg && python3 -m venv /tmp/venv"]
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_dockerfile_and_the_tree_are_made_of_the_same() -> None:
+def test_the_dockerfile_and_build_rootfs_install_the_same_packages() -> None:
     packages = re.findall(r"^[a-z][a-z0-9.+-]*$", (IMAGE / "packages.txt").read_text(), re.MULTILINE)
     assert {"git", "python3", "python3-venv", "ripgrep"} <= set(packages)
     for recipe in ("Dockerfile", "build-rootfs"):

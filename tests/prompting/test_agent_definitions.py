@@ -51,7 +51,7 @@ def refusal(slug: str, directories: list[Path]) -> str:
     return refused.value.expected
 
 
-def test_a_definition_is_read_whole(tmp_path: Path) -> None:
+def test_every_field_of_a_definition_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, "mine", FULL)
     assert find_agent("mine", [tmp_path]) == Agent(
         slug="mine",
@@ -80,14 +80,14 @@ def test_a_prompt_without_front_matter_is_a_definition(tmp_path: Path) -> None:
     assert find_agent("bare", [tmp_path]) == Agent("bare", "bare", "Be good.\n---\nAlways.\n", path)
 
 
-def test_the_built_in_agents_are_sound(tmp_path: Path) -> None:
+def test_the_built_in_agents_are_valid(tmp_path: Path) -> None:
     builtin = agent_directories(tmp_path)[-1]
     assert DEFAULT_AGENT in known_agents([builtin])
     for slug in known_agents([builtin]):
         assert find_agent(slug, [builtin]).slug == slug
 
 
-def test_the_caller_comes_before_the_workspace_and_that_before_the_built_in(tmp_path: Path) -> None:
+def test_agents_are_found_in_the_order_caller_workspace_built_in(tmp_path: Path) -> None:
     own, workspace = tmp_path / "own", tmp_path / "workspace"
     directories = agent_directories(workspace, own)
     assert find_agent(DEFAULT_AGENT, directories).path.parent == directories[-1]
@@ -143,7 +143,7 @@ def test_an_open_front_matter_or_an_empty_prompt_is_refused(text: str, tmp_path:
     assert str(path) in refusal("bad", [tmp_path])
 
 
-def test_what_is_not_a_text_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_definition_that_is_not_a_text_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "dangling.md").symlink_to("nowhere")
@@ -168,7 +168,7 @@ def test_a_file_of_the_kernel_is_refused() -> None:
         read_bounded(Path("/proc/self/environ"), 10)
 
 
-def test_a_bounded_read_stays_inside(tmp_path: Path) -> None:
+def test_a_bounded_read_does_not_follow_links_out_of_its_root(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "secret").write_text("s")
     (tmp_path / "in" / "link").symlink_to(tmp_path / "secret")

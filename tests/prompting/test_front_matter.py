@@ -44,7 +44,7 @@ FILE = Path("agents/mine.md")
         ("", {}),
     ],
 )
-def test_what_is_read(head: str, fields: dict[str, Any]) -> None:
+def test_supported_yaml_forms_are_read(head: str, fields: dict[str, Any]) -> None:
     assert front_matter(FILE, head) == fields
     assert split(FILE, f"---\n{head}\n---\nbody") == (fields, "body\n")
 
@@ -65,7 +65,7 @@ def test_what_is_read(head: str, fields: dict[str, Any]) -> None:
         ("a:\n  b: c\n  d", 4),
     ],
 )
-def test_what_is_refused_names_its_line(head: str, line: int) -> None:
+def test_unsupported_yaml_is_refused_with_its_line(head: str, line: int) -> None:
     with pytest.raises(RequestError) as refused:
         front_matter(FILE, head)
     assert refused.value.field == "agent"

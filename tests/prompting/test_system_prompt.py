@@ -45,7 +45,7 @@ def test_the_default_agent_has_every_fact() -> None:
     )
 
 
-def test_every_variable_is_there() -> None:
+def test_every_template_variable_is_defined() -> None:
     template = (
         "{{ agent.slug }} {{ workspace }} {{ model }} {{ date }} {{ tools }} {{ params.a }} {{ context.b }}"
     )
@@ -112,7 +112,7 @@ def test_a_bad_template_is_refused_by_its_agent(template: str, complaint: str) -
     assert complaint in refused.value.expected
 
 
-def test_what_a_requests_prompt_lacks_is_reported_by_its_field() -> None:
+def test_a_template_error_in_a_request_names_its_field() -> None:
     with pytest.raises(RequestError) as refused:
         render(agent("x"), facts(), "Hello {{ params.name }}")
     assert refused.value.field == "systemPrompt"

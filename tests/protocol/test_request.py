@@ -65,7 +65,7 @@ def test_a_wrong_request_is_refused_by_the_name_of_its_field(raw: Any, field: st
     assert refused.value.expected
 
 
-def test_both_generations_of_the_body_mean_the_same() -> None:
+def test_both_api_versions_of_the_body_are_equivalent() -> None:
     older = {"message": "hi", "agent_slug": "reviewer", "max_turns": 3, "thread_id": "t", "params": None}
     newer = {"prompt": "hi", "agent": "reviewer", "config": {"maxTurns": 3}, "threadId": "t"}
     assert parse(older) == parse(newer)
@@ -103,7 +103,7 @@ def test_an_option_wins_over_the_request() -> None:
     )
 
 
-def test_lone_surrogates_do_not_get_in() -> None:
+def test_lone_surrogates_in_a_request_are_replaced() -> None:
     request, _ = parse({"prompt": "a\ud800b", "metadata": {"k": ["\udfff"]}})
     assert request.prompt == "a\ufffdb"
     assert request.metadata == {"k": ["\ufffd"]}
@@ -130,7 +130,7 @@ def test_lone_surrogates_do_not_get_in() -> None:
         ),
     ],
 )
-def test_the_message_says_what_was_expected_and_what_was_there(raw: Any, message: str) -> None:
+def test_the_message_names_the_expected_and_the_given_value(raw: Any, message: str) -> None:
     with pytest.raises(RequestError) as refused:
         parse(TASK | raw)
     assert str(refused.value) == message

@@ -12,7 +12,7 @@ texts = st.text(st.characters() | st.sampled_from("a\né😀"), max_size=400)
 
 
 @given(texts, st.integers(64, 500))
-def test_head_and_tail_stay_and_the_marker_names_what_is_missing(text: str, limit: int) -> None:
+def test_truncation_keeps_head_and_tail_and_counts_the_rest(text: str, limit: int) -> None:
     text = text.encode("utf-8", "replace").decode()
     short = truncate_middle(text, limit)
     assert len(short.encode()) <= limit

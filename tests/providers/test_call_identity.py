@@ -47,12 +47,12 @@ def check(format: str, chunks: list[Json], number: int) -> None:
 
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize(("format", "dialect"), alone())
-def test_each_call_is_there_once(format: str, dialect: Dialect, number: int) -> None:
+def test_each_call_is_decoded_exactly_once(format: str, dialect: Dialect, number: int) -> None:
     check(format, dialect(stream(format, number)), number)
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_each_call_is_there_once_in_two_dialects_at_once(format: str) -> None:
+def test_each_call_is_decoded_exactly_once_in_two_dialects_combined(format: str) -> None:
     wrong: list[str] = []
     tried = 0
     for one, other in pairs(format):

@@ -68,7 +68,7 @@ class Canned:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_damaged_streams(format: Any) -> None:
+async def test_damaged_streams_end_in_a_turn_or_a_provider_error(format: Any) -> None:
     endpoint = resolve(MODELS[format], {})
     turn = Turn("some text 😀", "a thought", calls=[("bash", {"command": "ls"}), ("bash", "{")])
     chunks = events(turn, format, number=0, body={})

@@ -234,7 +234,7 @@ def test_cache_breakpoints_are_on_the_system_prompt_and_the_last_two_user_messag
         ("openai-chat:gpt-5.2", ["str_replace_based_edit_tool", "apply_patch"]),
     ],
 )
-def test_tools_in_the_form_that_the_model_knows(model: str, tools: list[str]) -> None:
+def test_tools_are_sent_in_the_native_form_of_the_model(model: str, tools: list[str]) -> None:
     body, _ = encode(model, tools=[EDITOR, PATCH, WEB_SEARCH.spec()])
 
     def kind(tool: dict[str, Any]) -> Any:
@@ -267,7 +267,7 @@ def test_responses_are_not_stored_and_can_be_sent_back() -> None:
     assert "include" not in encode("openai:gpt-4.1")[0]
 
 
-def test_one_call_at_a_time() -> None:
+def test_parallel_calls_can_be_disabled() -> None:
     one = {"type": "auto", "disable_parallel_tool_use": True}
     assert encode("claude-sonnet-4-5", tools=[EDITOR], parallel_tools=False)[0]["tool_choice"] == one
     assert (
@@ -277,7 +277,7 @@ def test_one_call_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "openai:gpt-5.2", "openai-chat:gpt-5.2"])
-def test_no_lone_surrogate_leaves(model: str) -> None:
+def test_lone_surrogates_are_never_sent(model: str) -> None:
     call = ToolCall(id="c", name="f", arguments='{"a":"\ud83d"}', input={"a": "\ud83d"})
     answer = UserMessage(blocks=(ToolResult(id="c", name="f", content=(Text(text="\udcff"),)),))
     body, _ = encode(
@@ -286,7 +286,7 @@ def test_no_lone_surrogate_leaves(model: str) -> None:
     assert str(body).encode() and str(body).count("\ufffd") >= 4
 
 
-def test_unsigned_and_foreign_thinking_stays_here() -> None:
+def test_unsigned_and_foreign_thinking_is_not_sent() -> None:
     unsigned = ({"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "so"})
     signed = ({"type": "thinking", "thinking": "hm", "signature": "Eq=="}, {"type": "text", "text": "so"})
 
@@ -303,7 +303,7 @@ def test_unsigned_and_foreign_thinking_stays_here() -> None:
     assert sent("claude-sonnet-4-5", signed) == list(signed)
 
 
-def test_ids_where_the_provider_takes_nine_letters_only() -> None:
+def test_ids_are_shortened_for_providers_that_accept_nine_letters() -> None:
     call = ToolCall(id="toolu_01UmPwkecewaEpMupy2ywk8b", name="f", arguments="{}", input={})
     answer = UserMessage(blocks=(ToolResult(id=call.id, name="f", content=(Text(text="r"),)),))
     body, _ = encode("mistral:m", messages=[UserMessage.of("a"), AssistantMessage(blocks=(call,)), answer])

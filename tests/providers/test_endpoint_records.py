@@ -52,7 +52,7 @@ def test_a_present_record_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize("record", [None, [], "x", 5, {}, {"format": 5}, {"format": [], "thinking_off": {}}])
-def test_what_is_not_a_record_is_refused_as_one(record: Any) -> None:
+def test_an_invalid_endpoint_record_is_refused(record: Any) -> None:
     with pytest.raises(ValueError, match="validation error"):
         TypeAdapter(Endpoint).validate_json(json.dumps(current_form(record)), strict=True)
 

@@ -40,7 +40,9 @@ KEYS = {row.key_variable: f"key of {row.key_variable}" for row in PROVIDERS.valu
         ("groq:openai/gpt-oss-120b", "groq", "openai-chat", "openai/gpt-oss-120b", "codex"),
     ],
 )
-def test_names(name: str, provider: str, format: str, model: str, family: str) -> None:
+def test_names_resolve_to_provider_format_and_model(
+    name: str, provider: str, format: str, model: str, family: str
+) -> None:
     endpoint = resolve(name, KEYS)
     found = (endpoint.provider, endpoint.format, endpoint.model, endpoint.tool_family)
     assert found == (provider, format, model, family)
@@ -49,7 +51,7 @@ def test_names(name: str, provider: str, format: str, model: str, family: str) -
 
 
 @pytest.mark.parametrize("name", ["", "llama-3", "nobody:x", "anthropic:", "openai: ", "opus", "omni", ":x"])
-def test_a_name_that_says_too_little_is_refused_with_what_is_known(name: str) -> None:
+def test_an_ambiguous_name_is_refused_with_the_known_providers(name: str) -> None:
     with pytest.raises(RequestError) as caught:
         resolve(name, KEYS)
     assert caught.value.field == "model"
@@ -113,7 +115,9 @@ def test_a_custom_endpoint(given: dict[str, Any], base_url: str, format: str) ->
         ),
     ],
 )
-def test_the_query_of_an_address_is_kept_apart(endpoint: str, base_url: str, query: dict[str, str]) -> None:
+def test_the_query_of_a_base_url_is_kept_separately(
+    endpoint: str, base_url: str, query: dict[str, str]
+) -> None:
     custom = resolve({"provider": "custom", "endpoint": endpoint, "format": "openai", "name": "m"}, {})
     preset = resolve("openai-chat:m", {"OPENAI_BASE_URL": endpoint})
     assert (custom.base_url, custom.query, preset.query) == (base_url, query, query)
@@ -131,17 +135,17 @@ def test_the_query_of_an_address_is_kept_apart(endpoint: str, base_url: str, que
         ("https://proxy.example/openai/deployments/d", "openai-chat", {"api-key": "k"}),
     ],
 )
-def test_the_host_decides_on_the_header_of_the_key(
+def test_the_header_of_the_key_depends_on_the_host(
     url: str, format: Any, headers: dict[str, str | None]
 ) -> None:
     assert auth_headers(url, {}, format, "k") == headers
 
 
-def test_a_token_of_entra_id_is_sent_as_one() -> None:
+def test_an_entra_id_token_is_sent_as_bearer() -> None:
     assert auth_headers("https://x.openai.azure.com/openai/v1", {}, "openai-chat", "eyJh.eyJz.sig") == {}
 
 
-def test_a_custom_endpoint_at_a_known_host_has_what_is_known_of_that_host() -> None:
+def test_a_custom_endpoint_at_a_known_host_gets_its_settings() -> None:
     model = {"provider": "custom", "endpoint": "https://api.mistral.ai/v1/", "format": "openai", "name": "m"}
     assert resolve(model, {}).provider_row == PROVIDERS["mistral"]
 
@@ -161,7 +165,7 @@ def test_a_base_url_may_name_the_version_that_the_sdk_adds(given: str) -> None:
         ({"name": "m", "endpoint": "http://h", "format": "x"}, "model.format"),
     ],
 )
-def test_a_custom_endpoint_that_lacks_something(given: dict[str, Any], field: str) -> None:
+def test_an_incomplete_custom_endpoint_is_refused(given: dict[str, Any], field: str) -> None:
     with pytest.raises(RequestError) as caught:
         resolve({"provider": "custom"} | given, KEYS)
     assert caught.value.field == field
@@ -191,18 +195,18 @@ def test_base_urls_of_the_environment() -> None:
 @pytest.mark.parametrize(
     "name", ["claude-sonnet-4-5", "gpt-5.2", "openai-chat:gpt-4o", "mistral:mistral-large"]
 )
-def test_an_endpoint_goes_through_json_and_shows_no_key(name: str) -> None:
+def test_an_endpoint_survives_json_without_its_key(name: str) -> None:
     endpoint = resolve(name, KEYS)
     again = Endpoint(**json.loads(json.dumps(asdict(endpoint))))
     assert json.dumps(asdict(again)) == json.dumps(asdict(endpoint))
     assert str(endpoint.api_key) not in f"{endpoint!r} {endpoint}"
 
 
-def test_key_variables() -> None:
+def test_the_key_is_read_from_every_accepted_variable() -> None:
     assert {"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"} <= key_variables()
 
 
-def test_no_sdk_is_imported_to_answer() -> None:
+def test_resolving_an_endpoint_imports_no_sdk() -> None:
     code = (
         "import sys; from agent_runtime.providers.endpoints import resolve; resolve('claude-x', {});"
         "print(sorted({'anthropic', 'openai', 'httpx2', 'asyncio', 'anyio'} & set(sys.modules)))"

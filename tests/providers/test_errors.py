@@ -37,7 +37,7 @@ def body(message: str = "words", code: str = "") -> dict[str, Any]:
         (529, "overloaded", True),
     ],
 )
-def test_a_status(status: int, code: str, retryable: bool) -> None:
+def test_status_codes_are_mapped(status: int, code: str, retryable: bool) -> None:
     error = map_error(body(), status=status)
     assert (error.code, error.retryable, error.status, error.message) == (code, retryable, status, "words")
 
@@ -138,14 +138,14 @@ def test_the_providers_message_is_kept(raw: object, message: str) -> None:
         ({"retry-after": "soon"}, None),
     ],
 )
-def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers, NOW) == seconds
 
 
-def test_a_wait_that_is_only_in_the_words() -> None:
+def test_a_wait_given_only_in_the_message_is_read() -> None:
     error = map_error({"code": "rate_limit_exceeded", "message": "Please try again in 1.25s."})
     assert (error.code, error.retry_after) == ("rate_limited", 1.25)
 
 
-def test_a_provider_that_forbids_a_retry() -> None:
+def test_a_provider_can_forbid_a_retry() -> None:
     assert map_error(body(), status=500, headers={"x-should-retry": "false"}).retryable is False

@@ -475,7 +475,7 @@ async def test_several_parameters_are_left_out_one_after_the_other() -> None:
         "Unknown parameter: 'temperature', 'stream_options', 'tools', 'messages'.",
     ],
 )
-async def test_a_server_that_refuses_everything_is_given_up(message: str) -> None:
+async def test_learning_stops_at_a_server_that_refuses_everything(message: str) -> None:
     def refuse(request: Request) -> Turn:
         if "max_completion_tokens" in request.body:
             return refusal("Unknown parameter: 'max_completion_tokens'. Use 'max_tokens' instead.")
@@ -499,7 +499,7 @@ async def test_a_server_that_refuses_everything_is_given_up(message: str) -> Non
         "Invalid schema for function 'bash': schema must be a dict",
     ],
 )
-async def test_a_refusal_of_something_else_is_final_and_teaches_nothing(message: str) -> None:
+async def test_an_unrelated_refusal_is_final_and_teaches_nothing(message: str) -> None:
     with ModelServer([refusal(message), Turn("later")], strict=False) as server:
         async with asking(server, "openai-chat:gpt-4.1") as asker:
             with pytest.raises(ProviderError):
@@ -530,7 +530,7 @@ async def test_a_refusal_of_the_history_drops_no_parameter(message: str) -> None
 
 
 @pytest.mark.anyio
-async def test_what_does_not_help_is_not_remembered() -> None:
+async def test_a_change_that_does_not_help_is_not_remembered() -> None:
     script = [refusal("Unknown parameter: 'temperature'.", "temperature"), refusal("no"), Turn("later")]
     with ModelServer(script, strict=False) as server:
         async with asking(server, "openai-chat:gpt-4.1") as asker:
@@ -541,7 +541,7 @@ async def test_what_does_not_help_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_only_a_refused_request_teaches(status: int) -> None:
+def test_only_a_refused_request_changes_parameters(status: int) -> None:
     error = ProviderError(
         "provider_error", "Unknown parameter: 'temperature'.", retryable=False, status=status
     )

@@ -92,30 +92,30 @@ some-model-of-mine my-deployment gemma3:12b llava:13b
 
 
 @pytest.mark.parametrize("line", CURRENT.split("\n")[1:-1])
-def test_a_current_model_has_its_numbers(line: str) -> None:
+def test_current_models_have_exact_limits(line: str) -> None:
     name, window, output, sight = line.split()
     row = find_model(name)
     assert (row.context_window, row.max_output, row.vision) == (int(window), int(output), sight == "sees")
 
 
 @pytest.mark.parametrize("line", WRITTEN.split("\n")[1:-1])
-def test_a_name_is_recognized_as_gateways_write_it(line: str) -> None:
+def test_names_are_recognized_in_the_spelling_of_gateways(line: str) -> None:
     name, pattern = line.split()
     assert find_model(name).pattern == pattern
 
 
 @pytest.mark.parametrize("name", SEES.split())
-def test_a_model_is_taken_to_see_unless_something_says_otherwise(name: str) -> None:
+def test_a_model_is_assumed_to_accept_images(name: str) -> None:
     assert find_model(name).vision
 
 
 @pytest.mark.parametrize("name", ["gpt", "my-gpt-5", "llamafile", "o", "claudette", "qwe", ""])
-def test_a_pattern_matches_whole_parts_only(name: str) -> None:
+def test_a_pattern_matches_whole_name_segments(name: str) -> None:
     assert find_model(name) in (UNKNOWN, find_model("gpt"))
     assert find_model(name).exact is False
 
 
-def test_the_table_is_sound() -> None:
+def test_the_model_table_is_consistent() -> None:
     patterns = [row.pattern for row in MODELS]
     assert len(set(patterns)) == len(patterns)
     for row in MODELS:

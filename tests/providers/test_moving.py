@@ -42,7 +42,7 @@ PAIRS = list(itertools.product(ENDPOINTS, ENDPOINTS))
 BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
 
 
-def test_every_provider_is_here() -> None:
+def test_every_provider_is_covered() -> None:
     assert MODELS.keys() == PROVIDERS.keys()
 
 
@@ -115,7 +115,7 @@ def problems(endpoint: Endpoint, body: dict[str, Any], seals: set[str]) -> Itera
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda e: f"{e.provider}:{e.model}")
-def test_a_history_of_one_is_taken_by_the_other(first: Endpoint, second: Endpoint) -> None:
+def test_every_provider_accepts_the_history_of_every_other(first: Endpoint, second: Endpoint) -> None:
     known = signatures() if first == second else set()
     assert list(problems(second, encoded(second, history_of(first)), known)) == []
 
@@ -125,7 +125,9 @@ def test_a_history_of_one_is_taken_by_the_other(first: Endpoint, second: Endpoin
     [pair for pair in PAIRS if pair[0] != pair[1]],
     ids=lambda e: f"{e.provider}:{e.model}",
 )
-def test_after_a_fallback_each_turn_goes_back_in_its_own_form(first: Endpoint, second: Endpoint) -> None:
+def test_native_items_are_sent_only_to_their_own_provider_after_a_fallback(
+    first: Endpoint, second: Endpoint
+) -> None:
     before, after = history_of(first), history_of(second, first=2)
     body, own = encoded(second, [*before, *after]), encoded(second, after)
     assert list(problems(second, body, signatures())) == []

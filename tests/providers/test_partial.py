@@ -65,7 +65,9 @@ CALLS = {
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_texts_of_several_attempts(name: str, format: WireFormat, workspace: Path) -> None:
+def test_deltas_of_several_attempts_add_up_to_the_final_text(
+    name: str, format: WireFormat, workspace: Path
+) -> None:
     with ModelServer(ATTEMPTS[name], awkward=True) as server:
         done = run({"prompt": "x"}, workspace, server.environ(format), ["--partial"])
     assert [error["retryable"] for error in done.of("error")] == [True] * (len(ATTEMPTS[name]) - 1)
@@ -77,7 +79,9 @@ def test_texts_of_several_attempts(name: str, format: WireFormat, workspace: Pat
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", CALLS)
-def test_calls_of_several_attempts(name: str, format: WireFormat, workspace: Path) -> None:
+def test_deltas_of_several_attempts_add_up_to_the_final_calls(
+    name: str, format: WireFormat, workspace: Path
+) -> None:
     tool, field = ("bash", "command") if format == "anthropic" else ("exec_command", "cmd")
     first, second = ([Call(tool, {field: text}, id) for id, text in calls] for calls in CALLS[name])
     script = [Turn("I look", calls=first, fault=CUT), Turn("I look", calls=second), Turn("done")]
@@ -95,7 +99,7 @@ def test_calls_that_are_refused_have_their_output_in_pieces_too(workspace: Path)
     assert follow(done) == final(done)
 
 
-def test_a_piece_too_long_for_a_line_comes_in_several(workspace: Path) -> None:
+def test_a_delta_too_long_for_a_line_is_split(workspace: Path) -> None:
     text = "\x01" * 300_000 + "end"  # six bytes each, once they are JSON
     chunk = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]}
     with ModelServer([Turn(raw=[chunk])]) as server:

@@ -79,7 +79,7 @@ async def test_a_history_that_was_compacted_is_not_compacted_again_for_the_same_
     assert (scripted.calls, scripted.accepted) == ([CALL, REPAIRED], [])
 
 
-async def test_without_a_repair_the_error_stands() -> None:
+async def test_an_error_without_a_repair_is_raised() -> None:
     first = refused()
     scripted = Scripted([first, TURN], offer=None)
     with pytest.raises(ProviderError) as caught:

@@ -99,7 +99,7 @@ async def asked(format: str, url: str) -> tuple[Answer, list[Delta]]:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("framing", FRAMINGS)
-async def test_a_stream_however_it_is_framed(framing: str, format: Any) -> None:
+async def test_every_framing_of_a_stream_is_read(framing: str, format: Any) -> None:
     write, before, after = FRAMINGS[framing]
     turn = Turn(SAID, "hm", calls=[("bash", {"command": "ls"})])
     chunks = events(turn, format, number=1, body={})
@@ -149,7 +149,7 @@ WHOLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_an_answer_that_comes_whole(format: Any) -> None:
+async def test_a_complete_json_answer_is_read(format: Any) -> None:
     with serving(json.dumps(WHOLE[format], indent=1).encode()) as url:
         answer, deltas = await asked(format, url)
     assert answer.message.text == "".join(delta.text for delta in deltas if delta.kind == "text") == SAID
@@ -158,7 +158,7 @@ async def test_an_answer_that_comes_whole(format: Any) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_an_error_under_a_status_of_success(format: Any) -> None:
+async def test_an_error_with_a_success_status_is_raised(format: Any) -> None:
     error = {
         "type": "error",
         "error": {"code": "insufficient_quota", "type": "billing_error", "message": "pay first"},

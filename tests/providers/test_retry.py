@@ -96,7 +96,7 @@ async def test_waits_grow_and_each_failure_is_reported() -> None:
     ]
 
 
-async def test_attempts_are_bounded_and_the_last_error_stands() -> None:
+async def test_attempts_are_bounded_and_the_last_error_is_raised() -> None:
     scenario = Scenario([error("rate_limited") for _ in range(9)])
     failed = await scenario.failure()
     assert (failed.code, failed.details, len(scenario.attempts[0].calls)) == (
@@ -122,7 +122,7 @@ async def test_total_waiting_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(7.0, [7.0]), (0.1, [0.5]), (60.0, [60.0]), (61.0, [])])
-async def test_a_wait_that_is_asked_for_is_kept_within_a_bound(asked: float, waits: list[float]) -> None:
+async def test_a_requested_wait_is_respected_within_a_bound(asked: float, waits: list[float]) -> None:
     scenario = Scenario([error("rate_limited", retry_after=asked), turn()])
     if waits:
         assert await scenario.turn() == turn()
@@ -147,7 +147,7 @@ async def test_an_error_that_is_not_retryable_is_final_at_once(code: str) -> Non
     assert (scenario.waits, scenario.reports) == ([], [])
 
 
-async def test_no_retries_asked_for() -> None:
+async def test_zero_retries_are_respected() -> None:
     assert (
         await Scenario([error(), turn()], policy=RetryPolicy(max_retries=0)).failure()
     ).code == "provider_error"
@@ -199,7 +199,7 @@ async def test_a_retry_with_another_text_restarts_it() -> None:
     assert scenario.deltas == [Delta("text", "Hello"), Delta("text", "Help me", restart=True)]
 
 
-async def test_what_only_an_earlier_attempt_said_is_withdrawn() -> None:
+async def test_text_only_in_a_failed_attempt_is_withdrawn() -> None:
     first = [Delta("thinking", "hm"), Delta("text", "Hello"), Delta("tool_input", "{", "c1"), error()]
     scenario = Scenario([first, [Delta("text", "He"), turn("He")]])
     await scenario.turn()
@@ -210,7 +210,7 @@ async def test_what_only_an_earlier_attempt_said_is_withdrawn() -> None:
     ]
 
 
-async def test_what_no_piece_brought_is_streamed_in_the_end() -> None:
+async def test_text_missing_from_the_deltas_is_streamed_at_the_end() -> None:
     scenario = Scenario([[Delta("text", "Helo "), turn("Hello world", "hm")]], [])
     await scenario.turn()
     assert scenario.deltas[1:] == [Delta("text", "Hello world", restart=True), Delta("thinking", "hm")]

@@ -91,7 +91,7 @@ async def test_a_call_truncated_by_the_output_limit_is_answered(format: Any) -> 
 
 @formats
 @pytest.mark.parametrize("before", FORMATS)
-async def test_a_conversation_goes_on_with_another_model(format: Any, before: Any) -> None:
+async def test_a_conversation_continues_with_another_model(format: Any, before: Any) -> None:
     first = [Turn("I look", "a thought", calls=[Call("bash", {"command": "ls"}, "functions.bash:0")])]
     with (
         ModelServer(first) as one,
@@ -169,7 +169,7 @@ async def test_an_id_that_comes_again_in_the_next_turn(format: Any) -> None:
         assert server.violations == []
 
 
-async def test_signed_thinking_goes_back_to_the_byte_beside_the_cache_marks() -> None:
+async def test_signed_thinking_is_sent_back_unchanged_with_cache_breakpoints() -> None:
     with ModelServer([Turn("a", "hm", redacted=True, calls=[("bash", {})]), Turn("done")]) as server:
         async with asking(server, "anthropic") as asker:
             turn = await asker.ask("go", tools=[BASH], thinking=True)
@@ -187,7 +187,7 @@ async def test_signed_thinking_goes_back_to_the_byte_beside_the_cache_marks() ->
         ]
 
 
-async def test_a_call_by_a_tool_we_never_offered_is_answered() -> None:
+async def test_a_call_of_an_unknown_tool_is_answered() -> None:
     patch = {
         "type": "apply_patch_call",
         "id": "apc_1",

@@ -76,7 +76,9 @@ def said(format: str, events: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("format", "path", "expected", "awkward"), streams())
-async def test_a_stream_yields_its_turn(format: Any, path: Path, expected: Any, awkward: bool) -> None:
+async def test_recorded_streams_decode_to_the_expected_turn(
+    format: Any, path: Path, expected: Any, awkward: bool
+) -> None:
     events = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     text, thoughts = said(format, events)
     with ModelServer([Turn(raw=path), Turn(text="and on")], awkward=awkward) as server:

@@ -29,7 +29,7 @@ async def failure(turn: Turn, format: Any, timeouts: StreamTimeouts | None = Non
 
 
 @formats
-async def test_an_error_response_with_all_that_it_says(format: Any) -> None:
+async def test_an_error_response_keeps_status_message_and_request_id(format: Any) -> None:
     headers = {"retry-after": "7", "request-id": "req_7", "x-request-id": "req_7"}
     error = await failure(Turn(fault=Fault(429, headers, "my own words")), format)
     found = (error.code, error.retryable, error.message, error.status, error.request_id, error.retry_after)
@@ -39,7 +39,7 @@ async def test_an_error_response_with_all_that_it_says(format: Any) -> None:
 
 
 @formats
-async def test_a_body_that_is_not_json(format: Any) -> None:
+async def test_an_error_body_that_is_not_json_is_reported(format: Any) -> None:
     error = await failure(Turn(fault=Fault(502, body="<html><h1>Bad   gateway</h1></html>")), format)
     assert (error.code, error.retryable, error.message) == ("provider_error", True, "Bad gateway")
     assert (
@@ -49,14 +49,14 @@ async def test_a_body_that_is_not_json(format: Any) -> None:
 
 @formats
 @pytest.mark.parametrize("after", [0, 2, 5])
-async def test_a_cut_stream_may_be_tried_again(format: Any, after: int) -> None:
+async def test_a_cut_stream_is_a_retryable_error(format: Any, after: int) -> None:
     turn = Turn("some text to be cut", "a thought", fault=Fault(cut_after=after))
     error = await failure(turn, format)
     assert (error.code, error.retryable) == ("provider_error", True)
 
 
 @formats
-async def test_garbage_may_be_tried_again(format: Any) -> None:
+async def test_garbage_is_a_retryable_error(format: Any) -> None:
     error = await failure(Turn(text="some text", fault=Fault(garbage=True)), format)
     assert (error.code, error.retryable) == ("provider_error", True)
 
@@ -84,7 +84,7 @@ async def test_an_error_inside_the_stream(format: Any, kind: str, code: str, ret
     [Fault(black_hole=True), Fault(pings_only=True), Fault(hang_after=3)],
     ids=["hole", "pings", "hang"],
 )
-async def test_no_progress_ends_the_wait(format: Any, fault: Fault) -> None:
+async def test_a_stream_without_progress_times_out(format: Any, fault: Fault) -> None:
     began = time.monotonic()
     error = await failure(Turn(text="some text", fault=fault), format, StreamTimeouts(first=0.4, between=0.4))
     assert (error.code, error.retryable) == ("provider_timeout", True)
@@ -100,7 +100,7 @@ async def test_a_slow_stream_with_progress_is_waited_for(format: Any) -> None:
 
 
 @formats
-async def test_a_turn_that_is_whole_counts_though_the_connection_hangs(format: Any) -> None:
+async def test_a_complete_turn_counts_although_the_connection_stays_open(format: Any) -> None:
     # chat: the usage comes after the end, and is not waited for long
     after = 5 if format == "openai-chat" else 1000
     with ModelServer([Turn("whole", fault=Fault(hang_after=after))]) as server:
@@ -111,7 +111,7 @@ async def test_a_turn_that_is_whole_counts_though_the_connection_hangs(format: A
 
 
 @formats
-async def test_a_server_that_does_not_listen(format: Any) -> None:
+async def test_a_server_that_does_not_listen_is_a_retryable_error(format: Any) -> None:
     with ModelServer([]) as server:
         pass
     async with asking(server, format) as asker:
@@ -122,7 +122,7 @@ async def test_a_server_that_does_not_listen(format: Any) -> None:
 
 
 @formats
-async def test_closing_the_connections_ends_a_call_that_may_be_tried_again(format: Any) -> None:
+async def test_closing_the_connections_ends_a_call_with_a_retryable_error(format: Any) -> None:
     with ModelServer([Turn(text="text", fault=Fault(hang_after=3)), Turn("again")]) as server:
         async with asking(server, format) as asker:
             errors: list[ProviderError] = []

@@ -51,7 +51,7 @@ async def both(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, **options
 
 
 @pytest.mark.parametrize("options", [{}, {"ignore_case": True}, {"literal": True}], ids=str)
-async def test_patterns_mean_the_same(
+async def test_patterns_match_the_same_in_both_engines(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:
     put_unusual_files(editor)
@@ -133,7 +133,7 @@ async def test_the_files_that_git_would_add(editor: EditorFixture, monkeypatch: 
 
 
 @pytest.mark.timed
-async def test_one_letter_in_a_line_of_five_megabytes(
+async def test_a_match_in_a_line_of_five_megabytes_is_found(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is reported once, not five million times."""
@@ -154,7 +154,7 @@ async def test_a_fifo_as_gitignore_is_not_read(
     assert await editor.files.entries(".", depth=2, tokens=99) == ".gitignore\na"
 
 
-async def test_directories_nested_deeper_than_calls_can_be(
+async def test_directories_deeper_than_the_recursion_limit_are_searched(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = editor.folder

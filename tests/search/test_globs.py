@@ -56,7 +56,7 @@ def selected(test: type[Globs] | object, pattern: str, folder: Path, workspace: 
         ("[", []),
     ],
 )
-def test_globs(tmp_path: Path, glob: str, names: list[str]) -> None:
+def test_globs_match_names_and_paths(tmp_path: Path, glob: str, names: list[str]) -> None:
     assert selected(Globs, glob.replace("{workspace}", str(tmp_path)), tmp_path, tmp_path) == names
 
 
@@ -73,7 +73,7 @@ PARTS = ["src/a.py", "./src/a.py", "src//a.py", "lib/../src/a.py", "SRC/A.py", "
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_parts_of_paths(tmp_path: Path, part: str) -> None:
+def test_partial_paths_are_found(tmp_path: Path, part: str) -> None:
     assert selected(part_of_path, part, tmp_path, tmp_path) == ["src/a.py"]
     assert selected(part_of_path, f"{tmp_path}/src/a.py", tmp_path, tmp_path) == ["src/a.py"]
     assert selected(part_of_path, f"{tmp_path}/./src//a.py", tmp_path / "src", tmp_path) == ["src/a.py"]

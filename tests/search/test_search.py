@@ -90,7 +90,7 @@ SEARCHES: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("git", [True, False], ids=["repository", "folder"])
 @pytest.mark.parametrize("search", SEARCHES, ids=str)
-async def test_both_engines_give_the_same_answer(
+async def test_both_engines_return_the_same_text(
     editor: EditorFixture, search: dict[str, object], git: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree(editor.folder)
@@ -124,7 +124,7 @@ async def test_both_engines_find_the_same_names(
     assert said[0] == said[1]
 
 
-async def test_what_is_found_and_in_which_order(editor: EditorFixture, engine: bool) -> None:
+async def test_matches_are_listed_in_order_with_context(editor: EditorFixture, engine: bool) -> None:
     tree(editor.folder)
     assert (await editor.search.grep("needle", ".", mode="files", limit=100, tokens=1_000)).split("\n") == [
         ".env", ".github/ci.yml", "crlf", "keep.log", "latin", "long", "name\ufffd", "nested/a.log",
@@ -151,7 +151,7 @@ async def test_bounds_are_reported(editor: EditorFixture, engine: bool) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*a"])
-async def test_a_wrong_pattern_is_named(editor: EditorFixture, engine: bool, pattern: str) -> None:
+async def test_an_invalid_pattern_is_reported(editor: EditorFixture, engine: bool, pattern: str) -> None:
     editor.put(a="x\n")
     with pytest.raises(ToolError, match="The pattern is not a regular expression"):
         await editor.search.grep(pattern, ".", limit=2, tokens=100)
@@ -240,7 +240,7 @@ async def test_a_line_that_is_too_long_for_ripgrep(editor: EditorFixture, engine
     assert found == f"b:1:...{'x' * 394}needle"
 
 
-async def test_many_matches_in_a_file(editor: EditorFixture, engine: bool) -> None:
+async def test_many_matches_in_a_file_are_bounded(editor: EditorFixture, engine: bool) -> None:
     editor.put(a="needle\n" * 3_001, b="x\nneedle\n")
     assert (
         await editor.search.grep("needle(?=)|needle", ".", mode="count", limit=9, tokens=999) == "a:3001\nb:1"
@@ -258,7 +258,9 @@ async def test_cancelling_leaves_nothing_running(editor: EditorFixture, engine: 
     assert "search.scan" not in listed.stdout.decode()
 
 
-async def test_what_a_model_may_expect(editor: EditorFixture, engine: bool) -> None:
+async def test_absolute_globs_bracketed_names_and_multiline_patterns_work(
+    editor: EditorFixture, engine: bool
+) -> None:
     """Absolute globs, names with brackets; a pattern over several lines."""
     (editor.folder / "src").mkdir()
     editor.put(a="x\ny\n")

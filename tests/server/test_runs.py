@@ -70,7 +70,7 @@ def test_a_stream_has_every_event_with_its_seq_as_id(serve: Serve) -> None:
         ("/v1/agents/code-assistant/run", {"message": "x", "stream": False}),
     ],
 )
-def test_json_has_the_fields_of_both_generations(path: str, body: Json, serve: Serve) -> None:
+def test_the_json_answer_has_the_fields_of_both_api_versions(path: str, body: Json, serve: Serve) -> None:
     with serve([Turn(text="done")]).client() as client:
         response = client.post(path, json=body, headers={"x-request-id": "req-mine"})
     assert response.status_code == 200, response.text
@@ -104,7 +104,7 @@ def test_json_has_the_fields_of_both_generations(path: str, body: Json, serve: S
         (b'{"prompt": "x", "onDisconnect": "maybe"}', 400, "onDisconnect"),
     ],
 )
-def test_a_bad_request_is_named(body: bytes, status: int, field: str, serve: Serve) -> None:
+def test_a_bad_request_names_its_field(body: bytes, status: int, field: str, serve: Serve) -> None:
     with serve([]).client() as client:
         response = client.post("/v1/run", content=body)
         assert response.status_code == status, response.text
@@ -269,7 +269,7 @@ def test_a_client_that_leaves_may_cancel_its_run(serve: Serve) -> None:
     assert last["status"] == "cancelled"
 
 
-def test_many_streams_at_once_are_whole(serve: Serve) -> None:
+def test_concurrent_streams_are_complete(serve: Serve) -> None:
     served = serve([Turn(text="done")], repeat_last=True)
 
     def stream(number: int) -> list[Json]:
@@ -281,7 +281,7 @@ def test_many_streams_at_once_are_whole(serve: Serve) -> None:
             check(events, 0)
 
 
-def test_another_address_needs_a_key(tmp_path: Path) -> None:
+def test_listening_on_another_address_requires_a_key(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "serve", "--host", "0.0.0.0", "--port", "0"],
         capture_output=True,
@@ -297,7 +297,7 @@ def keyed(serve: Serve, *keys: str) -> Served:
     return serve([Turn(text="done")], *options, repeat_last=True)
 
 
-def test_keys_and_their_limits(serve: Serve) -> None:
+def test_keys_have_scopes_and_rate_limits(serve: Serve) -> None:
     served = keyed(serve, "rt_live_one:free", "rt_live_two")
     with served.client() as client:
         assert client.get("/v1/agents").status_code == 401
@@ -318,14 +318,14 @@ def test_keys_and_their_limits(serve: Serve) -> None:
     assert limited.headers["x-ratelimit-remaining"] == "0" and int(limited.headers["retry-after"]) >= 1
 
 
-def test_other_sites_are_kept_out(serve: Serve) -> None:
+def test_requests_of_other_origins_are_refused(serve: Serve) -> None:
     with serve([]).client() as client:
         assert client.get("/v1/agents", headers={"origin": "https://evil.example"}).status_code == 403
         assert client.get("/v1/agents", headers={"host": "evil.example"}).status_code == 403
         assert client.get("/v1/agents", headers={"origin": str(client.base_url)}).status_code == 200
 
 
-def test_a_device_s_run_is_registered(serve: Serve) -> None:
+def test_a_run_for_a_device_is_registered(serve: Serve) -> None:
     with serve([]).client() as client:
         body = {"prompt": "x", "executionMode": "local-mac", "targetDeviceId": "d1"}
         data = client.post("/v1/run", json=body).json()["data"]

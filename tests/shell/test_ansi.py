@@ -46,7 +46,7 @@ from agent_runtime.shell.truncation import OutputStore, decode_head, whole_tail
         ("a\x1b[4:3m\x1b[58:2::255:0:0mb\x1b[?2026$p\x1b[!pc\x1b[>4;2m", "abc"),
     ],
 )
-def test_what_a_person_would_see(printed: str, seen: str) -> None:
+def test_output_is_cleaned_to_what_a_terminal_shows(printed: str, seen: str) -> None:
     assert clean(printed) == seen
 
 
@@ -79,7 +79,7 @@ def test_cleaning_is_by_line_and_stable(text: str) -> None:
     assert not set(clean(text)) & set("\r\b\x1b\x07\0")
 
 
-def test_a_long_line_of_backspaces_is_quick() -> None:
+def test_a_long_line_of_backspaces_takes_linear_time() -> None:
     assert clean("." * 100_000 + "|\b/\b-\b" * 100_000) == "." * 100_000 + "-"
 
 
@@ -117,7 +117,7 @@ def test_a_line_that_is_cut_is_left_out_of_the_tail(tail: str, kept: str) -> Non
     assert whole_tail(tail.encode()).decode() == kept
 
 
-def test_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_output_beyond_the_budget_is_truncated_and_stored(tmp_path_factory: pytest.TempPathFactory) -> None:
     store = OutputStore(tmp_path_factory.mktemp("out") / "deep")
     whole = store.fit("short\ud800", tokens=10, call_id="a")
     assert (whole.text, whole.truncated, whole.output_file) == ("short\ufffd", False, None)

@@ -17,14 +17,14 @@ from .conftest import Bench, clean_env
 pytestmark = pytest.mark.anyio
 
 
-def test_what_does_not_fit_is_counted() -> None:
+def test_bytes_that_do_not_fit_are_counted() -> None:
     log = BoundedLog("/dev/full", 1 << 20)
     log.write(b"x" * 100)
     log.close()
     assert (log.size, log.lost, log.error) == (0, 100, "No space left on device")
 
 
-async def test_a_full_disk_loses_the_file_and_nothing_else(sh: Bench) -> None:
+async def test_a_full_disk_affects_only_the_log_file(sh: Bench) -> None:
     await sh("true")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
@@ -40,7 +40,7 @@ async def test_a_full_disk_loses_the_file_and_nothing_else(sh: Bench) -> None:
     assert (await sh("echo next")).text == "next"
 
 
-async def test_a_log_folder_that_cannot_be_made(home: Path) -> None:
+async def test_an_uncreatable_log_folder_is_reported(home: Path) -> None:
     place = Path("/proc/agent-runtime")  # not by root either
     shell = Shell(ShellSettings(home, clean_env(), OutputStore(place)))
     try:
@@ -54,7 +54,7 @@ async def test_a_log_folder_that_cannot_be_made(home: Path) -> None:
         await shell.aclose(kill=True)
 
 
-async def test_a_log_folder_that_is_a_file(sh: Bench) -> None:
+async def test_a_log_folder_that_is_a_file_is_reported(sh: Bench) -> None:
     Path(sh.home.parent / "logs").write_text("in the way")
     result = await sh("seq 100000", tokens=100)
     assert (result.exit_code, result.output_file) == (0, None)

@@ -64,7 +64,7 @@ def test_keys_are_hidden() -> None:
         ),
     ],
 )
-def test_keys_of_the_application_are_not_the_models(name: str, hidden: bool) -> None:
+def test_only_keys_of_model_providers_are_hidden(name: str, hidden: bool) -> None:
     assert (name not in tool_environment({name: "value"}, extra={}, hidden=[])) == hidden
 
 
@@ -92,7 +92,7 @@ def test_a_variable_that_holds_a_key_is_hidden_and_a_path_is_not(key: str, value
 
 
 @pytest.mark.parametrize("name", ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_ASKPASS", "SSH_ASKPASS", "SUDO_ASKPASS"])
-def test_what_carries_credentials_is_kept(name: str) -> None:
+def test_variables_that_point_to_credentials_are_kept(name: str) -> None:
     assert tool_environment({name: "/opt/token"}, extra={}, hidden=[])[name] == "/opt/token"
 
 
@@ -122,7 +122,7 @@ def test_a_bare_environment_gets_what_login_sets(inherited: dict[str, str]) -> N
     assert environment["PATH"] and environment["SHELL"]
 
 
-def test_another_user_has_nothing_of_this_ones() -> None:
+def test_another_user_gets_no_variables_of_this_user() -> None:
     inherited = {
         "HOME": "/root",
         "USER": "root",
@@ -149,7 +149,7 @@ def test_an_object_of_any_size_reaches_the_tools(length: int, tmp_path: Path) ->
     assert name == ("AGENT_CONTEXT" if done.stdout else "AGENT_CONTEXT_FILE")
 
 
-def test_what_execve_refuses_is_left_out() -> None:
+def test_variables_that_execve_refuses_are_left_out() -> None:
     environment = tool_environment(
         {}, extra={"": "x", "a=b": "x", "n\0": "x", "v": "\0", "long": "é" * 65_600, "ok": "é"}, hidden=[]
     )
@@ -173,7 +173,7 @@ async def test_no_descriptors_are_inherited(sh: Bench) -> None:
 LIBC_SIGNALS = 1 << 31 | 1 << 32
 
 
-async def test_signals_are_as_a_login_would_have_them(home: Path) -> None:
+async def test_signals_are_neither_ignored_nor_blocked(home: Path) -> None:
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})

@@ -91,7 +91,7 @@ async def test_wait_with_arguments_keeps_its_meaning(sh: Bench) -> None:
     assert (await sh("wait; ls done")).text == "done"
 
 
-async def test_what_a_call_waited_for_in_vain_is_named(sh: Bench) -> None:
+async def test_processes_that_a_timed_out_wait_was_waiting_for_are_named(sh: Bench) -> None:
     pid = (await sh("sleep 400 >/dev/null 2>&1 & echo $!")).text.split()[0]
     result = await sh("wait", timeout=0.5)
     assert result.outcome == "timed_out" and f"earlier calls left running (pid {pid})" in result.text

@@ -79,7 +79,7 @@ async def test_files_that_fail_or_hang_change_nothing(
     assert found["PATH"].startswith("/usr/bin:/bin") and ("LATE" in found) == (text == "if (")
 
 
-async def test_shells_and_sessions_have_them(home: Path) -> None:
+async def test_login_variables_reach_shells_and_sessions(home: Path) -> None:
     (home / ".bash_profile").write_text("export TOOL_HOME=/opt/tool")
     chosen = settings(home)
     base = {**chosen.env, "HOME": str(home)}

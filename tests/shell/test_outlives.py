@@ -66,7 +66,7 @@ def start(tmp_path: Path, how: str, end: str) -> tuple[Process | None, Path]:
 @pytest.mark.parametrize(
     ("how", "end"), [("shell", "leave"), ("pipe", "leave"), ("tty", "leave"), ("shell", "kill -9")]
 )
-def test_a_server_lives_on_and_writes_its_log(tmp_path: Path, how: str, end: str) -> None:
+def test_a_server_outlives_the_run_and_writes_its_log(tmp_path: Path, how: str, end: str) -> None:
     server, log = start(tmp_path, how, end)
     assert server is not None and not server.gone
     try:

@@ -63,26 +63,26 @@ async def test_head_and_tail_reach_the_model_and_the_whole_is_in_the_file(sh: Be
     assert cut
 
 
-async def test_a_cut_never_splits_a_character(sh: Bench) -> None:
+async def test_truncation_never_splits_a_character(sh: Bench) -> None:
     result = await sh("for n in $(seq 2000); do printf '😀é'; done", tokens=101)
     assert "�" not in result.text
     assert result.text.startswith("😀é😀é")
     assert result.text.endswith("😀é😀é")
 
 
-async def test_bytes_that_are_not_text(sh: Bench) -> None:
+async def test_bytes_that_are_not_text_are_replaced(sh: Bench) -> None:
     assert (await sh(r"printf 'a\0b\xff\xfe\xe2\x82c\xed\xa0\xbd'")).text == "a�b���c���"
     assert (await sh(r"printf '\xf0\x9f'; sleep 0.1; printf '\x98\x80\n'")).text == "😀"
 
 
-async def test_progress_bars_and_colours(sh: Bench) -> None:
+async def test_progress_bars_and_colors_are_cleaned(sh: Bench) -> None:
     result = await sh(
         r"for n in 1 50 100; do printf '\r%3d%%' $n; sleep 0.05; done; echo; printf '\e[31mred\e[0m\n'"
     )
     assert result.text == "100%\nred"
 
 
-async def test_a_long_progress_display_is_its_last_state(sh: Bench) -> None:
+async def test_a_long_progress_display_is_reduced_to_its_last_state(sh: Bench) -> None:
     code = r"for i in range(100000): print(end='\x1b[2K\x1b[1Gfile %d' % i)"
     assert (await sh(f'python3 -c "{code}"', tokens=1000)).text == "file 99999"
 
@@ -106,7 +106,7 @@ async def test_what_was_printed_before_a_timeout_is_returned(sh: Bench) -> None:
     assert result.text.startswith("no newline")
 
 
-async def test_no_output(sh: Bench) -> None:
+async def test_a_command_without_output_says_so(sh: Bench) -> None:
     assert (await sh("true")).text == "(no output)"
 
 
@@ -121,7 +121,7 @@ async def test_two_calls_of_one_id_have_two_files(sh: Bench) -> None:
         st.binary(max_size=60) | st.sampled_from([b"\n", b"\r", b"\x1b[K", b"\x1b]0;", b"\xf0\x9f", b"\x08"])
     )
 )
-def test_live_pieces_are_the_final_text(
+def test_live_pieces_add_up_to_the_final_text(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]
 ) -> None:
     async def main() -> None:

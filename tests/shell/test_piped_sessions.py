@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
         "".join(random.Random(1).choices("abc é漢😀\n", k=200_000)),
     ],
 )
-async def test_all_that_is_typed_arrives(sessions: SessionManager, home: Path, text: str) -> None:
+async def test_all_input_arrives(sessions: SessionManager, home: Path, text: str) -> None:
     session = number(await start(sessions, "cat > f", seconds=0.2))
     await write(sessions, session, text, 0.1)
     await write(sessions, session, text + "\x04", 5)
@@ -51,7 +51,7 @@ async def test_a_question_can_be_answered(sessions: SessionManager) -> None:
     assert (await sessions.write(session, "y\n", seconds=5, tokens=100)).exit_code == 0
 
 
-async def test_the_end_of_the_input(sessions: SessionManager) -> None:
+async def test_end_of_input_can_be_sent(sessions: SessionManager) -> None:
     session = number(await start(sessions, "wc -c; sleep 60", seconds=0.2))
     assert await write(sessions, session, "four\n\x04", 1) == "5"
     with pytest.raises(ToolError, match=f"session {session} takes no input: its stdin is at its end"):
@@ -59,7 +59,7 @@ async def test_the_end_of_the_input(sessions: SessionManager) -> None:
     assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
 
 
-async def test_a_program_that_has_closed_its_stdin(sessions: SessionManager) -> None:
+async def test_writing_to_a_program_with_closed_stdin_is_reported(sessions: SessionManager) -> None:
     session = number(await start(sessions, "exec <&-; sleep 60", seconds=0.2))
     with pytest.raises(ToolError, match="it has closed its stdin"):
         await write(sessions, session, "text")

@@ -78,7 +78,7 @@ async def at_once(sh: Bench, command: str, within: float = 8.0) -> str:
         "script -qc 'read answer </dev/tty' /dev/null",
     ],
 )
-async def test_it_returns_at_once(sh: Bench, command: str) -> None:
+async def test_commands_that_would_prompt_return_at_once(sh: Bench, command: str) -> None:
     await at_once(sh, command)
     assert (await sh("echo next")).text == "next"
 

@@ -51,7 +51,7 @@ async def test_a_silent_process_is_listed_without_a_log(sh: Bench) -> None:
     assert sh.shell.background() == []
 
 
-async def test_what_a_later_call_starts_is_not_of_an_earlier_one(sh: Bench) -> None:
+async def test_processes_are_attributed_to_the_call_that_started_them(sh: Bench) -> None:
     """Though both are below the shell: a server that comes up in the one has not the log of the other."""
     os.mkfifo(sh.home / "go")
     await sh("sleep 300 &")
@@ -64,7 +64,7 @@ async def test_what_a_later_call_starts_is_not_of_an_earlier_one(sh: Bench) -> N
     assert [process.command for process in sh.shell.background()] == ["sleep 300", "sleep 301"]
 
 
-async def test_what_is_left_keeps_its_log(sh: Bench) -> None:
+async def test_a_background_process_keeps_its_log(sh: Bench) -> None:
     await sh("(for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done) & echo first")
     log = sh.shell.background()[0].log_file
     assert log
@@ -88,13 +88,13 @@ async def test_a_flood_left_running_does_not_hold_the_call(sh: Bench) -> None:
     await sh("kill $(cat pid)")
 
 
-async def test_the_shell_s_own_jobs_are_there(sh: Bench) -> None:
+async def test_shell_jobs_can_be_waited_for_in_later_calls(sh: Bench) -> None:
     await sh("sleep 0.2 & echo started")
     assert (await sh("wait %1; echo status $?")).text == "status 0"
 
 
 @pytest.mark.timed
-async def test_a_call_costs_milliseconds(sh: Bench) -> None:
+async def test_a_call_takes_milliseconds(sh: Bench) -> None:
     took = []
     for _ in range(30):
         began = time.monotonic()

@@ -29,7 +29,7 @@ words = st.text(
 
 
 @given(st.lists(st.lists(words | st.sampled_from(SILENT), max_size=6), min_size=1, max_size=90))
-def test_all_that_is_printed_and_not_overwritten_is_there(lines: list[list[str]]) -> None:
+def test_all_text_that_is_not_overwritten_is_rendered(lines: list[list[str]]) -> None:
     """The text alone, without what places no text; long lines are whole, and so are those that scrolled out."""
     printed = "\x1b[2J\x1b[H" + "\r\n".join("".join(line) for line in lines)
     plain = ["".join(piece for piece in line if piece not in SILENT).rstrip(" ") for line in lines]
@@ -41,7 +41,7 @@ def test_all_that_is_printed_and_not_overwritten_is_there(lines: list[list[str]]
     st.lists(words, max_size=20),
     st.sampled_from(["", "\x1b[?1049h", "\x1b[?47h"]),
 )
-def test_text_at_any_place_is_there(rows: list[int], texts: list[str], screen: str) -> None:
+def test_text_at_any_position_is_rendered(rows: list[int], texts: list[str], screen: str) -> None:
     positioned = "".join(f"\x1b[{row};{row}H<{text}>" for row, text in zip(rows, texts, strict=False))
     found = render(f"{screen}\x1b[2J{positioned}".encode(), rows=40, columns=120)
     assert all(f"<{text}>" in found for text in texts)
@@ -49,7 +49,7 @@ def test_text_at_any_place_is_there(rows: list[int], texts: list[str], screen: s
 
 @pytest.mark.parametrize(("top", "bottom"), [(1, 40), (1, 39), (2, 40), (5, 9), (39, 40)])
 @pytest.mark.parametrize("screen", ["", "\x1b[?1049h"])
-def test_lines_that_leave_a_scroll_region_are_there(top: int, bottom: int, screen: str) -> None:
+def test_lines_that_leave_a_scroll_region_are_kept(top: int, bottom: int, screen: str) -> None:
     lines = [f"line {n}." for n in range(200)]
     printed = f"{screen}\x1b[1;1Hhead\x1b[40;1Hfoot\x1b[{top};{bottom}r\x1b[{bottom};1H" + "\r\n".join(lines)
     assert set(lines) <= set(render(printed.encode(), rows=40, columns=120).split("\n"))
@@ -87,11 +87,11 @@ def test_lines_that_leave_a_scroll_region_are_there(top: int, bottom: int, scree
         ("\x1b[?2026$pHello \x1b[4:3mcurly\x1b[m \x1bP1$r0m\x1b\\end", "Hello curly end"),
     ],
 )  # fmt: skip
-def test_a_screen(printed: str, screen: str) -> None:
+def test_control_sequences_are_rendered_as_by_a_terminal(printed: str, screen: str) -> None:
     assert render(printed.encode(), rows=5, columns=20) == screen
 
 
-def test_a_program_that_draws_is_known_by_what_it_prints() -> None:
+def test_a_program_that_draws_is_recognized_by_its_output() -> None:
     for code in (
         "[2J",
         "[H",
@@ -111,7 +111,7 @@ def test_a_program_that_draws_is_known_by_what_it_prints() -> None:
     assert not draws(b"\x1b[31mplain\x1b[0m\r\x1b[K\x1b[?2004h\x1b[1G\x1b[6n\x1b[>4;2m\x1b]0;A\x07")
 
 
-def test_what_was_there_before_an_editor_is_back_after_it() -> None:
+def test_the_main_screen_is_restored_after_an_editor() -> None:
     screen = Screen(5, 20)
     screen.feed(b"$ edit\r\n\x1b[?1049h\x1b[2J\x1b[Htext")
     assert screen.take().head == "$ edit\ntext"  # the first line has come since the last look
@@ -134,7 +134,7 @@ def test_lines_above_a_display_that_is_redrawn_are_not_lost_and_not_repeated() -
 @given(
     st.lists(st.binary(max_size=40) | st.sampled_from([s.encode() for s in SILENT]), max_size=30), st.data()
 )
-def test_pieces_give_the_same_as_the_whole(pieces: list[bytes], data: st.DataObject) -> None:
+def test_output_in_pieces_renders_like_the_whole(pieces: list[bytes], data: st.DataObject) -> None:
     whole = b"\x1b[H" + b"".join(pieces)
     cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=5).map(sorted))
     screen = Screen(10, 30)
@@ -144,7 +144,7 @@ def test_pieces_give_the_same_as_the_whole(pieces: list[bytes], data: st.DataObj
     assert screen.take().head == render(whole + b"\x18", rows=10, columns=30)
 
 
-def test_a_long_string_sequence_in_pieces_is_passed_over() -> None:
+def test_a_long_string_sequence_in_pieces_is_ignored() -> None:
     for begin, end in product(("\x1bPq", "\x1b]52;c;", "\x1b_G"), ("\x1b\\", "\x18")):
         screen = Screen(10, 30)
         data = f"a{begin}{'x' * 100_000}{end}b".encode()
@@ -172,13 +172,13 @@ def test_a_long_string_sequence_in_pieces_is_passed_over() -> None:
         ("\x1b[?1u\x1b[31m\x1b[1c", ""),
     ],
 )
-def test_queries_are_answered(query: str, reply: str) -> None:
+def test_terminal_queries_are_answered(query: str, reply: str) -> None:
     screen = Screen(10, 30)
     screen.feed(f"\x1b[3;4H{query}".encode())
     assert screen.replies.decode() == reply
 
 
-def test_random_screens() -> None:
+def test_random_output_renders_without_failure() -> None:
     """No input raises, and what comes after it is there."""
     random.seed(7)
     pieces = [

@@ -21,7 +21,7 @@ from .conftest import body, number, start, write
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_command_that_ends(sessions: SessionManager) -> None:
+async def test_a_command_that_ends_returns_its_exit_code(sessions: SessionManager) -> None:
     result = await start(sessions, "echo out; echo err >&2; exit 3")
     assert re.fullmatch(
         r"Wall time: 0\.\d+ seconds\nProcess exited with code 3\nOutput:\nout\nerr", result.text
@@ -29,12 +29,12 @@ async def test_a_command_that_ends(sessions: SessionManager) -> None:
     assert (result.exit_code, result.outcome, result.is_error) == (3, "failed", True)
 
 
-async def test_a_command_that_a_signal_ends(sessions: SessionManager) -> None:
+async def test_a_command_ended_by_a_signal_is_reported(sessions: SessionManager) -> None:
     result = await start(sessions, "echo said >&2; kill -SEGV $$")
     assert (result.exit_code, body(result)) == (139, "said")
 
 
-async def test_polling_resumes_where_it_was(sessions: SessionManager) -> None:
+async def test_polling_continues_after_the_last_output(sessions: SessionManager) -> None:
     result = await start(sessions, "for n in 1 2 3 4; do echo $n; sleep 0.4; done; exit 2", seconds=0.6)
     session = number(result)
     seen = body(result)
@@ -45,7 +45,7 @@ async def test_polling_resumes_where_it_was(sessions: SessionManager) -> None:
         await write(sessions, session, "")
 
 
-async def test_a_terminal(sessions: SessionManager) -> None:
+async def test_a_session_with_a_terminal_is_interactive(sessions: SessionManager) -> None:
     result = await start(sessions, "tty; stty size; echo $TERM; test -t 1 && echo yes", tty=True)
     assert re.fullmatch(r"/dev/pts/\d+\n40 120\nxterm-256color\nyes", body(result))
 
@@ -56,7 +56,7 @@ async def test_a_terminal_can_be_written_and_read_by_every_descriptor(sessions: 
     assert await write(sessions, number(result), "yes\n") == "yes\nyes"
 
 
-async def test_typing_and_control_characters(sessions: SessionManager) -> None:
+async def test_input_and_control_characters_are_sent(sessions: SessionManager) -> None:
     session = number(await start(sessions, "exec python3 -i -q -c 'print(\"ready\")'", tty=True, seconds=0.5))
     await write(sessions, session, "6*7\n")
     await write(sessions, session, "import time; time.sleep(60)\n")
@@ -65,7 +65,7 @@ async def test_typing_and_control_characters(sessions: SessionManager) -> None:
     assert "Process exited with code" in ended.text
 
 
-async def test_typing_without_a_terminal(sessions: SessionManager) -> None:
+async def test_input_is_sent_without_a_terminal(sessions: SessionManager) -> None:
     session = number(await start(sessions, "test -t 1 || cat", seconds=0.3))
     assert await write(sessions, session, "hello\n") == "hello"
     ended = await sessions.write(session, "\x04", seconds=5, tokens=100)
@@ -74,14 +74,14 @@ async def test_typing_without_a_terminal(sessions: SessionManager) -> None:
     assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
 
 
-async def test_several_at_once(sessions: SessionManager) -> None:
+async def test_several_sessions_run_at_once(sessions: SessionManager) -> None:
     numbers = [number(await start(sessions, f"echo from {n}; cat", tty=True, seconds=0.2)) for n in range(3)]
     for n in reversed(numbers):
         assert f"for {n}" in await write(sessions, n, f"for {n}\n")
     assert len(sessions.background()) == 3
 
 
-async def test_a_program_that_draws(sessions: SessionManager) -> None:
+async def test_a_program_that_draws_is_rendered(sessions: SessionManager) -> None:
     draw = (
         r"printf '\033[2J\033[Hmenu\033[3;3Hfirst\033[4;3Hsecond'; read -r x; printf '\033[4;1H>'; sleep 60"
     )
@@ -90,7 +90,7 @@ async def test_a_program_that_draws(sessions: SessionManager) -> None:
     assert (await write(sessions, number(result), "\n")).endswith("\n  first\n> second")
 
 
-async def test_a_background_process_of_an_ended_session(sessions: SessionManager) -> None:
+async def test_a_background_process_of_an_ended_session_is_listed(sessions: SessionManager) -> None:
     result = await start(sessions, "sleep 300 & echo started")
     log = Path(sessions.background()[0].log_file or "")
     assert (
@@ -100,7 +100,7 @@ async def test_a_background_process_of_an_ended_session(sessions: SessionManager
     assert log.read_text() == "started\n"
 
 
-async def test_a_session_more_than_may_run_is_refused_and_none_is_ended(sessions: SessionManager) -> None:
+async def test_a_session_beyond_the_limit_is_refused_and_none_is_ended(sessions: SessionManager) -> None:
     sessions._limit = 2
     for seconds in (301, 302):
         await start(sessions, f"sleep {seconds}", seconds=0.05)
@@ -125,7 +125,7 @@ async def test_calls_of_one_turn_wait_for_each_other(sessions: SessionManager, c
     assert [result.exit_code for result in results] == [0] * 8
 
 
-async def test_what_calls_are_not_waiting_for_any_more_is_not_ended(sessions: SessionManager) -> None:
+async def test_idle_sessions_are_not_ended_for_new_ones(sessions: SessionManager) -> None:
     sessions._limit = 2
     said: list[str] = []
 
@@ -143,7 +143,7 @@ async def test_what_calls_are_not_waiting_for_any_more_is_not_ended(sessions: Se
     assert len(sessions.background()) == 2
 
 
-async def test_sessions_that_ended_unseen_are_dropped_when_they_are_many(sessions: SessionManager) -> None:
+async def test_ended_sessions_are_dropped_when_there_are_many(sessions: SessionManager) -> None:
     sessions._limit = 2
     for n in range(3):
         await start(sessions, f"read -t 0.2 x; echo {n}", seconds=0.01)
@@ -154,7 +154,7 @@ async def test_sessions_that_ended_unseen_are_dropped_when_they_are_many(session
     )
 
 
-async def test_calls_of_one_session_come_one_after_the_other(sessions: SessionManager) -> None:
+async def test_calls_of_one_session_are_serialized(sessions: SessionManager) -> None:
     reader = number(await start(sessions, "read -r a; read -r b; echo got $a $b", seconds=0.05))
     answers: list[str] = []
 
@@ -183,7 +183,7 @@ async def test_a_cancelled_start_ends_the_program(sessions: SessionManager, home
 
 
 @pytest.mark.parametrize("tty", [False, True])
-async def test_a_cancel_while_the_output_is_read_loses_nothing(
+async def test_a_cancel_while_the_output_is_read_loses_no_output(
     sessions: SessionManager, tty: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results: list[ToolOutput] = []
@@ -200,7 +200,7 @@ async def test_a_cancel_while_the_output_is_read_loses_nothing(
     assert [(body(result), result.exit_code) for result in results] == [("text", 3)]
 
 
-async def test_wrong_arguments(sessions: SessionManager) -> None:
+async def test_invalid_arguments_are_refused(sessions: SessionManager) -> None:
     for command, cwd, said in [
         ("a\0b", None, "NUL"),
         ("x" * 200_000, None, "longer"),
@@ -210,7 +210,7 @@ async def test_wrong_arguments(sessions: SessionManager) -> None:
             await sessions.open(command, cwd=cwd, tty=False, seconds=1, tokens=10, call_id="c")
 
 
-async def test_long_output_is_cut_and_kept(sessions: SessionManager) -> None:
+async def test_long_output_is_truncated_and_stored(sessions: SessionManager) -> None:
     result = await start(sessions, "seq 100000", tokens=50)
     assert result.truncated and result.output_file
     assert Path(result.output_file).read_text() == "".join(f"{n}\n" for n in range(1, 100_001))
@@ -227,7 +227,7 @@ async def test_long_output_is_cut_and_kept(sessions: SessionManager) -> None:
         ("exec <&- >&- 2>&-; sleep 30", "it has closed its|a line of 200000 bytes|session ID 1"),
     ],
 )
-async def test_writing_to_a_program_that_does_not_read_ends(
+async def test_writing_to_a_program_that_does_not_read_times_out(
     sessions: SessionManager, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keyboard, "TIMEOUT", 2.0)

@@ -42,7 +42,7 @@ async def test_state_persists(sh: Bench) -> None:
         ("kill $$", 143),
     ],
 )
-async def test_a_shell_that_ends_leaves_its_state(sh: Bench, command: str, code: int) -> None:
+async def test_a_shell_that_ends_hands_over_its_state(sh: Bench, command: str, code: int) -> None:
     await sh("mkdir sub; x='a b'; declare -A map=([k]='v w'); f() { echo f $x; }; set -o pipefail")
     result = await sh(f"cd sub; z=9; {command}")
     assert (result.exit_code, result.outcome, result.is_error) == (code, "failed", True)
@@ -52,7 +52,7 @@ async def test_a_shell_that_ends_leaves_its_state(sh: Bench, command: str, code:
     assert (after.outcome, after.exit_code) == ("completed", 0)
 
 
-async def test_what_was_unset_stays_so_and_what_is_hard_to_parse_is_kept(sh: Bench) -> None:
+async def test_unset_variables_stay_unset_and_complex_functions_are_kept(sh: Bench) -> None:
     await sh("shopt -s extglob")
     await sh("f() { case $1 in +(a)) echo matched ;; esac; }; unset LANG; shopt -u extglob; alias g='echo g'")
     assert KEPT in (await sh("exit 1")).text
@@ -103,7 +103,7 @@ BEFORE = "its directory, variables, functions and options are as before this com
         "x=2; ulimit -n 3",
     ],
 )
-async def test_a_shell_that_could_not_say_goodbye_loses_one_command(sh: Bench, command: str) -> None:
+async def test_a_killed_shell_loses_the_state_of_one_command(sh: Bench, command: str) -> None:
     await sh("x=1; f() { echo f; }; mkdir sub; cd sub; set -o pipefail")
     await anyio.sleep(0.3)  # as long as a model takes at least
     result = await sh(command)
@@ -112,7 +112,7 @@ async def test_a_shell_that_could_not_say_goodbye_loses_one_command(sh: Bench, c
     assert after.text.split() == ["1", "f", f"{sh.home}/sub", "1"]
 
 
-async def test_a_state_that_is_older_is_called_so(sh: Bench) -> None:
+async def test_an_outdated_state_is_reported(sh: Bench) -> None:
     await sh("x=1; exit 1")
     await sh("x=2")
     result = await sh("kill -9 $$")  # at once: no model is that fast
@@ -140,7 +140,7 @@ async def test_the_last_exit_status_is_known_to_the_next_command(sh: Bench, code
     assert (await sh("echo $?")).text == "0"
 
 
-async def test_a_directory_with_a_name_of_any_kind(sh: Bench) -> None:
+async def test_a_directory_with_an_unusual_name_is_kept(sh: Bench) -> None:
     for name in ("a (deleted)", "b \\n'\"c"):
         await sh(f"cd {sh.home}; mkdir -p {shlex.quote(name)}; cd {shlex.quote(name)}; ln -s . link; cd link")
         for end in ("true", "exit 1", "kill -9 $$"):
@@ -149,7 +149,7 @@ async def test_a_directory_with_a_name_of_any_kind(sh: Bench) -> None:
             assert (await sh("pwd")).text == f"{sh.home}/{name}/link"
 
 
-async def test_the_end_of_a_shell_whose_directory_is_gone(sh: Bench) -> None:
+async def test_a_shell_that_ends_in_a_deleted_directory_hands_over_its_state(sh: Bench) -> None:
     await sh("mkdir sub; x=1")
     result = await sh("cd sub; rmdir ../sub; exit 1")
     assert result.text.endswith(f"but {sh.home}/sub no longer exists: it starts in {sh.home}]")
@@ -187,7 +187,7 @@ async def test_a_deleted_directory_is_left(sh: Bench) -> None:
         "set --",
     ],
 )
-async def test_nothing_confuses_the_shell(sh: Bench, command: str) -> None:
+async def test_no_command_breaks_the_next_one(sh: Bench, command: str) -> None:
     await sh(command)
     result = await sh("command echo out; command echo err >&2; cat")
     assert [line for line in result.text.split("\n") if line in ("out", "err")] == ["out", "err"]
@@ -203,13 +203,13 @@ async def test_a_shell_that_no_longer_executes_is_replaced(sh: Bench) -> None:
     assert (await sh("echo alive")).text == "alive"
 
 
-async def test_a_command_of_a_megabyte(sh: Bench) -> None:
+async def test_a_command_of_a_megabyte_is_executed(sh: Bench) -> None:
     text = "y" * 1_000_000
     result = await sh(f"x='{text}'; echo ${{#x}}")
     assert result.text == "1000000"
 
 
-async def test_nul_and_lone_surrogates_in_a_command(sh: Bench) -> None:
+async def test_nul_in_a_command_is_refused_and_lone_surrogates_are_replaced(sh: Bench) -> None:
     with pytest.raises(ToolError, match="NUL"):
         await sh("echo a\0b")
     assert (await sh("echo 'a\ud83d'")).text == "a�"
@@ -233,7 +233,7 @@ async def test_the_shell_survives_a_missing_temporary_folder(
     assert (await sh("echo $x")).text == "1"
 
 
-async def test_restart(sh: Bench) -> None:
+async def test_restart_discards_the_state(sh: Bench) -> None:
     await sh("x=1; mkdir sub; cd sub; sleep 300 & true")
     await sh.shell.restart()
     assert (await sh("echo x$x; pwd")).text == f"x\n{sh.home}/sub"

@@ -75,7 +75,7 @@ async def test_a_cancel_ends_the_whole_tree_and_keeps_the_output(sh: Bench) -> N
 
 
 @pytest.mark.timed
-async def test_a_cancelled_run_ends_in_time_though_nothing_heeds_sigterm(home: Path) -> None:
+async def test_a_cancelled_run_ends_in_time_although_sigterm_is_ignored(home: Path) -> None:
     shell = make_shell(home)
     bench = Bench(shell, home)
     deaf = "(trap '' TERM; sleep 60; true)"
@@ -88,13 +88,13 @@ async def test_a_cancelled_run_ends_in_time_though_nothing_heeds_sigterm(home: P
     assert shell.background() == []
 
 
-async def test_state_survives_a_timeout(sh: Bench) -> None:
+async def test_the_shell_state_survives_a_timeout(sh: Bench) -> None:
     await sh("mkdir sub; x=1; f() { echo f $x; }")
     await sh("cd sub; export y=2; f() { echo g $x; }; sleep 60", timeout=0.5)
     assert (await sh("f; echo $y; pwd")).text == f"g 1\n2\n{sh.home}/sub"
 
 
-async def test_what_earlier_calls_left_running_stays(sh: Bench) -> None:
+async def test_processes_of_earlier_calls_keep_running(sh: Bench) -> None:
     await sh(
         "(while :; do sleep 0.1; (true &) ; date +%s%N > beat; done) & sleep 400 & setsid sleep 401 & true"
     )
@@ -107,7 +107,7 @@ async def test_what_earlier_calls_left_running_stays(sh: Bench) -> None:
     assert (sh.home / "beat").read_text() != before
 
 
-async def test_a_server_s_port_is_free_after_a_timeout(sh: Bench) -> None:
+async def test_the_port_of_a_server_is_free_after_a_timeout(sh: Bench) -> None:
     # the shape of `npm run dev`: a shell that starts node that starts the server, in a new session
     (sh.home / "server.py").write_text(
         "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen();"
@@ -119,7 +119,7 @@ async def test_a_server_s_port_is_free_after_a_timeout(sh: Bench) -> None:
         again.bind(("127.0.0.1", int((sh.home / "port").read_text())))
 
 
-async def test_sigterm_comes_first(sh: Bench) -> None:
+async def test_sigterm_is_sent_before_sigkill(sh: Bench) -> None:
     handler = "lambda *_: (time.sleep(0.5), open('clean', 'w'), sys.exit())"
     script = f"import signal, sys, time; signal.signal(15, {handler})"
     result = await sh(f"python3 -c \"{script}; print('ready', flush=True); time.sleep(60)\"", timeout=1.5)
@@ -145,7 +145,9 @@ async def test_cancelled_calls_do_not_wait(sh: Bench, home: Path) -> None:
     assert not (home / "sentinel").exists()
 
 
-async def test_no_pipes_pile_up(sh: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_named_pipes_are_left_behind(
+    sh: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for command in ["true", "sleep 60 & true", "exit 1", "set -n"]:
         await sh(command)

@@ -26,7 +26,7 @@ steps = st.lists(
 
 @settings(deadline=None)
 @given(steps)
-def test_each_line_is_in_the_report_after_it(
+def test_each_line_is_reported_once_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[bytes | int | None]
 ) -> None:
     async def main() -> None:
@@ -73,7 +73,9 @@ def test_each_line_is_in_the_report_after_it(
     ],
 )
 @pytest.mark.anyio
-async def test_a_query_is_answered_wherever_it_is_cut(tmp_path: Path, query: bytes, reply: bytes) -> None:
+async def test_a_terminal_query_is_answered_wherever_it_is_split(
+    tmp_path: Path, query: bytes, reply: bytes
+) -> None:
     for at in range(len(query)):
         master, slave = os.openpty()
         tty.setraw(slave)

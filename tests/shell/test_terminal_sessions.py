@@ -33,12 +33,12 @@ pytestmark = pytest.mark.anyio
         (r"seq 100; printf '\033[?1049h\033[Hin the editor'", "\n".join(map(str, range(1, 101))) + "\nin the editor"),
     ],
 )  # fmt: skip
-async def test_what_is_printed_is_reported(sessions: SessionManager, command: str, seen: str) -> None:
+async def test_printed_output_is_reported(sessions: SessionManager, command: str, seen: str) -> None:
     result = await start(sessions, command, tty=True)
     assert (result.exit_code, body(result)) == (0, seen)
 
 
-async def test_a_failure_of_the_drawing_loses_nothing(
+async def test_a_rendering_failure_loses_no_output(
     sessions: SessionManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -55,7 +55,7 @@ async def test_a_failure_of_the_drawing_loses_nothing(
 @pytest.mark.parametrize(
     "command", ["clear; seq 1 60000; echo END", r"seq 1 60000; printf '\033[1A\033[2KEND\n'"]
 )
-async def test_head_and_tail_of_a_long_drawing_are_kept(sessions: SessionManager, command: str) -> None:
+async def test_head_and_tail_of_long_rendered_output_are_kept(sessions: SessionManager, command: str) -> None:
     lines = [str(n) for n in range(1, 60001)]
     whole = await start(sessions, command, tty=True, tokens=200_000, seconds=20)
     drawn = body(whole).split("\n")
@@ -68,7 +68,7 @@ async def test_head_and_tail_of_a_long_drawing_are_kept(sessions: SessionManager
     assert cut.output_file and Path(cut.output_file).read_text().count("\n") > 60_000
 
 
-async def test_the_beginning_and_the_end_of_a_flood_that_is_drawn(sessions: SessionManager) -> None:
+async def test_head_and_tail_of_a_rendered_flood_are_kept(sessions: SessionManager) -> None:
     result = await start(sessions, "clear; seq 1 600000; echo END", tty=True, tokens=100, seconds=60)
     head, _, rest = body(result).partition("[... ")
     assert head.split()[:3] == ["1", "2", "3"] and rest.split()[-2:] == ["600000", "END"]
@@ -77,7 +77,7 @@ async def test_the_beginning_and_the_end_of_a_flood_that_is_drawn(sessions: Sess
     assert result.truncated and result.output_file
 
 
-async def test_the_text_of_an_output_is_made_outside_of_the_event_loop(
+async def test_output_is_rendered_outside_of_the_event_loop(
     sessions: SessionManager, sh: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[str, set[int]] = {}
@@ -126,7 +126,7 @@ async def test_the_terminal_answers_while_the_program_runs(sessions: SessionMana
         assert f"\\x1b{reply}'" in body(result), reply
 
 
-async def test_a_query_in_the_shell(sessions: SessionManager) -> None:
+async def test_a_terminal_query_of_a_shell_session_is_answered(sessions: SessionManager) -> None:
     command = (
         r"""seq 50; printf 'at \033[6n'; IFS='[;' read -rsd R _ row column; echo "row $row column $column" """
     )
@@ -217,7 +217,7 @@ async def test_an_answer_is_waited_for_while_the_program_is_busy(sessions: Sessi
     assert "second" in await write(sessions, session, "echo first; sleep 1.5; echo se''cond\n", 20)
 
 
-async def test_the_end_of_a_run_ends_what_needs_a_person(sessions: SessionManager) -> None:
+async def test_interactive_programs_end_with_the_run(sessions: SessionManager) -> None:
     for command, tty in [
         ("bash --norc", True),
         ("python3 -qi", True),

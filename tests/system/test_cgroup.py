@@ -64,7 +64,9 @@ async def test_a_process_that_keeps_forking_is_ended(sh: Bench) -> None:
 
 @pytest.mark.timed
 @pytest.mark.usefixtures("grouped")
-async def test_what_never_holds_still_is_ended_with_its_session(sessions: SessionManager, home: Path) -> None:
+async def test_processes_that_keep_moving_are_ended_with_their_session(
+    sessions: SessionManager, home: Path
+) -> None:
     began = time.monotonic()
     with anyio.move_on_after(0.7):
         await sessions.open(MOVING, cwd=None, tty=False, seconds=60, tokens=100, call_id="call")
@@ -74,7 +76,7 @@ async def test_what_never_holds_still_is_ended_with_its_session(sessions: Sessio
 
 
 @pytest.mark.usefixtures("grouped")
-async def test_an_earlier_call_s_orphans_are_its_own(sh: Bench) -> None:
+async def test_orphans_are_attributed_to_the_call_that_started_them(sh: Bench) -> None:
     born = "(setsid env -i PATH=$PATH sh -c 'echo $$ > orphan; exec sleep 60' &)"
     await sh(f"(while ! test -e go; do sleep 0.05; done; {born}; sleep 60) >/dev/null 2>&1 &")
     result = await sh("touch go; until test -s orphan; do sleep 0.05; done; sleep 60", timeout=1.5)
@@ -102,7 +104,7 @@ async def test_no_group_is_left_behind(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("grouped")
-async def test_what_a_killed_runtime_left_is_removed_by_the_next(sh: Bench) -> None:
+async def test_groups_of_a_killed_runtime_are_removed_by_the_next_one(sh: Bench) -> None:
     own = cgroup._own_folder()
     assert own
     pid = (await anyio.run_process(["sh", "-c", "echo $$"])).stdout.decode().strip()
@@ -150,7 +152,9 @@ READ_ONLY = "for point in $(findmnt -n -o TARGET -t cgroup2); do mount -o remoun
     [(HIDE, "False"), (READ_ONLY, "False"), (f"{HIDE}; mkdir own; mount -t cgroup2 none own", "True")],
     ids=["none", "read-only", "elsewhere"],
 )
-def test_wherever_groups_are(tmp_path: Path, setting: str, grouped: str) -> None:
+def test_control_groups_are_used_wherever_they_are_mounted(
+    tmp_path: Path, setting: str, grouped: str
+) -> None:
     namespaces = ["unshare", "--mount", "--cgroup", "sh", "-ec"]
     allowed = shutil.which("unshare") and subprocess.run([*namespaces, f"mount -t tmpfs none {tmp_path}"])
     if not allowed or allowed.returncode:

@@ -31,7 +31,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "name", ["directory", "fifo", "socket", "/dev/zero", "/dev/null", "link-fifo", "link-directory"]
 )
-def test_anything_else_is_refused_without_opening_it(folder: Path, name: str, follow: bool) -> None:
+def test_files_that_are_not_regular_are_refused_without_opening_them(
+    folder: Path, name: str, follow: bool
+) -> None:
     with pytest.raises(NotRegularError):
         open_regular(folder / name, follow=follow)
     with pytest.raises(OSError, match="regular file"):
@@ -48,7 +50,7 @@ def test_a_symlink_is_followed_only_on_request(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["file", b"file", Path("file")])
-def test_relative_to_a_directory(folder: Path, path: str | bytes | Path) -> None:
+def test_files_are_opened_relative_to_a_directory(folder: Path, path: str | bytes | Path) -> None:
     directory = os.open(folder, os.O_PATH)
     try:
         with os.fdopen(open_regular(path, dir_fd=directory), "rb") as file:

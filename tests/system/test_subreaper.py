@@ -63,11 +63,11 @@ def run(tmp_path: Path, *before: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_as_a_subreaper(tmp_path: Path) -> None:
+def test_orphans_are_reaped_as_a_subreaper(tmp_path: Path) -> None:
     assert run(tmp_path) == "False 9 True 7 0\n"
 
 
-def test_as_pid_1(tmp_path: Path) -> None:
+def test_orphans_are_reaped_as_pid_1(tmp_path: Path) -> None:
     namespace = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
     if (
         shutil.which("unshare") is None

@@ -20,7 +20,7 @@ async def test_work_is_done_in_a_thread() -> None:
         await run_in_thread(fail)
 
 
-async def test_work_is_done_here_when_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_work_is_done_inline_when_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -16,7 +16,7 @@ from agent_runtime.testing.scripted import run_scripted
 SCRIPT = [Turn(calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
 
 
-def test_a_scripted_run(tmp_path: Path) -> None:
+def test_run_scripted_returns_the_events_of_a_run(tmp_path: Path) -> None:
     workspace = tmp_path / "w"
     workspace.mkdir()
     done = run_scripted(
@@ -32,7 +32,7 @@ def test_a_script_that_is_too_short_fails_the_test(tmp_path: Path) -> None:
         run_scripted(SCRIPT[:1], tmp_path, options=("--state-dir", str(tmp_path / "state")))
 
 
-def test_the_fixtures(model_server: MakeServer, replay: Replay, tmp_path: Path) -> None:
+def test_the_pytest_fixtures_run_and_replay(model_server: MakeServer, replay: Replay, tmp_path: Path) -> None:
     server = model_server(SCRIPT)
     for name in ("live", "again"):
         (tmp_path / name).mkdir()

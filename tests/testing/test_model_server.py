@@ -52,7 +52,7 @@ def said(role: str, *blocks: Any) -> dict[str, Any]:
         ("openai-chat", [USER, {"role": "assistant", "content": ""}], False),
     ],
 )
-def test_what_is_refused(format: Any, messages: list[Any], valid: bool) -> None:
+def test_the_server_refuses_what_providers_refuse(format: Any, messages: list[Any], valid: bool) -> None:
     key = "input" if format == "openai-responses" else "messages"
     found = violations(format, {key: messages, "stream": True, "max_tokens": 9}, {"signed"})
     assert (found == []) is valid, found

@@ -63,7 +63,9 @@ async def seconds(tool: str, arguments: dict[str, Any], limit: float | None) -> 
         (0.5, None, 0.5),
     ],
 )
-async def test_the_time_of_a_command(wanted: float | None, limit: float | None, expected: float) -> None:
+async def test_the_timeout_argument_is_converted_and_bounded(
+    wanted: float | None, limit: float | None, expected: float
+) -> None:
     assert await seconds("bash", {"command": "x", "timeout": wanted}, limit) == expected
 
 
@@ -71,7 +73,9 @@ async def test_the_time_of_a_command(wanted: float | None, limit: float | None, 
 @pytest.mark.parametrize(
     ("wanted", "limit", "expected"), [(60_000, 2, 2), (1_000, 2, 1), (900_000, None, 600)]
 )
-async def test_the_wait_of_a_session(tool: str, wanted: int, limit: float | None, expected: float) -> None:
+async def test_the_wait_argument_is_converted_and_bounded(
+    tool: str, wanted: int, limit: float | None, expected: float
+) -> None:
     arguments = {"cmd": "x"} if tool == "exec_command" else {"session_id": 1}
     assert await seconds(tool, {**arguments, "yield_time_ms": wanted}, limit) == expected
 
@@ -86,6 +90,6 @@ async def test_arguments_of_other_tools_are_ignored(extra: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [{}, {"description": "x"}, {"cmd": "x"}, {"command": "x", "timeout": 0}]
 )
-async def test_what_cannot_be_run_is_refused(arguments: dict[str, Any]) -> None:
+async def test_a_command_that_cannot_be_run_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ToolError):
         await seconds("bash", arguments, None)

@@ -65,7 +65,7 @@ def test_native_tool_types() -> None:
     assert '"*** Begin Patch" LF' in custom["format"]["definition"]
 
 
-async def test_the_editor(editor: EditorFixture) -> None:
+async def test_the_edit_tool_runs_every_command(editor: EditorFixture) -> None:
     name = "str_replace_based_edit_tool"
     await call(editor, name, command="create", path="d/f.py", file_text="a\nb\n")
     await call(editor, name, command="str_replace", path="d/f.py", old_str="b", new_str="c")
@@ -91,7 +91,7 @@ async def test_the_editor(editor: EditorFixture) -> None:
             await call(editor, name, path="d/f.py", **cast(dict[str, Any], arguments))
 
 
-async def test_the_platform_tools(editor: EditorFixture) -> None:
+async def test_the_single_purpose_file_tools_work(editor: EditorFixture) -> None:
     await call(editor, "write_file", path="src/a.py", content="one\ntwo\none\n")
     await call(editor, "edit_file", path="src/a.py", old_string="one", new_string="1", replace_all=True)
     assert await text(editor, "read_file", path="src/a.py") == "     1\t1\n     2\ttwo\n     3\t1"
@@ -119,7 +119,7 @@ async def test_a_freeform_patch(editor: EditorFixture) -> None:
     assert editor.tree() == {"a": b"x\n"}
 
 
-async def test_an_image(editor: EditorFixture) -> None:
+async def test_view_image_returns_the_image(editor: EditorFixture) -> None:
     Pillow.new("RGB", (4, 4)).save(editor.folder / "i.png")
     for tool, arguments in (
         ("view_image", {"path": "i.png"}),
@@ -129,5 +129,5 @@ async def test_an_image(editor: EditorFixture) -> None:
         assert isinstance((await call(editor, tool, **arguments)).content[1], Image)
 
 
-def test_the_grammar_is_a_file(tmp_path: Path) -> None:
+def test_the_patch_grammar_is_packaged(tmp_path: Path) -> None:
     assert (Path(agent_runtime.tools.__file__).parent / "apply_patch.lark").read_text().startswith("start: ")

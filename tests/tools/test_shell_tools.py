@@ -44,7 +44,7 @@ async def call(name: str, input: Mapping[str, Any], sh: Bench, sessions: Session
     return await load(name).call(input, context(sh, sessions))
 
 
-async def test_bash(sh: Bench, sessions: SessionManager) -> None:
+async def test_the_bash_tool_runs_commands(sh: Bench, sessions: SessionManager) -> None:
     assert (await call("bash", {"command": "x=1; echo hi"}, sh, sessions)).text == "hi"
     assert (await call("bash", {"restart": True}, sh, sessions)).text == "The shell has been restarted."
     assert (await call("bash", {"command": "echo x$x", "restart": False}, sh, sessions)).text == "x"
@@ -59,7 +59,7 @@ async def test_wrong_arguments_are_named(sh: Bench, sessions: SessionManager, wr
         await call("bash", wrong, sh, sessions)
 
 
-async def test_sessions(sh: Bench, sessions: SessionManager) -> None:
+async def test_the_session_tools_start_and_write(sh: Bench, sessions: SessionManager) -> None:
     started = await call("exec_command", {"cmd": "cat", "yield_time_ms": 200}, sh, sessions)
     assert "session ID 1" in started.text
     typed = await call("write_stdin", {"session_id": 1, "chars": "hi\n", "yield_time_ms": 300}, sh, sessions)

@@ -47,7 +47,7 @@ def complete(seq: int, **more: Any) -> str:
 USUAL = stream(start(), call(1), edit(2, "/work/a"), result(3, "made /work/a"), complete(4))
 
 
-def test_a_stream_is_like_itself_in_another_workspace_at_another_time() -> None:
+def test_streams_that_differ_in_workspace_and_time_are_equal() -> None:
     other = rewrite(USUAL, path_change("/work", "/tmp/x/new"))
     for number, item in enumerate(other):
         item |= {"seq": number + 5, "ts": "2027-01-01T00:00:00.000Z", "runId": "run_2"}
@@ -75,7 +75,7 @@ SAME_WHERE_TOOLS_RAN = {
 
 
 @pytest.mark.parametrize("case", SAME_WHERE_TOOLS_RAN)
-def test_what_differs_from_run_to_run_is_blanked_where_tools_ran(case: str) -> None:
+def test_values_that_vary_between_runs_are_masked_when_tools_ran(case: str) -> None:
     was, now = ([json.loads(result(0, text))] for text in SAME_WHERE_TOOLS_RAN[case])
     assert compare(was, now, masks=Masks(executed=True)) is None
     assert compare(was, now, masks=Masks(executed=False)) is not None
@@ -94,7 +94,7 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("case", DIFFERENT)
-def test_what_matters_is_found(case: str) -> None:
+def test_relevant_differences_are_found(case: str) -> None:
     now = [*USUAL[:3], *stream(*DIFFERENT[case])]
     assert compare(USUAL, now, masks=Masks(executed=True)) is not None
     assert compare(now, USUAL, masks=Masks(executed=True)) is not None

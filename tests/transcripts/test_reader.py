@@ -62,7 +62,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_damage_is_named_with_its_line(tmp_path: Path, case: str) -> None:
+def test_damage_is_reported_with_its_line(tmp_path: Path, case: str) -> None:
     data, expected = CASES[case]
     path = tmp_path / "t.ndjson"
     path.write_bytes(data)
@@ -113,7 +113,7 @@ JSON = st.recursive(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_damage_is_a_crash(tmp_path: Path, whole: list[bytes], data: st.DataObject) -> None:
+def test_damaged_transcripts_never_crash(tmp_path: Path, whole: list[bytes], data: st.DataObject) -> None:
     lines = list(whole)
     number = data.draw(st.integers(0, len(lines) - 1))
     record = json.loads(lines[number])
@@ -142,7 +142,7 @@ def test_no_damage_is_a_crash(tmp_path: Path, whole: list[bytes], data: st.DataO
 @given(st.binary(max_size=200))
 @example(b'{"kind":"header","schemaVersion":1' + b"0" * 5000 + b"}")
 @example(b'{"kind":"header","schemaVersion":true}')
-def test_no_bytes_are_a_crash(tmp_path: Path, data: bytes) -> None:
+def test_arbitrary_bytes_never_crash(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "t"
     path.write_bytes(data)
     with pytest.raises(TranscriptError, match="line 1: "):

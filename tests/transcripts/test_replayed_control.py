@@ -58,7 +58,7 @@ def same_again(folder: Path, live: Result) -> None:
         assert again.complete["stopReason"] == live.complete["stopReason"]
 
 
-def test_a_message_to_the_model(tmp_path: Path) -> None:
+def test_a_message_to_the_model_is_replayed(tmp_path: Path) -> None:
     script = [
         Turn(text="one", calls=[("bash", {"command": "sleep 0.3; echo hi"})]),
         Turn(text="two", calls=[("bash", {"command": "true"})]),
@@ -70,7 +70,7 @@ def test_a_message_to_the_model(tmp_path: Path) -> None:
     assert '"text":"faster"' in (tmp_path / "t.ndjson").read_text()
 
 
-def test_a_message_when_the_model_has_ended(tmp_path: Path) -> None:
+def test_a_message_after_the_last_answer_is_replayed(tmp_path: Path) -> None:
     script = [Turn(text="word " * 200, fault=Fault(slow=0.1)), Turn(text="the end")]
     live = steered(tmp_path, script, until="text_delta", then={"action": "input", "text": "go on"})
     assert (live.code, live.complete["iterations"]) == (0, 2)
@@ -78,7 +78,7 @@ def test_a_message_when_the_model_has_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("until", ["tool_output_delta", "text_delta"])
-def test_a_cancel_in_a_tool_or_in_a_model_call(tmp_path: Path, until: str) -> None:
+def test_a_cancel_in_a_tool_or_a_model_call_is_replayed(tmp_path: Path, until: str) -> None:
     slow = Turn(text="word " * 50, fault=Fault(slow=0.15))
     live = steered(
         tmp_path, [SLEEPS if until.startswith("tool") else slow], until=until, then={"action": "cancel"}
@@ -87,7 +87,7 @@ def test_a_cancel_in_a_tool_or_in_a_model_call(tmp_path: Path, until: str) -> No
     same_again(tmp_path, live)
 
 
-def test_a_deadline(tmp_path: Path) -> None:
+def test_a_deadline_is_replayed(tmp_path: Path) -> None:
     live = record(tmp_path, [SLEEPS], "anthropic", "--timeout", "2")
     assert (live.code, live.complete["stopReason"]) == (3, "timeout")
     same_again(tmp_path, live)
@@ -98,7 +98,7 @@ def test_a_deadline(tmp_path: Path) -> None:
     [["run", "--prompt", "x"], ["replay", "x"], ["demo"], ["schema"], ["doctor"]],
     ids=lambda a: a[0],
 )
-def test_without_a_stdout_there_is_nothing_to_do(arguments: list[str], tmp_path: Path) -> None:
+def test_a_closed_stdout_ends_every_command_with_its_exit_code(arguments: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", 'exec "$@" >&-', "bash", *COMMAND, *arguments],
         stdin=subprocess.DEVNULL,

@@ -186,7 +186,7 @@ async def test_keys_are_masked_also_where_a_stream_splits_them(tmp_path: Path) -
     assert "".join(chunk["delta"]["text"] for chunk in response["chunks"]) == "the key is [secret]!"
 
 
-def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:
+def test_the_transcript_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "t"
     path.write_text("old")
     path.chmod(0o644)
@@ -200,14 +200,14 @@ def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing/t", ".", "pipe", "file/t"])
-def test_a_place_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+def test_an_unwritable_transcript_is_reported(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match=r"^record: .*expected a file that can be written"):
         Recorder(tmp_path / name)
 
 
-def test_a_full_disk_ends_the_recording_and_says_so_once() -> None:
+def test_a_full_disk_ends_the_recording_with_one_notice() -> None:
     recorder = Recorder(Path("/dev/full"))
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
     with pytest.raises(RecordingStopped, match=r"^/dev/full: No space left on device$"):
@@ -216,7 +216,7 @@ def test_a_full_disk_ends_the_recording_and_says_so_once() -> None:
     recorder.end(status="completed", exit_code=0)
 
 
-def test_a_file_that_may_not_grow_keeps_its_whole_lines(tmp_path: Path) -> None:
+def test_a_file_at_its_size_limit_keeps_complete_lines(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "t")
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
     recorder.request({"prompt": "x"}, {})

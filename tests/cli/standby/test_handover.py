@@ -83,7 +83,7 @@ def test_prompt_and_request_file(standby: Running, workspace: Path, tmp_path: Pa
         ({"config": {"maxTurns": 1}}, (), 3, "max_turns"),
     ],
 )
-def test_exit_status(
+def test_the_exit_status_of_the_run_is_passed_on(
     request_: Json, options: tuple[str, ...], code: int, stop: str, standby: Running, workspace: Path
 ) -> None:
     with ModelServer([sh("true")], repeat_last=True) as server:
@@ -93,7 +93,9 @@ def test_exit_status(
 
 @pytest.mark.timed
 @pytest.mark.parametrize(("how", "code"), [("cancel", 130), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_it_can_be_cancelled(how: str | signal.Signals, code: int, standby: Running, workspace: Path) -> None:
+def test_a_handed_over_run_can_be_cancelled(
+    how: str | signal.Signals, code: int, standby: Running, workspace: Path
+) -> None:
     with ModelServer([sh("echo $$ > pid; sleep 30")]) as server:
         run = launch(standby, workspace)
         assert run.stdin and run.stdout and run.stderr
@@ -128,7 +130,7 @@ def test_a_reader_that_goes_away_ends_the_run(standby: Running, workspace: Path)
         run.stderr.close()
 
 
-def test_no_standby_there(standby: Running, workspace: Path) -> None:
+def test_a_missing_standby_is_reported(standby: Running, workspace: Path) -> None:
     nowhere = str(workspace / "nowhere.sock")
     done = finish(launch(standby, workspace, "--socket", nowhere), b'{"prompt": "hi"}')
     error, complete = done.events

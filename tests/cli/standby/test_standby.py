@@ -16,7 +16,7 @@ from agent_runtime.testing.runtime import COMMAND, environment
 from tests.cli.standby.conftest import Running, asked, sh, standing, until
 
 
-def test_two_runs_at_once_are_apart(standby: Running, tmp_path: Path) -> None:
+def test_concurrent_runs_are_isolated(standby: Running, tmp_path: Path) -> None:
     """Each waits for the file that the other's tool makes, then tells its directory, variables and pid."""
 
     def turn(request: Request) -> Turn:
@@ -49,7 +49,9 @@ def test_two_runs_at_once_are_apart(standby: Running, tmp_path: Path) -> None:
 
 
 @pytest.mark.timed
-def test_the_first_event_comes_many_times_faster(standby: Running, workspace: Path, tmp_path: Path) -> None:
+def test_the_first_event_is_several_times_faster_than_in_a_new_process(
+    standby: Running, workspace: Path, tmp_path: Path
+) -> None:
     with ModelServer([Turn(text="ok")], repeat_last=True) as server:
         request = asked(server, workspace=str(workspace))
         warm, cold = [], []
@@ -115,7 +117,7 @@ def test_hanging_up_ends_the_run_and_what_it_started(standby: Running, workspace
 
 
 @pytest.mark.timed
-def test_its_own_socket_and_its_end(workspace: Path, tmp_path: Path) -> None:
+def test_the_socket_is_private_and_removed_at_the_end(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "standby.sock"
     with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed
         dead.bind(str(path))

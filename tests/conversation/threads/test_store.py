@@ -49,12 +49,12 @@ def test_a_thread_is_resumed_as_it_was(store: ThreadStore, tmp_path: Path) -> No
     other.close()
 
 
-def test_a_thread_without_messages_is_none(store: ThreadStore) -> None:
+def test_a_thread_without_messages_does_not_exist(store: ThreadStore) -> None:
     store.open("t", agent="a").close()
     assert (store.get("t"), store.messages("t"), store.list().threads) == (None, [], [])
 
 
-def test_what_no_json_can_carry_is_stored_as_far_as_possible(store: ThreadStore) -> None:
+def test_text_that_json_cannot_represent_is_stored_with_replacements(store: ThreadStore) -> None:
     deep: dict[str, object] = {}
     for _ in range(5_000):
         deep = {"a": deep}
@@ -86,7 +86,7 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(store: ThreadStore, 
     store.open("t", agent="a").close()
 
 
-def test_the_same_process_is_a_second_writer_too(store: ThreadStore) -> None:
+def test_a_second_writer_in_the_same_process_is_refused(store: ThreadStore) -> None:
     first = store.open("t", agent="a")
     with pytest.raises(ThreadBusy):
         store.open("t", agent="a")
@@ -149,7 +149,7 @@ def test_a_shortened_history_takes_the_place_of_what_came_before(store: ThreadSt
 
 
 @pytest.mark.parametrize("id", ["", "a/b", "../t", "a b", "x" * 129, "t\n", "ü"])
-def test_an_id_is_not_used_as_a_path(store: ThreadStore, id: str) -> None:
+def test_a_thread_id_is_never_used_as_a_path(store: ThreadStore, id: str) -> None:
     for use in (lambda: store.open(id, agent="a"), lambda: store.get(id), lambda: store.delete(id)):
         with pytest.raises(RequestError) as refused:
             use()
@@ -157,7 +157,7 @@ def test_an_id_is_not_used_as_a_path(store: ThreadStore, id: str) -> None:
 
 
 @pytest.mark.parametrize("id", [".", "..", "-", "x" * 128])
-def test_odd_ids_are_safe(store: ThreadStore, id: str) -> None:
+def test_unusual_thread_ids_are_stored_safely(store: ThreadStore, id: str) -> None:
     begin(store, id, user("task"))
     assert store.messages(id) == [user("task")]
 
@@ -180,7 +180,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         ThreadStore(tmp_path)
 
 
-def test_a_failed_write_is_logged_and_made_good_by_the_next(
+def test_a_failed_write_is_logged_and_repeated_with_the_next(
     store: ThreadStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     thread = store.open("t", agent="a")
@@ -196,7 +196,7 @@ def test_a_failed_write_is_logged_and_made_good_by_the_next(
 
 # Python 3.12 warns of forking beside the threads of a parallel test run; the children here touch none of them
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_runs_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_no_message(tmp_path: Path) -> None:
     children = []
     for number in range(4):
         if (child := os.fork()) == 0:

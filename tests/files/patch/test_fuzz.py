@@ -140,7 +140,7 @@ def test_any_diff_of_difflib_is_applied(seed: int, context: int) -> None:
         assert (editor.folder / "f").read_text() == "".join(new)
 
 
-def test_the_patches_are_good_when_they_are_not_damaged() -> None:
+def test_undamaged_patches_are_applied() -> None:
     for patch, moved in ((ENVELOPE, "d/e.txt"), (UNIFIED, "d.txt")):
         _, after, refused = apply(patch)
         assert refused is None

@@ -46,7 +46,7 @@ AS_CODEX: dict[str, tuple[str, list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", AS_CODEX)
-async def test_what_codex_applies_is_applied_alike(editor: EditorFixture, name: str) -> None:
+async def test_patches_are_applied_as_by_codex(editor: EditorFixture, name: str) -> None:
     before, lines, after = AS_CODEX[name]
     editor.put(f=before)
     await editor.patch(envelope("*** Update File: f", *lines))
@@ -67,7 +67,7 @@ async def test_what_codex_applies_is_applied_alike(editor: EditorFixture, name: 
         ("a\n\nb", ["+", "+x"], "a\n\nb\n\nx"),
     ],
 )
-async def test_one_line_end_for_each_line(
+async def test_every_written_line_has_one_line_end(
     editor: EditorFixture, before: str, lines: list[str], after: str
 ) -> None:
     editor.put(f=before)
@@ -99,7 +99,7 @@ async def test_the_tolerance_is_reported(
         ("a\n  a\n", ["-   a", "+b"]),
     ],
 )
-async def test_an_ambiguous_place_stays_refused(editor: EditorFixture, before: str, lines: list[str]) -> None:
+async def test_an_ambiguous_place_is_refused(editor: EditorFixture, before: str, lines: list[str]) -> None:
     editor.put(f=before)
     assert "matches 2 places" in await editor.patch_refused(envelope("*** Update File: f", *lines))
 

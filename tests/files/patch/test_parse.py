@@ -49,7 +49,7 @@ async def test_add_update_delete_and_move_in_one_patch(editor: EditorFixture) ->
     )
 
 
-async def test_anchors_nested_and_alone(editor: EditorFixture) -> None:
+async def test_nested_and_single_anchors_locate_hunks(editor: EditorFixture) -> None:
     editor.put(a_py=CODE)
     await editor.patch(
         envelope(
@@ -76,7 +76,7 @@ async def test_anchors_nested_and_alone(editor: EditorFixture) -> None:
     )
 
 
-async def test_places_of_repeated_lines_follow_from_the_other_hunks(editor: EditorFixture) -> None:
+async def test_repeated_lines_are_located_by_the_order_of_hunks(editor: EditorFixture) -> None:
     editor.put(a_txt="x\n1\nx\n2\nx\n")
     await editor.patch(
         envelope("*** Update File: a.txt", "@@", "-x", "+a", "@@", "-x", "+b", "@@", "-x", "+c")
@@ -123,7 +123,7 @@ async def test_a_hunk_that_does_not_match_names_file_hunk_and_line(editor: Edito
         ),
     ],
 )
-async def test_one_error_and_nothing_is_changed(editor: EditorFixture, lines: list[str], said: str) -> None:
+async def test_an_invalid_patch_changes_nothing(editor: EditorFixture, lines: list[str], said: str) -> None:
     editor.put(a_txt="a\n", b_txt="b\n", c_txt="c\n")
     first = [] if "+a" in lines else ["*** Update File: c.txt", "-c", "+C"]
     assert said in await editor.patch_refused(envelope(*first, *lines))
@@ -150,7 +150,7 @@ async def test_a_patch_for_another_directory_is_refused(editor: EditorFixture) -
 
 
 @pytest.mark.parametrize("end", ["", "\r\n"])
-async def test_a_patch_that_came_in_crlf(editor: EditorFixture, end: str) -> None:
+async def test_a_patch_with_crlf_line_ends_is_applied(editor: EditorFixture, end: str) -> None:
     """The line ends of the patch were converted on the way: the file keeps its own."""
     editor.put(lf="x\ny\n", crlf="x\r\ny\r\n")
     body = "@@\n x\n-y\n+z\n"
@@ -161,13 +161,13 @@ async def test_a_patch_that_came_in_crlf(editor: EditorFixture, end: str) -> Non
 
 
 @pytest.mark.parametrize("wrap", ["apply_patch <<'EOF'\n{}EOF\n", "```\n{}```", "\n\n  {}\n", "{}\r\n"])
-async def test_text_around_a_patch_is_removed(editor: EditorFixture, wrap: str) -> None:
+async def test_text_around_a_patch_is_ignored(editor: EditorFixture, wrap: str) -> None:
     editor.put(a_txt="a\n")
     await editor.patch(wrap.format(envelope("*** Update File: a.txt", "-a", "+b")))
     assert editor.tree() == {"a.txt": b"b\n"}
 
 
-async def test_a_patch_that_was_cut_is_not_applied(editor: EditorFixture) -> None:
+async def test_a_truncated_patch_is_not_applied(editor: EditorFixture) -> None:
     """Output that a token limit cut would still parse."""
     editor.put(a_txt="a\n")
     whole = envelope("*** Update File: a.txt", "-a", "+b")
@@ -194,7 +194,7 @@ async def test_line_ends_encoding_and_a_missing_final_line_end_are_kept(editor: 
     }
 
 
-async def test_end_of_file_and_pure_insertions(editor: EditorFixture) -> None:
+async def test_end_of_file_hunks_and_pure_insertions_are_applied(editor: EditorFixture) -> None:
     editor.put(a_txt="x\ny\nx\n", b_txt="def f():\n    pass\n", c_txt="")
     await editor.patch(
         envelope(
@@ -220,7 +220,7 @@ async def test_a_tolerant_match_is_reported(editor: EditorFixture) -> None:
 
 
 @pytest.mark.parametrize("second", ["*** Delete File: f", "*** Update File: f", "*** Delete File: ./f"])
-async def test_a_file_that_the_patch_has_deleted(editor: EditorFixture, second: str) -> None:
+async def test_a_file_deleted_earlier_in_the_patch_is_refused(editor: EditorFixture, second: str) -> None:
     editor.put(f="a\n")
     lines = ["*** Delete File: f", second, *(["-a", "+b"] if "Update" in second else [])]
     assert "f is deleted or moved earlier in the same patch" in await editor.patch_refused(envelope(*lines))

@@ -49,7 +49,7 @@ async def test_output_of_git_diff_is_applied(editor: EditorFixture) -> None:
     assert (editor.folder / "run.sh").stat().st_mode & 0o111
 
 
-async def test_diff_dash_u_without_git(editor: EditorFixture) -> None:
+async def test_output_of_diff_u_is_applied(editor: EditorFixture) -> None:
     editor.put(a_txt="a\nb\nc\n")
     await editor.patch("--- a.txt.orig\t2024-01-01\n+++ a.txt\t2024-01-02\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n")
     assert editor.tree() == {"a.txt": b"a\nB\nc\n"}
@@ -67,13 +67,13 @@ async def test_wrong_line_numbers_are_ignored_where_the_place_is_unique(editor: 
     assert editor.tree() == {"a.txt": b"a\nB\nc\nd\n"}
 
 
-async def test_wrong_line_numbers_and_two_places_are_refused(editor: EditorFixture) -> None:
+async def test_a_hunk_with_wrong_line_numbers_that_fits_twice_is_refused(editor: EditorFixture) -> None:
     editor.put(a_txt="x\ny\nx\ny\n")
     said = await editor.patch_refused("--- a/a.txt\n+++ b/a.txt\n@@ -9,2 +9,2 @@\n-x\n+z\n y\n")
     assert "hunk 1 (line 3 of the patch) matches 2 places, at lines 1 and 3" in said
 
 
-async def test_new_and_deleted_files(editor: EditorFixture) -> None:
+async def test_new_and_deleted_files_in_diffs_are_applied(editor: EditorFixture) -> None:
     editor.put(gone="a\nb\n")
     await editor.patch(
         "--- /dev/null\n+++ b/new/f\n@@ -0,0 +1,2 @@\n+one\n+two\n\\ No newline at end of file\n"
@@ -100,7 +100,7 @@ async def test_new_and_deleted_files(editor: EditorFixture) -> None:
         ("--- a/gone\n+++ b/gone\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n-z\n", "does not match"),
     ],
 )
-async def test_refused_with_nothing_changed(editor: EditorFixture, patch: str, said: str) -> None:
+async def test_an_invalid_diff_changes_nothing(editor: EditorFixture, patch: str, said: str) -> None:
     editor.put(gone="a\nb\n", other="1\n")
     other = "--- a/other\n+++ b/other\n@@ -1 +1 @@\n-1\n+2\n"
     assert said in await editor.patch_refused(patch if patch.startswith("@@") else other + patch)
@@ -129,7 +129,7 @@ async def test_a_unified_diff_between_begin_and_end_patch(editor: EditorFixture)
     assert editor.tree() == {"a.txt": b"b\n"}
 
 
-async def test_lines_that_look_like_headers(editor: EditorFixture) -> None:
+async def test_content_lines_that_look_like_headers_are_content(editor: EditorFixture) -> None:
     editor.put(a_sql="-- one\n++ two\nend\n")
     await editor.patch("--- a/a.sql\n+++ b/a.sql\n@@ -1,3 +1,3 @@\n--- one\n-++ two\n+-- 1\n+++ 2\n end\n")
     assert editor.tree() == {"a.sql": b"-- 1\n++ 2\nend\n"}
@@ -141,7 +141,7 @@ TWICE = "class A:\n    def f(self):\n        return 1\n\nclass B:\n    def f(sel
 @pytest.mark.parametrize(
     "header", ["@@ class B:", "@@ class B: @@", "@@ ... @@ class B:", "@@ @@ class B:", "@@\n class B:"]
 )
-async def test_headers_without_numbers(editor: EditorFixture, header: str) -> None:
+async def test_hunk_headers_without_numbers_are_accepted(editor: EditorFixture, header: str) -> None:
     editor.put(f_py=TWICE)
     hunk = f"{header}\n     def f(self):\n-        return 1\n+        return 2\n"
     await editor.patch(f"--- a/f.py\n+++ b/f.py\n{hunk}--- /dev/null\n+++ b/new\n@@\n+x\n")
@@ -156,7 +156,7 @@ async def test_a_blank_line_of_a_hunk_without_numbers(editor: EditorFixture) -> 
     assert editor.tree() == {"f.py": TWICE.replace("return 1", "return 3", 1).encode()}
 
 
-async def test_a_hunk_without_numbers_and_two_places(editor: EditorFixture) -> None:
+async def test_a_hunk_without_numbers_that_fits_twice_is_refused(editor: EditorFixture) -> None:
     editor.put(f_py=TWICE)
     said = await editor.patch_refused("--- a/f.py\n+++ b/f.py\n@@ ... @@\n-        return 1\n+\n")
     assert "matches 2 places, at lines 3 and 7" in said
@@ -165,13 +165,15 @@ async def test_a_hunk_without_numbers_and_two_places(editor: EditorFixture) -> N
 @pytest.mark.parametrize(
     ("before", "after"), [("```diff\n", "```\n"), ("*** Begin Patch\n", "*** End Patch")]
 )
-async def test_counts_too_large_in_a_complete_diff(editor: EditorFixture, before: str, after: str) -> None:
+async def test_counts_beyond_the_end_of_a_complete_diff_are_tolerated(
+    editor: EditorFixture, before: str, after: str
+) -> None:
     editor.put(f="a\nb\n")
     await editor.patch(f"{before}--- a/f\n+++ b/f\n@@ -1,9 +1,9 @@\n a\n-b\n+c\n{after}")
     assert editor.tree() == {"f": b"a\nc\n"}
 
 
-async def test_a_directory_with_the_name_of_a_prefix(editor: EditorFixture) -> None:
+async def test_a_directory_named_like_a_diff_prefix_is_found(editor: EditorFixture) -> None:
     (editor.folder / "a").mkdir()
     editor.put(f="x\n")
     (editor.folder / "a/f").write_text("x\n")
@@ -217,7 +219,9 @@ async def test_a_diff_from_nothing_inserts_into_a_file_that_exists(editor: Edito
 
 @pytest.mark.parametrize("separator", ["\t", "  "])
 @pytest.mark.parametrize("epoch", EPOCHS)
-async def test_the_epoch_stands_for_no_file(editor: EditorFixture, epoch: str, separator: str) -> None:
+async def test_the_epoch_as_timestamp_means_no_file(
+    editor: EditorFixture, epoch: str, separator: str
+) -> None:
     editor.put(gone="one\n")
     await editor.patch(
         diff(f"a/n{separator}{epoch}", f"b/n{separator}{LATER}", "@@ -0,0 +1 @@\n+x\n")
@@ -251,7 +255,7 @@ async def test_a_file_that_becomes_empty_is_kept(editor: EditorFixture) -> None:
     assert editor.tree() == {"a": b"", "b": b""}
 
 
-async def test_the_epoch_with_other_content_or_an_existing_file_is_refused(editor: EditorFixture) -> None:
+async def test_an_epoch_timestamp_that_contradicts_the_file_is_refused(editor: EditorFixture) -> None:
     editor.put(n="one\ntwo\n")
     said = await editor.patch_refused(diff("n", f"n\t{EPOCHS[0]}", "@@ -1 +0,0 @@\n-one\n"))
     assert "does not match" in said
@@ -261,7 +265,9 @@ async def test_the_epoch_with_other_content_or_an_existing_file_is_refused(edito
 
 @pytest.mark.parametrize("signature", ["-- \n2.39.5\n\n", "-- \n\n", "\n", "--\n2.39.5\n"])
 @pytest.mark.parametrize("message", ["- adds x\n+ and y\n\n-v is new\n", "text\n", "@me: ok\n-\n"])
-async def test_a_series_of_mails(editor: EditorFixture, signature: str, message: str) -> None:
+async def test_a_series_of_patch_mails_is_applied(
+    editor: EditorFixture, signature: str, message: str
+) -> None:
     editor.put(f="a\nb\n")
     mails = [
         f"From {'0' * 40} Mon Sep 17 00:00:00 2001\nFrom: N <e>\nSubject: [PATCH {i}/2] s\n\n{message}---\n f | 2 +-\n"
@@ -283,7 +289,7 @@ async def test_a_series_of_mails(editor: EditorFixture, signature: str, message:
         "Index: g\n===================================================================\n",
     ],
 )
-async def test_text_between_two_files(editor: EditorFixture, between: str) -> None:
+async def test_text_between_the_diffs_of_two_files_is_ignored(editor: EditorFixture, between: str) -> None:
     editor.put(f="a\n", g="b\n")
     await editor.patch(
         diff("a/f", "b/f", f"@@ -1 +1 @@\n-a\n+A\n{between}")
@@ -295,9 +301,7 @@ async def test_text_between_two_files(editor: EditorFixture, between: str) -> No
 @pytest.mark.parametrize(
     "rest", ["\n-    c\n+    d\n", "\n c\n-d\n", "x\n-c\n", "-- \n-c\n", "\n+c\n", "--\n c\n+d\n"]
 )
-async def test_lines_after_a_hunk_that_was_counted_wrong_are_not_lost(
-    editor: EditorFixture, rest: str
-) -> None:
+async def test_lines_after_a_miscounted_hunk_are_not_lost(editor: EditorFixture, rest: str) -> None:
     editor.put(f="a\n\n    c\n")
     said = await editor.patch_refused(diff("a/f", "b/f", f"@@ -1 +1 @@\n-a\n+A\n{rest}"))
     assert "belongs to no hunk" in said or "does not match" in said
@@ -307,7 +311,7 @@ async def test_lines_after_a_hunk_that_was_counted_wrong_are_not_lost(
     ("names", "path"),
     [("a/x y b/x y", "x y"), ("x x", "x"), ("a/b b/b", "b"), ("a b a b", "a b"), ("a/a/b b/a/b", "a/b")],
 )
-def test_names_with_blanks_in_a_git_header(names: str, path: str) -> None:
+def test_names_with_spaces_in_a_git_header_are_read(names: str, path: str) -> None:
     assert [file.path for file in parse(f"diff --git {names}\nnew file mode 100755\n")] == [path]
 
 

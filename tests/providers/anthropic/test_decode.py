@@ -55,7 +55,7 @@ def test_input_counts_the_cache_and_thinking_is_part_of_the_output() -> None:
     assert decode("anthropic", [start(), *block(0, {"type": "text", "text": "x"}), *end()])[0].usage is None
 
 
-def test_an_empty_answer() -> None:
+def test_an_empty_answer_has_no_blocks() -> None:
     turn, deltas = decode("anthropic", [start(), *end()])
     assert (turn.message, turn.stop, deltas) == (AssistantMessage(blocks=()), "end_turn", [])
 
@@ -123,7 +123,7 @@ def test_blocks_of_every_type_are_kept_as_they_came() -> None:
         (['{"n": NaN}'], {"n": None}, {"n": None}),
     ],
 )
-def test_arguments(pieces: list[str], input: Any, native: Json) -> None:
+def test_fragments_of_arguments_are_joined_and_parsed(pieces: list[str], input: Any, native: Json) -> None:
     turn, deltas = decode("anthropic", [start(), *block(0, TOOL, *map(json_, pieces)), *end("tool_use")])
     (call,) = turn.message.calls
     assert (call.input, call.truncated, turn.stop) == (input, False, "tool_calls")
@@ -137,7 +137,7 @@ def test_an_input_that_comes_whole_with_its_block() -> None:
     assert turn.message.blocks == (expected,)
 
 
-def test_interleaved_calls_and_an_id_that_is_taken() -> None:
+def test_interleaved_calls_are_separated_and_duplicate_ids_replaced() -> None:
     first, second = (
         block(0, TOOL, json_('{"command":'), json_('"a"}')),
         block(1, TOOL, json_('{"command":"b"}')),
@@ -154,7 +154,7 @@ def test_interleaved_calls_and_an_id_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize("arguments", ['{"path":"a","text":"half', '{"path":"a"}'])
-def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses(arguments: str) -> None:
+def test_a_cut_call_is_truncated_even_if_its_fragment_parses(arguments: str) -> None:
     whole = block(0, TOOL, json_("{}"))
     fragment = block(1, TOOL | {"id": "toolu_2"}, json_(arguments))
     turn, _ = decode("anthropic", [start(), *whole, *fragment, *end("max_tokens")])
@@ -172,7 +172,7 @@ def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses(arguments:
         ("model_context_window_exceeded", "context_overflow"),
     ],
 )
-def test_why_it_stopped(reason: str, stop: str) -> None:
+def test_stop_reasons_are_mapped(reason: str, stop: str) -> None:
     assert decode("anthropic", [start(), *end(reason)])[0].stop == stop
 
 
@@ -187,7 +187,7 @@ def test_a_refusal_is_explained() -> None:
     assert (turn.stop, turn.refusal) == ("refusal", "no")
 
 
-def test_a_pair_split_over_two_pieces_is_one_letter() -> None:
+def test_a_surrogate_pair_split_over_two_pieces_is_joined() -> None:
     turn, deltas = decode(
         "anthropic",
         [
@@ -200,7 +200,7 @@ def test_a_pair_split_over_two_pieces_is_one_letter() -> None:
 
 
 @pytest.mark.parametrize("chunk", [{"no": "type"}, {"type": "content_block_delta", "index": 9, "delta": {}}])
-def test_events_of_another_format_may_be_tried_again(chunk: Json) -> None:
+def test_events_of_another_format_are_a_retryable_error(chunk: Json) -> None:
     with pytest.raises(ProviderError) as caught:
         decode("anthropic", [start(), chunk])
     assert caught.value.retryable
@@ -216,7 +216,7 @@ def test_events_of_another_format_may_be_tried_again(chunk: Json) -> None:
         [{"type": "message", "content": [{"type": "text", "text": "x"}], "stop_reason": None}],
     ],
 )
-def test_a_stream_without_its_end_may_be_tried_again(chunks: list[Json]) -> None:
+def test_an_incomplete_stream_is_a_retryable_error(chunks: list[Json]) -> None:
     with pytest.raises(ProviderError) as caught:
         decode("anthropic", chunks)
     assert (caught.value.code, caught.value.retryable) == ("provider_error", True)

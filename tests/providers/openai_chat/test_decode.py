@@ -69,14 +69,14 @@ def test_pieces_are_assigned_to_their_calls(pieces: list[Json]) -> None:
 
 
 @pytest.mark.parametrize("index", [0, None])
-def test_calls_without_ids_get_some(index: int | None) -> None:
+def test_calls_without_ids_get_generated_ids(index: int | None) -> None:
     turn, _ = decode(FORMAT, [piece('{"q":"a"}', "f", index), piece('{"q":"b"}', "f", index), END])
     assert [(call.id, call.input) for call in turn.message.calls] == [("call_000000", A), ("call_000001", B)]
     again, _ = decode(FORMAT, [piece('{"q":"a"}', "f", index), END], [turn.message])
     assert [call.id for call in again.message.calls] == ["call_000002"]
 
 
-def test_the_deprecated_function_call() -> None:
+def test_the_deprecated_function_call_is_read() -> None:
     pieces = [
         chunk(function_call={"name": "f", "arguments": ""}),
         chunk(function_call={"arguments": '{"q":"a"}'}),
@@ -90,7 +90,7 @@ def test_calls_count_with_any_finish_reason(reason: str) -> None:
     assert decode(FORMAT, [piece('{"q":"a"}', "f", 0, "x"), chunk(reason)])[0].stop == "tool_calls"
 
 
-def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses() -> None:
+def test_a_cut_call_is_truncated_even_if_its_fragment_parses() -> None:
     chunks = [piece('{"q":"a"}', "f", 0, "x"), piece('{"q":"b"}', "f", 1, "y"), chunk("length")]
     turn, _ = decode(FORMAT, chunks)
     assert ([call.truncated for call in turn.message.calls], turn.stop) == ([False, True], "max_tokens")
@@ -113,7 +113,7 @@ def test_thinking_under_two_names_counts_once() -> None:
     ].message.blocks == (Thinking(text="hm"),)
 
 
-def test_what_a_provider_wants_back_goes_back() -> None:
+def test_provider_specific_fields_are_sent_back() -> None:
     signature = {"google": {"thought_signature": "c2ln"}}
     details = [
         {"type": "reasoning.text", "text": "h", "index": 0},
@@ -129,7 +129,7 @@ def test_what_a_provider_wants_back_goes_back() -> None:
     assert native["tool_calls"][0]["extra_content"] == signature
 
 
-def test_content_as_parts() -> None:
+def test_content_given_as_a_list_of_parts_is_read() -> None:
     def thinking(text: str) -> Json:
         return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
 
@@ -190,18 +190,18 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         ([chunk("stop") | {"usage": None}], None),
     ],
 )
-def test_where_usage_may_be(chunks: list[Json], usage: Usage | None) -> None:
+def test_usage_is_found_wherever_a_provider_puts_it(chunks: list[Json], usage: Usage | None) -> None:
     assert decode(FORMAT, chunks)[0].usage == usage
 
 
-def test_refusals() -> None:
+def test_refusals_are_read() -> None:
     turn, _ = decode(FORMAT, [chunk(refusal="I will "), chunk(refusal="not"), chunk("stop")])
     assert (turn.stop, turn.refusal, turn.message.text) == ("refusal", "I will not", "")
     for reason in ("content_filter", "content_filter: PROHIBITED_CONTENT", "SAFETY"):
         assert decode(FORMAT, [chunk(reason)])[0].stop == "refusal"
 
 
-def test_an_empty_answer() -> None:
+def test_an_empty_answer_has_no_blocks() -> None:
     turn, _ = decode(FORMAT, [chunk(role="assistant", content=""), chunk("stop")])
     assert (turn.message.blocks, turn.message.native, turn.stop) == ((), None, "end_turn")
 
@@ -223,19 +223,19 @@ def test_an_empty_answer() -> None:
         ({"object": "error", "message": "m", "type": "BadRequestError"}, "provider_error", True),
     ],
 )
-def test_failures_inside_the_stream(bad: Json, code: str, retryable: bool) -> None:
+def test_failures_inside_the_stream_are_mapped(bad: Json, code: str, retryable: bool) -> None:
     with pytest.raises(ProviderError) as caught:
         decode(FORMAT, [chunk(content="x"), bad, chunk("stop")])
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
 
 
-def test_a_stream_without_its_end_may_be_tried_again() -> None:
+def test_an_incomplete_stream_is_a_retryable_error() -> None:
     with pytest.raises(ProviderError) as caught:
         decode(FORMAT, [chunk(content="x")])
     assert caught.value.retryable
 
 
-def test_a_pair_split_over_two_pieces_is_one_letter() -> None:
+def test_a_surrogate_pair_split_over_two_pieces_is_joined() -> None:
     said = json.dumps({"q": "😀"}, ensure_ascii=False).replace("😀", "\ud83d\ude00")
     chunks = [
         chunk(content="a\ud83d"),
@@ -255,7 +255,7 @@ def test_calls_are_separated_by_name_or_by_being_whole() -> None:
     assert [(call.name, call.input) for call in turn.message.calls] == [("f", {}), ("g", {}), ("g", A)]
 
 
-def test_what_was_said_before_the_parts_goes_back_with_them() -> None:
+def test_text_before_a_list_of_parts_is_sent_back_with_it() -> None:
     reference = {"type": "reference", "reference_ids": [1]}
     more = [reference, {"type": "text", "text": " there"}]
     turn, deltas = decode(
@@ -296,7 +296,7 @@ def test_a_message_beside_the_deltas_is_not_a_second_text() -> None:
     assert decode(FORMAT, [whole])[0].message.text == "so"
 
 
-def test_zeros_are_not_usage() -> None:
+def test_usage_of_zero_tokens_is_ignored() -> None:
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     early = chunk(content="a") | {"usage": USAGE}
     assert decode(FORMAT, [early, chunk("stop") | {"usage": nothing}])[0].usage == Usage(
@@ -315,7 +315,9 @@ def test_zeros_are_not_usage() -> None:
         (5000, 5000, 0, 5000),
     ],
 )
-def test_cached_tokens_are_a_part_of_the_input(prompt: int, cached: int, written: int, expected: int) -> None:
+def test_cached_tokens_are_included_in_the_input(
+    prompt: int, cached: int, written: int, expected: int
+) -> None:
     details = {"cached_tokens": cached, "cache_write_tokens": written}
     usage: Json = {"prompt_tokens": prompt, "completion_tokens": 5, "total_tokens": expected + 5}
     usage |= {"prompt_tokens_details": details}

@@ -44,7 +44,7 @@ def call(arguments: str = '{"cmd":"ls"}', id: str = "call_1", **more: Any) -> Js
     }
 
 
-def test_items_that_only_the_end_holds() -> None:
+def test_items_only_in_the_final_response_are_read() -> None:
     thought = {
         "type": "reasoning",
         "id": "rs_1",
@@ -67,12 +67,12 @@ def test_items_that_only_the_end_holds() -> None:
     assert turn.stop == "tool_calls"
 
 
-def test_items_that_the_end_has_forgotten() -> None:
+def test_items_missing_from_the_final_response_are_kept() -> None:
     turn, _ = decode(FORMAT, [*item(0, message("hello")), *item(1, call()), end(output=[])])
     assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
 
 
-def test_what_deltas_left_out_is_streamed_when_the_item_is_whole() -> None:
+def test_text_missing_from_the_deltas_is_streamed_with_the_finished_item() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hel"}
     turn, deltas = decode(FORMAT, [*item(0, message("hello"), delta), end()])
     assert turn.message.text == streamed(deltas, "text") == "hello"
@@ -107,7 +107,7 @@ def test_a_free_form_call_is_text() -> None:
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_call_that_was_cut_is_truncated_even_if_its_fragment_parses(closed: bool) -> None:
+def test_a_cut_call_is_truncated_even_if_its_fragment_parses(closed: bool) -> None:
     delta = {"type": "response.function_call_arguments.delta", "delta": '{"cmd":"rm"}'}
     last = item(1, call('{"cmd":"rm"}', "call_2", status="incomplete"), delta, done=closed)
     turn, _ = decode(
@@ -133,7 +133,7 @@ def test_a_truncated_text_is_kept() -> None:
     assert (turn.message.text, turn.stop) == ("half a sen", "max_tokens")
 
 
-def test_refusals() -> None:
+def test_refusals_are_read() -> None:
     refused = {
         "type": "message",
         "id": "m",
@@ -163,19 +163,19 @@ def test_refusals() -> None:
         ({"type": "response.output_text.delta", "output_index": 7, "delta": "x"}, "provider_error", True),
     ],
 )
-def test_failures_inside_the_stream(chunk: Json, code: str, retryable: bool) -> None:
+def test_failures_inside_the_stream_are_mapped(chunk: Json, code: str, retryable: bool) -> None:
     with pytest.raises(ProviderError) as caught:
         decode(FORMAT, [chunk])
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
 
 
-def test_a_stream_without_its_end_may_be_tried_again() -> None:
+def test_an_incomplete_stream_is_a_retryable_error() -> None:
     with pytest.raises(ProviderError) as caught:
         decode(FORMAT, item(0, message("hello")))
     assert caught.value.retryable
 
 
-def test_an_id_that_is_taken_or_missing_is_made_anew() -> None:
+def test_a_duplicate_or_missing_id_is_replaced() -> None:
     other = call('{"cmd":"pwd"}')
     turn, _ = decode(FORMAT, [*item(0, call()), *item(1, call(id="")), *item(2, other), end()])
     assert [c.id for c in turn.message.calls] == ["call_1", "call_000000", "call_000001"]
@@ -183,7 +183,7 @@ def test_an_id_that_is_taken_or_missing_is_made_anew() -> None:
     assert [i["call_id"] for i in turn.message.native.items] == ["call_1", "call_000000", "call_000001"]
 
 
-def test_items_that_all_have_the_same_index() -> None:
+def test_items_with_the_same_index_are_separated() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hel"}
     turn, deltas = decode(FORMAT, [*item(0, message("hello"), delta), *item(0, call()), end()])
     assert turn.message.native is not None and list(turn.message.native.items) == [message("hello"), call()]
@@ -200,14 +200,14 @@ def test_two_responses_in_one_stream_are_one_turn() -> None:
 
 
 @pytest.mark.parametrize("closed", [call(""), call({"cmd": "ls"})])  # type: ignore[arg-type]
-def test_arguments_that_the_close_has_lost_or_parsed(closed: Json) -> None:
+def test_arguments_missing_or_parsed_in_the_done_event_are_kept(closed: Json) -> None:
     delta = {"type": "response.function_call_arguments.delta", "delta": '{"cmd": "ls"}'}
     turn, _ = decode(FORMAT, [*item(0, call(), delta)[:-1], *item(0, closed)[1:], end()])
     assert [c.input for c in turn.message.calls] == [{"cmd": "ls"}]
     assert turn.message.native is not None and turn.message.native.items == (call('{"cmd": "ls"}'),)
 
 
-def test_a_text_that_the_close_has_lost() -> None:
+def test_a_text_missing_in_the_done_event_is_kept() -> None:
     delta = {"type": "response.output_text.delta", "delta": "hello"}
     empty = message("") | {"content": []}
     turn, deltas = decode(FORMAT, [*item(0, empty, delta), end()])
@@ -232,7 +232,7 @@ def test_reasoning_without_its_content_does_not_go_back() -> None:
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
-def test_a_response_that_is_not_over_is_not_an_answer(status: str) -> None:
+def test_a_response_in_progress_is_not_an_answer(status: str) -> None:
     opening = {"object": "response", "status": status, "output": []}
     turn, _ = decode(FORMAT, [opening, *item(0, message("hello")), end()])
     assert turn.message.text == "hello"
