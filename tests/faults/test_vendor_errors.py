@@ -13,7 +13,8 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import run
 from tests.cli.standby.conftest import Running
 from tests.faults.standby_runs import StandbyRun, request_for
-from tests.faults.vendor_answers import ANSWERS, IN_STREAM
+from tests.faults.vendor_answers import ANSWERS
+from tests.faults.vendor_streams import IN_STREAM
 
 
 @pytest.mark.parametrize(("body", "expected"), IN_STREAM)
