@@ -108,7 +108,9 @@ def _replay(replay: argparse.ArgumentParser) -> None:
 
 
 def _standby(standby: argparse.ArgumentParser) -> None:
-    standby.add_argument("--socket", metavar="PATH", required=True, help="the Unix socket to create")
+    where = standby.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", metavar="PATH", help="the Unix socket to create")
+    where.add_argument("--handed", type=int, help=argparse.SUPPRESS)  # the descriptor that `serve` passes
 
 
 def _serve(serve: argparse.ArgumentParser) -> None:
@@ -126,6 +128,8 @@ def _serve(serve: argparse.ArgumentParser) -> None:
     )
     serve.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
     serve.add_argument("--dev-url", metavar="TEMPLATE", help=OPTIONS["--dev-url"][2])
+    cold = "start each run from scratch: slower, but no standby of some 100 MB is kept"
+    serve.add_argument("--no-standby", action="store_true", help=cold)
 
 
 def _demo(demo: argparse.ArgumentParser) -> None:

@@ -44,6 +44,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
         hosts=frozenset(f"{name}:{port}" for name in names),
         environ=os.environ,
         dev_url=template,
+        standby=not arguments.no_standby,
     )
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"

@@ -24,6 +24,8 @@ from agent_runtime.server import other_routes, run_routes, thread_routes
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, error_response
+from agent_runtime.server.follow import Follower
+from agent_runtime.server.launch import Launcher
 from agent_runtime.server.runs import Runs
 from agent_runtime.server.store import IdempotencyStore
 from agent_runtime.system.file_watch import FileWatch
@@ -64,6 +66,7 @@ def create_app(
     hosts: frozenset[str],
     environ: Mapping[str, str],
     dev_url: str | None = None,
+    standby: bool = True,
 ) -> Starlette:
     """The application.
 
@@ -74,13 +77,17 @@ def create_app(
         hosts: values of the `Host` header that are this server's own.
         environ: the environment of the runs, with the models' keys.
         dev_url: template of the public addresses of ports.
+        standby: keep a process that new runs are forked from.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         watch = FileWatch()
+        launcher = Launcher({**environ, "AGENT_RUNTIME_STATE_DIR": str(state_dir)})
+        if standby:
+            launcher.warm_up()
         server = Server(
-            runs=Runs(state_dir, workspace, environ, watch),
+            runs=Runs(state_dir, workspace, launcher, Follower(watch)),
             threads=ThreadStore(state_dir),
             keys=IdempotencyStore(state_dir / "api.sqlite3"),
             gate=Gate(keys, hosts),
@@ -95,6 +102,7 @@ def create_app(
         server.threads.close()
         server.keys.close()
         watch.close()
+        await asyncio.to_thread(launcher.close)
 
     app = Starlette(
         routes=ROUTES,

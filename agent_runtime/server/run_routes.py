@@ -39,7 +39,7 @@ async def start_run(http: HttpRequest) -> Response:
     request, stream, on_disconnect = _checked(body, stream_by_default=not oldest_form)
     if request.execution_mode == "local-mac":
         return _registered(http, request)
-    files, record = _started(server, http, body, request, on_disconnect)
+    files, record = await asyncio.to_thread(_started, server, http, body, request, on_disconnect)
     first = await server.runs.first(files)
     if first.type == "error":  # refused before `start`
         raise _refused(json.loads(first.text))
@@ -131,8 +131,9 @@ async def run_socket(socket: WebSocket) -> None:
     await socket.accept()
     server.in_background(lambda: _receive(socket, files))
     try:
-        async for line in server.runs.follow(files, after):
-            await socket.send_text(line.text)
+        async for lines in server.runs.follow(files, after):
+            for line in lines:
+                await socket.send_text(line.text.decode())
         await socket.close(1000)
     except (WebSocketDisconnect, RuntimeError):
         return  # the client has gone; the run goes on

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.output.event_writer import timestamp
 from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError, not_found
+from agent_runtime.server.follow import Follower, Line
+from agent_runtime.server.launch import Launcher, Streams
 from agent_runtime.server.run_files import RunFiles, RunRecord
-from agent_runtime.system.file_watch import FileWatch
 from agent_runtime.system.processes import Process
-
-_PIECE = 1 << 20  # bytes that are read of a stream at once
-_LOOK = 1.0  # seconds after which a silent run is looked at: its process may have been killed
-
-
-@dataclass(frozen=True)
-class Line:
-    """An event of a stream: its number, its type, and the JSON as it was written."""
-
-    seq: int
-    type: str
-    text: str
 
 
 class Runs:
@@ -38,16 +24,13 @@ class Runs:
     Args:
         state_dir: the state directory.
         workspace: of requests that name none.
-        environ: the environment of the runs, with the models' keys.
-        watch: knows when a stream grows.
+        launcher: starts their processes.
+        follower: reads their streams.
     """
 
-    def __init__(
-        self, state_dir: Path, workspace: Path, environ: Mapping[str, str], watch: FileWatch
-    ) -> None:
-        self.state_dir, self._workspace, self._watch = state_dir, workspace, watch
-        self._environ = {**environ, "AGENT_RUNTIME_STATE_DIR": str(state_dir)}
-        self._children: set[subprocess.Popen[bytes]] = set()
+    def __init__(self, state_dir: Path, workspace: Path, launcher: Launcher, follower: Follower) -> None:
+        self.state_dir, self._workspace = state_dir, workspace
+        self._launcher, self._follower = launcher, follower
 
     def files(self, run_id: str) -> RunFiles:
         """The files of a run. Raises ApiError 404."""
@@ -67,15 +50,15 @@ class Runs:
         body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         body |= {"runId": run_id, "threadId": thread_id, "format": "ndjson"}
         body.setdefault("workspace", str(self._workspace))
-        process = self._spawn(files, json.dumps(body).encode())
-        row = Process.of(process.pid)
+        pid = self._launch(files, json.dumps(body).encode())
+        row = Process.of(pid)
         files.write_record(
             RunRecord(
                 run_id=run_id,
                 thread_id=thread_id,
                 agent=request.agent or "code-assistant",
                 created=timestamp(),
-                pid=process.pid,
+                pid=pid,
                 started=row.start if row else 0,
                 sandbox_id=request.sandbox_id,
                 on_disconnect=on_disconnect,
@@ -83,74 +66,39 @@ class Runs:
         )
         return files
 
-    def _spawn(self, files: RunFiles, body: bytes) -> subprocess.Popen[bytes]:
-        # the request goes by a file without a name: it may contain keys
-        memory = os.memfd_create("request", os.MFD_CLOEXEC)
-        with os.fdopen(memory, "wb") as file:
-            file.write(body)
-            file.flush()
-            file.seek(0)
-            os.set_inheritable(memory, True)
-            stdin = os.open(
-                files.control, os.O_RDWR | os.O_CLOEXEC
-            )  # never at its end: the run holds both sides
+    def _launch(self, files: RunFiles, request: bytes) -> int:
+        # for reading and writing: stdin is never at its end, whatever becomes of the server
+        stdin = os.open(files.control, os.O_RDWR | os.O_CLOEXEC)
+        try:
             with files.events.open("ab") as out, files.log.open("ab") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", "agent_runtime", "run", "--request", f"/dev/fd/{memory}"],
-                    stdin=stdin,
-                    stdout=out,
-                    stderr=log,
-                    env=self._environ,
-                    pass_fds=[memory],
-                    start_new_session=True,
-                )
+                return self._launcher.launch(request, Streams(stdin, out.fileno(), log.fileno()))
+        finally:
             os.close(stdin)
-        self._children = {child for child in self._children if child.poll() is None} | {process}
-        return process
 
-    async def follow(self, files: RunFiles, after: int = -1) -> AsyncIterator[Line]:
-        """The events after `after`, as they come, until `complete`."""
+    async def follow(self, files: RunFiles, after: int = -1) -> AsyncGenerator[list[Line]]:
+        """The events after the number `after`, as they come, until `complete`."""
         record = files.record()
         assert record
-        with files.events.open("rb") as file:
-            rest = b""
-            while True:
-                piece = await asyncio.to_thread(file.read, _PIECE)
-                if not piece:
-                    await self._wait(files, record)
-                    continue
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    event = json.loads(line)
-                    if event["seq"] > after:
-                        yield Line(event["seq"], event["type"], line.decode())
-                    if event["type"] == "complete":
-                        return
-
-    async def _wait(self, files: RunFiles, record: RunRecord) -> None:
-        for child in list(self._children):
-            if child.poll() is not None:
-                self._children.discard(child)
-        size = files.events.stat().st_size
-        if not files.is_alive(record):
-            await asyncio.to_thread(files.outcome, record)
-            return
-        if files.events.stat().st_size == size:
-            await self._watch.changed(files.events, _LOOK)
+        try:
+            async for lines in self._follower.follow(files, record, after):
+                yield lines
+        finally:
+            self._launcher.reap()
 
     async def first(self, files: RunFiles) -> Line:
         """The first event."""
-        async for line in self.follow(files):
-            return line
+        async with aclosing(self.follow(files)) as stream:
+            async for lines in stream:
+                return lines[0]
         raise AssertionError("a stream has a first event")
 
     async def result(self, files: RunFiles) -> dict[str, Any]:
         """The `complete` event, when it is there."""
-        last: dict[str, Any] = {}
-        async for line in self.follow(files):
-            if line.type == "complete":
-                last = json.loads(line.text)
-        return last
+        last: bytes = b""
+        async for lines in self.follow(files):
+            last = lines[-1].text
+        complete: dict[str, Any] = json.loads(last)
+        return complete
 
     def listed(self) -> list[RunRecord]:
         """All runs that a server has started, the latest first."""

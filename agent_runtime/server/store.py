@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Claim:
 
 
 class IdempotencyStore:
-    """Keys and the runs that they have started.
+    """Keys and the runs that they have started. May be used in any thread.
 
     Args:
         path: of the database; created when absent.
@@ -36,7 +37,8 @@ class IdempotencyStore:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS keys"
@@ -46,16 +48,18 @@ class IdempotencyStore:
     def claim(self, key: str, digest: str, run_id: str) -> Claim:
         """Bind a key to a run, unless it is bound already."""
         now = time.time()
-        self._connection.execute("DELETE FROM keys WHERE created < ?", (now - KEPT,))
-        inserted = self._connection.execute(
-            "INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?)", (key, digest, run_id, now)
-        ).rowcount
-        row = self._connection.execute("SELECT digest, run FROM keys WHERE key = ?", (key,)).fetchone()
+        with self._lock:
+            self._connection.execute("DELETE FROM keys WHERE created < ?", (now - KEPT,))
+            inserted = self._connection.execute(
+                "INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?)", (key, digest, run_id, now)
+            ).rowcount
+            row = self._connection.execute("SELECT digest, run FROM keys WHERE key = ?", (key,)).fetchone()
         return Claim(digest=row[0], run_id=row[1], is_new=inserted > 0)
 
     def release(self, key: str) -> None:
         """Forget a key: its run was not started."""
-        self._connection.execute("DELETE FROM keys WHERE key = ?", (key,))
+        with self._lock:
+            self._connection.execute("DELETE FROM keys WHERE key = ?", (key,))
 
     def close(self) -> None:
         """Close the database."""

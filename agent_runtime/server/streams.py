@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 
-from agent_runtime.server.runs import Line
+from agent_runtime.server.follow import Line
 
 PING_SECONDS = 15.0
 RETRY_MS = 1_000
@@ -16,27 +17,29 @@ HEADERS = {
 }
 
 
-async def frames(lines: AsyncIterator[Line]) -> AsyncIterator[bytes]:
+async def frames(lines: AsyncGenerator[list[Line]]) -> AsyncGenerator[bytes]:
     """A frame for each event, with its `seq` as id, and a comment when nothing came for 15 seconds.
 
-    The next event is only read when the frame before it was taken: a slow client costs no memory.
+    The next events are only read when the frames before them were taken: a slow client costs little memory.
     """
     yield f"retry: {RETRY_MS}\n\n".encode()
-    pending: asyncio.Task[Line] | None = None
-    try:
+    async with aclosing(lines):
         while True:
-            pending = pending or asyncio.ensure_future(anext(lines))
-            done, _ = await asyncio.wait({pending}, timeout=PING_SECONDS)
-            if not done:
-                yield b": ping\n\n"
-                continue
+            pending = asyncio.ensure_future(anext(lines))
             try:
-                line = pending.result()
+                while not (await asyncio.wait({pending}, timeout=PING_SECONDS))[0]:
+                    yield b": ping\n\n"
+            finally:
+                if not pending.done():
+                    pending.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await pending
+            try:
+                found = pending.result()
             except StopAsyncIteration:
                 return
-            finally:
-                pending = None
-            yield f"id: {line.seq}\nevent: {line.type}\ndata: {line.text}\n\n".encode()
-    finally:
-        if pending is not None:
-            pending.cancel()
+            yield b"".join(map(_frame, found))
+
+
+def _frame(line: Line) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (line.seq, line.type.encode(), line.text)

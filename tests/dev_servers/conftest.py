@@ -18,19 +18,12 @@ import pytest
 
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
+from tests.support.waiting import until_async
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 T = TypeVar("T")
-
-
-async def until(condition: Callable[[], T | None]) -> T:
-    """What the condition gives, as soon as it gives something."""
-    with anyio.fail_after(15):
-        while not (result := condition()):  # noqa: ASYNC110 - what is waited for is outside of this process
-            await anyio.sleep(0.01)
-    return result
 
 
 @dataclass
@@ -63,7 +56,7 @@ class Scene:
             )
             return next(wanted, None)
 
-        return await until(found)
+        return await until_async(found)
 
     def statuses(self) -> list[tuple[str, int]]:
         return [(event.status, event.port) for event in self.events]

@@ -10,8 +10,9 @@ from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
-from tests.dev_servers.conftest import Launch, Scene, Watching, until
+from tests.dev_servers.conftest import Launch, Scene, Watching
 from tests.dev_servers.test_lifecycle import LISTEN, STAY
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -63,10 +64,10 @@ async def test_a_server_that_restarts_is_reported_when_it_is_there_again(
         python(restart + STAY)
         await scene.event("up", port=free_port)
         (tmp_path / "go").touch()
-        await until((tmp_path / "closed").exists)
-        await until(lambda: not scene.servers.up())
+        await until_async((tmp_path / "closed").exists)
+        await until_async(lambda: not scene.servers.up())
         assert scene.servers.advice() == ""  # neither "listening" nor "stopped"
-        await until(scene.servers.up)
+        await until_async(scene.servers.up)
         assert f"listening on port {free_port} " in scene.servers.advice()
 
 
@@ -103,12 +104,12 @@ while not __import__("os").path.exists("go"): time.sleep(0.01)
 async def _come_and_go(scene: Scene, tmp_path: Path, count: int) -> list[str]:
     texts: list[str] = []
     with pytest.raises(Exception, match="Nothing listens") as nothing:
-        await until((tmp_path / "ready").exists)
-        await until(lambda: len(scene.servers.up()) == count)
+        await until_async((tmp_path / "ready").exists)
+        await until_async(lambda: len(scene.servers.up()) == count)
         texts += [scene.servers.advice()]
         await scene.servers.locate(1, 0)
     (tmp_path / "go").touch()
-    await until(lambda: not scene.servers.up() and len(scene.events) == 2 * count)
+    await until_async(lambda: not scene.servers.up() and len(scene.events) == 2 * count)
     return [*texts, str(nothing.value), scene.servers.advice()]
 
 
@@ -139,7 +140,7 @@ async def test_internal_ports_are_listed_when_there_is_no_other_server(
 ) -> None:
     async with watching() as scene:
         process = python(MIXED, *([str(free_port)] if has_app else []), log=tmp_path / "log")
-        await until(lambda: len(scene.servers.up()) == 3 + has_app)
+        await until_async(lambda: len(scene.servers.up()) == 3 + has_app)
         *servers, debugger = scene.servers.advice().splitlines()
         assert debugger.startswith("Port ") and debugger.endswith(
             f"(pid {process.pid}) is open, not for HTTP."

@@ -17,7 +17,8 @@ from agent_runtime.dev_servers.server import Server, best
 from agent_runtime.dev_servers.urls import Template
 from agent_runtime.system.processes import Process
 from agent_runtime.system.sockets import Listener
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -140,7 +141,7 @@ async def test_the_announced_port_is_chosen_among_many(
     (tmp_path / "many.js").write_text(MANY_PORTS)
     async with watching() as scene:
         launch("node", "many.js", str(free_port), log=tmp_path / "log")
-        await until(lambda: len(scene.events) == 6)
+        await until_async(lambda: len(scene.events) == 6)
         found = scene.servers.latest()
         assert found and (found.port, found.http) == (free_port, True)
 
@@ -184,4 +185,4 @@ async def test_the_log_of_a_server_below_a_program_that_reads_its_output(
         launch(sys.executable, "-c", parent, log=tmp_path / "dev.log")
         up = await scene.event("up", port=free_port)
         assert up.log_file == str(tmp_path / "dev.log")
-        await until(lambda: scene.servers.up()[0].url == f"http://localhost:{free_port}/app/")
+        await until_async(lambda: scene.servers.up()[0].url == f"http://localhost:{free_port}/app/")

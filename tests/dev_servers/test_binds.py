@@ -13,7 +13,8 @@ from agent_runtime.dev_servers.origin import command_line
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process
 from agent_runtime.system.sockets import listeners
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +102,7 @@ async def test_a_silent_python_http_server_is_detected_in_time(watching: Watchin
         template="https://{port}-{sandboxId}.sandboxes.example.com", sandbox_id="sbx1"
     ) as scene:
         server = launch(sys.executable, "-m", "http.server", "0")
-        await until(lambda: _listening_port(server.pid))
+        await until_async(lambda: _listening_port(server.pid))
         opened, port, late = time.monotonic(), _listening_port(server.pid), scene.late
         up = await scene.event("up", pid=server.pid)
         assert scene.times[0] - opened < 1 + scene.late - late

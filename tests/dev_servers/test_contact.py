@@ -11,7 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +73,9 @@ async def test_the_watcher_makes_no_connection_before_the_client(
 ) -> None:
     async with watching() as scene:
         python(RECORD + source, str(free_port if fixed else 0))
-        port = int(await until(lambda: (tmp_path / "port").exists() and (tmp_path / "port").read_text()))
+        port = int(
+            await until_async(lambda: (tmp_path / "port").exists() and (tmp_path / "port").read_text())
+        )
         await scene.event("up", port=port)
         scene.servers.hint(f"connect to 127.0.0.1:{port}")
         await scene.servers.settle()
@@ -82,7 +85,7 @@ async def test_the_watcher_makes_no_connection_before_the_client(
         scene.servers.advice()
         await anyio.to_thread.run_sync(talk, port, b"GET /mine HTTP/1.0\r\n\r\n")
         (tmp_path / "enough").touch()
-        await until((tmp_path / "received").exists)
+        await until_async((tmp_path / "received").exists)
         (received,) = json.loads((tmp_path / "received").read_text())
         assert received.startswith("GET /mine")
 
@@ -92,7 +95,9 @@ async def test_a_server_that_counts_handshakes_sees_none_of_the_watcher(
 ) -> None:
     async with watching() as scene:
         python(RECORD + LISTENER, "0")
-        port = int(await until(lambda: (tmp_path / "port").exists() and (tmp_path / "port").read_text()))
+        port = int(
+            await until_async(lambda: (tmp_path / "port").exists() and (tmp_path / "port").read_text())
+        )
         await scene.event("up", port=port)
         await scene.servers.settle()
 
@@ -101,7 +106,7 @@ async def test_a_server_that_counts_handshakes_sees_none_of_the_watcher(
                 client.send("hello")
 
         await anyio.to_thread.run_sync(send)
-        await until((tmp_path / "received").exists)
+        await until_async((tmp_path / "received").exists)
         assert json.loads((tmp_path / "received").read_text()) == ["hello"]
 
 
@@ -115,7 +120,7 @@ async def test_a_requested_check_sends_one_get_and_none_when_the_answer_is_known
         for _ in range(3):
             assert "HTTP" not in await scene.servers.locate(free_port, 0, check=True)
         (tmp_path / "enough").touch()
-        await until((tmp_path / "received").exists)
+        await until_async((tmp_path / "received").exists)
         (received,) = json.loads((tmp_path / "received").read_text())
         assert received.startswith("GET / HTTP/1.1\r\n")
         assert scene.servers.up()[0].http is True
@@ -130,7 +135,7 @@ async def test_no_request_is_sent_to_a_debugger(
         await scene.event("up", port=free_port)
         assert "It does not speak HTTP" in await scene.servers.locate(free_port, 0, check=True)
         (tmp_path / "enough").touch()
-        await until((tmp_path / "received").exists)
+        await until_async((tmp_path / "received").exists)
         assert json.loads((tmp_path / "received").read_text()) == []
         assert scene.servers.latest() is None
 

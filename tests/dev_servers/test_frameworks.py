@@ -15,7 +15,8 @@ import anyio
 import pytest
 
 from agent_runtime.system.processes import all_processes
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +90,7 @@ async def test_flask_reloads_without_an_event(
         )
         up = await scene.event("up", port=free_port)
         (inode,) = scene.servers._up[free_port].now.inodes
-        first = await until(lambda: _holders(inode) if len(_holders(inode)) == 2 else None)
+        first = await until_async(lambda: _holders(inode) if len(_holders(inode)) == 2 else None)
 
         def reloaded() -> bool:
             app.write_text(
@@ -97,7 +98,7 @@ async def test_flask_reloads_without_an_event(
             )  # again: it may not have looked before
             return len(now := _holders(inode)) == 2 and now != first
 
-        await until(reloaded)
+        await until_async(reloaded)
         await anyio.sleep(0.6)
         assert scene.events == [up]
         assert (up.pid, up.http) == (server.pid, True)
@@ -133,7 +134,7 @@ async def test_vite_keeps_its_base_and_restarts_without_an_event(
         assert (up.url, up.http, up.loopback_only) == (f"http://localhost:{free_port}/app/", True, True)
         loads = len(list(tmp_path.glob("loaded-*")))
         (tmp_path / "vite.config.js").write_text(VITE_CONFIG + "// changed\n")
-        await until(lambda: len(list(tmp_path.glob("loaded-*"))) > loads)
+        await until_async(lambda: len(list(tmp_path.glob("loaded-*"))) > loads)
         await anyio.sleep(1.5)
         assert scene.events == [up]
         assert "vite" in (up.command or "")

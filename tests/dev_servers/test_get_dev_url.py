@@ -21,8 +21,9 @@ from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.tools import load
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
 from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -122,14 +123,14 @@ async def test_the_call_that_starts_a_server_reports_it(watching: Watching, tmp_
                 events = await scene.servers.settle(60) + scene.events
             (server,) = shell.background()
             assert [(event.pid, event.log_file) for event in events] == [(server.pid, server.log_file)]
-            await until(lambda: scene.servers.up()[0].url == f"http://localhost:{events[0].port}/base")
+            await until_async(lambda: scene.servers.up()[0].url == f"http://localhost:{events[0].port}/base")
             await shell.run("sleep 30 &", timeout=5, call_id="3", tokens=1000)
             with anyio.fail_after(10):
                 assert await scene.servers.settle() == []
             with anyio.fail_after(10):
                 await shell.run("kill $!; wait $!", timeout=5, call_id="4", tokens=1000)
                 await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
-            await until(lambda: not scene.servers._expected(60))  # a log writer may just be starting
+            await until_async(lambda: not scene.servers._expected(60))  # a log writer may just be starting
         finally:
             for server in scene.servers.left():  # the last call has detached it
                 os.kill(server.pid, signal.SIGKILL)

@@ -15,7 +15,8 @@ from agent_runtime.dev_servers.socket_owners import MARKER
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ async def test_a_url_that_is_printed_late_is_known(
         up = await scene.event("up", pid=server.pid)
         assert (up.http, up.url) == (None, f"http://localhost:{up.port}")
         (tmp_path / "go").touch()
-        await until(lambda: scene.servers.up()[0].http)
+        await until_async(lambda: scene.servers.up()[0].http)
         assert scene.servers.up() == [
             up.model_copy(update={"http": True, "url": f"{up.url}/app", "local_url": f"{up.url}/app"})
         ]
@@ -99,7 +100,7 @@ async def test_a_daemonized_server_still_belongs_to_the_run(
         assert up.pid == daemon != parent.pid
         assert process and process.ppid == os.getpid()
         os.kill(daemon, signal.SIGKILL)
-        await until(lambda: os.waitpid(daemon, os.WNOHANG)[0])
+        await until_async(lambda: os.waitpid(daemon, os.WNOHANG)[0])
         await scene.event("down", pid=daemon)
 
 
@@ -130,12 +131,12 @@ async def test_the_socket_outlives_the_process_that_made_it(
         python(LISTEN + f"import os\nif os.fork():\n{parent}\n" + ANSWER + STAY)
         up = await scene.event("up")
         (tmp_path / "go").touch()
-        await until(lambda: scene.servers.up() != [up])
+        await until_async(lambda: scene.servers.up() != [up])
         (now,) = scene.servers.up()
         assert now.pid and now == up.model_copy(update={"pid": now.pid})
         assert scene.events == [up]
         os.kill(now.pid, signal.SIGKILL)
-        await until(lambda: os.waitpid(now.pid or 0, os.WNOHANG)[0])
+        await until_async(lambda: os.waitpid(now.pid or 0, os.WNOHANG)[0])
 
 
 async def test_workers_are_one_server_led_by_their_parent(watching: Watching, python: Launch) -> None:
@@ -167,7 +168,7 @@ async def test_a_quick_restart_on_the_same_port_makes_no_event(
         up = await scene.event("up", pid=server.pid)
         first = scene.servers._up[free_port].now.inodes
         (tmp_path / "go").touch()
-        await until(lambda: scene.servers._up[free_port].now.inodes != first)
+        await until_async(lambda: scene.servers._up[free_port].now.inodes != first)
         await anyio.sleep(0.5)
         assert scene.events == [up]
         assert scene.servers.up() == [up]
@@ -186,7 +187,7 @@ async def test_a_quick_restart_that_others_can_reach_is_reported(
         server = python(REBIND, str(free_port))
         await scene.event("up", pid=server.pid)
         (tmp_path / "go").touch()
-        await until(lambda: scene.events[2:])
+        await until_async(lambda: scene.events[2:])
         reported = [(event.status, event.loopback_only, event.pid) for event in scene.events]
         assert reported == [("up", True, server.pid), ("down", True, server.pid), ("up", False, server.pid)]
         assert scene.servers.up() == scene.events[2:]
@@ -250,7 +251,7 @@ async def test_the_final_scan_does_not_wait_for_servers_that_are_gone(
         server.wait()
         with anyio.fail_after(20):
             events = await scene.servers.finish()
-        await until(lambda: [e.status for e in scene.events + events] == ["up", "down"])
+        await until_async(lambda: [e.status for e in scene.events + events] == ["up", "down"])
 
 
 async def test_a_scan_uses_little_cpu(watching: Watching) -> None:

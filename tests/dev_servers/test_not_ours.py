@@ -16,8 +16,9 @@ from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.errors import ToolError
 from agent_runtime.system import sockets
 from agent_runtime.system.processes import Process
-from tests.dev_servers.conftest import Launch, Watching, until
+from tests.dev_servers.conftest import Launch, Watching
 from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -38,14 +39,16 @@ async def test_clients_udp_own_sockets_and_earlier_servers_are_not_reported(
         LISTEN.replace("sys.argv[1]", "0") + "print(s.getsockname()[1])" + ANSWER + STAY, log=tmp_path / "log"
     )
     before = int(
-        await until(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text().strip()) or 0
+        await until_async(lambda: (tmp_path / "log").exists() and (tmp_path / "log").read_text().strip()) or 0
     )
     with socket.create_server(("127.0.0.1", 0), backlog=400) as own:
         async with watching(template="https://{port}.example.com") as scene:
             with socket.create_server(("127.0.0.1", 0)):
                 python(CLIENT, str(own.getsockname()[1]))
                 udp = int(
-                    await until(lambda: (tmp_path / "ready").exists() and (tmp_path / "ready").read_text())
+                    await until_async(
+                        lambda: (tmp_path / "ready").exists() and (tmp_path / "ready").read_text()
+                    )
                     or 0
                 )
                 await anyio.sleep(0.6)

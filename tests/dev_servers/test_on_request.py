@@ -14,7 +14,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.dev_servers.conftest import Launch, Scene, Watching, until
+from tests.dev_servers.conftest import Launch, Scene, Watching
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ async def daemon(
     os.mkfifo(folder / "commands")
     python(source, *arguments)
     runtime = python("import time\ntime.sleep(60)")
-    await until((folder / "ready").exists)
+    await until_async((folder / "ready").exists)
     async with watching(root_pid=runtime.pid, workspace=folder / "workspace") as scene:
         yield scene
 

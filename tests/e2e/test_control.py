@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, full, result
+from tests.support.waiting import until
 
 HANG = "sleep 300 & sleep 300"
 Event = dict[str, Any]
@@ -107,7 +108,7 @@ def test_a_cancel_ends_the_run_in_every_state(state: str, how: str, workspace: P
     with ModelServer(script) as server, running(server, workspace) as run:
         run.until(event)
         if state in ("model", "stream"):
-            wait_for(lambda: bool(server.requests))
+            until(lambda: bool(server.requests))
         started = time.monotonic()
         if how == "control":
             run.say(action="cancel")
@@ -119,13 +120,6 @@ def test_a_cancel_ends_the_run_in_every_state(state: str, how: str, workspace: P
     assert (done.complete["status"], done.complete["stopReason"]) == ("cancelled", "cancelled")
     assert [each["outcome"] for each in done.of("tool_result")] == (["cancelled"] if state == "tool" else [])
     assert not processes_named("sleep 300", workspace)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def processes_named(command: str, workspace: Path) -> list[int]:
@@ -146,7 +140,7 @@ def test_the_output_of_a_cancelled_command_is_reported(workspace: Path) -> None:
         ModelServer([bash("echo before; touch here; sleep 300")]) as server,
         running(server, workspace) as run,
     ):
-        wait_for(lambda: (workspace / "here").exists())
+        until(lambda: (workspace / "here").exists())
         run.say(action="cancel")
         done = run.end()
     (answer,) = done.of("tool_result")
@@ -224,7 +218,7 @@ def test_a_closed_stdout_ends_the_run(state: str, workspace: Path, tmp_path: Pat
         os.close(writer)
         with process:
             assert b'"start"' in os.read(reader, 100)
-            wait_for(lambda: bool(server.requests))
+            until(lambda: bool(server.requests))
             os.close(reader)
             assert process.wait(4) == 74
             assert process.stderr and b"Traceback" not in process.stderr.read()
@@ -247,7 +241,7 @@ def test_a_reader_that_has_stopped_reading_does_not_hold_up_a_cancel(workspace: 
         )
         os.close(writer)
         with process:
-            wait_for(lambda: full(reader))
+            until(lambda: full(reader))
             process.send_signal(signal.SIGTERM)
             assert process.wait(4) == 143
     os.close(reader)
@@ -262,7 +256,7 @@ def test_a_signal_before_the_request_ends_the_program(workspace: Path) -> None:
         cwd=workspace,
     )
     with process:
-        wait_for(lambda: catches(process.pid, signal.SIGTERM))
+        until(lambda: catches(process.pid, signal.SIGTERM))
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=20)
     (complete,) = map(json.loads, stdout.splitlines())
@@ -285,7 +279,7 @@ def test_a_signal_while_the_request_is_being_read_ends_the_program(workspace: Pa
             assert process.stdin
             process.stdin.write(b'{"prompt": "x"}')
             process.stdin.flush()
-            wait_for(lambda: catches(process.pid, signal.SIGTERM))
+            until(lambda: catches(process.pid, signal.SIGTERM))
             process.send_signal(signal.SIGTERM)
             stdout, stderr = process.communicate(timeout=20)
     done = result(stdout, process.returncode, stderr)
@@ -296,7 +290,7 @@ def test_a_signal_while_the_request_is_being_read_ends_the_program(workspace: Pa
 def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> None:
     stubborn = "trap '' TERM INT; (trap '' TERM; sleep 300) & touch up; sleep 300; sleep 300"
     with ModelServer([bash(stubborn)]) as server, running(server, workspace) as run:
-        wait_for(lambda: (workspace / "up").exists())
+        until(lambda: (workspace / "up").exists())
         run.process.send_signal(signal.SIGTERM)
         time.sleep(0.1)  # two signals at the same moment are one
         run.process.send_signal(signal.SIGTERM)
@@ -304,4 +298,4 @@ def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> No
         done = run.end(10)
         assert time.monotonic() - started < 1.5
     assert (done.code, done.complete["status"]) == (143, "cancelled")  # its last words are whole all the same
-    wait_for(lambda: not processes_named("sleep 300", workspace))
+    until(lambda: not processes_named("sleep 300", workspace))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import run
+from tests.support.formats import FORMATS
 
-FORMATS = get_args(WireFormat)
 SHELL = {
     "anthropic": ("bash", "command"),
     "openai-responses": ("exec_command", "cmd"),

@@ -7,19 +7,18 @@ import os
 import signal
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from agent_runtime.cli.standby.client import EXIT, PID, PREAMBLE
+from agent_runtime.protocol.handover import EXIT, PID, PREAMBLE
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result, environment, result
 from tests.cli.standby.conftest import Running
+from tests.support.waiting import until
 
-FORMATS: tuple[WireFormat, ...] = ("anthropic", "openai-responses", "openai-chat")
 KEYS = ("sk-ant-loopback-0123456789", "sk-loopback-0123456789")  # what the model server's environ gives
 IDLE = "sleep 300"
 
@@ -71,14 +70,14 @@ class StandbyRun:
     def hang_up(self) -> None:
         """Close its stdin and stdout, and wait for its end."""
         self._close()
-        wait_for(lambda: not Path(f"/proc/{self.pid}").exists(), 4)
+        until(lambda: not Path(f"/proc/{self.pid}").exists(), 4)
         assert b"Traceback" not in self.stderr(), self.stderr()
         self._stderr.close()
 
     def kill(self) -> None:
         """SIGKILL, and the end of all that it had started."""
         self.signal(signal.SIGKILL)
-        wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
+        until(lambda: not Path(f"/proc/{self.pid}").exists())
         kill(self.started())
         self._close()
         self._stderr.close()
@@ -96,7 +95,7 @@ class StandbyRun:
             pass
         self._close()
         assert self.code is not None, (self.events[-3:], self.stderr())
-        wait_for(lambda: not Path(f"/proc/{self.pid}").exists())
+        until(lambda: not Path(f"/proc/{self.pid}").exists())
         stderr = self.stderr()
         self._stderr.close()
         for key in KEYS:
@@ -149,7 +148,7 @@ def kill(processes: list[int]) -> None:
     for pid in processes:
         with suppress(ProcessLookupError):  # it has just ended by itself
             os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in processes))
+    until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in processes))
 
 
 def bash(command: str, **more: Any) -> Turn:
@@ -178,13 +177,6 @@ def resumed(
         body = server.bodies[0]
         messages: list[Any] = body["input" if format == "openai-responses" else "messages"]
         return messages
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def pids() -> list[int]:

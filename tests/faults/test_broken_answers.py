@@ -12,7 +12,8 @@ from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import FORMATS, StandbyRun, bash, request_for
+from tests.faults.standby_runs import StandbyRun, bash, request_for
+from tests.support.formats import FORMATS
 
 EMPTY = {"nothing": Turn(), "thought-only": Turn(thinking="hm"), "blank": Turn(text=" \n")}
 

@@ -16,7 +16,8 @@ from agent_runtime.system import landlock
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import IDLE, StandbyRun, bash, kill, wait_for
+from tests.faults.standby_runs import IDLE, StandbyRun, bash, kill
+from tests.support.waiting import until
 
 try:
     landlock.check()
@@ -162,7 +163,7 @@ def test_sessions_and_background_processes_are_confined(tools: Tools, outside: P
         bash("sleep 0.5"),
         tools=["exec_command", "write_stdin", "bash"],
     )
-    wait_for((tools.workspace / "late").exists)
+    until((tools.workspace / "late").exists)
     assert {p.name for p in outside.iterdir()} == {"file"}
     assert {p.name for p in tools.workspace.iterdir()} == {"typed", "piped", "late"}
     assert "left" in done.of("tool_result")[3]["output"]

@@ -27,8 +27,9 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat, events
 from agent_runtime.transcripts.reader import read
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import FORMATS, StandbyRun, bash, request_for
+from tests.faults.standby_runs import StandbyRun, bash, request_for
 from tests.providers.test_damaged import damaged
+from tests.support.formats import FORMATS
 
 REQUEST = {
     "prompt": "do \u00e9 \U0001f600 it",

@@ -15,8 +15,10 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import FORMATS, StandbyRun, kill, request_for, wait_for
+from tests.faults.standby_runs import StandbyRun, kill, request_for
 from tests.faults.states import NOW, STATES, WORDS, in_turn, take
+from tests.support.formats import FORMATS
+from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def test_a_passing_provider_fault_is_survived_in_every_state(
     trial, done = take(state, after, format, standby, tmp_path, config=case.config)
     check_end(done, case, before)
     if state == "with-a-server":
-        wait_for(lambda: bool(trial.started()))  # a process that is just being executed cannot be recognized
+        until(lambda: bool(trial.started()))  # a process that is just being executed cannot be recognized
     left = trial.started()
     assert bool(left) == (state == "with-a-server")  # a run that was not cancelled leaves its server up
     kill(left)

@@ -25,9 +25,9 @@ from tests.faults.standby_runs import (
     pause,
     request_for,
     resumed,
-    wait_for,
 )
 from tests.faults.states import in_turn
+from tests.support.waiting import until
 
 WAITS = bash("until [ -e go ]; do sleep 0.02; done")
 SILENT = Turn(fault=Fault(black_hole=True))
@@ -44,7 +44,7 @@ class State:
 
 
 def asked(times: int) -> Callable[[StandbyRun, ModelServer], object]:
-    return lambda _, server: wait_for(lambda: len(server.requests) == times)
+    return lambda _, server: until(lambda: len(server.requests) == times)
 
 
 def paused(trial: StandbyRun, _: ModelServer) -> None:
@@ -64,7 +64,7 @@ STATES = {
     ),
     "in-a-tool": State(
         [bash(f"touch here; {IDLE} & {IDLE}")],
-        lambda trial, _: wait_for((trial.workspace / "here").exists),
+        lambda trial, _: until((trial.workspace / "here").exists),
         ["cancelled"],
     ),
     "in-a-retry-wait": State(

@@ -11,8 +11,9 @@ from agent_runtime.testing.model_server import Call, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import IDLE, bash, kill, wait_for
+from tests.faults.standby_runs import IDLE, bash, kill
 from tests.faults.states import STATES, in_turn, take
+from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def test_a_tool_fault_is_survived_in_every_state(
     assert (done.code, done.complete["output"]) == (0, "done")
     # the server and the writer of its log; no other call ends them
     expected = 2 if state == "with-a-server" else 0
-    wait_for(lambda: len(trial.started()) == expected)  # a process during execve cannot be recognized
+    until(lambda: len(trial.started()) == expected)  # a process during execve cannot be recognized
     left = trial.started()
     kill(left)
 

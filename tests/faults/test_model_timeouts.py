@@ -13,7 +13,8 @@ import pytest
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import FORMATS, StandbyRun, request_for
+from tests.faults.standby_runs import StandbyRun, request_for
+from tests.support.formats import FORMATS
 
 LONG = {"connectTimeout": 60, "firstTokenTimeout": 60, "betweenTokensTimeout": 60, "maxRetries": 0}
 HANGS = {

@@ -17,7 +17,9 @@ from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import FORMATS, KEYS, StandbyRun, bash, holds, request_for, resumed, wait_for
+from tests.faults.standby_runs import KEYS, StandbyRun, bash, holds, request_for, resumed
+from tests.support.formats import FORMATS
+from tests.support.waiting import until
 
 KEY = KEYS[0]
 TOKEN = "named/as a secret+0123456789"
@@ -171,7 +173,7 @@ def _dumps(
         stderr=subprocess.DEVNULL,
     )
     if callable(ready):
-        wait_for(ready)
+        until(ready)
     os.kill(process.pid, signal.SIGSEGV)
     _, status = os.waitpid(process.pid, 0)
     process.returncode = status

@@ -16,7 +16,8 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
-from tests.faults.standby_runs import bash, wait_for
+from tests.faults.standby_runs import bash
+from tests.support.waiting import until
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 pytestmark = pytest.mark.skipif(
@@ -93,7 +94,7 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str, workspace: P
             stdout=subprocess.PIPE,
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
         )
-        wait_for((workspace / "started").exists)
+        until((workspace / "started").exists)
         if how == "call":
             process.send_signal(signal.SIGTERM)
         else:  # its sender lives on for a moment, as timeout(1) does

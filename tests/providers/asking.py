@@ -23,7 +23,6 @@ MODELS: dict[str, str] = {
     "openai-responses": "openai:gpt-5.2",
     "openai-chat": "openai-chat:gpt-5.2",
 }
-FORMATS: tuple[WireFormat, ...] = ("anthropic", "openai-responses", "openai-chat")
 
 
 @dataclass

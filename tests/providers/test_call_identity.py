@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import ProviderError
-from tests.providers.asking import FORMATS
 from tests.providers.decoding import decode, merged
 from tests.providers.dialects import COMMANDS, DIALECTS, EXCLUDED, TEXT, Dialect, Json, stream
+from tests.support.formats import FORMATS
 
 
 def alone() -> list[Any]:

@@ -17,7 +17,8 @@ from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.testing.model_streams import Turn, events
-from tests.providers.asking import FORMATS, MODELS
+from tests.providers.asking import MODELS
+from tests.support.formats import FORMATS
 
 pytestmark = pytest.mark.anyio
 

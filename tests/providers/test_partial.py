@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import Result, run
+from tests.support.formats import FORMATS
 
-FORMATS = get_args(WireFormat)
 CUT = Fault(error_in_stream=True, message="upstream is overloaded")  # after half of the events
 SAID = "one two three four five six seven eight"
 

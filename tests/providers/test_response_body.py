@@ -20,7 +20,8 @@ from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.transport import StreamTimeouts
 from agent_runtime.testing.model_streams import Turn, events
-from tests.providers.asking import FORMATS, MODELS, http_client
+from tests.providers.asking import MODELS, http_client
+from tests.support.formats import FORMATS
 
 pytestmark = pytest.mark.anyio
 

@@ -19,10 +19,10 @@ from agent_runtime.protocol.messages import (
     UserMessage,
 )
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
-from tests.providers.asking import FORMATS, asking, results
+from tests.providers.asking import asking, results
+from tests.support.formats import FORMATS, formats
 
 pytestmark = pytest.mark.anyio
-formats = pytest.mark.parametrize("format", FORMATS)
 
 BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
 PATCH = ToolSpec(

@@ -9,21 +9,21 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from agent_runtime.errors import ProviderError
-from agent_runtime.protocol.messages import Text, Thinking, Usage, WireFormat
+from agent_runtime.protocol.messages import Text, Thinking, Usage
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.testing.model_server import ModelServer, Turn
 from tests.providers.asking import asking, results
+from tests.support.formats import FORMATS
 
 STREAMS = Path(__file__).parents[1] / "data" / "streams"
 RECORDINGS = Path(
     os.environ.get("AGENT_RUNTIME_STREAMS") or Path(__file__).parents[3] / "shared" / "provider-streams"
 )
-FORMATS: tuple[WireFormat, ...] = get_args(WireFormat)
 
 pytestmark = pytest.mark.anyio
 

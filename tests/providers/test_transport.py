@@ -14,10 +14,10 @@ from agent_runtime.providers.connect import connect
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.transport import StreamTimeouts
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
-from tests.providers.asking import FORMATS, asking
+from tests.providers.asking import asking
+from tests.support.formats import formats
 
 pytestmark = pytest.mark.anyio
-formats = pytest.mark.parametrize("format", FORMATS)
 
 
 async def failure(turn: Turn, format: Any, timeouts: StreamTimeouts | None = None) -> ProviderError:

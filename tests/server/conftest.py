@@ -53,6 +53,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         *options: str,
         model: ModelServer | None = None,
         key: str = "",
+        standby: bool = False,
         **model_options: bool,
     ) -> Served:
         if model is None:
@@ -68,6 +69,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             str(workspace),
             "--state-dir",
             str(state),
+            *([] if standby else ["--no-standby"]),
             *options,
         ]
         process = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from agent_runtime.testing.model_server import Turn
 from agent_runtime.testing.runtime import COMMAND, check, environment
 from tests.server.conftest import Serve, Served
+from tests.support.waiting import until
 
 Json = dict[str, Any]
 SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
@@ -36,13 +36,6 @@ def waiting(marker: str = "go") -> Turn:
     """A turn whose command runs until the file of that name is there, or `started` is gone: the fixture removes it."""
     loop = f"touch started; until [ -e {marker} -o ! -e started ]; do sleep 0.05; done; echo on"
     return Turn(calls=[("bash", {"command": loop})])
-
-
-def until(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # the file is written by another process
 
 
 def test_a_stream_has_every_event_with_its_seq_as_id(serve: Serve) -> None:
@@ -127,7 +120,7 @@ def test_control_messages_reach_the_run(serve: Serve) -> None:
     served = serve([waiting(), Turn(text="done")])
     with ThreadPoolExecutor() as pool, served.client() as client:
         answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
-        until(served.workspace / "started")
+        until((served.workspace / "started").exists)
         assert client.get("/v1/runs/r1").json()["data"]["status"] == "running"
         for action in ("pause", "resume"):
             assert client.post(f"/v1/runs/r1/{action}").status_code == 200
@@ -145,7 +138,7 @@ def test_cancel_ends_the_run(serve: Serve) -> None:
     served = serve([waiting("never")])
     with ThreadPoolExecutor() as pool, served.client() as client:
         answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
-        until(served.workspace / "started")
+        until((served.workspace / "started").exists)
         assert client.post("/v1/runs/r1/cancel").status_code == 200
         assert answer.result().json()["data"]["status"] == "cancelled"
 
@@ -172,7 +165,7 @@ def test_runs_outlive_the_server_and_subscribers_go_on(serve: Serve) -> None:
                 seen.append(int(line[4:]))
             if '"tool_call"' in line:
                 break
-        until(served.workspace / "started")
+        until((served.workspace / "started").exists)
         served.kill()
     again = serve(None, model=served.model)
     (served.workspace / "go").touch()
@@ -193,7 +186,7 @@ def test_a_run_whose_process_was_killed_gets_its_last_events_once(serve: Serve) 
     served = serve([waiting("never")])
     with ThreadPoolExecutor() as pool, served.client() as client:
         answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
-        until(served.workspace / "started")
+        until((served.workspace / "started").exists)
         record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
         os.kill(record["pid"], 9)
         data = answer.result().json()["data"]
@@ -212,7 +205,7 @@ def test_a_killed_run_that_nobody_follows_has_failed(serve: Serve) -> None:
     served = serve([edited, waiting("never")])
     with served.client() as client:
         with client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
-            until(served.workspace / "started")
+            until((served.workspace / "started").exists)
         record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
         served.kill()
         os.killpg(record["pid"], 9)
@@ -232,7 +225,7 @@ def test_long_inputs_sent_at_once_arrive_whole(serve: Serve) -> None:
     texts = [f"{letter * 150_000}." for letter in "abcd"]  # more than a pipe holds
     with ThreadPoolExecutor() as pool, served.client() as client:
         answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
-        until(served.workspace / "started")
+        until((served.workspace / "started").exists)
         sent = pool.map(lambda text: client.post("/v1/runs/r1/input", json={"text": text}).status_code, texts)
         assert list(sent) == [200] * 4
         (served.workspace / "go").touch()
@@ -242,10 +235,13 @@ def test_long_inputs_sent_at_once_arrive_whole(serve: Serve) -> None:
 
 
 def test_tools_cannot_read_the_keys_of_the_server(serve: Serve) -> None:
-    look = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' > seen.txt"
-    served = serve(
-        [Turn(calls=[("bash", {"command": look})]), Turn(text="done")], "--api-key", "rt_live_mine"
+    served = serve([], "--api-key", "rt_live_mine")
+    look = (  # at the server, and at every process from the tool up to the first
+        f'pids={served.process.pid}; pid=$$; while [ $pid -gt 0 ]; do pids="$pids $pid";'
+        " pid=$(awk '/^PPid/ {print $2}' /proc/$pid/status); done;"
+        " for pid in $pids; do cat /proc/$pid/environ /proc/$pid/cmdline; done 2>/dev/null | tr '\\0' '\\n' > seen.txt"
     )
+    served.model.script[:] = [Turn(calls=[("bash", {"command": look})]), Turn(text="done")]
     with served.client() as client:
         assert client.get("/v1/agents").status_code == 401
         headers = {"x-api-key": "rt_live_mine"}

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from agent_runtime.testing.model_server import Turn
 from tests.server.conftest import Serve
-from tests.server.test_runs import until, waiting
+from tests.server.test_runs import waiting
+from tests.support.waiting import until
 
 
 def test_threads_are_created_continued_listed_read_forked_and_deleted(serve: Serve) -> None:
@@ -39,7 +40,7 @@ def test_a_thread_in_use_is_a_conflict(serve: Serve) -> None:
     served = serve([waiting(), Turn(text="done")])
     with ThreadPoolExecutor() as pool, served.client() as client:
         first = pool.submit(client.post, "/v1/run", json={"prompt": "go", "threadId": "t", "stream": False})
-        until(served.workspace / "started")
+        until((served.workspace / "started").exists)
         second = client.post("/v1/run", json={"prompt": "me too", "threadId": "t", "stream": False})
         assert second.status_code == 409 and second.headers["retry-after"] == "1"
         assert client.delete("/v1/run/threads/t").status_code == 409

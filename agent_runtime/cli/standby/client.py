@@ -1,8 +1,7 @@
 """`agent-runtime run --socket PATH`: lets a standby server execute a run, and behaves like that run.
 
-It sends a preamble before the request: `{"standby": {...}}` has the working directory, environment and options of this
-process, and its stderr is passed as a descriptor. The server then writes two lines of its own around the events,
-`{"pid": N}` and `{"exit": N}`: the process that signals are forwarded to, and the exit status. This module imports
+It passes its working directory, environment, options and stderr (protocol/handover.py). Signals are forwarded to the
+process of the run, and its exit status becomes that of this process. This module imports
 nothing that is slow to import.
 """
 
@@ -24,9 +23,9 @@ from agent_runtime.engine import failure
 from agent_runtime.engine.signals import CAUGHT, Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.masking import address_secrets, named_as_secret
+from agent_runtime.protocol.handover import EXIT, PID, preamble
 from agent_runtime.system.hardening import harden
 
-PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
 _PIECE = 1 << 16
 
 
@@ -37,11 +36,11 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
         try:
             signals.arm()
             request = _request(arguments)
-            preamble = _preamble(options)
+            first_line = _preamble(options)
             secret = {name for name in os.environ if named_as_secret(name)}
             harden(secret | address_secrets(os.environ).keys())
             connection.connect(arguments.socket)
-            socket.send_fds(connection, [preamble], [2])
+            socket.send_fds(connection, [first_line], [2])
             connection.sendall(request)
             signals.disarm()
         except Interrupted:
@@ -66,8 +65,7 @@ def _request(arguments: Namespace) -> bytes:
 def _preamble(options: dict[str, Any]) -> bytes:
     if "format" not in options and os.isatty(1):
         options = {**options, "format": "pretty"}
-    launch = {"cwd": str(Path.cwd()), "env": _environ(), "options": options}
-    return json.dumps({PREAMBLE: launch}).encode() + b"\n"
+    return preamble(str(Path.cwd()), _environ(), options)
 
 
 def _environ() -> dict[str, str]:

@@ -15,7 +15,8 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, result
-from tests.cli.standby.conftest import Json, Running, asked, sh, standing, until
+from tests.cli.standby.conftest import Json, Running, asked, sh, standing
+from tests.support.waiting import until
 
 
 def launch(standby: Running, cwd: Path, *options: str, **environ: str) -> subprocess.Popen[bytes]:

@@ -13,7 +13,8 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 from agent_runtime.testing.runtime import COMMAND, environment
-from tests.cli.standby.conftest import Running, asked, sh, standing, until
+from tests.cli.standby.conftest import Running, asked, sh, standing
+from tests.support.waiting import until
 
 
 def test_concurrent_runs_are_isolated(standby: Running, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""One run of a standby, in a process that was forked for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import Any
+
+from agent_runtime.cli.run import answer
+from agent_runtime.engine.signals import SignalHandler
+from agent_runtime.engine.stdin import read_request
+from agent_runtime.errors import RequestError
+from agent_runtime.output.event_writer import claim_stdout
+from agent_runtime.protocol.handover import EXIT, MAX_DESCRIPTORS, PID, PREAMBLE
+
+
+class Attempt:
+    """One run in a child process. Its stdin and stdout are the connection, unless the client passes others.
+
+    Args:
+        connection: the connection to the client.
+        mask: the signal mask from before the fork.
+    """
+
+    def __init__(self, connection: socket.socket, mask: set[signal.Signals | int]) -> None:
+        self._connection, self._mask = connection, mask
+        self._options: dict[str, Any] = {}
+        self._announced = False
+        self._out = -1
+
+    def run(self) -> int:
+        """Execute the run; returns the exit status."""
+        os.dup2(self._connection.fileno(), 0)
+        os.dup2(self._connection.fileno(), 1)
+        signals = SignalHandler()
+        self._out = claim_stdout()
+        code = answer(self._read, self._options, out=self._out, signals=signals)
+        if self._announced:
+            self._say(EXIT, code)
+        self._hang_up()
+        return code
+
+    def _read(self) -> tuple[Any, bytes]:
+        """Read the request. With a preamble, take over the environment of its sender first."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # a pending signal is raised here
+        data, descriptors, _, _ = socket.recv_fds(self._connection, 1 << 16, MAX_DESCRIPTORS)
+        raw, rest = read_request(0, data)
+        if not (isinstance(raw, dict) and raw.keys() == {PREAMBLE}):
+            return raw, rest
+        _move(descriptors[:1], [2])
+        self._announced = True
+        self._say(PID, os.getpid())
+        self._become(raw[PREAMBLE])
+        try:
+            return read_request(0, rest)
+        finally:  # an error is reported where the events would be
+            _move(descriptors[1:], [0, self._out])
+
+    def _become(self, sender: Any) -> None:
+        try:
+            os.chdir(sender["cwd"])
+            os.environ.clear()
+            os.environ.update(sender["env"])
+            self._options.update(sender["options"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise RequestError(PREAMBLE, f"expected cwd, env and options of the sender: {error!r}") from None
+
+    def _say(self, what: bytes, number: int) -> None:
+        with suppress(OSError):
+            self._connection.sendall(what + str(int(number)).encode() + b"}\n")
+
+    def _hang_up(self) -> None:
+        """Close the stream even if other processes have the socket. Unread input would reset the connection."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+            while self._connection.recv(1 << 16, socket.MSG_DONTWAIT):
+                pass
+
+
+def _move(descriptors: list[int], to: list[int]) -> None:
+    for descriptor, own in zip(descriptors, to, strict=False):
+        os.dup2(descriptor, own, inheritable=own <= 2)
+        os.close(descriptor)

@@ -1,0 +1,20 @@
+"""How a run is handed to a standby: the lines around the request and the events, and the descriptors.
+
+The first line is a preamble, `{"standby": {"cwd", "env", "options"}}`: the working directory and environment of the
+sender, and the options of its command line. Descriptors that come with it are, in this order, the stderr, stdin and
+stdout of the run; without the last two the connection itself is stdin and stdout. The request follows. The standby
+answers with the line `{"pid": N}` before, and `{"exit": N}` after the events.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
+MAX_DESCRIPTORS = 3
+
+
+def preamble(cwd: str, env: dict[str, str], options: dict[str, Any]) -> bytes:
+    """Return the line that is sent before the request."""
+    return json.dumps({PREAMBLE: {"cwd": cwd, "env": env, "options": options}}).encode() + b"\n"

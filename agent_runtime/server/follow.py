@@ -1,0 +1,121 @@
+"""Reading the streams of runs while they grow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from agent_runtime.server.run_files import RunFiles, RunRecord
+from agent_runtime.system.file_watch import FileWatch
+
+_PIECE = 1 << 16  # bytes that are read of a stream at once: what a slow reader costs in memory
+_HEAD = re.compile(rb'\{"type":"(\w+)","seq":(\d+),')  # as the runtime writes it; saves parsing the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event of a stream: its number, its type, and the JSON as it was written."""
+
+    seq: int
+    type: str
+    text: bytes
+
+
+@dataclass
+class _Followed:
+    """A run with its followers: each has an event that is set when the stream has grown or the process has ended."""
+
+    stop: list[Callable[[], None]] = field(default_factory=list)
+    waiting: set[asyncio.Event] = field(default_factory=set)
+    ended: bool = False
+
+    def wake(self) -> None:
+        for event in self.waiting:
+            event.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.wake()
+
+
+class Follower:
+    """Reads streams. Created and used inside one asyncio event loop."""
+
+    def __init__(self, watch: FileWatch) -> None:
+        self._watch = watch
+        self._followed: dict[str, _Followed] = {}
+
+    async def follow(self, files: RunFiles, record: RunRecord, after: int = -1) -> AsyncGenerator[list[Line]]:
+        """The events after the number `after`, until `complete`; those that were written together as one list."""
+        with files.events.open("rb") as file, self._following(files, record) as (run, grown):
+            rest = b""
+            while True:
+                ended = run.ended  # before reading: everything that it wrote is read then
+                piece = file.read(_PIECE)  # from the page cache
+                if not piece:
+                    if ended:
+                        await asyncio.to_thread(files.outcome, record)  # adds the last events of a killed run
+                        continue
+                    await grown.wait()
+                    grown.clear()
+                    continue
+                *whole, rest = (rest + piece).split(b"\n")
+                lines = list(map(_line, whole))
+                if found := [line for line in lines if line.seq > after]:
+                    yield found
+                if lines and lines[-1].type == "complete":
+                    return
+
+    @contextmanager
+    def _following(self, files: RunFiles, record: RunRecord) -> Iterator[tuple[_Followed, asyncio.Event]]:
+        run = self._followed.get(record.run_id)
+        if run is None:
+            run = self._followed[record.run_id] = _Followed()
+            run.stop = [self._watch.watch(files.events, run.wake), _on_end(files, record, run.end)]
+        grown = asyncio.Event()
+        run.waiting.add(grown)
+        try:
+            yield run, grown
+        finally:
+            run.waiting.discard(grown)
+            if not run.waiting:
+                del self._followed[record.run_id]
+                for stop in run.stop:
+                    stop()
+
+
+def _line(data: bytes) -> Line:
+    if head := _HEAD.match(data):
+        return Line(int(head[2]), head[1].decode(), data)
+    event = json.loads(data)
+    return Line(event["seq"], event["type"], data)
+
+
+def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Callable[[], None]:
+    """Call `ended` when the process of the run has ended; returns a function that stops waiting for it."""
+    loop = asyncio.get_running_loop()
+    try:
+        descriptor = os.pidfd_open(record.pid)
+    except OSError:
+        ended()
+        return lambda: None
+    if not files.is_alive(record):  # the pid is another process's by now
+        os.close(descriptor)
+        ended()
+        return lambda: None
+
+    def stop() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+    def seen() -> None:
+        loop.remove_reader(descriptor)
+        ended()
+
+    loop.add_reader(descriptor, seen)
+    return stop
