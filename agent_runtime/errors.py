@@ -75,6 +75,10 @@ class RequestError(AgentRuntimeError):
         self.expected = expected
         self._message = message
 
+    def inside(self, field: str) -> RequestError:
+        """Return the same error of a field inside another one."""
+        return RequestError(f"{field}.{self.field}" if self.field else field, self.expected, self._message)
+
     def labelled(self, label: str) -> RequestError:
         """Return the same error with another name of the field in its message."""
         return RequestError(self.field, self.expected, self._message, label)

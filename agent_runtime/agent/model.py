@@ -33,7 +33,8 @@ class ToolSpec:
     """A tool as it is described to the model.
 
     `native` maps a wire format to the tool object to send instead of a function (hosted tools, the provider's own tool
-    types, free-form tools). A tool with `hosted=True` is run by the provider, and left out for other providers.
+    types, free-form tools). A tool with `hosted=True` is run by the provider, and left out for other providers. A
+    `deferred` tool is left to the provider's tool search, where it has one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ToolSpec:
     parameters: dict[str, Any]
     native: dict[str, dict[str, Any]] = field(default_factory=dict)
     hosted: bool = False
+    deferred: bool = False
 
 
 @dataclass(frozen=True)

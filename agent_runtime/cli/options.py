@@ -47,6 +47,8 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
         "level of the log on stderr: debug, info, warning (the default) or error",
     ),
     "--agents-dir": ("agentsDir", "text", "a further folder with agent definitions"),
+    "--mcp-config": ("mcpConfig", "text", "a file with MCP servers, in the form of .mcp.json"),
+    "--workspace-mcp": ("workspaceMcp", "flag", "use the MCP servers of the workspace's .mcp.json"),
 }
 
 # option -> what its value is called in the help
@@ -68,6 +70,7 @@ METAVARS = {
     "--heartbeat": "SECONDS",
     "--log-level": "LEVEL",
     "--agents-dir": "DIR",
+    "--mcp-config": "FILE",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,18 +40,32 @@ from agent_runtime.system.subreaper import Subreaper, become_subreaper
 from agent_runtime.transcripts.replay_tools import RecordedTool, ReplayedTool
 
 
-def build_services(ctx: RunContext, system: str) -> RunServices:
-    """Build the objects that the loop uses. `system` is the rendered system prompt (see `system_prompt`)."""
+def prepare_for_tools(ctx: RunContext) -> ShellSettings:
+    """Protect the runtime from what it starts, and return the settings with which that is started."""
     become_subreaper()
     hidden = _hidden_variables(ctx)
     settings = shell_settings(ctx, hidden)
     harden(hidden)
     set_title("agent-runtime")
+    return settings
+
+
+def build_services(
+    ctx: RunContext, system: str, settings: ShellSettings, mcp_tools: Mapping[str, Tool]
+) -> RunServices:
+    """Build the objects that the loop uses.
+
+    Args:
+        ctx: the context of the run.
+        system: the rendered system prompt (see `system_prompt`).
+        settings: how processes are started.
+        mcp_tools: the tools of MCP servers.
+    """
     observer = (
         NullObserver() if ctx.recorded_tools else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit)
     )
     services = _tool_services(ctx, settings, observer)
-    available = _tools(ctx)
+    available = {**_tools(ctx), **mcp_tools}
     specs = tuple(
         spec
         for spec in (tool.spec() for tool in available.values())

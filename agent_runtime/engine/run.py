@@ -239,7 +239,13 @@ class Run:
             run_id=self._config.run_id,
             workspace=self._config.workspace,
         )
-        request = self._config.request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        # a replay starts no MCP servers, and their settings may hold secrets
+        request = self._config.request.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude_defaults=True,
+            exclude={"mcp_servers", "mcp_config", "workspace_mcp"},
+        )
         history = {"past": self._history.recorded()} if self._history.messages else {}
         recorder.request(request, self._config.resolved() | history)
         return recorder
@@ -299,5 +305,9 @@ def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list
     passwords = {name: value for name, value in config.request.env.items() if named_as_secret(name) and value}
     common = sorted(name for name, value in passwords.items() if is_common(value))
     masked = [value for name, value in passwords.items() if name not in common]
+    if config.mcp_servers:
+        from agent_runtime.engine.mcp_config import server_secrets
+
+        masked += [value for value in server_secrets(config.mcp_servers) if not is_common(value)]
     strict = [key for key in keys if not is_common(key)]
     return Masker(strict, [*filter(is_common, keys), *masked]), common

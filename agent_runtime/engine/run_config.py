@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_runtime import tools
 from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
@@ -27,8 +27,12 @@ from agent_runtime.providers.keys import from_request
 from agent_runtime.system import exec_limits
 from agent_runtime.version import VERSION
 
+if TYPE_CHECKING:
+    from agent_runtime.mcp.config import ServerConfig
+
 # the default model depends on the key that is set
 DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))
+_MCP_PREFIX = "mcp__"  # of the names of their tools
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -57,6 +61,8 @@ class RunConfig:
     limits: Limits
     temperature: float | None
     dev_url: str | None = None  # template of public addresses
+    mcp_servers: tuple[ServerConfig, ...] = ()
+    mcp_tools: tuple[str, ...] = ()  # the names of their tools to offer, `*` matches any text; empty for all
 
     @property
     def run_dir(self) -> Path:
@@ -95,7 +101,8 @@ class RunConfig:
 
     def resolved(self) -> dict[str, Any]:
         """Return what a transcript records of it, so that a replay needs neither this environment nor its keys."""
-        agent = asdict(self.agent) | {"path": str(self.agent.path)}
+        # MCP servers are not started by a replay, and may hold secrets
+        agent = asdict(self.agent) | {"path": str(self.agent.path), "mcp_servers": None}
         endpoints = [{**asdict(endpoint), "api_key": None} for endpoint in self.endpoints]
         return {
             "agent": agent,
@@ -117,6 +124,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     _check_tool_user(request.tool_user)
     _check_env(request.env, environ)
     run_id = request.run_id or new_run_id()
+    servers: tuple[ServerConfig, ...] = ()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
         limits, temperature = resolved.limits, resolved.temperature
@@ -124,7 +132,8 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         folder = _folder("agentsDir", request.agents_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
         endpoints = _endpoints(request, agent, environ)
-        names = _tools(request.tools, agent, endpoints[0])
+        servers = _mcp_servers(request, agent, workspace, environ, endpoints)
+        names = _tools(request.tools, agent, endpoints[0], servers)
         limits = _limits(request.config, agent)
         temperature = (
             request.config.temperature if request.config.temperature is not None else agent.temperature
@@ -136,10 +145,12 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         state_dir=state_dir(request.state_dir, environ),
         agent=agent,
         endpoints=endpoints,
-        tools=names,
+        tools=tuple(name for name in names if not name.startswith(_MCP_PREFIX)),
+        mcp_tools=tuple(name for name in names if name.startswith(_MCP_PREFIX)),
         limits=limits,
         temperature=temperature,
         dev_url=_dev_url(request, environ),
+        mcp_servers=servers,
     )
 
 
@@ -284,14 +295,26 @@ def _with_valid_url(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def _tools(asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint) -> tuple[str, ...]:
+def _mcp_servers(
+    request: Request, agent: Agent, workspace: Path, environ: Mapping[str, str], endpoints: Sequence[Endpoint]
+) -> tuple[ServerConfig, ...]:
+    if not (request.mcp_servers or request.mcp_config or request.workspace_mcp or agent.mcp_servers):
+        return ()
+    from agent_runtime.engine.mcp_config import mcp_servers
+
+    return mcp_servers(request, agent, workspace, environ, endpoints)
+
+
+def _tools(
+    asked: Sequence[str] | None, agent: Agent, endpoint: Endpoint, servers: Sequence[ServerConfig]
+) -> tuple[str, ...]:
     wanted = asked if asked is not None else agent.tools
     if wanted is None:
         family = tools.FAMILIES[endpoint.tool_family]
         return tuple(name for name in family if endpoint.format in tools.HOSTED.get(name, (endpoint.format,)))
     known = tools.names()
     for index, name in enumerate(wanted):
-        if name not in known:
+        if name not in known and not (servers and name.startswith(_MCP_PREFIX)):
             field, whose = (f"tools[{index}]", "") if asked is not None else ("agent", f"{agent.path}: ")
             raise RequestError(field, f"{whose}there is no tool {name!r}; expected one of {', '.join(known)}")
     return tuple(dict.fromkeys(wanted))

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.front_matter import Check, split
@@ -39,6 +40,7 @@ class Agent:
     max_turns: int | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    mcp_servers: dict[str, Any] | None = None  # as in a request, not validated
 
 
 def agent_directories(workspace: Path, agents_dir: Path | None = None) -> list[Path]:
@@ -80,7 +82,7 @@ def _workspace_of(directory: Path) -> Path | None:
     return directory.parents[1] if directory.parts[-2:] == WORKSPACE_AGENTS.parts else None
 
 
-_FIELDS = {"name", "description", "model", "tools", "maxTurns", "maxTokens", "temperature"}
+_FIELDS = {"name", "description", "model", "tools", "maxTurns", "maxTokens", "temperature", "mcpServers"}
 
 
 def _read(slug: str, path: Path, *, inside: Path | None) -> Agent:
@@ -109,4 +111,5 @@ def _read(slug: str, path: Path, *, inside: Path | None) -> Agent:
         max_turns=check.count("maxTurns"),
         max_tokens=check.count("maxTokens"),
         temperature=check.temperature(),
+        mcp_servers=check.object("mcpServers"),
     )

@@ -199,6 +199,13 @@ class Check:
             raise self._wrong(field, "a list of names")
         return tuple(value)
 
+    def object(self, field: str) -> dict[str, Any] | None:
+        """An object."""
+        value = self._fields.get(field)
+        if value is not None and not isinstance(value, dict):
+            raise self._wrong(field, "an object")
+        return value
+
     def model(self) -> str | tuple[str, ...] | None:
         """Return a model, or a list of them. Raises RequestError for anything else."""
         value = self._fields.get("model")

@@ -42,6 +42,8 @@ NoticeCode = Literal[
     "empty_answer",
     "thawed",
     "fallback_model",
+    "mcp_server_ready",
+    "mcp_server_failed",
     "recording_stopped",
     "state_dir_unwritable",
     "request_differs",

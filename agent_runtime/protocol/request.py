@@ -6,54 +6,37 @@ have no effect; their names are returned so that a warning can be logged.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from agent_runtime.errors import RequestError
+from agent_runtime.protocol.body import URL_PATTERN, Body, Count, Name, PathName, Seconds
+from agent_runtime.protocol.mcp_server import McpServer
 from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
 from agent_runtime.protocol.request_errors import URL, kind, request_error
 
-Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
-Count = Annotated[int, Field(ge=1, le=2**53)]
-Name = Annotated[str, Field(min_length=1, max_length=256)]
-PathName = Annotated[str, Field(min_length=1, max_length=4096)]  # PATH_MAX
-
-_URL = r"^https?://"
 _IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
 THREAD_ID = r"^[A-Za-z0-9._-]{1,128}$"
 _PATTERNS = {  # what error messages say about them
-    _URL: URL,
+    URL_PATTERN: URL,
     _IDENTIFIER: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`",
     THREAD_ID: "expected 1 to 128 letters, digits, `.`, `_` or `-`",
 }
 
 
-class _Body(BaseModel):
-    # strict: "5" is not accepted as a number nor 1 as a boolean; a caller that sends them has made a mistake
-    model_config = ConfigDict(
-        strict=True,
-        extra="ignore",
-        alias_generator=to_camel,
-        populate_by_name=True,
-        frozen=True,
-        defer_build=True,
-        allow_inf_nan=False,
-    )
-
-
-class CustomModel(_Body):
+class CustomModel(Body):
     """A model at an endpoint that the caller specifies; `format` is the wire format of the endpoint."""
 
     provider: Name
-    endpoint: str | None = Field(default=None, pattern=_URL)
+    endpoint: str | None = Field(default=None, pattern=URL_PATTERN)
     api_key: str | None = None
     format: Literal["openai", "openai-responses", "anthropic"] | None = None
     name: Name
 
 
-class Config(_Body):
+class Config(Body):
     """Limits and settings of a run; seconds for all times, tokens for all sizes."""
 
     max_turns: Count | None = None
@@ -73,14 +56,14 @@ class Config(_Body):
     tool_output_tokens: Count | None = None
 
 
-class Mount(_Body):
+class Mount(Body):
     """Persistent storage that the launcher has mounted."""
 
     workspace_id: Name
     path: PathName
 
 
-class Request(_Body):
+class Request(Body):
     """The request for one run. A field that is None was not given: the agent definition or a default decides."""
 
     prompt: str | None = None
@@ -102,6 +85,7 @@ class Request(_Body):
     target_device_id: Name | None = None
     execution_mode: Name | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    mcp_servers: dict[Name, McpServer] | None = None
     # the options of the command line, each also a field
     workspace: PathName | None = None
     state_dir: PathName | None = None
@@ -115,6 +99,8 @@ class Request(_Body):
     track_ignored: bool = False
     heartbeat: Seconds | None = None
     agents_dir: PathName | None = None
+    mcp_config: PathName | None = None
+    workspace_mcp: bool = False
     log_level: Literal["debug", "info", "warning", "error"] | None = None
 
     @field_validator("env")
@@ -186,11 +172,23 @@ def normalise(raw: dict[str, Any]) -> dict[str, Any]:
     lifted = {name: body.pop(name) for name in _IN_CONFIG if name in body}
     if config is None or isinstance(config, dict):
         body["config"] = lifted | {_camel(key): value for key, value in (config or {}).items()}
-    for name in ("params", "context", "env", "mounts", "stream", "partial", "confine", "trackIgnored"):
+    for name in (
+        "params",
+        "context",
+        "env",
+        "mounts",
+        "stream",
+        "partial",
+        "confine",
+        "trackIgnored",
+        "workspaceMcp",
+    ):
         if body.get(name, ...) is None:  # many serializers write null for a field that is not given
             del body[name]
     if isinstance(body.get("mounts"), list):
         body["mounts"] = [_camel_keys(mount) for mount in body["mounts"]]
+    if isinstance(servers := body.get("mcpServers"), dict):
+        body["mcpServers"] = {name: _camel_keys(server) for name, server in servers.items()}
     model = body.get("model")
     body["model"] = [_camel_keys(item) for item in model] if isinstance(model, list) else _camel_keys(model)
     return body

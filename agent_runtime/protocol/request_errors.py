@@ -14,6 +14,7 @@ MODEL = (
     '"format": "openai", "openai-responses" or "anthropic", "name": "..."}, or a list of these'
 )
 URL = "expected an http(s) URL"
+_MAY_BE_SECRET = frozenset({"env", "headers", "args", "url"})  # fields whose values are not quoted
 _LONGEST = 60  # characters of a value that are quoted
 _NUMBERS = ("an integer", "a number")
 
@@ -65,7 +66,8 @@ def request_error(error: ValidationError, patterns: Mapping[str, str]) -> Reques
     expected = patterns.get(context.get("pattern", "")) or _expected(first["type"], context, first["msg"])
     if first["type"] == "missing":
         return RequestError(field, expected)
-    return RequestError(field, f"{expected}, got {given(first.get('input'), secret=field.startswith('env'))}")
+    secret = not _MAY_BE_SECRET.isdisjoint(map(str, first["loc"]))
+    return RequestError(field, f"{expected}, got {given(first.get('input'), secret=secret)}")
 
 
 def path(location: tuple[int | str, ...]) -> str:

@@ -40,7 +40,8 @@ _ENVELOPE = frozenset(
         "truncatedReason",
     }
 )
-_IGNORED_NOTICES = frozenset({"thawed", "request_differs"})
+# a replay starts no MCP servers: their order, and when they ended, depends on timing
+_IGNORED_NOTICES = frozenset({"thawed", "request_differs", "mcp_server_ready", "mcp_server_failed"})
 
 
 @dataclass(frozen=True)

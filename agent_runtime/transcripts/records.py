@@ -2,6 +2,7 @@
 
     header            first line: versions, ids, the workspace
     request           second line: the request with all defaults resolved, secrets masked
+    mcp_server        a server that was ready before the first model call, and its tools; or why it failed
     prompt            what is new in the next model call, in readable form
     model_call        a request to a provider: digest and size of its body (whole bodies would grow quadratically)
     model_response    the response, chunk by chunk as the provider streamed it, or the error
@@ -44,6 +45,18 @@ class RequestRecord(Frozen):
     kind: Literal["request"] = "request"
     request: dict[str, Any]
     resolved: dict[str, Any] = Field(default_factory=dict)
+
+
+class McpServerRecord(Frozen):
+    """An MCP server as it was reported at the start of the run: its tools (see mcp.tools.McpToolSpec), or an error."""
+
+    kind: Literal["mcp_server"] = "mcp_server"
+    at: int  # milliseconds since the header
+    server: str
+    tools: tuple[dict[str, Any], ...] = ()
+    refused: dict[str, str] = Field(default_factory=dict)
+    instructions: str = ""
+    error: str = ""
 
 
 class PromptRecord(Frozen):
@@ -212,6 +225,7 @@ class End(Frozen):
 Record = Annotated[
     Header
     | RequestRecord
+    | McpServerRecord
     | PromptRecord
     | ModelCallRecord
     | ModelResponseRecord

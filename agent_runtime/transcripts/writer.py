@@ -24,6 +24,7 @@ from agent_runtime.transcripts.records import (
     End,
     Failure,
     Header,
+    McpServerRecord,
     ModelCallRecord,
     ModelResponseRecord,
     PromptRecord,
@@ -105,6 +106,10 @@ class Recorder:
             at=self.now(), action=action, calls=self.calls, results=self._results, text=text, reason=reason
         )
         self._write(record)
+
+    def mcp_server(self, report: Mapping[str, Any]) -> None:
+        """Write what became of an MCP server; see McpServerRecord."""
+        self._write(McpServerRecord(at=self.now(), **report))
 
     def prompt(self, changes: Mapping[str, Any]) -> None:
         """Write what is new in the next model call; see PromptRecord."""
