@@ -11,6 +11,7 @@ import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.messages import Image
@@ -30,8 +31,9 @@ _READ = (
     "ICO",
     "PPM",
 )  # excludes formats for which Pillow starts other programs, such as EPS
+_PNG = b"\x89PNG\r\n\x1a\n"
 _HEADS = (
-    b"\x89PNG\r\n\x1a\n",
+    _PNG,
     b"\xff\xd8\xff",
     b"GIF87a",
     b"GIF89a",
@@ -73,6 +75,7 @@ def load(data: bytes, display: str) -> Loaded:
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
+    data = _without_broken_extras(data)
     try:
         with Pillow.open(io.BytesIO(data), formats=_READ) as picture:
             width, height = picture.size
@@ -94,6 +97,20 @@ def load(data: bytes, display: str) -> Loaded:
         raise
     except Exception as error:  # its decoders raise struct.error, zlib.error and others
         raise ToolError(f"{display}: the image is broken ({error}).") from error
+
+
+def _without_broken_extras(data: bytes) -> bytes:
+    """Return a PNG without its optional chunks whose checksum is wrong, which viewers ignore and Pillow does not."""
+    if not data.startswith(_PNG):
+        return data
+    kept, at = bytearray(_PNG), len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        is_optional = data[at + 4] & 0x20  # a lower-case letter
+        if not is_optional or crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end]):
+            kept += data[at:end]
+        at = end
+    return bytes(kept + data[at:])
 
 
 def _load(data: bytes, picture: Picture, display: str) -> Loaded:

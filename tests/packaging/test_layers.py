@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -149,8 +150,10 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         for name in imports(path.read_text("utf-8"), module, (), is_package=path.name == "__init__.py")
     }
     project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}  # type: ignore[index]
-    named = {"PIL": "pillow"}
+    extras = [each for name, each in project["optional-dependencies"].items() if name not in ("build", "dev")]
+    requirements = [*project["dependencies"], *chain.from_iterable(extras)]
+    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}  # type: ignore[index]
+    named = {"PIL": "pillow", "mcp_types": "mcp"}  # mcp_types comes with mcp
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
     libraries.add("websockets")  # uvicorn imports it
     assert {named.get(name, name) for name in libraries} == declared

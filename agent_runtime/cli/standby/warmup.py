@@ -12,6 +12,7 @@ _LATE = (  # modules that this package and its libraries import at first use
 )
 # subpackages that no run needs; some import packages that may not be installed, such as pytest
 _NOT_OF_RUNS = frozenset(("api", "cli", "client", "fleet", "server", "testing"))
+_EXTRAS = frozenset(("mcp", "mcp_types"))  # packages of extras, which may not be installed
 
 
 def warm_up() -> None:
@@ -23,7 +24,11 @@ def warm_up() -> None:
 
     for module in walk_packages(agent_runtime.__path__, "agent_runtime."):
         if module.name.split(".")[1] not in _NOT_OF_RUNS and not module.name.endswith("__main__"):
-            import_module(module.name)
+            try:
+                import_module(module.name)
+            except ModuleNotFoundError as error:
+                if (error.name or "").split(".")[0] not in _EXTRAS:
+                    raise
     for name in _LATE:
         import_module(name)
     from anthropic import AsyncAnthropic
