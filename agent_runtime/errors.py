@@ -29,6 +29,7 @@ ErrorCode = Literal[
     "max_turns",
     "max_tokens",
     "max_total_tokens",
+    "max_cost",
     "timeout",
     "tool_error",
     "replay_mismatch",

@@ -57,6 +57,18 @@ class Conversation(Protocol):
         ...
 
 
+class Costs(Protocol):
+    """Prices model calls; see engine.costs.CostMeter."""
+
+    async def cost(self, usage: Usage) -> float | None:
+        """Return what a call with this usage cost in US dollars; None when the price is not known."""
+        ...
+
+    async def exceeds(self, tokens: int) -> bool:
+        """Return whether a call with `tokens` of input would pass the limit of the run's cost."""
+        ...
+
+
 class Executor(Protocol):
     """Runs tool calls, reports them, and answers each of them exactly once, cancelled or not."""
 
@@ -97,6 +109,7 @@ class Loop:
     executor: Executor
     inbox: Inbox
     budget: Budget
+    costs: Costs
     emit: Callable[[events.Event], Awaitable[None]]
     deltas: Callable[[int], OnDelta]
     awaiting: Callable[[str], None]
@@ -109,10 +122,10 @@ async def run_loop(loop: Loop) -> LoopResult:
     asked_again = False
     for number in itertools.count(1):
         await before_turn(loop)
-        if limit := loop.budget.reached():
-            return LoopResult(limit, output, reached(limit, loop.budget))
-        loop.awaiting("model")
-        turn = await loop.model.turn(await loop.conversation.call(), loop.deltas(number))
+        call = await next_call(loop)
+        if not isinstance(call, ModelCall):
+            return LoopResult(call, output, reached(call, loop.budget))
+        turn = await loop.model.turn(call, loop.deltas(number))
         loop.conversation.add(turn)
         goes_on = bool(turn.message.calls) or turn.stop == "pause_turn" or loop.inbox.pending
         await report(loop, turn, number, texts=goes_on)
@@ -174,6 +187,17 @@ async def before_turn(loop: Loop) -> None:
         await loop.emit(events.NoticeEvent(code="limit_near", message=warning, details={"limit": name}))
 
 
+async def next_call(loop: Loop) -> ModelCall | LimitName:
+    """Return the next request, or the limit that allows none. Raises ProviderError; see Conversation.call."""
+    if limit := loop.budget.reached():
+        return limit
+    loop.awaiting("model")
+    call = await loop.conversation.call()
+    if await loop.costs.exceeds(loop.conversation.context[0]):
+        return "max_cost"
+    return call
+
+
 async def report(loop: Loop, turn: Turn, number: int, *, texts: bool) -> None:
     """Emit the model's reasoning, the text before or between its calls (when `texts` is set), and its usage.
 
@@ -185,8 +209,9 @@ async def report(loop: Loop, turn: Turn, number: int, *, texts: bool) -> None:
         elif isinstance(block, Text) and texts:
             await say(loop, block.text, number)
     usage = await loop.conversation.usage(turn)
-    loop.budget.spend(usage)
-    await loop.emit(usage_report(usage, number, loop.conversation.context))
+    cost = await loop.costs.cost(usage)
+    loop.budget.spend(usage, cost)
+    await loop.emit(usage_report(usage, number, loop.conversation.context, cost))
 
 
 async def say(loop: Loop, text: str, number: int) -> None:
@@ -200,6 +225,7 @@ def reached(limit: LimitName, budget: Budget) -> str:
     spent = {
         "max_turns": f"{budget.turns} model calls",
         "max_total_tokens": f"{budget.usage.total_tokens} tokens",
+        "max_cost": f"{budget.cost or 0:.6g} of {budget.limits.max_cost or 0:g} US dollars",
     }
     return f"the run has reached {limit}: {spent.get(limit, '')} are used"
 

@@ -12,16 +12,32 @@ from typing import Any
 from agent_runtime import tools
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
-from agent_runtime.providers.catalog import PROVIDERS
+from agent_runtime.protocol.messages import Usage
+from agent_runtime.providers.catalog import PROVIDERS, ModelRow
 from agent_runtime.providers.endpoints import base_variable
 from agent_runtime.providers.model_table import MODELS
+from agent_runtime.providers.prices import PriceTable, published_version, read_own_prices
 
 Row = dict[str, Any]
 
+_MAKERS = {  # the first letters of models, and who sells them
+    "claude-": "anthropic",
+    "gpt-": "openai",
+    "o": "openai",
+    "codex-": "openai",
+    "gemini-": "google",
+    "grok-": "xai",
+    "deepseek-": "deepseek",
+    "mistral-": "mistral",
+    "kimi-": "moonshot",
+    "glm-": "zai",
+}
+
 
 def models_command(arguments: argparse.Namespace) -> int:
-    """Print the known models, and the providers with their key variables."""
-    models = [
+    """Print the known models with their prices, and the providers with their key variables."""
+    prices = PriceTable(read_own_prices(os.environ))
+    models: list[Row] = [
         {
             "name": row.pattern,
             "contextWindow": row.context_window,
@@ -29,6 +45,7 @@ def models_command(arguments: argparse.Namespace) -> int:
             "images": row.vision,
             "efforts": list(row.efforts),
             "exact": row.exact,
+            "prices": _prices(prices, row),
         }
         for row in MODELS
     ]
@@ -44,11 +61,33 @@ def models_command(arguments: argparse.Namespace) -> int:
         for name, provider in PROVIDERS.items()
     ]
     if arguments.json:
-        return _print_json({"models": models, "providers": providers})
-    _print_table(models, ("name", "contextWindow", "maxOutput", "images"))
+        return _print_json({"models": models, "providers": providers, "pricesFrom": published_version()})
+    _print_table(
+        [row | (row["prices"] or {}) for row in models],
+        ("name", "contextWindow", "maxOutput", "images", "input", "output", "cachedInput", "cacheWrite"),
+    )
+    print(f"\nPrices: US dollars for a million tokens, {published_version()}.")
     print()
     _print_table(providers, ("name", "format", "keyVariable", "keySet", "baseUrlVariable"))
     return ExitCode.COMPLETED
+
+
+def _prices(table: PriceTable, row: ModelRow) -> dict[str, float | None] | None:
+    """The prices of a model at the provider that made it; None when they are not known, or of a whole family only."""
+    provider = next((name for prefix, name in _MAKERS.items() if row.pattern.startswith(prefix)), None)
+    if provider is None:
+        return None
+    million = 1_000_000
+    kinds = {
+        "input": Usage(input_tokens=1),
+        "output": Usage(output_tokens=1),
+        "cachedInput": Usage(input_tokens=1, cached_input_tokens=1),
+        "cacheWrite": Usage(input_tokens=1, cache_write_tokens=1),
+    }
+    found = {kind: table.cost(provider, row.pattern, "", usage) for kind, usage in kinds.items()}
+    if found["input"] is None:
+        return None
+    return {kind: round(price * million, 6) for kind, price in found.items() if price is not None}
 
 
 def tools_command(arguments: argparse.Namespace) -> int:

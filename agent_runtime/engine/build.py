@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from agent_runtime import tools
@@ -17,6 +18,7 @@ from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.costs import CostMeter
 from agent_runtime.engine.prompt import rendered_prompt
 from agent_runtime.engine.services import RunServices, ToolServices
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
@@ -28,6 +30,7 @@ from agent_runtime.output.masking import address_secrets
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.prices import PriceTable
 from agent_runtime.providers.repair import RepairingModel
 from agent_runtime.providers.retry import ResilientModel
 from agent_runtime.search.search import Searcher
@@ -73,7 +76,8 @@ def build_services(
     )
     resilient, connections = build_model(ctx)
     model = observed_model(ctx, resilient)
-    conversation = _conversation(ctx, model, _context_limits(ctx, resilient), system, specs)
+    costs = _costs(ctx, resilient)
+    conversation = _conversation(ctx, model, costs, _context_limits(ctx, resilient), system, specs)
     return RunServices(
         ctx=ctx,
         tools=services,
@@ -90,6 +94,7 @@ def build_services(
             parallel=ctx.config.request.config.parallel_tools is not False,
         ),
         observer=observer,
+        costs=costs,
         subreaper=Subreaper(),
     )
 
@@ -162,9 +167,17 @@ def _context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], Cont
     return limits
 
 
+def _costs(ctx: RunContext, model: ResilientModel) -> CostMeter:
+    when = datetime.fromisoformat(ctx.replay.transcript.header.created_at) if ctx.replay else None
+    endpoints = {f"{endpoint.provider}:{endpoint.model}": endpoint for endpoint in ctx.config.endpoints}
+    table = PriceTable(ctx.config.own_prices, when)
+    return CostMeter(table, lambda: endpoints[model.current.label], ctx.budget, ctx.sink.emit)
+
+
 def _conversation(
     ctx: RunContext,
     model: Model,
+    costs: CostMeter,
     limits: Callable[[], ContextLimits],
     system: str,
     specs: tuple[ToolSpec, ...],
@@ -186,7 +199,9 @@ def _conversation(
         ),
         limits=limits,
         estimator=estimator,
-        compactor=Compactor(limits=limits, estimator=estimator, summarize=Summarizer(ctx, model, limits)),
+        compactor=Compactor(
+            limits=limits, estimator=estimator, summarize=Summarizer(ctx, model, costs, limits)
+        ),
         history=ctx.history,
         notify=ctx.sink.emit,
     )
@@ -198,6 +213,7 @@ class Summarizer:
 
     ctx: RunContext
     model: Model
+    costs: CostMeter
     limits: Callable[[], ContextLimits]
 
     async def __call__(self, messages: list[Message]) -> str:
@@ -206,9 +222,10 @@ class Summarizer:
         turn = await self.model.turn(call, _ignore)
         if turn.usage:
             budget = self.ctx.budget
-            budget.usage += turn.usage
+            cost = await self.costs.cost(turn.usage)
+            budget.spend(turn.usage, cost, turns=0)
             window = (0, self.limits().window)
-            await self.ctx.sink.emit(events.usage_report(turn.usage, budget.turns, window))
+            await self.ctx.sink.emit(events.usage_report(turn.usage, budget.turns, window, cost))
         if not turn.message.text.strip():
             raise ProviderError("provider_error", "the summary of the conversation is empty", retryable=False)
         return turn.message.text

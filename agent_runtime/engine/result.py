@@ -15,12 +15,13 @@ _CODES: dict[events.StopReason, ErrorCode] = {
     "max_turns": "max_turns",
     "max_tokens": "max_tokens",
     "max_total_tokens": "max_total_tokens",
+    "max_cost": "max_cost",
     "timeout": "timeout",
     "refusal": "refusal",
     "context_overflow": "context_overflow",
     "error": "provider_error",
 }
-_LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "timeout")
+_LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "max_cost", "timeout")
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,13 @@ def failed(error: BaseException, output: str) -> RunResult:
     return RunResult("failed", stop, output, exit_code, info)
 
 
-def total(usage: Usage) -> events.TotalUsage:
-    """Return the usage of a whole run as in the `complete` event."""
+def total(usage: Usage, cost: float | None) -> events.TotalUsage:
+    """Return the usage of a whole run, and its cost in US dollars, as in the `complete` event."""
     return events.TotalUsage(
         **usage.model_dump(exclude={"estimated"}),
         total_tokens=usage.total_tokens,
         prompt_tokens=usage.input_tokens,
         completion_tokens=usage.output_tokens,
+        cost_usd=cost,
         estimated=usage.estimated or None,
     )

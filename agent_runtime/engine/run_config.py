@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ class Resolved:
     tools: tuple[str, ...]
     limits: Limits
     temperature: float | None
+    own_prices: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class RunConfig:
     dev_url: str | None = None  # template of public addresses
     mcp_servers: tuple[ServerConfig, ...] = ()
     mcp_tools: tuple[str, ...] = ()  # the names of their tools to offer, `*` matches any text; empty for all
+    own_prices: dict[str, dict[str, float]] = field(default_factory=dict)  # see providers.prices
 
     @property
     def run_dir(self) -> Path:
@@ -104,7 +106,8 @@ class RunConfig:
         # MCP servers are not started by a replay, and may hold secrets
         agent = asdict(self.agent) | {"path": str(self.agent.path), "mcp_servers": None}
         endpoints = [{**asdict(endpoint), "api_key": None} for endpoint in self.endpoints]
-        return {
+        prices = {"own_prices": self.own_prices} if self.own_prices else {}
+        return prices | {
             "agent": agent,
             "endpoints": endpoints,
             "tools": list(self.tools),
@@ -127,7 +130,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     servers: tuple[ServerConfig, ...] = ()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
-        limits, temperature = resolved.limits, resolved.temperature
+        limits, temperature, own_prices = resolved.limits, resolved.temperature, resolved.own_prices
     else:
         folder = _folder("agentsDir", request.agents_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
@@ -135,6 +138,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         servers = _mcp_servers(request, agent, workspace, environ, endpoints)
         names = _tools(request.tools, agent, endpoints[0], servers)
         limits = _limits(request.config, agent)
+        own_prices = _prices(limits.max_cost, endpoints, environ)
         temperature = (
             request.config.temperature if request.config.temperature is not None else agent.temperature
         )
@@ -151,7 +155,28 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         temperature=temperature,
         dev_url=_dev_url(request, environ),
         mcp_servers=servers,
+        own_prices=own_prices,
     )
+
+
+def _prices(
+    max_cost: float | None, endpoints: Sequence[Endpoint], environ: Mapping[str, str]
+) -> dict[str, dict[str, float]]:
+    """Return the caller's own prices. With a limit of the cost the prices of all models must be known."""
+    if max_cost is None and not environ.get("AGENT_RUNTIME_PRICES"):
+        return {}
+    from agent_runtime.providers.prices import PriceTable, read_own_prices
+
+    own = read_own_prices(environ)
+    table = PriceTable(own)
+    for endpoint in endpoints if max_cost is not None else ():
+        if not table.has(endpoint.provider, endpoint.model, endpoint.base_url):
+            raise RequestError(
+                "config.maxCost",
+                f"expected a model whose price is known, got {endpoint.provider}:{endpoint.model}; "
+                "give its price in the file that AGENT_RUNTIME_PRICES names",
+            )
+    return own
 
 
 def new_run_id() -> str:
@@ -331,6 +356,7 @@ def _limits(config: Config, agent: Agent) -> Limits:
         max_turns=first(config.max_turns, agent.max_turns, default.max_turns),
         max_tokens=first(config.max_tokens, agent.max_tokens),
         max_total_tokens=config.max_total_tokens,
+        max_cost=config.max_cost,
         timeout=config.timeout,
         tool_timeout=config.tool_timeout,
         tool_output_tokens=first(config.tool_output_tokens, default.tool_output_tokens),

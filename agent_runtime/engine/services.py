@@ -15,6 +15,7 @@ from agent_runtime.agent.tool import ToolContext
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.costs import CostMeter
 from agent_runtime.engine.left import ended_processes, left_processes
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.files.editor import FileEditor
@@ -84,13 +85,14 @@ class RunServices:
     conversation: Conversation
     executor: ToolExecutor
     observer: WorkspaceObserver | NullObserver
+    costs: CostMeter
     subreaper: Subreaper
 
     @property
     def background_tasks(self) -> list[Watch]:
         """Tasks that run concurrently with the loop; each takes a function that emits events."""
         ctx = self.ctx
-        always: list[Watch] = [lambda emit: self.subreaper.run()]
+        always: list[Watch] = [lambda emit: self.subreaper.run(), lambda emit: self.costs.prepare()]
         if {"bash", "exec_command"}.intersection(ctx.config.tools):
             always.append(lambda emit: self.tools.shell.prepare())
         return always if ctx.recorded_tools else [*always, ctx.tracker.watch, ctx.servers.watch]

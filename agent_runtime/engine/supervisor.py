@@ -171,6 +171,7 @@ class RunSupervisor:
             executor=services.executor,
             inbox=ctx.inbox,
             budget=ctx.budget,
+            costs=services.costs,
             emit=ctx.sink.emit,
             deltas=ctx.sink.deltas.of_turn,
             awaiting=ctx.heartbeat.awaiting,
@@ -253,7 +254,7 @@ class RunSupervisor:
     def complete_fields(self) -> dict[str, Any]:
         """Return the fields of `complete` about usage, files and servers."""
         budget = self.ctx.budget
-        fields = {"usage": result.total(budget.usage), "iterations": budget.turns}
+        fields = {"usage": result.total(budget.usage, budget.cost), "iterations": budget.turns}
         return fields | (self._services.complete_fields(self._background) if self._services else {})
 
 

@@ -28,6 +28,7 @@ StopReason = Literal[
     "max_turns",
     "max_tokens",
     "max_total_tokens",
+    "max_cost",
     "timeout",
     "cancelled",
     "refusal",
@@ -49,6 +50,7 @@ NoticeCode = Literal[
     "request_differs",
     "not_masked",
     "tracking_degraded",
+    "price_unknown",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 
@@ -144,7 +146,7 @@ class DevUrlEvent(Event):
 class UsageEvent(Event):
     """After each model call: its tokens, and those in the context. `estimated`: counted by the runtime.
 
-    The provider has then reported no usage.
+    The provider has then reported no usage. `cost_usd` is None when the price of the model is not known.
     """
 
     type: Literal["usage"] = "usage"
@@ -157,17 +159,22 @@ class UsageEvent(Event):
     total_tokens: int
     context_tokens: int
     context_window: int
+    cost_usd: float | None = None
     estimated: Maybe[bool] = None
 
 
-def usage_report(usage: Usage, turn: int, context: tuple[int, int]) -> UsageEvent:
-    """The event for one model call; `context` is the number of tokens in the context, and the size of the window."""
+def usage_report(usage: Usage, turn: int, context: tuple[int, int], cost: float | None) -> UsageEvent:
+    """The event for one model call.
+
+    `context` is the number of tokens in the context, and the size of the window; `cost` is in US dollars.
+    """
     return UsageEvent(
         turn=turn,
         **usage.model_dump(exclude={"estimated"}),
         total_tokens=usage.total_tokens,
         context_tokens=context[0],
         context_window=context[1],
+        cost_usd=cost,
         estimated=usage.estimated or None,
     )
 
@@ -196,7 +203,8 @@ class NoticeEvent(Event):
 class TotalUsage(Frozen):
     """The sums over all model calls.
 
-    `prompt_tokens` equals `input_tokens`, `completion_tokens` equals `output_tokens`.
+    `prompt_tokens` equals `input_tokens`, `completion_tokens` equals `output_tokens`. `cost_usd` is None when the price
+    of a call is not known.
     """
 
     input_tokens: int = 0
@@ -207,6 +215,7 @@ class TotalUsage(Frozen):
     total_tokens: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_usd: float | None = None
     estimated: Maybe[bool] = None
 
 

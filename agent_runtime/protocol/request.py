@@ -42,6 +42,7 @@ class Config(Body):
     max_turns: Count | None = None
     max_tokens: Count | None = None
     max_total_tokens: Count | None = None
+    max_cost: float | None = Field(default=None, gt=0, le=1e9)  # US dollars
     temperature: float | None = Field(default=None, ge=0, le=2)
     timeout: Seconds | None = None
     tool_timeout: Seconds | None = None
@@ -137,6 +138,7 @@ _IN_CONFIG = (
     "maxTurns",
     "maxTokens",
     "maxTotalTokens",
+    "maxCost",
     "temperature",
     "timeout",
     "toolTimeout",

@@ -1,10 +1,10 @@
 """Compares the event stream of a replay with the recorded one, ignoring what may differ.
 
-Ignored: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, process ids, the folders of saved output and diffs, the
-delays before retries, heartbeats and deltas, notices that depend on the clock. The path of the workspace is replaced by
-the same name in both streams. When tools were executed, their outputs are masked (see `masks`), and the output of a
-call that was cancelled is ignored. Contents of files are compared exactly; of files that a background process wrote,
-only whether they exist.
+Ignored: `seq`, `ts`, `runId`, `runtimeVersion`, `durationMs`, costs, process ids, the folders of saved output and
+diffs, the delays before retries, heartbeats and deltas, notices that depend on the clock or on prices. The path of the
+workspace is replaced by the same name in both streams. When tools were executed, their outputs are masked (see
+`masks`), and the output of a call that was cancelled is ignored. Contents of files are compared exactly; of files that
+a background process wrote, only whether they exist.
 
 The order is ignored for results of concurrent calls (each is compared with its call), edits within one call, edits by
 background processes (a set of paths), and servers (a set).
@@ -38,10 +38,13 @@ _ENVELOPE = frozenset(
         "logFile",
         "retryInMs",
         "truncatedReason",
+        "costUsd",  # the table of prices changes
     }
 )
 # a replay starts no MCP servers: their order, and when they ended, depends on timing
-_IGNORED_NOTICES = frozenset({"thawed", "request_differs", "mcp_server_ready", "mcp_server_failed"})
+_IGNORED_NOTICES = frozenset(
+    {"thawed", "request_differs", "price_unknown", "mcp_server_ready", "mcp_server_failed"}
+)
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ def _net(loose: Sequence[Event]) -> list[Event]:
 
 def _comparable(event: Event, masks: Masks) -> Event:
     kept = {name: value for name, value in event.items() if name not in _ENVELOPE}
+    if isinstance(kept.get("usage"), dict):  # of `complete`
+        kept["usage"] = {name: value for name, value in kept["usage"].items() if name != "costUsd"}
     match event["type"]:
         case "start":
             kept.pop("runtimeVersion", None)

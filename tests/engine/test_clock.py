@@ -44,25 +44,25 @@ def test_the_model_is_warned_once_about_each_limit_that_comes_near() -> None:
     budget = Budget(Limits(max_turns=10, max_total_tokens=1000, timeout=60), lambda: seconds)
     assert budget.near() == {}
     for _ in range(8):
-        budget.spend(Usage(input_tokens=90, output_tokens=10))
+        budget.spend(Usage(input_tokens=90, output_tokens=10), 0.0)
     assert set(budget.near()) == {"max_turns", "max_total_tokens"}
     assert budget.near() == {}
     seconds = 50
     warning = {"timeout": "Seconds left in this run: 10. Finish your work now."}
     assert budget.near() == warning
     assert budget.reached() is None
-    budget.spend(Usage(input_tokens=200))
+    budget.spend(Usage(input_tokens=200), 0.0)
     assert budget.reached() == "max_total_tokens"
 
 
 def test_the_model_is_warned_before_its_last_turn_even_when_the_limit_is_two() -> None:
     budget = Budget(Limits(max_turns=2), lambda: 0.0)
     assert budget.near() == {}
-    budget.spend(Usage())
+    budget.spend(Usage(), 0.0)
     assert set(budget.near()) == {"max_turns"}
     only = Budget(Limits(max_turns=1), lambda: 0.0)
     assert only.near() == {}
-    only.spend(Usage())
+    only.spend(Usage(), 0.0)
     assert only.reached() == "max_turns"
     assert only.near() == {}  # there is no further call to warn
 
@@ -71,9 +71,9 @@ def test_a_limit_is_near_when_another_step_like_the_last_would_reach_it() -> Non
     seconds = 0.1
     budget = Budget(Limits(max_turns=50, max_total_tokens=1000, timeout=60), lambda: seconds)
     assert budget.near() == {}
-    budget.spend(Usage(input_tokens=400))
+    budget.spend(Usage(input_tokens=400), 0.0)
     seconds = 20
     assert budget.near() == {}
-    budget.spend(Usage(input_tokens=350))
+    budget.spend(Usage(input_tokens=350), 0.0)
     seconds = 41
     assert set(budget.near()) == {"max_total_tokens", "timeout"}
