@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_runtime.conversation.threads.store import ThreadStore
 from agent_runtime.errors import RequestError
-from agent_runtime.server import other_routes, run_routes, thread_routes
+from agent_runtime.server import other_routes, run_routes, start_routes, thread_routes
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, error_response
@@ -36,14 +36,14 @@ _OPEN = ("/healthz", "/openapi.json")  # need no key
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 ROUTES = [
-    Route("/v1/run", run_routes.start_run, methods=["POST"]),
+    Route("/v1/run", start_routes.start_run, methods=["POST"]),
     Route("/v1/run/threads", thread_routes.list_threads),
     Route("/v1/run/threads/{id}", thread_routes.get_thread),
     Route("/v1/run/threads/{id}", thread_routes.delete_thread, methods=["DELETE"]),
     Route("/v1/run/threads/{id}/fork", thread_routes.fork_thread, methods=["POST"]),
-    Route("/v1/run/{slug}", run_routes.start_run, methods=["POST"]),
+    Route("/v1/run/{slug}", start_routes.start_run, methods=["POST"]),
     Route("/v1/agents", other_routes.list_agents),
-    Route("/v1/agents/{slug}/run", run_routes.start_run, methods=["POST"]),
+    Route("/v1/agents/{slug}/run", start_routes.start_run, methods=["POST"]),
     Route("/v1/runs", run_routes.list_runs),
     Route("/v1/runs/{id}", run_routes.get_run),
     Route("/v1/runs/{id}/events", run_routes.run_events),

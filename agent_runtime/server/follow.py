@@ -14,6 +14,7 @@ from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.system.file_watch import FileWatch
 
 _PIECE = 1 << 16  # bytes that are read of a stream at once: what a slow reader costs in memory
+_LOOK = 1.0  # seconds between two looks at a run whose server was killed while it started the run
 _HEAD = re.compile(rb'\{"type":"(\w+)","seq":(\d+),')  # as the runtime writes it; saves parsing the rest
 
 
@@ -98,16 +99,14 @@ def _line(data: bytes) -> Line:
 
 def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Callable[[], None]:
     """Call `ended` when the process of the run has ended; returns a function that stops waiting for it."""
-    loop = asyncio.get_running_loop()
+    if not files.is_alive(record):
+        ended()
+        return lambda: None
     try:
         descriptor = os.pidfd_open(record.pid)
-    except OSError:
-        ended()
-        return lambda: None
-    if not files.is_alive(record):  # the pid is another process's by now
-        os.close(descriptor)
-        ended()
-        return lambda: None
+    except OSError:  # its pid is not known
+        return _on_end_of_unknown(files, record, ended)
+    loop = asyncio.get_running_loop()
 
     def stop() -> None:
         loop.remove_reader(descriptor)
@@ -117,5 +116,24 @@ def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Ca
         loop.remove_reader(descriptor)
         ended()
 
+    if not files.is_alive(record):  # the pid may be another process's by now
+        os.close(descriptor)
+        ended()
+        return lambda: None
     loop.add_reader(descriptor, seen)
     return stop
+
+
+def _on_end_of_unknown(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        if files.is_alive(files.record() or record):
+            timer = loop.call_later(_LOOK, look)
+        else:
+            ended()
+
+    timer = loop.call_later(_LOOK, look)
+    return lambda: timer.cancel()

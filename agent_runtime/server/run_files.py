@@ -27,8 +27,11 @@ _PATIENCE = 10.0  # seconds for a run to read control messages
 class RunRecord:
     """What is kept of a run beside its stream.
 
+    It is written before the process is started, and again with its pid: a server may be killed in between.
+
     Attributes:
-        pid, started: of its process; together they identify it (`started` in clock ticks since boot).
+        pid, started: of its process; together they identify it (`started` in clock ticks since boot). 0: not known.
+        server, server_started: of the server that starts it, likewise.
         created: RFC 3339, UTC.
     """
 
@@ -36,8 +39,10 @@ class RunRecord:
     thread_id: str
     agent: str
     created: str
-    pid: int
-    started: int
+    server: int
+    server_started: int
+    pid: int = 0
+    started: int = 0
     sandbox_id: str | None = None
     on_disconnect: str = "continue"
 
@@ -77,9 +82,18 @@ class RunFiles:
             return None
 
     def is_alive(self, record: RunRecord) -> bool:
-        """Does the process of the run live?"""
-        process = Process.of(record.pid)
-        return process is not None and process.start == record.started and not process.gone
+        """Whether the process of the run lives, or is being started."""
+        if record.pid:
+            return is_process(record.pid, record.started)
+        return is_process(record.server, record.server_started) or self._has_reader()
+
+    def _has_reader(self) -> bool:
+        """Whether a process has the control FIFO open for reading: the run, as its stdin."""
+        try:
+            os.close(os.open(self.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
 
     def send(self, message: dict[str, Any]) -> bool:
         """Write a control message, whole and by itself; False when the run has ended, or reads nothing for 10 s."""
@@ -134,3 +148,9 @@ class RunFiles:
             file.truncate(len(whole))  # half a line is not an event
             file.seek(len(whole))
             file.write(last_events(record.run_id, record.thread_id, stream).encode())
+
+
+def is_process(pid: int, started: int) -> bool:
+    """Whether the process of that pid lives which was started at that time."""
+    process = Process.of(pid)
+    return process is not None and process.start == started and not process.gone

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Runs:
     def __init__(self, state_dir: Path, workspace: Path, launcher: Launcher, follower: Follower) -> None:
         self.state_dir, self._workspace = state_dir, workspace
         self._launcher, self._follower = launcher, follower
+        self._own = Process.own()
 
     def files(self, run_id: str) -> RunFiles:
         """The files of a run. Raises ApiError 404."""
@@ -47,23 +49,24 @@ class Runs:
         except FileExistsError:
             raise ApiError(409, "conflict", f"there is a run {run_id!r} already") from None
         os.mkfifo(files.control, 0o600)
+        files.events.touch(0o600)
+        record = RunRecord(
+            run_id=run_id,
+            thread_id=thread_id,
+            agent=request.agent or "code-assistant",
+            created=timestamp(),
+            server=self._own.pid,
+            server_started=self._own.start,
+            sandbox_id=request.sandbox_id,
+            on_disconnect=on_disconnect,
+        )
+        files.write_record(record)
         body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         body |= {"runId": run_id, "threadId": thread_id, "format": "ndjson"}
         body.setdefault("workspace", str(self._workspace))
         pid = self._launch(files, json.dumps(body).encode())
-        row = Process.of(pid)
-        files.write_record(
-            RunRecord(
-                run_id=run_id,
-                thread_id=thread_id,
-                agent=request.agent or "code-assistant",
-                created=timestamp(),
-                pid=pid,
-                started=row.start if row else 0,
-                sandbox_id=request.sandbox_id,
-                on_disconnect=on_disconnect,
-            )
-        )
+        process = Process.of(pid)
+        files.write_record(replace(record, pid=pid, started=process.start if process else 0))
         return files
 
     def _launch(self, files: RunFiles, request: bytes) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.system.processes import Process
+
 KEPT = 86_400.0  # seconds that a key is remembered
 
 
@@ -21,10 +23,18 @@ def digest(body: Any) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a key is bound to. `is_new`: since this claim."""
+    """What a key is bound to.
+
+    Attributes:
+        digest: of the body of the request.
+        server, server_started: pid and start time of the process that has bound it.
+        is_new: it was bound by this claim.
+    """
 
     digest: str
     run_id: str
+    server: int
+    server_started: int
     is_new: bool
 
 
@@ -41,25 +51,35 @@ class IdempotencyStore:
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS keys"
-            " (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL, created REAL NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL,"
+            " server INTEGER NOT NULL, server_started INTEGER NOT NULL, created REAL NOT NULL)"
         )
+        self._own = Process.own()
 
-    def claim(self, key: str, digest: str, run_id: str) -> Claim:
-        """Bind a key to a run, unless it is bound already."""
+    def claim(self, key: str, digest: str, run_id: str, *, abandoned: str | None = None) -> Claim:
+        """Bind a key to a run, unless it is bound already.
+
+        Args:
+            abandoned: a run that the key may be taken from: its server was killed before the run was started.
+        """
         now = time.time()
         with self._lock:
-            self._connection.execute("DELETE FROM keys WHERE created < ?", (now - KEPT,))
+            self._connection.execute(
+                "DELETE FROM claims WHERE created < ? OR (key = ? AND run = ?)", (now - KEPT, key, abandoned)
+            )
             inserted = self._connection.execute(
-                "INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?)", (key, digest, run_id, now)
+                "INSERT OR IGNORE INTO claims VALUES (?, ?, ?, ?, ?, ?)",
+                (key, digest, run_id, self._own.pid, self._own.start, now),
             ).rowcount
-            row = self._connection.execute("SELECT digest, run FROM keys WHERE key = ?", (key,)).fetchone()
-        return Claim(digest=row[0], run_id=row[1], is_new=inserted > 0)
+            row = self._connection.execute(
+                "SELECT digest, run, server, server_started FROM claims WHERE key = ?", (key,)
+            ).fetchone()
+        return Claim(row[0], row[1], row[2], row[3], is_new=inserted > 0)
 
     def release(self, key: str) -> None:
         """Forget a key: its run was not started."""
         with self._lock:
-            self._connection.execute("DELETE FROM keys WHERE key = ?", (key,))
+            self._connection.execute("DELETE FROM claims WHERE key = ?", (key,))
 
     def close(self) -> None:
         """Close the database."""

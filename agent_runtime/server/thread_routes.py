@@ -13,10 +13,10 @@ from starlette.responses import Response
 from agent_runtime.conversation.threads.store import ThreadBusy, ThreadInfo
 from agent_runtime.engine.run_config import new_run_id
 from agent_runtime.errors import RequestError
+from agent_runtime.server.answers import read_body
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, answer, not_found
 from agent_runtime.server.paging import limit_of
-from agent_runtime.server.run_routes import read_body
 
 
 async def list_threads(http: HttpRequest) -> Response:

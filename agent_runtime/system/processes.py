@@ -34,6 +34,13 @@ class Process:
         fields = stat[stat.rindex(b")") + 2 :].split()
         return cls(pid, int(fields[1]), int(fields[3]), fields[0].decode(), int(fields[19]))
 
+    @classmethod
+    def own(cls) -> Process:
+        """This process."""
+        found = cls.of(os.getpid())
+        assert found  # a process can read its own row
+        return found
+
     @property
     def gone(self) -> bool:
         """Whether it had ended, and may not have been reaped."""
