@@ -183,7 +183,8 @@ def _conversation(
     specs: tuple[ToolSpec, ...],
 ) -> Conversation:
     config, settings = ctx.config, ctx.config.request.config
-    estimator = Estimator(system, specs)
+    has_search = config.endpoints[0].provider_row.tool_search
+    estimator = Estimator(system, [spec for spec in specs if not (spec.deferred and has_search)])
     return Conversation(
         template=ModelCall(
             model=config.endpoints[0].model,

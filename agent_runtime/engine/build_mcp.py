@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,7 +23,8 @@ from agent_runtime.transcripts.player import Player
 from agent_runtime.transcripts.records import McpServerRecord
 from agent_runtime.transcripts.replay_tools import RecordedTool
 
-MOST_LISTED = 30  # tools; of more than that the provider's tool search is used
+MOST_LISTED = 30  # tools; with more than that the provider's tool search is used
+MOST_OFFERED = 100  # tools where the provider has no tool search: some refuse requests with more than 128
 _MAX_INSTRUCTIONS = 2048  # characters of a server's instructions
 
 
@@ -58,12 +59,11 @@ async def toolset(ctx: RunContext, settings: ShellSettings, servers: McpServers)
             raise RequestError(
                 field, f"expected a server that can be used, because it is required: {report.error}"
             )
-    chosen = [_chosen(report, ctx.config.mcp_tools) for report in reports]
-    deferred = sum(map(len, chosen)) > MOST_LISTED
+    links = {report.server: link for link, report in zip(servers.links, reports, strict=True)}
+    chosen, deferred = await _chosen(ctx, reports)
     tools: dict[str, Tool] = {
-        tool.name: McpTool(tool, link.server, link, settings.logs, deferred)
-        for link, specs in zip(servers.links, chosen, strict=True)
-        for tool in specs
+        tool.name: McpTool(tool, links[server].server, links[server], settings.logs, deferred)
+        for server, tool in chosen
     }
     return McpToolset(tools, _instructions(reports))
 
@@ -78,9 +78,10 @@ async def recorded_toolset(ctx: RunContext, player: Player) -> McpToolset:
         await ctx.sink.emit(_notice(report))
         if ctx.recorder:
             ctx.recorder.mcp_server(_record(report))
-    chosen = [tool for report in reports for tool in _chosen(report, ctx.config.mcp_tools)]
-    deferred = len(chosen) > MOST_LISTED
-    tools: dict[str, Tool] = {tool.name: RecordedTool(_AbsentTool(tool, deferred), player) for tool in chosen}
+    chosen, deferred = await _chosen(ctx, reports)
+    tools: dict[str, Tool] = {
+        tool.name: RecordedTool(_AbsentTool(tool, deferred), player) for _, tool in chosen
+    }
     return McpToolset(tools, _instructions(reports))
 
 
@@ -107,8 +108,27 @@ class _AbsentTool:
         raise ToolError(f"{self.name}: the server is not running in a replay")
 
 
-def _chosen(report: ServerReport, names: Sequence[str]) -> list[McpToolSpec]:
-    return [tool for tool in report.tools if not names or any(fnmatchcase(tool.name, name) for name in names)]
+async def _chosen(
+    ctx: RunContext, reports: Iterable[ServerReport]
+) -> tuple[list[tuple[str, McpToolSpec]], bool]:
+    """Return the tools to offer with their servers, and whether they are left to the provider's tool search."""
+    names = ctx.config.mcp_tools
+    found = [
+        (report.server, tool)
+        for report in reports
+        for tool in report.tools
+        if not names or any(fnmatchcase(tool.name, name) for name in names)
+    ]
+    if len(found) <= MOST_OFFERED or ctx.config.endpoints[0].provider_row.tool_search:
+        return found, len(found) > MOST_LISTED
+    found.sort(key=lambda each: not each[1].always_load)
+    message = (
+        f"`tools`: {ctx.config.endpoints[0].provider} has no tool search; {MOST_OFFERED} of {len(found)} MCP tools"
+        " are offered; choose with `tools` or the servers' `enabledTools`"
+    )
+    details = {"parameter": "tools", "leftOut": [tool.name for _, tool in found[MOST_OFFERED:]]}
+    await ctx.sink.emit(events.NoticeEvent(code="parameter_dropped", message=message, details=details))
+    return found[:MOST_OFFERED], False
 
 
 def _notice(report: ServerReport) -> events.NoticeEvent:

@@ -46,6 +46,7 @@ class Provider:
     cache_key: bool = False  # takes prompt_cache_key
     short_ids: bool = False  # tool call ids must be nine letters and digits
     hosted_tools: bool = False  # runs web_search itself
+    tool_search: bool = False  # finds deferred tools for the model
     system_role: bool = True  # takes messages of the role `system`
     user_after_tool: bool = True  # takes a user message right after a tool message
     strict_chat_tools: bool = False  # applies `ModelRow.chat_tools_without_thinking`
@@ -57,8 +58,12 @@ class Provider:
 _OPENAI = "https://api.openai.com/v1"
 
 PROVIDERS: dict[str, Provider] = {
-    "anthropic": Provider("https://api.anthropic.com", "ANTHROPIC_API_KEY", "anthropic", hosted_tools=True),
-    "openai": Provider(_OPENAI, "OPENAI_API_KEY", "openai-responses", cache_key=True, hosted_tools=True),
+    "anthropic": Provider(
+        "https://api.anthropic.com", "ANTHROPIC_API_KEY", "anthropic", hosted_tools=True, tool_search=True
+    ),
+    "openai": Provider(
+        _OPENAI, "OPENAI_API_KEY", "openai-responses", cache_key=True, hosted_tools=True, tool_search=True
+    ),
     "openai-chat": Provider(
         _OPENAI,
         "OPENAI_API_KEY",

@@ -18,6 +18,7 @@ from agent_runtime.providers.catalog import NEVER, NO_EFFORT, ThinkingOff
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.parameters import EFFORTS
 
+_TOOL_SEARCH = re.compile(r"tool_search|defer_loading", re.IGNORECASE)
 _STATUSES = frozenset({400, 404, 422})
 
 Rule = Callable[[Endpoint, str, dict[str, Any]], Endpoint | None]
@@ -137,7 +138,9 @@ def _sent_effort(body: dict[str, Any]) -> Any:
 
 
 def _tool_types(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
-    """Tools of the provider's own types, which a gateway does not know: functions take their place."""
+    """Tools of the provider's own types, which a gateway or a model does not know: functions take their place."""
+    if _TOOL_SEARCH.search(words):
+        return _with_provider(endpoint, tool_search=False)
     if not refusals.TOOL_TYPE.search(words) or not refusals.REFUSES.search(words):
         return None
     return _with_model(endpoint, editor_tool=False, custom_tools=False)

@@ -28,6 +28,7 @@ from agent_runtime.providers.wire_parts import sendable_input
 CACHE = {"type": "ephemeral"}
 # the last user messages that end in a cache breakpoint; four breakpoints are allowed in all
 CACHED_MESSAGES = 2
+TOOL_SEARCH = {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}
 MIN_BUDGET = 1024
 
 # tokens to think, by effort, for models that take a budget instead
@@ -61,10 +62,10 @@ class AnthropicMessages:
         }
         if call.system.strip():
             body["system"] = [{"type": "text", "text": call.system, "cache_control": CACHE}]
-        if tools := [t for t in (_tool(spec, endpoint) for spec in call.tools) if t is not None]:
+        if tools := _tools(call.tools, endpoint):
             body["tools"] = tools
             if "system" not in body:
-                tools[-1] = tools[-1] | {"cache_control": CACHE}
+                _add_tool_breakpoint(tools)
             if not call.parallel_tools:
                 body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
         _add_breakpoints(messages)
@@ -150,13 +151,25 @@ def _add_breakpoints(messages: list[dict[str, Any]]) -> None:
 # --- tools
 
 
+def _tools(specs: Sequence[ToolSpec], endpoint: Endpoint) -> list[dict[str, Any]]:
+    tools = [tool for spec in specs if (tool := _tool(spec, endpoint)) is not None]
+    return [TOOL_SEARCH, *tools] if any("defer_loading" in tool for tool in tools) else tools
+
+
+def _add_tool_breakpoint(tools: list[dict[str, Any]]) -> None:
+    """Mark the last tool that is loaded: deferred ones are not part of the prompt."""
+    last = max(index for index, tool in enumerate(tools) if "defer_loading" not in tool)
+    tools[last] = tools[last] | {"cache_control": CACHE}
+
+
 def _tool(spec: ToolSpec, endpoint: Endpoint) -> dict[str, Any] | None:
     native = spec.native.get("anthropic")
     if spec.hosted:
         return dict(native) if native and endpoint.provider_row.hosted_tools else None
     if native and endpoint.model_row.editor_tool:
         return dict(native)
-    return {"name": spec.name, "description": spec.description, "input_schema": spec.parameters}
+    tool = {"name": spec.name, "description": spec.description, "input_schema": spec.parameters}
+    return tool | {"defer_loading": True} if spec.deferred and endpoint.provider_row.tool_search else tool
 
 
 # --- parameters

@@ -63,6 +63,8 @@ class OpenAIResponses:
         }
         if call.system.strip():
             body["instructions"] = call.system
+        if any("defer_loading" in tool for tool in tools):
+            tools.insert(0, {"type": "tool_search"})
         if tools:
             body |= {"tools": tools, "parallel_tool_calls": call.parallel_tools}
         if (limit := output_limit(call, endpoint, dropped)) is not None:
@@ -183,7 +185,8 @@ def _tool(spec: ToolSpec, endpoint: Endpoint) -> dict[str, Any] | None:
     if native and (endpoint.model_row.custom_tools or native.get("type") != "custom"):
         return dict(native)
     function = {"name": spec.name, "description": spec.description, "parameters": spec.parameters}
-    return {"type": "function", **function, "strict": False}
+    deferred = {"defer_loading": True} if spec.deferred and endpoint.provider_row.tool_search else {}
+    return {"type": "function", **function, "strict": False} | deferred
 
 
 def _add_reasoning(
