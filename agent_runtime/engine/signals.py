@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType
+
+from agent_runtime.system.signals import (
+    CATCHABLE,
+    FAULTS,
+    STOPPING,
+    be_prompt,
+    sender_of,
+)
 
 AGAIN = 2.0  # seconds within which a second signal kills at once
 HURRY_SECONDS = 0.5  # for writing the last events after that
-CAUGHT = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGALRM,
-    signal.SIGXCPU,
-)
-_MAY_BE_IGNORED = (
-    signal.SIGHUP,
-    signal.SIGQUIT,
-)  # nohup, and shells without job control, ignore them on purpose
+_WAKE = signal.SIGWINCH  # wakes the thread; ignored everywhere else
+_UNKNOWN = -1  # pid of a sender that was not reported
+_ALWAYS = (signal.SIGINT, signal.SIGTERM)  # others may be ignored on purpose, by nohup for instance
 
 
 class Interrupted(BaseException):
@@ -40,10 +37,11 @@ class SignalHandler:
     """Reports the first signal to the run; a second one within two seconds kills the program.
 
     While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, a
-    thread receives the signals with sigwaitinfo(2), which names their sender.
+    thread receives all signals with sigwaitinfo(2), which names their sender; every other thread blocks them.
+    Blocking those of FAULTS has a price: a fault in native code ends the program without a traceback.
 
     Attributes:
-        handled: the handled signals; without SIGHUP and SIGQUIT when the parent ignores them.
+        handled: the handled signals, without those that the parent has told this program to ignore.
         reason: "SIGINT" or "SIGTERM" once a signal has arrived.
     """
 
@@ -57,12 +55,11 @@ class SignalHandler:
         self._killed = False
         self._ended = False
         self._thread: threading.Thread | None = None
+        self._ignores: Callable[[int, int], bool] | None = None
         self.handled = frozenset(
-            number
-            for number in CAUGHT
-            if number not in _MAY_BE_IGNORED or signal.getsignal(number) != signal.SIG_IGN
+            number for number in CATCHABLE if number in _ALWAYS or signal.getsignal(number) != signal.SIG_IGN
         )
-        for number in self.handled:
+        for number in self.handled - FAULTS - STOPPING:
             signal.signal(number, self._caught)
 
     def arm(self, ready: Callable[[], bool] = lambda: False) -> None:
@@ -84,7 +81,7 @@ class SignalHandler:
 
         Must be called before another thread is started, which would otherwise receive them without their sender.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, self.handled)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {*self.handled, _WAKE})
 
     def listen(
         self,
@@ -104,27 +101,37 @@ class SignalHandler:
             hurry: ends the run at once, after `kill`.
             ignores: returns whether to ignore a signal, given its number and the pid of its sender.
         """
-        self._listener, self._kill, self._hurry = listener, kill, hurry
+        self._listener, self._kill, self._hurry, self._ignores = listener, kill, hurry, ignores
         if self.reason:
             listener(self.reason)
+        for number in self.handled & STOPPING:
+            signal.signal(number, self._caught)
         self._thread = threading.Thread(target=self._receive, args=(ignores,), name="signals", daemon=True)
         self._thread.start()
+        # The kernel prefers the thread that received the last signal. So another thread that must not block signals
+        # for a moment (see system.spawn) gets none.
+        os.kill(os.getpid(), _WAKE)
 
     def ended(self) -> None:
         """Ignore signals from now on: one during the exit of the interpreter would change the exit status."""
         self._ended = True
         if self._killed:
             self._exit()
-        for number in CAUGHT:
+        for number in CATCHABLE - FAULTS:
             signal.signal(number, signal.SIG_IGN)
         if self._thread:
-            os.kill(os.getpid(), signal.SIGALRM)
+            os.kill(os.getpid(), _WAKE)
             self._thread.join(1.0)
 
     def received(self, number: int) -> None:
         """Handle a signal of the caller. Raises Interrupted while the handler is armed."""
         if self._ended:
             return
+        if number in STOPPING:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        if number in FAULTS and faulthandler.is_enabled():
+            faulthandler.dump_traceback(all_threads=True)
         now = time.monotonic()
         again = self.reason is not None and now - self._when < AGAIN
         self._when = now
@@ -139,16 +146,15 @@ class SignalHandler:
             self._listener(self.reason)
 
     def _receive(self, ignores: Callable[[int, int], bool]) -> None:
-        # real-time priority (where permitted), to inspect the sender before a short-lived `pkill` has exited
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        be_prompt()
         while not self._ended:
-            info = signal.sigwaitinfo(self.handled)
-            if not ignores(info.si_signo, info.si_pid):
+            info = signal.sigwaitinfo({*self.handled, _WAKE})
+            if info.si_signo != _WAKE and not ignores(info.si_signo, sender_of(info)):
                 self.received(info.si_signo)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
-        self.received(number)
+        if self._ignores is None or not self._ignores(number, _UNKNOWN):
+            self.received(number)
 
     def _kill_all(self) -> None:
         self._kill()

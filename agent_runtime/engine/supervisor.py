@@ -33,6 +33,7 @@ from agent_runtime.protocol import events
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.processes import kill_descendants
+from agent_runtime.system.signal_descriptor import ignore_reserved
 from agent_runtime.system.terminate import end_descendants
 from agent_runtime.transcripts.records import McpServerRecord
 
@@ -93,6 +94,7 @@ class RunSupervisor:
             with suppress(RuntimeError):  # the event loop has just been closed: the run is over
                 loop.call_soon_threadsafe(function, *arguments)
 
+        ignore_reserved()
         self._signals.listen(
             partial(call_soon, self.ctx.stop.stop),
             kill=kill_descendants,

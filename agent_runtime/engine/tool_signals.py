@@ -7,7 +7,7 @@ parent may signal it. Such a signal does not cancel the run: it is ignored, and 
 from __future__ import annotations
 
 import os
-import signal
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent_runtime.agent.executor import CallInfo
@@ -15,6 +15,9 @@ from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.system.processes import Process, children, descendants, lineage
+from agent_runtime.system.signals import name_of
+
+_MOST = 5  # senders that are named
 
 
 class ToolSignals:
@@ -29,7 +32,7 @@ class ToolSignals:
         self._pid = os.getpid()
         self._earlier = set(descendants(self._pid))
         self._running: set[str] = set()  # ids of calls
-        self._ignored: list[str] = []
+        self._ignored: list[tuple[str, str]] = []  # sender and signal
 
     def ignores(self, number: int, pid: int) -> bool:
         """Return whether a tool has sent this signal, and keep it for the result of the call. Thread-safe.
@@ -37,17 +40,17 @@ class ToolSignals:
         Args:
             number: the number of the signal.
             pid: the sender as the kernel reports it; 0 for the kernel itself (Ctrl-C at a terminal) and for senders
-                outside the PID namespace.
+                outside the PID namespace; below 0 when it was not reported.
 
         A sender that has already exited was a short-lived program like `pkill`. It counts as a tool's if a tool is
         running: callers usually outlive the signals that they send.
         """
-        sender = Process.of(pid)
-        command = sender.command if sender else ""  # read at once: the process may exit
-        if not self._is_tools(pid, sender):
+        process = Process.of(pid)
+        command = process.command if process else ""  # read at once: the process may exit
+        if not self._is_tools(pid, process):
             return False
-        name = signal.Signals(number).name
-        self._ignored.append(f"{name} from pid {pid}" + (f" ({command[:100]})" if command else ""))
+        sender = (f"pid {pid}" if pid > 0 else "a tool") + (f" ({command[:100]})" if command else "")
+        self._ignored.append((sender, name_of(number)))
         return True
 
     async def before(self, info: CallInfo) -> None:
@@ -64,7 +67,7 @@ class ToolSignals:
         if not ignored:
             return output
         text = (
-            f"[the program that runs these tools (pid {self._pid}) was sent {', '.join(dict.fromkeys(ignored))}, and "
+            f"[the program that runs these tools (pid {self._pid}) was sent {_listed(ignored)}, and "
             "ignored it. It must keep running: end other processes by their own pid]"
         )
         return replace(output, content=(*output.content, Text(text=text)))
@@ -94,3 +97,12 @@ class ToolSignals:
         return child.session != os.getsid(
             0
         )  # processes that the runtime starts for itself stay in its session
+
+
+def _listed(ignored: Sequence[tuple[str, str]]) -> str:
+    by_sender: dict[str, dict[str, None]] = {}
+    for sender, name in ignored:
+        by_sender.setdefault(sender, {})[name] = None
+    listed = [f"{', '.join(names)} from {sender}" for sender, names in by_sender.items()]
+    more = [f"others from {len(listed) - _MOST} more processes"] if len(listed) > _MOST else []
+    return "; ".join([*listed[:_MOST], *more])

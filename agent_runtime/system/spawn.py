@@ -7,7 +7,7 @@ import pwd
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,26 +50,52 @@ def spawn(
     entry = pwd.getpwnam(user) if user else None
 
     def start() -> subprocess.Popen[bytes]:
-        blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        try:
-            return subprocess.Popen(
-                args,
-                executable=executable,
-                cwd=cwd,
-                env=dict(env),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=pass_fds,
-                start_new_session=True,
-                user=entry.pw_uid if entry else None,
-                group=entry.pw_gid if entry else None,
-                extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else None,
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return subprocess.Popen(
+            args,
+            executable=executable,
+            cwd=cwd,
+            env=dict(env),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            user=entry.pw_uid if entry else None,
+            group=entry.pw_gid if entry else None,
+            extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else None,
+        )
 
-    return confine(start) if confine else start()
+    return _in_thread(lambda: confine(start) if confine else start())
+
+
+def _in_thread(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Start the program in a thread that blocks no signals, so that it does not block any either."""
+    outcome: list[subprocess.Popen[bytes]] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(_unblocked(start))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="spawn")
+    try:
+        thread.start()
+    except RuntimeError:  # at the limit of processes
+        return _unblocked(start)
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _unblocked(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        return start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def identity(user: str | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.system.signals import CATCHABLE, STOPPING, name_of
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from tests.faults.standby_runs import bash
@@ -35,7 +36,8 @@ MISSED = [  # by its name and command line
 ]
 IGNORED = [
     "kill $PPID",
-    "kill -HUP $PPID; kill -INT $PPID; kill -QUIT $PPID; kill -USR1 $PPID; kill -ALRM $PPID",
+    "for n in {1..8} {10..16} {20..22} {24..27} {29..64}; do kill -$n $PPID; done",  # all but KILL and STOP
+    "for i in {1..9}; do /bin/kill -SEGV $PPID; (exit); /bin/kill -TSTP $PPID; done",  # while it starts programs
     "pkill -f agent-runtime",
     "killall agent-runtime",
     "(sleep 300 &); sleep 0.2; kill $(ps -o ppid= -p $(pgrep -x sleep)); pkill -x sleep",
@@ -43,6 +45,7 @@ IGNORED = [
     "(setsid sh -c 'env -i kill $0' $PPID &)",
     "env -i sh -c 'sleep 0.1; kill $0' $PPID & wait",
 ]
+CALLERS = [signal.SIGTERM, signal.SIGINT, signal.SIGPROF, signal.SIGABRT, signal.SIGSEGV, signal.SIGRTMIN + 5]
 WRITES = "while :; do echo tick; sleep 0.02; done & echo $!"
 TICKS = """log=$(ls -t ../state/agent-runtime/runs/*/logs/*.log | tail -1); before=$(wc -c <$log)
 until [ $(wc -c <$log) -gt $((before + 50)) ]; do sleep 0.05; done; kill -0 %1 && echo ticking"""
@@ -68,7 +71,11 @@ def test_a_signal_of_a_tool_is_ignored_and_reported(workspace: Path) -> None:
     assert [command for command, output in zip(commands, outputs, strict=True) if "after" not in output] == []
     noted = [NOTE in output for output in outputs]
     assert noted == [False] * len(MISSED) + [True] * len(IGNORED), outputs
-    assert "SIGHUP from pid" in outputs[len(MISSED) + 1] and "SIGALRM from pid" in outputs[len(MISSED) + 1]
+    everything = outputs[len(MISSED) + 1]
+    names = {name_of(number) for number in CATCHABLE}
+    assert {
+        name for name in names if f"{name}, " not in everything and f"{name} from pid" not in everything
+    } == set()
 
 
 @pytest.mark.parametrize(
@@ -85,8 +92,8 @@ def test_a_background_server_keeps_its_log(attack: str, workspace: Path) -> None
     assert "ticking" in done.of("tool_result")[2]["output"]
 
 
-@pytest.mark.parametrize("how", ["call", "program"])
-def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str, workspace: Path) -> None:
+@pytest.mark.parametrize("how", ["program", *CALLERS])
+def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str | int, workspace: Path) -> None:
     with ModelServer([bash("touch started; sleep 60")]) as server:
         process = subprocess.Popen(
             [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
@@ -95,11 +102,55 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str, workspace: P
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
         )
         until((workspace / "started").exists)
-        if how == "call":
-            process.send_signal(signal.SIGTERM)
+        if isinstance(how, int):
+            process.send_signal(how)
         else:  # its sender lives on for a moment, as timeout(1) does
             subprocess.run(["sh", "-c", "kill $0; sleep 0.2", str(process.pid)])
-        assert process.communicate(timeout=10) and process.returncode == 143
+        out, _ = process.communicate(timeout=10)
+    code = 130 if how == signal.SIGINT else 143
+    assert result(out, process.returncode, b"").code == code
+
+
+@pytest.mark.parametrize("number", sorted(STOPPING))
+def test_a_caller_stops_the_program_and_continues_it(number: int, workspace: Path) -> None:
+    with ModelServer([bash("touch started; sleep 60")]) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        until((workspace / "started").exists)
+        process.send_signal(number)
+        stopped = os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        assert stopped and stopped.si_status == signal.SIGSTOP
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=10)
+    assert result(out, process.returncode, b"").code == 143
+
+
+def test_a_tool_does_not_signal_the_standby_or_its_client(workspace: Path, tmp_path: Path) -> None:
+    attack = (
+        "for n in TERM TSTP SEGV USR1 PROF INT; do pkill -$n -f agent-runtime; done; sleep 0.3; echo after"
+    )
+    socket = tmp_path / "standby.sock"
+    wait = f"until [ -S {socket} ]; do sleep 0.05; done"
+    command = (
+        f'"$@" standby --socket {socket} & {wait}; s=$!; "$@" run --socket {socket} --prompt x; code=$?;'
+        " kill -0 $s || exit 99; kill $s; wait $s; exit $((code + $?))"
+    )
+    with ModelServer([bash(attack), Turn(text="done")]) as server:
+        done = subprocess.run(
+            [*NAMESPACE, "bash", "-c", command, "bash", *COMMAND],
+            capture_output=True,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+            stdin=subprocess.DEVNULL,
+            cwd=workspace,
+            timeout=60,
+        )
+    (output,) = [event["output"] for event in result(done.stdout, done.returncode, b"").of("tool_result")]
+    assert (done.returncode, "after" in output, NOTE in output) == (0, True, True), done.stderr
 
 
 def test_a_process_started_before_exec_may_signal_the_runtime(workspace: Path) -> None:

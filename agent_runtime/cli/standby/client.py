@@ -16,17 +16,19 @@ import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from agent_runtime.engine import failure
-from agent_runtime.engine.signals import CAUGHT, Interrupted, SignalHandler
+from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.masking import address_secrets, named_as_secret
 from agent_runtime.protocol.handover import EXIT, PID, preamble
 from agent_runtime.system.hardening import harden
+from agent_runtime.system.signal_descriptor import SignalDescriptor
+from agent_runtime.system.signals import STOPPING, may_come_from_below
 
 _PIECE = 1 << 16
+_STDOUT = 1
 
 
 def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
@@ -86,25 +88,42 @@ class _Relay:
         self._signals: list[int] = []  # all signals that were received
         self._waiting: list[int] = []  # signals that were not forwarded yet
         self._begun = b""  # the beginning of an incomplete line
+        self._unwritten = bytearray()
+        self._poll = select.poll()
 
     def run(self) -> int:
         """Relay until the run has ended; returns the exit status."""
-        for number in CAUGHT:
-            signal.signal(number, self._signalled)
+        arrived = SignalDescriptor(self._handler.handled)
         if early := self._handler.reason:
-            self._signalled(signal.Signals[early], None)
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
+            self._signalled(signal.Signals[early], 0)
+        stdin = -1
         with suppress(OSError):  # there may be no stdin
-            poll.register(os.dup(0), select.POLLIN)
+            stdin = os.dup(0)
+            self._poll.register(stdin, select.POLLIN)
+        self._poll.register(arrived, select.POLLIN)
         while True:
-            for fd, _ in poll.poll():
-                if fd != self._connection.fileno():
-                    self._forward(fd, poll)
-                elif not (piece := self._receive()):
+            self._watch_one_end()
+            for fd, _ in self._poll.poll():
+                if fd == arrived.fileno():
+                    for number, sender in arrived.received():
+                        self._signalled(number, sender)
+                elif fd == stdin:
+                    self._forward(fd)
+                elif fd == _STDOUT:
+                    if not self._write():
+                        return ExitCode.STDOUT_CLOSED
+                elif piece := self._receive():
+                    self._take(piece)
+                else:
                     return self._ended()
-                elif not self._write(piece):
-                    return ExitCode.STDOUT_CLOSED
+
+    def _watch_one_end(self) -> None:
+        """Read from the connection only when all events are written. Nothing here blocks: signals are read by poll."""
+        ends = [(self._connection.fileno(), select.POLLIN), (_STDOUT, select.POLLOUT)]
+        (watched, flags), (other, _) = reversed(ends) if self._unwritten else ends
+        self._poll.register(watched, flags)
+        with suppress(KeyError):
+            self._poll.unregister(other)
 
     def _receive(self) -> bytes:
         try:
@@ -112,23 +131,27 @@ class _Relay:
         except ConnectionError:
             return b""
 
-    def _forward(self, fd: int, poll: select.poll) -> None:
+    def _forward(self, fd: int) -> None:
         piece = os.read(fd, _PIECE)
         if not piece:
-            poll.unregister(fd)
+            self._poll.unregister(fd)
         with suppress(OSError):  # the run has ended
             self._connection.sendall(piece) if piece else self._connection.shutdown(socket.SHUT_WR)
 
-    def _write(self, piece: bytes) -> bool:
-        """Write complete lines to stdout, except those for this process. Returns False when the reader has gone."""
+    def _take(self, piece: bytes) -> None:
+        """Take complete lines for stdout, except those for this process."""
         *lines, self._begun = (self._begun + piece).splitlines(keepends=True)
         if self._begun.endswith(b"\n"):
             lines, self._begun = [*lines, self._begun], b""
-        events = b"".join(line for line in lines if not self._is_own(line))
+        self._unwritten += b"".join(line for line in lines if not self._is_own(line))
+
+    def _write(self) -> bool:
+        """Write what a pipe takes without blocking. Returns False when the reader has gone."""
         try:
-            while events:
-                events = events[os.write(1, events) :]
-        except BrokenPipeError:
+            del self._unwritten[: os.write(_STDOUT, self._unwritten[: select.PIPE_BUF])]
+        except BlockingIOError:
+            return True
+        except OSError:
             return False
         return True
 
@@ -142,7 +165,13 @@ class _Relay:
             return False
         return True
 
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
+    def _signalled(self, number: int, sender: int) -> None:
+        """Forward a signal, unless a tool of the run has sent it: the run ignores those too."""
+        if self._pid and may_come_from_below(sender, self._pid):
+            return
+        if number in STOPPING:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return
         self._signals.append(number)
         self._waiting.append(number)
         self._pass_on()

@@ -19,7 +19,6 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from types import FrameType
 
 from agent_runtime.cli.hide_keys import hide_keys
 from agent_runtime.cli.standby.attempt import Attempt
@@ -33,9 +32,11 @@ from agent_runtime.cli.standby.listener import (
 from agent_runtime.cli.standby.warmup import warm_up
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.system.process_title import set_title
+from agent_runtime.system.processes import Process
+from agent_runtime.system.signal_descriptor import SignalDescriptor
+from agent_runtime.system.signals import CATCHABLE, STOPPING, be_prompt, may_come_from_below, name_of
 
 _GRACE = 5.0  # seconds that runs have to end when the standby is stopped; a cancelled run takes at most 3
-_HELD = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD))
 
 
 def standby_command(arguments: argparse.Namespace) -> int:
@@ -76,16 +77,16 @@ class Standby:
         self._listener, self._ends_runs = listener, ends_runs
         self._runs: set[int] = set()
         self._stopping = False
-        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._marker = _marker_of(os.getpid())
+        ignored = {number for number in CATCHABLE if signal.getsignal(number) == signal.SIG_IGN}
+        self._signals = SignalDescriptor({*CATCHABLE, signal.SIGCHLD} - ignored)
 
     def serve(self) -> int:
-        """Serve until SIGTERM or SIGINT, then end all runs. Returns the exit status."""
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        for number in _HELD:
-            signal.signal(number, self._caught)
+        """Serve until a signal of the caller, then end all runs. Returns the exit status."""
+        be_prompt()
         while not self._stopping:
-            ready, _, _ = select.select([self._listener.fileno(), self._woken], [], [])
-            self._reap()
+            ready, _, _ = select.select([self._listener.fileno(), self._signals], [], [])
+            self._receive_signals()
             if self._listener.fileno() in ready and not self._stopping:
                 self._accept()
         self._listener.close()
@@ -102,43 +103,50 @@ class Standby:
         with connection:
             self._fork(connection)
 
-    def _caught(self, number: int, frame: FrameType | None) -> None:
-        self._stopping |= number != signal.SIGCHLD
+    def _receive_signals(self) -> None:
+        for number, sender in self._signals.received():
+            if number == signal.SIGCHLD:
+                self._reap()
+            elif self._is_of_tools(sender):
+                print(f"agent-runtime: ignored {name_of(number)} from a tool (pid {sender})", file=sys.stderr)
+            elif number in STOPPING:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            else:
+                self._stopping = True
+
+    def _is_of_tools(self, sender: int) -> bool:
+        """Return whether a tool of a run has sent a signal: of one under way, or of one that left it running."""
+        if any(may_come_from_below(sender, run) for run in self._runs):
+            return True
+        return sender > 0 and _marker_of(sender) not in (None, self._marker)
 
     def _reap(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._woken, 4096)
         with suppress(ChildProcessError):
             while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 self._runs.discard(pid)
 
     def _fork(self, connection: socket.socket) -> None:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)  # until the child has its own handlers
         try:
             pid = os.fork()
         except OSError as error:
             print(f"agent-runtime: a run cannot be started: {error.strerror}", file=sys.stderr)
-            pid = -1
+            return
         if pid == 0:
             code: int = ExitCode.FAILED
             try:
                 self._detach()
-                code = Attempt(connection, mask).run()
+                code = Attempt(connection, self._signals.previous_mask).run()
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(code)  # none of the parent's exit handlers
-        self._runs |= {pid} - {-1}
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._runs.add(pid)
 
     def _detach(self) -> None:
         """Release the resources of the parent in a child."""
         os.setsid()  # Ctrl-C at a terminal then signals only the parent, which ends the runs
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._listener.close()
-        os.close(self._woken)
-        os.close(self._wake)
+        self._signals.close()
 
     def _end_runs(self) -> None:
         deadline = time.monotonic() + _GRACE
@@ -147,5 +155,11 @@ class Standby:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
             while self._runs and (left := until - time.monotonic()) > 0:
-                select.select([self._woken], [], [], left)
+                select.select([self._signals], [], [], left)
+                self._signals.received()
                 self._reap()
+
+
+def _marker_of(pid: int) -> str | None:
+    process = Process.of(pid)
+    return process.marker if process else None
