@@ -43,7 +43,7 @@ class SignalDescriptor:
         self.previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         mask = sum(1 << number - 1 for number in numbers).to_bytes(128, "little")  # sigset_t of glibc
         libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd: int = libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "signalfd failed")
 

@@ -85,7 +85,7 @@ class Standby:
         """Serve until a signal of the caller, then end all runs. Returns the exit status."""
         be_prompt()
         while not self._stopping:
-            ready, _, _ = select.select([self._listener.fileno(), self._signals], [], [])
+            ready, _, _ = select.select([self._listener.fileno(), self._signals.fileno()], [], [])
             self._receive_signals()
             if self._listener.fileno() in ready and not self._stopping:
                 self._accept()
@@ -155,7 +155,7 @@ class Standby:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
             while self._runs and (left := until - time.monotonic()) > 0:
-                select.select([self._signals], [], [], left)
+                select.select([self._signals.fileno()], [], [], left)
                 self._signals.received()
                 self._reap()
 
