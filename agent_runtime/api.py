@@ -36,6 +36,7 @@ from pydantic import TypeAdapter
 from agent_runtime.errors import AgentRuntimeError
 from agent_runtime.protocol.events import AnyEvent, CompleteEvent
 from agent_runtime.protocol.request import Request
+from agent_runtime.protocol.request_body import request_body
 from agent_runtime.transcripts.reader import Transcript
 
 __all__ = ["Event", "Result", "Run", "RuntimeExited", "Transcript", "collect", "replay", "run"]
@@ -189,10 +190,7 @@ def run(
         env: the environment of the runtime, with the API keys; by default that of this process.
         socket: path of the socket of a standby server that is to execute the run.
     """
-    if isinstance(request, Request):
-        body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    else:
-        body = {"prompt": request} if isinstance(request, str) else dict(request)
+    body = request_body(request)
     if workspace is not None:
         body["workspace"] = str(Path(workspace).absolute())
     arguments = ["run", "--format", "ndjson"]

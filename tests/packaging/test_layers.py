@@ -38,8 +38,10 @@ ORDER = [
     "output",
     "transcripts",
     "engine",
+    "page",
     "server",
     "cli",
+    "client",
     "api",
     "testing",
 ]

@@ -23,7 +23,7 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(built: Built) -> None
 
 
 def test_the_wheel_holds_every_module_tool_prompt_and_data_file(built: Built) -> None:
-    kinds = {".py", ".md", ".tiktoken", ".ndjson", ".html", ".lark", ".json", ".typed"}
+    kinds = {".py", ".md", ".tiktoken", ".ndjson", ".html", ".lark", ".json", ".typed", ".js", ".css"}
     wanted = {}
     for folder in ("agent_runtime", "tools", "prompts"):
         for path in (built.tree / folder).rglob("*"):

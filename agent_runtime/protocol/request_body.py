@@ -1,0 +1,15 @@
+"""The JSON body of a request, from the forms in which Python programs give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent_runtime.protocol.request import Request
+
+
+def request_body(request: str | Mapping[str, Any] | Request) -> dict[str, Any]:
+    """Return the JSON object of a request that is given as its prompt, as a mapping, or as a model."""
+    if isinstance(request, Request):
+        return request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {"prompt": request} if isinstance(request, str) else dict(request)
