@@ -1,9 +1,12 @@
 """The entry point of the command line. The workspace is untrusted: no module is ever imported from it."""
 
+import atexit
 import gc
 import os
 import sys
 import types
+from contextlib import suppress
+from typing import NoReturn
 
 
 def main() -> None:
@@ -13,13 +16,21 @@ def main() -> None:
     _skip_plugins()
     from agent_runtime.cli.main import main as cli
 
-    code = cli(sys.argv[1:])
-    # A cancelled run may leave a thread that is blocked, for instance in an import: sys.exit would wait for it.
-    threads = sys.modules.get("threading")
-    if threads and any(thread.name not in ("MainThread", "signals") for thread in threads.enumerate()):
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    _leave(cli(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without the finalization of the interpreter, which frees every object and takes up to a second.
+
+    Exit handlers are called and standard streams are flushed. Threads are not waited for: a cancelled run may leave one
+    that is blocked, for instance in an import.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the reader has gone
+            if stream:
+                stream.flush()
+    os._exit(code)
 
 
 def _open_standard() -> None:

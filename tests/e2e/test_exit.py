@@ -1,0 +1,67 @@
+"""The exit of the program after its last event."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.runtime import COMMAND, environment, result
+
+SECONDS = 0.25  # the finalization of the interpreter alone takes longer
+ENDS = {
+    "an answer": ({}, []),
+    "a thread": ({"threadId": "t"}, []),
+    "a tool": ({}, ["echo hi"]),
+    "a server": ({}, ["sleep 300 >/dev/null 2>&1 & echo $! > pid"]),
+    "no transcript": ({"noRecord": True}, []),
+}
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("end", ENDS)
+def test_the_program_exits_at_once_after_complete(end: str, workspace: Path) -> None:
+    fields, commands = ENDS[end]
+    turns = [Turn(calls=[Call("bash", {"command": command})]) for command in commands]
+    with ModelServer([*turns, Turn(text="done")]) as server:
+        run = subprocess.Popen(
+            [*COMMAND, "run"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        assert run.stdin and run.stdout
+        run.stdin.write(json.dumps({"prompt": "x", "workspace": str(workspace)} | fields).encode())
+        run.stdin.close()
+        lines = []
+        for line in run.stdout:
+            lines.append(line)
+            if json.loads(line)["type"] == "complete":
+                completed = time.monotonic()
+        code = run.wait()
+        seconds = time.monotonic() - completed
+        run.stdout.close()
+    if (workspace / "pid").exists():
+        subprocess.run(["kill", (workspace / "pid").read_text().strip()], check=True)
+    result(b"".join(lines), code, b"")
+    assert (code, seconds < SECONDS) == (0, True), seconds
+
+
+EXITS = """
+import atexit, os, sys, threading
+from agent_runtime import __main__
+atexit.register(print, "an exit handler")
+threading.Thread(target=threading.Event().wait).start()
+sys.stderr.write("not flushed")
+__main__._leave(3)
+"""
+
+
+def test_exit_handlers_are_called_and_blocked_threads_are_not_waited_for() -> None:
+    done = subprocess.run([sys.executable, "-c", EXITS], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "an exit handler\n", "not flushed")
