@@ -14,7 +14,7 @@ from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment, result
 
 SECONDS = 0.25  # the finalization of the interpreter alone takes longer
-ENDS = {
+ENDS: dict[str, tuple[dict[str, object], list[str]]] = {
     "an answer": ({}, []),
     "a thread": ({"threadId": "t"}, []),
     "a tool": ({}, ["echo hi"]),
