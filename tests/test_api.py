@@ -20,13 +20,6 @@ pytestmark = pytest.mark.anyio
 SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "workspace"
-    path.mkdir()
-    return path
-
-
 def environ(server: ModelServer, tmp_path: Path) -> dict[str, str]:
     return environment(server.environ("anthropic"), tmp_path / "state")
 

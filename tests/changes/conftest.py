@@ -22,3 +22,11 @@ def blind(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise OSError(24, "Too many open files")
 
     return lambda: monkeypatch.setattr(baseline, "Inotify", refuse)
+
+
+@pytest.fixture(params=["inotify", "walks"])
+def detection(request: pytest.FixtureRequest, blind: Callable[[], None]) -> str:
+    """Both ways by which changes are found; with "walks" there is no inotify from the start."""
+    if request.param == "walks":
+        blind()
+    return str(request.param)

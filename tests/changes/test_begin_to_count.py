@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,18 +93,14 @@ COMMIT = "git add -A && git commit -qm one"
         ),
     ],
 )
-@pytest.mark.parametrize("looks", ["inotify", "walks"])
+@pytest.mark.usefixtures("detection")
 def test_files_newly_tracked_or_no_longer_ignored_are_reported(
     tracked: TrackedWorkspace,
     before: str,
     script: str,
     reported: list[tuple[str, ...]],
-    looks: str,
-    blind: Callable[[], None],
 ) -> None:
     tracked.sh(f"{GIT_INIT}; seq 3 > f; {COMMIT}\n{before}\ngit add -A; git commit -qm two --allow-empty")
-    if looks == "walks":
-        blind()
     tracked.begin()
     known = [event for event in reported if event[1] != "old.log"]
     assert [event for event in brief(tracked.run(script), tracked.ws) if event[1] != "old.log"] == known
@@ -159,20 +154,16 @@ def test_ignored_files_that_another_repository_tracks(tmp_path: Path, kind: str)
         ("git rm -q --cached .gitignore; rm .gitignore", "rm dist/w; seq 7 > dist/w", [("modify", "dist/w")]),
     ],
 )
-@pytest.mark.parametrize("looks", ["inotify", "walks"])
+@pytest.mark.usefixtures("detection")
 def test_a_file_of_an_ignored_folder_that_changed_before_it_began_to_count(
     tracked: TrackedWorkspace,
     end: str,
     change: str,
     reported: list[tuple[str, ...]],
-    looks: str,
-    blind: Callable[[], None],
 ) -> None:
     tracked.sh(
         f"{GIT_INIT}; echo dist/ > .gitignore; mkdir -p dist/in; seq 3 | tee dist/w > dist/in/w; {COMMIT}"
     )
-    if looks == "walks":
-        blind()
     tracked.begin()
     assert tracked.run(change) == []
     found = [event for event in tracked.run(end) if not event.path.endswith(".gitignore")]

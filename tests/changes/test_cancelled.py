@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -21,9 +20,10 @@ from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
-from agent_runtime.testing.runtime import COMMAND, environment, full
+from agent_runtime.testing.runtime import full
 from agent_runtime.tools import load
 from tests.changes.workspace import TrackedWorkspace, bash
+from tests.support.runs import start_run
 
 
 async def nothing(_: object) -> None:
@@ -71,13 +71,7 @@ def test_a_cancel_ends_the_run_although_the_reader_takes_no_edits(tmp_path: Path
     workspace.mkdir()
     many = Call("bash", {"command": "mkdir n; seq 1500 | split -l 1 -a 5 - n/f; touch ../made"})
     with ModelServer([Turn(calls=[many])]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), tmp_path / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x")
         with process:
             try:
                 assert process.stdout
@@ -107,13 +101,7 @@ def test_a_cancel_after_many_changes_ends_within_the_limit(tmp_path: Path, what:
     bash(prepare, workspace)
     call = Call("bash", {"command": f"{change}; touch ../made; sleep 60"})
     with ModelServer([Turn(calls=[call])]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), tmp_path / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x")
         lines: list[bytes] = []
         reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()))
         reader.start()

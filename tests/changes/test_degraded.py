@@ -189,18 +189,14 @@ def test_a_file_that_cannot_be_handled_is_left_out_alone(
         ("echo a > a; touch -h -d 2400-01-01 a; ln -s x l; touch -hd 2400-01-01 l", "ln -sfn y l", [("modify", "l")]),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("looks", ["inotify", "walks"])
+@pytest.mark.usefixtures("detection")
 def test_timestamps_outside_the_usual_range_are_handled(
     tracked: TrackedWorkspace,
     before: str,
     script: str,
     reported: list[tuple[str, ...]],
-    looks: str,
-    blind: Callable[[], None],
 ) -> None:
     tracked.sh(before)
-    if looks == "walks":
-        blind()
     tracked.begin()
     assert brief(tracked.run(script), tracked.ws) == reported
     assert brief(tracked.run("echo z >> a"), tracked.ws) == [("modify", "a")]

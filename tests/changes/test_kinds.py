@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,11 +105,9 @@ def test_counts_and_headers(tracked: TrackedWorkspace) -> None:
     assert (event.binary, event.truncated, event.diff_file, event.outside_workspace) == (None,) * 4
 
 
-@pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_same_size_within_a_tick(tracked: TrackedWorkspace, looks: str, blind: Callable[[], None]) -> None:
+@pytest.mark.usefixtures("detection")
+def test_same_size_within_a_tick(tracked: TrackedWorkspace) -> None:
     tracked.sh("echo z > f")
-    if looks == "walks":
-        blind()
     tracked.begin()
     for text in "abcdefgh":
         with (tracked.ws / "f").open("r+") as file:  # the same inode, size and time of writing

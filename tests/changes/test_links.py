@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.changes.workspace import TrackedWorkspace, brief
 
 
-@pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_a_write_through_another_hard_link_belongs_to_the_call(
-    tracked: TrackedWorkspace, looks: str, blind: Callable[[], None]
-) -> None:
+@pytest.mark.usefixtures("detection")
+def test_a_write_through_another_hard_link_belongs_to_the_call(tracked: TrackedWorkspace) -> None:
     tracked.sh("mkdir d; seq 9 > f; ln f d/g; seq 5 > lone; chmod +x lone")
-    if looks == "walks":
-        blind()
     tracked.begin()
     assert brief(tracked.run("echo x >> d/g"), tracked.ws) == [("modify", "d/g"), ("modify", "f")]
     assert brief(tracked.run("ln lone new; echo y >> new"), tracked.ws) == [
@@ -42,13 +36,9 @@ def test_a_tool_write_through_another_hard_link_belongs_to_the_tool(tracked: Tra
     tracked.check()
 
 
-@pytest.mark.parametrize("looks", ["inotify", "walks"])
-def test_a_folder_replaced_by_a_link_deletes_its_files(
-    tracked: TrackedWorkspace, looks: str, blind: Callable[[], None]
-) -> None:
+@pytest.mark.usefixtures("detection")
+def test_a_folder_replaced_by_a_link_deletes_its_files(tracked: TrackedWorkspace) -> None:
     tracked.sh("mkdir -p d/deep e; seq 9 > d/r; seq 5 > d/deep/s; cp -r d/. e")
-    if looks == "walks":
-        blind()
     tracked.begin()
     assert brief(tracked.run("rm -r d; ln -s e d"), tracked.ws) == [
         ("delete", "d/deep/s"),

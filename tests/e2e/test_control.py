@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
-from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, full, result
+from agent_runtime.testing.runtime import COMMAND, Result, catches, full, result
+from tests.support.runs import bash, start_run
 from tests.support.waiting import until
 
 HANG = "sleep 300 & sleep 300"
@@ -69,13 +70,7 @@ class Running:
 def running(
     server: ModelServer, workspace: Path, *options: str, request: Event | None = None
 ) -> Iterator[Running]:
-    process = subprocess.Popen(
-        [*COMMAND, "run", "--workspace", str(workspace), *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(server.environ("anthropic"), workspace.parent / "state"),
-    )
+    process = start_run(server, workspace, *options, stdin=subprocess.PIPE)
     with process:
         run = Running(process)
         assert process.stdin
@@ -85,10 +80,6 @@ def running(
             yield run
         finally:
             process.kill()
-
-
-def bash(command: str) -> Turn:
-    return Turn(calls=[Call("bash", {"command": command})])
 
 
 # the state of the loop -> its script, and the event after which the run is in it
@@ -208,13 +199,7 @@ def test_a_closed_stdout_ends_the_run(state: str, workspace: Path, tmp_path: Pat
     reader, writer = os.pipe()
     transcript = tmp_path / "transcript.ndjson"
     with ModelServer(script) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--record", str(transcript)],
-            stdin=subprocess.DEVNULL,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), tmp_path / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x", "--record", str(transcript), stdout=writer)
         os.close(writer)
         with process:
             assert b'"start"' in os.read(reader, 100)
@@ -232,13 +217,7 @@ def test_a_closed_stdout_ends_the_run(state: str, workspace: Path, tmp_path: Pat
 def test_a_reader_that_has_stopped_reading_does_not_hold_up_a_cancel(workspace: Path) -> None:
     reader, writer = os.pipe()
     with ModelServer([Turn(text="x" * 400_000, calls=[Call("bash", {"command": "true"})])]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],
-            stdin=subprocess.DEVNULL,
-            stdout=writer,
-            stderr=subprocess.DEVNULL,
-            env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x", stdout=writer, stderr=subprocess.DEVNULL)
         os.close(writer)
         with process:
             until(lambda: full(reader))
@@ -268,13 +247,7 @@ def test_a_signal_before_the_request_ends_the_program(workspace: Path) -> None:
 def test_a_signal_while_the_request_is_being_read_ends_the_program(workspace: Path) -> None:
     """It was there before the signal: the run has its `start`."""
     with ModelServer([Turn(fault=Fault(black_hole=True))]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        )
+        process = start_run(server, workspace, stdin=subprocess.PIPE)
         with process:
             assert process.stdin
             process.stdin.write(b'{"prompt": "x"}')

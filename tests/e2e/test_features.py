@@ -9,19 +9,17 @@ import signal
 import subprocess
 import urllib.request
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result, run
+from tests.support.formats import FORMATS
+from tests.support.runs import bash, start_run
 
 KEY = "sk-ant-loopback-0123456789"
-
-
-def bash(command: str) -> Turn:
-    return Turn(calls=[Call("bash", {"command": command})])
 
 
 def test_a_thread_continues_with_its_history(workspace: Path) -> None:
@@ -37,13 +35,7 @@ def test_a_thread_continues_with_its_history(workspace: Path) -> None:
 
 def test_a_thread_continues_after_a_kill_with_the_interrupted_call_reported(workspace: Path) -> None:
     with ModelServer([bash("echo started > marker; sleep 60"), Turn(text="resumed")]) as server:
-        environ = environment(server.environ("anthropic"), workspace.parent / "workspace.state")
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--thread", "t"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=environ,
-        )
+        process = start_run(server, workspace, "--prompt", "x", "--thread", "t")
         with process:
             assert process.stdout
             for line in process.stdout:
@@ -70,7 +62,7 @@ def test_caller_managed_messages_touch_no_thread(workspace: Path) -> None:
     assert "Ada" not in json.dumps(server.bodies[1]["messages"])
 
 
-@pytest.mark.parametrize("format", get_args(WireFormat))
+@pytest.mark.parametrize("format", FORMATS)
 def test_deltas_add_up_to_the_final_texts(format: WireFormat, workspace: Path) -> None:
     tool = ("bash", "command") if format == "anthropic" else ("exec_command", "cmd")
     script = [

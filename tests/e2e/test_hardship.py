@@ -14,14 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result, run
+from tests.support.runs import bash, start_run
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
-
-
-def bash(command: str) -> Turn:
-    return Turn(calls=[Call("bash", {"command": command})])
 
 
 def run_limited(
@@ -106,13 +103,7 @@ def test_a_slow_reader_gets_every_event_with_bounded_memory(workspace: Path) -> 
     script = [bash("seq -f %0100.0f 3000") for _ in range(40)] + [Turn(text="ok")]
     reader, writer = os.pipe()
     with ModelServer(script) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--partial"],
-            stdin=subprocess.PIPE,
-            stdout=writer,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        )
+        process = start_run(server, workspace, "--partial", stdin=subprocess.PIPE, stdout=writer)
         os.close(writer)
         assert process.stdin
         process.stdin.write(json.dumps({"prompt": "x", "config": {"toolOutputTokens": 100_000}}).encode())
@@ -141,13 +132,7 @@ def _resident(pid: int) -> int:
 def test_a_suspended_run_continues_after_sigcont(workspace: Path) -> None:
     script = [Turn(text="half", fault=Fault(hang_after=3)), Turn(text="whole")]
     with ModelServer(script) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", "--timeout", "14"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x", "--timeout", "14")
         with process:
             while not server.requests:
                 assert process.poll() is None

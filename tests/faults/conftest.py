@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,10 +13,3 @@ def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with standing(tmp_path_factory.mktemp("standby")) as running:
         yield running
         assert running.process.poll() is None
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "workspace"
-    path.mkdir()
-    return path

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.protocol.handover import EXIT, PID, PREAMBLE
-from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result, environment, result
 from tests.cli.standby.conftest import Running
@@ -149,10 +149,6 @@ def kill(processes: list[int]) -> None:
         with suppress(ProcessLookupError):  # it has just ended by itself
             os.kill(pid, signal.SIGKILL)
     until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in processes))
-
-
-def bash(command: str, **more: Any) -> Turn:
-    return Turn(calls=[Call("bash", {"command": command, **more})])
 
 
 def request_for(format: WireFormat, **fields: Any) -> Json:

@@ -12,8 +12,9 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import KEYS, StandbyRun, bash, pause_and_resume, request_for, resumed
+from tests.faults.standby_runs import KEYS, StandbyRun, pause_and_resume, request_for, resumed
 from tests.support.formats import FORMATS
+from tests.support.runs import bash
 
 WORDS = f"refused for {KEYS[0]} or {KEYS[1]}"  # some providers repeat the key that they do not like
 NOW = {"retry-after": "0"}

@@ -12,8 +12,9 @@ from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import StandbyRun, bash, request_for
+from tests.faults.standby_runs import StandbyRun, request_for
 from tests.support.formats import FORMATS
+from tests.support.runs import bash
 
 EMPTY = {"nothing": Turn(), "thought-only": Turn(thinking="hm"), "blank": Turn(text=" \n")}
 

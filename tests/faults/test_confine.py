@@ -16,7 +16,8 @@ from agent_runtime.system import landlock
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import IDLE, StandbyRun, bash, kill
+from tests.faults.standby_runs import IDLE, StandbyRun, kill
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 try:

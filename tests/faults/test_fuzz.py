@@ -27,9 +27,10 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat, events
 from agent_runtime.transcripts.reader import read
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import StandbyRun, bash, request_for
+from tests.faults.standby_runs import StandbyRun, request_for
 from tests.providers.test_damaged import damaged
 from tests.support.formats import FORMATS
+from tests.support.runs import bash
 
 REQUEST = {
     "prompt": "do \u00e9 \U0001f600 it",

@@ -13,7 +13,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.providers.keys import from_request, received
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
-from tests.faults.standby_runs import bash
+from tests.support.runs import bash
 
 KEY = "sk-by-descriptor-0123456789"
 LOOK = "ls -l /proc/$PPID/fd /proc/$$/fd; env; tr '\\0' '\\n' < /proc/$PPID/environ; cat /proc/*/cmdline | tr '\\0' ' '"

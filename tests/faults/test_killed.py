@@ -13,8 +13,9 @@ from agent_runtime.conversation.tool_pairs import INTERRUPTED
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import StandbyRun, bash, request_for, resumed
+from tests.faults.standby_runs import StandbyRun, request_for, resumed
 from tests.support.formats import FORMATS
+from tests.support.runs import bash
 
 KILLS = 12  # of each format
 STEPS = 40  # more than a run has the time for

@@ -18,15 +18,9 @@ from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import (
-    IDLE,
-    StandbyRun,
-    bash,
-    pause,
-    request_for,
-    resumed,
-)
+from tests.faults.standby_runs import IDLE, StandbyRun, pause, request_for, resumed
 from tests.faults.states import in_turn
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 WAITS = bash("until [ -e go ]; do sleep 0.02; done")

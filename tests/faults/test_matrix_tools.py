@@ -11,8 +11,9 @@ from agent_runtime.testing.model_server import Call, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import IDLE, bash, kill
+from tests.faults.standby_runs import IDLE, kill
 from tests.faults.states import STATES, in_turn, take
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment, result
-from tests.faults.standby_runs import bash
+from tests.support.runs import bash
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc"]
 ORPHANS = 1000

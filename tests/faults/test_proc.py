@@ -11,7 +11,7 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment, result
-from tests.faults.standby_runs import bash
+from tests.support.runs import bash
 
 NAMESPACE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", *(["-r"] if os.geteuid() else [])]
 READ_ONLY = "mount --bind {0} {0} && mount -o remount,bind,ro {0} && ! touch {0} 2>/dev/null"

@@ -17,8 +17,9 @@ from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import KEYS, StandbyRun, bash, holds, request_for, resumed
+from tests.faults.standby_runs import KEYS, StandbyRun, holds, request_for, resumed
 from tests.support.formats import FORMATS
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 KEY = KEYS[0]

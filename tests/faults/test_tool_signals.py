@@ -17,7 +17,7 @@ import pytest
 from agent_runtime.system.signals import CATCHABLE, STOPPING, name_of
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
-from tests.faults.standby_runs import bash
+from tests.support.runs import bash, start_run
 from tests.support.waiting import until
 
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -95,12 +95,7 @@ def test_a_background_server_keeps_its_log(attack: str, workspace: Path) -> None
 @pytest.mark.parametrize("how", ["program", *CALLERS])
 def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str | int, workspace: Path) -> None:
     with ModelServer([bash("touch started; sleep 60")]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x")
         until((workspace / "started").exists)
         if isinstance(how, int):
             process.send_signal(how)
@@ -114,12 +109,7 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str | int, worksp
 @pytest.mark.parametrize("number", sorted(STOPPING))
 def test_a_caller_stops_the_program_and_continues_it(number: int, workspace: Path) -> None:
     with ModelServer([bash("touch started; sleep 60")]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--prompt", "x", "--workspace", str(workspace)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        )
+        process = start_run(server, workspace, "--prompt", "x")
         until((workspace / "started").exists)
         process.send_signal(number)
         stopped = os.waitid(os.P_PID, process.pid, os.WSTOPPED)

@@ -14,7 +14,7 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
-from tests.faults.standby_runs import bash
+from tests.support.runs import bash
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can change users"

@@ -38,34 +38,25 @@ async def test_results_and_errors_are_passed_on() -> None:
         FileWorker("no-such-user")
 
 
-async def test_a_cancelled_call_does_not_wait_for_work_that_changes_nothing() -> None:
-    begun, end = threading.Event(), threading.Event()
-
-    def work() -> None:
-        begun.set()
-        end.wait()
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(FileWorker().run, work)
-            await reached(begun)
-            group.cancel_scope.cancel()
-    end.set()
-
-
-async def test_a_change_that_hangs_is_abandoned_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("changes", [False, True])
+async def test_a_cancelled_call_leaves_work_that_hangs(
+    changes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once when the work changes nothing, else after a moment of grace."""
     begun, end = threading.Event(), threading.Event()
     monkeypatch.setattr(worker_module, "_GRACE", 0.01)
 
-    def work(cancelled: threading.Event) -> None:
+    def work(*_: object) -> None:
         begun.set()
         end.wait()
 
+    worker = FileWorker()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
-            group.start_soon(FileWorker().commit, work)
+            group.start_soon(worker.commit if changes else worker.run, work)
             await reached(begun)
             group.cancel_scope.cancel()
+    assert group.cancel_scope.cancelled_caught and not end.is_set()
     end.set()
 
 

@@ -24,13 +24,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    folder = tmp_path / "workspace"
-    folder.mkdir()
-    return folder
-
-
 def test_the_launcher_shows_calls_edits_and_the_answer(environment: dict[str, str], workspace: Path) -> None:
     script = [Turn(calls=[("bash", {"command": "echo hi >greet.py"})]), Turn(text="All done.")]
     with ModelServer(script) as server:

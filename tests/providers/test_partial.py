@@ -18,13 +18,6 @@ CUT = Fault(error_in_stream=True, message="upstream is overloaded")  # after hal
 SAID = "one two three four five six seven eight"
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "workspace"
-    path.mkdir()
-    return path
-
-
 def follow(done: Result) -> dict[tuple[Any, ...], str]:
     """All that a program must do: put the pieces together, and forget what came before one with `restart`."""
     texts: dict[tuple[Any, ...], str] = defaultdict(str)

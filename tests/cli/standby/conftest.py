@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.model_server import ModelServer
 from agent_runtime.testing.runtime import COMMAND, check, environment
 
 Json = dict[str, Any]
@@ -109,14 +109,3 @@ def asked(server: ModelServer, **fields: Any) -> Json:
     """A request to the scripted model."""
     model = {"provider": "custom", "endpoint": server.url, "apiKey": "k", "format": "anthropic", "name": "m"}
     return {"prompt": "hi", "model": model} | fields
-
-
-def sh(command: str) -> Turn:
-    return Turn(calls=[Call("bash", {"command": command})])
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    path = tmp_path / "workspace"
-    path.mkdir()
-    return path

@@ -15,7 +15,8 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, result
-from tests.cli.standby.conftest import Json, Running, asked, sh, standing
+from tests.cli.standby.conftest import Json, Running, asked, standing
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 
@@ -37,7 +38,7 @@ def finish(run: subprocess.Popen[bytes], stdin: bytes = b"") -> Result:
 
 def test_directory_environment_options_and_stderr_are_the_clients(standby: Running, workspace: Path) -> None:
     with ModelServer(
-        [sh("pwd; echo $WHOSE; sed -n 's/PPid://p' /proc/$PPID/status"), Turn(text="done")]
+        [bash("pwd; echo $WHOSE; sed -n 's/PPid://p' /proc/$PPID/status"), Turn(text="done")]
     ) as server:
         request = asked(server, noSuchField=1)
         done = finish(
@@ -87,7 +88,7 @@ def test_prompt_and_request_file(standby: Running, workspace: Path, tmp_path: Pa
 def test_the_exit_status_of_the_run_is_passed_on(
     request_: Json, options: tuple[str, ...], code: int, stop: str, standby: Running, workspace: Path
 ) -> None:
-    with ModelServer([sh("true")], repeat_last=True) as server:
+    with ModelServer([bash("true")], repeat_last=True) as server:
         done = finish(launch(standby, workspace, *options), json.dumps(asked(server, **request_)).encode())
     assert (done.code, done.complete["stopReason"]) == (code, stop)
 
@@ -97,7 +98,7 @@ def test_the_exit_status_of_the_run_is_passed_on(
 def test_a_handed_over_run_can_be_cancelled(
     how: str | signal.Signals, code: int, standby: Running, workspace: Path
 ) -> None:
-    with ModelServer([sh("echo $$ > pid; sleep 30")]) as server:
+    with ModelServer([bash("echo $$ > pid; sleep 30")]) as server:
         run = launch(standby, workspace)
         assert run.stdin and run.stdout and run.stderr
         run.stdin.write(json.dumps(asked(server)).encode() + b"\n")
@@ -120,7 +121,7 @@ def test_a_handed_over_run_can_be_cancelled(
 
 
 def test_a_reader_that_goes_away_ends_the_run(standby: Running, workspace: Path) -> None:
-    with ModelServer([sh("echo said; sleep 1; echo more"), Turn(text="done")]) as server:
+    with ModelServer([bash("echo said; sleep 1; echo more"), Turn(text="done")]) as server:
         run = launch(standby, workspace)
         assert run.stdin and run.stdout and run.stderr
         run.stdin.write(json.dumps(asked(server)).encode())
@@ -140,7 +141,7 @@ def test_a_missing_standby_is_reported(standby: Running, workspace: Path) -> Non
 
 
 def test_the_death_of_the_standby_is_reported(standby: Running, workspace: Path) -> None:
-    with ModelServer([sh("kill -9 $PPID; sleep 5")]) as server:
+    with ModelServer([bash("kill -9 $PPID; sleep 5")]) as server:
         run = launch(standby, workspace)
         out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=20)
     assert (run.returncode, b"complete" in out, b"the run with it" in errors) == (1, False, True)

@@ -11,7 +11,8 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
-from tests.cli.standby.conftest import Running, asked, sh, standing
+from tests.cli.standby.conftest import Running, asked, standing
+from tests.support.runs import bash
 
 KEY = "sk-handed-over-0123456789"
 # looks for the key's head and tail apart, so that neither this script nor what it prints holds the key
@@ -84,7 +85,10 @@ def test_the_key_of_the_sender_is_used_and_seen_nowhere(by: str, standby: Runnin
     fd = pipe(KEY)
     key = {"descriptor": {"ANTHROPIC_API_KEY_FD": str(fd)}, "variable": {"ANTHROPIC_API_KEY": KEY}}[by]
     with ModelServer(
-        [sh(f"SOCKET={standby.path} STANDBY={standby.pid} python3 -I probe.py; env"), Turn(text=f"by {KEY}")]
+        [
+            bash(f"SOCKET={standby.path} STANDBY={standby.pid} python3 -I probe.py; env"),
+            Turn(text=f"by {KEY}"),
+        ]
     ) as server:
         kept = {name: value for name, value in server.environ("anthropic").items() if "KEY" not in name}
         done = hand_over(standby, b'{"prompt": "x"}', kept | key, fd, workspace)

@@ -13,7 +13,8 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 from agent_runtime.testing.runtime import COMMAND, environment
-from tests.cli.standby.conftest import Running, asked, sh, standing
+from tests.cli.standby.conftest import Running, asked, standing
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 
@@ -23,7 +24,7 @@ def test_concurrent_runs_are_isolated(standby: Running, tmp_path: Path) -> None:
     def turn(request: Request) -> Turn:
         me, other = ("one", "two") if "I am one" in str(request.body["messages"]) else ("two", "one")
         wait = f"for i in $(seq 200); do [ -e ../{other}/here ] && break; sleep 0.05; done"
-        return sh(f"touch here; {wait}; ls; pwd; echo $WHO-$ONLY_{me}-$PPID; export WHO=x; cd /")
+        return bash(f"touch here; {wait}; ls; pwd; echo $WHO-$ONLY_{me}-$PPID; export WHO=x; cd /")
 
     def answer(request: Request) -> Turn:
         asked = str(request.body["messages"][-1])
@@ -94,7 +95,7 @@ def test_fifty_runs_leave_no_zombie_and_no_descriptor(standby: Running, workspac
 
 @pytest.mark.timed
 def test_control_messages_follow_the_request(standby: Running, workspace: Path) -> None:
-    with ModelServer([sh("echo begun; sleep 30"), Turn(text="ok")]) as server:
+    with ModelServer([bash("echo begun; sleep 30"), Turn(text="ok")]) as server:
         client = standby.run(asked(server, workspace=str(workspace)))
         client.until("tool_call")
         began = time.monotonic()
@@ -107,7 +108,7 @@ def test_control_messages_follow_the_request(standby: Running, workspace: Path) 
 
 
 def test_hanging_up_ends_the_run_and_what_it_started(standby: Running, workspace: Path) -> None:
-    with ModelServer([sh("(sleep 3; touch late) & echo $$ > pid; sleep 30")]) as server:
+    with ModelServer([bash("(sleep 3; touch late) & echo $$ > pid; sleep 30")]) as server:
         client = standby.run(asked(server, workspace=str(workspace)))
         until(lambda: (workspace / "pid").exists() and (workspace / "pid").read_text())
         shell = int((workspace / "pid").read_text())
@@ -122,7 +123,7 @@ def test_the_socket_is_private_and_removed_at_the_end(workspace: Path, tmp_path:
     path = tmp_path / "standby.sock"
     with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed
         dead.bind(str(path))
-    script = [sh("grep -c sk-ant-loopback /proc/*/environ"), sh("sleep 30")]
+    script = [bash("grep -c sk-ant-loopback /proc/*/environ"), bash("sleep 30")]
     with ModelServer(script) as server, standing(tmp_path, server.environ("anthropic")) as standby:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         code, out, errors = another(path)
