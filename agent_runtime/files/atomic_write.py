@@ -27,7 +27,7 @@ from agent_runtime.files.attributes import (
     sync_folder,
     write,
 )
-from agent_runtime.files.safe_paths import Place
+from agent_runtime.files.place import Place
 from agent_runtime.files.snapshot import Snapshot
 
 TEMPORARY = ".agent-runtime-"  # prefix of the names of temporary files

@@ -10,7 +10,7 @@ may be edited (the old text, or a patch's context, proves that it knows it) and 
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,8 +24,8 @@ from agent_runtime.files.atomic_write import Write, write_all
 from agent_runtime.files.patch.apply import PatchApplier
 from agent_runtime.files.patch.parse import parse
 from agent_runtime.files.path_resolver import PathResolver
+from agent_runtime.files.place import Place, explained, missing
 from agent_runtime.files.replace import ReplacedText
-from agent_runtime.files.safe_paths import Place, explained, missing
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile
@@ -127,10 +127,10 @@ class FileEditor:
 
     async def delete(self, path: str, *, call_id: str) -> str:
         """Delete a file, or a symlink (not its target). Raises ToolError."""
-        async with self._held([path], follow=False) as (place,):
+        async with self._held([path], unfollowed=[path]) as (place,):
             change = await self._worker.run(partial(self._deletion, place))
             await self._commit(place, change, call_id)
-            return change.message
+            return change.message + place.note
 
     async def patch(self, text: str, *, call_id: str) -> str:
         """Apply a patch in either format: all of it or nothing. Raises ToolError."""
@@ -144,18 +144,24 @@ class FileEditor:
             if file.action == "delete" or file.move_to
             for name in (file.path, *file.others)
         ]
-        async with self._held(paths, follow=True, create=True, unfollowed=links) as places:
+        created = [
+            name
+            for file in files
+            for name in (file.path if file.action == "add" else None, file.move_to, file.creates)
+        ]
+        async with self._held(paths, created=created, unfollowed=links) as places:
             applier = PatchApplier(dict(zip(paths, places, strict=True)), self._seen, self.paths.display_path)
             writes = await self._worker.run(partial(applier.prepare, files))
             await self._worker.commit(partial(applier.commit, writes))
             await self._report(sorted(write.place.real for write in writes), call_id)
-            return applier.message()
+            return applier.message() + "".join(place.note for place in places)
 
     @asynccontextmanager
     async def _held(
-        self, paths: Sequence[str], *, follow: bool, create: bool = False, unfollowed: Sequence[str] = ()
+        self, paths: Sequence[str], *, created: Container[str | None] = (), unfollowed: Container[str] = ()
     ) -> AsyncIterator[list[Place]]:
-        """The places of these paths, which no other call may edit meanwhile.
+        """The places of these paths, which no other call may edit meanwhile: `created` are those of them that may be
+        created, `unfollowed` those at which a symlink is not followed.
 
         Locks are taken in one order, so that no two calls wait for each other. The places are looked up again with
         the locks held: another call may have created something there.
@@ -164,9 +170,7 @@ class FileEditor:
         def find() -> tuple[list[Place], ExitStack]:
             with ExitStack() as opened:
                 places = [
-                    opened.enter_context(
-                        self.paths.changeable(path, follow and path not in unfollowed, create)
-                    )
+                    opened.enter_context(self.paths.changeable(path, path not in unfollowed, path in created))
                     for path in paths
                 ]
                 return places, opened.pop_all()
@@ -190,10 +194,10 @@ class FileEditor:
     async def _change(
         self, path: str, call_id: str, near: str, rewrite: _Rewrite, create: _Create | None = None
     ) -> str:
-        async with self._held([path], follow=True, create=create is not None) as (place,):
+        async with self._held([path], created=[path] if create else []) as (place,):
             change = await self._worker.run(partial(self._rewritten, place, near, rewrite, create))
             await self._commit(place, change, call_id)
-            return change.message
+            return change.message + place.note
 
     async def _commit(self, place: Place, change: _Change, call_id: str) -> None:
         if change.write:

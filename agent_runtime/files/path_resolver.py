@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.line_numbers import visible
-from agent_runtime.files.safe_paths import (
-    Place,
-    explained,
-    missing,
-    refuse_processes,
-    refuse_special,
-    walk,
-    within,
-)
+from agent_runtime.files.place import Place, explained, missing, refuse_processes, refuse_special, within
+from agent_runtime.files.safe_paths import walk
+from agent_runtime.files.spellings import spellings
 
 _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -43,28 +39,84 @@ class PathResolver:
         return visible(str(real.relative_to(self._base) if inside else real))
 
     def existing(self, path: str, follow: bool = True) -> Place:
-        """Return a place for reading. Raises ToolError as `walk` does."""
-        return walk(path, self.workspace, follow=follow, home=self._home or Path.home())
+        """Return a place for reading: that of the literal path, or where nothing has that name, of another spelling.
+
+        Raises:
+            ToolError: as `walk` does, and when several spellings of the path exist.
+        """
+        with ExitStack() as opened:
+            error: ToolError | None = None
+            literal: Place | None = None
+            try:
+                literal = opened.enter_context(self._walk(path, follow))
+            except ToolError as reason:  # too long a name, for example
+                error = reason
+            place = literal
+            if literal is None or (literal.dangling is None and literal.lstat() is None):
+                place = self._respelled(path, follow, opened) or literal
+            if place is None:
+                raise error or ToolError(f"{path}: no such file or directory.")
+            return replace(place, folder=os.dup(place.folder))
+
+    def _respelled(self, path: str, follow: bool, opened: ExitStack) -> Place | None:
+        """Return what exists at another spelling of the path. Raises ToolError when that is more than one place."""
+        found: dict[Path, Place] = {}
+        for spelling in spellings(path):
+            with suppress(ToolError):  # a spelling may be anything
+                place = opened.enter_context(self._walk(spelling.path, follow))
+                if place.lstat() is not None:
+                    found.setdefault(place.real, replace(place, spelling=spelling))
+        if len(found) > 1:
+            names = " or ".join(sorted(map(self.display_path, found)))
+            raise ToolError(f"{path}: nothing has this name; {names} may be meant. Give one of them.")
+        return next(iter(found.values()), None)
 
     def changeable(self, path: str, follow: bool, create: bool) -> Place:
         """Return a place for writing.
 
+        Where the file is created, replaced or deleted as a whole, a path with a line number is refused, and a new file
+        never gets quotes, blanks, backslashes or a scheme around its name.
+
+        Args:
+            path: the path as the model wrote it.
+            follow: follow a symlink; without it the place is for deleting.
+            create: the file may be created.
+
         Raises:
             ToolError: the place is outside of the roots, or a symlink to nothing, or, where a file is to be
-                created, the path ends in a slash; and as `walk` does.
+                created, the path ends in a slash; and as `existing` does.
         """
         place = self.existing(path, follow)
         try:
+            if (create or not follow) and place.spelling and not place.spelling.sure:
+                raise _names_a_line(path, place.spelling.path)
             if self._roots is not None and not within(place.real, self._roots):
                 raise ToolError(f"{path} is outside of the folders that may be changed.")
             if place.dangling is not None and follow:
                 raise ToolError(f"{path} is a dangling symlink: nothing is at {visible(place.dangling)}.")
             if create and path.endswith("/") and place.lstat() is None:
                 raise ToolError(f"{path} ends in a slash: that is a directory, not a file.")
+            if create and place.spelling is None and place.dangling is None and place.lstat() is None:
+                return self._new(path, place)
         except BaseException:
             os.close(place.folder)
             raise
         return place
+
+    def _new(self, path: str, literal: Place) -> Place:
+        """Return where a new file goes: `literal`, or the place of the clean path, when that is another."""
+        other = spellings(path)
+        if located := next((spelling for spelling in other if spelling.is_located), None):
+            raise _names_a_line(path, located.path)
+        clean = next((spelling for spelling in reversed(other) if spelling.sure), None)
+        if clean is None:
+            return literal
+        place = replace(self.changeable(clean.path, True, True), spelling=clean)
+        os.close(literal.folder)
+        return place
+
+    def _walk(self, path: str, follow: bool) -> Place:
+        return walk(path, self.workspace, follow=follow, home=self._home or Path.home())
 
     def status(self, place: Place, path: str) -> os.stat_result:
         """Return the status of what is there. Raises ToolError when nothing is."""
@@ -85,3 +137,10 @@ class PathResolver:
             # an unreadable file has no matches, which must not be taken for an answer
             os.close(os.open(place.name, _TO_READ, dir_fd=place.folder))
             return place.real
+
+
+def _names_a_line(path: str, clean: str) -> ToolError:
+    return ToolError(
+        f"{path}: nothing has this name, and it names more than a file. Nothing was changed. "
+        f"Give the path alone: {clean}"
+    )

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from agent_runtime.errors import ToolError
-from agent_runtime.files.safe_paths import Place, refuse_special
+from agent_runtime.files.place import Place, refuse_special
 from agent_runtime.system.safe_open import open_regular
 
 MAX_SIZE = 256 << 20  # bytes; a larger file is not held in memory to be edited

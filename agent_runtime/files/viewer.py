@@ -9,7 +9,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.files.listing import listing
 from agent_runtime.files.page import binary_kind, page, page_of_large
 from agent_runtime.files.path_resolver import PathResolver
-from agent_runtime.files.safe_paths import Place, explained, refuse_processes
+from agent_runtime.files.place import Place, explained, refuse_processes
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import MAX_SIZE, open_file, snapshot
 from agent_runtime.files.text_file import LARGE
@@ -31,27 +31,33 @@ class Viewer:
         Raises ToolError for anything else, and for a range that the file does not have.
         """
         with self._paths.existing(path) as place, explained(path):
-            refuse_processes(place.real, path)
-            status = self._paths.status(place, path)
-            if stat.S_ISDIR(status.st_mode):
-                if first is not None or last is not None:
-                    raise ToolError(f"{path} is a directory; a range of lines is for files.")
-                return ToolOutput.of(listing(place.real, path, depth=2, budget=budget))
-            fd = open_file(place, path)
+            if place.spelling and first is None and last is None:
+                first, last = place.spelling.lines or (None, None)
+            done = self._read(place, path, first, last, budget)
+            return done.with_note(place.note)
+
+    def _read(self, place: Place, path: str, first: int | None, last: int | None, budget: int) -> ToolOutput:
+        refuse_processes(place.real, path)
+        status = self._paths.status(place, path)
+        if stat.S_ISDIR(status.st_mode):
+            if first is not None or last is not None:
+                raise ToolError(f"{path} is a directory; a range of lines is for files.")
+            return ToolOutput.of(listing(place.real, path, depth=2, budget=budget))
+        fd = open_file(place, path)
+        try:
+            head = os.pread(fd, 65_536, 0)
+        finally:
+            os.close(fd)
+        kind = binary_kind(head, status.st_size or len(head))
+        if looks_like_image(head):
             try:
-                head = os.pread(fd, 65_536, 0)
-            finally:
-                os.close(fd)
-            kind = binary_kind(head, status.st_size or len(head))
-            if looks_like_image(head):
-                try:
-                    return self._as_image(place, path)
-                except ToolError:
-                    if kind:  # a text may begin as an image does
-                        raise
-            if kind:
-                raise ToolError(f"{path} is {kind} ({status.st_size:,} bytes), not text.")
-            return self._text(place, path, status.st_size, first, last, budget)
+                return self._as_image(place, path)
+            except ToolError:
+                if kind:  # a text may begin as an image does
+                    raise
+        if kind:
+            raise ToolError(f"{path} is {kind} ({status.st_size:,} bytes), not text.")
+        return self._text(place, path, status.st_size, first, last, budget)
 
     def _text(
         self, place: Place, path: str, size: int, first: int | None, last: int | None, budget: int

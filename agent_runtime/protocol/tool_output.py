@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent_runtime.protocol.events import Outcome
@@ -30,3 +30,10 @@ class ToolOutput:
     def text(self) -> str:
         """The text parts, joined."""
         return "\n".join(part.text for part in self.content if isinstance(part, Text))
+
+    def with_note(self, note: str) -> ToolOutput:
+        """Return this output with `note` at the end of its text."""
+        first, *rest = self.content
+        if not note or not isinstance(first, Text):
+            return self
+        return replace(self, content=(Text(text=first.text + note), *rest))

@@ -13,7 +13,7 @@ from agent_runtime.files.atomic_write import Write, write_all
 from agent_runtime.files.line_numbers import extent
 from agent_runtime.files.patch.hunks import added_text, apply_hunks, verify_whole
 from agent_runtime.files.patch.model import FilePatch
-from agent_runtime.files.safe_paths import Place, explained, missing
+from agent_runtime.files.place import Place, explained, missing
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile, split_lines
