@@ -46,6 +46,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) > 86_400:
+        raise argparse.ArgumentTypeError(f"expected whole seconds from 0 to 86400, got {text!r}")
+    return int(text)
+
+
 def _port(text: str) -> int:
     # getaddrinfo takes 70000 for 4464
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
@@ -128,6 +134,13 @@ def _serve(serve: argparse.ArgumentParser) -> None:
     )
     serve.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
     serve.add_argument("--dev-url", metavar="TEMPLATE", help=OPTIONS["--dev-url"][2])
+    serve.add_argument(
+        "--drain",
+        metavar="SECONDS",
+        type=_seconds,
+        default=2,
+        help="on SIGTERM, time for open streams to end; the runs go on in any case (default 2)",
+    )
     cold = "start each run from scratch: slower, but no standby of some 100 MB is kept"
     serve.add_argument("--no-standby", action="store_true", help=cold)
 

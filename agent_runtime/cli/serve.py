@@ -51,7 +51,11 @@ def serve_command(arguments: argparse.Namespace) -> int:
     )
     print(f"listening on http://{arguments.host}:{port}", file=sys.stderr, flush=True)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=2, ws="websockets-sansio"
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=arguments.drain,
+        ws="websockets-sansio",
     )
     uvicorn.Server(config).run(sockets=[listener])
     return ExitCode.COMPLETED

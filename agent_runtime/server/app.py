@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_runtime.conversation.threads.store import ThreadStore
 from agent_runtime.errors import RequestError
-from agent_runtime.server import other_routes, run_routes, start_routes, thread_routes
+from agent_runtime.server import other_routes, run_routes, sandbox_routes, start_routes, thread_routes
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, error_response
@@ -32,7 +32,7 @@ from agent_runtime.system.file_watch import FileWatch
 
 log = logging.getLogger(__name__)
 
-_OPEN = ("/healthz", "/openapi.json")  # need no key
+_OPEN = ("/healthz", "/readyz", "/openapi.json")  # need no key
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 ROUTES = [
@@ -49,10 +49,11 @@ ROUTES = [
     Route("/v1/runs/{id}/events", run_routes.run_events),
     Route("/v1/runs/{id}/{action:str}", run_routes.control_run, methods=["POST"]),
     Route("/v1/models", other_routes.list_models),
-    Route("/v1/sandboxes/{id}/url", other_routes.sandbox_url),
+    Route("/v1/sandboxes/{id}/url", sandbox_routes.sandbox_url),
     WebSocketRoute("/v1/run/{slug}/stream/{run_id}", run_routes.run_socket),
-    WebSocketRoute("/v1/sandboxes/{id}/logs", other_routes.sandbox_logs),
+    WebSocketRoute("/v1/sandboxes/{id}/logs", sandbox_routes.sandbox_logs),
     Route("/healthz", other_routes.health),
+    Route("/readyz", other_routes.ready),
     Route("/openapi.json", other_routes.openapi),
     Route("/", other_routes.index),
 ]
@@ -137,12 +138,6 @@ class Admission:
             if scope["path"] not in _OPEN:
                 added |= Server.of(connection).gate.admit(connection)
         except ApiError as error:
-            if scope["type"] == "websocket":
-                await receive()
-                await send(
-                    {"type": "websocket.close", "code": 4000 + error.status, "reason": error.message[:120]}
-                )
-                return
             await error_response(connection, error)(scope, receive, _with_headers(send, added))
             return
         await self._app(scope, receive, _with_headers(send, added))
@@ -152,7 +147,7 @@ def _with_headers(send: Send, added: Mapping[str, str]) -> Send:
     encoded = [(name.lower().encode(), value.encode()) for name, value in added.items()]
 
     async def wrapped(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             message["headers"] = [*message.get("headers", ()), *encoded]
         await send(message)
 

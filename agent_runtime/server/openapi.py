@@ -116,6 +116,15 @@ def _run_paths() -> dict[str, Any]:
             }
         },
     }
+    paths["/v1/runs/{id}/answer"] = {
+        "post": {
+            "summary": "Answer a question of a run",
+            "requestBody": _free_body(
+                {"id": {"type": "string"}, "text": {"type": "string"}}, required=["id", "text"]
+            ),
+            "responses": _responses(),
+        }
+    }
     for action in ("cancel", "pause", "resume"):
         paths[f"/v1/runs/{{id}}/{action}"] = {
             "post": {"summary": f"{action.capitalize()} a run", "responses": _responses()}
@@ -158,6 +167,12 @@ def _server_paths() -> dict[str, Any]:
             }
         },
         "/healthz": {"get": {"summary": "Is the server up?", "responses": {"200": _content("it is up", {})}}},
+        "/readyz": {
+            "get": {
+                "summary": "Can runs be started?",
+                "responses": {"200": _content("yes", {}), "503": _content("no", {})},
+            }
+        },
     }
 
 

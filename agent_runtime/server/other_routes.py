@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.websockets import WebSocket
 
-from agent_runtime.dev_servers.urls import Template
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
 from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.model_table import MODELS
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, answer
+from agent_runtime.server.errors import answer
 from agent_runtime.server.openapi import description
 from agent_runtime.version import VERSION
 
@@ -23,6 +21,15 @@ from agent_runtime.version import VERSION
 async def health(http: HttpRequest) -> Response:
     """`GET /healthz`."""
     return JSONResponse({"status": "ok", "version": VERSION}, headers={"Cache-Control": "no-store"})
+
+
+async def ready(http: HttpRequest) -> Response:
+    """`GET /readyz`: 503 while no run can be started, because the state directory cannot be written."""
+    writable = os.access(Server.of(http).runs.state_dir, os.W_OK)
+    status = "ready" if writable else "state_dir_unwritable"
+    return JSONResponse(
+        {"status": status}, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"}
+    )
 
 
 async def openapi(http: HttpRequest) -> Response:
@@ -57,40 +64,6 @@ async def list_agents(http: HttpRequest) -> Response:
         else:
             rows.append({"slug": slug, "name": agent.name, "description": agent.description})
     return answer(http, rows)
-
-
-async def sandbox_url(http: HttpRequest) -> Response:
-    """`GET /v1/sandboxes/{id}/url?port=`: the public address of a port. Raises ApiError 400."""
-    port = http.query_params.get("port", "")
-    if not port.isdecimal() or not 1 <= int(port) <= 65_535:
-        message = f"port: expected a number from 1 to 65535, got {port!r}"
-        raise ApiError(400, "invalid_request", message, details={"field": "port"})
-    template = Template(Server.of(http).dev_url, http.path_params["id"])
-    return answer(http, {"url": template.url(int(port)), "port": int(port)})
-
-
-async def sandbox_logs(socket: WebSocket) -> None:
-    """`WS /v1/sandboxes/{id}/logs`: the log of each run of a sandbox, as it grows."""
-    server: Server = socket.app.state.server
-    await socket.accept()
-    sent: dict[str, int] = {}
-    try:
-        while True:
-            for record in server.runs.listed():
-                if record.sandbox_id == socket.path_params["id"]:
-                    await _send_log(socket, server, record.run_id, sent)
-            await asyncio.sleep(0.5)
-    except Exception:
-        return  # the client has gone
-
-
-async def _send_log(socket: WebSocket, server: Server, run_id: str, sent: dict[str, int]) -> None:
-    with server.runs.files(run_id).log.open("rb") as file:
-        file.seek(sent.get(run_id, 0))
-        data = file.read(1 << 16)
-        sent[run_id] = file.tell()
-    for line in data.decode("utf-8", "replace").splitlines():
-        await socket.send_json({"runId": run_id, "line": line})
 
 
 async def index(http: HttpRequest) -> Response:

@@ -12,11 +12,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent_runtime.server.answers import event_stream, identity, read_body, result_of
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, answer
+from agent_runtime.server.errors import ApiError, answer, error_response, not_found
 from agent_runtime.server.paging import page
 from agent_runtime.server.run_files import RunFiles
 
-_ACTIONS = ("cancel", "pause", "resume", "input")
+_ACTIONS = ("cancel", "pause", "resume", "input", "answer")
+_TEXTS = {"input": ("text",), "answer": ("id", "text")}  # the fields of an action
 
 
 async def get_run(http: HttpRequest) -> Response:
@@ -36,10 +37,8 @@ async def list_runs(http: HttpRequest) -> Response:
     server = Server.of(http)
     wanted = {name: http.query_params.get(name) for name in ("agent", "status", "threadId")}
     rows = []
-    for record in await asyncio.to_thread(server.runs.listed):
-        complete = await asyncio.to_thread(server.runs.files(record.run_id).outcome, record)
-        status = complete["status"] if complete else "running"
-        row = {**identity(record), "status": status, "createdAt": record.created}
+    for run in await asyncio.to_thread(server.runs.listed):
+        row = {**identity(run.record), "status": run.status, "createdAt": run.record.created}
         if all(value is None or row.get(name) == value for name, value in wanted.items()):
             rows.append(row)
     found, meta = page(rows, http.query_params, key=lambda row: [row["createdAt"], row["runId"]])
@@ -53,16 +52,7 @@ async def run_events(http: HttpRequest) -> Response:
     """
     server = Server.of(http)
     files = server.runs.files(http.path_params["id"])
-    given = http.query_params.get("after", http.headers.get("last-event-id"))
-    try:
-        after = -1 if given in (None, "") else int(given)
-    except ValueError:
-        raise ApiError(
-            400,
-            "invalid_request",
-            f"after: expected the `seq` of an event, got {given!r}",
-            details={"field": "after"},
-        ) from None
+    after = _after(http.query_params.get("after", http.headers.get("last-event-id")))
     if not files.events.exists():
         raise ApiError(
             410, "cursor_expired", "the events of this run are no longer kept", details={"oldest": None}
@@ -71,22 +61,37 @@ async def run_events(http: HttpRequest) -> Response:
 
 
 async def control_run(http: HttpRequest) -> Response:
-    """`POST /v1/runs/{id}/cancel|pause|resume|input`. Raises ApiError (400, 404, 409)."""
+    """`POST /v1/runs/{id}/cancel|pause|resume|input|answer`."""
     server = Server.of(http)
     files = server.runs.files(http.path_params["id"])
     action = http.path_params["action"]
-    message: dict[str, Any] = {"action": action}
-    if action == "input":
-        body = await read_body(http)
-        text = body.get("text") if isinstance(body, dict) else None
-        if not isinstance(text, str) or not text.strip():
-            raise ApiError(
-                400, "invalid_request", "text: expected a text that is not empty", details={"field": "text"}
-            )
-        message["text"] = text
+    if action not in _ACTIONS:
+        raise not_found(f"action {action!r}; expected one of {', '.join(_ACTIONS)}")
+    message = _message(action, await read_body(http) if action in _TEXTS else {})
     if not await asyncio.to_thread(files.send, message):
         raise ApiError(409, "conflict", "the run has ended")
     return answer(http, {"runId": http.path_params["id"], "action": action, "accepted": True})
+
+
+def _after(given: str | None) -> int:
+    """The `seq` after which events are wanted; -1 for all. Raises ApiError 400."""
+    try:
+        return int(given) if given else -1
+    except ValueError:
+        what = f"after: expected the `seq` of an event, got {given!r}"
+        raise ApiError(400, "invalid_request", what, details={"field": "after"}) from None
+
+
+def _message(action: str, body: Any) -> dict[str, str]:
+    """The control message of an action. Raises ApiError 400 when a field is missing."""
+    message = {"action": action}
+    for name in _TEXTS.get(action, ()):
+        text = body.get(name) if isinstance(body, dict) else None
+        if not isinstance(text, str) or not text.strip():
+            what = f"{name}: expected a text that is not empty"
+            raise ApiError(400, "invalid_request", what, details={"field": name})
+        message[name] = text
+    return message
 
 
 async def run_socket(socket: WebSocket) -> None:
@@ -94,9 +99,9 @@ async def run_socket(socket: WebSocket) -> None:
     server: Server = socket.app.state.server
     try:
         files = server.runs.files(socket.path_params["run_id"])
-        after = int(socket.query_params.get("after", -1))
-    except (ApiError, ValueError) as error:
-        await socket.close(4404, str(error)[:120])
+        after = _after(socket.query_params.get("after"))
+    except ApiError as error:
+        await socket.send_denial_response(error_response(socket, error))
         return
     await socket.accept()
     server.in_background(lambda: _receive(socket, files))
@@ -110,16 +115,25 @@ async def run_socket(socket: WebSocket) -> None:
 
 
 async def _receive(socket: WebSocket, files: RunFiles) -> None:
+    """Pass the control messages of a client to the run; what cannot be passed on is answered with an error."""
     try:
         while True:
-            text = await socket.receive_text()
             try:
-                message = json.loads(text)
-            except ValueError:
-                message = {}
-            known = isinstance(message, dict) and message.get("action") in _ACTIONS
-            if not known or not await asyncio.to_thread(files.send, message):
-                reason = "the run has ended" if known else f"expected an action of {', '.join(_ACTIONS)}"
-                await socket.send_text(json.dumps({"error": {"code": "invalid_request", "message": reason}}))
+                message = _socket_message(await socket.receive_text())
+                if not await asyncio.to_thread(files.send, message):
+                    raise ApiError(409, "conflict", "the run has ended")
+            except ApiError as error:
+                answer = {"code": error.code, "message": error.message}
+                await socket.send_text(json.dumps({"error": answer}))
     except (WebSocketDisconnect, RuntimeError, KeyError):
         return
+
+
+def _socket_message(text: str) -> dict[str, str]:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or body.get("action") not in _ACTIONS:
+        raise ApiError(400, "invalid_request", f"expected an object with an action of {', '.join(_ACTIONS)}")
+    return _message(body["action"], body)

@@ -16,6 +16,7 @@ from agent_runtime.server.errors import ApiError, not_found
 from agent_runtime.server.follow import Follower, Line
 from agent_runtime.server.launch import Launcher, Streams
 from agent_runtime.server.run_files import RunFiles, RunRecord
+from agent_runtime.server.run_index import ListedRun, RunIndex
 from agent_runtime.system.processes import Process
 
 
@@ -32,6 +33,7 @@ class Runs:
     def __init__(self, state_dir: Path, workspace: Path, launcher: Launcher, follower: Follower) -> None:
         self.state_dir, self._workspace = state_dir, workspace
         self._launcher, self._follower = launcher, follower
+        self._index = RunIndex(state_dir / "runs")
         self._own = Process.own()
 
     def files(self, run_id: str) -> RunFiles:
@@ -103,11 +105,6 @@ class Runs:
         complete: dict[str, Any] = json.loads(last)
         return complete
 
-    def listed(self) -> list[RunRecord]:
+    def listed(self) -> list[ListedRun]:
         """All runs that a server has started, the latest first."""
-        try:
-            folders = list((self.state_dir / "runs").iterdir())
-        except OSError:
-            return []
-        records = (RunFiles(folder).record() for folder in folders)
-        return sorted(filter(None, records), key=lambda record: (record.created, record.run_id), reverse=True)
+        return self._index.rows()

@@ -40,7 +40,8 @@ async def get_thread(http: HttpRequest) -> Response:
     server, id = Server.of(http), http.path_params["id"]
     info = await _existing(server, id)
     messages = await asyncio.to_thread(server.threads.record, id)
-    runs = [record.run_id for record in server.runs.listed() if record.thread_id == id]
+    listed = await asyncio.to_thread(server.runs.listed)
+    runs = [run.record.run_id for run in listed if run.record.thread_id == id]
     data = _info(info) | {
         "messages": [
             message.model_dump(mode="json", by_alias=True, exclude={"native"}) for message in messages

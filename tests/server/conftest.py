@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from agent_runtime.server.run_files import RunFiles
 from agent_runtime.testing.model_server import ModelServer, Scripted
 from agent_runtime.testing.runtime import COMMAND, environment
 
@@ -95,8 +96,10 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         served.process.wait(10)
         assert served.process.stderr
         served.process.stderr.close()
-    for record in (tmp_path / "state" / "runs").glob("*/process.json"):
-        with suppress(ProcessLookupError, ValueError):
-            os.killpg(int(re.findall(r'"pid": (\d+)', record.read_text())[0]), signal.SIGTERM)
+    for folder in (tmp_path / "state" / "runs").glob("*"):
+        record = RunFiles(folder).record()
+        if record and record.pid:  # 0 would be the group of this process
+            with suppress(ProcessLookupError):
+                os.killpg(record.pid, signal.SIGTERM)
     for model in models:
         model.close()

@@ -8,6 +8,7 @@ from agent_runtime.server.app import ROUTES
 from agent_runtime.server.openapi import description
 
 _NOT_DESCRIBED = {"/", "/openapi.json"}
+ACTIONS = ("cancel", "pause", "resume", "input", "answer")
 _ACTION = "/v1/runs/{id}/{action:str}"
 
 
@@ -18,7 +19,7 @@ def test_every_route_is_described_and_nothing_else() -> None:
             continue
         paths = [route.path]
         if route.path == _ACTION:
-            paths = [f"/v1/runs/{{id}}/{action}" for action in ("cancel", "pause", "resume", "input")]
+            paths = [f"/v1/runs/{{id}}/{action}" for action in ACTIONS]
         methods = {method.lower() for method in route.methods or ()} - {"head"}
         routes |= {(path, method) for path in paths for method in methods}
     described = {(path, method) for path, methods in description()["paths"].items() for method in methods}

@@ -1,0 +1,52 @@
+"""The list of the runs that servers have started, with their status."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_runtime.server.run_files import RunFiles, RunRecord
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run and its status: `running`, or that of its `complete` event."""
+
+    record: RunRecord
+    status: str
+
+
+class RunIndex:
+    """Lists runs. A run that has ended does not change any more: its files are read once. For use in any thread.
+
+    Args:
+        folder: has a folder for each run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ended: dict[str, ListedRun] = {}
+
+    def rows(self) -> list[ListedRun]:
+        """All runs, the latest first."""
+        names: list[str] = []
+        with suppress(OSError):
+            names = os.listdir(self._folder)  # noqa: PTH208 - names are enough
+        self._ended = {name: self._ended[name] for name in names if name in self._ended}
+        rows = filter(None, map(self._row, names))
+        return sorted(rows, key=lambda row: (row.record.created, row.record.run_id), reverse=True)
+
+    def _row(self, name: str) -> ListedRun | None:
+        if name in self._ended:
+            return self._ended[name]
+        files = RunFiles(self._folder / name)
+        record = files.record()
+        if record is None:  # a run that no server has started
+            return None
+        outcome = files.outcome(record)
+        if outcome is None:
+            return ListedRun(record, "running")
+        row = self._ended[name] = ListedRun(record, outcome["status"])
+        return row
