@@ -12,6 +12,11 @@
 
     anyio.run(main)
 
+With `output`, a pydantic model, the final answer is an instance of it:
+
+    result = await api.collect(api.run("Who wrote greet.py?", output=Author))
+    print(result.parsed(Author).name)
+
 The child is `python -I -m agent_runtime`: requests, events and exit statuses are those of the command line. Works
 with asyncio and trio.
 """
@@ -26,12 +31,12 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from agent_runtime.errors import AgentRuntimeError
 from agent_runtime.protocol.events import AnyEvent, CompleteEvent
@@ -39,16 +44,21 @@ from agent_runtime.protocol.request import Request
 from agent_runtime.protocol.request_body import request_body
 from agent_runtime.transcripts.reader import Transcript
 
-__all__ = ["Event", "Result", "Run", "RuntimeExited", "Transcript", "collect", "replay", "run"]
+__all__ = ["Event", "NoAnswer", "Result", "Run", "RuntimeExited", "Transcript", "collect", "replay", "run"]
 
 Event = AnyEvent
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 _LINE_LIMIT = 2 << 20  # bytes; the runtime writes lines of at most 1 MiB
+M = TypeVar("M", bound=BaseModel)
 _GRACE = 5.0  # seconds that a run which is closed early has to end
 
 
 class RuntimeExited(AgentRuntimeError):
     """The child process ended without `complete`: it was killed, or it could not be started."""
+
+
+class NoAnswer(AgentRuntimeError):
+    """The run has no structured answer: it did not complete, or its request had no schema for the answer."""
 
 
 class Run:
@@ -98,6 +108,10 @@ class Run:
         if isinstance(event, CompleteEvent):
             self.complete = event
         return event
+
+    def parsed(self, model: type[M]) -> M:
+        """Return the final answer as an instance of `model`. Raises NoAnswer, or pydantic's ValidationError."""
+        return _parsed(self.complete, model)
 
     # -- control ----------------------------------------------------------------------------------------------
 
@@ -181,6 +195,7 @@ def run(
     workspace: str | Path | None = None,
     env: Mapping[str, str] | None = None,
     socket: str | Path | None = None,
+    output: type[BaseModel] | None = None,
 ) -> Run:
     """Return a run of a request.
 
@@ -189,10 +204,14 @@ def run(
         workspace: the folder that the agent works in; by default that of the request, or the current folder.
         env: the environment of the runtime, with the API keys; by default that of this process.
         socket: path of the socket of a standby server that is to execute the run.
+        output: the final answer is an instance of this model, which `Run.parsed` returns; its JSON Schema is the
+            request's `outputSchema`.
     """
     body = request_body(request)
     if workspace is not None:
         body["workspace"] = str(Path(workspace).absolute())
+    if output is not None:
+        body["outputSchema"] = output.model_json_schema()
     arguments = ["run", "--format", "ndjson"]
     if socket is not None:
         arguments += ["--socket", str(socket)]
@@ -243,6 +262,17 @@ class Result:
         last = self.events[-1]
         assert isinstance(last, CompleteEvent)
         return last
+
+    def parsed(self, model: type[M]) -> M:
+        """Return the final answer as an instance of `model`. Raises NoAnswer, or pydantic's ValidationError."""
+        return _parsed(self.complete, model)
+
+
+def _parsed(complete: CompleteEvent | None, model: type[M]) -> M:
+    if complete is None or complete.structured_output is None:
+        reason = complete.error.message if complete and complete.error else "the run has no structured answer"
+        raise NoAnswer(reason)
+    return model.model_validate(complete.structured_output)
 
 
 async def collect(run: Run) -> Result:

@@ -30,6 +30,7 @@ ErrorCode = Literal[
     "max_tokens",
     "max_total_tokens",
     "max_cost",
+    "invalid_output",
     "timeout",
     "tool_error",
     "replay_mismatch",

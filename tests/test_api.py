@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pydantic import BaseModel
 
 from agent_runtime import api
 from agent_runtime.errors import TranscriptError
@@ -34,6 +35,36 @@ async def test_run_yields_event_models_and_the_exit_code(workspace: Path, tmp_pa
     assert call.input == {"command": "echo hi > out.txt"}
     assert run.complete is not None and run.complete.output == "done"
     assert run.exit_code == 0
+
+
+class Author(BaseModel):
+    name: str
+    email: str | None = None
+    friends: list[Author] = []
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_answer_is_an_instance_of_a_model(workspace: Path, tmp_path: Path) -> None:
+    answer = {
+        "name": "Ada",
+        "email": None,
+        "friends": [{"name": "Charles", "email": "c@example.com", "friends": []}],
+    }
+    turn = Turn(calls=[("final_answer", answer)])  # the schema refers to itself
+    with ModelServer([turn]) as server:
+        run = api.run("go", workspace=workspace, env=environ(server, tmp_path), output=Author)
+        result = await api.collect(run)
+    assert result.parsed(Author).friends[0].email == "c@example.com"
+    assert run.parsed(Author).email is None
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_run_without_an_answer_says_why(workspace: Path, tmp_path: Path) -> None:
+    with ModelServer([Turn(text="{}")], repeat_last=True) as server:
+        run = api.run("go", workspace=workspace, env=environ(server, tmp_path), output=Author)
+        result = await api.collect(run)
+    with pytest.raises(api.NoAnswer, match="outputSchema"):
+        result.parsed(Author)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -7,15 +7,13 @@ A failed model call raises ProviderError, and cancelling the run raises anyio's 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from agent_runtime.agent.limits import Budget, LimitName
-from agent_runtime.agent.model import Model, ModelCall, OnDelta, Turn
+from agent_runtime.agent.loop_services import Loop, LoopResult
+from agent_runtime.agent.model import ModelCall, Turn
 from agent_runtime.protocol import events
 from agent_runtime.protocol.events import usage_report
-from agent_runtime.protocol.messages import Text, Thinking, ToolCall, ToolResult, Usage, UserMessage
+from agent_runtime.protocol.messages import Text, Thinking, ToolResult, UserMessage
 
 MAX_CUT_CALLS = (
     3  # consecutive turns with tool calls that were truncated by the output limit, before the run ends
@@ -25,94 +23,6 @@ EMPTY_ANSWER = (
     "<system-reminder>Your last answer was empty. If the task is done, state the result; otherwise continue."
     "</system-reminder>"
 )
-
-
-@dataclass(frozen=True)
-class LoopResult:
-    """Why the loop has ended, and the model's final answer."""
-
-    stop: events.StopReason
-    output: str
-    detail: str = ""  # for the `error` event, when `stop` is not "end_turn"
-
-
-class Conversation(Protocol):
-    """The history, kept inside the model's window."""
-
-    def add(self, message: UserMessage | Turn) -> None:
-        """Append a message. It is kept even when the run ends at this point."""
-        ...
-
-    async def call(self) -> ModelCall:
-        """Return the next request. Raises ProviderError("context_overflow") when it cannot be made to fit."""
-        ...
-
-    async def usage(self, turn: Turn) -> Usage:
-        """Return the turn's usage as the provider reported it, or an estimate where it reported none."""
-        ...
-
-    @property
-    def context(self) -> tuple[int, int]:
-        """The tokens in the context, and the size of the window."""
-        ...
-
-
-class Costs(Protocol):
-    """Prices model calls; see engine.costs.CostMeter."""
-
-    async def cost(self, usage: Usage) -> float | None:
-        """Return what a call with this usage cost in US dollars; None when the price is not known."""
-        ...
-
-    async def exceeds(self, tokens: int) -> bool:
-        """Return whether a call with `tokens` of input would pass the limit of the run's cost."""
-        ...
-
-
-class Executor(Protocol):
-    """Runs tool calls, reports them, and answers each of them exactly once, cancelled or not."""
-
-    async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
-        """Append a result for every call to `results`, also when this call is cancelled."""
-        ...
-
-
-class Inbox(Protocol):
-    """User input during the run; see inbox.Inbox."""
-
-    @property
-    def pending(self) -> bool:
-        """Whether a message waits to be sent to the model."""
-        ...
-
-    async def ready(self) -> None:
-        """Wait until the run is not paused."""
-        ...
-
-    def take(self) -> list[str]:
-        """Remove and return the pending messages, oldest first."""
-        ...
-
-
-@dataclass
-class Loop:
-    """The dependencies of the loop.
-
-    Args:
-        emit: emits an event.
-        deltas: returns, for the number of a turn, the function that takes the turn's deltas.
-        awaiting: called with "model" or "resume" when the run starts to wait for it.
-    """
-
-    model: Model
-    conversation: Conversation
-    executor: Executor
-    inbox: Inbox
-    budget: Budget
-    costs: Costs
-    emit: Callable[[events.Event], Awaitable[None]]
-    deltas: Callable[[int], OnDelta]
-    awaiting: Callable[[str], None]
 
 
 async def run_loop(loop: Loop) -> LoopResult:
@@ -135,28 +45,72 @@ async def run_loop(loop: Loop) -> LoopResult:
             return LoopResult("refusal", output, turn.refusal or "the model refused to continue")
         if turn.message.calls:
             await use_tools(loop, turn, number)
-            if cut_in_a_row >= MAX_CUT_CALLS:
-                return LoopResult(
-                    "max_tokens",
-                    output,
-                    f"{cut_in_a_row} consecutive turns were truncated inside a tool call",
-                )
-        elif turn.stop == "max_tokens":
-            return LoopResult(
-                "max_tokens", output, "the answer was truncated by the output limit of a model call"
-            )
-        elif turn.stop == "context_overflow":
-            return LoopResult("context_overflow", output, "the model's context window is full")
-        elif turn.stop != "pause_turn" and not loop.inbox.pending:
-            if turn.message.text.strip():
-                return LoopResult("end_turn", turn.message.text)
-            if asked_again or loop.budget.reached():
-                return await end_empty(loop, turn, output)
-            loop.conversation.add(UserMessage.of(EMPTY_ANSWER))
-        elif not goes_on:  # user input has arrived while the turn was reported
-            await say(loop, turn.message.text, number)
+            ended = given_by_call(loop, output)
+            if ended is None and cut_in_a_row >= MAX_CUT_CALLS:
+                detail = f"{cut_in_a_row} consecutive turns were truncated inside a tool call"
+                ended = LoopResult("max_tokens", output, detail)
+        else:
+            ended = await without_calls(loop, turn, number, output, asked_again=asked_again, reported=goes_on)
+        if ended:
+            return ended
         asked_again = is_empty(turn)
     raise AssertionError("unreachable")
+
+
+async def without_calls(
+    loop: Loop, turn: Turn, number: int, output: str, *, asked_again: bool, reported: bool
+) -> LoopResult | None:
+    """Return the result of a run whose model has ended its turn; None when it goes on.
+
+    Args:
+        loop: the dependencies of the loop.
+        turn: has no tool calls.
+        number: of the turn.
+        output: the last text of the model.
+        asked_again: the turn before was empty, and the model was asked for an answer.
+        reported: the text of the turn was emitted.
+    """
+    if turn.stop == "max_tokens":
+        return LoopResult(
+            "max_tokens", output, "the answer was truncated by the output limit of a model call"
+        )
+    if turn.stop == "context_overflow":
+        return LoopResult("context_overflow", output, "the model's context window is full")
+    if turn.stop == "pause_turn" or loop.inbox.pending:
+        if not reported:  # user input has arrived while the turn was reported
+            await say(loop, turn.message.text, number)
+        return None
+    if turn.message.text.strip():
+        return await given_as_text(loop, turn.message.text, number)
+    if asked_again or loop.budget.reached():
+        return await end_empty(loop, turn, output)
+    loop.conversation.add(UserMessage.of(EMPTY_ANSWER))
+    return None
+
+
+async def given_as_text(loop: Loop, text: str, number: int) -> LoopResult | None:
+    """Return the result of a run whose model has written its final answer; None when it has to write another one."""
+    if loop.answers is None:
+        return LoopResult("end_turn", text)
+    wrong = loop.answers.offer(text)
+    if wrong is None:
+        return LoopResult("end_turn", loop.answers.take() or text)
+    if loop.answers.failure is not None:
+        return LoopResult("invalid_output", text, loop.answers.failure)
+    await say(loop, text, number)
+    loop.conversation.add(UserMessage.of(f"<system-reminder>{wrong}</system-reminder>"))
+    return None
+
+
+def given_by_call(loop: Loop, output: str) -> LoopResult | None:
+    """Return the result of a run whose model has given its final answer by a tool call; None when it goes on."""
+    if loop.answers is None:
+        return None
+    answer = loop.answers.take()
+    if answer is not None and not loop.inbox.pending:
+        return LoopResult("end_turn", answer)
+    failure = loop.answers.failure
+    return None if failure is None else LoopResult("invalid_output", output, failure)
 
 
 def is_empty(turn: Turn) -> bool:
@@ -169,6 +123,8 @@ async def end_empty(loop: Loop, turn: Turn, output: str) -> LoopResult:
 
     Without any text the run has failed, unless the provider's models may end a task without a text.
     """
+    if loop.answers is not None:
+        return LoopResult("invalid_output", output, "the model has ended its turn without an answer")
     if not output and not turn.may_be_empty:
         return LoopResult("error", output, "the model has ended its turn without an answer")
     message = "the model has ended its turn without an answer; the output is its last text"

@@ -46,6 +46,19 @@ class ToolSpec:
 
 
 @dataclass(frozen=True)
+class AnswerFormat:
+    """The JSON Schema of the final answer.
+
+    wrapped: the answer is not an object, and is sent as the property `answer` of one.
+    tool: takes the answer where the provider has no structured output.
+    """
+
+    schema: dict[str, Any]
+    wrapped: bool
+    tool: ToolSpec
+
+
+@dataclass(frozen=True)
 class ModelCall:
     """A model call, independent of the wire format.
 
@@ -61,6 +74,7 @@ class ModelCall:
     effort: Effort | None = None
     thinking: bool | None = None
     parallel_tools: bool = True
+    answer: AnswerFormat | None = None
     cache_key: str = ""  # the same for every call of a run or thread; providers use it for prompt caching
 
 

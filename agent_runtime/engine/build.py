@@ -9,8 +9,10 @@ from pathlib import Path
 
 from agent_runtime import tools
 from agent_runtime.agent.executor import CallObserver, ToolExecutor
-from agent_runtime.agent.model import Delta, Model, ModelCall, ToolSpec
+from agent_runtime.agent.model import AnswerFormat, Delta, Model, ModelCall, ToolSpec
 from agent_runtime.agent.tool import Tool
+from agent_runtime.conversation.answer_schema import TOOL
+from agent_runtime.conversation.answers import AnswerCheck, FinalAnswerTool
 from agent_runtime.conversation.compaction import Compactor, ContextLimits
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.conversation.tokens import Estimator
@@ -68,16 +70,21 @@ def build_services(
         NullObserver() if ctx.recorded_tools else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit)
     )
     services = _tool_services(ctx, settings, observer)
-    available = {**_tools(ctx), **mcp_tools}
+    schema = ctx.config.request.output_schema
+    answers = AnswerCheck(schema) if schema is not None else None
+    offered = {**_tools(ctx), **mcp_tools}
+    available = {**offered, **({TOOL: FinalAnswerTool(answers)} if answers else {})}
     specs = tuple(
         spec
-        for spec in (tool.spec() for tool in available.values())
+        for spec in (tool.spec() for tool in offered.values())
         if _is_offered(spec, ctx.config.endpoints[0].format)
     )
     resilient, connections = build_model(ctx)
     model = observed_model(ctx, resilient)
     costs = _costs(ctx, resilient)
-    conversation = _conversation(ctx, model, costs, _context_limits(ctx, resilient), system, specs)
+    conversation = _conversation(
+        ctx, model, costs, _context_limits(ctx, resilient), system, specs, answers.format if answers else None
+    )
     return RunServices(
         ctx=ctx,
         tools=services,
@@ -95,6 +102,7 @@ def build_services(
         ),
         observer=observer,
         costs=costs,
+        answers=answers,
         subreaper=Subreaper(),
     )
 
@@ -181,6 +189,7 @@ def _conversation(
     limits: Callable[[], ContextLimits],
     system: str,
     specs: tuple[ToolSpec, ...],
+    answer: AnswerFormat | None,
 ) -> Conversation:
     config, settings = ctx.config, ctx.config.request.config
     has_search = config.endpoints[0].provider_row.tool_search
@@ -196,6 +205,7 @@ def _conversation(
             effort=settings.effort,
             thinking=settings.thinking,
             parallel_tools=settings.parallel_tools is not False,
+            answer=answer,
             cache_key=config.request.thread_id or config.run_id,
         ),
         limits=limits,

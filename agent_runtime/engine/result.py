@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from agent_runtime.agent.loop import LoopResult
+from agent_runtime.agent.loop_services import LoopResult
 from agent_runtime.errors import ErrorCode, ExitCode, ProviderError, ReplayMismatch, RequestError
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Usage
@@ -16,6 +16,7 @@ _CODES: dict[events.StopReason, ErrorCode] = {
     "max_tokens": "max_tokens",
     "max_total_tokens": "max_total_tokens",
     "max_cost": "max_cost",
+    "invalid_output": "invalid_output",
     "timeout": "timeout",
     "refusal": "refusal",
     "context_overflow": "context_overflow",

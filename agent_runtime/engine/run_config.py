@@ -126,6 +126,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     _check_confine(request)
     _check_tool_user(request.tool_user)
     _check_env(request.env, environ)
+    _check_output_schema(request.output_schema)
     run_id = request.run_id or new_run_id()
     servers: tuple[ServerConfig, ...] = ()
     if resolved is not None:
@@ -269,6 +270,13 @@ def _check_confine(request: Request) -> None:
         raise RequestError(
             "confine", f"expected a kernel with Landlock, which restricts where tools write: {error.strerror}"
         ) from error
+
+
+def _check_output_schema(schema: Mapping[str, Any] | None) -> None:
+    if schema is not None:
+        from agent_runtime.conversation.answer_schema import answer_format
+
+        answer_format(schema)
 
 
 def _check_mounts(request: Request, workspace: Path) -> None:

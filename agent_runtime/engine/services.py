@@ -12,6 +12,7 @@ from agent_runtime.agent.executor import ToolExecutor
 from agent_runtime.agent.model import Model
 from agent_runtime.agent.services import OnOutput
 from agent_runtime.agent.tool import ToolContext
+from agent_runtime.conversation.answers import AnswerCheck
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
@@ -86,6 +87,7 @@ class RunServices:
     executor: ToolExecutor
     observer: WorkspaceObserver | NullObserver
     costs: CostMeter
+    answers: AnswerCheck | None
     subreaper: Subreaper
 
     @property

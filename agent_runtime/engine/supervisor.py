@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from agent_runtime.agent.loop import Loop, run_loop
+from agent_runtime.agent.loop import run_loop
+from agent_runtime.agent.loop_services import Loop
 from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, prepare_for_tools, system_prompt
 from agent_runtime.engine.context import RunContext
@@ -177,6 +178,7 @@ class RunSupervisor:
             emit=ctx.sink.emit,
             deltas=ctx.sink.deltas.of_turn,
             awaiting=ctx.heartbeat.awaiting,
+            answers=services.answers,
         )
 
     @property
@@ -256,8 +258,16 @@ class RunSupervisor:
     def complete_fields(self) -> dict[str, Any]:
         """Return the fields of `complete` about usage, files and servers."""
         budget = self.ctx.budget
-        fields = {"usage": result.total(budget.usage, budget.cost), "iterations": budget.turns}
-        return fields | (self._services.complete_fields(self._background) if self._services else {})
+        fields: dict[str, Any] = {
+            "usage": result.total(budget.usage, budget.cost),
+            "iterations": budget.turns,
+        }
+        if self._services is None:
+            return fields
+        answers = self._services.answers
+        if answers and answers.accepted and self._result.status == "completed":
+            fields["structured_output"] = answers.accepted.value
+        return fields | self._services.complete_fields(self._background)
 
 
 async def _guarded(task: Callable[[], Awaitable[None]]) -> None:

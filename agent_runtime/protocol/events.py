@@ -29,6 +29,7 @@ StopReason = Literal[
     "max_tokens",
     "max_total_tokens",
     "max_cost",
+    "invalid_output",
     "timeout",
     "cancelled",
     "refusal",
@@ -256,6 +257,7 @@ class CompleteEvent(Event):
     dev_urls: tuple[dict[str, Any], ...] = ()
     left: tuple[LeftProcess, ...] = ()
     ended: Maybe[tuple[LeftProcess, ...]] = None
+    structured_output: Maybe[Any] = None
     usage: TotalUsage = Field(default_factory=lambda: TotalUsage())
     iterations: int = 0
     duration_ms: int = 0

@@ -86,6 +86,7 @@ class Request(Body):
     target_device_id: Name | None = None
     execution_mode: Name | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    output_schema: dict[str, Any] | None = None
     mcp_servers: dict[Name, McpServer] | None = None
     # the options of the command line, each also a field
     workspace: PathName | None = None

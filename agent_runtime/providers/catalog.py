@@ -45,6 +45,7 @@ class Provider:
     thinking_style: Literal["", "thinking", "enable_thinking"] = ""  # how thinking is switched on and off
     cache_key: bool = False  # takes prompt_cache_key
     short_ids: bool = False  # tool call ids must be nine letters and digits
+    structured: bool = False  # has structured output, which does not hinder tool calls
     hosted_tools: bool = False  # runs web_search itself
     tool_search: bool = False  # finds deferred tools for the model
     system_role: bool = True  # takes messages of the role `system`
@@ -59,10 +60,21 @@ _OPENAI = "https://api.openai.com/v1"
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": Provider(
-        "https://api.anthropic.com", "ANTHROPIC_API_KEY", "anthropic", hosted_tools=True, tool_search=True
+        "https://api.anthropic.com",
+        "ANTHROPIC_API_KEY",
+        "anthropic",
+        structured=True,
+        hosted_tools=True,
+        tool_search=True,
     ),
     "openai": Provider(
-        _OPENAI, "OPENAI_API_KEY", "openai-responses", cache_key=True, hosted_tools=True, tool_search=True
+        _OPENAI,
+        "OPENAI_API_KEY",
+        "openai-responses",
+        cache_key=True,
+        structured=True,
+        hosted_tools=True,
+        tool_search=True,
     ),
     "openai-chat": Provider(
         _OPENAI,
@@ -72,12 +84,14 @@ PROVIDERS: dict[str, Provider] = {
         effort_style="reasoning_effort",
         cache_key=True,
         strict_chat_tools=True,
+        structured=True,
     ),
     "google": Provider(
         "https://generativelanguage.googleapis.com/v1beta/openai",
         "GEMINI_API_KEY",
         effort_style="reasoning_effort",
         signatures_required=True,
+        structured=True,
         aliases=("gemini",),
     ),
     "xai": Provider(
@@ -86,6 +100,7 @@ PROVIDERS: dict[str, Provider] = {
         max_tokens_field="max_completion_tokens",
         parallel_flag=True,
         effort_style="reasoning_effort",
+        structured=True,
         aliases=("grok",),
     ),
     "mistral": Provider(
@@ -157,6 +172,7 @@ class ModelRow:
     efforts_thinking_off: those that it takes while thinking is switched off; None: all of them.
     thinks_by_default: it thinks when the request does not mention thinking.
     chat_tools_without_thinking: with function tools, Chat Completions takes it only while it does not think.
+    structured: whether it has structured output, if its provider has; "refused": found out in this run.
     signed_calls: gives calls a thought signature, and refuses those of other models without one.
     """
 
@@ -174,4 +190,5 @@ class ModelRow:
     vision: bool = True
     chat_tools_without_thinking: bool = False
     signed_calls: bool = False
+    structured: Literal["native", "no", "refused"] = "native"
     exact: bool = True

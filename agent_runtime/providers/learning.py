@@ -174,11 +174,19 @@ def _messages(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint 
     return None
 
 
+def _structured_output(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
+    sent = "response_format" in body or "text" in body or "format" in body.get("output_config", {})
+    if not sent or not refusals.NO_STRUCTURED_OUTPUT.search(words):
+        return None
+    return _with_model(endpoint, structured="refused")
+
+
 _HISTORY_RULES: tuple[Rule, ...] = (_images, _messages)
 # by the error's code
 _RULES: dict[str, tuple[Rule, ...]] = {
     "provider_error": (
         _output_cap,
+        _structured_output,
         _output_field,
         _tools_without_thinking,
         _thinking_stays_on,

@@ -24,6 +24,8 @@ _PUBLIC_NAMES = {
     "enable_thinking": "thinking",
     "parallel_tool_calls": "parallelTools",
     "tool_choice": "parallelTools",
+    "response_format": "outputSchema",
+    "text": "outputSchema",
 }
 
 

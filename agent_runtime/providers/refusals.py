@@ -71,6 +71,11 @@ NO_SYSTEM = re.compile(
     r"(?:developer|system) (?:instruction|message|prompt)s? (?:is|are) not (?:enabled|supported|allowed)",
     re.I | re.S,
 )
+NO_STRUCTURED_OUTPUT = re.compile(
+    r"output_config\.format|response_?format|text\.format|json_?schema|structured[ _-]?outputs?|"
+    r"response mime type|invalid schema for|guided",
+    re.I,
+)
 REASONING_REQUIRED = re.compile(
     r"reasoning_content.{0,80}(?:missing|required|pass(?:ed)? back|must be|not found)|"
     r"(?:missing|requires?).{0,80}reasoning_content",

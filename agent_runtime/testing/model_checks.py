@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from agent_runtime.testing.answer_checks import answer_violations
 from agent_runtime.testing.model_streams import Json, WireFormat
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+\Z")
@@ -21,6 +22,7 @@ def violations(format: WireFormat, body: Json, signatures: set[str]) -> list[str
     found = list(check(body, signatures))
     if _SURROGATE.search(json.dumps(body, ensure_ascii=False)):
         found.append("a lone surrogate in the request")
+    found += answer_violations(format, body)
     if not body.get("stream"):
         found.append("stream: expected true")
     names = Counter(_tool_name(tool) for tool in body.get("tools", []))

@@ -155,7 +155,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     extras = [each for name, each in project["optional-dependencies"].items() if name not in ("build", "dev")]
     requirements = [*project["dependencies"], *chain.from_iterable(extras)]
     declared = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}  # type: ignore[index]
-    named = {"PIL": "pillow", "genai_prices": "genai-prices", "mcp_types": "mcp"}  # mcp_types comes with mcp
+    named = {"PIL": "pillow", "genai_prices": "genai-prices", "mcp_types": "mcp", "referencing": "jsonschema"}
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
     libraries.add("websockets")  # uvicorn imports it
     assert {named.get(name, name) for name in libraries} == declared

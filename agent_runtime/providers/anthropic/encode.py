@@ -19,10 +19,12 @@ from agent_runtime.protocol.messages import (
     UserMessage,
     WireFormat,
 )
+from agent_runtime.providers.answer_format import answer_format
 from agent_runtime.providers.anthropic.decode import AnthropicDecoder
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
+from agent_runtime.providers.strict_schema import ANTHROPIC
 from agent_runtime.providers.wire_parts import sendable_input
 
 CACHE = {"type": "ephemeral"}
@@ -62,7 +64,8 @@ class AnthropicMessages:
         }
         if call.system.strip():
             body["system"] = [{"type": "text", "text": call.system, "cache_control": CACHE}]
-        if tools := _tools(call.tools, endpoint):
+        schema, specs = answer_format(call, endpoint, dropped, ANTHROPIC)
+        if tools := _tools(specs, endpoint):
             body["tools"] = tools
             if "system" not in body:
                 _add_tool_breakpoint(tools)
@@ -72,6 +75,9 @@ class AnthropicMessages:
         _add_thinking(body, call, endpoint, dropped)
         _add_effort(body, call, endpoint, dropped)
         _add_temperature(body, call, endpoint, dropped)
+        if schema is not None:
+            format = {"type": "json_schema", "schema": schema}
+            body["output_config"] = body.get("output_config", {}) | {"format": format}
         return clean_json(omit(body, endpoint, dropped)), dropped
 
     def decoder(self, call: ModelCall) -> Decoder:

@@ -22,12 +22,14 @@ from agent_runtime.protocol.messages import (
     UserMessage,
     WireFormat,
 )
+from agent_runtime.providers.answer_format import FORMAT_NAME, answer_format
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.openai_chat.decode import ChatDecoder
 from agent_runtime.providers.openai_chat.dialect import adapt_messages
 from agent_runtime.providers.openai_chat.thinking import add_thinking
 from agent_runtime.providers.parameters import messages_for, omit, output_limit, refuse
+from agent_runtime.providers.strict_schema import OPENAI
 from agent_runtime.providers.wire_parts import objects, sendable_input, short_id, sound_arguments
 
 
@@ -50,7 +52,11 @@ class OpenAIChat:
         }
         if provider.stream_usage:
             body["stream_options"] = {"include_usage": True}
-        if tools := [_tool(spec) for spec in call.tools if not spec.hosted]:
+        schema, specs = answer_format(call, endpoint, dropped, OPENAI)
+        if schema is not None:
+            format = {"name": FORMAT_NAME, "schema": schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": format}
+        if tools := [_tool(spec) for spec in specs if not spec.hosted]:
             body["tools"] = tools
             if not call.parallel_tools and provider.parallel_flag:
                 body["parallel_tool_calls"] = False

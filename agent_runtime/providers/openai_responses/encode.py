@@ -20,10 +20,12 @@ from agent_runtime.protocol.messages import (
     UserMessage,
     WireFormat,
 )
+from agent_runtime.providers.answer_format import FORMAT_NAME, answer_format
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.openai_responses.decode import ResponsesDecoder
 from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
+from agent_runtime.providers.strict_schema import OPENAI
 from agent_runtime.providers.wire_parts import sendable_input, sound_arguments
 
 MIN_OUTPUT = 16  # the smallest max_output_tokens that the API takes
@@ -53,7 +55,8 @@ class OpenAIResponses:
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
         """The body. Encrypted reasoning is asked for, so that it can be sent back."""
         endpoint, dropped = self._endpoint, list[DroppedParameter]()
-        tools = [tool for tool in (_tool(spec, endpoint) for spec in call.tools) if tool is not None]
+        schema, specs = answer_format(call, endpoint, dropped, OPENAI)
+        tools = [tool for tool in (_tool(spec, endpoint) for spec in specs) if tool is not None]
         free = {tool["name"] for tool in tools if tool["type"] == "custom"}
         body: dict[str, Any] = {
             "model": endpoint.model,
@@ -71,6 +74,9 @@ class OpenAIResponses:
             body["max_output_tokens"] = max(MIN_OUTPUT, limit)
         if call.cache_key and endpoint.provider_row.cache_key:
             body["prompt_cache_key"] = call.cache_key[:64]
+        if schema is not None:
+            format = {"type": "json_schema", "name": FORMAT_NAME, "schema": schema, "strict": True}
+            body["text"] = {"format": format}
         _add_reasoning(body, call, endpoint, dropped)
         if call.temperature is not None:
             if endpoint.model_row.temperature:
