@@ -68,6 +68,12 @@ class ToolServices:
         """Return the end of the output of running calls and sessions."""
         return [*self.shell.printed(), *self.sessions.printed()]
 
+    async def end_background(self) -> None:
+        """End the sessions, and the processes that calls have left running."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.sessions.end)
+            tasks.start_soon(self.shell.end_background)
+
     async def aclose(self, *, kill: bool) -> None:
         """Close shells and sessions. With `kill`, processes that they left running are ended too."""
         async with anyio.create_task_group() as tasks:
@@ -94,10 +100,20 @@ class RunServices:
     def background_tasks(self) -> list[Watch]:
         """Tasks that run concurrently with the loop; each takes a function that emits events."""
         ctx = self.ctx
-        always: list[Watch] = [lambda emit: self.subreaper.run(), lambda emit: self.costs.prepare()]
+        always: list[Watch] = [
+            lambda emit: self.subreaper.run(),
+            lambda emit: self.costs.prepare(),
+            lambda emit: self._end_when_stopped(),
+        ]
         if {"bash", "exec_command"}.intersection(ctx.config.tools):
             always.append(lambda emit: self.tools.shell.prepare())
         return always if ctx.recorded_tools else [*always, ctx.tracker.watch, ctx.servers.watch]
+
+    async def _end_when_stopped(self) -> None:
+        """End what runs in the background while the call under way is ended: each may take a second."""
+        await self.ctx.stop.wait()
+        with anyio.CancelScope(shield=True):  # `aclose` would begin anew
+            await self.tools.end_background()
 
     async def final_scan(self) -> None:
         """Scan the workspace for the last time, and emit what has changed."""

@@ -35,6 +35,11 @@ class StopSwitch:
             for scope in self._scopes:
                 scope.cancel()
 
+    async def wait(self) -> None:
+        """Wait until the run is stopped."""
+        with self.scope():
+            await anyio.sleep_forever()
+
     @contextmanager
     def scope(self) -> Iterator[anyio.CancelScope]:
         """Open a cancel scope that is cancelled when the run is stopped, at once if it was stopped before."""

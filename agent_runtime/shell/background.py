@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import anyio
+
 from agent_runtime.shell.call_processes import Background, CallProcesses
 from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, terminate
@@ -31,9 +33,12 @@ class BackgroundProcesses:
         self._calls = [call for call in self._calls if call not in over]
         await _let_go(over)
 
-    async def end(self) -> list[Process]:
-        """End all processes. Returns those that could not be ended."""
-        return await terminate(self._living, grace=CANCEL_GRACE, kill=self._kill)
+    async def end(self, grace: float = CANCEL_GRACE) -> list[Process]:
+        """End all processes. Returns those that could not be ended.
+
+        `grace`: seconds until SIGKILL.
+        """
+        return await terminate(self._living, grace=grace, kill=self._kill)
 
     async def detach(self) -> None:
         """Detach the processes: they keep running without the runtime."""
@@ -48,8 +53,9 @@ class BackgroundProcesses:
 
 
 async def _let_go(calls: Iterable[CallProcesses]) -> None:
-    for call in calls:
-        if call.log_writer:
-            call.log_writer.detach()
-        if call.group:
-            await run_in_thread(call.group.close)
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            if call.log_writer:
+                call.log_writer.detach()
+            if call.group:
+                tasks.start_soon(run_in_thread, call.group.close)

@@ -142,20 +142,25 @@ class SessionManager:
             process for process, session in zip(reported, waiting, strict=True) if session.ended is not None
         ]
 
+    async def end(self) -> None:
+        """End all sessions, and the processes that ended ones have left running. `aclose` has to follow."""
+        async with anyio.create_task_group() as tasks:
+            for session in self._sessions.values():
+                tasks.start_soon(session.end)
+            tasks.start_soon(self._left.end)
+
     async def aclose(self, *, kill: bool) -> None:
         """Let go of all sessions: with `kill` end whatever they started, otherwise see `end_interactive`. What goes on
         keeps its log.
         """
         with anyio.CancelScope(shield=True):
             if kill:
-                async with anyio.create_task_group() as tasks:
-                    for session in self._sessions.values():
-                        tasks.start_soon(session.end)
-                    tasks.start_soon(self._left.end)
+                await self.end()
             else:
                 await self.end_interactive()
-            for number in list(self._sessions):
-                await self._let_go(number)
+            async with anyio.create_task_group() as tasks:
+                for number in list(self._sessions):
+                    tasks.start_soon(self._let_go, number)
             await self._left.detach()
 
     async def _start(self, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:

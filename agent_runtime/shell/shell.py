@@ -130,6 +130,10 @@ class Shell:
         """Return the end of the output of the running call; empty when there is none."""
         return [self._running.recent()] if self._running else []
 
+    async def end_background(self) -> None:
+        """End the background processes of calls."""
+        await self._left.end()
+
     async def aclose(self, *, kill: bool) -> None:
         """End the shell, and with `kill` its background processes; otherwise these keep running and writing their
         logs.
@@ -140,9 +144,12 @@ class Shell:
                     self._processes(self._bash, self._bash.marker, "")
                 )  # what its EXIT trap starts
                 self._group = None
-            await self._close_bash(CLOSE_SECONDS)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._close_bash, CLOSE_SECONDS)
+                if kill:
+                    tasks.start_soon(self._left.end)
             if kill:
-                await self._left.end()
+                await self._left.end(grace=0)  # what the EXIT trap has started in the meantime
             await self._left.detach()
         if self._scratch:
             self._scratch.remove()

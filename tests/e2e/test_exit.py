@@ -12,6 +12,7 @@ import pytest
 
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment, result
+from tests.support.waiting import until
 
 SECONDS = 0.25  # the finalization of the interpreter alone takes longer
 ENDS: dict[str, tuple[dict[str, object], list[str]]] = {
@@ -50,6 +51,37 @@ def test_the_program_exits_at_once_after_complete(end: str, workspace: Path) -> 
         subprocess.run(["kill", (workspace / "pid").read_text().strip()], check=True)
     result(b"".join(lines), code, b"")
     assert (code, seconds < SECONDS) == (0, True), seconds
+
+
+DEAF = "trap '' TERM HUP; touch {}; while :; do sleep 0.1; done"
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("trap", ["", "trap 'sleep 9' EXIT; "])
+def test_a_cancel_ends_calls_sessions_and_shells_at_once(trap: str, workspace: Path) -> None:
+    """All of them ignore SIGTERM, so each takes the whole second until SIGKILL."""
+    sessions = [
+        Call("exec_command", {"cmd": DEAF.format(n), "tty": n % 2 == 0, "yield_time_ms": 250})
+        for n in range(4)
+    ]
+    commands = [f"{trap}({DEAF.format('left')}) & true", DEAF.format("call")]
+    with ModelServer(
+        [Turn(calls=sessions), *(Turn(calls=[Call("bash", {"command": each})]) for each in commands)]
+    ) as server:
+        run = subprocess.Popen(
+            [*COMMAND, "run", "--tools", "bash,exec_command", "--prompt", "x", "--workspace", str(workspace)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+        )
+        until(lambda: {path.name for path in workspace.iterdir()} >= {"0", "1", "2", "3", "left", "call"}, 30)
+        run.terminate()
+        began = time.monotonic()
+        out, _ = run.communicate()
+        seconds = time.monotonic() - began
+    done = result(out, run.returncode, b"")
+    assert (done.code, done.complete["left"]) == (143, [])
+    assert seconds < 1.9
 
 
 EXITS = """
