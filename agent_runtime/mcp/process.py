@@ -58,6 +58,8 @@ class ServerProcess:
         self._marker = marker_of(f"mcp.{server.name}")
         self._group: ControlGroup | None = None
         self._stderr = b""
+        self._found: set[Process] = set()  # in its tree, once it is being ended
+        self._found: set[Process] = set()  # in its tree, once it is being ended
         child, own = _pipes()
         self._stdin, self._stdout, self._errors = own
         try:
@@ -148,15 +150,15 @@ class ServerProcess:
                 os.close(fd)
 
     def _living(self) -> list[Process]:
-        own = Process.of(self.pid) if self._popen.poll() is None else None
-        found = [own, *descendants(self.pid)] if own and not own.gone else []
-        adopted = [
-            child for child in children(os.getpid()) if child.marker == self._marker and not child.gone
-        ]
-        found += [child for child in adopted if child not in found]
-        pids = {process.pid for process in found}
-        grouped = map(Process.of, set(self._group.pids()) - pids) if self._group else ()
-        return found + [process for process in grouped if process and not process.gone]
+        """Return the living processes of its tree, also those found before that have lost their parents since."""
+        self._popen.poll()  # reaps it
+        own = Process.of(self.pid) if self._popen.returncode is None else None
+        adopted = [child for child in children(os.getpid()) if child.marker == self._marker]
+        grouped = map(Process.of, self._group.pids()) if self._group else ()
+        for root in [own, *adopted, *grouped, *self._found]:
+            if root and root.lives:
+                self._found.update((root, *descendants(root.pid)))
+        return [process for process in self._found if process.lives]
 
 
 def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:

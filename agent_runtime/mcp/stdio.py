@@ -6,6 +6,7 @@ that are not messages (banners, binary data) as noise, and drops what a flooding
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import AsyncIterator
@@ -15,7 +16,14 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCNotification, JSONRPCRequest, jsonrpc_message_adapter
+from mcp_types import (
+    INTERNAL_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    jsonrpc_message_adapter,
+)
 
 from agent_runtime.mcp.process import ServerProcess
 
@@ -110,6 +118,8 @@ class _Reader:
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
         except (ValueError, RecursionError):
+            if refused := _invalid_answer(line):
+                return SessionMessage(refused)
             self._noise += len(line)
             if self._noise > MAX_NOISE:
                 raise _BrokenServer(f"more than {MAX_NOISE} bytes that are no MCP messages") from None
@@ -129,3 +139,17 @@ class _Reader:
             return True
         self._allowed -= 1
         return False
+
+
+def _invalid_answer(line: bytes) -> JSONRPCError | None:
+    """Return an error for the request that an invalid message answers; None when it is no answer."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or not {"result", "error"} & message.keys():
+        return None
+    if type(id := message.get("id")) not in (int, str):
+        return None
+    error = ErrorData(code=INTERNAL_ERROR, message="the server's answer is not a valid JSON-RPC response")
+    return JSONRPCError(jsonrpc="2.0", id=id, error=error)

@@ -49,9 +49,8 @@ def progress(arguments: Json, meta: Json) -> Json:
 
 def leave_children(arguments: Json, meta: Json) -> Json:
     """A child that ignores SIGTERM, and one that has left the session and the environment."""
-    subprocess.Popen(CHILD)
-    subprocess.Popen(["setsid", *CHILD], env={})
-    return text("left")
+    children = [subprocess.Popen(CHILD), subprocess.Popen(["setsid", *CHILD], env={})]
+    return text(" ".join(str(child.pid) for child in children))
 
 
 def sleep(arguments: Json, meta: Json) -> Json:
