@@ -59,7 +59,6 @@ class ServerProcess:
         self._group: ControlGroup | None = None
         self._stderr = b""
         self._found: set[Process] = set()  # in its tree, once it is being ended
-        self._found: set[Process] = set()  # in its tree, once it is being ended
         child, own = _pipes()
         self._stdin, self._stdout, self._errors = own
         try:

@@ -14,9 +14,10 @@ from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Result
 from tests.cli.standby.conftest import Running
-from tests.faults.standby_runs import StandbyRun, bash, kill
+from tests.faults.standby_runs import StandbyRun, kill
 from tests.faults.states import STATES, in_turn, take
 from tests.mcp.conftest import faulty
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 USER = "games"

@@ -1,0 +1,120 @@
+"""Servers that are reached by their URL: the MCP library's own server, and servers that speak no MCP."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from tests.cli.standby.conftest import Running, standing
+from tests.faults.standby_runs import StandbyRun
+from tests.mcp.http_server import TOKEN
+from tests.mcp.test_servers import call, notices, outputs, run
+from tests.support.waiting import until
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = Path(__file__).with_name("http_server.py")
+    process = subprocess.Popen([sys.executable, str(script), str(port), *options], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: accepts(port))
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("options", [(), ("stateless", "json")])
+def test_calls_over_http(options: tuple[str, ...], workspace: Path) -> None:
+    with serving(*options) as url:
+        servers = {
+            "s": {"type": "http", "url": url, "headers": {"Authorization": "${HTTP_TOKEN}"}},
+            "anonymous": {"url": url},
+        }
+        calls = [call("echo", text="hi"), call("add", a=1, b=2), call("slow", seconds=0.1)]
+        done = run(workspace, calls, servers, env={"HTTP_TOKEN": TOKEN}, options=["--partial"])
+    assert [outcome for outcome, _ in outputs(done)] == ["completed"] * 3
+    assert [text for _, text in outputs(done)][::2] == ["hi", "slow"]
+    assert '"sum": 3' in outputs(done)[1][1]
+    if not options:
+        deltas = [each["delta"] for each in done.of("tool_output_delta")]
+        assert "[progress: 1/2 half]\n" in deltas
+    assert set(notices(done, "mcp_server_failed")) == {"anonymous"}
+    assert TOKEN.removeprefix("Bearer ") not in json.dumps(done.events)
+
+
+@pytest.fixture(scope="module")
+def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with standing(tmp_path_factory.mktemp("standby")) as running:
+        yield running
+
+
+def test_a_call_over_http_is_cancelled_in_time(standby: Running, tmp_path: Path) -> None:
+    with serving() as url, ModelServer([Turn(calls=[Call("mcp__s__slow", {"seconds": 600})])]) as model:
+        servers = {"s": {"url": url, "headers": {"authorization": TOKEN}}}
+        trial = StandbyRun(standby, {"mcpServers": servers}, model.environ("anthropic"), tmp_path)
+        trial.until("tool_call")
+        started = time.monotonic()
+        trial.say(action="cancel")
+        done = trial.end()
+        assert time.monotonic() - started < 3
+    assert done.complete["status"] == "cancelled"
+
+
+class Wrong(BaseHTTPRequestHandler):
+    """No MCP server; the path says what it does."""
+
+    def do_POST(self) -> None:
+        kind = self.path.strip("/")
+        if kind == "silent":
+            threading.Event().wait(20)
+            return
+        status = int(kind) if kind.isdecimal() else 200
+        self.send_response(status)
+        types = {"json": "application/json", "events": "text/event-stream"}
+        self.send_header("Content-Type", types.get(kind, "text/html"))
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+        self.wfile.write({"json": b"{}", "events": b"data: {}\n\n"}.get(kind, b"<h1>hello</h1>"))
+
+    do_GET = do_DELETE = do_POST
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def wrong() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Wrong) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_what_is_no_mcp_server_fails_and_says_why(workspace: Path, wrong: str) -> None:
+    kinds = ("200", "302", "401", "404", "500", "json", "events", "silent")
+    servers = {kind: {"url": f"{wrong}/{kind}", "startupTimeoutSec": 3} for kind in kinds}
+    done = run(workspace, [], servers)
+    failed = notices(done, "mcp_server_failed")
+    assert set(failed) == set(kinds)
+    assert all(each["details"]["error"] for each in failed.values())
+    assert done.code == 0
