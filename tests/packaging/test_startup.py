@@ -107,4 +107,6 @@ def test_nothing_heavy_is_imported_before_the_first_event(
     assert sorted(imported(before) & set(TOO_HEAVY)) == []
     assert imported(after) & {"anthropic", "openai"} == {"anthropic"}  # one SDK, when it is needed
     whole = imported(done.stdout)
-    assert [name for name in whole if re.match(r"(mcp|mcp_types|agent_runtime\.mcp|jsonschema)(\.|$)", name)] == []
+    assert [
+        name for name in whole if re.match(r"(mcp|mcp_types|agent_runtime\.mcp|jsonschema)(\.|$)", name)
+    ] == []
