@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from agent_runtime.engine.context import RunContext
 from agent_runtime.shell.environment import confined_caches, json_variables, tool_environment
 from agent_runtime.shell.log_folder import log_folder
 from agent_runtime.shell.login_environment import SWITCH, LoginEnvironment
+from agent_runtime.shell.own_commands import own_commands, with_folder
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.system.landlock import Confinement
@@ -43,4 +45,8 @@ def _environment(ctx: RunContext, hidden: frozenset[str], folder: Path) -> dict[
     caches = confined_caches(ctx.config.run_id) if request.confine else {}
     objects = json_variables({"AGENT_PARAMS": request.params, "AGENT_CONTEXT": request.context}, folder)
     extra = {"AGENT_RUNTIME_RUN_ID": ctx.config.run_id} | caches | request.env | objects
-    return tool_environment(ctx.environ, extra=extra, hidden=hidden, user=request.tool_user)
+    env = tool_environment(ctx.environ, extra=extra, hidden=hidden, user=request.tool_user)
+    if not {"bash", "exec_command"}.isdisjoint(ctx.config.tools) and not ctx.recorded_tools:
+        commands = own_commands(ctx.config.state_dir, for_other_user=request.tool_user is not None)
+        env["PATH"] = with_folder(env.get("PATH", os.defpath), commands)
+    return env

@@ -45,4 +45,4 @@ def own_files(config: RunConfig, run_dir: Path) -> list[Path]:
     ends = ("sqlite3", "sqlite3-wal", "sqlite3-shm", "locks")
     threads = [config.state_dir / f"threads.{end}" for end in ends]
     record = [Path(config.request.record).absolute()] if config.request.record else []
-    return [config.state_dir / "runs", run_dir, *threads, *record]
+    return [config.state_dir / "runs", config.state_dir / "bin", run_dir, *threads, *record]
