@@ -79,8 +79,8 @@ class Session:
             problem = error.errors(include_url=False)[0]
             place = ".".join(map(str, problem["loc"]))
             raise ToolError(f"the server's answer is not valid MCP: {place}: {problem['msg']}") from error
-        except RuntimeError as error:  # the library's check of structured content
-            raise ToolError(f"the server's answer is not valid: {error}") from error
+        except Exception as error:  # such as structured content that does not satisfy the tool's own schema
+            raise ToolError(f"the server's answer cannot be used: {reason(error)}") from error
 
 
 @asynccontextmanager

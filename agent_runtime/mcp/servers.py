@@ -77,6 +77,8 @@ class ServerLink:
         self._changed = anyio.Event()  # set, and replaced, when the session or the error has changed
         self._lost = anyio.Event()
         self._closing = anyio.Event()
+        self._wanted = anyio.Event()  # a call waits for a session
+        self._refusals: list[str] = []  # why a URL could not be connected to again
         self._error = ""  # why there will be no further session
 
     def launch(self) -> None:
@@ -132,18 +134,29 @@ class ServerLink:
         """Let `run` end. Does not wait for it."""
         self._closing.set()
         self._lost.set()
+        self._wanted.set()
 
     async def _sessions(self) -> str:
-        """Hold one session after the other. Returns why there is none any more; empty after `close`."""
-        for restarts in range(MAX_RESTARTS + 1):
-            if restarts:
+        """Hold one session after the other. Returns why there is none any more; empty after `close`.
+
+        A process that has ended is started again at once, a few times; a URL is connected to when a call needs it.
+        """
+        restarts = 0
+        error = self._error or await self._one_session()
+        while not error and not self._closing.is_set():
+            if self.server.command:
+                restarts += 1
+                if restarts > MAX_RESTARTS:
+                    return f"it has ended {restarts} times"
                 self.launch()
-            error = self._error or await self._one_session()
-            if self._closing.is_set():
-                return ""
-            if error:
-                return error
-        return f"it has ended {MAX_RESTARTS + 1} times"
+                error = self._error or await self._one_session()
+            else:
+                await self._wanted.wait()
+                if not self._closing.is_set() and (refusal := await self._one_session()):
+                    self._refusals.append(refusal)
+                    self._wanted = anyio.Event()
+                    self._notify()
+        return "" if self._closing.is_set() else error
 
     async def _one_session(self) -> str:
         """Hold a session until it is lost or closed. Returns why it could not be opened, or an empty string."""
@@ -177,7 +190,7 @@ class ServerLink:
 
     async def _use(self, session: Session, process: ServerProcess | None) -> None:
         """Let calls use the session until it is lost or closed."""
-        self._session, self._used = session, process
+        self._session, self._used, self._wanted = session, process, anyio.Event()
         self._notify()
         try:
             async with anyio.create_task_group() as tasks:
@@ -189,9 +202,13 @@ class ServerLink:
             self._session = None
 
     async def _available(self) -> Session:
+        known = len(self._refusals)
         while self._session is None or self._lost.is_set():
             if self._error or self._closing.is_set():
                 raise ToolError(f"the server {self.server.name} is no longer available: {self._error}")
+            if len(self._refusals) > known:
+                raise ToolError(f"the server {self.server.name} cannot be reached: {self._refusals[-1]}")
+            self._wanted.set()
             await self._changed.wait()
         return self._session
 

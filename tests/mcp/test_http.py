@@ -28,10 +28,15 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@contextmanager
-def serving(*options: str) -> Iterator[str]:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(*options: str, port: int = 0) -> Iterator[str]:
+    port = port or free_port()
     script = Path(__file__).with_name("http_server.py")
     process = subprocess.Popen([sys.executable, str(script), str(port), *options], stderr=subprocess.DEVNULL)
     try:
@@ -118,3 +123,29 @@ def test_what_is_no_mcp_server_fails_and_says_why(workspace: Path, wrong: str) -
     assert set(failed) == set(kinds)
     assert all(each["details"]["error"] for each in failed.values())
     assert done.code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("stateless",)])
+def test_a_server_that_goes_away_and_comes_back(
+    options: tuple[str, ...], standby: Running, tmp_path: Path
+) -> None:
+    port = free_port()
+    echo = Turn(calls=[Call("mcp__s__echo", {"text": "hi"})])
+
+    def paused(request: object) -> Turn:
+        gate.wait(20)
+        gate.clear()
+        return echo
+
+    gate = threading.Event()
+    with ModelServer([echo, paused, paused, Turn(text="done")]) as model:
+        with serving(*options, port=port) as url:
+            servers = {"s": {"url": url, "headers": {"authorization": TOKEN}, "timeout": 5000}}
+            trial = StandbyRun(standby, {"mcpServers": servers}, model.environ("anthropic"), tmp_path)
+            assert trial.until("tool_result")["output"] == "hi"
+        gate.set()
+        assert trial.until("tool_result")["outcome"] == "failed"
+        with serving(*options, port=port):
+            gate.set()
+            assert trial.until("tool_result")["output"] == "hi"
+            assert trial.end().code == 0
