@@ -131,6 +131,10 @@ class Run:
         """Send a user message, which is delivered before the next model call."""
         await self._control({"action": "input", "text": text})
 
+    async def answer(self, id: str, text: str) -> None:
+        """Answer the question of that id; see QuestionEvent."""
+        await self._control({"action": "answer", "id": id, "text": text})
+
     async def aclose(self) -> None:
         """Cancel the run if it has not ended, and wait for its process."""
         if self._process is None or self.exit_code is not None:

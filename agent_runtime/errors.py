@@ -47,6 +47,7 @@ class ExitCode(IntEnum):
     INVALID_REQUEST = 2
     LIMIT = 3
     REPLAY_MISMATCH = 4
+    WAITING = 5
     STDOUT_CLOSED = 74  # EX_IOERR of sysexits.h
     SIGINT = 130
     SIGTERM = 143

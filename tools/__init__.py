@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agent_runtime.agent.tool import Tool
 
-SHARED = ("view_image", "get_dev_url", "web_search")
+SHARED = ("view_image", "get_dev_url", "web_search", "update_plan")
+
+ASK_USER = "ask_user"  # offered when the request says that the user can be asked
+DIALOGUE = ("update_plan", ASK_USER)  # these emit events and change nothing: a replay always runs them
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "claude": ("bash", "str_replace_based_edit_tool", *SHARED),

@@ -16,12 +16,12 @@ class GetDevUrl(Params):
         None,
         ge=1,
         le=65535,
-        description="The TCP port. Without it: the address to open, of all servers of this run.",
+        description="The TCP port. Without it: the address to open.",
     )
     timeout: float = Field(15, ge=0, le=120, description="How many seconds to wait for it to listen.")
     check: bool = Field(
         False,
-        description="Send one GET request to see whether it answers HTTP. Not for a server that counts requests.",
+        description="Send one GET request to see whether it answers HTTP.",
     )
 
 

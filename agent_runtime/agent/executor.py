@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -61,8 +61,8 @@ class CallObserver(Protocol):
 class CallContexts(Protocol):
     """Creates the context that a tool runs in, and keeps the output of interrupted calls."""
 
-    def context(self, call: ToolCall, on_output: OnOutput | None) -> ToolContext:
-        """Return the context of one call."""
+    def context(self, call: ToolCall, turn: int, on_output: OnOutput | None) -> ToolContext:
+        """Return the context of one call of a turn."""
         ...
 
     def partial(self, call_id: str) -> ToolOutput | None:
@@ -82,6 +82,7 @@ class ToolExecutor:
         gate: awaited before each batch of calls (a paused run waits there).
         awaiting: called with "tool" when the run starts to wait for a tool.
         parallel: whether calls of one turn may run concurrently.
+        unbounded: the names of tools that may take any time, because they wait for the user.
     """
 
     tools: Mapping[str, Tool]
@@ -91,6 +92,7 @@ class ToolExecutor:
     gate: Callable[[], Awaitable[None]]
     awaiting: Callable[[str], None]
     parallel: bool = True
+    unbounded: Collection[str] = ()
 
     async def execute(self, calls: Sequence[ToolCall], turn: int, results: list[ToolResult]) -> None:
         """Run the calls in order; adjacent calls that allow it run concurrently. See loop.Executor."""
@@ -164,11 +166,11 @@ class ToolExecutor:
                 f"Expected JSON Schema: {schema}"
             )
         on_output = partial(self.observer.on_output, info) if self.observer.wants_output else None
-        context = self.contexts.context(call, on_output)
+        context = self.contexts.context(call, info.turn, on_output)
         log.debug("turn %d: %s %s", info.turn, call.name, call.id)
         try:
             await self.observer.before(info)
-            with anyio.fail_after(SAFETY_SECONDS):
+            with anyio.fail_after(None if call.name in self.unbounded else SAFETY_SECONDS):
                 return await tool.call(call.input, context)
         except ToolError as error:
             return _refused(str(error), outcome="failed")

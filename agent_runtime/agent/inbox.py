@@ -1,4 +1,4 @@
-"""User input and control messages during a run: pending user messages, and whether the run is paused."""
+"""User input and control messages during a run: user messages, answers to questions, whether the run is paused."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import anyio
 
+from agent_runtime.errors import RequestError
 from agent_runtime.protocol.control import ControlMessage, parse_control
 
 
 class Inbox:
-    """The user messages that wait for the model, and the pause state of the run.
+    """The user messages that wait for the model, the open questions, and the pause state of the run.
 
     To be created inside the event loop.
 
@@ -23,6 +24,9 @@ class Inbox:
         self._open = anyio.Event()
         self._open.set()
         self._cancel = cancel
+        self._questions: dict[str, anyio.Event] = {}  # the open ones, in order
+        self._answers: dict[str, str] = {}
+        self._closed = False
 
     @property
     def pending(self) -> bool:
@@ -56,7 +60,39 @@ class Inbox:
                 self._cancel("cancelled")
             case "input":
                 self.deliver(control.text or "")
+            case "answer":
+                self._answer(control.id or "", control.text or "")
         return control
+
+    @property
+    def asked(self) -> str | None:
+        """The id of the oldest open question."""
+        return next(iter(self._questions), None)
+
+    async def answer_to(self, id: str) -> str | None:
+        """Open a question, and wait for its answer. None when nobody can send control messages any more."""
+        if self._closed:
+            return None
+        self._questions[id] = anyio.Event()
+        try:
+            await self._questions[id].wait()
+        finally:
+            del self._questions[id]
+        return self._answers.pop(id, None)
+
+    def close(self) -> None:
+        """There will be no further control messages: open questions remain unanswered."""
+        self._closed = True
+        for question in self._questions.values():
+            question.set()
+
+    def _answer(self, id: str, text: str) -> None:
+        question = self._questions.get(id)
+        if question is None or id in self._answers:
+            known = ", ".join(self._questions) or "none is open"
+            raise RequestError("id", f"expected the id of an open question ({known}), got {id[:80]!r}")
+        self._answers[id] = text
+        question.set()
 
     def deliver(self, text: str) -> None:
         """Add a user message for the next model call."""

@@ -45,6 +45,8 @@ async def run_loop(loop: Loop) -> LoopResult:
             return LoopResult("refusal", output, turn.refusal or "the model refused to continue")
         if turn.message.calls:
             await use_tools(loop, turn, number)
+            if loop.questions and loop.questions.suspended:
+                return LoopResult("question", output)
             ended = given_by_call(loop, output)
             if ended is None and cut_in_a_row >= MAX_CUT_CALLS:
                 detail = f"{cut_in_a_row} consecutive turns were truncated inside a tool call"

@@ -71,6 +71,15 @@ class Answers(Protocol):
         ...
 
 
+class Questions(Protocol):
+    """Questions to the user; see engine.user.UserDialogue."""
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the run ends with a question that the next run of the thread brings the answer to."""
+        ...
+
+
 class Executor(Protocol):
     """Runs tool calls, reports them, and answers each of them exactly once, cancelled or not."""
 
@@ -105,6 +114,7 @@ class Loop:
         deltas: returns, for the number of a turn, the function that takes the turn's deltas.
         awaiting: called with "model" or "resume" when the run starts to wait for it.
         answers: checks the final answer; None when it may be any text.
+        questions: None when the model cannot ask any.
     """
 
     model: Model
@@ -117,3 +127,4 @@ class Loop:
     deltas: Callable[[int], OnDelta]
     awaiting: Callable[[str], None]
     answers: Answers | None = None
+    questions: Questions | None = None

@@ -5,10 +5,11 @@ The implementations are in `shell`, `files`, `search` and `dev_servers`; tools d
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.protocol.user_events import PlanItem
 
 OnOutput = Callable[[str], Awaitable[None]]  # takes each piece of output as it arrives
 SearchMode = Literal["content", "files", "count"]
@@ -107,6 +108,18 @@ class SearchService(Protocol):
 
     async def files(self, pattern: str, path: str, *, limit: int, tokens: int) -> str:
         """Return the files whose path matches a glob pattern."""
+        ...
+
+
+class UserService(Protocol):
+    """What is shown to the user of the run, and asked; see engine.user.UserDialogue."""
+
+    async def ask(self, call_id: str, text: str, options: Sequence[str], turn: int) -> ToolOutput:
+        """Ask the user and return the answer, or what the model has to know when there is none."""
+        ...
+
+    async def show_plan(self, items: Sequence[PlanItem], explanation: str | None, turn: int) -> None:
+        """Emit the plan."""
         ...
 
 

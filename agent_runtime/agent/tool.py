@@ -22,6 +22,7 @@ from agent_runtime.agent.services import (
     SearchService,
     SessionService,
     ShellService,
+    UserService,
 )
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -60,6 +61,8 @@ class ToolContext:
     files: FileService
     search: SearchService
     servers: DevServerService
+    user: UserService
+    turn: int = 0
     tool_timeout: float | None = None  # seconds; the run's default for tools that take a timeout
     output_tokens: int = 10_000  # the maximum output for the model
     on_output: OnOutput | None = None  # called with output as it arrives (tool_output_delta)
@@ -118,9 +121,8 @@ class FunctionTool(Generic[P]):
     native: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def spec(self) -> ToolSpec:
-        """Return the description for the model. The JSON Schema is without pydantic's titles, to save tokens."""
-        schema = _without_titles(self.params.model_json_schema())
-        return ToolSpec(self.name, self.description, schema, dict(self.native))
+        """Return the description for the model."""
+        return ToolSpec(self.name, self.description, parameters_schema(self.params), dict(self.native))
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
         """Validate the arguments and run the function. Raises ToolError."""
@@ -137,15 +139,45 @@ def explain(name: str, error: ValidationError, params: type[BaseModel]) -> str:
         f"- {'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}"
         for e in error.errors(include_url=False)
     ]
-    expected = json.dumps(_without_titles(params.model_json_schema()), separators=(",", ":"))
+    expected = json.dumps(parameters_schema(params), separators=(",", ":"))
     return f"Invalid arguments for {name}:\n" + "\n".join(wrong) + f"\nExpected JSON Schema: {expected}"
 
 
-def _without_titles(schema: Any, names: bool = False) -> Any:
+def parameters_schema(params: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of parameters in its shortest form, to save tokens.
+
+    It has no titles and no description of the whole, definitions stand where they are used, an optional parameter may
+    be left out but not be null, and that there are no others is not said.
+    """
+    schema = params.model_json_schema()
+    short: dict[str, Any] = _shortened(schema, schema.pop("$defs", {}))
+    short.pop("description", None)
+    return short
+
+
+def _shortened(schema: Any, definitions: Mapping[str, Any], names: bool = False) -> Any:
     # `names`: the keys of this object are names of properties, and one of them may be "title"
-    if isinstance(schema, dict):
-        kept = ((k, v) for k, v in schema.items() if names or k != "title")
-        return {k: _without_titles(v, not names and k == "properties") for k, v in kept}
     if isinstance(schema, list):
-        return [_without_titles(item) for item in schema]
-    return schema
+        return [_shortened(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if names:
+        return {name: _shortened(value, definitions) for name, value in schema.items()}
+    if reference := schema.get("$ref"):
+        target = {
+            name: value
+            for name, value in definitions[reference.rpartition("/")[2]].items()
+            if name != "description"
+        }
+        return _shortened(
+            target | {name: value for name, value in schema.items() if name != "$ref"}, definitions
+        )
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) == 1 and len(schema["anyOf"]) == 2 and schema.get("default", ...) is None:
+        rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+        return _shortened(branches[0] | rest, definitions)
+    return {
+        name: _shortened(value, definitions, names=name == "properties")
+        for name, value in schema.items()
+        if name not in ("title", "additionalProperties")
+    }

@@ -42,6 +42,11 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     ),
     "--track-ignored": ("trackIgnored", "flag", "report changes of ignored files too"),
     "--heartbeat": ("heartbeat", "float", "emit a heartbeat after this many seconds without an event"),
+    "--question-timeout": (
+        "questionTimeout",
+        "float",
+        "seconds to wait for the answer to a question; then a run on a thread ends, and its next run brings the answer",
+    ),
     "--log-level": (
         "logLevel",
         "text",
@@ -70,6 +75,7 @@ METAVARS = {
     "--dev-url": "TEMPLATE",
     "--tool-user": "USER",
     "--heartbeat": "SECONDS",
+    "--question-timeout": "SECONDS",
     "--log-level": "LEVEL",
     "--agents-dir": "DIR",
     "--mcp-config": "FILE",

@@ -111,6 +111,18 @@ class Pretty:
         text = Text("  ").append("⇢ server up at " if up else "⇢ server gone: ", "magenta" if up else "dim")
         self._console.print(text.append(str(event.get("url")), "bold underline" if up else "dim"))
 
+    def _on_plan(self, event: Event) -> None:
+        marks = {"completed": ("✔", "green"), "in_progress": ("▸", "bold")}
+        for item in event.get("items") or ():
+            mark, style = marks.get(str(item.get("status")), ("·", "dim"))
+            self._wrapped(_clean(item.get("step", "")), style, f"  {mark} ", "    ")
+
+    def _on_question(self, event: Event) -> None:
+        self._console.print()
+        self._wrapped(f"? {_clean(event.get('text', ''))}", "bold yellow", "", "  ")
+        for number, option in enumerate(event.get("options") or (), 1):
+            self._wrapped(f"{number}. {_clean(option)}", "yellow", "  ", "     ")
+
     def _on_error(self, event: Event) -> None:
         again = f" (again in {_seconds(event['retryInMs'])})" if event.get("retryInMs") is not None else ""
         self._console.print()
@@ -123,7 +135,8 @@ class Pretty:
 
     def _on_complete(self, event: Event) -> None:
         status, usage = str(event.get("status")), event.get("usage") or {}
-        style = {"completed": "bold green", "cancelled": "bold yellow"}.get(status, "bold red")
+        styles = {"completed": "bold green", "cancelled": "bold yellow", "waiting": "bold yellow"}
+        style = styles.get(status, "bold red")
         reason = "" if status == "completed" else f" ({event.get('stopReason')})"
         self._console.print()
         self._rule(f"{status}{reason} in {_seconds(event.get('durationMs'))}", style)

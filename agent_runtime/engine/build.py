@@ -23,6 +23,7 @@ from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.costs import CostMeter
 from agent_runtime.engine.prompt import rendered_prompt
 from agent_runtime.engine.services import RunServices, ToolServices
+from agent_runtime.engine.user import RecordedAnswers, UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.errors import ProviderError
 from agent_runtime.files.editor import FileEditor
@@ -99,6 +100,7 @@ def build_services(
             gate=ctx.inbox.ready,
             awaiting=ctx.heartbeat.awaiting,
             parallel=ctx.config.request.config.parallel_tools is not False,
+            unbounded=(tools.ASK_USER,),
         ),
         observer=observer,
         costs=costs,
@@ -133,16 +135,31 @@ def _tool_services(
         on_change=observes.edited if observes else None,
         changing=observes.editing if observes else None,
     )
-    services = ToolServices(ctx, shell, sessions, files, Searcher(files.paths, worker))
+    services = ToolServices(ctx, shell, sessions, files, Searcher(files.paths, worker), _user(ctx))
     ctx.servers.attach(shell.background, services.printed)
     return services
+
+
+def _user(ctx: RunContext) -> UserDialogue:
+    request = ctx.config.request
+    return UserDialogue(
+        ctx.sink.emit,
+        ctx.inbox,
+        ctx.clock,
+        timeout=request.question_timeout,
+        durable=request.thread_id is not None,
+        recorded=RecordedAnswers(ctx.replay.transcript) if ctx.replay else None,
+    )
 
 
 def _tools(ctx: RunContext) -> dict[str, Tool]:
     loaded: dict[str, Tool] = {name: tools.load(name) for name in ctx.config.tools}
     if player := ctx.player:
         replayed = RecordedTool if ctx.recorded_tools else ReplayedTool
-        return {name: replayed(tool, player) for name, tool in loaded.items()}
+        return {
+            name: (ReplayedTool if name in tools.DIALOGUE else replayed)(tool, player)
+            for name, tool in loaded.items()
+        }
     return loaded
 
 

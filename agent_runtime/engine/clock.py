@@ -7,7 +7,8 @@ jumps (the process was stopped) or the wall clock advances more than it (the mac
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 
@@ -25,9 +26,24 @@ class RunClock:
         self._started = monotonic()
         self._frozen = 0.0
         self._last = (monotonic(), wall())
+        self._held: list[float] = []  # what had elapsed when each of the current holds began
 
     def elapsed(self) -> float:
         """Return the seconds since the start. A freeze that no tick has detected yet counts as one tick at most."""
+        return self._held[0] if self._held else self._running()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Stop the clock, while the run waits for its user. May be entered more than once."""
+        self._held.append(self.elapsed())
+        try:
+            yield
+        finally:
+            held = self._held.pop()
+            if not self._held:
+                self._frozen += self._running() - held
+
+    def _running(self) -> float:
         since = self._monotonic() - self._last[0]
         return self._last[0] - self._started - self._frozen + (since if since < FROZEN else TICK)
 

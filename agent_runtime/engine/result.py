@@ -27,7 +27,7 @@ _LIMITS = ("max_turns", "max_tokens", "max_total_tokens", "max_cost", "timeout")
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run. `error` is None when it completed or was cancelled."""
+    """The result of a run. `error` is None when it completed, was cancelled or waits."""
 
     status: events.Status
     stop: events.StopReason
@@ -49,6 +49,8 @@ def ended(end: LoopResult) -> RunResult:
     """Return the result of a run whose loop has ended by itself."""
     if end.stop == "end_turn":
         return RunResult("completed", "end_turn", end.output, ExitCode.COMPLETED)
+    if end.stop == "question":
+        return RunResult("waiting", "question", end.output, ExitCode.WAITING)
     exit_code = ExitCode.LIMIT if end.stop in _LIMITS else ExitCode.FAILED
     code: ErrorCode = _CODES.get(end.stop, "internal_error")
     return RunResult(

@@ -137,7 +137,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
         endpoints = _endpoints(request, agent, environ)
         servers = _mcp_servers(request, agent, workspace, environ, endpoints)
-        names = _tools(request.tools, agent, endpoints[0], servers)
+        names = _with_questions(_tools(request.tools, agent, endpoints[0], servers), request.ask_user)
         limits = _limits(request.config, agent)
         own_prices = _prices(limits.max_cost, endpoints, environ)
         temperature = (
@@ -351,6 +351,12 @@ def _tools(
             field, whose = (f"tools[{index}]", "") if asked is not None else ("agent", f"{agent.path}: ")
             raise RequestError(field, f"{whose}there is no tool {name!r}; expected one of {', '.join(known)}")
     return tuple(dict.fromkeys(wanted))
+
+
+def _with_questions(names: tuple[str, ...], wanted: bool) -> tuple[str, ...]:
+    """The tools with, or without, the one that asks the user: an agent may name it for runs that can be asked."""
+    others = tuple(name for name in names if name != tools.ASK_USER)
+    return (*others, tools.ASK_USER) if wanted else others
 
 
 def _limits(config: Config, agent: Agent) -> Limits:

@@ -18,6 +18,7 @@ from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.costs import CostMeter
 from agent_runtime.engine.left import ended_processes, left_processes
+from agent_runtime.engine.user import UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.files.editor import FileEditor
 from agent_runtime.protocol import events
@@ -43,8 +44,9 @@ class ToolServices:
     sessions: SessionManager
     files: FileEditor
     search: Searcher
+    user: UserDialogue
 
-    def context(self, call: ToolCall, on_output: OnOutput | None) -> ToolContext:
+    def context(self, call: ToolCall, turn: int, on_output: OnOutput | None) -> ToolContext:
         """See executor.CallContexts."""
         limits = self.ctx.config.limits
         return ToolContext(
@@ -55,6 +57,8 @@ class ToolServices:
             files=self.files,
             search=self.search,
             servers=self.ctx.servers,
+            user=self.user,
+            turn=turn,
             tool_timeout=limits.tool_timeout,
             output_tokens=limits.tool_output_tokens,
             on_output=on_output,

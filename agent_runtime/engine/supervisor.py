@@ -112,7 +112,7 @@ class RunSupervisor:
         ]
         if stdin is not None:
             self._typed = os.isatty(stdin)
-            tasks.append(partial(listen, stdin, unread, self.control))
+            tasks.append(partial(self._listen, stdin, unread))
         if ctx.config.request.heartbeat:
             tasks.append(partial(ctx.heartbeat.beat, ctx.config.request.heartbeat))
         return tasks
@@ -179,6 +179,7 @@ class RunSupervisor:
             deltas=ctx.sink.deltas.of_turn,
             awaiting=ctx.heartbeat.awaiting,
             answers=services.answers,
+            questions=services.tools.user,
         )
 
     @property
@@ -191,10 +192,10 @@ class RunSupervisor:
     async def control(self, line: bytes) -> None:
         """Handle a control line. An invalid line is reported as an `error` event and has no other effect.
 
-        Text that is typed at a terminal is sent to the model, unless it is a JSON object.
+        Text that is typed at a terminal, and is not a JSON object, answers an open question or is sent to the model.
         """
         if self._typed and not line.lstrip().startswith(b"{"):
-            line = json.dumps({"action": "input", "text": line.decode("utf-8", "replace")}).encode()
+            line = self._as_control(line.decode("utf-8", "replace"))
         try:
             message = self.ctx.inbox.handle(line)
         except RequestError as error:
@@ -208,7 +209,16 @@ class RunSupervisor:
             )
             return
         if self.ctx.recorder and message.action != "cancel":
-            self.ctx.recorder.control(message.action, text=message.text)
+            self.ctx.recorder.control(message.action, text=message.text, id=message.id)
+
+    async def _listen(self, stdin: int, unread: bytes) -> None:
+        await listen(stdin, unread, self.control)
+        self.ctx.inbox.close()
+
+    def _as_control(self, text: str) -> bytes:
+        asked = self.ctx.inbox.asked
+        about = {"action": "input"} if asked is None else {"action": "answer", "id": asked}
+        return json.dumps(about | {"text": text}).encode()
 
     async def _clean_old_runs(self) -> None:
         await run_sync(clean_now_and_then, self.ctx.config.state_dir, abandon_on_cancel=True)

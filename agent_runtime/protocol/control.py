@@ -12,21 +12,27 @@ from agent_runtime.protocol.strict_json import decode
 
 @dataclass(frozen=True)
 class ControlMessage:
-    """A control message. `text` is set for the action `input` only."""
+    """A control message. `text` is set for the actions `input` and `answer`, `id` for `answer`."""
 
-    action: Literal["pause", "resume", "cancel", "input"]
+    action: Literal["pause", "resume", "cancel", "input", "answer"]
     text: str | None = None
+    id: str | None = None
 
 
 def parse_control(line: bytes) -> ControlMessage:
     """Parse one control line. Raises RequestError, which names the field that is wrong."""
     message = decode(line, "control", example='{"action": "input", "text": "..."}')
     action = message.get("action") if isinstance(message, dict) else None
-    if action not in ("pause", "resume", "cancel", "input"):
-        raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input"')
-    if action != "input":
+    if action not in ("pause", "resume", "cancel", "input", "answer"):
+        raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input", "answer"')
+    if action not in ("input", "answer"):
         return ControlMessage(action)
     text = message.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise RequestError("text", 'expected a non-empty string with {"action":"input"}')
-    return ControlMessage(action, clean_text(text))
+        raise RequestError("text", f'expected a non-empty string with {{"action":"{action}"}}')
+    if action == "input":
+        return ControlMessage(action, clean_text(text))
+    id = message.get("id")
+    if not isinstance(id, str) or not id:
+        raise RequestError("id", 'expected the id of a question with {"action":"answer"}')
+    return ControlMessage(action, clean_text(text), clean_text(id))

@@ -19,10 +19,12 @@ from agent_runtime.protocol.delta_events import ToolOutputDeltaEvent as ToolOutp
 from agent_runtime.protocol.event_base import Event as Event
 from agent_runtime.protocol.event_base import Maybe as Maybe
 from agent_runtime.protocol.messages import Frozen, Usage
+from agent_runtime.protocol.user_events import PlanEvent as PlanEvent
+from agent_runtime.protocol.user_events import QuestionEvent as QuestionEvent
 
 SCHEMA_VERSION = 1
 
-Status = Literal["completed", "failed", "cancelled"]
+Status = Literal["completed", "failed", "cancelled", "waiting"]
 StopReason = Literal[
     "end_turn",
     "max_turns",
@@ -34,6 +36,7 @@ StopReason = Literal[
     "cancelled",
     "refusal",
     "context_overflow",
+    "question",
     "error",
 ]
 NoticeCode = Literal[
@@ -277,6 +280,8 @@ AnyEvent = Annotated[
     | ToolResultEvent
     | FileEditEvent
     | DevUrlEvent
+    | PlanEvent
+    | QuestionEvent
     | UsageEvent
     | ErrorEvent
     | NoticeEvent

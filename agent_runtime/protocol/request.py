@@ -86,6 +86,7 @@ class Request(Body):
     target_device_id: Name | None = None
     execution_mode: Name | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    ask_user: bool = False
     output_schema: dict[str, Any] | None = None
     mcp_servers: dict[Name, McpServer] | None = None
     # the options of the command line, each also a field
@@ -100,6 +101,7 @@ class Request(Body):
     confine: bool = False
     track_ignored: bool = False
     heartbeat: Seconds | None = None
+    question_timeout: Seconds | None = None
     agents_dir: PathName | None = None
     mcp_config: PathName | None = None
     workspace_mcp: bool = False
@@ -176,6 +178,7 @@ def normalise(raw: dict[str, Any]) -> dict[str, Any]:
     if config is None or isinstance(config, dict):
         body["config"] = lifted | {_camel(key): value for key, value in (config or {}).items()}
     for name in (
+        "askUser",
         "params",
         "context",
         "env",

@@ -116,7 +116,8 @@ def check(events: list[Json], code: int) -> None:
     _check_order(events)
     complete = events[-1]
     assert (complete["status"] == "completed") == (complete["stopReason"] == "end_turn")
-    expected = {"completed": {0}, "failed": {1, 2, 3, 4}, "cancelled": {74, 130, 143}}[complete["status"]]
+    codes = {"completed": {0}, "failed": {1, 2, 3, 4}, "cancelled": {74, 130, 143}, "waiting": {5}}
+    expected = codes[complete["status"]]
     assert code in expected, (code, complete)
     assert complete["output"] == complete["result"]
     used = [event for event in events if event["type"] == "usage"]

@@ -130,7 +130,7 @@ def _canonical(events: Iterable[Event], rename: Change, masks: Masks) -> list[tu
             edits[str(event["toolCallId"])].append(event)
         elif kind in ("file_edit", "dev_url"):
             loose.append(event)
-        elif kind not in TIMING and not _is_ignored_notice(event):
+        elif kind not in TIMING and not _is_ignored(event):
             main.append(event)
     ordered: list[Event] = []
     for event in main:
@@ -206,8 +206,11 @@ def _comparable_edit(edit: Event, masks: Masks) -> Event:
     return edit | {"diff": masks.content(str(edit.get("diff")))}
 
 
-def _is_ignored_notice(event: Event) -> bool:
+def _is_ignored(event: Event) -> bool:
+    """Whether an event depends on the clock, or on a control line that had no effect, which is not replayed."""
     details = event.get("details")
+    if event["type"] == "error":
+        return event.get("code") == "invalid_request" and isinstance(details, dict) and "line" in details
     timeout = isinstance(details, dict) and details.get("limit") == "timeout"
     return event["type"] == "notice" and (event.get("code") in _IGNORED_NOTICES or timeout)
 

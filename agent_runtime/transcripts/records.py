@@ -182,10 +182,11 @@ class ControlRecord(Frozen):
 
     kind: Literal["control"] = "control"
     at: int
-    action: Literal["input", "pause", "resume", "cancel", "timeout"]
+    action: Literal["input", "answer", "pause", "resume", "cancel", "timeout"]
     calls: int
     results: int
     text: Maybe[str] = None
+    id: Maybe[str] = None  # of the question that is answered
     reason: Maybe[str] = None
 
 

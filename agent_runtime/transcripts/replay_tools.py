@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,10 @@ from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.errors import ReplayMismatch
 from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.tools import DIALOGUE
 from agent_runtime.transcripts.player import Player
+
+ASKED_SECONDS = 0.5  # a question that was cancelled needs no longer to be asked again
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,11 @@ class ReplayedTool:
             return record.output()
         if record is None or record.outcome != "cancelled":
             return await self.tool.call(input, ctx)
-        with anyio.move_on_after(record.duration_ms / 1000):
-            return await self.tool.call(input, ctx)
+        longest = ASKED_SECONDS if self.name in DIALOGUE else math.inf
+        with anyio.move_on_after(min(record.duration_ms / 1000, longest)):
+            output = await self.tool.call(input, ctx)
+            if self.name not in DIALOGUE:  # a question of a replay is not waited for
+                return output
         await self.player.stopped()
         raise AssertionError("the run was not cancelled")
 

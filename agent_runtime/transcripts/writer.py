@@ -96,14 +96,21 @@ class Recorder:
 
     def control(
         self,
-        action: Literal["input", "pause", "resume", "cancel", "timeout"],
+        action: Literal["input", "answer", "pause", "resume", "cancel", "timeout"],
         *,
         text: str | None = None,
+        id: str | None = None,
         reason: str | None = None,
     ) -> None:
         """Write a control message, cancellation or timeout, with the current position in the run."""
         record = ControlRecord(
-            at=self.now(), action=action, calls=self.calls, results=self._results, text=text, reason=reason
+            at=self.now(),
+            action=action,
+            calls=self.calls,
+            results=self._results,
+            text=text,
+            id=id,
+            reason=reason,
         )
         self._write(record)
 

@@ -38,7 +38,7 @@ class Services:
 async def seconds(tool: str, arguments: dict[str, Any], limit: float | None) -> float | None:
     services = Services()
     context = replace(
-        ToolContext("call", *[None] * 6),  # type: ignore[arg-type]
+        ToolContext("call", *[None] * 7),  # type: ignore[arg-type]
         shell=cast(ShellService, services),
         sessions=cast(SessionService, services),
         tool_timeout=limit,

@@ -27,7 +27,13 @@ NAMES = (
 
 async def call(editor: EditorFixture, tool: str, **arguments: Any) -> ToolOutput:
     unused = cast(Any, None)
-    services = {"shell": unused, "sessions": unused, "servers": unused, "search": editor.search}
+    services = {
+        "shell": unused,
+        "sessions": unused,
+        "servers": unused,
+        "user": unused,
+        "search": editor.search,
+    }
     context = ToolContext(call_id="c", workspace=editor.folder, files=editor.files, **services)
     return await load(tool).call(arguments, context)
 

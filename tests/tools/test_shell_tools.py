@@ -26,6 +26,7 @@ def context(sh: Bench, sessions: SessionManager) -> ToolContext:
         sessions=sessions,
         files=unused,
         servers=unused,
+        user=unused,
         search=unused,
         tool_timeout=5,
         output_tokens=100,
