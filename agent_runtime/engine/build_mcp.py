@@ -13,8 +13,9 @@ from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.engine.context import RunContext
 from agent_runtime.errors import RequestError, ToolError, TranscriptError
+from agent_runtime.mcp.link import ServerReport
 from agent_runtime.mcp.process import LaunchSettings
-from agent_runtime.mcp.servers import McpServers, ServerReport
+from agent_runtime.mcp.servers import McpServers
 from agent_runtime.mcp.tools import McpTool, McpToolSpec
 from agent_runtime.protocol import events
 from agent_runtime.protocol.tool_output import ToolOutput

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -24,6 +24,7 @@ from agent_runtime.agent.loop_services import Loop
 from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, prepare_for_tools, system_prompt
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.mcp_lifecycle import McpLifecycle
 from agent_runtime.engine.result import RunResult
 from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
@@ -32,15 +33,9 @@ from agent_runtime.engine.stdin import listen
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
 from agent_runtime.shell.call_processes import Background
-from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.processes import kill_descendants
 from agent_runtime.system.signal_descriptor import ignore_reserved
 from agent_runtime.system.terminate import end_descendants
-from agent_runtime.transcripts.records import McpServerRecord
-
-if TYPE_CHECKING:
-    from agent_runtime.engine.build_mcp import McpToolset
-    from agent_runtime.mcp.servers import McpServers
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +54,7 @@ class RunSupervisor:
     def __init__(self, ctx: RunContext, signals: SignalHandler) -> None:
         self.ctx, self._signals = ctx, signals
         self._services: RunServices | None = None  # built by `run`
-        self._servers: McpServers | None = None  # started by `run`
+        self._mcp = McpLifecycle(ctx)
         self._result: RunResult  # set when the loop has ended
         self._background: list[Background] = []  # what ran in the background when the loop ended
         self._ending: anyio.CancelScope | None = None  # of the current step of `_finish`
@@ -81,8 +76,7 @@ class RunSupervisor:
             for task in self._background_tasks(stdin, unread):
                 background.start_soon(_guarded, task)
             self._result = await self._run_to_end(background)
-            if self._servers:
-                await self._servers.aclose()
+            await self._mcp.aclose()
             background.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._finish(self._result)
@@ -123,11 +117,11 @@ class RunSupervisor:
         with ctx.stop.scope():
             try:
                 settings = prepare_for_tools(ctx)
-                if ctx.config.mcp_servers:
-                    await self._start_servers(settings, background)
+                if servers := await self._mcp.start(settings):
+                    background.start_soon(_guarded, servers)
                 prompt = await run_sync(system_prompt, ctx, abandon_on_cancel=True)
                 log.debug("system prompt: %d characters", len(prompt))
-                if mcp := await self._mcp_tools(settings):
+                if mcp := await self._mcp.tools(settings):
                     prompt = f"{prompt}\n\n{mcp.instructions}".strip()
                 self._services = services = build_services(ctx, prompt, settings, mcp.tools if mcp else {})
                 log.debug("services are built; the loop starts")
@@ -146,25 +140,6 @@ class RunSupervisor:
             reason = ctx.stop.reason or "cancelled"
             return result.interrupted(reason, self._last_text, ctx.config.limits.timeout)
         return ended
-
-    async def _start_servers(self, settings: ShellSettings, background: anyio.abc.TaskGroup) -> None:
-        from agent_runtime.engine.build_mcp import start_servers
-
-        self._servers = await start_servers(self.ctx, settings)
-        background.start_soon(_guarded, self._servers.run)
-
-    async def _mcp_tools(self, settings: ShellSettings) -> McpToolset | None:
-        """Return the tools of MCP servers; in a replay those of the recorded ones."""
-        player = self.ctx.player
-        recorded = player and any(isinstance(each, McpServerRecord) for each in player.transcript.records)
-        if self._servers is None and not recorded:
-            return None
-        from agent_runtime.engine import build_mcp
-
-        if player:
-            return await build_mcp.recorded_toolset(self.ctx, player)
-        assert self._servers
-        return await build_mcp.toolset(self.ctx, settings, self._servers)
 
     def _loop(self, services: RunServices) -> Loop:
         ctx = self.ctx

@@ -225,6 +225,11 @@ def _unknown(body: dict[str, Any]) -> list[str]:
     if isinstance(body.get("config"), dict):
         known = names(Config)
         found += [_remark("config.", key, known) for key in body["config"] if key not in known]
+    if isinstance(servers := body.get("mcpServers"), dict):
+        for server, fields in servers.items():
+            known = names(McpServer)
+            unknown = fields.keys() - known if isinstance(fields, dict) else ()
+            found += [_remark(f"mcpServers.{server}.", key, known) for key in unknown]
     return sorted(found)
 
 
