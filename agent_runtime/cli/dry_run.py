@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from agent_runtime import tools
-from agent_runtime.engine.prompt import rendered_prompt
+from agent_runtime.engine.prompt import rendered_prompt, skills_of
 from agent_runtime.engine.run_config import RunConfig
 
 
-def dry_run(config: RunConfig) -> dict[str, Any]:
+def dry_run(config: RunConfig, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the resolved configuration, the rendered system prompt, and the tool descriptions for the model.
 
     Raises RequestError when the system prompt cannot be rendered.
@@ -38,7 +39,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
         "settings": request.config.model_dump(
             mode="json", by_alias=True, include={"effort", "thinking", "parallel_tools"}
         ),
-        "systemPrompt": rendered_prompt(config),
+        "systemPrompt": rendered_prompt(config, skills_of(config, environ)[0]),
         "tools": [
             {
                 "name": spec.name,

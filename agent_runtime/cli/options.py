@@ -52,6 +52,7 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
         "text",
         "level of the log on stderr: debug, info, warning (the default) or error",
     ),
+    "--skills-dir": ("skillsDir", "text", "a further folder with skills"),
     "--agents-dir": ("agentsDir", "text", "a further folder with agent definitions"),
     "--mcp-config": ("mcpConfig", "text", "a file with MCP servers, in the form of .mcp.json"),
     "--workspace-mcp": ("workspaceMcp", "flag", "use the MCP servers of the workspace's .mcp.json"),
@@ -77,6 +78,7 @@ METAVARS = {
     "--heartbeat": "SECONDS",
     "--question-timeout": "SECONDS",
     "--log-level": "LEVEL",
+    "--skills-dir": "DIR",
     "--agents-dir": "DIR",
     "--mcp-config": "FILE",
 }

@@ -128,7 +128,7 @@ def replan(
     here = str(Path(given_workspace or ".").absolute())
     named = workspace or (header.workspace if recorded_tools else here)
     wanted = rewrite(transcript.request.request, path_change(header.workspace, str(Path(named).absolute())))
-    for name in ("runId", "record", "stateDir", "format", "agentsDir", "mounts", "toolUser"):
+    for name in ("runId", "record", "stateDir", "format", "agentsDir", "skillsDir", "mounts", "toolUser"):
         wanted.pop(name, None)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:

@@ -105,17 +105,17 @@ def start(
         print(f"warning: unknown fields of the request are ignored: {', '.join(unknown)}", file=sys.stderr)
     config = run_config.prepare(request, environ)
     if dry_run:
-        return _dry_run(config, overlay.get("format"), out)
+        return _dry_run(config, environ, overlay.get("format"), out)
     from agent_runtime.engine.run import Run
 
     with formatted(request.format, out) as stream:
         return Run(config, out=stream, environ=environ, signals=signals).execute(stdin, rest)
 
 
-def _dry_run(config: RunConfig, format: str | None, out: int) -> int:
+def _dry_run(config: RunConfig, environ: Mapping[str, str], format: str | None, out: int) -> int:
     from agent_runtime.cli.dry_run import as_text, dry_run
 
-    plan = dry_run(config)
+    plan = dry_run(config, environ)
     text = as_text(plan) if failure.wants_text(format, out) else f"{json.dumps(plan, ensure_ascii=False)}\n"
     with open(out, "w", encoding="utf-8", errors="replace", closefd=False) as file:
         file.write(text)

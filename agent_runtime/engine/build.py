@@ -30,6 +30,7 @@ from agent_runtime.files.editor import FileEditor
 from agent_runtime.files.worker import FileWorker
 from agent_runtime.output.deltas import ToolOutputDeltas
 from agent_runtime.output.masking import address_secrets
+from agent_runtime.prompting.skills import Skill
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.endpoints import key_variables
@@ -109,9 +110,9 @@ def build_services(
     )
 
 
-def system_prompt(ctx: RunContext) -> str:
+def system_prompt(ctx: RunContext, skills: Sequence[Skill]) -> str:
     """Render the agent's template. Reads files of the workspace; raises RequestError when it cannot be rendered."""
-    text = rendered_prompt(ctx.config)
+    text = rendered_prompt(ctx.config, skills)
     return f"{text}\n{ctx.history.system}".strip() if ctx.history.system else text
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 
 from agent_runtime.engine.run_config import RunConfig
+from agent_runtime.prompting.skills import Ignored, Skill, find_skills, skill_folders
 from agent_runtime.prompting.system_prompt import Facts, render
+from agent_runtime.protocol import events
 
 
-def rendered_prompt(config: RunConfig) -> str:
+def rendered_prompt(config: RunConfig, skills: Sequence[Skill]) -> str:
     """Render the system prompt. Reads files of the workspace; raises RequestError when the template is invalid."""
     request = config.request
     facts = Facts.gather(
@@ -19,5 +23,27 @@ def rendered_prompt(config: RunConfig) -> str:
         params=request.params or {},
         context=request.context or {},
         mounts=[mount.model_dump(by_alias=True) for mount in request.mounts],
+        skills=skills,
     )
     return render(config.agent, facts, request.system_prompt)
+
+
+def skills_of(config: RunConfig, environ: Mapping[str, str]) -> tuple[list[Skill], list[Ignored]]:
+    """Return the skills of a run, and those that are ignored, a wanted one that is missing included. Blocking."""
+    wanted = config.request.skills
+    if wanted is False or not config.tools:
+        return [], []
+    names = wanted if isinstance(wanted, list) else None
+    folder = Path(config.request.skills_dir).absolute() if config.request.skills_dir else None
+    found, ignored = find_skills(skill_folders(config.workspace, environ, folder), names)
+    known = {skill.name for skill in found}
+    missing = [
+        Ignored(Path(name), "there is no skill of this name") for name in names or () if name not in known
+    ]
+    return found, [*ignored, *missing]
+
+
+def ignored_notice(ignored: Ignored) -> events.NoticeEvent:
+    """Return the notice about a skill that is ignored."""
+    message = f"the skill {ignored.path} is ignored: {ignored.reason}"
+    return events.NoticeEvent(code="skill_ignored", message=message, details={"path": str(ignored.path)})

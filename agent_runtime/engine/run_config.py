@@ -134,6 +134,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         limits, temperature, own_prices = resolved.limits, resolved.temperature, resolved.own_prices
     else:
         folder = _folder("agentsDir", request.agents_dir)
+        _folder("skillsDir", request.skills_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
         endpoints = _endpoints(request, agent, environ)
         servers = _mcp_servers(request, agent, workspace, environ, endpoints)

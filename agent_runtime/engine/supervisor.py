@@ -25,6 +25,7 @@ from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, prepare_for_tools, system_prompt
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.mcp_lifecycle import McpLifecycle
+from agent_runtime.engine.prompt import ignored_notice, skills_of
 from agent_runtime.engine.result import RunResult
 from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
@@ -119,8 +120,7 @@ class RunSupervisor:
                 settings = prepare_for_tools(ctx)
                 if servers := await self._mcp.start(settings):
                     background.start_soon(_guarded, servers)
-                prompt = await run_sync(system_prompt, ctx, abandon_on_cancel=True)
-                log.debug("system prompt: %d characters", len(prompt))
+                prompt = await self._prompt()
                 if mcp := await self._mcp.tools(settings):
                     prompt = f"{prompt}\n\n{mcp.instructions}".strip()
                 self._services = services = build_services(ctx, prompt, settings, mcp.tools if mcp else {})
@@ -140,6 +140,16 @@ class RunSupervisor:
             reason = ctx.stop.reason or "cancelled"
             return result.interrupted(reason, self._last_text, ctx.config.limits.timeout)
         return ended
+
+    async def _prompt(self) -> str:
+        """Find the skills, report those that are ignored, and render the system prompt. Raises RequestError."""
+        ctx = self.ctx
+        skills, ignored = await run_sync(skills_of, ctx.config, ctx.environ, abandon_on_cancel=True)
+        for each in ignored:
+            await ctx.sink.emit(ignored_notice(each))
+        prompt = await run_sync(system_prompt, ctx, skills, abandon_on_cancel=True)
+        log.debug("system prompt: %d characters", len(prompt))
+        return prompt
 
     def _loop(self, services: RunServices) -> Loop:
         ctx = self.ctx

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import Agent
+from agent_runtime.prompting.skills import Skill
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.system.safe_open import read_bounded
 
@@ -51,6 +52,7 @@ class Facts:
     platform: str = ""
     git_branch: str | None = None
     instructions: Sequence[Instructions] = ()
+    skills: Sequence[Skill] = ()
 
     @classmethod
     def gather(cls, workspace: Path, **known: Any) -> Facts:
@@ -76,6 +78,9 @@ class Facts:
             "context": dict(self.context),
             "mounts": [dict(mount) for mount in self.mounts],
             "git": {"branch": self.git_branch} if self.git_branch else None,
+            "skills": [
+                {"name": s.name, "description": s.description, "path": str(s.path)} for s in self.skills
+            ],
             "instructions": [{"name": i.name, "text": i.text} for i in self.instructions],
         }
 
@@ -89,7 +94,7 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
         system_prompt: the request's own. It is a template when it refers to one of the variables or sections
             (so `{{ params.customer }}` works); otherwise it is used verbatim, braces included.
 
-    Mounts are always listed: a section about them is appended where the template does not mention them.
+    Mounts and skills are always listed: a section about them is appended where the template does not mention them.
 
     Raises:
         RequestError: the template has an error, or refers to something that is not defined.
@@ -108,6 +113,8 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
             text = _bounded(environment.from_string(source), variables)
         if any(str(mount.get("path")) not in text for mount in facts.mounts):
             text = text.rstrip() + "\n\n" + _bounded(environment.get_template("mounts.md"), variables)
+        if any(str(skill.path) not in text for skill in facts.skills):
+            text = text.rstrip() + "\n\n" + _bounded(environment.get_template("skills.md"), variables)
     except jinja2.UndefinedError as error:
         raise RequestError(name, f"{where} refers to a value that was not given: {error.message}") from error
     except jinja2.TemplateSyntaxError as error:

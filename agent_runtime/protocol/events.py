@@ -55,6 +55,7 @@ NoticeCode = Literal[
     "not_masked",
     "tracking_degraded",
     "price_unknown",
+    "skill_ignored",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 

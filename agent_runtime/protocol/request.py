@@ -88,6 +88,7 @@ class Request(Body):
     env: dict[str, str] = Field(default_factory=dict)
     ask_user: bool = False
     output_schema: dict[str, Any] | None = None
+    skills: bool | list[Name] | None = None
     mcp_servers: dict[Name, McpServer] | None = None
     # the options of the command line, each also a field
     workspace: PathName | None = None
@@ -103,6 +104,7 @@ class Request(Body):
     heartbeat: Seconds | None = None
     question_timeout: Seconds | None = None
     agents_dir: PathName | None = None
+    skills_dir: PathName | None = None
     mcp_config: PathName | None = None
     workspace_mcp: bool = False
     log_level: Literal["debug", "info", "warning", "error"] | None = None
