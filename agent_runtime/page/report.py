@@ -38,7 +38,8 @@ def render(transcript: Transcript) -> str:
             "require-trusted-types-for 'script'",
         ]
     )
-    complete = next((event for event in reversed(data["events"]) if event["type"] == "complete"), {})
+    last = data["events"][-1] if data["events"] else {}
+    complete = last if last.get("type") == "complete" else {}
     status = complete.get("status") or "the recording has no end: the process was killed"
     return clean_text(
         "<!doctype html>\n"
