@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_runtime.dev_servers.programs import names_port, protocol, serves_pages, usual
+from agent_runtime.dev_servers.programs import Protocol, names_port, protocol, serves_pages, usual
 
 
 @pytest.mark.parametrize(
@@ -64,10 +65,10 @@ def test_the_protocol_is_known_from_the_command_line(command: str, port: int, ex
 
 @given(st.lists(st.text(max_size=12), max_size=5), st.integers(0, 65535))
 def test_reading_arbitrary_command_lines_never_fails(words: list[str], port: int) -> None:
-    protocol(words, port)
-    serves_pages(words)
-    names_port(words, port)
-    usual(port)
+    assert protocol(words, port) in {None, *get_args(Protocol)}
+    assert usual(port) in {None, *get_args(Protocol)}
+    assert serves_pages(words) in (True, False)
+    assert names_port([*words, f"--port={port}"], port)
 
 
 @pytest.mark.parametrize(
