@@ -183,6 +183,31 @@ def _show(show: argparse.ArgumentParser) -> None:
     show.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
+def _threads(threads: argparse.ArgumentParser) -> None:
+    actions = threads.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("list", help="list threads, the last used first")
+    listed.add_argument("--agent", metavar="SLUG", help="only those of this agent")
+    listed.add_argument(
+        "--limit", metavar="N", type=_count, default=50, help="at most N threads (default 50)"
+    )
+    listed.add_argument("--cursor", metavar="CURSOR", help="continue after an earlier list")
+    show = actions.add_parser(
+        "show", help="print the messages of a thread, long ones shortened; --json has all"
+    )
+    fork = actions.add_parser("fork", help="copy a thread")
+    fork.add_argument(
+        "--at", metavar="TURN", type=_count, help="copy the turns up to this one (default: all)"
+    )
+    fork.add_argument("--as", metavar="NEW", dest="new", required=True, help="the id of the copy")
+    delete = actions.add_parser("delete", help="delete a thread")
+    for action in (show, fork, delete):
+        action.add_argument("id", metavar="ID", help="the id of the thread")
+    for action in (listed, show):
+        action.add_argument("--json", action="store_true", help="print JSON")
+    for action in (listed, show, fork, delete):
+        action.add_argument("--state-dir", metavar="DIR", help="the state directory")
+
+
 def _listing(listing: argparse.ArgumentParser) -> None:
     listing.add_argument("--json", action="store_true", help="print JSON")
 
@@ -227,6 +252,7 @@ _COMMANDS = {  # options, help, module and function
     "report": (_report, "write an HTML page about a run", "report", "report_command"),
     "runs": (_runs, "list the runs that are kept", "runs", "runs_command"),
     "show": (_show, "print a run as with --format pretty", "runs", "show_command"),
+    "threads": (_threads, "list, print, copy and delete threads", "threads", "threads_command"),
     "models": (_listing, "list models, and providers with their key variables", "listings", "models_command"),
     "tools": (_listing, "list the tools", "listings", "tools_command"),
     "agents": (_agents, "list the agent definitions", "listings", "agents_command"),
@@ -259,6 +285,7 @@ def main(argv: Sequence[str]) -> int:
         "clean",
         "runs",
         "show",
+        "threads",
         "models",
         "tools",
         "agents",

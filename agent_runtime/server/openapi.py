@@ -148,7 +148,9 @@ def _thread_paths() -> dict[str, Any]:
         "/v1/run/threads/{id}/fork": {
             "post": {
                 "summary": "Copy a thread",
-                "requestBody": _free_body({"as": {"type": "string"}}),
+                "requestBody": _free_body(
+                    {"as": {"type": "string"}, "at": {"type": "integer", "minimum": 1}}
+                ),
                 "responses": _responses("201"),
             }
         },

@@ -70,9 +70,17 @@ async def fork_thread(http: HttpRequest) -> Response:
     server, id = Server.of(http), http.path_params["id"]
     await _existing(server, id)
     body = await read_body(http)
-    new = (body.get("as") if isinstance(body, dict) else None) or f"thr_{new_run_id().removeprefix('run_')}"
+    if not isinstance(body, dict):
+        raise ApiError(400, "invalid_request", "expected a JSON object", details={"field": "request"})
+    new, at = body.get("as") or f"thr_{new_run_id().removeprefix('run_')}", body.get("at")
+    for field, value, kind in (("as", new, str), ("at", at, int)):
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            message = (
+                f"{field}: expected {'a text' if kind is str else 'the number of a turn'}, got {value!r}"
+            )
+            raise ApiError(400, "invalid_request", message, details={"field": field})
     try:
-        info = await asyncio.to_thread(server.threads.fork, id, new)
+        info = await asyncio.to_thread(server.threads.fork, id, new, at=at)
     except RequestError as error:
         if "already" in str(error):
             raise ApiError(409, "conflict", str(error)) from error

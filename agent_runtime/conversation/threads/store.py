@@ -120,8 +120,18 @@ class ThreadStore:
         last = threads[limit - 1] if len(threads) > limit else None
         return ThreadPage(threads[:limit], _cursor(last) if last else None)
 
-    def fork(self, id: str, new: str) -> ThreadInfo:
-        """A copy under a new id. Raises RequestError when the thread does not exist, or the new id is in use."""
+    def fork(self, id: str, new: str, *, at: int | None = None) -> ThreadInfo:
+        """Copy a thread under a new id.
+
+        Args:
+            id: the thread.
+            new: the id of the copy.
+            at: the last turn that is copied, from 1; all turns when it is None.
+
+        Raises:
+            RequestError: the thread does not exist, the new id is in use, or there is no such turn.
+        """
+        end = None if at is None else self._end_of_turn(id, at)
         check_id(new)
         with self._writing() as connection:
             now = time.time()
@@ -135,11 +145,33 @@ class ThreadStore:
             if not copied.rowcount:
                 raise RequestError("threadId", f"unknown thread {id!r}")
             connection.execute(
-                "INSERT INTO entries SELECT ?, number, shortened, body FROM entries WHERE thread = ?",
-                (new, id),
+                "INSERT INTO entries SELECT ?1, number, shortened, body FROM entries "
+                "WHERE thread = ?2 AND (?3 IS NULL OR number <= ?3)",
+                (new, id, end),
+            )
+            connection.execute(
+                "UPDATE threads SET messages = "
+                "(SELECT count(*) FROM entries WHERE thread = ?1 AND NOT shortened) WHERE id = ?1",
+                (new,),
             )
             row = connection.execute(f"{_INFO} WHERE id = ?", (new,)).fetchone()
         return ThreadInfo(*row)
+
+    def _end_of_turn(self, id: str, turn: int) -> int:
+        """The number of the last entry of a turn: that of its tool results, or of its answer. Raises RequestError."""
+        with self._reading():
+            rows = self._connection.execute(
+                "SELECT number, body FROM entries WHERE thread = ? AND NOT shortened ORDER BY number",
+                (check_id(id),),
+            ).fetchall()
+        numbered = [(number, message) for number, body in rows for message in decode(id, body)]
+        answers = [place for place, (_, message) in enumerate(numbered) if message.role == "assistant"]
+        if not 1 <= turn <= len(answers):
+            raise RequestError("at", f"expected a turn from 1 to {len(answers)}, got {turn}")
+        place = answers[turn - 1]
+        after = numbered[place + 1][1] if place + 1 < len(numbered) else None
+        results = after is not None and any(block.type == "tool_result" for block in after.blocks)
+        return int(numbered[place + results][0])
 
     def delete(self, id: str) -> bool:
         """Delete a thread; False when it does not exist. Raises ThreadBusy while a run uses it."""
