@@ -38,6 +38,13 @@ _LETTERS = (
     "[àèéìòùÀÈÉÌÒÙ]{2,12}",
     "[ãõâêôáéíóúàç]{2,13}",
 )
+_COMMON = frozenset(
+    "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœšžÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŸŒŠŽ"
+)  # letters of Western languages
+_TYPICAL = _COMMON | frozenset("\xa0¡¢£¥§©«®°±·»¿×÷€…†‰‹›‘’“”•–—™ªº²³¹¼½¾µ")
+_SECOND_BYTES = frozenset(
+    b"\\@[]^_`{|}~"[i : i + 1] for i in range(11)
+)  # of East Asian characters, rarely behind a letter
 # how upper and lower case follow each other in a word
 _WORD = re.compile("[À-ÖØ-ÞŠŒŽŸß]*|[À-ÖØ-ÞŠŒŽŸ]?[ß-öø-ÿšœž]*")
 _LETTER = re.compile("[À-ÖØ-öø-ÿŠŒŽšœžŸ]+")
@@ -78,8 +85,11 @@ def detect(data: bytes, *, whole: bool = True) -> Encoding:
         return Encoding("utf-8")
     first = _RUN.search(data)
     start = first.start() if first else 0
-    runs = _RUN.findall(data, start, start + _EVIDENCE)
-    return Encoding("utf-8", errors="surrogateescape") if _is_damaged_utf8(runs) else _one_byte(runs)
+    end = start + _EVIDENCE
+    runs = _RUN.findall(data, start, end)
+    if _is_damaged_utf8(runs):
+        return Encoding("utf-8", errors="surrogateescape")
+    return _one_byte(runs, data[max(start - 1, 0) : end])
 
 
 def _is_damaged_utf8(runs: list[bytes]) -> bool:
@@ -101,12 +111,40 @@ def _is_damaged_utf8(runs: list[bytes]) -> bool:
     return valid >= 2 * invalid
 
 
-def _one_byte(runs: list[bytes]) -> Encoding:
+def _one_byte(runs: list[bytes], data: bytes) -> Encoding:
+    """Return a Western encoding. It is known when nearly all runs look Western, and one of them cannot be a character
+    of two bytes.
+    """
     high = b" ".join(runs)
     windows = re.search(rb"[\x80-\x9f]", high) and not re.search(rb"[\x81\x8d\x8f\x90\x9d]", high)
     codec = "cp1252" if windows else "latin-1"
     western = sum(len(run) for run in runs if _is_western(run.decode(codec)))
-    return Encoding(codec, known=western >= 0.9 * sum(map(len, runs)))
+    known = western >= 0.9 * sum(map(len, runs)) and any(
+        _is_typical(
+            run[0].decode(codec), data[max(run.start() - 1, 0) : run.start()], data[run.end() : run.end() + 1]
+        )
+        for run in _RUN.finditer(data)
+    )
+    return Encoding(codec, known=known)
+
+
+def _is_typical(run: str, before: bytes, after: bytes) -> bool:
+    """Whether a run is evidence for a Western encoding: a single sign or letter, letters that continue a word in ASCII,
+    or a list of letters in brackets. Two letters apart from a word may as well be one East Asian character.
+    """
+    if len(run) == 1:
+        return run in _TYPICAL and after not in _SECOND_BYTES
+    letters = _LETTER.search(run)
+    listed = letters is not None and _LISTED.fullmatch(letters[0]) and len(set(letters[0])) == len(letters[0])
+    if letters and listed and (len(letters[0]) >= 5 or (before == b"[" and after == b"]")):
+        return True
+    if letters is None or not _COMMON.issuperset(letters[0]):
+        return False
+    continues = before.isalpha() and letters.start() == 0 and (before.isupper() or letters[0][0].islower())
+    continued = (
+        after.isalpha() and letters.end() == len(run) and (after.islower() or letters[0][-1].isupper())
+    )
+    return continues or continued
 
 
 def _is_western(run: str) -> bool:
