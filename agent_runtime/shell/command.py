@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,7 @@ import anyio
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.bash_process import STOP, BashProcess
 from agent_runtime.shell.call_processes import CallProcesses
+from agent_runtime.shell.live_output import LiveOutput
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending, report
 from agent_runtime.system.processes import Process
@@ -34,6 +36,7 @@ class Command:
         capture: reads that.
         processes: the processes that the command starts.
         ending: how it ends, as far as that is known.
+        live: sends pieces of the output as they come.
         was_waiting: when its time was over, nothing ran that it had started.
     """
 
@@ -44,6 +47,7 @@ class Command:
     capture: OutputCapture
     processes: CallProcesses
     ending: Ending
+    live: LiveOutput | None = None
     was_waiting: bool = False
     began: float = field(default_factory=time.monotonic)
 
@@ -87,7 +91,8 @@ class Command:
 
     async def result(self) -> ToolOutput:
         """Return the result for the model. To be called after `detach`."""
-        fitted = await run_in_thread(self.capture.fit, self.tokens)
+        final = self.live.sent_bytes if self.live else 0
+        fitted = await run_in_thread(partial(self.capture.fit, self.tokens, final=final))
         self.capture.close()
         log = self.capture.log
         if log and log.lost:

@@ -22,6 +22,7 @@ import anyio
 
 from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.ansi import clean
+from agent_runtime.shell.displayed import displayed
 from agent_runtime.shell.log_writer import LogWriter, is_at_end
 from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.shell.truncation import (
@@ -164,8 +165,12 @@ class OutputCapture:
         """The end of the output so far, as it was written."""
         return self.read(max(0, self.total - _RECENT), self.total).decode(errors="replace")
 
-    def fit(self, tokens: int, *, since: int = 0, until: int | None = None) -> TruncatedOutput:
-        """The output from byte `since` to byte `until` as the model gets it: cleaned, and cut to so many tokens."""
+    def fit(
+        self, tokens: int, *, since: int = 0, until: int | None = None, final: int = 0
+    ) -> TruncatedOutput:
+        """The output from byte `since` to byte `until` as the model gets it: as a terminal displays it, and cut to so
+        many tokens. What follows does not change the first `final` bytes.
+        """
         with self._lock:
             until = self.total if until is None else until
             size = until - since
@@ -173,19 +178,21 @@ class OutputCapture:
         lines, self._lines_reported = lines - (self._lines_reported if since else 0), lines
         data = self.read(since, until)
         if len(data) == size:
-            text = clean(data.decode("utf-8", "replace")).removesuffix("\n")
+            text = clean(data[:final].decode("utf-8", "replace"))
+            text = (text + displayed(data[final:].decode("utf-8", "replace"))).removesuffix("\n")
             if len(text.encode()) <= tokens * BYTES_PER_TOKEN:
                 return TruncatedOutput(text, False, size, None)
             head = tail = text
             size, lines = len(text.encode()), text.count("\n")
         else:
-            head = clean(decode_head(self._read_head(since)))
-            end = clean(whole_tail(data[-HEAD:]).decode("utf-8", "replace"))
+            first = self._read_head(since)
+            head = clean(first[:final].decode("utf-8", "replace")) + displayed(decode_head(first[final:]))
+            end = displayed(whole_tail(data[-HEAD:]).decode("utf-8", "replace"))
             tail = end.removesuffix("\n")
             size, lines = size - len(end) + len(tail), lines - len(end) + len(tail)
         log = self.spilled()
-        first, last = split_ends(head, tail, tokens * BYTES_PER_TOKEN)
-        text = join_truncated(first, last, size, lines, location(log))
+        head, tail = split_ends(head, tail, tokens * BYTES_PER_TOKEN)
+        text = join_truncated(head, tail, size, lines, location(log))
         return TruncatedOutput(text, True, until - since, None if log.error else log.path)
 
     def _read_head(self, since: int) -> bytes:

@@ -79,7 +79,7 @@ class Shell:
         live = LiveOutput(tokens, on_output) if on_output else None
         async with self._lock:
             try:
-                call = await self._begin(clean_text(command), call_id, tokens)
+                call = await self._begin(clean_text(command), call_id, tokens, live)
             except OSError as error:
                 limit = (
                     "; the limit of processes is reached: end some first"
@@ -154,7 +154,7 @@ class Shell:
         if self._scratch:
             self._scratch.remove()
 
-    async def _begin(self, command: str, call_id: str, tokens: int) -> Command:
+    async def _begin(self, command: str, call_id: str, tokens: int, live: LiveOutput | None) -> Command:
         await self._left.forget_ended()
         self._number += 1
         ending = Ending()
@@ -179,7 +179,7 @@ class Shell:
             marker=marker,
             last=self._last,
         )
-        return Command(self._number, tokens, bash, pipe, capture, processes, ending)
+        return Command(self._number, tokens, bash, pipe, capture, processes, ending, live)
 
     def _processes(self, bash: BashProcess, marker: str, call_id: str) -> CallProcesses:
         return CallProcesses(bash.pid, marker, bash.marker, call_id, self._group)
