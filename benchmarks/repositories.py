@@ -1,4 +1,4 @@
-"""What tools do to real repositories, and what telling it costs: a formatter, a checkout, an `npm install`.
+"""What tools do to real repositories, and what reporting it costs: a formatter, a checkout, an `npm install`.
 
 Run: python benchmarks/repositories.py        (needs git and ruff; npm and its registry for the last two)
 

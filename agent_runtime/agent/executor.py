@@ -152,7 +152,7 @@ class ToolExecutor:
                 answered[index] = await self._answer(info, output, time.monotonic() - started)
 
     async def _output(self, info: CallInfo) -> ToolOutput:
-        """Run the call; a failure becomes an output that tells the model what is expected."""
+        """Run the call; a failure becomes an output that says what was expected."""
         call, tool = info.call, info.tool
         if tool is None:
             known = ", ".join(sorted(self.tools))

@@ -178,8 +178,8 @@ class DevServerWatcher:
         ports: dict[int | None, list[Server]] = {}
         for server in self._listening():
             ports.setdefault(server.pid, []).append(server)
-        shown = [best(servers) or servers[0] for servers in ports.values()]
-        return [left for server in shown if (left := server.running())]
+        listed = [best(servers) or servers[0] for servers in ports.values()]
+        return [left for server in listed if (left := server.running())]
 
     def advice(self) -> str:
         """Return a text for the model about what has changed since the last report; "" for nothing."""

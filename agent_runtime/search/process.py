@@ -55,7 +55,7 @@ async def running(
         yield process
     finally:
         if process.returncode is None:
-            # not process.kill(), which would reap it without asyncio's knowledge
+            # not process.kill(), which would reap it without asyncio noticing
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         with anyio.CancelScope(shield=True):

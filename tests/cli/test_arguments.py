@@ -37,9 +37,9 @@ def test_every_option_with_a_value_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "shown"), [("tools[0]", "--tools[0]"), ("config.maxTurns", "--max-turns"), ("model", "model")]
+    ("field", "option"), [("tools[0]", "--tools[0]"), ("config.maxTurns", "--max-turns"), ("model", "model")]
 )
-def test_an_error_names_the_option_that_gave_the_field(field: str, shown: str) -> None:
+def test_an_error_names_the_option_that_gave_the_field(field: str, option: str) -> None:
     error = named_by_option(RequestError(field, "expected"), {"tools": ["basch"], "maxTurns": 0})
-    assert str(error) == f"{shown}: expected"
+    assert str(error) == f"{option}: expected"
     assert error.field == field

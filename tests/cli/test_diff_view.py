@@ -1,4 +1,4 @@
-"""Diffs as they are shown: numbered lines of whatever a `file_edit` may hold."""
+"""Diffs as they are displayed: numbered lines of whatever a `file_edit` may hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def side(data: bytes, path: bytes = b"f", mode: int = FILE) -> Side:
     return Side(path, mode, hashlib.sha1(data).digest(), data)
 
 
-def shown(old: Side | None, new: Side | None) -> list[tuple[str, int | None, int | None, str]]:
+def rendered(old: Side | None, new: Side | None) -> list[tuple[str, int | None, int | None, str]]:
     text = make_patch(old, new).text.decode()
     return [(line.kind, line.old, line.new, line.text) for line in diff_lines(text)]
 
@@ -25,7 +25,7 @@ def shown(old: Side | None, new: Side | None) -> list[tuple[str, int | None, int
 def test_lines_are_numbered_on_both_sides() -> None:
     old = side(b"".join(b"%d\n" % n for n in range(1, 31)))
     new = side(b"".join(b"%d\n" % n for n in (1, 20, 21, *range(3, 29), 30)))
-    assert shown(old, new) == [
+    assert rendered(old, new) == [
         ("hunk", None, None, "@@ -1,5 +1,6 @@"),
         ("same", 1, 1, " 1"),
         ("del", 2, None, "-2"),
@@ -45,7 +45,7 @@ def test_lines_are_numbered_on_both_sides() -> None:
 
 def test_content_that_looks_like_a_header_is_shown_as_content() -> None:
     """A removed `-- x` is `--- x` in a diff; form feeds, CRs and U+2028 end no line."""
-    assert shown(side(b"-- x\n++ y\nz\n"), side(b"z\x0c\xe2\x80\xa8\r\n"))[1:] == [
+    assert rendered(side(b"-- x\n++ y\nz\n"), side(b"z\x0c\xe2\x80\xa8\r\n"))[1:] == [
         ("del", 1, None, "--- x"),
         ("del", 2, None, "-++ y"),
         ("del", 3, None, "-z"),
@@ -58,23 +58,23 @@ def test_content_that_looks_like_a_header_is_shown_as_content() -> None:
 )
 def test_mode_changes_and_renames_are_header_lines(name: bytes) -> None:
     moved = b"to/" + name
-    assert shown(side(b"1\n2", name), side(b"1\n3", moved, PROGRAM))[:3] == [
+    assert rendered(side(b"1\n2", name), side(b"1\n3", moved, PROGRAM))[:3] == [
         ("head", None, None, "old mode 100644"),
         ("head", None, None, "new mode 100755"),
-        ("head", None, None, shown(side(b"", name), side(b"", moved))[1][3]),
+        ("head", None, None, rendered(side(b"", name), side(b"", moved))[1][3]),
     ]
-    assert [line for line in shown(side(b"1\n2", name), side(b"1\n3", moved)) if line[0] != "head"] == [
+    assert [line for line in rendered(side(b"1\n2", name), side(b"1\n3", moved)) if line[0] != "head"] == [
         ("hunk", None, None, "@@ -1,2 +1,2 @@"),
         ("same", 1, 1, " 1"),
         ("del", 2, None, "-2"),
         ("add", None, 2, "+3"),
     ]
-    assert shown(None, side(b"", name)) == [("head", None, None, "new file mode 100644")]
-    assert ("head", None, None, "\\ No newline at end of file") in shown(None, side(b"x", name))
+    assert rendered(None, side(b"", name)) == [("head", None, None, "new file mode 100644")]
+    assert ("head", None, None, "\\ No newline at end of file") in rendered(None, side(b"x", name))
 
 
 def test_a_file_replaced_by_a_symlink_is_a_deletion_and_a_creation() -> None:
-    assert shown(side(b"1\n"), side(b"g", mode=LINK)) == [
+    assert rendered(side(b"1\n"), side(b"g", mode=LINK)) == [
         ("head", None, None, "deleted file mode 100644"),
         ("hunk", None, None, "@@ -1,1 +0,0 @@"),
         ("del", 1, None, "-1"),

@@ -15,7 +15,7 @@ from agent_runtime.testing.runtime import COMMAND
 from tests.cli.example_run import LINES
 
 
-def shown(width: int = 80) -> str:
+def pretty_text(width: int = 80) -> str:
     file = io.StringIO()
     pretty = Pretty(file, width=width)
     for line in LINES:
@@ -26,13 +26,13 @@ def shown(width: int = 80) -> str:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_pretty_output_fits_the_width_and_has_no_colors_without_a_terminal(width: int) -> None:
-    text = shown(width)
+    text = pretty_text(width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "\x1b" not in text and "\x07" not in text
 
 
 def test_pretty_output_shows_calls_outputs_and_the_answer() -> None:
-    text = shown(120)
+    text = pretty_text(120)
     for said in (
         "I will look.",
         "▶ bash  make",

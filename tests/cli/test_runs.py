@@ -53,12 +53,12 @@ def test_runs_are_listed_the_latest_first(state: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"), [("last", "run-two"), ("run-one", "run-one"), ("run-t", "run-two")]
+    ("name", "expected"), [("last", "run-two"), ("run-one", "run-one"), ("run-t", "run-two")]
 )
-def test_show_takes_an_id_a_prefix_or_last(name: str, shown: str, state: Path) -> None:
+def test_show_takes_an_id_a_prefix_or_last(name: str, expected: str, state: Path) -> None:
     done = command("show", name, state=state)
     assert done.returncode == 0
-    assert f"answer of {shown}" in done.stdout and "▶ bash" in done.stdout
+    assert f"answer of {expected}" in done.stdout and "▶ bash" in done.stdout
 
 
 def test_report_and_replay_take_ids(state: Path, tmp_path: Path) -> None:

@@ -78,15 +78,20 @@ def test_unset_timeouts_default_to_the_model_timeout(standby: Running, tmp_path:
     record = tmp_path / "t.ndjson"
     with ModelServer([Turn(text="ok")], repeat_last=True) as server:
 
-        def shown(config: Json, **fields: str) -> tuple[float, ...]:
+        def timeouts_of(config: Json, **fields: str) -> tuple[float, ...]:
             request = {"config": config} | fields
             done = StandbyRun(standby, request, server.environ("anthropic"), tmp_path).end()
             limits = done.events[0]["limits"]
             names = ("modelTimeout", "connectTimeout", "firstTokenTimeout", "betweenTokensTimeout")
             return tuple(limits[name] for name in names)
 
-        assert shown({}) == (300, 20, 300, 300)
-        assert shown({"modelTimeout": 9, "first_token_timeout": 90}, record=str(record)) == (9, 9, 90, 9)
+        assert timeouts_of({}) == (300, 20, 300, 300)
+        assert timeouts_of({"modelTimeout": 9, "first_token_timeout": 90}, record=str(record)) == (
+            9,
+            9,
+            90,
+            9,
+        )
     replay = [*COMMAND, "replay", str(record), "--tools", "recorded", "--verify"]
     again = subprocess.run(replay, capture_output=True, env=environment({}, tmp_path / "state"), timeout=60)
     assert result(again.stdout, again.returncode, again.stderr).code == 0

@@ -81,7 +81,7 @@ def test_a_signal_of_a_tool_is_ignored_and_reported(workspace: Path) -> None:
 @pytest.mark.parametrize(
     "attack",
     [
-        "pkill python; killall -q python3; pkill -f output_log; pkill -f keeper; pkill -f logs/; true",
+        "pkill python; killall -q python3; pkill -f output_log; pkill -f logs/; true",
         "pkill agent-log; pkill -INT agent-log; pkill -HUP agent-log; true",
         "pkill -9 agent-log; sleep 0.3; pkill -9 agent-log; true",
     ],

@@ -44,8 +44,8 @@ def test_a_key_split_over_pieces_is_masked(cuts: list[int]) -> None:
     text = f"before {KEY} after {KEY}"
     bounds = [0, *sorted(cuts), len(text)]
     masker = StreamMasker(Masker([KEY]))
-    shown = "".join(masker.feed(text[a:b]) for a, b in pairwise(bounds)) + masker.flush()
-    assert shown == f"before {MASK} after {MASK}"
+    masked = "".join(masker.feed(text[a:b]) for a, b in pairwise(bounds)) + masker.flush()
+    assert masked == f"before {MASK} after {MASK}"
 
 
 def test_short_values_are_not_masked() -> None:

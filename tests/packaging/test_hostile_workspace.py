@@ -46,8 +46,8 @@ def launch(how: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[
 
 
 def imported(hostile: Path) -> str:
-    mark = hostile.parent / "imported"
-    return mark.read_text() if mark.exists() else ""
+    marker = hostile.parent / "imported"
+    return marker.read_text() if marker.exists() else ""
 
 
 @pytest.mark.parametrize("how", LAUNCHES)

@@ -92,9 +92,9 @@ def signatures() -> set[str]:
     return {sign(text) for text in ("hm", "")}
 
 
-def problems(endpoint: Endpoint, body: dict[str, Any], seals: set[str]) -> Iterator[str]:
+def problems(endpoint: Endpoint, body: dict[str, Any], known: set[str]) -> Iterator[str]:
     """What this provider refuses."""
-    yield from violations(endpoint.format, body, seals)
+    yield from violations(endpoint.format, body, known)
     messages = body.get("messages", [])
     for before, after in itertools.pairwise(messages):
         if endpoint.provider == "mistral" and (before["role"], after["role"]) == ("tool", "user"):

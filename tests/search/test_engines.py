@@ -32,7 +32,7 @@ def put_unusual_files(editor: EditorFixture) -> None:
     """Put files of several encodings and line ends, and with characters of which there are several cases."""
     editor.put(
         crlf="x\r\nneedle\r\nfoo \r\n", cr="a\rfoo bar\rb", empty="", lines="\n\n", open="needle",
-        latin=b"caf\xe9 needle\nn\xe9dle\n\xff\xfe\n", mark="\ufeffneedle\n", nul=b"needle\n\0",
+        latin=b"caf\xe9 needle\nn\xe9dle\n\xff\xfe\n", bom="\ufeffneedle\n", nul=b"needle\n\0",
         le="\ufeffneedle ä\r\n".encode("utf-16-le"), be="\ufeffneedle ä\n".encode("utf-16-be"),
         words="straße STRASSE ſ K k σας ΣΑΣ\nÉé Ǆ ǆ\n١٢ 12\nfoo\u2028bar\nfoo\x0cbar\n",
         special="a.b\na+b\n(x)\n[x]\n{x}\n\\d\n^a$\na|b\n$HOME\n#h\n-- e\n-e\n\tx\n",
