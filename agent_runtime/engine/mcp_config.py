@@ -10,14 +10,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from agent_runtime.mcp import config
 from agent_runtime.mcp.config import ServerConfig
-from agent_runtime.output.masking import named_as_secret, url_secrets
+from agent_runtime.output.masking import header_secrets, named_as_secret, url_secrets, without_scheme
 from agent_runtime.prompting.agent_definitions import Agent
 from agent_runtime.protocol.request import Request
 from agent_runtime.providers.endpoints import Endpoint, key_variables
 from agent_runtime.shell.environment import is_key
 
-_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
-_SCHEME = re.compile(r"(bearer|basic|token|negotiate)\s+", re.IGNORECASE)
 _OPTION = re.compile(r"-{0,2}([A-Za-z][\w-]*)[=:]\s*(.+)", re.DOTALL)
 
 
@@ -51,9 +49,7 @@ def server_secrets(servers: Iterable[ServerConfig]) -> list[str]:
     for server in servers:
         for name, value in {**server.env, **server.variables}.items():
             found += [value] if named_as_secret(name) else url_secrets({name: value}).values()
-        for name, value in server.headers.items():
-            if _SECRET_HEADER.search(name):
-                found += [value, _SCHEME.sub("", value)]
+        found += header_secrets(server.headers)
         found += _argument_secrets(server.command)
         found += url_secrets({"url": server.url}).values()
         query = parse_qsl(urlsplit(server.url).query)
@@ -68,7 +64,7 @@ def _argument_secrets(command: Sequence[str]) -> Iterable[str]:
         if previous.startswith("-") and _is_secret(previous):
             yield argument
         if (option := _OPTION.fullmatch(argument)) and _is_secret(option[1]):
-            yield from (option[2], _SCHEME.sub("", option[2]))
+            yield from (option[2], without_scheme(option[2]))
         yield from url_secrets({"argument": argument}).values()
         previous = argument
 

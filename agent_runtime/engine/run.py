@@ -26,7 +26,14 @@ from agent_runtime.engine.run_folder import hold, open_run_dir, own_files, remov
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.event_writer import EventWriter
-from agent_runtime.output.masking import Masker, address_secrets, is_common, named_as_secret, url_secrets
+from agent_runtime.output.masking import (
+    Masker,
+    address_secrets,
+    header_secrets,
+    is_common,
+    named_as_secret,
+    url_secrets,
+)
 from agent_runtime.protocol import events
 
 if TYPE_CHECKING:
@@ -298,6 +305,7 @@ def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list
     keys = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
     queries = [item for endpoint in config.endpoints for item in endpoint.query.items()]
     keys += [value for name, value in queries if value and named_as_secret(name)]
+    keys += [secret for endpoint in config.endpoints for secret in header_secrets(endpoint.headers)]
     keys += [environ[name] for name in key_variables() if environ.get(name)]
     proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
     addresses = {endpoint.model: endpoint.base_url or "" for endpoint in config.endpoints}

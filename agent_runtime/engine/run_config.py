@@ -105,7 +105,7 @@ class RunConfig:
         """Return what a transcript records of it, so that a replay needs neither this environment nor its keys."""
         # MCP servers are not started by a replay, and may hold secrets
         agent = asdict(self.agent) | {"path": str(self.agent.path), "mcp_servers": None}
-        endpoints = [{**asdict(endpoint), "api_key": None} for endpoint in self.endpoints]
+        endpoints = [{**asdict(endpoint), "api_key": None, "headers": {}} for endpoint in self.endpoints]
         prices = {"own_prices": self.own_prices} if self.own_prices else {}
         return prices | {
             "agent": agent,

@@ -25,11 +25,24 @@ _SECRET_NAME = re.compile(
 )
 # names of variables that refer to a secret, but do not contain it
 _REFERENCE = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
+_SCHEME = re.compile(r"(bearer|basic|token|negotiate)\s+", re.IGNORECASE)
 
 
 def named_as_secret(name: str) -> bool:
     """Return whether the name of a variable suggests that its value is a secret."""
     return _SECRET_NAME.search(name) is not None and _REFERENCE.search(name) is None
+
+
+def header_secrets(headers: Mapping[str, str]) -> list[str]:
+    """Return the values of headers whose names suggest secrets, with and without their scheme (`Bearer`)."""
+    values = [value for name, value in headers.items() if value and _SECRET_HEADER.search(name)]
+    return [*values, *map(without_scheme, values)]
+
+
+def without_scheme(credentials: str) -> str:
+    """Return the value of an `Authorization` header without its scheme."""
+    return _SCHEME.sub("", credentials)
 
 
 def url_secrets(urls: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Addresses of endpoints, without the paths that the SDKs append, and the header of the key for each host."""
+"""Addresses of endpoints, without the paths that belong to their formats."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def parse_address(url: str) -> Address:
             path, suffix = path.removesuffix(end).rstrip("/"), format
             break
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if _AZURE.search(parts.hostname or "") and path in ("", "/openai"):
+    if is_azure(parts.hostname or "") and path in ("", "/openai"):
         path = "/openai/v1"
     elif "/openai/deployments/" in f"{path}/":
         query.setdefault("api-version", _AZURE_VERSION)
@@ -52,20 +52,6 @@ def host_of(url: str | None) -> str:
     return (urlsplit(url or "").hostname or "").lower()
 
 
-def auth_headers(
-    base_url: str | None, query: dict[str, str], format: WireFormat, key: str
-) -> dict[str, str | None]:
-    """The headers that carry the key, beside or in place of the SDK's `Authorization: Bearer`.
-
-    None stands for a header that must not be sent. Azure reads `api-key`, and takes `Authorization` for a token of
-    Entra ID; servers that followed Anthropic's format read `x-api-key`.
-    """
-    host = host_of(base_url)
-    if _AZURE.search(host):
-        is_token = key.count(".") == 2 and key.startswith("eyJ")
-        return {} if is_token else {"api-key": key, "Authorization": None}
-    if format == "anthropic":
-        return {} if host == "api.anthropic.com" else {"x-api-key": key}
-    if "api-version" in query or "/openai/deployments/" in f"{base_url}/":
-        return {"api-key": key}
-    return {}
+def is_azure(host: str) -> bool:
+    """Return whether the host, in lower case, belongs to Azure's model services."""
+    return bool(_AZURE.search(host))

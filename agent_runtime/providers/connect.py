@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def wire_for(endpoint: Endpoint) -> Wire:
-    """The wire of the endpoint's format. Imports no SDK: a replay needs nothing else."""
+    """The wire of the endpoint's format. Imports nothing for HTTP: a replay needs nothing else."""
     if endpoint.format == "anthropic":
         from agent_runtime.providers.anthropic.encode import AnthropicMessages
 
@@ -30,7 +30,7 @@ def wire_for(endpoint: Endpoint) -> Wire:
 def connect(
     endpoint: Endpoint, *, limits: StreamTimeouts | None = None, http_client: Callable[[], Any] | None = None
 ) -> LiveTransport:
-    """A transport to the endpoint. Cheap: the SDK is imported at the first call, in a thread."""
+    """A transport to the endpoint. Cheap: what HTTP needs is imported at the first call, in a thread."""
     from agent_runtime.providers.transport import LiveTransport
 
     return LiveTransport(endpoint, timeouts=limits, http_client=http_client)

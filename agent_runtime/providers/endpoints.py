@@ -1,6 +1,6 @@
 """Which model a name means: `provider:name`, a bare name, or an endpoint that the request brings along.
 
-This runs before the first event is written: no SDK is imported here.
+This runs before the first event is written: nothing for HTTP is imported here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import Address, host_of, parse_address
 from agent_runtime.providers.catalog import PROVIDERS, ModelRow, Provider, ToolFamily
+from agent_runtime.providers.headers import environment_headers
 from agent_runtime.providers.models import find_model, plain_name
 
 _BARE = re.compile(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
@@ -34,6 +35,8 @@ class Endpoint:
     provider: the name that events carry.
     api_key: None although the provider needs one ends the first call with an authentication_error.
     query: what is sent behind the `?` of every request.
+    key_is_token: the key is a bearer token (ANTHROPIC_AUTH_TOKEN).
+    headers: further headers from the environment, names in lower case; may hold secrets.
     omitted: fields of the request body that the provider refused, `a.b` for a field inside another.
     """
 
@@ -45,6 +48,8 @@ class Endpoint:
     model_row: ModelRow
     query: dict[str, str] = field(default_factory=dict)
     omitted: tuple[str, ...] = ()
+    key_is_token: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}:{self.model})"  # the key must reach no log
@@ -93,7 +98,8 @@ def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpo
         raise RequestError("model.name", "expected the name of a model")
     if model.get("endpoint") is None and model.get("provider") != "custom":
         endpoint = resolve(f"{model.get('provider')}:{name}", environ)
-        return replace(endpoint, api_key=model["apiKey"]) if model.get("apiKey") else endpoint
+        given = model.get("apiKey")
+        return replace(endpoint, api_key=given, key_is_token=False) if given else endpoint
     return _custom(model, name)
 
 
@@ -137,12 +143,17 @@ def _canonical(name: str) -> str | None:
 
 def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     row = PROVIDERS[provider]
-    key = environ.get(row.key_variable) or environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or ""
+    given = (environ.get(row.key_variable) or "").strip()
+    key = given or (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
     address = parse_address(environ.get(base_variable(provider)) or row.base_url)
     base_url = address.base_url
-    if row.format == "anthropic":  # its SDK adds the version itself
+    if row.format == "anthropic":  # the version is a part of the format's path
         base_url = base_url.removesuffix("/v1")
-    return _build(provider, name, row, Address(base_url, address.query), key)
+    endpoint = _build(provider, name, row, Address(base_url, address.query), key)
+    headers = environment_headers(row.key_variable, environ)
+    return replace(
+        endpoint, headers=headers, key_is_token=provider == "anthropic" and bool(key) and not given
+    )
 
 
 def _custom(model: Mapping[str, Any], name: str) -> Endpoint:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from agent_runtime.providers.errors import cut, map_error
+from agent_runtime.providers.http_errors import lower_case, request_id
 
 _MOST = 64 << 20  # bytes of a body that is not a stream
 _NO_STREAM = "the provider did not answer with a stream of events"
@@ -49,6 +50,5 @@ def _answer(body: str, response: httpx2.Response) -> str:
         raise cut(f"{_NO_STREAM}: {map_error(body[:4096]).message}") from None
     if isinstance(said, dict) and not said.get("error") and said.keys() & {"choices", "content", "output"}:
         return body
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    id = headers.get("request-id") or headers.get("x-request-id")
-    raise map_error(said, headers=headers, request_id=id, fallback=_NO_STREAM)
+    headers = lower_case(response)
+    raise map_error(said, headers=headers, request_id=request_id(headers), fallback=_NO_STREAM)

@@ -1,11 +1,10 @@
-"""The live transport: sends one request with a provider's SDK and yields the raw chunks, with time limits."""
+"""The live transport: sends one request and yields the raw chunks of the answer, with time limits."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -14,6 +13,9 @@ from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut
+
+if TYPE_CHECKING:
+    from agent_runtime.providers.http import EventClient
 
 
 @dataclass(frozen=True)
@@ -39,38 +41,15 @@ class StreamTimeouts:
         )
 
 
-class Client(Protocol):
-    """An SDK's client for one endpoint: the only object that uses the SDK."""
-
-    async def open(self, body: dict[str, Any]) -> AsyncIterator[Any]:
-        """Send the body; yields the decoded data of the server-sent events. Raises the SDK's errors."""
-        ...
-
-    def map_error(self, error: Exception) -> ProviderError:
-        """Convert an error of the SDK, or of its HTTP library, to a ProviderError."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close its connections."""
-        ...
-
-
-_CLIENTS = {
-    "anthropic": "anthropic.client",
-    "openai-responses": "openai_client",
-    "openai-chat": "openai_client",
-}
-
-
 class LiveTransport:
-    """Sends bodies to one endpoint. The SDK is imported at the first call, in a thread.
+    """Sends bodies to one endpoint. The modules for HTTP are imported at the first call, in a thread.
 
     Closing it drops its connections; the next call makes new ones.
 
     Args:
         endpoint: where to send them.
         timeouts: how long to wait for progress.
-        http_client: makes an httpx2.AsyncClient to use instead of the SDK's own, for tests.
+        http_client: makes an httpx2.AsyncClient to use, for tests.
     """
 
     def __init__(
@@ -83,7 +62,7 @@ class LiveTransport:
         self._endpoint = endpoint
         self._timeouts = timeouts or StreamTimeouts()
         self._http_client = http_client
-        self._client: Client | None = None
+        self._client: EventClient | None = None
         self._waiting: set[anyio.CancelScope] = set()
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -96,12 +75,10 @@ class LiveTransport:
         try:
             async for chunk in self._watched(client, body):
                 yield chunk
-        except (ProviderError, GeneratorExit):
-            raise
-        except Exception as error:
+        except ProviderError as error:
             if client is not self._client:
                 raise cut("the connection was closed") from error
-            raise client.map_error(error) from error
+            raise
 
     async def aclose(self) -> None:
         """Close the connections. A call that waits for one fails with a retryable ProviderError."""
@@ -112,35 +89,35 @@ class LiveTransport:
         if client is not None:
             await client.aclose()
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> EventClient:
         if self._client is None:
             # an import cannot be cancelled, only abandoned
             self._client = await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
         return self._client
 
-    def _connect(self) -> Client:
-        module = import_module(f"{__package__}.{_CLIENTS[self._endpoint.format]}")
-        http_client = self._http_client() if self._http_client else None
+    def _connect(self) -> EventClient:
+        from agent_runtime.providers.http import EventClient
+
         try:
-            _try_proxies()
-            client: Client = module.connect(self._endpoint, self._timeouts, http_client)
+            return EventClient(
+                self._endpoint, connect_timeout=self._timeouts.connect, http_client=self._http_client
+            )
         except Exception as error:  # an invalid proxy or certificate in the environment
             message = f"no connection can be made to {self._endpoint.provider}: {error}"
             raise ProviderError("provider_error", message, retryable=False) from error
-        return client
 
-    async def _watched(self, client: Client, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def _watched(
+        self, client: EventClient, body: dict[str, Any]
+    ) -> AsyncGenerator[dict[str, Any], None]:
         silence = _Silence("firstTokenTimeout", self._timeouts.first)
         deadline = anyio.current_time() + silence.limit
-        stream: AsyncIterator[Any] | None = None
+        stream = client.events(body)
         waiting = anyio.CancelScope()
         chunk: Any = None
         try:
             while True:
                 with anyio.move_on_at(deadline) as waiting:
                     self._waiting.add(waiting)
-                    if stream is None:
-                        stream = await client.open(body)
                     try:
                         chunk = await anext(stream)
                     except StopAsyncIteration:
@@ -156,22 +133,8 @@ class LiveTransport:
                 yield chunk
         finally:
             self._waiting.discard(waiting)
-            close = getattr(stream, "close", None)
-            if close is not None:
-                with anyio.move_on_after(1, shield=True):
-                    await close()
-
-
-def _try_proxies() -> None:
-    """Raises the error for an invalid proxy of the environment, before a client of an SDK is half constructed."""
-    from urllib.request import getproxies
-
-    if getproxies():
-        from httpx2 import AsyncClient
-
-        from agent_runtime.providers.tls import trusted
-
-        AsyncClient(verify=trusted())
+            with anyio.move_on_after(1, shield=True):
+                await stream.aclose()
 
 
 @dataclass(frozen=True)

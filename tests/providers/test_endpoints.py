@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import RequestError
-from agent_runtime.providers.address import auth_headers
 from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.endpoints import Endpoint, key_variables, resolve
 
@@ -121,28 +120,6 @@ def test_the_query_of_a_base_url_is_kept_separately(
     custom = resolve({"provider": "custom", "endpoint": endpoint, "format": "openai", "name": "m"}, {})
     preset = resolve("openai-chat:m", {"OPENAI_BASE_URL": endpoint})
     assert (custom.base_url, custom.query, preset.query) == (base_url, query, query)
-
-
-@pytest.mark.parametrize(
-    ("url", "format", "headers"),
-    [
-        ("https://api.anthropic.com", "anthropic", {}),
-        ("https://gateway.example", "anthropic", {"x-api-key": "k"}),
-        ("https://x.services.ai.azure.com/anthropic", "anthropic", {"api-key": "k", "Authorization": None}),
-        ("https://api.openai.com/v1", "openai-chat", {}),
-        ("https://gateway.example/v1", "openai-chat", {}),
-        ("https://x.openai.azure.com/openai/v1", "openai-responses", {"api-key": "k", "Authorization": None}),
-        ("https://proxy.example/openai/deployments/d", "openai-chat", {"api-key": "k"}),
-    ],
-)
-def test_the_header_of_the_key_depends_on_the_host(
-    url: str, format: Any, headers: dict[str, str | None]
-) -> None:
-    assert auth_headers(url, {}, format, "k") == headers
-
-
-def test_an_entra_id_token_is_sent_as_bearer() -> None:
-    assert auth_headers("https://x.openai.azure.com/openai/v1", {}, "openai-chat", "eyJh.eyJz.sig") == {}
 
 
 def test_a_custom_endpoint_at_a_known_host_gets_its_settings() -> None:

@@ -189,7 +189,7 @@ async def test_a_refused_connection_names_the_address() -> None:
             }
             transport = connect(resolve(names[format], environ))
             with pytest.raises(
-                ProviderError, match=r"^http://127\.0\.0\.1:\d+/v1/.* refused the connection"
+                ProviderError, match=r"^http://127\.0\.0\.1:\d+(/v1)? refused the connection"
             ) as caught:
                 async for _ in transport.stream({"model": "m", "messages": [], "input": [], "max_tokens": 1}):
                     raise AssertionError("nothing is streamed")

@@ -8,6 +8,7 @@ from contextlib import suppress
 _LATE = (  # modules that this package and its libraries import at first use
     *("tiktoken", "watchfiles", "jinja2.sandbox", "anyio._backends._asyncio"),
     *("PIL.Image", "unidiff.patch"),
+    *("httpx2", "httpcore2", "h11"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 # subpackages that no run needs; some import packages that may not be installed, such as pytest
@@ -31,17 +32,12 @@ def warm_up() -> None:
                     raise
     for name in _LATE:
         import_module(name)
-    from anthropic import AsyncAnthropic
-    from openai import AsyncOpenAI
     from pydantic import BaseModel
 
     from agent_runtime.providers.tls import trusted
 
-    # the SDKs import most of their modules, and those for HTTP, when a client is created and first used
     with suppress(OSError):  # a run reports this error itself
         trusted()
-    client = AsyncOpenAI(api_key="none")
-    _ = AsyncAnthropic(api_key="none").messages, client.responses, client.chat.completions
     todo: list[type[BaseModel]] = [BaseModel]
     while todo:
         model = todo.pop()
