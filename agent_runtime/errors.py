@@ -88,7 +88,7 @@ class RequestError(AgentRuntimeError):
 
 
 class ProviderError(AgentRuntimeError):
-    """A model call failed. Adapters raise it in place of the errors of SDKs and HTTP clients.
+    """A model call failed. Adapters raise it in place of the errors of HTTP clients.
 
     Args:
         code: one of the codes above.

@@ -1,8 +1,8 @@
 """The interface to a model. The loop uses `Model` only; adapters combine a `Wire` and a `Transport`.
 
     Model      = called by the loop: takes a ModelCall, passes on deltas, returns a Turn
-    Wire       = one wire format, pure: encodes messages as a request body, decodes chunks to a turn; no SDK
-    Transport  = sends a body and yields the raw chunks: an SDK, a recorder around one, or a replayed transcript
+    Wire       = one wire format, pure: encodes messages as a request body, decodes chunks to a turn
+    Transport  = sends a body and yields the raw chunks: over HTTP, a recorder around one, or a replayed transcript
 
 Recording and replay wrap a Transport, so a replay uses the same Wire as the live run.
 """
@@ -132,7 +132,7 @@ class Decoder(Protocol):
 
 
 class Wire(Protocol):
-    """One wire format. Pure: no SDK, no I/O, no clock."""
+    """One wire format. Pure: no I/O, no clock."""
 
     format: WireFormat
 
@@ -153,7 +153,7 @@ class Transport(Protocol):
     """Sends a body, yields raw chunks in order."""
 
     def stream(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Yield the chunks of the answer. Raises ProviderError for every failure, the SDK's own errors included."""
+        """Yield the chunks of the answer. Raises ProviderError for every failure."""
         ...
 
     async def aclose(self) -> None:

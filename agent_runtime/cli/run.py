@@ -1,4 +1,4 @@
-"""`agent-runtime run` up to its first event. To start fast, it imports no event loop, SDK or tokenizer."""
+"""`agent-runtime run` up to its first event. To start fast, it imports no event loop, HTTP client or tokenizer."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The models: a pure file for each wire format, a transport for each SDK, and what wraps them."""
+"""The models: pure modules for each wire format, one transport for all, and what wraps them."""

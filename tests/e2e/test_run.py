@@ -1,4 +1,4 @@
-"""The main job, end to end: the real program, the real SDKs, real tools; only the model is scripted."""
+"""The main job, end to end: the real program, real connections, real tools; only the model is scripted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One model call through the real SDK, against a loopback provider."""
+"""One model call over a real connection, to a loopback provider."""
 
 from __future__ import annotations
 
@@ -78,8 +78,7 @@ async def asking(
 
 
 def http_client() -> httpx2.AsyncClient:
-    """The SDK's, in the tests."""
-    # without certificates: loading them would take most of a test's time, and loopback has none
+    """A client without certificates, which loopback does not need."""
     return httpx2.AsyncClient(verify=False)
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events framed in other ways than the SDKs' own providers do it."""
+"""Server-sent events framed in other ways than the formats' own providers frame them."""
 
 from __future__ import annotations
 

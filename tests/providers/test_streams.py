@@ -1,4 +1,4 @@
-"""Every stream of tests/data/streams, served over loopback to the real SDK, gives what is in it, and goes back whole.
+"""Every stream of tests/data/streams, served over loopback, gives what is in it, and goes back whole.
 
 Streams recorded from providers are tested too where they are: see tests/data/README.md. What is expected is read from
 the streams by other code than the decoders', or written down in the tables beside them.
