@@ -17,7 +17,7 @@ from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.costs import CostMeter
-from agent_runtime.engine.left import ended_processes, left_processes
+from agent_runtime.engine.left import LONGEST_WAIT, ended_processes, left_processes, wait_for_work
 from agent_runtime.engine.user import UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.files.editor import FileEditor
@@ -132,8 +132,19 @@ class RunServices:
         """What calls and sessions have left running."""
         return [*self.tools.shell.background(), *self.tools.sessions.background()]
 
-    def complete_fields(self, before: Sequence[Background]) -> dict[str, Any]:
-        """The fields of `complete` about files, servers and processes. `before`: what ran when the loop ended."""
+    async def wait_for_work(self) -> None:
+        """Wait for the programs in sessions, at most until the run's timeout; see left.wait_for_work."""
+        timeout, elapsed = self.ctx.config.limits.timeout, self.ctx.clock.elapsed()
+        seconds = LONGEST_WAIT if timeout is None else min(LONGEST_WAIT, timeout - elapsed - 1)
+        await wait_for_work(self.tools.sessions.working, seconds, self.ctx.sink.emit)
+
+    def complete_fields(self, before: Sequence[Background], *, killed: bool) -> dict[str, Any]:
+        """The fields of `complete` about files, servers and processes.
+
+        Args:
+            before: what ran when the loop ended.
+            killed: all of it was to be ended with the run, not only what waits for input.
+        """
         net = self.ctx.tracker.net()
         left = left_processes([*before, *self.background()], self.ctx.servers.left())
         servers = self.ctx.servers
@@ -148,5 +159,5 @@ class RunServices:
             "dev_url": latest.url if latest else None,
             "dev_urls": tuple(up),
             "left": left,
-            "ended": ended_processes(before) or None,
+            "ended": ended_processes(before if killed else self.tools.sessions.ended) or None,
         }

@@ -81,6 +81,10 @@ class RunSupervisor:
             background.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._finish(self._result)
+        if self._killed and self._background and self._result.status == "completed":
+            # a second signal has killed what the model believes to be running
+            reason = self.ctx.stop.reason or "cancelled"
+            self._result = result.interrupted(reason, self._result.output, None)
         return self._result
 
     def _listen_to_signals(self) -> None:
@@ -127,7 +131,10 @@ class RunSupervisor:
                 log.debug("services are built; the loop starts")
                 for task in services.background_tasks:
                     background.start_soon(_guarded, partial(task, ctx.sink.emit))
-                ended = result.ended(await run_loop(self._loop(services)))
+                of_loop = result.ended(await run_loop(self._loop(services)))
+                if of_loop.status == "completed":
+                    await services.wait_for_work()
+                ended = of_loop
             except AgentRuntimeError as error:
                 ended = result.failed(error, self._last_text)
             except Exception as error:
@@ -229,7 +236,7 @@ class RunSupervisor:
         if services is None:
             return
         self._background = services.background()
-        kill = ended.status == "cancelled" or ended.stop == "timeout"
+        kill = self._ends_all(ended)
         limit = STOPPED_SECONDS if self.ctx.stop.reason else FINAL_SCAN_SECONDS
         steps: list[tuple[Callable[[], Awaitable[None]], float]] = [
             (partial(services.tools.aclose, kill=kill), limit),
@@ -243,6 +250,10 @@ class RunSupervisor:
             with anyio.move_on_after(0 if self._killed else seconds) as self._ending:
                 await _guarded(step)
             log.debug("%s: %.3f s of at most %g s", _name(step), time.monotonic() - started, seconds)
+
+    def _ends_all(self, ended: RunResult) -> bool:
+        """Whether what the tools have left running is ended with the run."""
+        return self._killed or ended.status == "cancelled" or ended.stop == "timeout"
 
     def _abandon_the_end(self) -> None:
         """Skip the rest of the shutdown: a second signal has killed all processes of the run."""
@@ -262,7 +273,8 @@ class RunSupervisor:
         answers = self._services.answers
         if answers and answers.accepted and self._result.status == "completed":
             fields["structured_output"] = answers.accepted.value
-        return fields | self._services.complete_fields(self._background)
+        killed = self._ends_all(self._result) or self.ctx.replay is not None
+        return fields | self._services.complete_fields(self._background, killed=killed)
 
 
 async def _guarded(task: Callable[[], Awaitable[None]]) -> None:

@@ -56,6 +56,7 @@ NoticeCode = Literal[
     "tracking_degraded",
     "price_unknown",
     "skill_ignored",
+    "background_awaited",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 

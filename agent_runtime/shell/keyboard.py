@@ -36,6 +36,14 @@ class Keyboard:
         self._is_terminal, self._program = is_terminal, program
         self._unfinished = 0  # bytes typed since the last end of a line
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether the program reads single keys from its terminal, as editors do, and not whole lines."""
+        try:
+            return not termios.tcgetattr(self.fd)[3] & termios.ICANON
+        except (termios.error, OSError, ValueError):
+            return False
+
     async def type(self, data: bytes) -> None:
         """Write all of the input.
 

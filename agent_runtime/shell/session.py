@@ -16,7 +16,7 @@ from collections.abc import Callable
 import anyio
 
 from agent_runtime.shell.call_processes import Background, CallProcesses
-from agent_runtime.shell.input_wait import waits_for_input
+from agent_runtime.shell.input_wait import READING_SECONDS, waits_for_input
 from agent_runtime.shell.keyboard import Keyboard
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
@@ -133,6 +133,16 @@ class Session:
         """All living processes of the session."""
         own = Process.of(self.pid) if self.ended is None else None
         return [*([own] if own else []), *self.processes.living()]
+
+    @property
+    def waits_for_input(self) -> bool:
+        """Whether the program waits for what is typed. One that does not show it counts as one that works."""
+        foreground = self._foreground()
+        if waits_for_input(foreground, self._input) == READING_SECONDS:
+            return True
+        # editors and shells of languages wait for several things at once, and read single keys
+        is_sleeping = not any(process.state in "RD" for process in foreground)
+        return self.start.tty and is_sleeping and self._keyboard.takes_keys
 
     async def end(self) -> None:
         """End all processes of the session."""

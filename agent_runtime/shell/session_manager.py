@@ -123,16 +123,24 @@ class SessionManager:
         """Return the end of the output of each running session."""
         return [session.capture.recent() for session in self._running().values()]
 
-    async def end_interactive(self) -> None:
-        """Hang up the programs that need their terminal or their input, as closing a terminal does; see `ended`.
-        Servers go on, and so do programs that ignore a hang-up.
-        """
+    def working(self) -> list[Background]:
+        """Return the programs that work: those that neither wait for input nor are servers."""
+        return [session.as_background() for session in self._others() if not session.waits_for_input]
+
+    def _others(self) -> list[Session]:
+        """The running sessions that are not servers."""
         inodes = {listener.inode for listener in _listeners()}
-        waiting = [
+        return [
             session
             for session in self._running().values()
             if not session.was_hung_up and not any(process.sockets & inodes for process in session.living())
         ]
+
+    async def end_interactive(self) -> None:
+        """Hang up the programs that wait for input, as closing a terminal does; see `ended`. All others go on, and so
+        do programs that ignore a hang-up.
+        """
+        waiting = [session for session in self._others() if session.waits_for_input]
         reported = [session.as_background() for session in waiting]
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as tasks:

@@ -43,7 +43,10 @@ _ENVELOPE = frozenset(
 )
 # a replay starts no MCP servers: their order, and when they ended, depends on timing
 _IGNORED_NOTICES = frozenset(
-    {"thawed", "request_differs", "price_unknown", "skill_ignored", "mcp_server_ready", "mcp_server_failed"}
+    (
+        *("thawed", "request_differs", "price_unknown", "skill_ignored", "background_awaited"),
+        *("mcp_server_ready", "mcp_server_failed"),
+    )
 )
 
 
