@@ -1,12 +1,14 @@
-"""The entry point of the command line. The workspace is untrusted: no module is ever imported from it."""
+"""The entry point of the command line. The workspace is untrusted: no module is ever imported from it.
+
+With plain `python -m`, the working directory is on `sys.path` until the last lines of this file. Only modules that the
+interpreter has loaded by then may be imported at the top.
+"""
 
 import atexit
 import gc
 import os
 import sys
 import types
-from contextlib import suppress
-from typing import NoReturn
 
 
 def main() -> None:
@@ -19,7 +21,7 @@ def main() -> None:
     _leave(cli(sys.argv[1:]))
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int) -> None:
     """Exit without the finalization of the interpreter, which frees every object and takes up to a second.
 
     Exit handlers are called and standard streams are flushed. Threads are not waited for: a cancelled run may leave one
@@ -27,9 +29,11 @@ def _leave(code: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # the reader has gone
+        try:
             if stream:
                 stream.flush()
+        except OSError:  # contextlib may not be imported at the top
+            pass  # the reader has gone
     os._exit(code)
 
 
@@ -39,7 +43,7 @@ def _open_standard() -> None:
     for fd in (0, 2):
         try:
             os.fstat(fd)
-        except OSError:
+        except OSError:  # contextlib may not be imported at the top
             os.dup2(null, fd)
     if null not in (0, 2):
         os.close(null)
