@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent_runtime.shell.shell_state import ShellState, restore, save
+from agent_runtime.shell.shell_state import LONG_SAVE, ShellState, restore, save, save_unless_long
 from agent_runtime.system import processes
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import ready
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
 
 STOP = signal.SIGRTMAX
+_GROUP_SIGNALS = ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM")
 _DELETED = " (deleted)"  # what proc(5) says of it; a directory may also be called that
 _IDLE = 0.01  # seconds
 _STATUS = "__agent_status"  # a function that sets `$?` without a fork
@@ -174,6 +175,8 @@ class BashProcess:
             self._saving = asyncio.get_running_loop().call_later(_IDLE, self._save)
 
     def _save(self) -> None:
+        if processes.memory(self.pid) > LONG_SAVE:
+            return
         script = save(self._state.before).encode("utf-8", "surrogateescape") + b"\n"
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             self._is_saved = os.write(self._script, script) == len(script)
@@ -246,7 +249,7 @@ class BashProcess:
 
 
 def _prologue(state: ShellState, cwd: Path) -> str:
-    at_end = save(state.end)
+    at_end = save_unless_long(state.end)
     stop = f"{at_end}; \\builtin exit 143"
     return (
         "\\builtin shopt -s expand_aliases\n"
@@ -255,5 +258,19 @@ def _prologue(state: ShellState, cwd: Path) -> str:
         "\\builtin set +e\n"
         f"\\builtin trap {shlex.quote(stop)} {STOP.name.removeprefix('SIG')}\n"
         f"\\builtin trap {shlex.quote(at_end)} EXIT\n"
+        f"{_traps()}"
         f"\\builtin export {processes.MARKER}\n"
+    )
+
+
+def _traps() -> str:
+    """Return commands that keep a signal to the process group of the shell from ending it.
+
+    Command and process substitutions are in that group, so `kill 0` in a script that one of them runs reaches the
+    shell. A `kill` by the shell itself keeps its meaning. Children have the default actions, as after any trap.
+    """
+    by_itself = "[[ ${BASH_COMMAND#builtin } == kill\\ * ]]"
+    return "".join(
+        f"\\builtin trap '{by_itself} && {{ \\builtin trap - {name}; \\builtin kill -{name} $$; }}' {name}\n"
+        for name in _GROUP_SIGNALS
     )

@@ -10,6 +10,9 @@ import os
 import shlex
 from pathlib import Path
 
+# Bytes of memory of a shell whose state is not saved: the time in which bash lists its variables grows with the square
+# of their number, to some three seconds for 30,000 of them.
+LONG_SAVE = 8 << 20
 _WHOLE = b"# whole\n"
 
 
@@ -65,6 +68,16 @@ def save(state: Path) -> str:
         "{ \\builtin declare -p; \\builtin declare -f; \\builtin declare -Fx; \\builtin alias -p; "
         "\\builtin shopt -p; \\builtin umask -p; \\builtin trap -p; \\builtin set +o; "
         f"\\builtin printf '# whole\\n'; }} >|{shlex.quote(str(state))}; }} 2>/dev/null || \\builtin :"
+    )
+
+
+def save_unless_long(state: Path) -> str:
+    """The same, which does nothing in a shell with so many variables that it would take long (see LONG_SAVE)."""
+    pages = "__agent_pages"
+    used = f"(${{{pages}[1]-0}} - ${{{pages}[2]-0}}) * {os.sysconf('SC_PAGE_SIZE')}"
+    return (
+        f"{{ \\builtin read -ra {pages} </proc/$BASHPID/statm; }} 2>/dev/null || \\builtin :; "
+        f"if (( {used} <= {LONG_SAVE} )); then \\builtin unset -v {pages}; {save(state)}; fi"
     )
 
 

@@ -186,6 +186,12 @@ def lineage(process: Process) -> list[Process]:
     return found
 
 
+def memory(pid: int) -> int:
+    """Return the private memory of a process in bytes; 0 when it has gone."""
+    pages = [int(field) for field in _read(f"{pid}/statm").split()]
+    return (pages[1] - pages[2]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
+
+
 def kill_descendants() -> None:
     """Send SIGKILL to all descendants of this process, even detached ones. Does not wait for their end."""
     for process in descendants(os.getpid()):

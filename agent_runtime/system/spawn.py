@@ -7,12 +7,17 @@ import pwd
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_runtime.system.processes import Process
+
 if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
+
+_LOOKS, _LOOK_SECONDS = 100, 0.0005  # for the kernel to execute a new program
 
 
 def spawn(
@@ -65,7 +70,18 @@ def spawn(
             extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else None,
         )
 
-    return _in_thread(lambda: confine(start) if confine else start())
+    started = _in_thread(lambda: confine(start) if confine else start())
+    _wait_for_exec(started.pid)
+    return started
+
+
+def _wait_for_exec(pid: int) -> None:
+    """Wait until the command line and the environment of a new process can be read, by which others recognize it."""
+    for _ in range(_LOOKS):
+        process = Process.of(pid)
+        if process is None or process.gone or process.argv:
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _in_thread(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:

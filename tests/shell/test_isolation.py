@@ -26,6 +26,14 @@ SCRIPT = """printf '#!/bin/bash\\ntrap "kill 0" EXIT\\nsleep 60 & echo ran\\n' >
         "(sleep 60 & sleep 0.1; kill 0); echo after",
         "f() { (kill 0); }; f; echo after",
         "timeout 0.2 bash -c 'trap \"kill 0\" EXIT; sleep 60'; echo after",
+        f"{SCRIPT} cat <(bash run-all); y=$(bash run-all); echo after",
+        f"{SCRIPT} echo $(echo $(bash run-all)) `bash run-all`; echo after",
+        f"{SCRIPT} mapfile -t lines < <(bash run-all); exec 5< <(bash run-all); cat <&5; echo after",
+        f"{SCRIPT} f() {{ bash run-all; }}; y=$(f | cat); bash run-all > >(cat); echo after",
+        *(
+            f"y=$(bash -c 'kill -{name} 0; sleep 1'); echo after"
+            for name in ("HUP", "INT", "QUIT", "USR2", "ALRM")
+        ),
     ],
 )
 async def test_a_signal_to_the_process_group_stays_in_the_command(sh: Bench, command: str) -> None:

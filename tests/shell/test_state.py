@@ -251,3 +251,13 @@ async def test_exit_codes_and_signals_are_reported(sh: Bench) -> None:
     result = await sh("sh -c 'kill -SEGV $$'")
     assert result.exit_code == 139
     assert result.text.endswith("[exit code 139 (SIGSEGV)]")
+
+
+@pytest.mark.parametrize("how", ["export V%.0f=x;", "V%.0f=(x y);", "declare -r V%.0f=x;"])
+async def test_tens_of_thousands_of_variables_delay_no_call(sh: Bench, how: str) -> None:
+    await sh("cd /tmp")
+    await sh(f"eval \"$(seq -f '{how}' 60000)\"", timeout=30)
+    for command, text in [("echo $V59999", "x"), ("f() { echo f; }; f", "f"), ("pwd", "/tmp")]:
+        assert (await sh(command, timeout=5)).text == text
+    assert "variables, functions and options are" in (await sh("exit 3", timeout=5)).text
+    assert (await sh("pwd", timeout=5)).text == "/tmp"
