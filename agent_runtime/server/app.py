@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_runtime.conversation.threads.store import ThreadStore
@@ -168,8 +168,16 @@ async def _on_http_exception(http: HttpRequest, error: Exception) -> Response:
     if error.status_code == 404:
         message = f"there is no route {http.url.path}; GET /openapi.json lists the routes"
     elif error.status_code == 405:
-        message = f"{http.method} is not allowed here; expected {headers.get('Allow', 'another method')}"
+        headers["Allow"] = ", ".join(sorted(_methods(http)))
+        message = f"{http.method} is not allowed here; expected {headers['Allow']}"
     return error_response(http, ApiError(error.status_code, code, message, headers=headers))
+
+
+def _methods(http: HttpRequest) -> set[str]:
+    """The methods of all routes of this path."""
+    routes = (route for route in ROUTES if isinstance(route, Route))
+    matching = (route for route in routes if route.matches(http.scope)[0] is not Match.NONE)
+    return {method for route in matching for method in route.methods or ()}
 
 
 async def _on_defect(http: HttpRequest, error: Exception) -> Response:
