@@ -205,6 +205,8 @@ class EventWriter:
         payload["truncated"] = True
         if self._spill is not None:
             self._keep_whole(payload, line)
+        if len(encode_line({"": payload.get(_WHOLE)})) > LINE_LIMIT // 2:
+            del payload[_WHOLE]  # its text is `output`
         while len((cut := encode_line(payload)).encode()) >= LINE_LIMIT:
             _halve_longest(payload)
         return cut
@@ -229,6 +231,7 @@ class EventWriter:
             payload[name] = str(path)
 
 
+_WHOLE = "structuredOutput"  # a part of it would not satisfy its schema
 _MAIN_TEXT = {"tool_result": "output", "thinking": "content", "file_edit": "diff", "complete": "output"}
 
 
@@ -239,10 +242,14 @@ def _halve_longest(payload: dict[str, Any]) -> None:
     while walk:
         node = walk.pop()
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            if isinstance(value, str | list) and len(value) > best[0] and key not in ("type", "ts", "runId"):
+            if (
+                isinstance(value, str | list)
+                and len(value) > best[0]
+                and key not in ("type", "ts", "runId", _WHOLE)
+            ):
                 size = len(value) if isinstance(value, str) else len(encode_line({"": value}))
                 best = max(best, (size, node, key), key=lambda item: item[0])
-            if isinstance(value, dict | list):
+            if isinstance(value, dict | list) and key != _WHOLE:
                 walk.append(value)
     _, node, key = best
     value = node[key]

@@ -64,7 +64,7 @@ class StrictSchema:
 def strict_schema(answer: AnswerFormat, dialect: Dialect) -> StrictSchema:
     """Translate the schema of an answer. Raises NotExpressible."""
     translator = _Translator(answer.schema, dialect)
-    root = translator.translate(answer.schema, "#", at_root=not answer.wrapped)
+    root = translator.translate(answer.schema, "#")
     if answer.wrapped:
         root = _closed({WRAPPER: root}, [WRAPPER])
     if translator.definitions:
@@ -101,15 +101,15 @@ class _Translator:
             found.append(f"{', '.join(sorted(self._restrictions))}: described to the model")
         return found
 
-    def translate(self, node: Any, where: str, *, at_root: bool = False) -> dict[str, Any]:
-        """Translate one schema. `at_root`: a reference is replaced by what it refers to."""
+    def translate(self, node: Any, where: str) -> dict[str, Any]:
+        """Translate one schema. Raises NotExpressible."""
         if not isinstance(node, Mapping):
             raise NotExpressible(f"{where} takes {'any value' if node else 'no value'}")
         if unknown := [name for name in _OPEN if name in node]:
             raise NotExpressible(f"{where} has {unknown[0]}")
         node = self._merged(node, where)
         if "$ref" in node:
-            return self._reference(node, where, inline=at_root)
+            return self._reference(node, where)
         branches = node.get("anyOf", node.get("oneOf"))
         if branches is not None and "properties" not in node:
             given: dict[str, Any] = {"type": node["type"]} if "type" in node else {}
@@ -136,13 +136,11 @@ class _Translator:
             return self._merged({**inner[0], **rest}, where)
         raise NotExpressible(f"{where} has allOf")
 
-    def _reference(self, node: Mapping[str, Any], where: str, *, inline: bool) -> dict[str, Any]:
+    def _reference(self, node: Mapping[str, Any], where: str) -> dict[str, Any]:
         if node.keys() & (_SHAPES - {"$ref"}):
             raise NotExpressible(f"{where} has a $ref with other keywords")
         self._note(node, {"$ref"})
         reference = node["$ref"]
-        if inline:
-            return self.translate(self._target(reference), where, at_root=True)
         if reference in self._open and not self.dialect.recursive:
             raise NotExpressible(f"{where} refers to itself")
         if reference not in self._names:

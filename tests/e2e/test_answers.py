@@ -171,3 +171,13 @@ def test_input_that_arrives_with_the_answer_goes_on(workspace: Path) -> None:
         done = run("\n".join(lines), workspace, server.environ("anthropic"))
     assert done.code == 0
     assert done.complete["structuredOutput"] in ({"a": 1}, {"b": 2})
+
+
+@pytest.mark.parametrize("size, whole", [(360_000, True), (700_000, False)])
+def test_a_large_answer_is_whole_or_in_a_file(size: int, whole: bool, workspace: Path) -> None:
+    answer = {"name": "x" * size, "age": 1}
+    with ModelServer([Turn(text=json.dumps(answer))]) as server:
+        done = ask(server, "openai-chat", workspace, PERSON)
+    assert done.code == 0 and done.complete["truncated"] is True
+    assert done.complete.get("structuredOutput") == (answer if whole else None)
+    assert json.loads(Path(done.complete["outputFile"]).read_text()) == answer

@@ -42,6 +42,10 @@ REQUEST = {
     "mounts": [{"workspaceId": "w", "path": "/"}],
     "metadata": {"any": [1, None, True]},
     "params": {},
+    "outputSchema": {"type": "object", "properties": {"a": {"type": "string"}}},
+    "askUser": True,
+    "skills": ["one"],
+    "questionTimeout": 5,
     "agentSlug": "code-assistant",
     "threadId": "t",
 }

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from agent_runtime.testing import runtime
-from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
@@ -61,6 +61,12 @@ STATES = {
         lambda trial, _: until((trial.workspace / "here").exists),
         ["cancelled"],
     ),
+    "asking": State(
+        [Turn(calls=[Call("ask_user", {"question": "Which?"})]), SILENT],
+        lambda trial, _: trial.until("question"),
+        ["cancelled"],
+        {"askUser": True},
+    ),
     "in-a-retry-wait": State(
         [Turn(fault=Fault(429, {"retry-after": "50"}))], lambda trial, _: trial.until("error")
     ),
@@ -88,9 +94,9 @@ WAYS: dict[str, tuple[Callable[[StandbyRun], None], int]] = {
 }
 
 
-in_each_state = pytest.mark.parametrize(
-    ("state", "format"), [(state, format) for _, state, format in in_turn([""], STATES)]
-)
+EACH = [(state, format) for _, state, format in in_turn([""], STATES)]
+in_each_state = pytest.mark.parametrize(("state", "format"), EACH)
+not_asking = pytest.mark.parametrize(("state", "format"), [each for each in EACH if each[0] != "asking"])
 
 
 @pytest.mark.timed
@@ -114,7 +120,7 @@ def test_a_cancel_ends_the_run_in_every_state(
         assert "one" in json.dumps(resumed(standby, format, "t", tmp_path))
 
 
-@in_each_state
+@not_asking  # the clock stands
 def test_a_timeout_ends_the_run_in_every_state(
     state: str, format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
@@ -125,7 +131,7 @@ def test_a_timeout_ends_the_run_in_every_state(
     check(done, state, trial)
 
 
-@in_each_state
+@not_asking  # nobody can answer any more
 def test_a_closed_stdout_ends_the_run_in_every_state(
     state: str, format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
@@ -146,6 +152,8 @@ NONSENSE = [
     b"[]",
     b"\xff\xfe",
     b'{"action": "input"}',
+    b'{"action": "answer", "text": "x"}',
+    b'{"action": "answer", "id": "none", "text": "x"}',
     b'{"action": "cancel"',
     b"9" * 9000,
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any, get_args
 
 import pytest
 
 from agent_runtime.agent.model import ModelCall
 from agent_runtime.conversation.answers import AnswerCheck
+from agent_runtime.errors import RequestError
 from agent_runtime.protocol.messages import UserMessage, WireFormat
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
@@ -127,3 +129,50 @@ def test_answers_are_reported_as_the_schema_has_them(schema: Json, given: Any, e
 def test_a_schema_that_refers_to_itself_without_an_end_accepts_nothing() -> None:
     check = AnswerCheck({"$ref": "#"})
     assert "without an end" in (check.offer(json.dumps(ADA)) or "")
+
+
+KEYWORDS = (
+    *("type", "properties", "required", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$defs"),
+    *("additionalProperties", "prefixItems", "not", "if", "minLength", "pattern", "format", "description"),
+)
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1.5, "", "string", "object", "#", "#/$defs/p", "#/$defs/none", "[", [], {}),
+    *(["a"], [{}], [1, 1], ["object", "null"], {"type": "string"}, {"a": {"type": "integer"}}, PERSON),
+)
+
+
+def mangled(value: Any, dice: random.Random) -> Any:
+    """The value with something in it replaced, added, or left out."""
+    if isinstance(value, dict) and value and dice.random() < 0.8:
+        name = dice.choice([*value, dice.choice(KEYWORDS)])
+        rest = {key: inner for key, inner in value.items() if key != name or dice.random() < 0.9}
+        return rest | {name: mangled(value.get(name), dice)}
+    if isinstance(value, list) and value and dice.random() < 0.8:
+        index = dice.randrange(len(value))
+        return [*value[:index], mangled(value[index], dice), *value[index + 1 :]]
+    return dice.choice(VALUES)
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_a_mangled_schema_is_refused_or_sent_in_a_form_that_providers_take(kind: str) -> None:
+    dice = random.Random(kind)
+    schema, given, _ = SCHEMAS[kind]
+    used = 0
+    for _ in range(150):
+        changed = schema
+        for _ in range(dice.randint(1, 3)):
+            changed = mangled(changed, dice)
+        if not isinstance(changed, dict):
+            continue
+        try:
+            check = AnswerCheck(changed)
+        except RequestError as error:
+            assert error.field == "outputSchema"
+            continue
+        used += 1
+        for format in get_args(WireFormat):
+            body, _ = encoded(changed, format)
+            assert answer_violations(format, body) == [], changed
+        for answer in (given, mangled(given, dice), None, [], "x"):
+            check.offer(json.dumps(answer))
+    assert used > 10
