@@ -254,6 +254,8 @@ def _halve_longest(payload: dict[str, Any]) -> None:
     _, node, key = best
     value = node[key]
     if isinstance(value, str):
-        node[key] = truncate_middle(value, len(value.encode()) // 2)
+        half = truncate_middle(value, len(value.encode()) // 2)
+        for name in [key, *(name for name in payload if node is payload and payload[name] == value)]:
+            node[name] = half  # `complete` has its answer twice
     else:
         node[key] = value[: len(value) // 2]

@@ -173,6 +173,7 @@ def test_a_mangled_schema_is_refused_or_sent_in_a_form_that_providers_take(kind:
         for format in get_args(WireFormat):
             body, _ = encoded(changed, format)
             assert answer_violations(format, body) == [], changed
-        for answer in (given, mangled(given, dice), None, [], "x"):
+        answers: list[Any] = [given, mangled(given, dice), None, [], "x"]
+        for answer in answers:
             check.offer(json.dumps(answer))
     assert used > 10
