@@ -23,20 +23,27 @@ Json = dict[str, Any]
 _MESSAGE_LIMIT = 200_000  # bytes of one message; the transcript has the whole
 
 
-def read_any(path: Path) -> Transcript:
+def read_any(path: Path, *, growing: bool = False) -> Transcript:
     """Return a transcript, or a file of events as the transcript of which they are all that is known.
 
-    Raises TranscriptError.
+    Args:
+        path: the file.
+        growing: the run may still be active; an incomplete last line is left out.
+
+    Raises:
+        TranscriptError: the file cannot be read, or is neither.
     """
     try:
         with path.open("rb") as file:
             first = json.loads(file.readline() or b"null")
     except (OSError, ValueError):
-        return read(path)
+        return read(path, growing=growing)
     if not (isinstance(first, dict) and "type" in first and "seq" in first):
-        return read(path)
+        return read(path, growing=growing)
     records: list[Any] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        if growing and not line.endswith(b"\n"):
+            break
         try:
             records.append(EventRecord(at=0, event=json.loads(line)))
         except ValueError as error:

@@ -20,7 +20,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_runtime.conversation.threads.store import ThreadStore
 from agent_runtime.errors import RequestError
-from agent_runtime.server import other_routes, run_routes, sandbox_routes, start_routes, thread_routes
+from agent_runtime.server import (
+    other_routes,
+    page_routes,
+    run_routes,
+    sandbox_routes,
+    start_routes,
+    thread_routes,
+)
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, error_response
@@ -32,7 +39,7 @@ from agent_runtime.system.file_watch import FileWatch
 
 log = logging.getLogger(__name__)
 
-_OPEN = ("/healthz", "/readyz", "/openapi.json")  # need no key
+_OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # need no key; neither do the files of the page
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 ROUTES = [
@@ -47,6 +54,7 @@ ROUTES = [
     Route("/v1/runs", run_routes.list_runs),
     Route("/v1/runs/{id}", run_routes.get_run),
     Route("/v1/runs/{id}/events", run_routes.run_events),
+    Route("/v1/runs/{id}/report", page_routes.run_report),
     Route("/v1/runs/{id}/{action:str}", run_routes.control_run, methods=["POST"]),
     Route("/v1/models", other_routes.list_models),
     Route("/v1/sandboxes/{id}/url", sandbox_routes.sandbox_url),
@@ -55,7 +63,8 @@ ROUTES = [
     Route("/healthz", other_routes.health),
     Route("/readyz", other_routes.ready),
     Route("/openapi.json", other_routes.openapi),
-    Route("/", other_routes.index),
+    Route("/page/{name}", page_routes.page_file),
+    Route("/", page_routes.index),
 ]
 
 
@@ -135,7 +144,7 @@ class Admission:
         connection.state.request_id = request_id
         added = {"X-Request-ID": request_id}
         try:
-            if scope["path"] not in _OPEN:
+            if scope["path"] not in _OPEN and not scope["path"].startswith("/page/"):
                 added |= Server.of(connection).gate.admit(connection)
         except ApiError as error:
             await error_response(connection, error)(scope, receive, _with_headers(send, added))

@@ -108,6 +108,7 @@ def _run_paths() -> dict[str, Any]:
                 "responses": _responses(stream=True),
             }
         },
+        "/v1/runs/{id}/report": {"get": {"summary": "The report of a run", "responses": _report_responses()}},
         "/v1/runs/{id}/input": {
             "post": {
                 "summary": "Send a message of the user to a run",
@@ -184,6 +185,12 @@ def _responses(success: str = "200", *, stream: bool = False) -> dict[str, Any]:
         found[success]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     error = {"$ref": "#/components/schemas/Error"}
     return found | {status: _content(text, error) for status, text in _ERRORS.items()}
+
+
+def _report_responses() -> dict[str, Any]:
+    found = _responses()
+    found["200"]["content"]["text/html"] = {"schema": {"type": "string"}}
+    return found
 
 
 def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Routes about the server itself: health, models, agents, reports, sandboxes, the description of the API."""
+"""Routes about the server itself: health, models, agents, the description of the API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
@@ -64,11 +64,3 @@ async def list_agents(http: HttpRequest) -> Response:
         else:
             rows.append({"slug": slug, "name": agent.name, "description": agent.description})
     return answer(http, rows)
-
-
-async def index(http: HttpRequest) -> Response:
-    """`GET /`: what this server is."""
-    return HTMLResponse(
-        "<!doctype html><meta charset=utf-8><title>agent-runtime</title>"
-        "<h1>agent-runtime</h1><p>The API is described by <a href=/openapi.json>/openapi.json</a>.</p>"
-    )

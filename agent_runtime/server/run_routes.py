@@ -15,8 +15,10 @@ from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, answer, error_response, not_found
 from agent_runtime.server.paging import page
 from agent_runtime.server.run_files import RunFiles
+from agent_runtime.transcripts.store import NAME, summary
 
 _ACTIONS = ("cancel", "pause", "resume", "input", "answer")
+_PROMPT = 200  # characters of a prompt in a list
 _TEXTS = {"input": ("text",), "answer": ("id", "text")}  # the fields of an action
 
 
@@ -42,7 +44,24 @@ async def list_runs(http: HttpRequest) -> Response:
         if all(value is None or row.get(name) == value for name, value in wanted.items()):
             rows.append(row)
     found, meta = page(rows, http.query_params, key=lambda row: [row["createdAt"], row["runId"]])
-    return answer(http, found, **meta)
+    rows = await asyncio.to_thread(lambda: [row | _recorded(server, row["runId"]) for row in found])
+    return answer(http, rows, **meta)
+
+
+def _recorded(server: Server, run_id: str) -> dict[str, Any]:
+    """What the recording of a run says about it; nothing for a run that is not recorded."""
+    try:
+        kept = summary(server.runs.files(run_id).folder / NAME)
+    except (OSError, ValueError, KeyError, ApiError):
+        return {}
+    prompt = " ".join(kept.prompt.split())[:_PROMPT]
+    return {
+        "prompt": prompt,
+        "model": kept.model,
+        "totalTokens": kept.tokens,
+        "durationMs": kept.duration_ms,
+        "stopReason": kept.stop_reason,
+    }
 
 
 async def run_events(http: HttpRequest) -> Response:

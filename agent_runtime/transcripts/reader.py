@@ -40,11 +40,18 @@ class Transcript:
         return last if isinstance(last, End) else None
 
 
-def read(path: Path) -> Transcript:
-    """Read a transcript. Raises TranscriptError, which names the line and what was expected there."""
+def read(path: Path, *, growing: bool = False) -> Transcript:
+    """Read a transcript. Raises TranscriptError, which names the line and what was expected there.
+
+    Args:
+        path: the file.
+        growing: the run may still be active; an incomplete last line is left out.
+    """
     adapter: TypeAdapter[Any] = TypeAdapter(Record)
     records: list[Any] = []
     for number, line in _lines(path):
+        if growing and not line.endswith(b"\n"):
+            break
         value = _parse(path, number, line)
         _expect(path, number, value, records)
         try:

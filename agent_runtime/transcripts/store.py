@@ -48,7 +48,7 @@ def kept_runs(state_dir: Path) -> list[KeptRun]:
     with suppress(OSError):
         for folder in (state_dir / "runs").iterdir():
             with suppress(OSError, ValueError, KeyError):
-                found.append(_summary(folder / NAME))
+                found.append(summary(folder / NAME))
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
@@ -84,7 +84,8 @@ def find_transcript(run: str, state_dir: Path) -> Path:
     )
 
 
-def _summary(path: Path) -> KeptRun:
+def summary(path: Path) -> KeptRun:
+    """Return the summary of a transcript. Raises OSError, ValueError or KeyError when it cannot be read."""
     with path.open("rb") as file:
         header, request = json.loads(file.readline()), json.loads(file.readline() or b"{}")
         start = _first_event(file)

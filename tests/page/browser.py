@@ -119,7 +119,7 @@ class Page:
     def until(self, expression: str, seconds: float = 30) -> Any:
         """Wait until an expression is true."""
         deadline = time.monotonic() + seconds
-        while not (value := self.run(expression)):
+        while not (value := self.run(f"Boolean({expression})")):
             assert time.monotonic() < deadline, (
                 expression,
                 self.problems,
@@ -140,6 +140,9 @@ class Page:
         )
         self.until(f"Boolean({find})")
         self.run(f"{find}.scrollIntoView({{block: 'center'}})")
+        self.run(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )  # is laid out
         box = self.run(
             f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({find}.getBoundingClientRect())"
         )

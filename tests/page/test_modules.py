@@ -43,7 +43,7 @@ def node(module: str, expression: str, value: object) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("entry", ["report.js"])
+@pytest.mark.parametrize("entry", ["report.js", "app.js"])
 def test_modules_joined_are_one_script(entry: str, tmp_path: Path) -> None:
     """Names at the top of modules are unique, and every import was replaced."""
     (tmp_path / "joined.mjs").write_text(script(entry))

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from agent_runtime.server.app import ROUTES
 from agent_runtime.server.openapi import description
 
-_NOT_DESCRIBED = {"/", "/openapi.json"}
+_NOT_DESCRIBED = {"/", "/openapi.json", "/page/{name}"}
 ACTIONS = ("cancel", "pause", "resume", "input", "answer")
 _ACTION = "/v1/runs/{id}/{action:str}"
 

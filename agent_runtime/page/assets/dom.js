@@ -48,7 +48,7 @@ export function picture(address, label) {
 }
 
 /** A button that copies a text, and confirms it. */
-export function copyButton(label, text) {
+export function copyButton(label, text, properties = {}) {
   const element = button(label, async () => {
     try {
       await navigator.clipboard.writeText(text());
@@ -57,7 +57,7 @@ export function copyButton(label, text) {
       element.textContent = "Copying is not allowed here";
     }
     setTimeout(() => (element.textContent = label), 1500);
-  });
+  }, properties);
   return element;
 }
 

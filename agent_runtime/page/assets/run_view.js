@@ -9,7 +9,8 @@ import { Toolbar } from "./toolbar.js";
 
 const STEPS_PER_FRAME = 250; // new steps that are displayed at once
 
-/** Displays a run while its events arrive: `push(event)`. Options: {title, curl, answer, controls}. */
+/** Displays a run while its events arrive: `push(event)`. Options: {title, runId, curl, report, answer, controls, follow,
+ * onend}. */
 export class RunView {
   constructor(options = {}) {
     this.options = options;
@@ -24,7 +25,9 @@ export class RunView {
   }
 
   build() {
+    this.states = {}; // what the parts beside the steps were last built from
     this.head = h("header", { class: "run-head" });
+    this.live = h("p", { class: "soft live-line" });
     this.line = h("div", { class: "timeline-box" });
     this.steps = h("ol", { class: "steps", "aria-label": "Steps of the run" });
     this.toolbar = new Toolbar(this);
@@ -57,10 +60,15 @@ export class RunView {
   describe(data) {
     this.data = data;
     this.context.images = data.images;
-    this.controlRecords = [...data.controls];
+    if (this.model.seq < 0) this.controlRecords = [...data.controls];
     for (const [entry, view] of this.views) if (entry.kind === "call" && data.images[entry.event.id]) view.update();
     this.request.replaceChildren(...promptPanel(data));
     this.refresh();
+  }
+
+  /** A control message that was sent from here. */
+  addControl(action, text) {
+    for (const entry of this.model.addControl({ ts: new Date().toISOString(), action, text })) this.display(entry);
   }
 
   schedule() {
@@ -115,22 +123,41 @@ export class RunView {
     this.toolbar.check(entry, this.views.get(entry).element);
   }
 
-  /** Brings everything beside the steps up to date. */
+  /** Brings what is beside the steps up to date, each part only if it has changed. */
   refresh() {
     const { model, panels } = this;
     const now = Date.now();
     const jump = (entry) => this.jump(entry);
-    this.head.replaceChildren(...this.headParts(now));
-    this.line.replaceChildren(timeline(model, jump, now));
-    panels.files.body.replaceChildren(...fileTree(model, jump));
-    panels.servers.body.replaceChildren(...serverPanel(model, this.embedded));
-    panels.limits.body.replaceChildren(...limitBars(model, now));
-    panels.usage.body.replaceChildren(...usageCharts(model));
-    panels.times.body.replaceChildren(...timeTables(model));
+    const edits = [...model.files.values()].reduce((sum, file) => sum + file.entries.length, 0);
+    const servers = [...model.servers.values()].map((server) => server.seq).join();
+    const calls = [...model.tools.values()].reduce((sum, tool) => sum + tool.calls, 0);
+    const state = [model.status, model.usages.length, calls, edits, Boolean(model.start), this.data.messages.length, this.data.ended];
+    this.part("head", state.join(), this.head, () => this.headParts());
+    this.part("line", `${model.spans.length} ${model.status}`, this.line, () => [timeline(model, jump, now)]);
+    this.part("files", edits, panels.files.body, () => fileTree(model, jump));
+    this.part("servers", servers, panels.servers.body, () => serverPanel(model, this.embedded));
+    this.part("usage", model.usages.length, panels.usage.body, () => usageCharts(model));
+    this.part("times", `${calls} ${model.usages.length}`, panels.times.body, () => timeTables(model));
     this.toolbar.refresh();
+    this.tick();
   }
 
-  headParts(now) {
+  part(name, state, element, build) {
+    if (this.states[name] === state) return;
+    this.states[name] = state;
+    element.replaceChildren(...build());
+  }
+
+  /** Brings what depends on the time up to date. */
+  tick() {
+    const now = Date.now();
+    const active = !this.model.complete && this.data.ended !== false;
+    this.live.hidden = !active;
+    if (active) this.live.textContent = this.waitingFor(now);
+    this.panels.limits.body.replaceChildren(...limitBars(this.model, now));
+  }
+
+  headParts() {
     const { model, options } = this;
     const status = this.data.ended === false && !model.complete ? "killed" : model.status;
     const asked = this.data.messages.filter((each) => each.role === "user").at(-1)?.text ?? options.title ?? "";
@@ -141,17 +168,18 @@ export class RunView {
         h("span", { class: `status ${status}`, role: "status" }, status),
         model.complete && model.complete.stopReason !== "end_turn" && h("span", { class: "fact" }, model.complete.stopReason),
         h("code", { class: "soft" }, model.start?.runId ?? options.runId ?? ""),
-        options.curl && copyButton("Copy as curl", options.curl)),
+        options.curl && copyButton("Copy as curl", options.curl, { class: "small" }),
+        options.report && button("Report", options.report, { class: "small" })),
       h("h1", {}, asked.length > 400 ? `${asked.slice(0, 400)}…` : asked),
       why && h("p", { class: `why ${failed ? "bad" : ""}` }, why),
-      !model.complete && status !== "killed" && h("p", { class: "soft live-line" }, this.waitingFor(now)),
+      this.live,
       h("dl", { class: "facts" }, summaryRows(model).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ].filter(Boolean);
   }
 
   waitingFor(now) {
     const running = this.model.entries.findLast((entry) => entry.running);
-    const what = this.paused ? "Paused" : running ? (running.kind === "call" ? `Running ${running.tool}` : "The model is writing") : "Waiting for the model";
+    const what = this.paused ? "Paused" : running ? (running.kind === "call" && !running.arriving ? `Running ${running.tool}` : "The model is writing") : "Waiting for the model";
     return `${what} · ${this.model.began ? duration(Math.max(0, now - this.model.began)) : "starting"}`;
   }
 

@@ -1,0 +1,108 @@
+"""The application at `/`, in a browser: runs are started, watched, steered and compared."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent_runtime.testing.model_server import Turn
+from tests.page.browser import Browser, Page
+from tests.server.conftest import Serve, serve  # noqa: F401
+
+EVIL = "</pre><img src=x onerror=window.hit=1><script>window.hit=1</script>"
+CODE = "def greet(name):\n    return f'hello {name}'  # a greeting\n"
+
+
+def started(page: Page, prompt: str) -> None:
+    page.type("textarea[name=prompt]", prompt)
+    page.click("form.start button.primary")
+    page.until("location.hash.startsWith('#/runs/')")
+
+
+def waiting(marker: str) -> Turn:
+    """A turn whose command prints, and runs until a file is there."""
+    loop = f"echo printed at once; touch started; until [ -e {marker} -o ! -e started ]; do sleep 0.05; done; echo on"
+    return Turn(text="I wait.", calls=[("bash", {"command": loop})])
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_a_run_is_started_watched_and_steered(
+    browser: Browser,
+    serve: Serve,  # noqa: F811
+    width: int,
+    dark: bool,
+) -> None:
+    create = {"command": "create", "path": "src/greet.py", "file_text": CODE}
+    edit = {"command": "str_replace", "path": "src/greet.py", "old_str": "hello", "new_str": "good morning"}
+    tool = "str_replace_based_edit_tool"
+    served = serve(
+        [
+            Turn(thinking="First the file.", text=EVIL, calls=[(tool, create), (tool, edit)]),
+            waiting("go"),
+            Turn(calls=[("bash", {"command": "exit 3"})]),
+            Turn(text=f"done {EVIL}"),
+        ],
+        "--api-key",
+        "secret",
+        key="secret",
+    )
+    page = browser.open(served.url, width=width, dark=dark)
+    page.type("dialog input", "secret")
+    page.click("dialog button")
+    started(page, f"Write a greeting. {EVIL}")
+    page.until("document.body.innerText.includes('printed at once')")
+    page.until("document.querySelector('.status').textContent === 'running'")
+    page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
+    page.type(".controls textarea", "and say good evening")
+    page.click(".controls button", "Send")
+    page.until("document.querySelector('.step.control')?.innerText.includes('good evening')")
+    page.click(".controls button", "Pause")
+    page.until("document.querySelector('.controls').innerText.includes('Paused')")
+    (served.workspace / "go").touch()
+    page.click(".controls button", "Resume")
+    page.until("document.querySelector('.status').textContent === 'completed'")
+    assert "good evening" in str(served.model.bodies[2]["messages"])
+    page.until("document.querySelector('.controls') === null")
+    assert "The model finished its answer." in page.text(".run-head")
+    assert (
+        page.run("document.querySelectorAll('.span').length") == 8
+    )  # of the timeline: 4 model calls, 4 tool calls
+    page.key("n")
+    assert "exit 3" in page.text(".step.current")
+    page.run("document.querySelectorAll('aside details').forEach((each) => (each.open = true))")
+    assert "greet.py" in page.text("aside") and "Turns" in page.text("aside")
+    page.click(".file-row", "greet.py")
+    page.until("document.querySelector('.step.current')?.textContent.includes('good morning')")
+    assert page.text(".step.current .t-keyword") == "def"
+    page.click(".panel.request summary")
+    page.until("document.querySelector('.panel.request').innerText.includes('System prompt')")
+    assert page.run("window.hit") is None and EVIL in page.text()
+    assert not page.scrolls_sideways()
+    assert [problem for problem in page.problems if "401" not in problem] == []
+    assert all(url.startswith((served.url, "data:")) for url in page.requests)
+
+
+def test_a_run_is_cancelled_found_and_compared(browser: Browser, serve: Serve) -> None:  # noqa: F811
+    served = serve([Turn(text="first answer"), waiting("never")])
+    page = browser.open(served.url)
+    page.until("document.querySelector('form.start')")
+    started(page, "one")
+    page.until("document.querySelector('.status').textContent === 'completed'")
+    page.click("nav a", "New run")
+    started(page, "two")
+    page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
+    page.click(".controls button", "Cancel")
+    page.until("document.querySelector('.status').textContent === 'cancelled'")
+    page.click("nav a", "Runs")
+    page.until("document.querySelectorAll('.list tr').length === 2")
+    page.type("section input[type=search]", "two")
+    page.until("document.querySelectorAll('.list tr').length === 1")
+    page.run("document.querySelector('section input').select()")
+    page.type("section input[type=search]", "run_")
+    page.until("document.querySelectorAll('.list tr').length === 2")
+    page.run("document.querySelectorAll('.list input').forEach((box) => box.click())")
+    page.click("button", "Compare")
+    page.until("document.querySelector('.comparison')?.innerText.includes('Duration')")
+    page.until("document.querySelectorAll('.compare .status').length === 2")
+    page.click("nav a", "Threads")
+    page.until("document.querySelectorAll('.list tr').length === 2")
+    assert page.problems == []
