@@ -10,6 +10,7 @@ AgentRuntimeError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Literal
@@ -59,32 +60,41 @@ class AgentRuntimeError(Exception):
     code: ErrorCode = "internal_error"
 
 
+_EXPECTED = re.compile(r"\b(?:expected|required:) (.+?)(?:[,;] got |; |(?<![\"']): |$)", re.DOTALL)
+
+
 class RequestError(AgentRuntimeError):
     """The request (or the command line) is invalid.
 
     Args:
         field: the field in camelCase, or the option of the command line.
-        expected: what was expected, and what was given.
-        message: the whole message, where `expected` alone is not enough.
+        problem: what was expected, as `expected X, got Y` or `expected X: Y`, or what is wrong.
+        message: the whole message, where `problem` alone is not enough.
         label: what the message calls the field, such as an option of the command line; the field by default.
     """
 
     code: ErrorCode = "invalid_request"
 
-    def __init__(self, field: str, expected: str, message: str = "", label: str = "") -> None:
+    def __init__(self, field: str, problem: str, message: str = "", label: str = "") -> None:
         name = label or field
-        super().__init__(f"{name}: {message or expected}" if name else message or expected)
+        super().__init__(f"{name}: {message or problem}" if name else message or problem)
         self.field = field
-        self.expected = expected
+        self.problem = problem
         self._message = message
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The `details` of the `error` event: the field, and what was expected without what was given."""
+        found = _EXPECTED.search(self.problem)
+        return {"field": self.field, "expected": found[1] if found else self.problem}
 
     def inside(self, field: str) -> RequestError:
         """Return the same error of a field inside another one."""
-        return RequestError(f"{field}.{self.field}" if self.field else field, self.expected, self._message)
+        return RequestError(f"{field}.{self.field}" if self.field else field, self.problem, self._message)
 
     def labelled(self, label: str) -> RequestError:
         """Return the same error with another name of the field in its message."""
-        return RequestError(self.field, self.expected, self._message, label)
+        return RequestError(self.field, self.problem, self._message, label)
 
 
 class ProviderError(AgentRuntimeError):

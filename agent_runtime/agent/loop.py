@@ -129,7 +129,10 @@ async def end_empty(loop: Loop, turn: Turn, output: str) -> LoopResult:
         return LoopResult("invalid_output", output, "the model has ended its turn without an answer")
     if not output and not turn.may_be_empty:
         return LoopResult("error", output, "the model has ended its turn without an answer")
-    message = "the model has ended its turn without an answer; the output is its last text"
+    what = (
+        "the output is its last text" if output else "it has written no text at all, so the output is empty"
+    )
+    message = f"the model has ended its turn without an answer; {what}"
     await loop.emit(events.NoticeEvent(code="empty_answer", message=message))
     return LoopResult("end_turn", output)
 

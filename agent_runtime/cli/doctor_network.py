@@ -33,7 +33,7 @@ def keys(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         endpoint = resolve(model, environ)
     except RequestError as error:
-        yield Finding("model", False, True, f"AGENT_RUNTIME_MODEL is {model}", error.expected)
+        yield Finding("model", False, True, f"AGENT_RUNTIME_MODEL is {model}", error.problem)
         return
     key = endpoint.key_variable
     enough = not endpoint.needs_key or bool(endpoint.api_key or environ.get(f"{key}_FD"))

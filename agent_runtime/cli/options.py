@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
@@ -115,3 +116,14 @@ def named_by_option(error: RequestError, given: Mapping[str, Any]) -> RequestErr
         if field in given and name in (field, f"config.{field}"):
             return error.labelled(f"{option}{bracket}{index}")
     return error
+
+
+def read_file(name: str) -> bytes:
+    """Return the content of the file of `--request`. Raises RequestError when it cannot be read."""
+    try:
+        return Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(
+            "request", f"expected a file that can be read: {name!r} ({reason})", label="--request"
+        ) from error

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from agent_runtime import tools
+from agent_runtime.cli.options import named_by_option
 from agent_runtime.cli.run import formatted
 from agent_runtime.engine import failure, run_config
 from agent_runtime.engine.replay import Replay
@@ -122,8 +123,9 @@ def replan(
     if not (given_workspace or recorded_tools):
         raise RequestError(
             "workspace",
-            "required to execute the commands of the transcript;"
+            "expected a folder in which the commands of the transcript are executed;"
             " give --workspace DIR, or --tools recorded to execute nothing",
+            label="--workspace",
         )
     here = str(Path(given_workspace or ".").absolute())
     named = workspace or (header.workspace if recorded_tools else here)
@@ -135,8 +137,10 @@ def replan(
         request, _ = parse(wanted | given | {"workspace": "/" if recorded_tools else here})
         config = run_config.prepare(request, environ, resolved(transcript))
     except RequestError as error:
-        if error.field in given or error.field == "workspace":
-            raise
+        if error.field == "workspace":
+            raise error.labelled("--workspace" if workspace else "AGENT_RUNTIME_WORKSPACE") from error
+        if error.field in given:
+            raise named_by_option(error, given) from error
         raise TranscriptError(f"{transcript.path}, line 2: `request` record: {error}") from error
     except ValueError as error:
         raise TranscriptError(f"{transcript.path}, line 2: `request` record: resolved: {error}") from error
@@ -162,7 +166,9 @@ def parse_mask(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise RequestError("mask", f"expected a regular expression: {pattern} ({error})") from None
+        raise RequestError(
+            "mask", f"expected a regular expression: {pattern} ({error})", label="--mask"
+        ) from None
 
 
 def parse_speed(text: str) -> float:
@@ -172,5 +178,5 @@ def parse_speed(text: str) -> float:
     except ValueError:
         speed = math.nan
     if not speed > 0:
-        raise RequestError("speed", f"expected a number above 0, or max: {text}")
+        raise RequestError("speed", f"expected a number above 0, or max: {text}", label="--speed")
     return speed

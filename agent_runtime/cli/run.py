@@ -10,10 +10,9 @@ import sys
 import termios
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from pathlib import Path
 from typing import Any
 
-from agent_runtime.cli.options import named_by_option
+from agent_runtime.cli.options import named_by_option, read_file
 from agent_runtime.engine import failure, run_config
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.signals import Interrupted, SignalHandler
@@ -34,7 +33,7 @@ def run_command(arguments: argparse.Namespace, overlay: dict[str, Any], signals:
 
     def read() -> tuple[Any, bytes]:
         if arguments.request is not None:
-            return _file(arguments.request), b""
+            return decode(read_file(arguments.request)), b""
         return ({}, b"") if arguments.prompt is not None else read_request(0)
 
     def ready() -> bool:
@@ -142,12 +141,3 @@ def merge(raw: Any, overlay: dict[str, Any]) -> Any:
     if isinstance(body.get("config"), dict):
         body["config"] |= config
     return body | over
-
-
-def _file(name: str) -> Any:
-    try:
-        return decode(Path(name).read_bytes())
-    except OSError as error:
-        raise RequestError(
-            "request", f"expected a file that can be read: {name} ({error.strerror})"
-        ) from error

@@ -249,12 +249,16 @@ class Summarizer:
         """Return the summary. Raises ProviderError when the call fails, or the summary is empty."""
         call = ModelCall(model=self.ctx.config.endpoints[0].model, system="", messages=messages)
         turn = await self.model.turn(call, _ignore)
-        if turn.usage:
-            budget = self.ctx.budget
-            cost = await self.costs.cost(turn.usage)
-            budget.spend(turn.usage, cost, turns=0)
-            window = (0, self.limits().window)
-            await self.ctx.sink.emit(events.usage_report(turn.usage, budget.turns, window, cost))
+        usage = turn.usage
+        if usage is None or not usage.total_tokens:  # not reported by the provider
+            estimator = Estimator()
+            estimator.replaced(messages)
+            usage = await estimator.counted(turn.message)
+        budget = self.ctx.budget
+        cost = await self.costs.cost(usage)
+        budget.spend(usage, cost, turns=0)
+        window = (0, self.limits().window)
+        await self.ctx.sink.emit(events.usage_report(usage, budget.turns, window, cost))
         if not turn.message.text.strip():
             raise ProviderError("provider_error", "the summary of the conversation is empty", retryable=False)
         return turn.message.text

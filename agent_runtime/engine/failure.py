@@ -20,6 +20,7 @@ _IDENTITY = (
     "sandbox_id",
     "rollout_id",
     "target_device_id",
+    "idempotency_key",
     "execution_mode",
 )
 
@@ -42,7 +43,7 @@ def refuse(out: int, raw: Any, error: RequestError, *, format: object = None) ->
         format=format,
         code=error.code,
         message=str(error),
-        details={"field": error.field, "expected": error.expected},
+        details=error.details,
         exit_code=ExitCode.INVALID_REQUEST,
     )
 

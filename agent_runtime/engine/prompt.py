@@ -8,14 +8,33 @@ from pathlib import Path
 
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.prompting.skills import Ignored, Skill, find_skills, skill_folders
-from agent_runtime.prompting.system_prompt import Facts, render
+from agent_runtime.prompting.system_prompt import Facts, literal_variables, render
 from agent_runtime.protocol import events
 
 
 def rendered_prompt(config: RunConfig, skills: Sequence[Skill]) -> str:
     """Render the system prompt. Reads files of the workspace; raises RequestError when the template is invalid."""
+    return render(config.agent, _facts(config, skills), config.request.system_prompt)
+
+
+def literal_notice(config: RunConfig) -> events.NoticeEvent | None:
+    """Return the notice that the request's system prompt is used verbatim although it looks like a template."""
+    prompt = config.request.system_prompt
+    if prompt is None or "{" not in prompt:
+        return None
+    names = literal_variables(prompt, config.agent, _facts(config, ()))
+    if not names:
+        return None
+    message = (
+        f"systemPrompt is used as it is, with its braces: {', '.join(names[:10])} is not a variable of templates;"
+        " values of the request are `params.NAME` and `context.NAME`"
+    )
+    return events.NoticeEvent(code="not_a_template", message=message, details={"names": names[:10]})
+
+
+def _facts(config: RunConfig, skills: Sequence[Skill]) -> Facts:
     request = config.request
-    facts = Facts.gather(
+    return Facts.gather(
         config.workspace,
         model=config.endpoints[0].model,
         date=date.today().isoformat(),
@@ -25,7 +44,6 @@ def rendered_prompt(config: RunConfig, skills: Sequence[Skill]) -> str:
         mounts=[mount.model_dump(by_alias=True) for mount in request.mounts],
         skills=skills,
     )
-    return render(config.agent, facts, request.system_prompt)
 
 
 def skills_of(config: RunConfig, environ: Mapping[str, str]) -> tuple[list[Skill], list[Ignored]]:

@@ -82,7 +82,7 @@ def failed(error: BaseException, output: str) -> RunResult:
         if error.code in ("context_overflow", "refusal"):
             stop = error.code
     elif isinstance(error, RequestError):
-        details, exit_code = {"field": error.field, "expected": error.expected}, ExitCode.INVALID_REQUEST
+        details, exit_code = dict(error.details), ExitCode.INVALID_REQUEST
     elif isinstance(error, ReplayMismatch):
         exit_code = ExitCode.REPLAY_MISMATCH
     code: ErrorCode = getattr(error, "code", "internal_error")

@@ -22,7 +22,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.protocol.events import StartEvent
 from agent_runtime.protocol.request import Config, CustomModel, Request
-from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, resolve
+from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, provider_of_key, resolve
 from agent_runtime.providers.keys import from_request
 from agent_runtime.system import exec_limits
 from agent_runtime.version import VERSION
@@ -97,6 +97,7 @@ class RunConfig:
             sandbox_id=request.sandbox_id,
             rollout_id=request.rollout_id,
             target_device_id=request.target_device_id,
+            idempotency_key=request.idempotency_key,
             execution_mode=request.execution_mode,
             metadata=request.metadata,
         )
@@ -313,8 +314,8 @@ def _default_model(environ: Mapping[str, str]) -> str:
     if others := sorted(name for name in key_variables() if environ.get(name)):
         raise RequestError(
             "model",
-            f"expected the name of a model, such as --model google:NAME: there is no default for the keys that are set"
-            f" ({', '.join(others)})",
+            f"expected the name of a model, such as --model {provider_of_key(others[0])}:NAME: there is no default for"
+            f" the keys that are set ({', '.join(others)}); `agent-runtime models` lists names",
         )
     return DEFAULT_MODELS[0][1]
 

@@ -25,7 +25,7 @@ from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, prepare_for_tools, system_prompt
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.mcp_lifecycle import McpLifecycle
-from agent_runtime.engine.prompt import ignored_notice, skills_of
+from agent_runtime.engine.prompt import ignored_notice, literal_notice, skills_of
 from agent_runtime.engine.result import RunResult
 from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
@@ -154,6 +154,8 @@ class RunSupervisor:
         skills, ignored = await run_sync(skills_of, ctx.config, ctx.environ, abandon_on_cancel=True)
         for each in ignored:
             await ctx.sink.emit(ignored_notice(each))
+        if notice := await run_sync(literal_notice, ctx.config, abandon_on_cancel=True):
+            await ctx.sink.emit(notice)
         prompt = await run_sync(system_prompt, ctx, skills, abandon_on_cancel=True)
         log.debug("system prompt: %d characters", len(prompt))
         return prompt
@@ -191,11 +193,7 @@ class RunSupervisor:
         try:
             message = self.ctx.inbox.handle(line)
         except RequestError as error:
-            details = {
-                "field": error.field,
-                "expected": error.expected,
-                "line": line[:200].decode("utf-8", "replace"),
-            }
+            details = error.details | {"line": line[:200].decode("utf-8", "replace")}
             await self.ctx.sink.emit(
                 events.ErrorEvent(code=error.code, message=str(error), retryable=False, details=details)
             )

@@ -132,7 +132,7 @@ def _read(path: Path, inside: Path | None) -> Skill | None:
     try:
         fields, _ = split(path, text)
     except RequestError as error:
-        raise ValueError(error.expected.removeprefix(f"{path}: ").removeprefix(f"{path}, ")) from error
+        raise ValueError(error.problem.removeprefix(f"{path}: ").removeprefix(f"{path}, ")) from error
     if fields.get("disable-model-invocation") is True:
         return None
     name = unicodedata.normalize("NFKC", _text(fields, "name", _MAX_NAME))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ INSTRUCTION_FILES = ("AGENTS.md", "CLAUDE.md")
 _MAX_INSTRUCTIONS = 32 << 10  # bytes of each of these that reach the model
 _MAX_PROMPT = 512 << 10  # characters of a rendered prompt
 _MAX_REPEAT = 1 << 20  # the largest text or number that `*` may make in a template
+_BRACES = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)|\{%-?\s*\w+\s+(?:\w+\s+in\s+)?([A-Za-z_][\w.]*)")
 _SECTIONS = Path(__file__).parents[1] / "prompts" / "sections"  # the files for `{% include %}`
 
 
@@ -124,6 +126,15 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
     except Exception as error:  # a template can raise anything
         raise RequestError(name, f"{where} cannot be rendered: {type(error).__name__}: {error}") from error
     return clean_text(text).strip() + "\n"
+
+
+def literal_variables(system_prompt: str, agent: Agent, facts: Facts) -> list[str]:
+    """Return the names in `{{ ... }}` and `{% ... %}` of a request's own system prompt that is used verbatim: none of
+    them is a variable, or the template has a syntax error. Empty for a text without such braces.
+    """
+    if _is_template(_environment(), system_prompt, facts.variables(agent).keys()):
+        return []
+    return list(dict.fromkeys(one or two for one, two in _BRACES.findall(system_prompt)))
 
 
 def _is_template(environment: SandboxedEnvironment, source: str, variables: Collection[str]) -> bool:

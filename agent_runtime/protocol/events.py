@@ -57,6 +57,7 @@ NoticeCode = Literal[
     "price_unknown",
     "skill_ignored",
     "background_awaited",
+    "not_a_template",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 
@@ -77,6 +78,7 @@ class StartEvent(Event):
     sandbox_id: str | None = None
     rollout_id: Maybe[str] = None
     target_device_id: Maybe[str] = None
+    idempotency_key: Maybe[str] = None
     execution_mode: Maybe[str] = None
     metadata: Any = None
 
@@ -270,6 +272,7 @@ class CompleteEvent(Event):
     sandbox_id: str | None = None
     rollout_id: str | None = None
     target_device_id: Maybe[str] = None
+    idempotency_key: Maybe[str] = None
     execution_mode: str | None = None
     metadata: Any = None
     error: Maybe[ErrorInfo] = None

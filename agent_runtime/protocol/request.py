@@ -15,7 +15,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.protocol.body import URL_PATTERN, Body, Count, Name, PathName, Seconds
 from agent_runtime.protocol.mcp_server import McpServer
 from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
-from agent_runtime.protocol.request_errors import URL, kind, request_error
+from agent_runtime.protocol.request_errors import URL, kind, request_error, with_hint
 
 _IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
 THREAD_ID = r"^[A-Za-z0-9._-]{1,128}$"
@@ -86,6 +86,8 @@ class Request(Body):
     target_device_id: Name | None = None
     execution_mode: Name | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    traceparent: Name | None = None
+    idempotency_key: Name | None = None
     ask_user: bool = False
     output_schema: dict[str, Any] | None = None
     skills: bool | list[Name] | None = None
@@ -163,7 +165,9 @@ def parse(raw: object) -> tuple[Request, list[str]]:
     try:
         return Request.model_validate(body), unknown
     except ValidationError as error:
-        raise request_error(error, _PATTERNS) from error
+        raise with_hint(request_error(error, _PATTERNS), unknown) from error
+    except RequestError as error:
+        raise with_hint(error, unknown) from error
 
 
 def normalise(raw: dict[str, Any]) -> dict[str, Any]:

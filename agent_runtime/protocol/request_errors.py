@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ MODEL = (
 )
 URL = "expected an http(s) URL"
 _MAY_BE_SECRET = frozenset({"env", "headers", "args", "url"})  # fields whose values are not quoted
+_MOST_NAMED = 5  # unknown fields that are named in an error
 _LONGEST = 60  # characters of a value that are quoted
 _NUMBERS = ("an integer", "a number")
 
@@ -68,6 +69,14 @@ def request_error(error: ValidationError, patterns: Mapping[str, str]) -> Reques
         return RequestError(field, expected)
     secret = not _MAY_BE_SECRET.isdisjoint(map(str, first["loc"]))
     return RequestError(field, f"{expected}, got {given(first.get('input'), secret=secret)}")
+
+
+def with_hint(error: RequestError, unknown: Sequence[str]) -> RequestError:
+    """Return the error of a missing field with the unknown fields of the request, one of which may be meant for it."""
+    if not unknown or not error.problem.startswith("required"):
+        return error
+    names = ", ".join(unknown[:_MOST_NAMED])
+    return RequestError(error.field, f"{error.problem}; unknown fields were ignored: {names}")
 
 
 def path(location: tuple[int | str, ...]) -> str:

@@ -108,6 +108,14 @@ def key_variables() -> frozenset[str]:
     return frozenset({row.key_variable for row in PROVIDERS.values()} | set(_OTHER_KEY_VARIABLES.values()))
 
 
+def provider_of_key(variable: str) -> str:
+    """Return the name of the provider whose key this variable holds. Raises StopIteration when there is none."""
+    others = [name for name, other in _OTHER_KEY_VARIABLES.items() if other == variable]
+    return next(
+        name for name in [*PROVIDERS, *others] if name in others or PROVIDERS[name].key_variable == variable
+    )
+
+
 def base_variable(provider: str) -> str:
     """The environment variable that gives another address for a provider."""
     default = PROVIDERS[provider].key_variable.replace("_API_KEY", "_BASE_URL")

@@ -46,8 +46,7 @@ class ApiError(Exception):
         """The answer to a request that the runtime refuses."""
         if error.field == "threadId" and "in use" in str(error):
             return cls(409, "conflict", str(error), headers={"Retry-After": "1"})
-        details = {"field": error.field, "expected": error.expected}
-        return cls(400, "invalid_request", str(error), details=details)
+        return cls(400, "invalid_request", str(error), details=dict(error.details))
 
 
 def not_found(what: str) -> ApiError:

@@ -41,6 +41,7 @@ def last_events(run_id: str, thread_id: str, stream: list[dict[str, Any]]) -> st
         sandbox_id=start.get("sandboxId"),
         rollout_id=start.get("rolloutId"),
         target_device_id=start.get("targetDeviceId"),
+        idempotency_key=start.get("idempotencyKey"),
         execution_mode=start.get("executionMode"),
         metadata=start.get("metadata"),
         error=error,

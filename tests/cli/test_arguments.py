@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 
+import agent_runtime
 from agent_runtime.cli.main import main
 from agent_runtime.cli.options import METAVARS, OPTIONS, named_by_option
 from agent_runtime.errors import RequestError
+from agent_runtime.testing.runtime import COMMAND
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,79 @@ def test_an_error_names_the_option_that_gave_the_field(field: str, option: str) 
     error = named_by_option(RequestError(field, "expected"), {"tools": ["basch"], "maxTurns": 0})
     assert str(error) == f"{option}: expected"
     assert error.field == field
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["runn"], "run"),
+        (["Replay", "x"], "replay"),
+        (["dctor"], "doctor"),
+        (["thread", "list"], "threads"),
+        (["threads", "lst"], "list"),
+        (["schema", "requests"], "request"),
+        (["replay", "x", "--tools", "exec"], "execute"),
+        (["run", "--modle", "x"], "--model"),
+        (["serve", "--prot", "1"], "--port"),
+    ],
+)
+def test_a_mistyped_word_gets_a_suggestion(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(words)
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.strip().endswith(f"did you mean {meant}?")
+
+
+def test_a_word_like_no_other_gets_the_list_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["xyzzy"])
+    printed = capsys.readouterr().err
+    assert "expected one of run, replay" in printed
+    assert "did you mean" not in printed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["schema"], ["tools"], ["models"], ["agents"], ["runs"], ["clean", "--dry-run"], ["threads", "list"]],
+)
+def test_a_command_that_prints_text_needs_a_stdout(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(words) == 74
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--request", "/no/such"], "--request: expected a file that can be read"),
+        (["run", "--request", "/"], "--request: expected a file that can be read"),
+        (["run", "--request", "/no/such", "--socket", "/no"], "--request: expected a file that can be read"),
+        (["run", "--prompt", "x", "--socket", "/no/such"], "--socket: expected a standby"),
+        (["run", "--prompt", "x", "--socket", "/etc/passwd"], "--socket: expected a standby"),
+        (["replay", "{demo}", "--workspace", ".", "--speed", "0"], "--speed: expected a number above 0"),
+        (["replay", "{demo}", "--workspace", ".", "--speed", "fast"], "--speed: expected a number above 0"),
+        (["replay", "{demo}", "--workspace", ".", "--mask", "["], "--mask: expected a regular expression"),
+        (["replay", "{demo}", "--workspace", "/no/such"], "--workspace: expected a folder that exists"),
+        (["replay", "{demo}"], "--workspace: expected a folder in which"),
+        (
+            ["replay", "{demo}", "--workspace", ".", "--format", "x"],
+            "--format: expected 'ndjson' or 'pretty'",
+        ),
+    ],
+)
+def test_an_error_names_the_option(words: list[str], message: str) -> None:
+    demo = str(Path(agent_runtime.__file__).parent / "data/demo.ndjson")
+    done = subprocess.run(
+        [*COMMAND, *(word.replace("{demo}", demo) for word in words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"agent-runtime: {message}")
+    error = json.loads(done.stdout.splitlines()[0])
+    assert error["message"].startswith(message)
+    assert error["details"]["expected"] in message + error["message"]
+    assert not error["details"]["expected"].startswith("expected")

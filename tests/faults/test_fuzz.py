@@ -132,7 +132,7 @@ def test_arbitrary_request_lines_never_crash() -> None:
             json.dumps([request.model_dump(mode="json"), unknown]).encode()
             outcomes["understood"] += 1
         except RequestError as refused:
-            assert refused.field and refused.expected
+            assert refused.field and refused.problem
             str(refused).encode()
             outcomes["refused"] += 1
         finally:
@@ -192,7 +192,7 @@ def test_arbitrary_control_lines_never_crash() -> None:
             (control.text or "").encode()
             outcomes["understood"] += 1
         except RequestError as refused:
-            assert refused.field and refused.expected
+            assert refused.field and refused.problem
             outcomes["refused"] += 1
     assert min(outcomes.values()) > 50, outcomes
 

@@ -48,7 +48,7 @@ def refusal(slug: str, directories: list[Path]) -> str:
     with pytest.raises(RequestError) as refused:
         find_agent(slug, directories)
     assert refused.value.field == "agent"
-    return refused.value.expected
+    return refused.value.problem
 
 
 def test_every_field_of_a_definition_is_read(tmp_path: Path) -> None:

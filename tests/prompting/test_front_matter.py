@@ -69,7 +69,7 @@ def test_unsupported_yaml_is_refused_with_its_line(head: str, line: int) -> None
     with pytest.raises(RequestError) as refused:
         front_matter(FILE, head)
     assert refused.value.field == "agent"
-    assert f"agents/mine.md, line {line}: " in refused.value.expected
+    assert f"agents/mine.md, line {line}: " in refused.value.problem
 
 
 @pytest.mark.parametrize("character", ["'", '"', "[", ",", " ", "#", ":", "x\n", "- "])

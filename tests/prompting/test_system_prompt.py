@@ -109,7 +109,7 @@ def test_a_bad_template_is_refused_by_its_agent(template: str, complaint: str) -
     with pytest.raises(RequestError, match=r"mine\.md") as refused:
         render(agent(template), facts())
     assert refused.value.field == "agent"
-    assert complaint in refused.value.expected
+    assert complaint in refused.value.problem
 
 
 def test_a_template_error_in_a_request_names_its_field() -> None:

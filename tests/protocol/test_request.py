@@ -62,7 +62,7 @@ def test_a_wrong_request_is_refused_by_the_name_of_its_field(raw: Any, field: st
     with pytest.raises(RequestError) as refused:
         parse(raw)
     assert refused.value.field == field
-    assert refused.value.expected
+    assert refused.value.problem
 
 
 def test_both_api_versions_of_the_body_are_equivalent() -> None:

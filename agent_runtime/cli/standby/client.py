@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.cli.options import read_file
 from agent_runtime.engine import failure
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
@@ -50,17 +51,18 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
         except RequestError as error:
             return failure.refuse(1, {}, error, format=options.get("format"))
         except OSError as error:
-            what = f"{error.filename or arguments.socket} ({error.strerror or error})"
-            return failure.refuse(
-                1, {}, RequestError("socket", f"expected a standby that listens there: {what}")
+            what = f"{arguments.socket} ({error.strerror or error})"
+            refused = RequestError(
+                "socket", f"expected a standby that listens there: {what}", label="--socket"
             )
+            return failure.refuse(1, {}, refused, format=options.get("format"))
         return _Relay(connection, signals).run()
 
 
 def _request(arguments: Namespace) -> bytes:
     """Return the request; empty when it is read from stdin."""
     if arguments.request is not None:
-        return Path(arguments.request).read_bytes() + b"\n"
+        return read_file(arguments.request) + b"\n"
     return b"{}\n" if arguments.prompt is not None else b""
 
 

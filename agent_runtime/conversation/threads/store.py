@@ -263,7 +263,7 @@ class Thread:
         try:
             self._store.append(self.id, self.agent, messages, shortened=shortened)
         except ThreadStoreError as error:
-            log.warning("thread %s: %s", self.id, error.expected)
+            log.warning("thread %s: %s", self.id, error.problem)
             return False
         self._unsaved = []
         return True
