@@ -70,7 +70,6 @@ async def test_without_a_port_a_helper_is_returned_when_no_app_comes(
             assert f"http://localhost:{free_port}" in await ask(scene.servers, timeout=120)
 
 
-@pytest.mark.timed
 async def test_get_dev_url_reports_that_nothing_listens(
     watching: Watching, python: Launch, free_port: int
 ) -> None:

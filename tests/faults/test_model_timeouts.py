@@ -36,15 +36,12 @@ def together(standby: Running, folder: Path, turn: Turn, config: Json, **environ
         return [trial.end() for trial in trials]
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize("name", HANGS)
 def test_each_timeout_ends_its_own_phase(name: str, standby: Running, tmp_path: Path) -> None:
     fault, limit = HANGS[name]
-    began = time.monotonic()
     for done in together(standby, tmp_path, Turn(text="never whole", fault=fault), LONG | {limit: 0.7}):
         assert_ended(done, limit)
         assert done.of("start")[0]["limits"][limit] == 0.7
-    assert time.monotonic() - began < 30
 
 
 def test_a_handshake_that_never_completes_times_out(standby: Running, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import anyio
@@ -132,16 +131,13 @@ async def test_the_files_that_git_would_add(editor: EditorFixture, monkeypatch: 
         assert set(found) - {"new", "line"} == wanted
 
 
-@pytest.mark.timed
 async def test_a_match_in_a_line_of_five_megabytes_is_found(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is reported once, not five million times."""
     editor.put(long="-" + "a" * 5_000_000 + "\n")
-    began = time.monotonic()
     there, fallback = await both(editor, monkeypatch, pattern="a")
     assert there == fallback == f"long:1:-{'a' * 399}..."
-    assert time.monotonic() - began < 3
 
 
 async def test_a_fifo_as_gitignore_is_not_read(

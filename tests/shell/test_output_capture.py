@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import anyio
@@ -27,12 +26,10 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.timed
 async def test_a_flood_is_bounded_in_memory_and_on_disk(sh: Bench) -> None:
     await sh("true")
-    before, began = resident(), time.monotonic()
+    before = resident()
     result = await sh("yes | head -c 300M", timeout=60)
-    assert time.monotonic() - began < 20
     assert resident() - before < 20 << 20
     assert (result.exit_code, result.truncated, result.output_bytes) == (0, True, 300 << 20)
     assert result.output_file == str(sh.home.parent / "logs/call-2.log")
@@ -87,18 +84,17 @@ async def test_a_long_progress_display_is_reduced_to_its_last_state(sh: Bench) -
     assert (await sh(f'python3 -c "{code}"', tokens=1000)).text == "file 99999"
 
 
-@pytest.mark.timed
 async def test_output_comes_while_it_is_printed(sh: Bench) -> None:
-    arrived: list[tuple[float, str]] = []
-    began = time.monotonic()
+    arrived: list[str] = []
 
     async def note(piece: str) -> None:
-        arrived.append((time.monotonic() - began, piece))
+        arrived.append(piece)
+        (sh.home / "go").touch()
 
-    command = "echo one; sleep 0.6; echo two"
-    await sh.shell.run(command, timeout=9, call_id="x", tokens=1000, on_output=note)
-    assert [piece for _, piece in arrived] == ["one", "\ntwo"]
-    assert arrived[0][0] < 0.4
+    command = "echo one; until [ -e go ]; do sleep 0.05; done; echo two"
+    result = await sh.shell.run(command, timeout=30, call_id="x", tokens=1000, on_output=note)
+    assert result.outcome == "completed"  # the first line came before the second was printed
+    assert arrived == ["one", "\ntwo"]
 
 
 async def test_what_was_printed_before_a_timeout_is_returned(sh: Bench) -> None:

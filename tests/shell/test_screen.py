@@ -209,7 +209,6 @@ def test_random_output_renders_without_failure() -> None:
 SIZE = 256 << 10
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize(
     "piece",
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import anyio
@@ -217,14 +216,13 @@ async def test_long_output_is_truncated_and_stored(sessions: SessionManager) -> 
     assert body(result).endswith("\n100000")
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize("tty", [True, False])
 @pytest.mark.parametrize(
     ("command", "said"),
     [
         ("stty raw -echo; sleep 1", "Process exited with code 0|it has closed its"),
-        ("stty raw -echo; sleep 30", "bytes were not taken"),
-        ("exec <&- >&- 2>&-; sleep 30", "it has closed its|a line of 200000 bytes|session ID 1"),
+        ("stty raw -echo; sleep 300", "bytes were not taken"),
+        ("exec <&- >&- 2>&-; sleep 300", "it has closed its|a line of 200000 bytes|session ID 1"),
     ],
 )
 async def test_writing_to_a_program_that_does_not_read_times_out(
@@ -232,10 +230,9 @@ async def test_writing_to_a_program_that_does_not_read_times_out(
 ) -> None:
     monkeypatch.setattr(keyboard, "TIMEOUT", 2.0)
     assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0.3)).text
-    began = time.monotonic()
-    try:
-        text = (await sessions.write(1, "x" * 200_000, seconds=0.5, tokens=100)).text
-    except ToolError as error:
-        text = str(error)
+    with anyio.fail_after(20):
+        try:
+            text = (await sessions.write(1, "x" * 200_000, seconds=0.5, tokens=100)).text
+        except ToolError as error:
+            text = str(error)
     assert re.search(said, text)
-    assert time.monotonic() - began < 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-import time
 from pathlib import Path
 
 import anyio
@@ -77,14 +76,12 @@ async def test_a_shell_that_is_gone_is_replaced(sh: Bench, command: str, code: i
     assert (await sh("echo back; pwd")).text == f"back\n{sh.home}/sub"
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize(
     "command", ["echo 'open", 'echo "open', "if true", "f() {", "echo $(", "cat <<X\nopen", "}", ")", "do"]
 )
 async def test_unbalanced_commands_are_errors_and_do_not_wait(sh: Bench, command: str) -> None:
-    began = time.monotonic()
     result = await sh(command)
-    assert time.monotonic() - began < 2
+    assert result.outcome != "timed_out"
     assert "bash: " in result.text
     assert (await sh("echo next")).text == "next"
 
@@ -194,11 +191,9 @@ async def test_no_command_breaks_the_next_one(sh: Bench, command: str) -> None:
     assert result.exit_code == 0
 
 
-@pytest.mark.timed
 async def test_a_shell_that_no_longer_executes_is_replaced(sh: Bench) -> None:
-    began = time.monotonic()
     result = await sh("x=1; set -n")
-    assert time.monotonic() - began < 5
+    assert result.outcome != "timed_out"
     assert "[the shell ended" in result.text
     assert (await sh("echo alive")).text == "alive"
 

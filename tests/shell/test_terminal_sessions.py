@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import threading
-import time
 from pathlib import Path
 
 import anyio
@@ -190,7 +189,6 @@ async def test_a_program_has_the_terminal_in_the_foreground(sessions: SessionMan
     )
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize(
     ("command", "typed", "answer"),
     [
@@ -204,9 +202,8 @@ async def test_an_answer_is_returned_when_the_program_waits_again(
     sessions: SessionManager, command: str, typed: str, answer: str
 ) -> None:
     session = number(await start(sessions, command, tty=True, seconds=0.7))
-    began = time.monotonic()
-    assert answer in await write(sessions, session, typed, 20)
-    assert time.monotonic() - began < 8
+    with anyio.fail_after(30):
+        assert answer in await write(sessions, session, typed, 300)
 
 
 async def test_an_answer_is_waited_for_while_the_program_is_busy(sessions: SessionManager) -> None:

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import certifi
@@ -93,7 +92,6 @@ def test_the_exit_status_of_the_run_is_passed_on(
     assert (done.code, done.complete["stopReason"]) == (code, stop)
 
 
-@pytest.mark.timed
 @pytest.mark.parametrize(("how", "code"), [("cancel", 130), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_handed_over_run_can_be_cancelled(
     how: str | signal.Signals, code: int, standby: Running, workspace: Path
@@ -108,14 +106,12 @@ def test_a_handed_over_run_can_be_cancelled(
             line = run.stdout.readline()
             assert line, (head, run.stderr.read())
             head += line
-        began = time.monotonic()
         if isinstance(how, signal.Signals):
             run.send_signal(how)
         else:
             run.stdin.write(b'{"action":"cancel"}\n')
             run.stdin.flush()
         out, errors = run.communicate(timeout=20)
-        assert time.monotonic() - began < 4
     done = result(head + out, run.returncode, errors)
     assert (done.code, done.complete["status"]) == (code, "cancelled")
 
