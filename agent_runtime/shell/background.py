@@ -20,7 +20,7 @@ class BackgroundProcesses:
 
     def add(self, processes: CallProcesses) -> None:
         """Add the processes of a call that has ended."""
-        processes.closed = True
+        processes.close()
         self._calls.append(processes)
 
     def background(self) -> list[Background]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from agent_runtime.shell.log_writer import LogWriter
 from agent_runtime.system.cgroup import ControlGroup
-from agent_runtime.system.processes import Process, children, descendants
+from agent_runtime.system.processes import Process, children, descendants, lineage, now
 
 
 def marker_of(name: str) -> str:
@@ -34,7 +36,8 @@ class CallProcesses:
 
     A process is the call's when it was started after the call began, in its control group, below its shell, or as an
     orphan that this process adopted; unless its group, or where there are none its marker, shows that it descends from
-    something else (a server of an earlier call).
+    something else (a server of an earlier call). A process whose marker cannot be read (`sudo`, `env -i`) has that of
+    its parent. What has only the marker of the shell, or none, is the call's when it was started before its end.
 
     Attributes:
         root: pid of the shell that runs the call.
@@ -44,7 +47,6 @@ class CallProcesses:
         group: the group that the call's processes are born into, where groups can be had.
         log_writer: writes what they print after the call, where anything can.
         started: Unix time.
-        closed: the call is over: what the shell starts from now on is another call's.
     """
 
     root: int
@@ -54,12 +56,16 @@ class CallProcesses:
     group: ControlGroup | None = None
     log_writer: LogWriter | None = None
     started: float = field(default_factory=time.time)
-    closed: bool = False
 
     def __post_init__(self) -> None:
+        self._began, self._closed = now(), math.inf
         known = [*descendants(self.root), *children(os.getpid())]
         known += self._others(known)
         self._before = set(known)
+
+    def close(self) -> None:
+        """The call is over: what the shell starts from now on is another call's."""
+        self._closed = now()
 
     def living(self) -> list[Process]:
         """Return the living processes without the shell, parents before their children."""
@@ -107,13 +113,22 @@ class CallProcesses:
         return [process for process in others if process and not process.gone]
 
     def _is_anothers(self, process: Process) -> bool:
-        return process in self._before or (self.closed and not self._is_own(process))
+        return process in self._before or (self._closed < math.inf and not self._is_own(process))
 
     def _is_own(self, process: Process) -> bool:
         grouped = self.group.holds(process.pid) if self.group else None
         if grouped is not None:
             return grouped
-        marker = process.marker or ""
-        if marker.startswith(marker_of("")):  # of this runtime, and not of another inside a tool of this one
+        markers = (above.marker or "" for above in takewhile(_is_below_here, lineage(process)))
+        # of this runtime, and not of another inside a tool of this one
+        marker = next((marker for marker in markers if marker.startswith(marker_of(""))), None)
+        if marker:
             return marker in (self.marker, self.root_marker)
-        return process.session != os.getsid(0)  # otherwise it is a child that this program started for itself
+        is_tool = process.session != os.getsid(
+            0
+        )  # otherwise it is a child that this program started for itself
+        return is_tool and self._began <= process.start <= self._closed
+
+
+def _is_below_here(process: Process) -> bool:
+    return process.pid != os.getpid()

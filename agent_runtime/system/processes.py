@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,6 +185,11 @@ def lineage(process: Process) -> list[Process]:
         found.append(above)
         above = Process.of(above.ppid)
     return found
+
+
+def now() -> int:
+    """The present time as `Process.start` has it."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
 
 def memory(pid: int) -> int:
