@@ -11,6 +11,9 @@ from agent_runtime.prompting.skills import Ignored, Skill, find_skills, skill_fo
 from agent_runtime.prompting.system_prompt import Facts, literal_variables, render
 from agent_runtime.protocol import events
 
+# tools that can read a skill
+READERS = frozenset(["bash", "exec_command", "read_file", "str_replace_based_edit_tool"])
+
 
 def rendered_prompt(config: RunConfig, skills: Sequence[Skill]) -> str:
     """Render the system prompt. Reads files of the workspace; raises RequestError when the template is invalid."""
@@ -49,7 +52,7 @@ def _facts(config: RunConfig, skills: Sequence[Skill]) -> Facts:
 def skills_of(config: RunConfig, environ: Mapping[str, str]) -> tuple[list[Skill], list[Ignored]]:
     """Return the skills of a run, and those that are ignored, a wanted one that is missing included. Blocking."""
     wanted = config.request.skills
-    if wanted is False or not config.tools:
+    if wanted is False or not READERS.intersection(config.tools):
         return [], []
     names = wanted if isinstance(wanted, list) else None
     folder = Path(config.request.skills_dir).absolute() if config.request.skills_dir else None

@@ -64,6 +64,7 @@ def test_the_system_prompt_names_every_skill(
         ({"skills": ["two"]}, {"two"}),
         ({"systemPrompt": "Be brief."}, {"one", "two", "home"}),
         ({"systemPrompt": "Be brief.", "tools": []}, set()),
+        ({"tools": ["web_search", "update_plan"]}, set()),  # no tool that can read them
     ],
 )
 def test_skills_can_be_chosen(
