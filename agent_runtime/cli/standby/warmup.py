@@ -9,6 +9,7 @@ _LATE = (  # modules that this package and its libraries import at first use
     *("tiktoken", "watchfiles", "jinja2.sandbox", "anyio._backends._asyncio"),
     *("PIL.Image", "unidiff.patch"),
     *("httpx2", "httpcore2", "h11"),
+    *("genai_prices.data", "jsonschema", "referencing.jsonschema"),
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 # subpackages that no run needs; some import packages that may not be installed, such as pytest
@@ -34,7 +35,10 @@ def warm_up() -> None:
         import_module(name)
     from pydantic import BaseModel
 
+    from agent_runtime.providers.prices import PriceTable
     from agent_runtime.providers.tls import trusted
+
+    PriceTable({}).has("anthropic", "claude-sonnet-4-5", "")
 
     with suppress(OSError):  # a run reports this error itself
         trusted()
