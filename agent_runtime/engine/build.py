@@ -250,7 +250,7 @@ class Summarizer:
         call = ModelCall(model=self.ctx.config.endpoints[0].model, system="", messages=messages)
         turn = await self.model.turn(call, _ignore)
         usage = turn.usage
-        if usage is None or not usage.total_tokens:  # not reported by the provider
+        if usage is None or not usage.input_tokens:  # not reported by the provider
             estimator = Estimator()
             estimator.replaced(messages)
             usage = await estimator.counted(turn.message)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 
+from agent_runtime.files.line_difference import difference, is_elision
 from agent_runtime.files.line_match import fold
-from agent_runtime.files.line_numbers import clip, extent, numbered
+from agent_runtime.files.line_numbers import extent, numbered
 from agent_runtime.files.merge_lines import opcodes
 
 _PLACES = 3  # described
@@ -27,8 +28,6 @@ _PAIRS = 50_000  # pairs of equal lines that are counted
 _SEARCHED = 1_000_000  # lines of a file in which similar places are looked for
 _NORMALIZED = 300_000  # lines; in a longer file only blanks at their ends are ignored
 _SPELLED = 1_000  # distinct lines among which a similarly spelled one is looked for
-_ELISION = re.compile(r"\W*(\.\.\.|…)\W*.{0,60}")  # slow on long lines
-_ELISION_LONG = 80  # characters
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def describe(lines: Sequence[str], block: Sequence[str]) -> str:
         out.append(
             numbered(lines[place.index : place.index + min(place.size, _PLACE_LINES)], place.index + 1)
         )
-    if any(map(_is_elision, block)) and len(block) > 1:
+    if any(map(is_elision, block)) and len(block) > 1:
         out.append("A line `...` does not stand for other lines: give every line, or a shorter text.")
     return "\n".join(out)
 
@@ -177,7 +176,7 @@ def _aligned(
         first = max(low, same[0][1] - same[0][0])
         last = min(high, ends[-1][1] + len(block) - ends[-1][0])
     score, total, compared = 0.0, 0, 0
-    difference = ""
+    found = ""
     for tag, a, b, c, d in steps:
         # lines of the file before the block and after it are not a part of the place
         c, d = max(low + c, first), min(low + d, last)
@@ -187,7 +186,7 @@ def _aligned(
             if mine is None and theirs is None:
                 break
             weight = len(wanted[mine] if mine is not None else keys[theirs or 0]) + 1
-            if mine is not None and _is_elision(block[mine]):
+            if mine is not None and is_elision(block[mine]):
                 weight = 0
             total += weight
             if tag == "equal" or (mine is not None and theirs is not None and wanted[mine] == keys[theirs]):
@@ -195,9 +194,9 @@ def _aligned(
             elif mine is not None and theirs is not None and compared < _COMPARED_LINES:
                 compared += 1
                 score += weight * _ratio(wanted[mine], keys[theirs])
-            difference = difference or _difference(lines, block, theirs, mine, max(c, first) + i)
+            found = found or difference(lines, block, theirs, mine, max(c, first) + i)
     alike = score / (total or 1)
-    return SimilarPlace(first, max(1, last - first), min(alike, 0.99) if difference else alike, difference)
+    return SimilarPlace(first, max(1, last - first), min(alike, 0.99) if found else alike, found)
 
 
 def _bounds(keys: Sequence[str], wanted: Sequence[str], start: int, margin: int) -> tuple[int, int]:
@@ -223,45 +222,3 @@ def _agreeing(keys: Sequence[str], wanted: Sequence[str], at: int, step: int) ->
     while 0 <= at < len(keys) and 0 <= mine < len(wanted) and keys[at] == wanted[mine]:
         count, at, mine = count + 1, at + step, mine + step
     return count
-
-
-def _difference(
-    lines: Sequence[str], block: Sequence[str], theirs: int | None, mine: int | None, at: int
-) -> str:
-    """Say how line `theirs` of the file differs from line `mine` of the block, of which one may be missing (None)."""
-    if mine is None and theirs is not None:
-        return f"Line {theirs + 1} is missing in what you gave: the file has {clip(lines[theirs], 160)!r}."
-    assert mine is not None
-    given = clip(block[mine], 160)
-    if theirs is None:
-        if at >= len(lines):
-            return f"Line {at + 1} differs: the file has the end of the file, you gave {given!r}."
-        return f"Line {mine + 1} of what you gave, {given!r}, is not in the file before line {at + 1}."
-    if lines[theirs] == block[mine]:
-        return ""
-    how = _kind(lines[theirs], block[mine])
-    there = clip(lines[theirs], 160)
-    return f"Line {theirs + 1} differs{how}: the file has {there!r}, you gave {given!r}."
-
-
-def _is_elision(line: str) -> bool:
-    return len(line) <= _ELISION_LONG and _ELISION.fullmatch(line) is not None
-
-
-def _kind(there: str, given: str) -> str:
-    """In what two lines differ when that is hard to see."""
-    if there.strip() == given.strip():
-        return (
-            " only in its indentation" if there.rstrip() != given.rstrip() else " only in blanks at its end"
-        )
-    if unicodedata.normalize("NFC", there) == unicodedata.normalize("NFC", given):
-        composed = "composed" if len(there) < len(given) else "decomposed"
-        return f" only in the form of accented letters (those of the file are {composed})"
-    for what, same in (
-        ("upper and lower case", str.casefold),
-        ("blanks", lambda line: "".join(line.split())),
-        ("typographic characters", fold),
-    ):
-        if same(there) == same(given):
-            return f" only in {what}"
-    return ""

@@ -167,19 +167,26 @@ def test_a_key_in_the_request_is_used_and_hidden(workspace: Path) -> None:
     assert "custom-key-12345678" not in json.dumps(done.events) + done.stderr
 
 
-def test_a_history_beyond_the_window_is_shortened(workspace: Path) -> None:
+@pytest.mark.parametrize("tokens", [100, 0])
+def test_a_history_beyond_the_window_is_shortened(tokens: int, workspace: Path) -> None:
     big = "x" * 300_000
     messages: list[dict[str, Any]] = []
     for number in range(6):
         messages += [{"role": "user", "content": f"{number} {big}"}, {"role": "assistant", "content": "ok"}]
     messages.append({"role": "user", "content": "go on"})
-    with ModelServer([Turn(text="the summary"), Turn(text="done")]) as server:
+    summary = Turn(text="the summary", usage={"input": tokens, "output": tokens})
+    with ModelServer([summary, Turn(text="done")]) as server:
         done = run({"messages": messages}, workspace, server.environ("anthropic"))
     assert (done.code, done.complete["output"]) == (0, "done"), done.events
     (notice,) = done.of("notice")
     assert notice["code"] == "context_compacted"
     assert notice["details"]["tokensAfter"] < notice["details"]["tokensBefore"]
     assert "the summary" in json.dumps(server.bodies[1])
+    usage = done.of("usage")[0]  # of the summary
+    if tokens:
+        assert (usage["inputTokens"], usage.get("estimated")) == (tokens, None)
+    else:  # not reported: counted here
+        assert usage["inputTokens"] > 1_000 and usage["outputTokens"] > 0 and usage["estimated"]
 
 
 def test_a_background_server_outlives_the_run_and_is_reported(workspace: Path) -> None:

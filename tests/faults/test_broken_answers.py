@@ -46,7 +46,9 @@ def test_a_second_empty_answer_is_final_after_earlier_text(
     said = Turn(text="I will look", calls=bash("echo one").calls)
     done, bodies = run([said, Turn(), Turn()], format, standby, tmp_path)
     assert (done.code, done.complete["output"], len(bodies)) == (0, "I will look", 3)
-    assert [notice["code"] for notice in done.of("notice")] == ["empty_answer"]
+    [notice] = done.of("notice")
+    assert notice["code"] == "empty_answer"
+    assert "its last text" in notice["message"]
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -56,7 +58,9 @@ def test_a_second_empty_answer_without_earlier_text_fails_except_with_anthropic(
     done, _ = run([bash("echo one"), Turn(), Turn(thinking="hm")], format, standby, tmp_path)
     if format == "anthropic":  # its models end a task so after a last call
         assert (done.code, done.complete["output"]) == (0, "")
-        assert [notice["code"] for notice in done.of("notice")] == ["empty_answer"]
+        [notice] = done.of("notice")
+        assert notice["code"] == "empty_answer"
+        assert "no text at all" in notice["message"]
     else:
         assert (done.code, done.complete["status"], done.complete["stopReason"]) == (1, "failed", "error")
         assert [error["code"] for error in done.of("error")] == ["provider_error"]
