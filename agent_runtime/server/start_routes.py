@@ -35,8 +35,8 @@ async def start_run(http: HttpRequest) -> Response:
         return _registered(http, request)
     files, record = await asyncio.to_thread(_started, server, http, body, request, on_disconnect)
     first = await server.runs.first(files)
-    if first.type == "error":  # refused before `start`
-        raise _refused(json.loads(first.text))
+    if first.type == "error":
+        _raise_refusal(json.loads(first.text))
     ids = {"X-Run-ID": record.run_id, "X-Thread-ID": record.thread_id}
     if stream:
         return event_stream(server, files, after=-1, headers=ids)
@@ -103,13 +103,12 @@ def _claimed(server: Server, key: str, body: str, run_id: str) -> tuple[RunFiles
     return files, record
 
 
-def _refused(event: dict[str, Any]) -> ApiError:
-    details = event.get("details") or {}
-    if event.get("code") == "invalid_request":
+def _raise_refusal(event: dict[str, Any]) -> None:
+    """Raise ApiError when this `error` event, before `start`, is about the request. Other runs have failed."""
+    if event["code"] == "invalid_request":
         error = RequestError("", event["message"])
-        error.field = details.get("field", "")
-        return ApiError.of(error)
-    return ApiError(500, "internal_error", event.get("message", "the run could not be started"))
+        error.field = (event.get("details") or {}).get("field", "")
+        raise ApiError.of(error)
 
 
 def _registered(http: HttpRequest, request: Request) -> JSONResponse:

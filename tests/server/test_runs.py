@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.server.run_files import RunFiles, RunRecord
+from agent_runtime.server.store import IdempotencyStore, digest
 from agent_runtime.testing.model_server import Turn
 from agent_runtime.testing.runtime import COMMAND, check, environment
 from tests.server.conftest import Serve, Served
@@ -180,6 +182,27 @@ def test_runs_outlive_the_server_and_subscribers_go_on(serve: Serve) -> None:
         assert len(served.model.requests) == 2  # nothing has run twice
         other = client.post("/v1/run", json={**body, "prompt": "else"}, headers=headers)
         assert other.status_code == 422
+
+
+def test_a_run_that_is_killed_before_its_first_event_has_failed(serve: Serve) -> None:
+    served = serve([])
+    files = RunFiles(served.state / "runs" / "r1")
+    files.folder.mkdir(parents=True)
+    files.events.touch()
+    files.write_record(
+        RunRecord("r1", "t1", "a", "2026-01-01T00:00:00.000Z", server=2**22 + 1, server_started=1)
+    )
+    body = {"prompt": "go", "runId": "r1", "stream": False}
+    store = IdempotencyStore(served.state / "api.sqlite3")
+    store.claim("k1", digest(body), "r1")
+    store.close()
+    with served.client() as client:
+        response = client.post("/v1/run", json=body, headers={"idempotency-key": "k1"})
+    assert response.status_code == 200
+    assert (response.json()["data"]["status"], response.json()["data"]["error"]["retryable"]) == (
+        "failed",
+        True,
+    )
 
 
 def test_a_run_whose_process_was_killed_gets_its_last_events_once(serve: Serve) -> None:

@@ -1,0 +1,176 @@
+"""Kill servers, runs and clients at random moments: `python benchmarks/server_faults.py [MOMENTS] [SEED]`.
+
+Eight clients send requests with idempotency keys, one after the other, and send a request again until they have its
+result. Meanwhile a process is killed at each moment: the server (which is started again), its standby, or a run. In the
+end every accepted run must have one `complete`, as its last event, after a `seq` without gaps; a run that was not
+killed must have completed; and no run may have executed its command twice. Prints one JSON
+object; exits 1 on a violation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from agent_runtime.testing.model_server import ModelServer, Request, Turn
+from agent_runtime.testing.runtime import COMMAND, environment
+
+CLIENTS = 8
+COMMAND_OF_RUN = 'echo x >> "$RUN"; sleep 0.2'
+
+
+class Site:
+    """A server on a fixed port that can be killed and started again, and what its clients have received."""
+
+    def __init__(self, folder: Path, model: ModelServer) -> None:
+        self.folder, self._model = folder, model
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        self.stopping = threading.Event()
+        self.results: dict[str, dict[str, Any]] = {}
+        self.start(0)
+
+    def start(self, port: int) -> None:
+        paths = ["--workspace", str(self.workspace), "--state-dir", str(self.folder / "state")]
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", str(port), *paths],
+            env=environment(self._model.environ("anthropic"), self.folder),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert self.process.stderr
+        line = self.process.stderr.readline().decode()
+        assert "http://" in line, (line, self.process.wait())
+        self.url = line.split()[-1]
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def restart(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.start(int(self.url.rsplit(":", 1)[1]))
+
+    def records(self) -> list[dict[str, Any]]:
+        found = []
+        for path in (self.folder / "state" / "runs").glob("*/process.json"):
+            with suppress(OSError, ValueError):
+                found.append(json.loads(path.read_text()))
+        return found
+
+    def client(self, number: int) -> None:
+        count = 0
+        while not self.stopping.is_set():
+            count += 1
+            self._request(f"run{number}x{count}")
+
+    def _request(self, name: str) -> None:
+        body = {"prompt": "go", "runId": name, "stream": False, "env": {"RUN": name}}
+        while True:
+            try:
+                response = httpx2.post(
+                    f"{self.url}/v1/run", json=body, headers={"idempotency-key": name}, timeout=60
+                )
+            except httpx2.HTTPError:
+                time.sleep(0.05)  # the server is being started
+                continue
+            if response.status_code == 409:  # in progress
+                time.sleep(0.05)
+                continue
+            response.raise_for_status()
+            self.results[name] = response.json()["data"]
+            return
+
+
+def kill_something(site: Site, choice: random.Random, killed: set[str]) -> str:
+    """Kill a process; returns which kind."""
+    kind = choice.choice(("server", "standby", "run"))
+    if kind == "server":
+        site.restart()
+    elif kind == "standby":
+        children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
+        for child in children:
+            if b"standby" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+    else:
+        running = [row for row in site.records() if row["pid"] and row["run_id"] not in site.results]
+        if running:
+            row = choice.choice(running)
+            killed.add(row["run_id"])
+            with suppress(ProcessLookupError):
+                os.kill(row["pid"], signal.SIGKILL)
+    return kind
+
+
+def violations(site: Site, killed: set[str]) -> list[str]:
+    """What was promised and did not hold."""
+    found = []
+    for row in site.records():
+        name = row["run_id"]
+        lines = (site.folder / "state" / "runs" / name / "events.ndjson").read_bytes().splitlines()
+        events = [json.loads(line) for line in lines]
+        kinds = [event["type"] for event in events]
+        if [event["seq"] for event in events] != list(range(len(events))):
+            found.append(f"{name}: its numbers have gaps")
+        if kinds.count("complete") != 1 or kinds[-1] != "complete":
+            found.append(f"{name}: {kinds.count('complete')} complete")
+        elif name not in killed and events[-1]["status"] != "completed":
+            found.append(f"{name}: {events[-1]['status']} without being killed: {events[-1].get('error')}")
+        marks = site.workspace / name
+        if marks.exists() and marks.read_text().count("x") > 1:
+            found.append(f"{name}: executed {marks.read_text().count('x')} times")
+        if name not in site.results:
+            found.append(f"{name}: no client has its result")
+    return found
+
+
+def main(moments: int, seed: int) -> int:
+    """Run the whole; returns the exit status."""
+    choice = random.Random(seed)
+    model = ModelServer(_model, repeat_last=True).start()
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(Path(folder), model)
+        clients = [threading.Thread(target=site.client, args=(number,)) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        kinds: Counter[str] = Counter()
+        killed: set[str] = set()
+        for _ in range(moments):
+            time.sleep(choice.uniform(0.1, 1.5))
+            kinds[kill_something(site, choice, killed)] += 1
+        site.stopping.set()
+        for client in clients:
+            client.join()
+        wrong = violations(site, killed)
+        statuses = Counter(result["status"] for result in site.results.values())
+        site.process.terminate()
+        site.process.wait()
+    model.close()
+    print(json.dumps({"seed": seed, "killed": kinds, "runs": statuses, "violations": wrong}, indent=2))
+    return bool(wrong)
+
+
+def _turn(request: Request) -> Turn:
+    """A command at first, and the end when its result is there."""
+    if any(message["role"] == "assistant" for message in request.body["messages"]):
+        return Turn(text="done")
+    return Turn(calls=[("bash", {"command": COMMAND_OF_RUN})])
+
+
+_model = [_turn]
+
+
+if __name__ == "__main__":
+    given = [int(word) for word in sys.argv[1:]]
+    sys.exit(main(*(given + [200, 1][len(given) :])))
