@@ -73,6 +73,13 @@ def test_a_damaged_image_in_a_history_becomes_a_text() -> None:
     assert normalized.repairs == ("an image that no provider takes was left out",)
 
 
+@pytest.mark.parametrize(("width", "kept"), [(ImageLimits.side, True), (ImageLimits.side + 1, False)])
+def test_an_image_of_the_largest_side_stays_in_a_history(width: int, kept: bool) -> None:
+    message = user("look", picture(width, 9))
+    [normalized] = normalize([message]).messages
+    assert (normalized == message) is kept
+
+
 def test_an_oversized_image_in_a_history_is_scaled_down_once() -> None:
     normalized = normalize([user("look", picture(9000, 90))])
     [message] = normalized.messages

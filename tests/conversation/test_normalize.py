@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.conversation import normalize as normalize_module
 from agent_runtime.conversation.normalize import BEGINNING, CONTINUE, NormalizedHistory, for_model, normalize
 from agent_runtime.conversation.tool_pairs import INTERRUPTED
 from agent_runtime.protocol.messages import (
@@ -89,6 +90,32 @@ def test_duplicate_ids_are_made_unique_and_keep_their_results() -> None:
     )
 
 
+@pytest.mark.parametrize(("length", "kept"), [(64, True), (65, False)])
+def test_an_id_of_the_provider_itself_may_be_as_long_as_it_accepts(length: int, kept: bool) -> None:
+    id = "c" * length
+    item = {"type": "function_call", "id": "fc_1", "call_id": id, "name": "bash", "arguments": "{}"}
+    turn = model(call(id), native=native(item, format="openai-responses"))
+    normalized = normalize([user("go"), turn, user(result(id))])
+    [made] = [block for block in normalized.messages[1].blocks if isinstance(block, ToolCall)]
+    assert len(made.id) == (64 if kept else 40)
+
+
+def test_a_message_is_examined_once_per_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    examined: list[Message] = []
+    clean = normalize_module._clean
+
+    def counted(message: Message, notes: Any) -> Message | None:
+        examined.append(message)
+        return clean(message, notes)
+
+    monkeypatch.setattr(normalize_module, "_clean", counted)
+    history: list[Message] = [user("go", ""), model("done"), user("more")]
+    cache = normalize_module.NormalizeCache()
+    first = normalize(history, cache=cache)
+    assert normalize([*history, model("yes"), user("end")], cache=cache).repairs == first.repairs
+    assert examined == [*history, model("yes"), user("end")]
+
+
 def test_an_id_changed_in_the_blocks_is_changed_in_the_native_items() -> None:
     made = {"id": "c1", "function": {"name": "bash", "arguments": "{}"}}
     item = {"role": "assistant", "tool_calls": [made]}
@@ -142,7 +169,12 @@ def test_a_hosted_call_without_a_result_is_left_out() -> None:
 
 
 def test_a_history_starts_and_ends_with_a_user_message() -> None:
-    assert normalize([model("hello")]).messages == (user(BEGINNING), model("hello"), user(CONTINUE))
+    normalized = normalize([model("hello")])
+    assert normalized.messages == (user(BEGINNING), model("hello"), user(CONTINUE))
+    assert normalized.repairs == (
+        "the history began with an assistant message",
+        "the history ended with an assistant message",
+    )
 
 
 def test_empty_outputs_get_a_placeholder() -> None:
