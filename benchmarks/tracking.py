@@ -115,7 +115,8 @@ async def after_begin(
 
 async def seen_without_inotify(tracker: ChangeTracker, tree: Path) -> float:
     """Seconds until a background write is reported, beside a file that the run has changed before."""
-    tracker._baseline.tree.watcher = None
+    assert tracker.files
+    tracker.files.tree.watcher = None
     bash("echo x >> d00000/module_0.py", tree)
     await tracker.scan(call_id="c")
     reported = anyio.Event()

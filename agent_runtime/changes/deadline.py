@@ -16,9 +16,18 @@ class Deadline:
         """Stop in this many seconds, if not sooner."""
         self._at = min(self._at, time.monotonic() + seconds)
 
+    def restart(self, seconds: float) -> None:
+        """Stop in this many seconds, whatever was set before."""
+        self._at = time.monotonic() + seconds
+
     def clear(self) -> None:
         """Remove the deadline."""
         self._at = math.inf
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less than a second is left."""
+        return time.monotonic() > self._at - 1
 
     @property
     def passed(self) -> bool:

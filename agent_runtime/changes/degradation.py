@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from typing import Literal
 
 from agent_runtime.protocol.events import NoticeEvent
 
 log = logging.getLogger(__name__)
 
-Limit = Literal["off", "unreadable", "failed", "disk", "old_content", "diff_budget", "time"]
+Limit = Literal["off", "unreadable", "failed", "disk", "old_content", "diff_budget", "time", "unexamined"]
 _MESSAGES: dict[Limit, str] = {
     "off": "changed files are not reported: the workspace could not be read",
     "unreadable": "changes in directories that cannot be read are not reported",
@@ -19,7 +20,8 @@ _MESSAGES: dict[Limit, str] = {
     "disk": "a diff could not be written to the state directory",
     "old_content": "the store of old contents is full: some changes are reported without a diff",
     "diff_budget": "the diffs of this run have reached their limit on disk: large changes are reported without a diff",
-    "time": "the run ended before all diffs were made: some changes are in `complete.files` only",
+    "time": "the run ended before all diffs were made: some changes have an event without a diff, or none",
+    "unexamined": "the run ended before all files were examined: some of `complete.files` may be unchanged or deleted",
 }
 
 
@@ -31,19 +33,25 @@ class Degradation:
         self._met: set[Limit] = set()
         self._notices: list[NoticeEvent] = []
 
-    def note(self, limit: Limit, path: bytes = b"", error: BaseException | None = None) -> None:
-        """A limit was met, at this path."""
+    def note(
+        self,
+        limit: Limit,
+        path: bytes = b"",
+        error: BaseException | None = None,
+        details: Mapping[str, int] = {},
+    ) -> None:
+        """A limit was met, at this path. `details` are added to those of the notice."""
         with self._lock:
             if limit in self._met:
                 return
             self._met.add(limit)
             message = _MESSAGES[limit]
-            details: dict[str, str] = {"limit": limit}
+            reported: dict[str, str | int] = {"limit": limit, **details}
             if path:
-                details["path"] = os.fsdecode(path).encode(errors="replace").decode()
+                reported["path"] = os.fsdecode(path).encode(errors="replace").decode()
             if error is not None:
                 message += f": {error!r}"
-            self._notices.append(NoticeEvent(code="tracking_degraded", message=message, details=details))
+            self._notices.append(NoticeEvent(code="tracking_degraded", message=message, details=reported))
         log.info("%s %r", message, path, exc_info=error)
 
     def skipping(self, path: bytes) -> _Skipping:

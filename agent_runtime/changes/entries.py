@@ -22,6 +22,10 @@ LONG_TEXT = -4  # text that is not held in memory: only its id is known
 _SIGNATURE = struct.Struct("<IQQQQ")
 _WHOLE = struct.Struct("<IQQQQ20sq")
 SIGNATURE_BYTES = _SIGNATURE.size
+_MODE_BYTES = 4  # of a signature: the mode
+_WRITTEN_BYTES = 20  # the same: mode, size and time of writing
+_OID_END = SIGNATURE_BYTES + len(UNKNOWN)
+_NOT_READ = UNKNOWN + struct.pack("<q", NOWHERE)  # the rest of an entry that is known by its stat alone
 _64_BITS = (1 << 64) - 1  # file systems keep times from before 1970 and after 2554, which wrap around
 PENDING_TAIL = struct.pack("<q", PENDING)  # how a packed entry ends that is not read yet
 
@@ -67,6 +71,27 @@ class Change:
     old: Entry | None
     new: Entry | None
     source: bytes | None = None
+
+
+def is_same(packed: bytes, other: bytes | None) -> bool:
+    """Return what `Entry.same` returns, of packed entries."""
+    if other is None or packed[:_MODE_BYTES] != other[:_MODE_BYTES]:
+        return False
+    oid, other_oid = packed[SIGNATURE_BYTES:_OID_END], other[SIGNATURE_BYTES:_OID_END]
+    if UNKNOWN in (oid, other_oid):
+        return packed[:SIGNATURE_BYTES] == other[:SIGNATURE_BYTES]
+    return oid == other_oid
+
+
+def pack_by_stat(st: os.stat_result, old: bytes | None) -> bytes:
+    """Return a packed entry of a file that was not read.
+
+    Where kind, size and time of writing are those of the old entry, the content is taken to be the same.
+    """
+    seen = signature(st)
+    if old and seen[:_WRITTEN_BYTES] == old[:_WRITTEN_BYTES]:
+        return seen + old[SIGNATURE_BYTES:]
+    return seen + _NOT_READ
 
 
 def unpack(packed: bytes) -> Entry:

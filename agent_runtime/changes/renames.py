@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from agent_runtime.changes.deadline import Deadline
 from agent_runtime.changes.entries import Change, Entry
 from agent_runtime.git.diff import split_lines
 from agent_runtime.git.objects import SYMLINK, UNKNOWN
@@ -16,9 +17,9 @@ _LONGEST = 256 << 10  # bytes of a content that is
 Load = Callable[[Entry], bytes | None]
 
 
-def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
+def arrange(changes: Iterable[Change], load: Load, deadline: Deadline) -> list[Change]:
     """Return deletions, moves, modifications and creations, in this order, so that no path is occupied when it is
-    needed.
+    needed. Past the deadline no more moves are looked for.
     """
     gone: dict[bytes, Change] = {}
     come: dict[bytes, Change] = {}
@@ -28,7 +29,7 @@ def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
             kept.append(change)
         else:
             (gone if change.old else come)[change.path] = change
-    moves = _moves(gone, come, load) if gone and come else []
+    moves = _moves(gone, come, load, deadline) if gone and come else []
     for move in moves:
         del come[move.path]
         assert move.source
@@ -36,7 +37,9 @@ def arrange(changes: Iterable[Change], load: Load) -> list[Change]:
     return [*gone.values(), *moves, *kept, *come.values()]
 
 
-def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> list[Change]:
+def _moves(
+    gone: dict[bytes, Change], come: dict[bytes, Change], load: Load, deadline: Deadline
+) -> list[Change]:
     above = {folder for path in gone for folder in _above(path)}
     # a move is not safe where a path that is deleted is a folder of a created one, or the other way round
     waiting = [
@@ -54,14 +57,14 @@ def _moves(gone: dict[bytes, Change], come: dict[bytes, Change], load: Load) -> 
         for change in waiting:
             assert change.new
             alike = sources.get(key(change.new))
-            if alike and key(change.new):
+            if alike and key(change.new) and not deadline.passed:
                 source = _nearest(alike, change)
                 del free[source.path]
                 moves.append(Change(change.path, source.old, change.new, source.path))
             else:
                 rest.append(change)
         waiting = rest
-    if free and waiting:
+    if free and waiting and not deadline.passed:
         moves += _similar(list(free.values()), waiting, load)
     return moves
 

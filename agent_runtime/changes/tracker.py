@@ -1,39 +1,47 @@
 """The change tracker: which files of the workspace changed, by which call, and the diff of each.
 
-How it knows:
-    `begin` lists the whole tree once, in a thread, and keeps the texts that are kept nowhere else: what git's index
-    says is unchanged is left to git, the rest is copied into a file without a name (see `content_store`). After that
-    inotify reports the names that something happened to, and only those are read. Where it cannot, because a limit is
-    reached, its queue overflowed or a file system does not support it, the whole tree is listed and compared, and
-    between two such walks the folders that the run works in (see `live`). `finish` always compares everything, for
-    what inotify does not report: writes through a memory map or another hard link.
+How a changed file becomes one `file_edit` event:
+    1. `baseline` lists the tree at the beginning, and keeps the texts that are kept nowhere else: what git's index
+       says is unchanged is left to git, the rest is copied into a file without a name (`content_store`).
+    2. inotify reports the names that something happened to (`system.inotify`). `tracked_files` takes them from its
+       queue, and `tree_walk` visits them: a name that is tracked (`scope`) becomes a suspect.
+    3. `ledger` takes the suspects, `records` reads each file and compares it with what it was: a `Change`.
+    4. `renames` pairs deletions with creations, and orders the changes so that their diffs apply one after the other.
+    5. `file_diffs` makes the diff of each, `file_edit_events` the event.
+
+    Where inotify cannot be used, because a limit is reached, its queue overflowed or a file system does not support it,
+    step 2 lists the whole tree, and between two such walks the folders that the run works in (`busy_folders`). `finish`
+    always compares everything, for what inotify does not report: writes through a memory map or another hard link.
 
 What it guarantees:
     The diffs, applied in the order of the events, lead from the tree at `begin` to the tree at the end. So events
     must be emitted in the order in which they were found: hold `turn()` over a call of `note`, `scan` or `finish`
     and the emitting of what it returned.
 
-Where it cannot:
-    `notices` says so, once for each kind of limit (see `degradation`). A file that cannot be handled is left out alone.
+What it costs, and where it stops:
+    Each look costs what has changed, not what there is. A run that is stopped has no time for many diffs: `finish`
+    makes those that it can, `last_events` has the events of further files, and `net` names all of them.
+    `notices` reports what could not be done, each kind of limit once (`degradation`). A file that cannot be handled is
+    left out alone.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agent_runtime.changes.baseline import Baseline
+from agent_runtime.changes.baseline import take_baseline
 from agent_runtime.changes.deadline import Deadline
 from agent_runtime.changes.degradation import Degradation
+from agent_runtime.changes.ledger_thread import HURRY, LedgerThread
+from agent_runtime.changes.net_changes import NetChanges
 from agent_runtime.protocol.events import FileEditEvent, NoticeEvent
 
 if TYPE_CHECKING:
@@ -41,28 +49,16 @@ if TYPE_CHECKING:
 
     from agent_runtime.changes.ledger import Ledger
     from agent_runtime.changes.polling import PolledFolders
+    from agent_runtime.changes.tracked_files import TrackedFiles
 
-log = logging.getLogger(__name__)
-
-_BEGIN_WAIT = 0.05  # seconds that `begin` waits for its thread
+_COLLECT = 0.05  # seconds between two looks while a call runs: the kernel's queue holds 16,384 events
 _SETTLE = 0.2  # seconds of writes that `watch` reports as one change
 _SETTLE_MOST = 5.0  # the same, for a file that is written continuously
-_HURRY = 0.3  # seconds for each look of a run that was stopped
-_FINISH = 15.0  # seconds for the last look of any other run
-_NET_WAIT = 1.0  # seconds that `net` waits for a thread that still works
+_FINISH = 15.0  # seconds for the last look of a run that was not stopped
+_BY_STAT = 0.35  # seconds after a last look that was too short, in which changes are found by stat alone
+_NET_WAIT = 0.4  # seconds that `net` waits for a thread that still works
+_NET = 0.4  # seconds that `net` may take
 _POLL = 2.0  # seconds between walks without inotify, or twenty times as long as one takes
-
-
-@dataclass(frozen=True)
-class NetChanges:
-    """The run's effect: paths absolute and sorted, as in `complete`.
-
-    `ignored` is `{"atLeast": n, "folders": {top folder: n}}` for changes in ignored places, None without any.
-    """
-
-    files: tuple[str, ...] = ()
-    deleted_files: tuple[str, ...] = ()
-    ignored: dict[str, Any] | None = None
 
 
 class ChangeTracker:
@@ -82,37 +78,38 @@ class ChangeTracker:
         self._diff_dir = diff_dir.absolute()
         self._degradation = Degradation()
         self._deadline = Deadline()
-        self._baseline = Baseline(
+        take = partial(
+            take_baseline,
             self._root,
             diff_dir.parent,
             exclude=[os.fsencode(path) for path in (diff_dir, *exclude)],
             everything=track_ignored,
+            deadline=self._deadline,
             degradation=self._degradation,
         )
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._ledger: Ledger | None = None  # made under the lock, once the baseline is there
-        self._live = frozenset((b"",))  # folders in which the run works
-        self._found: list[FileEditEvent] = []  # not returned yet; changed under the lock
-        self._turn: anyio.Lock | None = None
+        self._thread = LedgerThread(take, self._open_ledger, self._deadline, self._degradation)
         self._held = 0
-        self._used = False
-        self._hurried = False
+
+    @property
+    def files(self) -> TrackedFiles | None:
+        """The files as they were last seen; None before the first look is done, and when it failed."""
+        return self._thread.files
+
+    @cached_property
+    def _turn(self) -> anyio.Lock:
+        from anyio import Lock
+
+        return Lock()
 
     def begin(self) -> None:
         """Start the first look; returns when it is done, or after 50 ms. `ready` awaits the rest."""
-        self._thread = threading.Thread(target=self._baseline.take, name="baseline", daemon=True)
-        self._thread.start()
-        self._thread.join(_BEGIN_WAIT)
+        self._thread.begin()
 
     async def ready(self) -> None:
         """Await this before the first tool that may change files: only then all old contents are kept."""
-        if self._thread and self._thread.is_alive():
-            from anyio import to_thread
-
-            await to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
-        if not self._used:
-            await self._in_thread(lambda ledger: None)
+        await self._thread.ready()
+        if not self._thread.used:
+            await self._thread.run(lambda ledger: None)
 
     async def expect(self, paths: Sequence[Path]) -> set[bytes]:
         """An edit tool is about to write these paths. Returns what is to be given to `release` after that.
@@ -121,44 +118,63 @@ class ChangeTracker:
         release, scans leave these paths out.
         """
         expected: set[bytes] = set()
-        await self._in_thread(lambda ledger: expected.update(ledger.expect(paths)))
+        await self._thread.run(lambda ledger: expected.update(ledger.expect(paths)))
         return expected
 
     async def release(self, expected: set[bytes]) -> None:
         """The edit is over: from here on a change of these paths is not the edit tool's."""
-        await self._in_thread(lambda ledger: ledger.release(expected))
+        await self._thread.run(lambda ledger: ledger.release(expected))
 
     async def note(self, paths: Sequence[Path], *, call_id: str) -> list[FileEditEvent]:
         """Return what an edit tool has just written, deleted or moved; call it while the paths are still locked."""
-        return await self._look(lambda ledger: ledger.note(paths, call_id))
+        return await self._thread.look(lambda ledger: ledger.note(paths, call_id))
 
     async def scan(self, *, call_id: str | None) -> list[FileEditEvent]:
         """Return what shell commands changed since the last look. `call_id` if no other call was running."""
-        return await self._look(lambda ledger: ledger.scan(call_id))
+        return await self._thread.look(lambda ledger: ledger.scan(call_id))
 
     async def finish(self, *, hurried: bool = False) -> list[FileEditEvent]:
         """A last look: at everything, or, `hurried`, at what inotify reported; none when no tool ever ran.
 
-        Bounded in time: past it, changes are reported without diffs, or in `net` alone. Without inotify a hurried
-        look is at everything too, unless that is known to take too long.
+        Bounded in time. Without inotify a hurried look is at everything too, unless that is known to take too long.
         """
-        if not self._used:
+        files = self._thread.files
+        if not self._thread.used or files is None:
             return []
-        everything = not hurried or (self._baseline.watcher is None and self._baseline.walk < _HURRY)
-        seconds = _HURRY if hurried else _FINISH
+        everything = not hurried or (files.watcher is None and files.walk_seconds < HURRY)
+        seconds = HURRY if hurried else _FINISH
         try:
-            return await self._look(lambda ledger: ledger.finish(everything=everything), seconds)
+            return await self._thread.look(
+                lambda ledger: ledger.finish(everything=everything, settle_seconds=_BY_STAT), seconds
+            )
         except BaseException:
             self._degradation.note("time")
             raise
+
+    def last_events(self, found: Sequence[FileEditEvent]) -> Generator[FileEditEvent, None, None]:
+        """Yield what `finish` found, and then an event without a diff for each change that it had no time for.
+
+        What is not taken before the iterator is closed is reported by a notice, and is in `net` only.
+        """
+        yielded = 0
+        with self._thread.here(wait=0, seconds=math.inf) as ledger:
+            late = ledger.unreported if ledger else 0
+            try:
+                for event in chain(found, ledger.without_diffs() if ledger else ()):
+                    yielded += 1
+                    yield event
+            finally:
+                missing = len(found) + late - yielded
+                if late or missing:
+                    details = {"withoutDiff": max(0, yielded - len(found)), "withoutEvent": missing}
+                    self._degradation.note("time", details=details)
 
     def hurry(self) -> None:
         """The run is being stopped: from now on every look is bounded, the one that is under way too.
 
         What a look leaves is continued by the next one.
         """
-        self._hurried = True
-        self._deadline.set(_HURRY)
+        self._thread.hurry()
 
     def notices(self) -> list[NoticeEvent]:
         """Return what could not be tracked, each kind once."""
@@ -167,20 +183,18 @@ class ChangeTracker:
     async def watch(self, emit: Callable[..., Awaitable[None]]) -> None:
         """Emit what is written between calls, until cancelled. While `hold` is held, that is left to `scan`."""
         import anyio
-        import anyio.to_thread
 
         from agent_runtime.changes.polling import PolledFolders
 
-        if self._thread:
-            await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+        await self._thread.ready()
         pause, reported = _SETTLE, 0.0
         with closing(PolledFolders(self._root)) as folders:
-            while self._baseline.taken:
-                live = await self._activity(folders)
-                await anyio.sleep(_SETTLE if self._held else pause)
+            while (files := self._thread.files) is not None:
+                live = await self._activity(files, folders)
+                await anyio.sleep(_COLLECT if self._held else pause)
                 async with self.turn():
                     began = time.monotonic()
-                    found = await self._look(partial(self._between_calls, live=live))
+                    found = await self._thread.look(partial(self._between_calls, live=live))
                     with anyio.CancelScope(shield=True):  # what was found is not found again
                         for event in [*found, *self.notices()]:
                             await emit(event)
@@ -202,83 +216,38 @@ class ChangeTracker:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Held by one task at a time over looking and emitting. Not reentrant."""
-        import anyio
-
-        self._turn = self._turn or anyio.Lock()
         async with self._turn:
             yield
 
     def net(self) -> NetChanges:
         """Return the effect of the run so far. Files that are still to be examined are compared by their stat."""
-        self._deadline.set(0)
-        if not self._lock.acquire(timeout=_NET_WAIT):
-            return NetChanges()
-        try:
-            if self._ledger is None:
+        with self._thread.here(wait=_NET_WAIT, seconds=_NET) as ledger:
+            if ledger is None:
                 return NetChanges()
-            self._ledger.settle()
-            return NetChanges(*self._ledger.net(), self._baseline.tree.ignored.summary())
-        finally:
-            self._lock.release()
+            ledger.settle()
+            if ledger.unexamined:
+                self._degradation.note("unexamined", details={"files": ledger.unexamined})
+            return ledger.net()
 
-    async def _activity(self, folders: PolledFolders) -> frozenset[bytes] | None:
+    async def _activity(self, files: TrackedFiles, folders: PolledFolders) -> frozenset[bytes] | None:
         """Wait until there may be something to find, in these folders (None: anywhere)."""
         import anyio
 
-        if watcher := self._baseline.watcher:
+        if watcher := files.watcher:
             await anyio.wait_readable(watcher.fd)
             return None
-        left = self._baseline.walked + max(_POLL, 20 * self._baseline.walk) - time.monotonic()
-        live = self._live
+        left = files.walked + max(_POLL, 20 * files.walk_seconds) - time.monotonic()
+        live = self._thread.live
         return live if await folders.wait(live, left) else None
 
     def _between_calls(self, ledger: Ledger, live: frozenset[bytes] | None) -> Iterable[FileEditEvent]:
-        return ledger.collect() if self._held else ledger.scan(None, live=live)
+        return ledger.look_ahead() if self._held else ledger.scan(None, live=live)
 
-    async def _look(
-        self, work: Callable[[Ledger], Iterable[FileEditEvent]], seconds: float = math.inf
-    ) -> list[FileEditEvent]:
-        """Let a thread work, and return what was found by now. When this is cancelled, the thread stops soon."""
-
-        def collect(ledger: Ledger) -> None:
-            for event in work(ledger):
-                self._found.append(event)
-
-        try:
-            await self._in_thread(collect, seconds)
-        except BaseException:
-            self._deadline.set(0)
-            raise
-        found, self._found = self._found, []
-        return found
-
-    async def _in_thread(self, work: Callable[[Ledger], None], seconds: float = math.inf) -> None:
-        from anyio import to_thread
-
-        self._used = True
-        await to_thread.run_sync(self._locked, work, seconds, abandon_on_cancel=True)
-
-    def _locked(self, work: Callable[[Ledger], None], seconds: float) -> None:
-        if self._thread:
-            self._thread.join()
-        if not self._baseline.taken:
-            return
-        with self._lock:
-            self._deadline.clear()
-            self._deadline.set(_HURRY if self._hurried else seconds)
-            try:
-                self._ledger = self._ledger or self._opened()
-                work(self._ledger)
-                self._live = self._ledger.live()
-            except Exception as error:
-                log.warning("changed files could not be looked at", exc_info=True)
-                self._degradation.note("failed", error=error)
-
-    def _opened(self) -> Ledger:
+    def _open_ledger(self, files: TrackedFiles) -> Ledger:
         from agent_runtime.changes.file_edit_events import FileEditReporter
         from agent_runtime.changes.ledger import Ledger  # not needed to start
 
         reporter = FileEditReporter(
-            self._root, self._diff_dir, self._baseline.contents, self._deadline, self._degradation
+            self._root, self._diff_dir, files.contents, self._deadline, self._degradation
         )
-        return Ledger(self._root, self._baseline, reporter, self._deadline, self._degradation)
+        return Ledger(self._root, files, reporter, self._deadline, self._degradation)

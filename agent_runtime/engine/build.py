@@ -69,7 +69,9 @@ def build_services(
         mcp_tools: the tools of MCP servers.
     """
     observer = (
-        NullObserver() if ctx.recorded_tools else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit)
+        NullObserver()
+        if ctx.recorded_tools
+        else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit, ctx.sink.is_behind)
     )
     services = _tool_services(ctx, settings, observer)
     schema = ctx.config.request.output_schema

@@ -12,6 +12,8 @@ from agent_runtime.output.event_writer import EventWriter, StdoutClosed
 from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 
+_BACKLOG = 256  # lines; more are not emitted once the run is stopped, if they can be left out
+
 
 class EventSink:
     """Emits the events of one run.
@@ -48,6 +50,10 @@ class EventSink:
                 await self._writer.drain()
             except StdoutClosed:
                 self._stop.stop("stdout_closed")
+
+    def is_behind(self) -> bool:
+        """Return whether the reader has left much to be written."""
+        return self._writer.backlog > _BACKLOG
 
     async def watch_reader(self) -> None:
         """Stop the run when its reader has gone, even while nothing is written. Runs until cancelled."""

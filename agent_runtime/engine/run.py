@@ -140,6 +140,8 @@ class Run:
             supervisor = RunSupervisor(self._context(), self._signals)
             ended = supervisor.run(stdin, unread)
             fields = supervisor.complete_fields()
+            for notice in self._tracker.notices():
+                self.writer.put(notice)
         except BaseException as error:  # the stream must end with `complete` in any case
             log.exception("the run failed")
             ended = result.failed(error, "")

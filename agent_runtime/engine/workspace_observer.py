@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from agent_runtime.changes.tracker import ChangeTracker
     from agent_runtime.dev_servers.watcher import DevServerWatcher
 
+_HURRIED_SECONDS = 0.7  # for the last look of a run that was stopped and its events
+
 
 @dataclass
 class WorkspaceObserver:
@@ -27,6 +31,7 @@ class WorkspaceObserver:
     tracker: ChangeTracker
     servers: DevServerWatcher
     emit: Callable[[events.Event], Awaitable[None]]
+    is_behind: Callable[[], bool] = lambda: False  # whether the reader has much to read
     wants_output = False
     _running: dict[str, ExitStack] = field(default_factory=dict)
     _scanning: set[str] = field(default_factory=set)
@@ -85,10 +90,20 @@ class WorkspaceObserver:
             await self._emit_all([*await self.tracker.note(paths, call_id=call_id), *self.tracker.notices()])
 
     async def finish(self, *, hurried: bool) -> None:
-        """The last look, when nothing watches any more; a hurried one goes by what inotify has reported."""
+        """The last look, when nothing watches any more; a hurried one goes by what inotify has reported.
+
+        Of a run that was stopped, events are emitted as long as there is time and the reader takes them: the rest is
+        in `complete` alone.
+        """
+        deadline = time.monotonic() + (_HURRIED_SECONDS if hurried else math.inf)
         try:
             async with self.tracker.turn():
-                await self._emit_all(await self.tracker.finish(hurried=hurried))
+                found = self.tracker.last_events(await self.tracker.finish(hurried=hurried))
+                with closing(found):
+                    for event in found:
+                        await self.emit(event)
+                        if hurried and (self.is_behind() or time.monotonic() > deadline):
+                            break
         finally:
             await self._emit_all(self.tracker.notices())
         await self._emit_all(await self.servers.finish())

@@ -19,16 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.output.file_lists import file_lists
+from agent_runtime.output.lines import encode_line, is_too_long, shortened
 from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
-from agent_runtime.protocol.messages import clean_text
-from agent_runtime.protocol.text import truncate_middle
 
-LINE_LIMIT = 1 << 20
 FLUSH_SECONDS = 2.0  # how long a reader that has stopped reading may delay the end
 _CHUNK = select.PIPE_BUF
-# some readers take these characters for line ends
-_JOIN = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"}
 
 
 _NO_SECRETS = Masker(())
@@ -65,15 +62,6 @@ def payload_of(event: events.Event, seq: int, run_id: str) -> dict[str, Any]:
     body = event.model_dump(mode="json", by_alias=True, exclude={"seq", "ts", "run_id", "type"})
     kind: str = event.type  # type: ignore[attr-defined]
     return {"type": kind, "seq": seq, "ts": timestamp(), "runId": run_id, **body}
-
-
-def encode_line(payload: dict[str, Any]) -> str:
-    """Encode a JSON object as one line, without lone surrogates and without characters that end a line."""
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=str)
-    for char, escape in _JOIN.items():
-        if char in text:
-            text = text.replace(char, escape)
-    return clean_text(text)
 
 
 class EventWriter:
@@ -114,8 +102,12 @@ class EventWriter:
         if self.ended:
             return
         line = self._masked(payload_of(event, self.seq, self.run_id))
-        if len(line) * 4 >= LINE_LIMIT and len(line.encode()) >= LINE_LIMIT:
-            line = self._cut(json.loads(line), line)
+        if is_too_long(line):
+            if isinstance(event, events.CompleteEvent):
+                for notice in file_lists(event):
+                    self.put(notice)
+            payload = json.loads(line) | {"seq": self.seq}
+            line = shortened(payload, encode_line(payload), self._spill)
         self.seq += 1
         self.ended = isinstance(event, events.CompleteEvent)
         self.last = time.monotonic()
@@ -134,7 +126,8 @@ class EventWriter:
         if masked == line or self.mask.workspace is self.mask:
             return masked
         kept = json.loads(masked)
-        for name in _WORKSPACE_FIELDS & payload.keys():
+        names = _WORKSPACE_FIELDS | ({"details"} if payload.get("code") == "changed_files" else set())
+        for name in names & payload.keys():
             kept[name] = json.loads(self.mask.workspace(json.dumps(payload[name], ensure_ascii=False)))
         line = encode_line(kept)
         self._unmasked |= line != masked
@@ -150,6 +143,11 @@ class EventWriter:
             self._tee = None
             message = f"the transcript cannot be written: {reason}"
             self.put(events.NoticeEvent(code="recording_stopped", message=message))
+
+    @property
+    def backlog(self) -> int:
+        """The number of lines that the reader has not taken."""
+        return len(self._pending)
 
     async def drain(self) -> None:
         """Wait until the reader has taken everything. Raises StdoutClosed when it has gone.
@@ -199,63 +197,3 @@ class EventWriter:
         """Write nothing more: the reader has gone."""
         self.closed = True
         self._pending.clear()
-
-    def _cut(self, payload: dict[str, Any], line: str) -> str:
-        """Shorten the longest texts and lists until the event is below the limit; the whole is kept in a file."""
-        payload["truncated"] = True
-        if self._spill is not None:
-            self._keep_whole(payload, line)
-        if len(encode_line({"": payload.get(_WHOLE)})) > LINE_LIMIT // 2:
-            del payload[_WHOLE]  # its text is `output`
-        while len((cut := encode_line(payload)).encode()) >= LINE_LIMIT:
-            _halve_longest(payload)
-        return cut
-
-    def _keep_whole(self, payload: dict[str, Any], line: str) -> None:
-        assert self._spill is not None
-        name = "diffFile" if payload["type"] == "file_edit" else "outputFile"
-        main = _MAIN_TEXT.get(payload["type"], "")
-        text = str(payload.get(main, ""))
-        copies = list(payload.values()).count(text)  # `complete` has its answer twice
-        is_main = len(encode_line({"": text})) * copies > len(line) / 2
-        whole = text if is_main else line
-        if payload.get(name):
-            return  # the tool has already saved it
-        path = self._spill / f"event-{payload['seq']}.{'txt' if is_main else 'json'}"
-        try:
-            self._spill.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.write_text(whole, "utf-8")
-        except OSError as error:
-            payload["truncatedReason"] = f"the whole could not be kept: {error}"
-        else:
-            payload[name] = str(path)
-
-
-_WHOLE = "structuredOutput"  # a part of it would not satisfy its schema
-_MAIN_TEXT = {"tool_result": "output", "thinking": "content", "file_edit": "diff", "complete": "output"}
-
-
-def _halve_longest(payload: dict[str, Any]) -> None:
-    """Halve the longest text (keeping its head and tail) or list, at any depth."""
-    best: tuple[int, Any, Any] = (0, {}, "")
-    walk: list[Any] = [payload]
-    while walk:
-        node = walk.pop()
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            if (
-                isinstance(value, str | list)
-                and len(value) > best[0]
-                and key not in ("type", "ts", "runId", _WHOLE)
-            ):
-                size = len(value) if isinstance(value, str) else len(encode_line({"": value}))
-                best = max(best, (size, node, key), key=lambda item: item[0])
-            if isinstance(value, dict | list) and key != _WHOLE:
-                walk.append(value)
-    _, node, key = best
-    value = node[key]
-    if isinstance(value, str):
-        half = truncate_middle(value, len(value.encode()) // 2)
-        for name in [key, *(name for name in payload if node is payload and payload[name] == value)]:
-            node[name] = half  # `complete` has its answer twice
-    else:
-        node[key] = value[: len(value) // 2]

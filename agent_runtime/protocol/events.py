@@ -58,6 +58,7 @@ NoticeCode = Literal[
     "skill_ignored",
     "background_awaited",
     "not_a_template",
+    "changed_files",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 

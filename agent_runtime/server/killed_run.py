@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from agent_runtime.output.event_writer import encode_line, payload_of, timestamp
+from agent_runtime.output.event_writer import payload_of, timestamp
+from agent_runtime.output.lines import encode_line
 from agent_runtime.protocol import events
 
 _MESSAGE = "the process of the run was killed before it could write its last event"

@@ -68,6 +68,14 @@ def exists(path: bytes) -> bool:
     return os.path.lexists(path)
 
 
+def stat_of(path: bytes) -> os.stat_result | None:
+    """Return the stat of a name, of a symlink its own; None when it does not exist or cannot be examined."""
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
 def is_folder(path: bytes) -> bool:
     """Whether it is a directory, not a symlink to one."""
     try:

@@ -8,12 +8,15 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from agent_runtime.agent.executor import CallInfo
-from agent_runtime.changes.baseline import Baseline
+from agent_runtime.changes import tracker as tracker_module
+from agent_runtime.changes.baseline import take_baseline
+from agent_runtime.changes.tracked_files import TrackedFiles
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.workspace_observer import WorkspaceObserver
@@ -34,13 +37,12 @@ def test_a_cancel_during_the_baseline_ends_the_run(
     tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Event()
-    take = Baseline.take
 
-    def slowly(self: Baseline) -> None:
+    def slowly(*args: Any, **options: Any) -> TrackedFiles:
         looked.wait()
-        take(self)
+        return take_baseline(*args, **options)
 
-    monkeypatch.setattr(Baseline, "take", slowly)
+    monkeypatch.setattr(tracker_module, "take_baseline", slowly)
     tracked.sh("seq 9 > f")
     tracker = ChangeTracker(tracked.ws, diff_dir=tracked.folder / "diffs")
     tracker.begin()

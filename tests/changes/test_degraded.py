@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.changes import content_store, contents, ledger
-from agent_runtime.changes.tree import Tree
+from agent_runtime.changes import content_store, contents, records
+from agent_runtime.changes.tree_walk import TreeWalk
 from agent_runtime.system.inotify import Inotify
 from tests.changes.workspace import TrackedWorkspace, brief
 
@@ -47,7 +47,8 @@ def test_changes_are_found_when_inotify_watches_run_out(
     monkeypatch.setattr(Inotify, "add", add)
     tracked.begin()
     tracked.run("echo x >> a/b/f; mkdir new; echo x > new/f")
-    assert tracked.tracker._baseline.watcher is None
+    assert tracked.tracker.files
+    assert tracked.tracker.files.watcher is None
     tracked.run("echo y >> a/b/f; echo y >> new/f; rm -r c")
     assert len(tracked.events) == 4
     tracked.check()
@@ -147,10 +148,10 @@ def test_a_replaced_workspace_is_tracked(tracked: TrackedWorkspace, blind: Calla
 def test_a_workspace_that_cannot_be_tracked_is_reported(
     tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: Tree, *args: object) -> None:
+    def fail(self: TreeWalk, *args: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Tree, "first_look", fail)
+    monkeypatch.setattr(TreeWalk, "first_look", fail)
     tracked.begin()
     assert tracked.run("echo x > f") == []
     (notice,) = tracked.tracker.notices()
@@ -167,7 +168,7 @@ def test_a_file_that_cannot_be_handled_is_left_out_alone(
         return kept(path)
 
     kept = contents.read_content
-    monkeypatch.setattr(ledger, "read_content", read)
+    monkeypatch.setattr(records, "read_content", read)
     tracked.begin()
     assert brief(tracked.run("echo x > a; echo x > bad; echo x > c"), tracked.ws) == [
         ("create", "a"),

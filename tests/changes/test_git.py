@@ -16,7 +16,8 @@ OLDER = "find . -name .git -prune -o -exec touch -hd '1 hour ago' {} + && git up
 
 def in_git(tracked: TrackedWorkspace) -> set[str]:
     found = set()
-    for folder, _, name, packed in tracked.tracker._baseline.tree.entries():
+    assert tracked.tracker.files
+    for folder, _, name, packed in tracked.tracker.files.tree.entries():
         if unpack(packed).offset == IN_GIT:
             found.add(f"{folder.decode()}/{name.decode()}".lstrip("/"))
     return found

@@ -141,7 +141,8 @@ def test_patches_rebuild_the_tree(seed: int, git: bool, detection: str, tmp_path
     tracked = TrackedWorkspace(tmp_path, keep_git=rng.random() < 0.5)
     seeded(rng, tracked, git)
     tracked.begin()
-    assert (tracked.tracker._baseline.watcher is None) == (detection == "walks")
+    assert tracked.tracker.files
+    assert (tracked.tracker.files.watcher is None) == (detection == "walks")
     for _ in range(rng.randrange(1, 8)):
         before = snapshot(tracked.ws, UNSEEN)
         events = tracked.run(mutations(rng, tracked.ws, git))

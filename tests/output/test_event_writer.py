@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.output.event_writer import LINE_LIMIT, EventWriter, StdoutClosed, encode_line
+from agent_runtime.output.event_writer import EventWriter, StdoutClosed
+from agent_runtime.output.lines import LINE_LIMIT, encode_line
 from agent_runtime.output.masking import MASK, Masker
 from agent_runtime.protocol import events
 
@@ -107,8 +108,9 @@ def test_a_long_event_is_truncated_and_its_text_is_in_a_file(tmp_path: Path, cha
         emitter.put(events.ToolCallEvent(id="1", tool="t", input={"nested": [{"deep": text}]}, turn=1))
         emitter.put(complete(files=tuple(f"/w/{number:0100d}" for number in range(20_000))))
     lines = (tmp_path / "out").read_bytes().splitlines()
-    assert [len(line) < LINE_LIMIT for line in lines] == [True] * 3
-    output, call, last = map(json.loads, lines)
+    assert all(len(line) < LINE_LIMIT for line in lines)
+    output, call, *lists, last = map(json.loads, lines)
+    assert {notice["code"] for notice in lists} == {"changed_files"}
     assert output["truncated"] and Path(output["outputFile"]).read_text() == text
     assert (
         call["truncated"]
@@ -119,6 +121,46 @@ def test_a_long_event_is_truncated_and_its_text_is_in_a_file(tmp_path: Path, cha
 
 def complete(**more: object) -> events.CompleteEvent:
     return events.CompleteEvent(status="completed", stop_reason="end_turn", output="", result="", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [100, 15_000, 60_000])
+@pytest.mark.parametrize(
+    "name", ["/w/{:060d}.txt", '/w/{}\n"é\u2028\\', "/w/{:0250d}"], ids=["plain", "escaped", "long"]
+)
+def test_lists_of_any_length_are_whole_in_the_stream(tmp_path: Path, count: int, name: str) -> None:
+    names = [name.format(number) for number in range(count)]
+    files, deleted = tuple(names[: count // 2]), tuple(names[count // 2 :])
+    with (tmp_path / "out").open("wb") as out:
+        EventWriter(out.fileno(), "run_1").put(complete(files=files, deleted_files=deleted))
+    lines = (tmp_path / "out").read_bytes().split(b"\n")[:-1]
+    assert all(len(line) < LINE_LIMIT for line in lines)
+    *lists, last = map(json.loads, lines)
+    assert [event["seq"] for event in (*lists, last)] == list(range(len(lines)))
+    if lists:
+        assert last["truncated"] and len(last["files"]) + len(last["deletedFiles"]) < count
+        parts = [notice["details"] for notice in lists]
+        assert [(part["part"], part["parts"]) for part in parts] == [
+            (n + 1, len(lists)) for n in range(len(lists))
+        ]
+        whole = {
+            key: tuple(name for part in parts for name in part[key]) for key in ("files", "deletedFiles")
+        }
+    else:
+        whole = {key: tuple(last[key]) for key in ("files", "deletedFiles")}
+    assert whole == {"files": files, "deletedFiles": deleted}
+    assert files[: len(last["files"])] == tuple(last["files"])
+
+
+def test_secrets_of_tools_are_kept_in_lists_as_in_complete(tmp_path: Path) -> None:
+    mask = Masker(["sk-ant-0123456789"], ["hunter2hunter2"])
+    names = tuple(f"/w/{number:060d}-hunter2hunter2-sk-ant-0123456789" for number in range(20_000))
+    with (tmp_path / "out").open("wb") as out:
+        EventWriter(out.fileno(), "run_1", mask=mask).put(complete(files=names))
+    lists = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    found = [
+        name for event in lists if event.get("code") == "changed_files" for name in event["details"]["files"]
+    ]
+    assert found == [name.replace("sk-ant-0123456789", MASK) for name in names]
 
 
 def test_a_long_answer_is_stored_once_as_plain_text(tmp_path: Path) -> None:
