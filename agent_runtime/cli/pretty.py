@@ -6,10 +6,8 @@ tools and models are removed, because they could control the terminal.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.markdown import Markdown
@@ -18,16 +16,13 @@ from rich.rule import Rule
 from rich.text import Text
 
 from agent_runtime.cli.diff_view import diff_lines
-from agent_runtime.shell.ansi import strip_escapes
+from agent_runtime.cli.terminal_text import abridged, clean, command_of, lines_cut, seconds
 
 Event = dict[str, Any]
-T = TypeVar("T")
 
 OUTPUT_LINES = 12  # of a tool's output; its head and tail are displayed
 DIFF_LINES = 24
 INPUT_LINES = 12  # of a command
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_CUT = re.compile(r"\[\.\.\. \d+ bytes \((\d+) lines\) cut here; ")
 _DIFF_STYLES = {"add": "green", "del": "red", "hunk": "cyan"}
 
 
@@ -45,6 +40,15 @@ class Pretty:
         self._calls: dict[str, Event] = {}
         self._latest_call = ""  # the id of the call that was displayed last
 
+    @property
+    def width(self) -> int:
+        """The columns that are used; it can be set, when the terminal is resized."""
+        return self._console.width
+
+    @width.setter
+    def width(self, columns: int) -> None:
+        self._console.width = columns
+
     def write(self, event: Event) -> None:
         """Write one event. Unknown types, and types without a text such as heartbeats, are skipped."""
         write = getattr(self, f"_on_{event.get('type')}", None)
@@ -60,7 +64,7 @@ class Pretty:
         reasoning = event.get("kind") == "reasoning"
         self._console.print()
         self._block(
-            _clean(event.get("content", "")).strip(),
+            clean(event.get("content", "")).strip(),
             "dim italic" if reasoning else "",
             "┊ " if reasoning else "",
         )
@@ -72,12 +76,12 @@ class Pretty:
 
     def _on_tool_result(self, event: Event) -> None:
         self._recall(event.get("id"))
-        lines = _clean(event.get("output", "")).strip("\n").splitlines()
-        self._lines(_abridged(lines, OUTPUT_LINES, _lines_cut(lines)), "dim", "  │ ")
+        lines = clean(event.get("output", "")).strip("\n").splitlines()
+        self._lines(abridged(lines, OUTPUT_LINES, lines_cut(lines)), "dim", "  │ ")
         if event.get("outputFile"):
             self._wrapped(f"the whole output: {event['outputFile']}", "dim", "    ")
         failed = bool(event.get("isError")) or event.get("exitCode") not in (None, 0)
-        facts = [_seconds(event.get("durationMs"))]
+        facts = [seconds(event.get("durationMs"))]
         if event.get("exitCode") is not None:
             facts.insert(0, f"exit {event['exitCode']}")
         if event.get("outcome") not in ("completed", "failed", None):
@@ -93,12 +97,12 @@ class Pretty:
             f" -{event.get('deletions', 0)}", "red"
         )
         self._console.print(text)
-        for line in _abridged(diff_lines(str(event.get("diff", ""))), DIFF_LINES):
+        for line in abridged(diff_lines(str(event.get("diff", ""))), DIFF_LINES):
             if isinstance(line, str):
                 self._line(f"    {line}", "dim")
             else:
                 number = line.new or line.old or ""
-                self._line(f"{number:>6} {_clean(line.text)}", _DIFF_STYLES.get(line.kind, "dim"))
+                self._line(f"{number:>6} {clean(line.text)}", _DIFF_STYLES.get(line.kind, "dim"))
         if event.get("truncated"):
             self._wrapped(f"… the whole diff: {event.get('diffFile')}", "dim", "       ")
 
@@ -111,23 +115,23 @@ class Pretty:
         marks = {"completed": ("✔", "green"), "in_progress": ("▸", "bold")}
         for item in event.get("items") or ():
             mark, style = marks.get(str(item.get("status")), ("·", "dim"))
-            self._wrapped(_clean(item.get("step", "")), style, f"  {mark} ", "    ")
+            self._wrapped(clean(item.get("step", "")), style, f"  {mark} ", "    ")
 
     def _on_question(self, event: Event) -> None:
         self._console.print()
-        self._wrapped(f"? {_clean(event.get('text', ''))}", "bold yellow", "", "  ")
+        self._wrapped(f"? {clean(event.get('text', ''))}", "bold yellow", "", "  ")
         for number, option in enumerate(event.get("options") or (), 1):
-            self._wrapped(f"{number}. {_clean(option)}", "yellow", "  ", "     ")
+            self._wrapped(f"{number}. {clean(option)}", "yellow", "  ", "     ")
 
     def _on_error(self, event: Event) -> None:
-        again = f" (again in {_seconds(event['retryInMs'])})" if event.get("retryInMs") is not None else ""
+        again = f" (again in {seconds(event['retryInMs'])})" if event.get("retryInMs") is not None else ""
         self._console.print()
         self._wrapped(
-            f"✗ {event.get('code')}: {_clean(event.get('message', ''))}{again}", "bold red", "", "  "
+            f"✗ {event.get('code')}: {clean(event.get('message', ''))}{again}", "bold red", "", "  "
         )
 
     def _on_notice(self, event: Event) -> None:
-        self._wrapped(f"! {_clean(event.get('message', ''))}", "yellow", "", "  ")
+        self._wrapped(f"! {clean(event.get('message', ''))}", "yellow", "", "  ")
 
     def _on_complete(self, event: Event) -> None:
         status, usage = str(event.get("status")), event.get("usage") or {}
@@ -135,8 +139,8 @@ class Pretty:
         style = styles.get(status, "bold red")
         reason = "" if status == "completed" else f" ({event.get('stopReason')})"
         self._console.print()
-        self._rule(f"{status}{reason} in {_seconds(event.get('durationMs'))}", style)
-        if output := _clean(event.get("output", "")).strip():
+        self._rule(f"{status}{reason} in {seconds(event.get('durationMs'))}", style)
+        if output := clean(event.get("output", "")).strip():
             self._console.print(Padding(Markdown(output, hyperlinks=False), (0, 2)))
             self._console.print()
         for label, names in (("files", event.get("files")), ("deleted", event.get("deletedFiles"))):
@@ -145,11 +149,13 @@ class Pretty:
         if event.get("devUrl"):
             self._fact("server", str(event["devUrl"]), "bold underline")
         asked = f"{usage.get('inputTokens', 0):,} tokens in, {usage.get('outputTokens', 0):,} out"
-        self._fact("model", f"{event.get('iterations', 0)} calls, {asked}")
+        cost = usage.get("costUsd")
+        paid = f", ${cost:.4f}" if isinstance(cost, int | float) else ""
+        self._fact("model", f"{event.get('iterations', 0)} calls, {asked}{paid}")
 
     def _show_call(self, call: Event, style: str = "bold blue") -> None:
         self._latest_call = str(call.get("id"))
-        title, body = _command(call.get("input"))
+        title, body = command_of(call.get("input"))
         text = Text("▶ ", style).append(str(call.get("tool")), style)
         title = title.replace(self._workspace, "")
         if (
@@ -158,7 +164,7 @@ class Pretty:
             title, body = "", self._wrap(title, 4)
         text.append(f"  {title}" if title else "")
         self._console.print(text)
-        self._lines(_abridged(body, INPUT_LINES), "", "    ")
+        self._lines(abridged(body, INPUT_LINES), "", "    ")
 
     def _recall(self, call_id: object) -> None:
         """Repeat the call whose result follows, when another call was displayed in between."""
@@ -168,13 +174,13 @@ class Pretty:
             self._show_call(call, "blue")
 
     def _relative(self, path: object) -> str:
-        return _clean(path).removeprefix(self._workspace)
+        return clean(path).removeprefix(self._workspace)
 
     def _fact(self, label: str, value: str, style: str = "") -> None:
         self._console.print(Text(f"  {label:<8}", "dim").append(value, style))
 
     def _rule(self, title: str, style: str) -> None:
-        self._console.print(Rule(Text(_clean(title), style), align="left", style="dim"))
+        self._console.print(Rule(Text(clean(title), style), align="left", style="dim"))
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style), overflow="ellipsis", no_wrap=True)
@@ -197,44 +203,3 @@ class Pretty:
         lines: list[RenderableType] = [*Text(text, style).wrap(self._console, width)]
         for line in lines:
             self._console.print(Text(prefix, "dim"), line, sep="")
-
-
-def _command(value: Any) -> tuple[str, list[str]]:
-    """Return the title and the body of a call: a single line is the title, several lines are the body."""
-    if isinstance(value, dict):
-        main = next(
-            (name for name in ("command", "cmd", "patch", "input", "path", "pattern") if name in value), None
-        )
-        text = str(value[main]) if main else json.dumps(value, ensure_ascii=False)
-        if main == "command" and isinstance(value.get("path"), str):  # view, create, insert, ... of an editor
-            text = f"{text} {value['path']}"
-    else:
-        text = str(value)
-    first, *rest = _clean(text).strip().splitlines() or [""]
-    return (first, []) if not rest else ("", [first, *rest])
-
-
-def _abridged(lines: Sequence[T], limit: int, cut: int = 0) -> list[T | str]:
-    """Return the head and tail of the lines, and a line with the number of lines between them.
-
-    `cut` is the number of lines that are missing already, because the output was truncated.
-    """
-    if len(lines) <= limit:
-        return list(lines)
-    head = limit // 3
-    tail = limit - head - 1
-    return [*lines[:head], f"… {len(lines) - head - tail + cut:,} more lines …", *lines[-tail:]]
-
-
-def _lines_cut(lines: Sequence[str]) -> int:
-    """Return how many lines a truncated output lacks, from its marker (see shell.truncation.join_truncated)."""
-    found = next(filter(None, map(_CUT.match, lines)), None)
-    return int(found[1]) - 1 if found else 0  # the marker is a line itself
-
-
-def _seconds(milliseconds: object) -> str:
-    return f"{milliseconds / 1000:.1f} s" if isinstance(milliseconds, int | float) else "? s"
-
-
-def _clean(text: object) -> str:
-    return _CONTROLS.sub("", strip_escapes(str(text).expandtabs(4)))

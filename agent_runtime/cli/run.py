@@ -102,6 +102,11 @@ def start(
     request, unknown = parse(merge(raw, overlay))
     if unknown:
         print(f"warning: unknown fields of the request are ignored: {', '.join(unknown)}", file=sys.stderr)
+    if failure.wants_text(request.format, out):
+        from agent_runtime.cli.terminal import is_live
+
+        if is_live(out):  # texts are displayed while they arrive
+            request = request.model_copy(update={"partial": True})
     config = run_config.prepare(request, environ)
     if dry_run:
         return _dry_run(config, environ, overlay.get("format"), out)
@@ -124,7 +129,7 @@ def _dry_run(config: RunConfig, environ: Mapping[str, str], format: str | None, 
 def formatted(format: str | None, out: int) -> AbstractContextManager[int]:
     """Return a context manager for the descriptor that takes events: `out`, or one that is rendered as text."""
     if failure.wants_text(format, out):
-        from agent_runtime.cli.rendering import rendered
+        from agent_runtime.cli.terminal import rendered
 
         return rendered(out)
     return nullcontext(out)

@@ -353,8 +353,8 @@ export interface CompleteEvent {
   truncated?: boolean | null;
   outputFile?: string | null;
   type: "complete";
-  status: "completed" | "failed" | "cancelled";
-  stopReason: "end_turn" | "max_turns" | "max_tokens" | "max_total_tokens" | "timeout" | "cancelled" | "refusal" | "context_overflow" | "error";
+  status: "completed" | "failed" | "cancelled" | "waiting";
+  stopReason: "end_turn" | "max_turns" | "max_tokens" | "max_total_tokens" | "max_cost" | "invalid_output" | "timeout" | "cancelled" | "refusal" | "context_overflow" | "question" | "error";
   output: string;
   result: string;
   files: string[];
@@ -364,6 +364,7 @@ export interface CompleteEvent {
   devUrls: Record<string, any>[];
   left: LeftProcess[];
   ended?: LeftProcess[] | null;
+  structuredOutput?: any | null;
   usage?: TotalUsage;
   iterations: number;
   durationMs: number;
@@ -371,6 +372,7 @@ export interface CompleteEvent {
   sandboxId?: string | null;
   rolloutId?: string | null;
   targetDeviceId?: string | null;
+  idempotencyKey?: string | null;
   executionMode?: string | null;
   metadata?: any;
   error?: ErrorInfo | null;
@@ -381,6 +383,7 @@ export interface Config {
   maxTurns?: number | null;
   maxTokens?: number | null;
   maxTotalTokens?: number | null;
+  maxCost?: number | null;
   temperature?: number | null;
   timeout?: number | null;
   toolTimeout?: number | null;
@@ -431,7 +434,7 @@ export interface ErrorEvent {
   truncated?: boolean | null;
   outputFile?: string | null;
   type: "error";
-  code: "invalid_request" | "authentication_error" | "permission_denied" | "model_not_found" | "rate_limited" | "insufficient_quota" | "overloaded" | "provider_error" | "provider_timeout" | "context_overflow" | "refusal" | "max_turns" | "max_tokens" | "max_total_tokens" | "timeout" | "tool_error" | "replay_mismatch" | "transcript_error" | "internal_error";
+  code: "invalid_request" | "authentication_error" | "permission_denied" | "model_not_found" | "rate_limited" | "insufficient_quota" | "overloaded" | "provider_error" | "provider_timeout" | "context_overflow" | "refusal" | "max_turns" | "max_tokens" | "max_total_tokens" | "max_cost" | "invalid_output" | "timeout" | "tool_error" | "replay_mismatch" | "transcript_error" | "internal_error";
   message: string;
   retryable: boolean;
   attempt?: number | null;
@@ -441,7 +444,7 @@ export interface ErrorEvent {
 
 /** The error that ended a run. */
 export interface ErrorInfo {
-  code: "invalid_request" | "authentication_error" | "permission_denied" | "model_not_found" | "rate_limited" | "insufficient_quota" | "overloaded" | "provider_error" | "provider_timeout" | "context_overflow" | "refusal" | "max_turns" | "max_tokens" | "max_total_tokens" | "timeout" | "tool_error" | "replay_mismatch" | "transcript_error" | "internal_error";
+  code: "invalid_request" | "authentication_error" | "permission_denied" | "model_not_found" | "rate_limited" | "insufficient_quota" | "overloaded" | "provider_error" | "provider_timeout" | "context_overflow" | "refusal" | "max_turns" | "max_tokens" | "max_total_tokens" | "max_cost" | "invalid_output" | "timeout" | "tool_error" | "replay_mismatch" | "transcript_error" | "internal_error";
   message: string;
   retryable: boolean;
   details?: Record<string, any> | null;
@@ -491,6 +494,25 @@ export interface LeftProcess {
   logFile?: string | null;
 }
 
+/** A server: a program that speaks MCP on its stdin and stdout, or the URL of one (streamable HTTP). `${VAR}` and `${VAR:-default}` in strings are replaced by variables of the environment. `timeout` limits a tool call: in milliseconds from 1000 on, as in Claude Code; a smaller number is in seconds. */
+export interface McpServer {
+  type?: "stdio" | "http" | "streamable-http" | null;
+  command?: string | null;
+  args?: string[];
+  env?: Record<string, string>;
+  cwd?: string | null;
+  url?: string | null;
+  headers?: Record<string, string>;
+  timeout?: number | null;
+  toolTimeoutSec?: number | null;
+  startupTimeoutSec?: number | null;
+  required?: boolean;
+  enabled?: boolean;
+  enabledTools?: string[] | null;
+  disabledTools?: string[];
+  alwaysLoad?: boolean;
+}
+
 /** Persistent storage that the launcher has mounted. */
 export interface Mount {
   workspaceId: string;
@@ -505,9 +527,42 @@ export interface NoticeEvent {
   truncated?: boolean | null;
   outputFile?: string | null;
   type: "notice";
-  code: "parameter_dropped" | "limit_near" | "context_compacted" | "history_repaired" | "empty_answer" | "thawed" | "fallback_model" | "recording_stopped" | "state_dir_unwritable" | "request_differs" | "not_masked" | "tracking_degraded";
+  code: "parameter_dropped" | "limit_near" | "context_compacted" | "history_repaired" | "empty_answer" | "thawed" | "fallback_model" | "mcp_server_ready" | "mcp_server_failed" | "recording_stopped" | "state_dir_unwritable" | "request_differs" | "not_masked" | "tracking_degraded" | "price_unknown" | "skill_ignored" | "background_awaited" | "not_a_template";
   message: string;
   details?: Record<string, any> | null;
+}
+
+/** The model has made or changed its plan. `items` are all steps, in order; `explanation` says what has changed. */
+export interface PlanEvent {
+  seq: number;
+  ts: string;
+  runId: string;
+  truncated?: boolean | null;
+  outputFile?: string | null;
+  type: "plan";
+  items: PlanItem[];
+  explanation?: string | null;
+  turn: number;
+}
+
+/** A step of a plan. */
+export interface PlanItem {
+  step: string;
+  status: "pending" | "in_progress" | "completed";
+}
+
+/** The model asks the user. The call waits for a control message `answer` with the same id. `options` are answers to choose from; another answer may be given too. */
+export interface QuestionEvent {
+  seq: number;
+  ts: string;
+  runId: string;
+  truncated?: boolean | null;
+  outputFile?: string | null;
+  type: "question";
+  id: string;
+  text: string;
+  options?: string[] | null;
+  turn: number;
 }
 
 export type RunEvent =
@@ -517,6 +572,8 @@ export type RunEvent =
   | FileEditEvent
   | HeartbeatEvent
   | NoticeEvent
+  | PlanEvent
+  | QuestionEvent
   | StartEvent
   | TextDeltaEvent
   | ThinkingDeltaEvent
@@ -548,6 +605,12 @@ export interface RunRequest {
   targetDeviceId?: string | null;
   executionMode?: string | null;
   env?: Record<string, string>;
+  traceparent?: string | null;
+  idempotencyKey?: string | null;
+  askUser?: boolean;
+  outputSchema?: Record<string, any> | null;
+  skills?: boolean | string[] | null;
+  mcpServers?: Record<string, McpServer> | null;
   workspace?: string | null;
   stateDir?: string | null;
   record?: string | null;
@@ -559,7 +622,11 @@ export interface RunRequest {
   confine?: boolean;
   trackIgnored?: boolean;
   heartbeat?: number | null;
+  questionTimeout?: number | null;
   agentsDir?: string | null;
+  skillsDir?: string | null;
+  mcpConfig?: string | null;
+  workspaceMcp?: boolean;
   logLevel?: "debug" | "info" | "warning" | "error" | null;
   message?: string | null;
   agentSlug?: string | null;
@@ -585,6 +652,7 @@ export interface StartEvent {
   sandboxId?: string | null;
   rolloutId?: string | null;
   targetDeviceId?: string | null;
+  idempotencyKey?: string | null;
   executionMode?: string | null;
   metadata?: any;
 }
@@ -689,7 +757,7 @@ export interface ToolResultEvent {
   turn: number;
 }
 
-/** The sums over all model calls. `prompt_tokens` equals `input_tokens`, `completion_tokens` equals `output_tokens`. */
+/** The sums over all model calls. `prompt_tokens` equals `input_tokens`, `completion_tokens` equals `output_tokens`. `cost_usd` is None when the price of a call is not known. */
 export interface TotalUsage {
   inputTokens: number;
   outputTokens: number;
@@ -699,10 +767,11 @@ export interface TotalUsage {
   totalTokens: number;
   promptTokens: number;
   completionTokens: number;
+  costUsd?: number | null;
   estimated?: boolean | null;
 }
 
-/** After each model call: its tokens, and those in the context. `estimated`: counted by the runtime. The provider has then reported no usage. */
+/** After each model call: its tokens, and those in the context. `estimated`: counted by the runtime. The provider has then reported no usage. `cost_usd` is None when the price of the model is not known. */
 export interface UsageEvent {
   seq: number;
   ts: string;
@@ -719,5 +788,6 @@ export interface UsageEvent {
   totalTokens: number;
   contextTokens: number;
   contextWindow: number;
+  costUsd?: number | null;
   estimated?: boolean | null;
 }

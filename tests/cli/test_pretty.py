@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.cli.pretty import Pretty
-from agent_runtime.cli.rendering import rendered
+from agent_runtime.cli.terminal import rendered
 from agent_runtime.testing.runtime import COMMAND
 from tests.cli.example_run import LINES
 
