@@ -9,8 +9,12 @@ answers with the line `{"pid": N}` before, and `{"exit": N}` after the events.
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
+from agent_runtime.errors import RequestError
+
+_LONGEST_PATH = 107  # bytes of the path of a Unix socket
 PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
 MAX_DESCRIPTORS = 3
 
@@ -18,3 +22,13 @@ MAX_DESCRIPTORS = 3
 def preamble(cwd: str, env: dict[str, str], options: dict[str, Any]) -> bytes:
     """Return the line that is sent before the request."""
     return json.dumps({PREAMBLE: {"cwd": cwd, "env": env, "options": options}}).encode() + b"\n"
+
+
+def check_socket_path(path: str) -> None:
+    """Raise RequestError when a socket cannot have this path."""
+    size = len(os.fsencode(path))
+    if not 0 < size <= _LONGEST_PATH:
+        message = (
+            f"expected a path of 1 to {_LONGEST_PATH} bytes, got {size}; use a shorter or a relative one"
+        )
+        raise RequestError("socket", message, label="--socket")

@@ -23,7 +23,7 @@ from agent_runtime.engine import failure
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.masking import address_secrets, named_as_secret
-from agent_runtime.protocol.handover import EXIT, PID, preamble
+from agent_runtime.protocol.handover import EXIT, PID, check_socket_path, preamble
 from agent_runtime.system.hardening import harden
 from agent_runtime.system.signal_descriptor import SignalDescriptor
 from agent_runtime.system.signals import STOPPING, may_come_from_below
@@ -38,6 +38,7 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             signals.arm()
+            check_socket_path(arguments.socket)
             request = _request(arguments)
             first_line = _preamble(options)
             secret = {name for name in os.environ if named_as_secret(name)}

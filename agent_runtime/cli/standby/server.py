@@ -31,6 +31,7 @@ from agent_runtime.cli.standby.listener import (
 )
 from agent_runtime.cli.standby.warmup import warm_up
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.protocol.handover import check_socket_path
 from agent_runtime.system.process_title import set_title
 from agent_runtime.system.processes import Process
 from agent_runtime.system.signal_descriptor import SignalDescriptor
@@ -46,6 +47,7 @@ def standby_command(arguments: argparse.Namespace) -> int:
         return Standby(ParentListener(arguments.handed), ends_runs=False).serve()
     path: str = arguments.socket
     try:
+        check_socket_path(path)
         refuse_when_live(path)
         _prepare()
         with listening(path) as listener:

@@ -105,14 +105,15 @@ def test_control_messages_follow_the_request(standby: Running, workspace: Path) 
 
 
 def test_hanging_up_ends_the_run_and_what_it_started(standby: Running, workspace: Path) -> None:
-    with ModelServer([bash("(sleep 3; touch late) & echo $$ > pid; sleep 30")]) as server:
+    with ModelServer(
+        [bash("sleep 300 & setsid sleep 300 & echo $$ $(jobs -p) > pids; mv pids there; sleep 300")]
+    ) as server:
         client = standby.run(asked(server, workspace=str(workspace)))
-        until(lambda: (workspace / "pid").exists() and (workspace / "pid").read_text())
-        shell = int((workspace / "pid").read_text())
+        until((workspace / "there").exists)
+        pids = (workspace / "there").read_text().split()
         client.close()
-        until(lambda: not Path(f"/proc/{shell}").exists() and not standby.children(), 4)
-        time.sleep(3)
-        assert not (workspace / "late").exists()
+        until(lambda: not standby.children())
+        assert len(pids) == 3 and not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def test_the_socket_is_private_and_removed_at_the_end(workspace: Path, tmp_path: Path) -> None:
