@@ -9,7 +9,6 @@ answers with the line `{"pid": N}` before, and `{"exit": N}` after the events.
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from agent_runtime.errors import RequestError
@@ -26,7 +25,7 @@ def preamble(cwd: str, env: dict[str, str], options: dict[str, Any]) -> bytes:
 
 def check_socket_path(path: str) -> None:
     """Raise RequestError when a socket cannot have this path."""
-    size = len(os.fsencode(path))
+    size = len(path.encode(errors="surrogateescape"))
     if not 0 < size <= _LONGEST_PATH:
         message = (
             f"expected a path of 1 to {_LONGEST_PATH} bytes, got {size}; use a shorter or a relative one"
