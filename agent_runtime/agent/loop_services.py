@@ -76,7 +76,7 @@ class Questions(Protocol):
 
     @property
     def suspended(self) -> bool:
-        """Whether the run ends with a question that the next run of the thread brings the answer to."""
+        """Whether the run ends with an open question, which the next run of the thread answers."""
         ...
 
 

@@ -147,7 +147,7 @@ def parameters_schema(params: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON Schema of parameters in its shortest form, to save tokens.
 
     It has no titles and no description of the whole, definitions stand where they are used, an optional parameter may
-    be left out but not be null, and that there are no others is not said.
+    be left out but not be null, and `additionalProperties: false` is left out.
     """
     schema = params.model_json_schema()
     short: dict[str, Any] = _shortened(schema, schema.pop("$defs", {}))

@@ -1,4 +1,4 @@
-"""The JSON Schema of a request's final answer: what is accepted as one, and how models are told of it.
+"""The JSON Schema of a request's final answer: what is accepted as one, and its form for models.
 
 The library jsonschema is imported when a request has a schema: it takes 0.1 s.
 """

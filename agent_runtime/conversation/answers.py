@@ -18,7 +18,7 @@ from agent_runtime.protocol.messages import clean_text, too_deep
 from agent_runtime.protocol.tool_output import ToolOutput
 
 MAX_RETURNED = 2  # answers that are sent back to the model
-_MAX_ERRORS = 8  # that the model is told of
+_MAX_ERRORS = 8  # errors that are reported to the model
 _MAX_ERROR = 500  # characters of each
 
 _FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)

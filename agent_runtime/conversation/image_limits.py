@@ -1,4 +1,4 @@
-"""Images in requests: converted to what providers take when they come in, counted and checked when they are sent.
+"""Images in requests: converted when they are read, counted and checked when they are sent.
 
 Pillow is imported only where there is an image. An image that cannot be sent is replaced by a text that says so: one
 invalid image would make every later call of a conversation fail.
@@ -19,7 +19,7 @@ from agent_runtime.protocol.messages import Image, Message, Text, ToolResult, Us
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The images that a request may carry, by the strictest provider; of too many the newest are kept.
+    """The images that a request may carry, by the strictest provider; beyond them the newest images are kept.
 
     Source: Anthropic's vision guide (100 images and 32 MB a request, 5 MB an image, 2000 pixels a side where
     there are more than 20).

@@ -66,7 +66,7 @@ class Adapter:
                     raise
                 wire = adapted
             else:
-                self.wire = wire  # what was learned is right
+                self.wire = wire  # the request without it was accepted
                 return turn
 
         raise AssertionError("unreachable")

@@ -1,4 +1,4 @@
-"""What is known of providers and models: the types of the rows, and one row for each provider.
+"""Providers and models: the types of the rows, and one row for each provider.
 
 A new provider of the Chat Completions kind is one row in `PROVIDERS`; the models are in `models`. Sources: the
 providers' API references and the types of the installed SDKs, as of November 2026.
@@ -163,7 +163,7 @@ PROVIDERS: dict[str, Provider] = {
 
 @dataclass(frozen=True)
 class ModelRow:
-    """What a model takes. Tokens for the window and the output.
+    """What a model accepts. Tokens for the window and the output.
 
     pattern: the first parts of the model's name, see `models.find_model`; a `*` at its end stands for the
         rest of a part.

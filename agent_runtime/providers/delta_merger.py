@@ -21,7 +21,7 @@ class _Text:
         self.pieces, self.repeated = [], 0
 
     def take(self, piece: str) -> tuple[str, bool]:
-        """What of the piece is new to the reader, and whether the text starts again with it."""
+        """Return the part of the piece that the reader lacks, and whether the text restarts with it."""
         self.pieces.append(piece)
         if not self.before:
             return piece, False
@@ -34,7 +34,7 @@ class _Text:
 
     @property
     def has(self) -> str:
-        """What the reader has."""
+        """The text that the reader has received."""
         return self.before or "".join(self.pieces)
 
 
@@ -61,7 +61,7 @@ class DeltaMerger:
             await self._on_delta(Delta(delta.kind, piece, delta.id, restart))
 
     async def settle(self, turn: Turn) -> None:
-        """The last attempt is the turn: what only an earlier one said is withdrawn, what no piece brought is added."""
+        """Complete the texts of the turn: withdraw what only an earlier attempt had, add what no piece contained."""
         final = _texts(turn)
         for kind, id in dict.fromkeys([*self._texts, *final]):
             whole = final.get((kind, id), "")

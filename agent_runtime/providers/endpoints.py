@@ -1,4 +1,4 @@
-"""Which model a name means: `provider:name`, a bare name, or an endpoint that the request brings along.
+"""Resolves the name of a model: `provider:name`, a bare name, or an endpoint that the request brings along.
 
 This runs before the first event is written: nothing for HTTP is imported here.
 """
@@ -193,7 +193,7 @@ def _build(provider: str, name: str, row: Provider, address: Address, key: str) 
 
 
 def _row_at(base_url: str, format: WireFormat) -> Provider:
-    """The row of the provider that this host belongs to; for other hosts one that takes little for granted."""
+    """The row of the provider that this host belongs to; for other hosts, a row that assumes few capabilities."""
     host = host_of(base_url)
     for row in PROVIDERS.values():
         if row.format == format and row.needs_key and host_of(row.base_url) == host:

@@ -1,4 +1,4 @@
-"""What a provider's error means for a run: one table for errors by status, and for errors inside a stream."""
+"""Maps errors of providers to ProviderError: errors by status, and errors inside a stream."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _classify(kinds: list[str], message: str, status: int | None) -> Meaning:
     if status is None or status < 300:
         return by_kind or PASSING
     if status in BY_STATUS:
-        # a kind is finer than its status, as long as both agree whether the provider or the request is at fault
+        # a type is more specific than its status, as long as both agree whether the provider or the request is at fault
         if by_kind and status not in (401, 402, 403) and by_kind[0] != "provider_error":
             return by_kind
         return BY_STATUS[status]

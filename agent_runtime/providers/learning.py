@@ -25,7 +25,7 @@ Rule = Callable[[Endpoint, str, dict[str, Any]], Endpoint | None]
 
 
 def learn(endpoint: Endpoint, error: ProviderError, body: dict[str, Any]) -> Endpoint | None:
-    """The endpoint with what the refusal of `body` teaches; None when it teaches nothing new."""
+    """Return the endpoint without what the refusal of `body` names; None when nothing new follows from it."""
     if error.status not in _STATUSES:
         return None
     param = str(error.details.get("param") or "")

@@ -1,4 +1,4 @@
-"""Which row of the table of models a name means."""
+"""Finds the row of the table of models for a name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SEES = re.compile(r"(?:^|-)(?:\d*vl|vision|omni|multimodal|pixtral|\d+v)(?:-|$)
 
 
 def find_model(name: str) -> ModelRow:
-    """The row of the model that a name means; UNKNOWN when nothing is known of it.
+    """Return the row for the name of a model; UNKNOWN when no row fits.
 
     The row whose pattern has the most in common with the name's parts wins. Vendors before the name (`openai/`,
     `us.anthropic.`) and dates behind it do not count; `.`, `:` and `_` separate parts as `-` does.

@@ -128,7 +128,7 @@ def create_app(
 
 
 class Admission:
-    """Gives each request an id, lets it in or not, and adds the id and the limits to the answer."""
+    """Gives each request an id, admits or refuses it, and adds the id and the limits to the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -44,10 +44,10 @@ class Window:
 
 @dataclass
 class Gate:
-    """Decides whether a request is let in.
+    """Decides whether a request is admitted.
 
     Args:
-        keys: those that are accepted; none: every request from this machine is.
+        keys: those that are accepted; none: every request from this machine is admitted.
         hosts: values of `Host` that are this server's own.
     """
 
@@ -78,7 +78,7 @@ class Gate:
     def _key(self, connection: HTTPConnection) -> ApiKey:
         scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")
-        # every key is compared, each in constant time: the time says nothing about them
+        # every key is compared, each in constant time: so the duration reveals nothing about them
         matching = [key for key in self.keys if hmac.compare_digest(key.value.encode(), given.encode())]
         if not matching:
             message = "expected a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"

@@ -75,7 +75,7 @@ class RunFiles:
         temporary.rename(self.folder / "process.json")
 
     def record(self) -> RunRecord | None:
-        """What is known of the run; None when no server has started it."""
+        """The record of the run; None when no server has started it."""
         try:
             return RunRecord(**json.loads((self.folder / "process.json").read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -151,6 +151,6 @@ class RunFiles:
 
 
 def is_process(pid: int, started: int) -> bool:
-    """Whether the process of that pid lives which was started at that time."""
+    """Return whether the process with this pid and this start time is alive."""
     process = Process.of(pid)
     return process is not None and process.start == started and not process.gone

@@ -23,7 +23,7 @@ _TEXTS = {"input": ("text",), "answer": ("id", "text")}  # the fields of an acti
 
 
 async def get_run(http: HttpRequest) -> Response:
-    """`GET /v1/runs/{id}`: how the run stands."""
+    """`GET /v1/runs/{id}`: the state of the run."""
     server = Server.of(http)
     files = server.runs.files(http.path_params["id"])
     record = files.record()

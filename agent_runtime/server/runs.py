@@ -72,7 +72,7 @@ class Runs:
         return files
 
     def _launch(self, files: RunFiles, request: bytes) -> int:
-        # for reading and writing: stdin is never at its end, whatever becomes of the server
+        # for reading and writing: stdin never ends, not even with the server
         stdin = os.open(files.control, os.O_RDWR | os.O_CLOEXEC)
         try:
             with files.events.open("ab") as out, files.log.open("ab") as log:

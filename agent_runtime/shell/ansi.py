@@ -62,8 +62,8 @@ def _clean_line(line: str) -> str:
 
 
 def _has_lines(pieces: list[str]) -> bool:
-    """Are carriage returns the ends of lines here? Each state of a progress display begins or ends with the same word
-    as the one before it; most lines of a text do not.
+    """Return whether carriage returns are line ends here. Each state of a progress display begins or ends with the
+    same word as the one before it; most lines of a text do not.
     """
     words = [_WORD.findall(piece) for piece in pieces]
     pairs = list(pairwise(words))

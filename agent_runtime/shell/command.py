@@ -20,7 +20,7 @@ from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, describe, ended, terminate
 from agent_runtime.system.threads import run_in_thread
 
-CLOSE_SECONDS = 0.5  # that a shell which is asked to stop has for its EXIT trap
+CLOSE_SECONDS = 0.5  # seconds for the EXIT trap of a shell that was asked to stop
 _EXIT_SECONDS = 0.05  # for what has closed its output to end; it is not left running
 
 

@@ -1,6 +1,6 @@
 """Builds the environment of tools: what commands inherit, and settings that keep programs from prompting.
 
-Nobody sits at the terminal, so every program that would ask must give up at once: the shell has no controlling
+There is no user at the terminal, so every program that would prompt must fail at once: the shell has no controlling
 terminal, its stdin is empty, and the variables below switch off each program's own prompt, pager and editor.
 Variables that carry credentials or name a helper for them (GIT_SSH_COMMAND, GIT_ASKPASS, SSH_ASKPASS) are never
 replaced: without a terminal such a helper cannot ask either, and git needs it.

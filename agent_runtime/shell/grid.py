@@ -161,7 +161,10 @@ class Grid:
             self.buffer = self.main
 
     def skip(self, size: int, lines: int) -> None:
-        """So much was not printed here. The screen is reported up to this point, and blank from here on."""
+        """Note that a part of the output was not printed here.
+
+        The screen is reported up to this point, and blank from here on.
+        """
         for line in self.buffer.new_lines():
             self.buffer.scrolled.add(line)
         self.buffer.scrolled.skip(size, lines)

@@ -1,4 +1,4 @@
-"""Whether a program waits for what is typed: the system call that each of its processes is in, as /proc shows it."""
+"""Whether a program waits for input: the system call that each of its processes is in, as /proc shows it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MACHINE = os.uname().machine
 
 
 def waits_for_input(processes: Iterable[Process], stdin: str) -> float | None:
-    """After how many seconds without output these processes have to be taken for waiting for input; None when they are
+    """Return the seconds without output after which these processes count as waiting for input; None when they are
     busy, or when that cannot be known. `stdin`: the terminal's or the pipe's name in /proc/PID/fd.
     """
     polls = is_busy = False

@@ -11,7 +11,7 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.truncation import TruncatedOutput
 
-_LONG_SECONDS = 10.0  # from which on the duration of a call is reported
+_LONG_SECONDS = 10.0  # seconds; the duration of a longer call is reported
 _PROCESSES_NAMED = 10
 
 

@@ -53,7 +53,7 @@ class Block:
         return next((kind for kind in _WITH_TEXT if kind == self.type), None)
 
     def begin(self) -> Iterator[NewText]:
-        """The text that it begins with."""
+        """Return the text that its start contains."""
         if (kind := self._text_kind) and (text := text_of(self.item.get(kind))):
             yield kind, text
 
@@ -100,12 +100,12 @@ class Block:
         self.close()
 
     def close(self) -> None:
-        """The item is what has come of it."""
+        """Complete the item with the content of its deltas."""
         self.closed = True
         self.item |= {name: pieces.text for name, pieces in self.grown.items()}
 
     def blocks(self, *, is_cut: bool) -> Iterator[AssistantBlock]:
-        """What the block holds for us; completes its input."""
+        """Complete its input, and return what it contains as our blocks."""
         item = self.item
         if self.type == "text" and text_of(item.get("text")):
             yield Text(text=item["text"])

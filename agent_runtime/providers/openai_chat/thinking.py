@@ -14,7 +14,7 @@ _DEFAULT_EFFORT = "medium"  # for a model that thinks only when an effort is giv
 def add_thinking(
     body: dict[str, Any], call: ModelCall, endpoint: Endpoint, dropped: list[DroppedParameter]
 ) -> None:
-    """Put `effort` and `thinking` of the call into the body; `dropped` gets what cannot be said to this model."""
+    """Put `effort` and `thinking` of the call into the body; `dropped` receives what the model has no parameter for."""
     if _must_not_think(body, call, endpoint):
         body["reasoning_effort"] = "none"
         parameter = "effort" if call.effort else "thinking"
