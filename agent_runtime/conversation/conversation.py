@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from agent_runtime.agent.model import ModelCall, Repair, Turn
 from agent_runtime.conversation.compaction import Compactor, ContextLimits
+from agent_runtime.conversation.growing_history import GrowingHistory
 from agent_runtime.conversation.initial_history import InitialHistory
-from agent_runtime.conversation.normalize import NormalizeCache, normalize
 from agent_runtime.conversation.rejected import Rejection, drop_rejected
 from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.errors import ProviderError
@@ -38,7 +38,7 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
     _reported: set[str] = field(default_factory=set)
-    _cache: NormalizeCache = field(default_factory=NormalizeCache)
+    _growing: GrowingHistory = field(default_factory=GrowingHistory)
 
     def __post_init__(self) -> None:
         for message in self.history.messages:
@@ -113,9 +113,9 @@ class Conversation:
         if notice is not None:
             self.messages = list(fitted)
             self.history.replace(fitted)
-            self._cache = NormalizeCache()  # the old one keeps the replaced messages alive
+            self._growing = GrowingHistory()  # the old one keeps the replaced messages alive
             await self.notify(notice)
-        normalized = normalize(fitted, paused=self._paused, cache=self._cache)
+        normalized = self._growing.normalize(fitted, paused=self._paused)
         await self._report(normalized.repairs)
         return normalized.messages
 

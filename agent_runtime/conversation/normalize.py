@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from agent_runtime.conversation import provider_items as natives
 from agent_runtime.conversation.image_limits import ImageLimits, fit_images
+from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.tool_pairs import pair
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
@@ -67,9 +68,6 @@ class _Notes:
         if what:
             self.found[what] += 1
 
-    def texts(self) -> tuple[str, ...]:
-        return tuple(what if n == 1 else f"{what} ({n} times)" for what, n in self.found.items())
-
 
 class NormalizeCache:
     """Caches what was found in each message, which never changes."""
@@ -103,19 +101,48 @@ def normalize(
         images: what images may cost.
         cache: what is known from earlier calls; a growing history is normalized before every turn of a run.
     """
+    turns, found = normalized(messages, paused=paused, images=images, cache=cache)
+    return NormalizedHistory(tuple(turns), repair_texts(found))
+
+
+def normalized(
+    messages: Iterable[Message],
+    *,
+    paused: bool = False,
+    images: ImageLimits | None = None,
+    cache: NormalizeCache | None = None,
+) -> tuple[list[Message], Counter[str]]:
+    """Return the messages of `normalize`, and how often each repair was made."""
     notes = _Notes()
     known = NormalizeCache() if cache is None else cache
     clean = [kept for message in messages if (kept := known.clean(message, notes))]
     turns = _alternate(pair(_settled(clean, paused, notes), notes.add))
     turns = _from_user_to_user(turns, paused, notes)
-    return NormalizedHistory(tuple(fit_images(turns, images or ImageLimits(), notes.add)), notes.texts())
+    return fit_images(turns, images or ImageLimits(), notes.add), notes.found
 
 
-def for_model(messages: Sequence[Message], format: WireFormat, model: str) -> Sequence[Message]:
+def repair_texts(found: Counter[str]) -> tuple[str, ...]:
+    """Return a text for each kind of repair."""
+    return tuple(what if n == 1 else f"{what} ({n} times)" for what, n in found.items())
+
+
+def for_model(
+    messages: Sequence[Message],
+    format: WireFormat,
+    model: str,
+    memo: Memo[Message, Message | None] | None = None,
+) -> Sequence[Message]:
     """A normalized history as one model takes it: turns of another format go as their blocks, and reasoning that was
     signed for another model is left out. The same guarantees hold; a history of this model alone is not changed.
+
+    Args:
+        messages: the history.
+        format: the wire format of the model.
+        model: its name.
+        memo: what is known from earlier calls for this model.
     """
-    fitted = [kept for message in messages if (kept := _fitted(message, format, model))]
+    each = (Memo() if memo is None else memo).map(messages, lambda message: _fitted(message, format, model))
+    fitted = [kept for kept in each if kept is not None]
     if len(fitted) == len(messages) and all(map(operator.is_, fitted, messages)):
         return messages
     notes = _Notes()

@@ -100,7 +100,7 @@ def _with_valid_ids(
     fresh: list[str] = []
     for id in old:
         fresh.append(_fresh_id(id, seen, _MAX_OWN_ID.get(own.format, 0) if own else 0))
-        seen.add(_portable(fresh[-1]))
+        seen.add(portable_id(fresh[-1]))
     if fresh == old:
         return turn
     note("a call's id that was used twice, or that another provider would refuse, was changed")
@@ -114,13 +114,13 @@ def _with_valid_ids(
 
 
 def _fresh_id(id: str, seen: set[str], own_limit: int) -> str:
-    valid = id if 0 < len(id) <= own_limit else _portable(id)[:_MAX_ID] or "call"
-    if _portable(valid) not in seen:
+    valid = id if 0 < len(id) <= own_limit else portable_id(id)[:_MAX_ID] or "call"
+    if portable_id(valid) not in seen:
         return valid
-    stem = _portable(valid)[: _MAX_ID - 8]
+    stem = portable_id(valid)[: _MAX_ID - 8]
     return next(name for n in itertools.count(2) if (name := f"{stem}-{n}") not in seen)
 
 
-def _portable(id: str) -> str:
+def portable_id(id: str) -> str:
     """Return the id in characters that every provider accepts: a fallback may send the history to another one."""
     return _INVALID.sub("_", id)

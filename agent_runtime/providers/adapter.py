@@ -11,6 +11,7 @@ import anyio
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, OnDelta, Transport, Turn, Wire
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.errors import cut
+from agent_runtime.providers.json_body import BodyEncoder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Adapter:
         self._on_dropped = on_dropped
         self._linger = linger
         self._reported: set[str] = set()
+        self._encoder = BodyEncoder()
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """Send the call, decode the answer. Raises ProviderError.
@@ -55,6 +57,7 @@ class Adapter:
         for number in itertools.count():
             body, dropped = wire.encode(call)
             await self._report(dropped)
+            body = self._encoder.encode(body)
             try:
                 turn = await self._exchange(wire, call, body, on_delta)
             except ProviderError as error:

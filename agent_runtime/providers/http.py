@@ -17,6 +17,7 @@ from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.headers import auth_headers, default_headers
 from agent_runtime.providers.http_errors import lower_case, map_http_error, map_status, request_id
+from agent_runtime.providers.json_body import json_of
 from agent_runtime.providers.response_body import whole_or_events
 from agent_runtime.providers.sse import EventDecoder
 from agent_runtime.providers.tls import trusted
@@ -132,7 +133,7 @@ async def _keep_alive(event: str, info: dict[str, Any]) -> None:
 
 def _encoded(body: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return json_of(body)
     except ValueError as error:
         message = f"the request could not be sent: {error}"
         raise ProviderError("provider_error", message, retryable=False) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent_runtime.agent.model import DroppedParameter, Effort, ModelCall
 from agent_runtime.conversation.image_limits import has_image, left_out
+from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.normalize import for_model
 from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.endpoints import Endpoint
@@ -34,13 +35,21 @@ def refuse(parameter: str, endpoint: Endpoint) -> DroppedParameter:
     return DroppedParameter(parameter, f"{endpoint.model} does not take it")
 
 
-def messages_for(call: ModelCall, endpoint: Endpoint, dropped: list[DroppedParameter]) -> Sequence[Message]:
-    """The messages in the form that this model takes. Images are left out where it cannot see: `dropped` says so."""
+def messages_for(
+    call: ModelCall,
+    endpoint: Endpoint,
+    dropped: list[DroppedParameter],
+    memo: Memo[Message, Message | None] | None = None,
+) -> Sequence[Message]:
+    """The messages in the form that this model takes. Images are left out where it cannot see: `dropped` says so.
+
+    `memo` has what is known from earlier calls for this endpoint.
+    """
     messages = call.messages
     if not endpoint.model_row.vision and any(map(has_image, messages)):
         dropped.append(DroppedParameter("images", f"{endpoint.model} does not take images"))
         messages = [left_out(message, "this model cannot see images") for message in messages]
-    return for_model(messages, endpoint.format, endpoint.model)
+    return for_model(messages, endpoint.format, endpoint.model, memo)
 
 
 def output_limit(call: ModelCall, endpoint: Endpoint, dropped: list[DroppedParameter]) -> int | None:

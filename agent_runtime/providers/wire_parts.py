@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from agent_runtime.agent.model import StopReason
@@ -167,8 +167,9 @@ class Ids:
     """
 
     def __init__(self, messages: Iterable[Message], fits: str = r".+") -> None:
-        turns = [message for message in messages if isinstance(message, AssistantMessage)]
-        self._used = {call.id for turn in turns for call in turn.calls}
+        turns = (message for message in messages if isinstance(message, AssistantMessage))
+        blocks = chain.from_iterable(turn.blocks for turn in turns)
+        self._used = {block.id for block in blocks if isinstance(block, ToolCall)}
         self._number = len(self._used)
         self._fits = re.compile(fits, re.S)
 

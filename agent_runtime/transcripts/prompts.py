@@ -6,6 +6,7 @@ compares with its own.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,9 +39,11 @@ class PromptLog:
                 for tool in call.tools
             )
         known = len(self._messages)
-        if len(call.messages) >= known and all(
-            old is new or old == new for old, new in zip(self._messages, call.messages, strict=False)
-        ):
+        begins_alike = len(call.messages) >= known and (
+            all(map(operator.is_, self._messages, call.messages))
+            or all(map(operator.eq, self._messages, call.messages))
+        )
+        if begins_alike:
             new = call.messages[known:]
         else:
             new = call.messages

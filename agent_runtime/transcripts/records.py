@@ -85,7 +85,7 @@ class ModelCallRecord(Frozen):
     provider: str
     format: WireFormat
     model: str
-    digest: str  # SHA-256 of the body as JSON with sorted keys, in hexadecimal
+    digest: str  # SHA-256 of the body as it is sent, in hexadecimal
     body_bytes: int
     messages: int
 

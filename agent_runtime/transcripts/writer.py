@@ -19,6 +19,7 @@ from agent_runtime.output.event_writer import RecordingStopped, timestamp
 from agent_runtime.protocol.events import Status
 from agent_runtime.protocol.messages import Frozen, WireFormat
 from agent_runtime.protocol.tool_output import ToolOutput
+from agent_runtime.providers.json_body import json_of
 from agent_runtime.transcripts.records import (
     ControlRecord,
     End,
@@ -124,7 +125,7 @@ class Recorder:
 
     def sent(self, body: dict[str, Any], *, provider: str, format: WireFormat) -> int:
         """Write the record of a request to a provider. Returns the number of the request."""
-        raw = json.dumps(body, sort_keys=True).encode()
+        raw = json_of(body)
         digest = hashlib.sha256(raw).hexdigest()
         attempt = self._last[1] + 1 if self._last[0] == digest else 1
         self._last = (digest, attempt)

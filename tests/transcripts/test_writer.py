@@ -67,7 +67,7 @@ async def test_another_wire_format_is_a_mismatch(tmp_path: Path) -> None:
 async def test_attempts_are_counted_by_body(tmp_path: Path) -> None:
     recorder = begun(tmp_path / "t")
     transport = recording(recorder, [], [], [])
-    for body in ({"model": "m", "messages": [1]}, {"messages": [1], "model": "m"}, {"input": [1, 2]}):
+    for body in ({"model": "m", "messages": [1]}, {"model": "m", "messages": [1]}, {"input": [1, 2]}):
         await drained(transport.stream(body))
     recorder.close()
     calls = [record for record in read(tmp_path / "t").records if record.kind == "model_call"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from agent_runtime.agent.model import Decoder, DroppedParameter, Effort, ModelCall, ToolSpec
+from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
@@ -51,11 +54,13 @@ class AnthropicMessages:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._fitted: Memo[Message, Message | None] = Memo()
+        self._encoded: Memo[Message, dict[str, Any] | None] = Memo()
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
         """The body, with cache breakpoints behind the tools and system prompt and the last user messages."""
         endpoint, dropped = self._endpoint, list[DroppedParameter]()
-        messages = _messages(messages_for(call, endpoint, dropped))
+        messages = self._messages(messages_for(call, endpoint, dropped, self._fitted))
         body: dict[str, Any] = {
             "model": endpoint.model,
             "max_tokens": output_limit(call, endpoint, dropped) or _default_limit(endpoint),
@@ -78,7 +83,8 @@ class AnthropicMessages:
         if schema is not None:
             format = {"type": "json_schema", "schema": schema}
             body["output_config"] = body.get("output_config", {}) | {"format": format}
-        return clean_json(omit(body, endpoint, dropped)), dropped
+        body |= clean_json({name: value for name, value in body.items() if name != "messages"})
+        return omit(body, endpoint, dropped), dropped
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
@@ -89,23 +95,36 @@ class AnthropicMessages:
         endpoint = learn(self._endpoint, error, body)
         return AnthropicMessages(endpoint) if endpoint else None
 
+    def _messages(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """The messages; two of one role in a row become one. What is returned may be changed, but not what is in it."""
+        encoded = [item for item in self._encoded.map(messages, _message) if item is not None]
+        roles = [item["role"] for item in encoded]
+        if all(map(operator.ne, roles, roles[1:])):
+            return encoded
+        joined: list[dict[str, Any]] = []
+        for item in encoded:
+            if joined and joined[-1]["role"] == item["role"]:
+                content = [*joined[-1]["content"], *item["content"]]
+                joined[-1] = {"role": item["role"], "content": _results_first(item["role"], content)}
+            else:
+                joined.append(item)
+        return joined
+
 
 # --- messages
 
 
-def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    encoded: list[dict[str, Any]] = []
-    for message in messages:
-        blocks = list(_user(message) if isinstance(message, UserMessage) else _assistant(message))
-        if not blocks:
-            continue
-        if encoded and encoded[-1]["role"] == message.role:
-            encoded[-1]["content"] += blocks
-        else:
-            encoded.append({"role": message.role, "content": blocks})
-    for item in encoded:  # results come first, also where two messages became one
-        item["content"].sort(key=lambda block: item["role"] == "user" and block["type"] != "tool_result")
-    return encoded
+def _message(message: Message) -> dict[str, Any] | None:
+    """The message; None when nothing in it can be sent."""
+    blocks = list(_user(message) if isinstance(message, UserMessage) else _assistant(message))
+    if not blocks:
+        return None
+    encoded: dict[str, Any] = clean_json({"role": message.role, "content": blocks})
+    return encoded | {"content": _results_first(message.role, encoded["content"])}
+
+
+def _results_first(role: str, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(blocks, key=lambda block: role == "user" and block["type"] != "tool_result")
 
 
 def _user(message: UserMessage) -> Iterator[dict[str, Any]]:
@@ -149,9 +168,10 @@ def _id(id: str) -> str:
 
 
 def _add_breakpoints(messages: list[dict[str, Any]]) -> None:
-    users = [message for message in messages if message["role"] == "user"]
-    for message in users[-CACHED_MESSAGES:]:
-        message["content"][-1] = message["content"][-1] | {"cache_control": CACHE}
+    users = (index for index in reversed(range(len(messages))) if messages[index]["role"] == "user")
+    for index in islice(users, CACHED_MESSAGES):
+        *content, last = messages[index]["content"]
+        messages[index] = messages[index] | {"content": [*content, last | {"cache_control": CACHE}]}
 
 
 # --- tools

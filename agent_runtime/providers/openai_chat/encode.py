@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, ToolSpec
+from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
     AssistantMessage,
     Image,
+    Message,
     Text,
     ToolCall,
     ToolResult,
@@ -40,6 +43,8 @@ class OpenAIChat:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._fitted: Memo[Message, Message | None] = Memo()
+        self._encoded: Memo[Message, list[dict[str, Any]]] = Memo()
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
         """The body."""
@@ -70,7 +75,8 @@ class OpenAIChat:
             else:
                 dropped.append(refuse("temperature", endpoint))
         add_thinking(body, call, endpoint, dropped)
-        return clean_json(omit(body, endpoint, dropped)), dropped
+        body |= clean_json({name: value for name, value in body.items() if name != "messages"})
+        return omit(body, endpoint, dropped), dropped
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
@@ -85,13 +91,18 @@ class OpenAIChat:
         endpoint = self._endpoint
         messages: list[dict[str, Any]] = []
         if call.system.strip():
-            messages.append({"role": "system", "content": call.system})
-        for message in messages_for(call, endpoint, dropped):
-            if isinstance(message, UserMessage):
-                messages += _user(message, endpoint)
-            else:
-                messages += _assistant(message, endpoint)
+            messages.append(clean_json({"role": "system", "content": call.system}))
+        fitted = messages_for(call, endpoint, dropped, self._fitted)
+        messages += chain.from_iterable(self._encoded.map(fitted, self._message))
         return adapt_messages(messages, endpoint, thinks=call.thinking is not False)
+
+    def _message(self, message: Message) -> list[dict[str, Any]]:
+        if isinstance(message, UserMessage):
+            encoded = list(_user(message, self._endpoint))
+        else:
+            encoded = list(_assistant(message, self._endpoint))
+        cleaned: list[dict[str, Any]] = clean_json(encoded)
+        return cleaned
 
 
 # --- messages

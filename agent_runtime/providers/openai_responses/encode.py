@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 from agent_runtime.agent.model import Decoder, DroppedParameter, ModelCall, ToolSpec
+from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
@@ -51,16 +53,18 @@ class OpenAIResponses:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._fitted: Memo[Message, Message | None] = Memo()
+        self._input = _Input(frozenset())
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
         """The body. Encrypted reasoning is asked for, so that it can be sent back."""
         endpoint, dropped = self._endpoint, list[DroppedParameter]()
         schema, specs = answer_format(call, endpoint, dropped, OPENAI)
         tools = [tool for tool in (_tool(spec, endpoint) for spec in specs) if tool is not None]
-        free = {tool["name"] for tool in tools if tool["type"] == "custom"}
+        free = frozenset(tool["name"] for tool in tools if tool["type"] == "custom")
         body: dict[str, Any] = {
             "model": endpoint.model,
-            "input": list(_input(messages_for(call, endpoint, dropped), free)),
+            "input": self._items(messages_for(call, endpoint, dropped, self._fitted), free),
             "stream": True,
             "store": False,
         }
@@ -83,7 +87,8 @@ class OpenAIResponses:
                 body["temperature"] = call.temperature
             else:
                 dropped.append(refuse("temperature", endpoint))
-        return clean_json(omit(body, endpoint, dropped)), dropped
+        body |= clean_json({name: value for name, value in body.items() if name != "input"})
+        return omit(body, endpoint, dropped), dropped
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
@@ -94,18 +99,32 @@ class OpenAIResponses:
         endpoint = learn(self._endpoint, error, body)
         return OpenAIResponses(endpoint) if endpoint else None
 
+    def _items(self, messages: Sequence[Message], free: frozenset[str]) -> list[dict[str, Any]]:
+        if free != self._input.free or not self._input.known.is_extended_by(messages):
+            self._input = _Input(free)
+        return list(chain.from_iterable(self._input.known.map(messages, self._input.items)))
+
 
 # --- input items
 
 
-def _input(messages: Sequence[Message], free: set[str]) -> Iterator[dict[str, Any]]:
-    custom: set[str] = set()  # ids of the calls that went as free-form: their results must too
-    for message in messages:
-        items = list(
-            _user(message, custom) if isinstance(message, UserMessage) else _assistant(message, free)
-        )
-        custom |= {item["call_id"] for item in items if item.get("type") == "custom_tool_call"}
-        yield from items
+class _Input:
+    """The items of a history, encoded in its order. `free`: the names of the tools that take text."""
+
+    def __init__(self, free: frozenset[str]) -> None:
+        self.free = free
+        self.known: Memo[Message, list[dict[str, Any]]] = Memo()
+        self._custom: set[str] = set()  # ids of the calls that went as free-form: their results must too
+
+    def items(self, message: Message) -> list[dict[str, Any]]:
+        """The items of the next message."""
+        if isinstance(message, UserMessage):
+            items = list(_user(message, self._custom))
+        else:
+            items = list(_assistant(message, self.free))
+        self._custom |= {item["call_id"] for item in items if item.get("type") == "custom_tool_call"}
+        cleaned: list[dict[str, Any]] = clean_json(items)
+        return cleaned
 
 
 def _user(message: UserMessage, custom: set[str]) -> Iterator[dict[str, Any]]:
@@ -133,7 +152,7 @@ def _part(block: Text | Image) -> dict[str, Any]:
     return {"type": "input_image", "detail": "auto", "image_url": url}
 
 
-def _assistant(message: AssistantMessage, free: set[str]) -> Iterator[dict[str, Any]]:
+def _assistant(message: AssistantMessage, free: Collection[str]) -> Iterator[dict[str, Any]]:
     if message.native is not None:
         yield from map(_resent, message.native.items)
         yield from _answers(message.native.items)
@@ -152,7 +171,7 @@ def _resent(item: dict[str, Any]) -> dict[str, Any]:
     return item | {"arguments": sound_arguments(item.get("arguments") or "")}
 
 
-def _call(call: ToolCall, free: set[str]) -> dict[str, Any]:
+def _call(call: ToolCall, free: Collection[str]) -> dict[str, Any]:
     if call.name in free and (text := _free_text(call)) is not None:
         return {"type": "custom_tool_call", "call_id": _id(call.id), "name": call.name, "input": text}
     arguments = sound_arguments(call.arguments)
