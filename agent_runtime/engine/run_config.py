@@ -5,7 +5,6 @@ Fast and synchronous.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import time
@@ -17,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from agent_runtime import tools
 from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
-from agent_runtime.dev_servers.urls import check_template
+from agent_runtime.engine.request_checks import (
+    check_confine,
+    check_env,
+    check_mounts,
+    check_output_schema,
+    check_tool_user,
+    checked_folder,
+    dev_url_of,
+    workspace_of,
+)
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.protocol.events import StartEvent
 from agent_runtime.protocol.request import Config, CustomModel, Request
 from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, provider_of_key, resolve
 from agent_runtime.providers.keys import from_request
-from agent_runtime.system import exec_limits
 from agent_runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -122,20 +129,20 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
 
     Raises RequestError, which names the field that is wrong.
     """
-    workspace = _workspace(request, environ)
-    _check_mounts(request, workspace)
-    _check_confine(request)
-    _check_tool_user(request.tool_user)
-    _check_env(request.env, environ)
-    _check_output_schema(request.output_schema)
+    workspace = workspace_of(request, environ)
+    check_mounts(request, workspace)
+    check_confine(request)
+    check_tool_user(request.tool_user)
+    check_env(request.env, environ)
+    check_output_schema(request.output_schema)
     run_id = request.run_id or new_run_id()
     servers: tuple[ServerConfig, ...] = ()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
         limits, temperature, own_prices = resolved.limits, resolved.temperature, resolved.own_prices
     else:
-        folder = _folder("agentsDir", request.agents_dir)
-        _folder("skillsDir", request.skills_dir)
+        folder = checked_folder("agentsDir", request.agents_dir)
+        checked_folder("skillsDir", request.skills_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
         endpoints = _endpoints(request, agent, environ)
         servers = _mcp_servers(request, agent, workspace, environ, endpoints)
@@ -156,7 +163,7 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         mcp_tools=tuple(name for name in names if name.startswith(_MCP_PREFIX)),
         limits=limits,
         temperature=temperature,
-        dev_url=_dev_url(request, environ),
+        dev_url=dev_url_of(request, environ),
         mcp_servers=servers,
         own_prices=own_prices,
     )
@@ -188,103 +195,12 @@ def new_run_id() -> str:
     return "run_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def _workspace(request: Request, environ: Mapping[str, str]) -> Path:
-    named = request.workspace or environ.get("AGENT_RUNTIME_WORKSPACE")
-    try:
-        path = Path(named or ".").resolve(strict=True)
-        if not path.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        os.scandir(path).close()
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise RequestError(
-            "workspace", f"expected a folder that exists and can be read, got {named or '.'} ({reason})"
-        ) from error
-    return path
-
-
 def state_dir(wanted: str | None, environ: Mapping[str, str]) -> Path:
     """Return the state directory: `wanted`, or that of the environment, or the default of XDG."""
     if named := wanted or environ.get("AGENT_RUNTIME_STATE_DIR"):
         return Path(named).absolute()
     base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
     return Path(base).absolute() / "agent-runtime"
-
-
-def _folder(field: str, named: str | None) -> Path | None:
-    if named is None:
-        return None
-    if not Path(named).is_dir():
-        raise RequestError(field, f"expected a folder that exists: {named}")
-    return Path(named).absolute()
-
-
-def _dev_url(request: Request, environ: Mapping[str, str]) -> str | None:
-    template = request.dev_url or environ.get("AGENT_RUNTIME_DEV_URL") or None
-    if template is not None:
-        check_template(template)
-    return template
-
-
-def _check_tool_user(user: str | None) -> None:
-    if user is None:
-        return
-    import pwd
-
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise RequestError("toolUser", f"expected the name of a user of this machine: {user}") from None
-    if os.geteuid() not in (0, entry.pw_uid):
-        raise RequestError("toolUser", f"only root can run tools as another user: {user}")
-
-
-def _check_env(env: Mapping[str, str], environ: Mapping[str, str]) -> None:
-    """Refuse variables with which no program could be started."""
-    for name, value in env.items():
-        if exec_limits.size(name, value) > exec_limits.LONGEST_VARIABLE:
-            most = exec_limits.LONGEST_VARIABLE - exec_limits.size(name, "")
-            raise RequestError(
-                f"env.{name}",
-                f"expected at most {most:,} bytes, the limit of Linux; put the value in a file",
-            )
-    if env and (excess := exec_limits.exceeded_by(env, environ)) > 0:
-        raise RequestError(
-            "env",
-            f"expected {excess:,} bytes less in total, the limit of Linux; put large values in files",
-        )
-    if "PATH" in env:
-        import shutil
-
-        if shutil.which("bash", path=env["PATH"]) is None:
-            hint = "; variables in it are not expanded" if "$" in env["PATH"] else ""
-            raise RequestError("env.PATH", f"expected a PATH on which bash is found: {env['PATH']!r}{hint}")
-
-
-def _check_confine(request: Request) -> None:
-    if not request.confine:
-        return
-    from agent_runtime.system import landlock
-
-    try:
-        landlock.check()
-    except OSError as error:
-        raise RequestError(
-            "confine", f"expected a kernel with Landlock, which restricts where tools write: {error.strerror}"
-        ) from error
-
-
-def _check_output_schema(schema: Mapping[str, Any] | None) -> None:
-    if schema is not None:
-        from agent_runtime.conversation.answer_schema import answer_format
-
-        answer_format(schema)
-
-
-def _check_mounts(request: Request, workspace: Path) -> None:
-    for index, mount in enumerate(request.mounts):
-        if not (workspace / mount.path).exists():
-            raise RequestError(f"mounts[{index}].path", f"expected a path that exists: {mount.path}")
 
 
 def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tuple[Endpoint, ...]:
