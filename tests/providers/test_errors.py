@@ -147,5 +147,17 @@ def test_a_wait_given_only_in_the_message_is_read() -> None:
     assert (error.code, error.retry_after) == ("rate_limited", 1.25)
 
 
+def test_a_wait_in_the_message_counts_for_rate_limits_only() -> None:
+    error = map_error({"error": {"message": "Overloaded. Please retry in 34.07s."}}, status=503)
+    assert (error.code, error.retry_after) == ("overloaded", None)
+    error = map_error({"message": "Please retry in 34s."}, status=429, headers={"retry-after": "2"})
+    assert error.retry_after == 2
+
+
+def test_an_error_inside_a_list_is_read() -> None:
+    error = map_error([{"error": {"code": 404, "message": "no such model", "type": "NOT_FOUND"}}])
+    assert (error.code, error.message) == ("model_not_found", "no such model")
+
+
 def test_a_provider_can_forbid_a_retry() -> None:
     assert map_error(body(), status=500, headers={"x-should-retry": "false"}).retryable is False

@@ -87,6 +87,11 @@ DIFFERENT = {
     "outcome": [result(3, "made /work/a", outcome="timed_out"), complete(4)],
     "a fixed port": [result(3, "made /work/a"), server(4, 8000), complete(5)],
     "files": [result(3, "made /work/a"), complete(4, deletedFiles=["/work/b"])],
+    "a file created in the background": [
+        result(3, "made /work/a"),
+        edit(4, "/work/log", None),
+        complete(5),
+    ],
     "a further event": [result(3, "made /work/a"), event("notice", 4, code="x", message="y"), complete(5)],
     "an end that is missing": [result(3, "made /work/a")],
     "a result that is missing": [complete(4)],
@@ -98,6 +103,14 @@ def test_relevant_differences_are_found(case: str) -> None:
     now = [*USUAL[:3], *stream(*DIFFERENT[case])]
     assert compare(USUAL, now, masks=Masks(executed=True)) is not None
     assert compare(now, USUAL, masks=Masks(executed=True)) is not None
+
+
+def test_costs_are_ignored_and_tokens_are_not() -> None:
+    def run(cost: float, tokens: int) -> list[Json]:
+        return [*USUAL[:4], *stream(complete(4, usage={"inputTokens": tokens, "costUsd": cost}))]
+
+    assert compare(run(0.1, 9), run(0.2, 9), masks=Masks(executed=False)) is None
+    assert compare(run(0.1, 9), run(0.1, 8), masks=Masks(executed=False)) is not None
 
 
 def test_differences_in_timing_are_ignored() -> None:
