@@ -4,15 +4,19 @@ With plain `python -m`, the working directory is on `sys.path` until the last li
 interpreter has loaded by then may be imported at the top.
 """
 
+import _signal  # type: ignore[import-not-found]
 import atexit
 import gc
 import os
 import sys
 import types
 
+HELD = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
+
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, HELD)  # until the command has its handlers
     _open_standard()
     gc.disable()  # until `start` is written: the modules imported before it are not garbage
     _skip_plugins()

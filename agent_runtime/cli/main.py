@@ -12,7 +12,7 @@ from importlib import import_module
 
 from agent_runtime.cli import arguments as arguments_of
 from agent_runtime.cli.options import overlay
-from agent_runtime.engine.signals import SignalHandler
+from agent_runtime.engine.signals import SignalHandler, release
 from agent_runtime.errors import ExitCode
 from agent_runtime.version import VERSION
 
@@ -189,6 +189,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
     """Import the module of the command, and run it."""
     if arguments.command == "run":
         return _dispatch_run(arguments)
+    release()
     command = _COMMANDS[arguments.command]
     module = import_module(f"agent_runtime.cli.{command.module}")
     run: Callable[[argparse.Namespace], int] = getattr(module, command.function)

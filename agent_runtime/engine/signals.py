@@ -20,6 +20,7 @@ from agent_runtime.system.signals import (
 
 AGAIN = 2.0  # seconds within which a second signal kills at once
 HURRY_SECONDS = 0.5  # for writing the last events after that
+HELD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)  # blocked while the program starts
 _WAKE = signal.SIGWINCH  # wakes the thread; ignored everywhere else
 _UNKNOWN = -1  # pid of a sender that was not reported
 _ALWAYS = (signal.SIGINT, signal.SIGTERM)  # others may be ignored on purpose, by nohup for instance
@@ -31,6 +32,11 @@ class Interrupted(BaseException):
 
 def _nothing() -> None:
     """Used until there is a run."""
+
+
+def release() -> None:
+    """Let signals in that were blocked when the program started (see __main__)."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
 class SignalHandler:
@@ -61,6 +67,7 @@ class SignalHandler:
         )
         for number in self.handled - FAULTS - STOPPING:
             signal.signal(number, self._caught)
+        release()
 
     def arm(self, ready: Callable[[], bool] = lambda: False) -> None:
         """Let signals raise Interrupted from now on.
