@@ -112,10 +112,10 @@ class Pretty:
         self._console.print(text.append(str(event.get("url")), "bold underline" if up else "dim"))
 
     def _on_plan(self, event: Event) -> None:
-        marks = {"completed": ("✔", "green"), "in_progress": ("▸", "bold")}
+        signs = {"completed": ("✔", "green"), "in_progress": ("▸", "bold")}
         for item in event.get("items") or ():
-            mark, style = marks.get(str(item.get("status")), ("·", "dim"))
-            self._wrapped(clean(item.get("step", "")), style, f"  {mark} ", "    ")
+            sign, style = signs.get(str(item.get("status")), ("·", "dim"))
+            self._wrapped(clean(item.get("step", "")), style, f"  {sign} ", "    ")
 
     def _on_question(self, event: Event) -> None:
         self._console.print()

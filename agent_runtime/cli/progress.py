@@ -58,15 +58,15 @@ class Progress:
 
     def _figures(self) -> str:
         now = self.clock()
-        parts = [
+        pieces = [
             f"{self._awaited} {_elapsed(now - self._since)}",
             f"turn {self._turn}",
             f"{self._tokens:,} tokens",
         ]
         if self._cost:
-            parts.append(f"${self._cost:.4f}")
-        parts.append(f"{_elapsed(now - self._began)} in all")
-        return f"· {' · '.join(parts)}"
+            pieces.append(f"${self._cost:.4f}")
+        pieces.append(f"{_elapsed(now - self._began)} in all")
+        return f"· {' · '.join(pieces)}"
 
     def _await(self, what: str) -> None:
         if what != self._awaited:

@@ -18,7 +18,7 @@ _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 @cache
 def names() -> frozenset[str]:
-    """The names of the files that a server hands out."""
+    """The names of the files that a server serves."""
     return frozenset(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
 
 

@@ -66,13 +66,13 @@ def _frame_sources(template: str | None) -> str:
     local = "http://localhost:* http://127.0.0.1:*"
     if template is None:
         return local
-    parts = urlsplit(template.replace("{port}", "1").replace("{sandboxId}", "x"))
+    address = urlsplit(template.replace("{port}", "1").replace("{sandboxId}", "x"))
     host = urlsplit(template).netloc.rpartition("@")[2].partition(":")[0]
     labels = host.split(".")
     variable = [index for index, label in enumerate(labels) if "{" in label]
     if variable:  # a wildcard stands for the leading labels
         host = ".".join(["*", *labels[variable[-1] + 1 :]])
-    return f"{local} {parts.scheme}://{host}:*"
+    return f"{local} {address.scheme}://{host}:*"
 
 
 async def page_file(http: HttpRequest) -> Response:

@@ -55,8 +55,10 @@ def test_the_progress_leaves_nothing_behind(columns: int) -> None:
         pretty = Pretty(plain, width=columns)
         for line in events:
             pretty.write(json.loads(line))
-        shown = render(written.replace("\n", "\r\n").replace("\r\r", "\r").encode(), rows=24, columns=columns)
-        assert lines(shown) == lines(plain.getvalue())
+        displayed = render(
+            written.replace("\n", "\r\n").replace("\r\r", "\r").encode(), rows=24, columns=columns
+        )
+        assert lines(displayed) == lines(plain.getvalue())
 
 
 def test_what_is_awaited_is_displayed() -> None:

@@ -106,3 +106,36 @@ def test_a_run_is_cancelled_found_and_compared(browser: Browser, serve: Serve) -
     page.click("nav a", "Threads")
     page.until("document.querySelectorAll('.list tr').length === 2")
     assert page.problems == []
+
+
+def test_a_question_is_answered_and_a_server_embedded(browser: Browser, serve: Serve) -> None:  # noqa: F811
+    question = {"question": "Which colour?", "options": ["red", "green"]}
+    script = "import http.server as h; h.HTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler)"
+    command = (
+        f"echo '<h1>the started page</h1>' > index.html; python3 -c \"{script.removesuffix(')')});"
+        'print(s.server_port, flush=True); s.serve_forever()" &'
+    ).replace("h.HTTPServer", "s = h.HTTPServer")
+    wait = "until [ -e go ]; do sleep 0.05; done"
+    served = serve(
+        [
+            Turn(calls=[("ask_user", question)]),
+            Turn(calls=[("bash", {"command": command})]),
+            Turn(calls=[("bash", {"command": wait})]),
+            Turn(text="done"),
+        ]
+    )
+    page = browser.open(served.url)
+    page.until("document.querySelector('form.start .check input')")
+    page.click(".check input")
+    started(page, "ask me")
+    page.click(".answer button", "green")
+    page.until("document.querySelector('.step.question').innerText.includes('Answered: green')")
+    page.click(".servers button", "Embed")
+    page.until("document.querySelector('iframe')")
+    assert (
+        page.run("document.querySelector('iframe').sandbox.value.includes('allow-top-navigation')") is False
+    )
+    (served.workspace / "go").touch()
+    page.until("document.querySelector('.status').textContent === 'completed'")
+    assert "green" in str(served.model.bodies[1]["messages"])
+    assert page.problems == []

@@ -210,3 +210,42 @@ def test_long_runs_and_long_outputs_are_folded(browser: Browser, tmp_path: Path)
     page.type(".toolbar input", "nowhere")
     page.until("document.querySelectorAll('.step:not([hidden])').length === 0")
     assert page.problems == []
+
+
+def test_hostile_texts_in_any_field_are_displayed_as_text(browser: Browser, tmp_path: Path) -> None:
+    evil = "<img src=x onerror=window.hit=1></pre><script>window.hit=1</script>\u202e"
+    address = "javascript:window.hit=1"
+    result = {"isError": True, "outcome": evil, "durationMs": 1, "exitCode": 1, "outputFile": evil}
+    edit = {"path": f"/work/{evil}", "oldPath": evil, "action": evil, "additions": 1, "deletions": 1}
+    diff = f"--- a/x\n+++ b/x\n@@ -1 +1 @@ {evil}\n-{evil}\n+{evil}2\n"
+    lines = [
+        start(),
+        event("thinking", 1, content=evil, kind="reasoning", turn=1),
+        event("tool_call", 2, id=evil, tool=evil, input={"command": evil, evil: evil}, turn=1),
+        event("file_edit", 3, diff=diff, source="shell", truncated=True, diffFile=evil, **edit),
+        event("tool_result", 4, id=evil, tool=evil, output=evil, turn=1, **result),
+        event("dev_url", 5, url=address, localUrl="", port=1, status="up", loopbackOnly=True, command=evil),
+        event("question", 6, id=evil, text=evil, options=[evil], turn=1),
+        event("plan", 7, items=[{"step": evil, "status": evil}], turn=1),
+        event("error", 8, code=evil, message=evil, retryable=True),
+        event("notice", 9, code=evil, message=evil),
+        event("usage", 10, turn=1, inputTokens=evil, outputTokens=None, contextWindow=evil),
+        event(
+            "complete", 11, status=evil, stopReason=evil, output=evil, error={"code": evil, "message": evil}
+        ),
+    ]
+    (tmp_path / "events").write_text("\n".join(lines))
+    with (tmp_path / "events").open() as file:
+        events = [json.loads(line) for line in file]
+    data = run_data(read(recorded(tmp_path / "t"))) | {"events": events, "images": {evil: [address, evil]}}
+    page_text = render(read(tmp_path / "t"))
+    present = Parsed(page_text).scripts["application/json"]
+    (tmp_path / "r.html").write_text(page_text.replace(present, in_script(data)))
+    page = browser.open((tmp_path / "r.html").as_uri())
+    page.until("document.querySelectorAll('.step').length >= 9")
+    assert page.run("window.hit") is None
+    assert (
+        page.run("document.querySelectorAll('main img, main script, main a[href^=javascript]').length") == 0
+    )
+    assert evil in page.run("document.querySelector('.step.call').textContent")
+    assert page.problems == []

@@ -16,7 +16,7 @@ document.body.replaceChildren(
 );
 
 let open = []; // the runs that are displayed
-let shown = null; // the address of what is displayed
+let address = null; // the address of what is displayed
 
 function display(...content) {
   for (const run of open) run.close();
@@ -30,11 +30,11 @@ function start(request, refused) {
   const stream = client.run({ ...request, partial: true });
   const title = request.prompt ?? request.messages[0].content[0].text;
   const run = new LiveRun("", { stream, title, onstart: (id) => {
-    shown = `#/runs/${encodeURIComponent(id)}`;
+    address = `#/runs/${encodeURIComponent(id)}`;
     display(run.element);
     open = [run];
     markLink("runs");
-    location.hash = shown;
+    location.hash = address;
   } });
   run.onerror = (error) => !run.runId && refused(error);
 }
@@ -69,8 +69,8 @@ function markLink(page) {
 }
 
 function route() {
-  if (location.hash === shown) return;
-  shown = location.hash;
+  if (location.hash === address) return;
+  address = location.hash;
   const [page = "", ...names] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   markLink(page);
   if (page === "runs" && names[0]) {

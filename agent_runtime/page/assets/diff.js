@@ -56,7 +56,7 @@ function code(line, language) {
   if (!line) return h("td", { class: "empty" });
   const [from, to] = line.changed ?? [0, 0];
   let at = 0;
-  const parts = tokenize(line.text, language).flatMap(([kind, text]) => {
+  const pieces = tokenize(line.text, language).flatMap(([kind, text]) => {
     const begin = at;
     at += text.length;
     // a token is cut where the changed part begins and ends
@@ -68,5 +68,5 @@ function code(line, language) {
       return name ? h("span", { class: name }, piece) : piece;
     });
   });
-  return h("td", { class: `code ${line.kind}` }, parts);
+  return h("td", { class: `code ${line.kind}` }, pieces);
 }

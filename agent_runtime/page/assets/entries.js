@@ -31,11 +31,11 @@ export class EntryView {
 }
 
 function heading(entry, workspace) {
-  const parts = [h("span", { class: "kind" }, entry.kind === "call" ? entry.tool : LABELS[entry.kind])];
-  if (entry.kind === "call") parts.push(h("code", { class: "title" }, entry.title), facts(entry));
-  else if (entry.kind === "edit") parts.push(editTitle(entry.event, workspace));
-  else if (entry.title && entry.title !== LABELS[entry.kind]) parts.push(h("span", { class: "title" }, entry.title));
-  return h("div", { class: "heading" }, parts, h("time", { datetime: entry.at ?? "" }, clock(entry.at)));
+  const pieces = [h("span", { class: "kind" }, entry.kind === "call" ? entry.tool : LABELS[entry.kind])];
+  if (entry.kind === "call") pieces.push(h("code", { class: "title" }, entry.title), facts(entry));
+  else if (entry.kind === "edit") pieces.push(editTitle(entry.event, workspace));
+  else if (entry.title && entry.title !== LABELS[entry.kind]) pieces.push(h("span", { class: "title" }, entry.title));
+  return h("div", { class: "heading" }, pieces, h("time", { datetime: entry.at ?? "" }, clock(entry.at)));
 }
 
 function facts(entry) {

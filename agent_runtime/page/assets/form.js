@@ -32,8 +32,8 @@ export function startForm(start, threadId = null) {
 
   const request = () => {
     const text = prompt.value;
-    const parts = images.map(({ mediaType, data }) => ({ type: "image", mediaType, data }));
-    const body = parts.length > 0 ? { messages: [{ role: "user", content: [{ type: "text", text }, ...parts] }] } : { prompt: text };
+    const pieces = images.map(({ mediaType, data }) => ({ type: "image", mediaType, data }));
+    const body = pieces.length > 0 ? { messages: [{ role: "user", content: [{ type: "text", text }, ...pieces] }] } : { prompt: text };
     if (agent.value) body.agent = agent.value;
     if (model.value.trim()) body.model = model.value.trim();
     const given = Object.entries(limits).filter(([, field]) => field.value !== "");

@@ -1,10 +1,13 @@
 // Tokens, costs and times of a run.
 
+const FIGURES = ["inputTokens", "outputTokens", "cachedInputTokens", "contextTokens", "contextWindow"];
+
 /** Takes a `usage` event: the end of a model call. */
 export function addUsage(model, event, time) {
-  model.usages.push(event);
+  const figures = Object.fromEntries(FIGURES.map((name) => [name, Number.isFinite(event[name]) ? event[name] : 0]));
+  model.usages.push({ ...event, ...figures });
   const totals = model.totals;
-  for (const name of ["inputTokens", "outputTokens", "cachedInputTokens"]) totals[name] += event[name] ?? 0;
+  for (const name of ["inputTokens", "outputTokens", "cachedInputTokens"]) totals[name] += figures[name];
   if (typeof event.costUsd === "number") totals.costUsd += event.costUsd;
   else totals.knownCost = false;
   const from = model.boundary ?? time;

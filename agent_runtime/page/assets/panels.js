@@ -54,10 +54,10 @@ function canEmbed(address) {
 }
 
 function embed(address, target) {
-  const frame = h("iframe", {
+  const preview = h("iframe", {
     src: address, title: `server at ${address}`, sandbox: "allow-scripts allow-forms allow-same-origin", referrerpolicy: "no-referrer",
   });
-  target.replaceChildren(h("div", { class: "embed-bar" }, link(address), button("Reload", () => (frame.src = address), { class: "small" }), button("Close", () => target.replaceChildren(), { class: "small" })), frame);
+  target.replaceChildren(h("div", { class: "embed-bar" }, link(address), button("Reload", () => (preview.src = address), { class: "small" }), button("Close", () => target.replaceChildren(), { class: "small" })), preview);
 }
 
 /** The limits of the run, as bars. */

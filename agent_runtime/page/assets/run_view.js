@@ -25,7 +25,7 @@ export class RunView {
   }
 
   build() {
-    this.states = {}; // what the parts beside the steps were last built from
+    this.states = {}; // what the elements beside the steps were last built from
     this.head = h("header", { class: "run-head" });
     this.live = h("p", { class: "soft live-line" });
     this.line = h("div", { class: "timeline-box" });

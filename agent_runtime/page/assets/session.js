@@ -42,12 +42,12 @@ function askForKey(reason) {
 
 /** The command line that does the same as a request of the page. The key stands for itself: it is not copied. */
 export function curlLine(method, path, body = null, stream = false) {
-  const parts = ["curl", stream ? "-N" : "-s"];
-  if (method !== "GET") parts.push("-X", method);
-  parts.push(shellQuoted(location.origin + path));
-  if (client.apiKey) parts.push("-H", '"Authorization: Bearer $AGENT_RUNTIME_KEY"');
-  if (body !== null) parts.push("-H", "'Content-Type: application/json'", "-d", shellQuoted(JSON.stringify(body)));
-  return parts.join(" ");
+  const pieces = ["curl", stream ? "-N" : "-s"];
+  if (method !== "GET") pieces.push("-X", method);
+  pieces.push(shellQuoted(location.origin + path));
+  if (client.apiKey) pieces.push("-H", '"Authorization: Bearer $AGENT_RUNTIME_KEY"');
+  if (body !== null) pieces.push("-H", "'Content-Type: application/json'", "-d", shellQuoted(JSON.stringify(body)));
+  return pieces.join(" ");
 }
 
 function shellQuoted(text) {

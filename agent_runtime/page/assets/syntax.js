@@ -9,7 +9,7 @@ const WORDS = {
 const STRINGS = String.raw`"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|` + "`(?:\\\\.|[^`\\\\])*`?";
 const NUMBER = String.raw`\b(?:0[xob][\da-fA-F_]+|\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\b`;
 
-const FAMILIES = {
+const GRAMMARS = {
   c: grammar(String.raw`\/\/.*|\/\*.*?(?:\*\/|$)|^\s*\*\s.*`, WORDS.c),
   hash: grammar(String.raw`(?:^|(?<=\s))#.*`, WORDS.hash),
   sql: grammar(String.raw`--.*|\/\*.*?(?:\*\/|$)`, WORDS.sql, "gi"),
@@ -26,7 +26,7 @@ const EXTENSIONS = {
   markup: "htm html svg xhtml xml",
 };
 const BY_EXTENSION = new Map(
-  Object.entries(EXTENSIONS).flatMap(([family, names]) => names.split(" ").map((name) => [name, FAMILIES[family]])),
+  Object.entries(EXTENSIONS).flatMap(([group, names]) => names.split(" ").map((name) => [name, GRAMMARS[group]])),
 );
 
 function grammar(comment, words, flags = "g", names = "") {

@@ -61,8 +61,8 @@ function chunk(lines) {
 
 /** The end of a text that is still arriving. */
 export function liveText(text, label, name = "output") {
-  const shown = text.length > LIVE_LENGTH ? text.slice(text.indexOf("\n", text.length - LIVE_LENGTH) + 1) : text;
-  const box = h("div", { class: `${name} live`, role: "region", "aria-label": label, "aria-busy": "true" }, h("pre", {}, shown));
+  const visible = text.length > LIVE_LENGTH ? text.slice(text.indexOf("\n", text.length - LIVE_LENGTH) + 1) : text;
+  const box = h("div", { class: `${name} live`, role: "region", "aria-label": label, "aria-busy": "true" }, h("pre", {}, visible));
   queueMicrotask(() => (box.scrollTop = box.scrollHeight));
   return box;
 }
