@@ -56,7 +56,7 @@ def test_all_read_the_same_events(serve: Serve) -> None:
 
 def test_httpx_reads_a_run_while_it_starts(serve: Serve) -> None:
     served = serve([*SCRIPT])
-    with httpx2.Client(base_url=served.url, timeout=60) as client:
-        with client.sse("/v1/run", method="POST", json={"prompt": "go"}) as source:
-            types = [message.event for message in source if message.data]
+    client = httpx2.Client(base_url=served.url, timeout=60)
+    with client, client.sse("/v1/run", method="POST", json={"prompt": "go"}) as source:
+        types = [message.event for message in source if message.data]
     assert (types[0], types[-1]) == ("start", "complete")
