@@ -13,7 +13,7 @@ from agent_runtime.protocol.messages import Usage
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.prices import PriceTable
 
-LOAD_AFTER = 0.3  # seconds; the prices are loaded while the first model call is under way
+LOAD_AFTER = 0.3  # seconds from the beginning of the first model call: its request has been sent by then
 
 
 class CostMeter:
@@ -35,10 +35,12 @@ class CostMeter:
     ) -> None:
         self._table, self._current, self._budget, self._emit = table, current, budget, emit
         self._reported: set[str] = set()
+        self._begun = anyio.Event()  # the first model call has
         self._last = Usage()  # of the call before: what it has cached is cheaper in the next one
 
     async def prepare(self) -> None:
-        """Load the prices before they are needed. Cancelled with the run."""
+        """Load the prices while the first model call is under way. Cancelled with the run."""
+        await self._begun.wait()
         await anyio.sleep(LOAD_AFTER)
         await self._cost(Usage(input_tokens=1))
 
@@ -56,11 +58,12 @@ class CostMeter:
         return cost
 
     async def exceeds(self, tokens: int) -> bool:
-        """Return whether a call with `tokens` of input would pass `maxCost`.
+        """Return whether the call that is about to be made, with `tokens` of input, would pass `maxCost`.
 
         Its output is counted as the mean of the calls so far, but not above `maxTokens`. What the call before has read
         from the cache or written to it is expected to be read from the cache.
         """
+        self._begun.set()
         limits, budget = self._budget.limits, self._budget
         if limits.max_cost is None or budget.cost is None:
             return False

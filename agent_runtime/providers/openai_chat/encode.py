@@ -44,6 +44,7 @@ class OpenAIChat:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._fitted: Memo[Message, Message | None] = Memo()
+        self._system: Memo[str, dict[str, Any]] = Memo()
         self._encoded: Memo[Message, list[dict[str, Any]]] = Memo()
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
@@ -91,7 +92,7 @@ class OpenAIChat:
         endpoint = self._endpoint
         messages: list[dict[str, Any]] = []
         if call.system.strip():
-            messages.append(clean_json({"role": "system", "content": call.system}))
+            messages += self._system.map([call.system], _system)
         fitted = messages_for(call, endpoint, dropped, self._fitted)
         messages += chain.from_iterable(self._encoded.map(fitted, self._message))
         return adapt_messages(messages, endpoint, thinks=call.thinking is not False)
@@ -106,6 +107,11 @@ class OpenAIChat:
 
 
 # --- messages
+
+
+def _system(text: str) -> dict[str, Any]:
+    message: dict[str, Any] = clean_json({"role": "system", "content": text})
+    return message
 
 
 def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
