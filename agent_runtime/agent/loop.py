@@ -45,7 +45,7 @@ async def run_loop(loop: Loop) -> LoopResult:
             return LoopResult("refusal", output, turn.refusal or "the model refused to continue")
         if turn.message.calls:
             await use_tools(loop, turn, number)
-            if loop.questions and loop.questions.suspended:
+            if loop.questions and loop.questions.take_suspended() and not loop.inbox.pending:
                 return LoopResult("question", output)
             ended = given_by_call(loop, output)
             if ended is None and cut_in_a_row >= MAX_CUT_CALLS:

@@ -74,9 +74,8 @@ class Answers(Protocol):
 class Questions(Protocol):
     """Questions to the user; see engine.user.UserDialogue."""
 
-    @property
-    def suspended(self) -> bool:
-        """Whether the run ends with an open question, which the next run of the thread answers."""
+    def take_suspended(self) -> bool:
+        """Return whether a question was asked, since the last call, that the next run of the thread answers."""
         ...
 
 

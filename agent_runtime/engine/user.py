@@ -12,7 +12,7 @@ from agent_runtime.protocol import events
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.protocol.user_events import PlanItem
 from agent_runtime.transcripts.reader import Transcript
-from agent_runtime.transcripts.records import ControlRecord
+from agent_runtime.transcripts.records import ControlRecord, ToolResultRecord
 
 NOBODY = (
     "Nobody can answer this question now. Decide yourself: choose what the user most likely wants, go on, "
@@ -32,8 +32,6 @@ class UserDialogue:
         durable: the run belongs to a thread, whose next run may bring the answer.
         recorded: in a replay, the recorded answers; see `recorded_answers`.
 
-    Attributes:
-        suspended: the run has to end, and waits for an answer.
     """
 
     def __init__(
@@ -48,7 +46,12 @@ class UserDialogue:
     ) -> None:
         self._emit, self._inbox, self._clock = emit, inbox, clock
         self._timeout, self._durable, self._recorded = timeout, durable, recorded
-        self.suspended = False
+        self._suspended = False
+
+    def take_suspended(self) -> bool:
+        """See agent.loop_services.Questions."""
+        suspended, self._suspended = self._suspended, False
+        return suspended
 
     async def show_plan(self, items: Sequence[PlanItem], explanation: str | None, turn: int) -> None:
         """See agent.services.UserService."""
@@ -62,8 +65,8 @@ class UserDialogue:
         answer = self._recorded.answer_to(call_id) if self._recorded else await self._answer(call_id)
         if answer is not None:
             return ToolOutput.of(answer)
-        if self._recorded.suspended if self._recorded else self._may_wait:
-            self.suspended = True
+        if self._recorded.was_suspended(call_id) if self._recorded else self._may_wait:
+            self._suspended = True
             return ToolOutput.of(SUSPENDED)
         return ToolOutput.of(NOBODY, is_error=True, outcome="failed")
 
@@ -82,18 +85,20 @@ class RecordedAnswers:
 
     Args:
         transcript: the recording.
-
-    Attributes:
-        suspended: the recorded run ended with a question.
     """
 
     def __init__(self, transcript: Transcript) -> None:
         answers = (record for record in transcript.records if isinstance(record, ControlRecord))
+        results = (record for record in transcript.records if isinstance(record, ToolResultRecord))
         self._texts: Mapping[str | None, str | None] = {
             record.id: record.text for record in answers if record.action == "answer"
         }
-        self.suspended = transcript.end is not None and transcript.end.status == "waiting"
+        self._suspended = {record.id for record in results if record.output().text == SUSPENDED}
 
     def answer_to(self, id: str) -> str | None:
         """Return the recorded answer to a question; None when there was none."""
         return self._texts.get(id)
+
+    def was_suspended(self, id: str) -> bool:
+        """Return whether a question was left to the next run of the thread."""
+        return id in self._suspended

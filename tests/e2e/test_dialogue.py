@@ -150,6 +150,19 @@ def test_a_question_on_a_thread_is_answered_by_the_next_run(
     assert replay(transcript).complete["status"] == "waiting"
 
 
+def test_input_that_is_there_when_the_time_is_up_goes_on(
+    workspace: Path, tmp_path: Path, replay: Replay
+) -> None:
+    transcript = tmp_path / "t.ndjson"
+    fields: Json = {"threadId": "t", "questionTimeout": 1, "record": str(transcript)}
+    with ModelServer(ASKS) as server, dialogue(server, "anthropic", workspace, **fields) as talk:
+        talk.until("question")
+        talk.send({"action": "input", "text": "use spaces"})
+        done = talk.end()
+        assert done.code == 0 and "use spaces" in result_texts(server.requests[1])
+    replay(transcript)
+
+
 def test_the_clock_stands_while_a_question_is_open(workspace: Path) -> None:
     with (
         ModelServer(ASKS) as server,
