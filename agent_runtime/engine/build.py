@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.costs import CostMeter
 from agent_runtime.engine.prompt import rendered_prompt
 from agent_runtime.engine.services import RunServices, ToolServices
+from agent_runtime.engine.tracing import ToolSpans
 from agent_runtime.engine.user import RecordedAnswers, UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.errors import ProviderError
@@ -120,7 +122,8 @@ def system_prompt(ctx: RunContext, skills: Sequence[Skill]) -> str:
 
 def _hidden_variables(ctx: RunContext) -> frozenset[str]:
     keys = key_variables() | {endpoint.key_variable for endpoint in ctx.config.endpoints}
-    return frozenset(keys | address_secrets(ctx.environ).keys())
+    collectors = {name for name in ctx.environ if re.fullmatch(r"OTEL_EXPORTER_OTLP_(\w+_)?HEADERS", name)}
+    return frozenset(keys | collectors | address_secrets(ctx.environ).keys())
 
 
 def _tool_services(
@@ -175,6 +178,8 @@ def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> 
     add.
     """
     observers: list[CallObserver] = [workspace, ctx.tool_signals]
+    if ctx.tracing.is_on:
+        observers.insert(0, ToolSpans(has_content=ctx.tracing.has_content))
     if ctx.config.request.partial:
         observers.append(ToolOutputDeltas(ctx.sink.send, ctx.masker))
     if ctx.recorder:

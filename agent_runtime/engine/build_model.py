@@ -9,6 +9,7 @@ import anyio
 
 from agent_runtime.agent.model import DroppedParameter, Model, Transport, Wire
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.tracing import TracedModel
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol import events
 from agent_runtime.providers.adapter import Adapter
@@ -59,10 +60,14 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
 
 
 def observed_model(ctx: RunContext, model: Model) -> Model:
-    """Wrap the model for recording its prompts, and in a replay for comparing them with the recorded ones."""
+    """Wrap the model for recording its prompts, for comparing them with those of a replayed run, and for tracing."""
     if ctx.replay:
         model = ctx.replay.compared(model, ctx.config, ctx.sink.emit)
-    return RecordedPrompts(model, ctx.recorder) if ctx.recorder else model
+    if ctx.recorder:
+        model = RecordedPrompts(model, ctx.recorder)
+    if ctx.tracing.is_on:
+        model = TracedModel(model, ctx.config.endpoints[0].provider, ctx.tracing.has_content)
+    return model
 
 
 @dataclass(frozen=True)

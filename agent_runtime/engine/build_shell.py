@@ -44,7 +44,8 @@ def _environment(ctx: RunContext, hidden: frozenset[str], folder: Path) -> dict[
     request = ctx.config.request
     caches = confined_caches(ctx.config.run_id) if request.confine else {}
     objects = json_variables({"AGENT_PARAMS": request.params, "AGENT_CONTEXT": request.context}, folder)
-    trace = {"TRACEPARENT": request.traceparent} if request.traceparent else {}
+    traceparent = ctx.tracing.trace.traceparent
+    trace = {"TRACEPARENT": traceparent} if traceparent else {}
     extra = {"AGENT_RUNTIME_RUN_ID": ctx.config.run_id} | trace | caches | request.env | objects
     env = tool_environment(ctx.environ, extra=extra, hidden=hidden, user=request.tool_user)
     if not {"bash", "exec_command"}.isdisjoint(ctx.config.tools) and not ctx.recorded_tools:

@@ -17,6 +17,7 @@ from agent_runtime.engine.replay import Replay
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.engine.tool_signals import ToolSignals
+from agent_runtime.engine.tracing import RunTracing
 from agent_runtime.output.heartbeat import HeartbeatTimer
 from agent_runtime.output.masking import Masker
 from agent_runtime.transcripts.player import Player
@@ -39,6 +40,7 @@ class RunContext:
         budget: the limits, and how much of them is used.
         heartbeat: emits heartbeats, and knows what the run waits for.
         history: the messages before the first turn, and the thread that continues them.
+        tracing: the spans of the run.
         tracker: the workspace as it was at the start.
         servers: the listening sockets as they were at the start.
         tool_signals: signals that tools sent to the runtime.
@@ -58,6 +60,7 @@ class RunContext:
     budget: Budget
     heartbeat: HeartbeatTimer
     history: InitialHistory
+    tracing: RunTracing
     tracker: ChangeTracker
     servers: DevServerWatcher
     tool_signals: ToolSignals

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from agent_runtime.engine.context import RunContext
     from agent_runtime.engine.replay import Replay
     from agent_runtime.engine.result import RunResult
+    from agent_runtime.engine.tracing import RunTracing
     from agent_runtime.transcripts.writer import Recorder
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Run:
         self._held = _held(self._run_dir)
         self._masker, self._not_masked = _masker(config, environ)
         self._history = self._load_history()
+        self._tracing: RunTracing | None = None  # made with the context
         self._early: list[str] = []  # lines that were written before the transcript was created
         self._recorder = self._start_recording(Path(record)) if (record := config.request.record) else None
         self.writer = self._event_writer(out)
@@ -137,7 +139,9 @@ class Run:
         try:
             from agent_runtime.engine.supervisor import RunSupervisor
 
-            supervisor = RunSupervisor(self._context(), self._signals)
+            context = self._context()
+            self._tracing = context.tracing
+            supervisor = RunSupervisor(context, self._signals)
             ended = supervisor.run(stdin, unread)
             fields = supervisor.complete_fields()
             for notice in self._tracker.notices():
@@ -155,6 +159,8 @@ class Run:
         code = ExitCode.STDOUT_CLOSED if self.writer.closed else ended.exit_code
         if self._recorder:
             self._recorder.end(status=ended.status, exit_code=code)
+        if self._tracing:
+            self._tracing.finish(complete)
         if self._held is not None:
             os.close(self._held)
         remove_empty(self._run_dir)
@@ -184,6 +190,7 @@ class Run:
         from agent_runtime.engine.replay import ReplayedControl
         from agent_runtime.engine.stop import StopSwitch
         from agent_runtime.engine.tool_signals import ToolSignals
+        from agent_runtime.engine.tracing import RunTracing
         from agent_runtime.output.heartbeat import HeartbeatTimer
 
         config, replay = self._config, self._replay
@@ -203,6 +210,7 @@ class Run:
             budget=Budget(config.limits, clock.elapsed),
             heartbeat=HeartbeatTimer(self.writer, sink.emit),
             history=self._history,
+            tracing=RunTracing(config, self._environ, live=replay is None),
             tracker=self._tracker,
             servers=self._servers,
             tool_signals=ToolSignals(),

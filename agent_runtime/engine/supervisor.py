@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
+from agent_runtime.agent import trace
 from agent_runtime.agent.loop import run_loop
 from agent_runtime.agent.loop_services import Loop
 from agent_runtime.engine import result
@@ -72,6 +73,7 @@ class RunSupervisor:
         return anyio.run(self._main, stdin, unread)
 
     async def _main(self, stdin: int | None, unread: bytes) -> RunResult:
+        trace.enter(self.ctx.tracing.trace)
         self._listen_to_signals()
         async with anyio.create_task_group() as background:
             for task in self._background_tasks(stdin, unread):

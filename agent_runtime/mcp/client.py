@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, CallToolResult, Implementation, RequestParamsMeta, Tool
 from pydantic import ValidationError
 
+from agent_runtime.agent.trace import trace_headers
 from agent_runtime.errors import ToolError
 from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.http import http_transport
@@ -56,15 +57,14 @@ class Session:
             cursor = page.next_cursor
         return found[:_MAX_TOOLS]
 
-    async def call(
-        self, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress, meta: RequestParamsMeta | None
-    ) -> CallToolResult:
-        """Call a tool; cancelling this call cancels the request.
+    async def call(self, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress) -> CallToolResult:
+        """Call a tool, within the current trace; cancelling this call cancels the request.
 
         Raises:
             ToolError: the server has refused the call, or its answer is not valid.
             ConnectionLost: the session has ended.
         """
+        meta = cast("RequestParamsMeta", trace_headers()) or None
         try:
             return await self._client.call_tool(
                 tool, dict(arguments), progress_callback=on_progress, meta=meta

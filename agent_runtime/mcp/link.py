@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from agent_runtime.agent.trace import span
 from agent_runtime.errors import ToolError
 from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.process import LaunchSettings, ServerProcess
@@ -114,8 +115,14 @@ class ServerLink:
         from agent_runtime.mcp.client import ConnectionLost
 
         session = await self._available()
+        attributes = {
+            "mcp.method.name": "tools/call",
+            "gen_ai.tool.name": tool,
+            "agent_runtime.mcp.server": self.server.name,
+        }
         try:
-            return await session.call(tool, arguments, on_progress, None)
+            with span(f"tools/call {tool}", "client", **attributes):
+                return await session.call(tool, arguments, on_progress)
         except ConnectionLost as error:
             how = await self._how_it_ended()
             if self._session is session:

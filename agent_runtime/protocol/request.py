@@ -17,10 +17,12 @@ from agent_runtime.protocol.mcp_server import McpServer
 from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
 from agent_runtime.protocol.request_errors import URL, kind, request_error, with_hint
 
+_TRACEPARENT = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 _IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
 THREAD_ID = r"^[A-Za-z0-9._-]{1,128}$"
 _PATTERNS = {  # what error messages say about them
     URL_PATTERN: URL,
+    _TRACEPARENT: "expected a W3C trace context, 00-TRACE_ID-PARENT_ID-FLAGS in lower-case hexadecimal digits",
     _IDENTIFIER: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`",
     THREAD_ID: "expected 1 to 128 letters, digits, `.`, `_` or `-`",
 }
@@ -86,12 +88,12 @@ class Request(Body):
     target_device_id: Name | None = None
     execution_mode: Name | None = None
     env: dict[str, str] = Field(default_factory=dict)
-    traceparent: Name | None = None
     idempotency_key: Name | None = None
     ask_user: bool = False
     output_schema: dict[str, Any] | None = None
     skills: bool | list[Name] | None = None
     mcp_servers: dict[Name, McpServer] | None = None
+    traceparent: str | None = Field(default=None, pattern=_TRACEPARENT)
     # the options of the command line, each also a field
     workspace: PathName | None = None
     state_dir: PathName | None = None

@@ -11,6 +11,7 @@ from urllib.request import getproxies
 import anyio
 import httpx2
 
+from agent_runtime.agent.trace import trace_headers
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.endpoints import Endpoint
@@ -77,7 +78,7 @@ class EventClient:
                 "POST",
                 self._url,
                 content=content,
-                headers=self._headers,
+                headers=self._headers | trace_headers(),
                 timeout=self._timeout,
                 extensions={"trace": _keep_alive},
             )

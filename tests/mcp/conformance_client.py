@@ -43,7 +43,7 @@ async def on_progress(progress: float, total: float | None, message: str | None)
 
 async def call(session: Session, name: str, arguments: dict[str, Any]) -> None:
     try:
-        print(name, await session.call(name, arguments, on_progress, None))
+        print(name, await session.call(name, arguments, on_progress))
     except ToolError as error:
         print(name, error)
 

@@ -37,6 +37,7 @@ ORDER = [
     "tools",
     "output",
     "transcripts",
+    "tracing",
     "engine",
     "page",
     "server",
@@ -155,13 +156,20 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     extras = [each for name, each in project["optional-dependencies"].items() if name not in ("build", "dev")]
     requirements = [*project["dependencies"], *chain.from_iterable(extras)]
     declared = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}  # type: ignore[index]
-    named = {"PIL": "pillow", "genai_prices": "genai-prices", "mcp_types": "mcp", "referencing": "jsonschema"}
+    named = {
+        "opentelemetry": "opentelemetry-sdk",
+        "PIL": "pillow",
+        "genai_prices": "genai-prices",
+        "mcp_types": "mcp",
+        "referencing": "jsonschema",
+    }
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
     libraries.add("websockets")  # uvicorn imports it
     # oracles of the tests: requests fit their types, streams are read as they read them. Nothing imports them
     # at run time; a plain installation has them for the clouds whose authentication is theirs.
     assert not libraries & {"anthropic", "openai"}
     libraries |= {"anthropic", "openai"}
+    libraries.add("opentelemetry-exporter-otlp-proto-http")  # in the same package as the SDK
     assert {named.get(name, name) for name in libraries} == declared
 
 
