@@ -157,6 +157,14 @@ def runs_options(runs: argparse.ArgumentParser) -> None:
     runs.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
+def export_options(export: argparse.ArgumentParser) -> None:
+    """Add the options of `export`."""
+    export.add_argument("run", metavar="RUN", help=_RUN)
+    export.add_argument("--format", choices=("atif", "otlp"), required=True, help="the form to write")
+    export.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
+    export.add_argument("--state-dir", metavar="DIR", help="the state directory")
+
+
 def show_options(show: argparse.ArgumentParser) -> None:
     """Add the options of `show`."""
     show.add_argument("run", metavar="RUN", help=_RUN)

@@ -57,6 +57,12 @@ _COMMANDS = {
     "report": Command(
         arguments_of.report_options, "write an HTML page about a run", "report", "report_command"
     ),
+    "export": Command(
+        arguments_of.export_options,
+        "write a run as a trajectory (ATIF) or a trace (OTLP)",
+        "export",
+        "export_command",
+    ),
     "runs": Command(
         arguments_of.runs_options, "list the runs that are kept", "runs", "runs_command", prints_text=True
     ),

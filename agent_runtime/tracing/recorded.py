@@ -88,7 +88,10 @@ class _Builder:
         attributes = names.chat_attributes(run[names.PROVIDER], model)
         counts = {name: int(event.get(_camel(name)) or 0) for name in _COUNTS}
         span = self._child(
-            f"chat {model}", self._last, now, attributes | names.usage_attributes(Usage(**counts))
+            f"chat {model}",
+            self._last,
+            now,
+            attributes | names.usage_attributes(Usage.model_validate(counts)),
         )
         span.kind = "client"
         if event.get("costUsd") is not None:
