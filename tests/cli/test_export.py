@@ -43,8 +43,9 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[ScriptedRu
     path = tmp_path / "t.ndjson"
     (tmp_path / "w").mkdir()
     options = ["--record", str(path)]
-    fields = {"format": format, "messages": HISTORY, "options": options, "tools": ["bash"]}
-    return run_scripted(SCRIPT, tmp_path / "w", **fields), path
+    where = tmp_path / "w"
+    done = run_scripted(SCRIPT, where, format=format, messages=HISTORY, options=options, tools=["bash"])
+    return done, path
 
 
 def test_a_trajectory_is_valid_and_complete(recorded: tuple[ScriptedRun, Path]) -> None:
