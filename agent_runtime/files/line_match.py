@@ -81,8 +81,8 @@ class Lines:
     def __init__(self, lines: Sequence[str]) -> None:
         self.exact = list(lines)
 
-    def find(self, block: Sequence[str]) -> tuple[str, list[Hit]]:
-        """Return how the block matched, and every place of it."""
+    def find(self, block: Sequence[str], start: int = 0) -> tuple[str, list[Hit]]:
+        """Return how the block matched, and every place of it from line `start` on."""
         stripped = [fold(line).strip() for line in block]
         searches: tuple[tuple[str, Callable[[], list[Hit]]], ...] = (
             (EXACT, lambda: _blocks(self.exact, block)),
@@ -93,7 +93,7 @@ class Lines:
             (BLANKS, lambda: _blocks(self._stripped, stripped) if any(stripped) else []),
         )
         for how, search in searches:
-            if hits := search():
+            if hits := [hit for hit in search() if hit.index >= start]:
                 return how, hits
         return EXACT, []
 

@@ -7,7 +7,7 @@ hunk that matches twice has one place if the other is taken by the hunk after it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from agent_runtime.errors import ToolError
@@ -56,7 +56,15 @@ def mismatch(display: str, hunk: Hunk, lines: Sequence[str], block: Sequence[str
 def _candidates(lines: Lines, anchors: Anchors, hunk: Hunk, display: str) -> list[HunkLocation]:
     if not hunk.old:
         return _insertions(lines, anchors, hunk, display)
-    places = next((places for body in _bodies(hunk.lines) if (places := _matches(lines, body))), [])
+    # what comes after the anchors may match with more tolerance than what comes before them
+    start = min(anchors.find(hunk.anchors), default=-1) + 1
+    places = _first_matches(lines, hunk, start)
+    if not places and hunk.anchors and not any(line.strip() for line in hunk.old):
+        *_, body = _bodies(
+            hunk.lines
+        )  # without the blank context, which the file does not have after the anchors
+        return _insertions(lines, anchors, replace(hunk, lines=body), display)
+    places = places or _first_matches(lines, hunk, 0)
     if not places:
         raise mismatch(display, hunk, lines.exact, hunk.old)
     if hunk.end_of_file:
@@ -69,7 +77,7 @@ def _candidates(lines: Lines, anchors: Anchors, hunk: Hunk, display: str) -> lis
 def _bodies(lines: tuple[PatchLine, ...]) -> Iterator[tuple[PatchLine, ...]]:
     """The lines of a hunk, then without blank ones at the end of its old side, which models add to a hunk."""
     yield lines
-    while len(old := old_text(lines)) > 1 and not old[-1].strip():
+    while (old := old_text(lines)) and not old[-1].strip():
         last = max(i for i, line in enumerate(lines) if line.tag != "+")
         rest = lines[last + 1 :]
         if lines[last].tag == " " and rest:  # it is between lines of the new side, so it becomes one of them
@@ -79,9 +87,15 @@ def _bodies(lines: tuple[PatchLine, ...]) -> Iterator[tuple[PatchLine, ...]]:
         yield lines
 
 
-def _matches(lines: Lines, body: tuple[PatchLine, ...]) -> list[HunkLocation]:
+def _first_matches(lines: Lines, hunk: Hunk, start: int) -> list[HunkLocation]:
+    """The places from line `start` on of the first form of the hunk that has any."""
+    bodies = (body for body in _bodies(hunk.lines) if old_text(body))
+    return next((places for body in bodies if (places := _matches(lines, body, start))), [])
+
+
+def _matches(lines: Lines, body: tuple[PatchLine, ...], start: int) -> list[HunkLocation]:
     block = old_text(body)
-    how, hits = lines.find(block)
+    how, hits = lines.find(block, start)
     return [HunkLocation(hit.index, hit.index + len(block), body, how) for hit in hits]
 
 

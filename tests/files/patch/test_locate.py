@@ -40,6 +40,10 @@ AS_CODEX: dict[str, tuple[str, list[str], str]] = {
     "everything removed": ("a\nb\n", ["-a", "-b"], ""),
     "an anchor with other blanks": ("\tdef f():\n\t\ta\n\tdef g():\n\t\ta\n", ["@@ def g():", "-a", "+b"],
                                     "\tdef f():\n\t\ta\n\tdef g():\nb\n"),
+    "an exact place before the anchor": ("  a\nx\na\n", ["@@ x", "-  a", "+b"], "  a\nx\nb\n"),
+    "the line after an anchor like it": ("d = 1\nd = 1  \n", ["@@ d = 1", "-d = 1", "+e"], "d = 1\ne\n"),
+    "blank context that is not after the anchor": ("\na\nx\n", ["@@ x", "+b", " "], "\na\nx\nb\n"),
+    "blank context that the file does not have": ("a\nx\nc\n", ["@@ a", "+b", " "], "a\nb\nx\nc\n"),
     "several hunks": ("a\n  b\nc\n\td\n", ["@@", " a", "-b", "+B", "@@", " c", "-d", "+D", " "],
                       "a\nB\nc\nD\n"),
 }  # fmt: skip
