@@ -132,13 +132,13 @@ def _resident(pid: int) -> int:
 def test_a_suspended_run_continues_after_sigcont(workspace: Path) -> None:
     script = [Turn(text="half", fault=Fault(hang_after=3)), Turn(text="whole")]
     with ModelServer(script) as server:
-        process = start_run(server, workspace, "--prompt", "x", "--timeout", "14")
+        process = start_run(server, workspace, "--prompt", "x", "--timeout", "10")
         with process:
             while not server.requests:
                 assert process.poll() is None
                 time.sleep(0.02)
             process.send_signal(signal.SIGSTOP)
-            threading.Timer(15, process.send_signal, [signal.SIGCONT]).start()
+            threading.Timer(11, process.send_signal, [signal.SIGCONT]).start()
             stdout, stderr = process.communicate(timeout=40)
     done = result(stdout, process.returncode, stderr)
     assert (done.code, done.complete["output"]) == (0, "whole")

@@ -103,7 +103,7 @@ def test_a_limit_that_cannot_be_read_is_named(options: list[str], says: str, tmp
     assert says in done.stderr
 
 
-def test_the_prune_command_lists_what_it_removes(tmp_path: Path) -> None:
+def test_the_clean_command_lists_what_it_removes(tmp_path: Path) -> None:
     folder(tmp_path, "old", days=3)
     command = [*COMMAND, "clean", "--older-than", "2d", "--state-dir", str(tmp_path)]
     dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)

@@ -61,5 +61,6 @@ def test_an_invalid_endpoint_record_is_refused(record: Any) -> None:
 def test_the_transcripts_of_this_repository_have_endpoints(path: str) -> None:
     lines = (Path(__file__).parents[2] / path).read_text("utf-8").splitlines()
     resolved = next(r["resolved"] for r in map(json.loads, lines) if r["kind"] == "request")
+    assert resolved["endpoints"]
     for record in resolved["endpoints"]:
         assert TypeAdapter(Endpoint).validate_python(current_form(record)).model
