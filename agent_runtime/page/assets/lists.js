@@ -1,6 +1,7 @@
 // The lists of runs and threads, and the page of a thread.
 import { button, copyButton, count, day, duration, h } from "./dom.js";
 import { client, curlLine, failure, withKey } from "./session.js";
+import { describeInput } from "./model.js";
 import { longText } from "./text.js";
 
 const PAGE = 100;
@@ -110,9 +111,17 @@ export function threadPage(id, form) {
   return element;
 }
 
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 function blockText(block) {
   if (block.type === "text" || block.type === "thinking") return block.text ?? "";
-  if (block.type === "tool_call") return `${block.name} ${block.arguments ?? ""}`;
+  if (block.type === "tool_call") return `${block.name} ${describeInput(parsed(block.arguments)).filter(Boolean).join("\n")}`;
   if (block.type === "tool_result") return (block.content ?? []).map(blockText).join("\n");
   return `[${block.type}]`;
 }

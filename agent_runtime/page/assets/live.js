@@ -1,5 +1,6 @@
 // Follows a run: connects its stream with a view, and the view's controls with the run.
 import { button, h } from "./dom.js";
+import { followEnd } from "./follow.js";
 import { RunView } from "./run_view.js";
 import { client, curlLine, failure, withKey } from "./session.js";
 
@@ -14,13 +15,14 @@ export class LiveRun {
     this.connection = h("div", { role: "status" });
     this.controls = compact ? null : this.controlBar();
     this.view = new RunView({
-      title, runId, follow: !compact, controls: this.controls,
+      title, runId, controls: this.controls,
       answer: (entry, text) => this.answer(entry, text),
       curl: () => curlLine("GET", `/v1/runs/${encodeURIComponent(this.stream.runId)}/events`, null, true),
       report: () => this.downloadReport(),
       onend: () => this.ended(),
     });
     this.element = h("div", {}, this.connection, this.view.element);
+    this.stopFollowing = compact || !stream ? () => {} : followEnd(this.view.element);
     this.timer = setInterval(() => this.view.tick(), 1000);
     this.follow();
   }
@@ -61,6 +63,7 @@ export class LiveRun {
 
   ended() {
     clearInterval(this.timer);
+    this.stopFollowing();
     this.controls?.remove();
     if (this.hasEnded) return;
     this.hasEnded = true;
@@ -69,6 +72,7 @@ export class LiveRun {
 
   close() {
     clearInterval(this.timer);
+    this.stopFollowing();
     this.abort.abort();
   }
 

@@ -196,8 +196,11 @@ function appended(entry, field, event, limit = Infinity) {
 /** The input of a call as a title of one line, and as the rest, which may be empty. */
 export function describeInput(input, workspace) {
   if (input === null || typeof input !== "object") return titled(String(input ?? ""));
-  const main = ["command", "cmd", "patch", "input", "path", "pattern", "query"].find((name) => typeof input[name] === "string");
-  if (main === undefined) return titled(JSON.stringify(input, null, 2));
+  const main = ["command", "cmd", "patch", "input", "path", "pattern", "query", "question"].find((name) => typeof input[name] === "string");
+  if (main === undefined) {
+    const line = JSON.stringify(input);
+    return line.length <= MAX_TITLE ? [line, ""] : [line.slice(0, MAX_TITLE), JSON.stringify(input, null, 2)];
+  }
   const rest = Object.fromEntries(Object.entries(input).filter(([name]) => name !== main));
   let text = input[main];
   if (main === "command" && typeof rest.path === "string") {

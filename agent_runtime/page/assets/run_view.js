@@ -9,8 +9,7 @@ import { Toolbar } from "./toolbar.js";
 
 const STEPS_PER_FRAME = 250; // new steps that are displayed at once
 
-/** Displays a run while its events arrive: `push(event)`. Options: {title, runId, curl, report, answer, controls, follow,
- * onend}. */
+/** Displays a run while its events arrive: `push(event)`. Options: {title, runId, curl, report, answer, controls, onend}. */
 export class RunView {
   constructor(options = {}) {
     this.options = options;
@@ -83,7 +82,6 @@ export class RunView {
 
   /** Displays what has come. Long queues take several frames, so that the page can be used meanwhile. */
   work() {
-    const follow = this.isAtEnd();
     const changed = new Set();
     let steps = 0;
     while (this.queue.length > 0 && steps < STEPS_PER_FRAME) {
@@ -97,17 +95,11 @@ export class RunView {
     for (const entry of changed) this.display(entry);
     this.refresh();
     if (this.queue.length > 0) this.schedule();
-    else if (follow && !this.model.complete) window.scrollTo({ top: document.documentElement.scrollHeight });
     if (this.model.complete && this.queue.length === 0) this.options.onend?.();
   }
 
   takeControls(seq, changed) {
     while (this.controlRecords[0]?.before <= seq) for (const entry of this.model.addControl(this.controlRecords.shift())) changed.add(entry);
-  }
-
-  isAtEnd() {
-    const page = document.documentElement;
-    return this.options.follow && page.scrollHeight - page.clientHeight - page.scrollTop < 120;
   }
 
   display(entry) {

@@ -6,7 +6,7 @@ export function themeButton() {
   const root = document.documentElement;
   const stored = read();
   if (stored) root.dataset.theme = stored;
-  return button("Light or dark", () => {
+  return button("Theme", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
     try {
@@ -14,7 +14,7 @@ export function themeButton() {
     } catch {
       // a page that is opened as a file may have no storage
     }
-  }, { class: "small theme" });
+  }, { class: "small theme", title: "Light or dark" });
 }
 
 function read() {

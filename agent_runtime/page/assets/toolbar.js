@@ -58,6 +58,7 @@ export class Toolbar {
     const active = this.isActive();
     this.view.steps.classList.toggle("filtered", active);
     this.found.textContent = active ? plural(matching, "step") : "";
+    highlight(this.view.steps, text);
   }
 
   isActive() {
@@ -82,6 +83,31 @@ export class Toolbar {
     this.lastFailure = failures[(at + 1) % failures.length];
     this.view.jump(this.lastFailure);
   }
+}
+
+const MAX_HIGHLIGHTS = 1000;
+
+/** Marks where a text occurs in the visible steps, where the browser can. */
+function highlight(element, text) {
+  if (!globalThis.CSS?.highlights) return;
+  CSS.highlights.delete("search");
+  if (text.length < 2) return;
+  const ranges = [];
+  const wanted = text.toLowerCase();
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode() && ranges.length < MAX_HIGHLIGHTS) {
+    const node = walker.currentNode;
+    if (node.parentElement.closest("[hidden]")) continue;
+    const content = node.data.toLowerCase();
+    for (let at = content.indexOf(wanted); at >= 0 && ranges.length < MAX_HIGHLIGHTS; at = content.indexOf(wanted, at + wanted.length)) {
+      if (at + wanted.length > node.length) break; // some letters have another length in lower case
+      const range = document.createRange();
+      range.setStart(node, at);
+      range.setEnd(node, at + wanted.length);
+      ranges.push(range);
+    }
+  }
+  if (ranges.length > 0) CSS.highlights.set("search", new Highlight(...ranges));
 }
 
 function offer(select, known, names) {
