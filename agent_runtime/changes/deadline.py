@@ -11,6 +11,7 @@ class Deadline:
 
     def __init__(self) -> None:
         self._at = math.inf
+        self._passed = False
 
     def set(self, seconds: float) -> None:
         """Stop in this many seconds, if not sooner."""
@@ -18,11 +19,11 @@ class Deadline:
 
     def restart(self, seconds: float) -> None:
         """Stop in this many seconds, whatever was set before."""
-        self._at = time.monotonic() + seconds
+        self._at, self._passed = time.monotonic() + seconds, False
 
     def clear(self) -> None:
         """Remove the deadline."""
-        self._at = math.inf
+        self._at, self._passed = math.inf, False
 
     @property
     def is_short(self) -> bool:
@@ -32,4 +33,5 @@ class Deadline:
     @property
     def passed(self) -> bool:
         """Whether it is time to stop."""
-        return time.monotonic() >= self._at
+        self._passed = self._passed or time.monotonic() >= self._at
+        return self._passed

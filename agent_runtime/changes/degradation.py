@@ -21,7 +21,7 @@ _MESSAGES: dict[Limit, str] = {
     "old_content": "the store of old contents is full: some changes are reported without a diff",
     "diff_budget": "the diffs of this run have reached their limit on disk: large changes are reported without a diff",
     "time": "the run ended before all diffs were made: some changes have an event without a diff, or none",
-    "unexamined": "the run ended before all files were examined: some of `complete.files` may be unchanged or deleted",
+    "unexamined": "the run ended before all files were examined: `complete.files` may miss some or name others",
 }
 
 

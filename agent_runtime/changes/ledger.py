@@ -72,6 +72,11 @@ class Ledger:
             self._files.walk.compare(suspects, folder)
         self._unlisted.clear()
         self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
+        if len(suspects) > _MANY and self._deadline.is_short:
+            self._deferred |= (
+                suspects  # to make some of so many diffs would use the time in which all can be named
+            )
+            suspects = {}
         yield from self._report(
             suspects, "shell", call_id, also=list(self._records.extra.keys() - self._expected)
         )
@@ -152,9 +157,10 @@ class Ledger:
         return self._reporter.waiting
 
     @property
-    def unexamined(self) -> int:
-        """The number of suspects that may have changed."""
-        return len(self._deferred)
+    def unexamined(self) -> dict[str, int]:
+        """The numbers of suspects and of folders that the last look had no time for; empty without any."""
+        files, folders = len(self._deferred) + self._files.unvisited, self._files.walk.unlisted
+        return {"files": files, "folders": folders} if files or folders else {}
 
     def live(self) -> frozenset[bytes]:
         """The folders in which something changed last: few, with few names in them."""

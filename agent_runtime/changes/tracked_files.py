@@ -66,6 +66,11 @@ class TrackedFiles:
         """inotify, where it works."""
         return self.tree.watcher
 
+    @property
+    def unvisited(self) -> int:
+        """The number of names that something happened to since the last look."""
+        return len(self._noticed.files) + len(self._noticed.folders)
+
     def look(
         self,
         suspects: Suspects,

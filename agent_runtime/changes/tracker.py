@@ -225,8 +225,8 @@ class ChangeTracker:
             if ledger is None:
                 return NetChanges()
             ledger.settle()
-            if ledger.unexamined:
-                self._degradation.note("unexamined", details={"files": ledger.unexamined})
+            if left := ledger.unexamined:
+                self._degradation.note("unexamined", details=left)
             return ledger.net()
 
     async def _activity(self, files: TrackedFiles, folders: PolledFolders) -> frozenset[bytes] | None:

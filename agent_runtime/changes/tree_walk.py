@@ -92,6 +92,11 @@ class TreeWalk:
             self._visit(folder, name, suspects, stack)
         self.compare_folders(stack, suspects)
 
+    @property
+    def unlisted(self) -> int:
+        """The number of folders that the deadline left."""
+        return len(self._unlisted)
+
     def resume(self, suspects: Suspects) -> None:
         """List the folders that the deadline left the last time, as far as they still exist."""
         unlisted, self._unlisted = self._unlisted, []
