@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from agent_runtime.cli.argument_types import amount, count, not_negative, port, seconds
 from agent_runtime.cli.options import METAVARS, OPTIONS
 
 VERIFY_REQUESTS = "--verify-requests"  # what `--verify=requests` becomes, see main
 _RUN = "a run id, `last`, a transcript, or a file of events"
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) > 86_400:
-        raise argparse.ArgumentTypeError(f"expected whole seconds from 0 to 86400, got {text!r}")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    # getaddrinfo takes 70000 for 4464
-    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
-    return int(text)
 
 
 def run_options(run: argparse.ArgumentParser) -> None:
@@ -95,7 +77,7 @@ def standby_options(standby: argparse.ArgumentParser) -> None:
 def serve_options(serve: argparse.ArgumentParser) -> None:
     """Add the options of `serve`."""
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=_port, default=8080, help="0 for any free port (default 8080)")
+    serve.add_argument("--port", type=port, default=8080, help="0 for any free port (default 8080)")
     serve.add_argument(
         "--api-key",
         metavar="KEY[:tier]",
@@ -111,12 +93,37 @@ def serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--drain",
         metavar="SECONDS",
-        type=_seconds,
+        type=seconds,
         default=2,
         help="on SIGTERM, time for open streams to end; the runs go on in any case (default 2)",
     )
     cold = "start each run from scratch: slower, but no standby of some 100 MB is kept"
     serve.add_argument("--no-standby", action="store_true", help=cold)
+
+
+def batch_options(batch: argparse.ArgumentParser) -> None:
+    """Add the options of `batch`."""
+    batch.add_argument("requests", metavar="REQUESTS.ndjson", help="the requests, one JSON object a line")
+    results = "where the `complete` events go; a request with a result there is not run again"
+    batch.add_argument(
+        "-o",
+        "--output",
+        metavar="RESULTS.ndjson",
+        default="results.ndjson",
+        help=f"{results} (default results.ndjson)",
+    )
+    batch.add_argument(
+        "--concurrency", metavar="N", type=count, help="runs at once (default: by cores and free memory)"
+    )
+    retries = "runs after a failure that is marked as retryable (default 2)"
+    batch.add_argument("--retries", metavar="N", type=not_negative, default=2, help=retries)
+    limit = "start no more runs once the results have cost this much"
+    batch.add_argument("--limit-cost", metavar="USD", type=amount, help=limit)
+    batch.add_argument("--json", action="store_true", help="print the summary as JSON")
+    batch.add_argument(
+        "--workspace", metavar="DIR", help="for requests that name none (default: the current folder)"
+    )
+    batch.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
 
 
 def demo_options(demo: argparse.ArgumentParser) -> None:
@@ -151,9 +158,7 @@ def doctor_options(doctor: argparse.ArgumentParser) -> None:
 def runs_options(runs: argparse.ArgumentParser) -> None:
     """Add the options of `runs`."""
     runs.add_argument("--json", action="store_true", help="print a JSON array")
-    runs.add_argument(
-        "--limit", metavar="N", type=_count, default=50, help="list at most N runs (default 50)"
-    )
+    runs.add_argument("--limit", metavar="N", type=count, default=50, help="list at most N runs (default 50)")
     runs.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
@@ -176,17 +181,13 @@ def threads_options(threads: argparse.ArgumentParser) -> None:
     actions = threads.add_subparsers(dest="action", metavar="ACTION", required=True)
     listed = actions.add_parser("list", help="list threads, the last used first")
     listed.add_argument("--agent", metavar="SLUG", help="only those of this agent")
-    listed.add_argument(
-        "--limit", metavar="N", type=_count, default=50, help="at most N threads (default 50)"
-    )
+    listed.add_argument("--limit", metavar="N", type=count, default=50, help="at most N threads (default 50)")
     listed.add_argument("--cursor", metavar="CURSOR", help="continue after an earlier list")
     show = actions.add_parser(
         "show", help="print the messages of a thread, long ones shortened; --json has all"
     )
     fork = actions.add_parser("fork", help="copy a thread")
-    fork.add_argument(
-        "--at", metavar="TURN", type=_count, help="copy the turns up to this one (default: all)"
-    )
+    fork.add_argument("--at", metavar="TURN", type=count, help="copy the turns up to this one (default: all)")
     fork.add_argument("--as", metavar="NEW", dest="new", required=True, help="the id of the copy")
     delete = actions.add_parser("delete", help="delete a thread")
     for action in (show, fork, delete):

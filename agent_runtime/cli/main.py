@@ -48,6 +48,9 @@ _COMMANDS = {
         "standby_command",
     ),
     "serve": Command(arguments_of.serve_options, "serve the HTTP API", "serve", "serve_command"),
+    "batch": Command(
+        arguments_of.batch_options, "run a file of requests, many at once", "batch", "batch_command"
+    ),
     "demo": Command(
         arguments_of.demo_options,
         "replay a recorded run with real tools; needs no key and no network",

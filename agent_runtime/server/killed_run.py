@@ -13,7 +13,7 @@ _MESSAGE = "the process of the run was killed before it could write its last eve
 _COUNTS = ("inputTokens", "outputTokens", "cachedInputTokens", "cacheWriteTokens", "reasoningTokens")
 
 
-def last_events(run_id: str, thread_id: str, stream: list[dict[str, Any]]) -> str:
+def last_events(run_id: str, thread_id: str | None, stream: list[dict[str, Any]]) -> str:
     """Return the `error` and the `complete` event as two lines.
 
     Files, addresses, usage and duration are those of the stream: what the run did after its last event is unknown.
@@ -89,6 +89,7 @@ def _servers(stream: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _usage(stream: list[dict[str, Any]]) -> events.TotalUsage:
     calls = [event for event in stream if event["type"] == "usage"]
     counts = {name: sum(event[name] for event in calls) for name in _COUNTS}
+    costs = [cost for event in calls if (cost := event.get("costUsd")) is not None]
     total = counts["inputTokens"] + counts["outputTokens"]
     return events.TotalUsage.model_validate(
         counts
@@ -96,6 +97,7 @@ def _usage(stream: list[dict[str, Any]]) -> events.TotalUsage:
             "totalTokens": total,
             "promptTokens": counts["inputTokens"],
             "completionTokens": counts["outputTokens"],
+            "costUsd": sum(costs) if calls and len(costs) == len(calls) else None,
             "estimated": any(event.get("estimated") for event in calls) or None,
         }
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -50,6 +51,11 @@ class Launcher:
     def warm_up(self) -> None:
         """Start a standby. Runs are started from scratch until it is ready."""
         self._standby = _Standby(self._environ)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the standby is ready, at most this long."""
+        if self._standby:
+            self._standby.wait(seconds)
 
     def launch(self, request: bytes, streams: Streams) -> int:
         """Start a run; returns the pid of its process. May be called in any thread.
@@ -139,6 +145,11 @@ class _Standby:
             with suppress(BlockingIOError):
                 self._ready = bool(self._socket.recv(1, socket.MSG_DONTWAIT))
         return self._ready
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has warmed up or has ended, at most this long."""
+        if not self._ready:
+            select.select([self._socket], [], [], seconds)
 
     def fork(self, request: bytes, streams: Streams, environ: Mapping[str, str]) -> int:
         """Start a run; returns the pid of its process.

@@ -36,7 +36,7 @@ class RunRecord:
     """
 
     run_id: str
-    thread_id: str
+    thread_id: str | None
     agent: str
     created: str
     server: int

@@ -39,6 +39,8 @@ class RunIndex:
         return sorted(rows, key=lambda row: (row.record.created, row.record.run_id), reverse=True)
 
     def _row(self, name: str) -> ListedRun | None:
+        if name.startswith("."):  # a folder that is being prepared
+            return None
         if name in self._ended:
             return self._ended[name]
         files = RunFiles(self._folder / name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from agent_runtime.output.event_writer import timestamp
@@ -43,15 +46,10 @@ class Runs:
             raise not_found(f"run {run_id!r}")
         return files
 
-    def start(self, request: Request, *, run_id: str, thread_id: str, on_disconnect: str) -> RunFiles:
+    def start(
+        self, request: Request, *, run_id: str, thread_id: str | None, on_disconnect: str = "continue"
+    ) -> RunFiles:
         """Start the process of a run. It goes on when this server ends. Raises ApiError 409 when the id is taken."""
-        files = RunFiles(self.state_dir / "runs" / run_id.replace(":", "_"))
-        try:
-            files.folder.mkdir(parents=True, mode=0o700)
-        except FileExistsError:
-            raise ApiError(409, "conflict", f"there is a run {run_id!r} already") from None
-        os.mkfifo(files.control, 0o600)
-        files.events.touch(0o600)
         record = RunRecord(
             run_id=run_id,
             thread_id=thread_id,
@@ -62,14 +60,31 @@ class Runs:
             sandbox_id=request.sandbox_id,
             on_disconnect=on_disconnect,
         )
-        files.write_record(record)
+        files = self._new_folder(record)
         body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        body |= {"runId": run_id, "threadId": thread_id, "format": "ndjson"}
+        body |= {"runId": run_id, "format": "ndjson"} | ({"threadId": thread_id} if thread_id else {})
         body.setdefault("workspace", str(self._workspace))
         pid = self._launch(files, json.dumps(body).encode())
         process = Process.of(pid)
         files.write_record(replace(record, pid=pid, started=process.start if process else 0))
         return files
+
+    def _new_folder(self, record: RunRecord) -> RunFiles:
+        """Create the folder of a run with everything in it, in one step."""
+        final = self.state_dir / "runs" / record.run_id.replace(":", "_")
+        final.parent.mkdir(parents=True, exist_ok=True)
+        new = RunFiles(Path(mkdtemp(prefix=".new-", dir=final.parent)))
+        os.mkfifo(new.control, 0o600)
+        new.events.touch(0o600)
+        new.write_record(record)
+        try:
+            new.folder.rename(final)
+        except OSError as error:
+            shutil.rmtree(new.folder)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise ApiError(409, "conflict", f"there is a run {record.run_id!r} already") from None
+        return RunFiles(final)
 
     def _launch(self, files: RunFiles, request: bytes) -> int:
         # for reading and writing: stdin never ends, not even with the server

@@ -31,13 +31,15 @@ async def start_run(http: HttpRequest) -> Response:
         body = {**body, "agent": slug}
     oldest_form = slug is not None and not http.url.path.startswith("/v1/agents/")
     request, stream, on_disconnect = _checked(body, stream_by_default=not oldest_form)
+    if request.traceparent is None and (trace := http.headers.get("traceparent")):
+        request = request.model_copy(update={"traceparent": trace})
     if request.execution_mode == "local-mac":
         return _registered(http, request)
     files, record = await asyncio.to_thread(_started, server, http, body, request, on_disconnect)
     first = await server.runs.first(files)
     if first.type == "error":
         _raise_refusal(json.loads(first.text))
-    ids = {"X-Run-ID": record.run_id, "X-Thread-ID": record.thread_id}
+    ids = {"X-Run-ID": record.run_id, "X-Thread-ID": record.thread_id or ""}
     if stream:
         return event_stream(server, files, after=-1, headers=ids)
     return answer(http, result_of(await server.runs.result(files)), headers=ids)

@@ -41,6 +41,7 @@ ORDER = [
     "engine",
     "page",
     "server",
+    "fleet",
     "cli",
     "client",
     "api",

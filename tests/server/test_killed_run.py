@@ -65,8 +65,11 @@ def test_usage_is_the_sum_of_the_calls() -> None:
         "cachedInputTokens": 4,
         "cacheWriteTokens": 1,
         "reasoningTokens": 1,
+        "costUsd": 0.25,
     }
     last = complete({**call, "turn": 1}, {**call, "turn": 2, "estimated": True})
+    assert last["usage"]["costUsd"] == 0.5
+    assert complete({**call, "turn": 1, "costUsd": None})["usage"]["costUsd"] is None
     usage = last["usage"]
     assert (usage["inputTokens"], usage["promptTokens"], usage["completionTokens"]) == (20, 20, 4)
     assert (usage["totalTokens"], usage["cachedInputTokens"], usage["estimated"]) == (24, 8, True)

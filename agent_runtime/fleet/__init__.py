@@ -1,0 +1,1 @@
+"""Many runs: batches of requests."""

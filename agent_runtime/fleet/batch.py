@@ -1,0 +1,176 @@
+"""A batch: many requests on this machine, a number of them at once. It can be killed at any moment and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agent_runtime.fleet.batch_files import BatchRequest, Results
+from agent_runtime.server.errors import ApiError
+from agent_runtime.server.run_files import RunFiles
+from agent_runtime.server.runs import Runs
+
+_RUN_BYTES = 150 << 20  # memory that is set aside for a run and its tools
+_MOST = 64
+_BACKOFF = 1.0  # seconds before the first retry of a request; each further one waits twice as long
+
+
+def default_concurrency() -> int:
+    """How many runs this machine takes at once: 8 for each core, with 150 MiB of memory each, at most 64."""
+    cores = len(os.sched_getaffinity(0))
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    available = int(fields["MemAvailable"].split()[0]) << 10
+    return max(1, min(8 * cores, available // _RUN_BYTES, _MOST))
+
+
+@dataclass
+class Tally:
+    """What a batch has come to.
+
+    Attributes:
+        total: requests.
+        statuses: of the results.
+        running: requests that are being worked on.
+        cost: US dollars; the runs of models without a known price are not counted.
+        unpriced: results without a cost.
+    """
+
+    total: int
+    statuses: Counter[str] = field(default_factory=Counter)
+    running: int = 0
+    retries: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+
+    @property
+    def done(self) -> int:
+        """Requests with a result."""
+        return sum(self.statuses.values())
+
+    def add(self, complete: dict[str, Any]) -> None:
+        """Count a result."""
+        usage = complete["usage"]
+        self.statuses[complete["status"]] += 1
+        self.input_tokens += usage["inputTokens"]
+        self.output_tokens += usage["outputTokens"]
+        cost = usage.get("costUsd")
+        self.cost += cost or 0.0
+        self.unpriced += cost is None
+
+
+class Batch:
+    """Works on requests until each has a result.
+
+    Args:
+        runs: starts and follows the runs.
+        requests: all of them.
+        results: those that have a result in it are not run again.
+        concurrency: runs at once.
+        retries: how often a request is tried again whose run failed with a retryable error.
+        limit_cost: US dollars; no run is started once the results have cost that much.
+        changed: called whenever the tally has changed.
+    """
+
+    def __init__(
+        self,
+        runs: Runs,
+        requests: Sequence[BatchRequest],
+        results: Results,
+        *,
+        concurrency: int,
+        retries: int,
+        limit_cost: float | None,
+        changed: Callable[[], None],
+    ) -> None:
+        self._runs, self._results, self._retries = runs, results, retries
+        self._limit_cost, self._changed = limit_cost, changed
+        done = {result["line"] for result in results.stored}
+        self._waiting = iter([request for request in requests if request.line not in done])
+        self._concurrency = concurrency
+        self._active: dict[str, RunFiles] = {}
+        self.stopped = False
+        self.tally = Tally(len(requests))
+        for result in results.stored:
+            self.tally.add(result)
+
+    async def work(self) -> None:
+        """Run everything. Returns early when the limit of the cost is reached, or after `stop`."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._concurrency):
+                group.create_task(self._worker())
+
+    def stop(self) -> None:
+        """Start nothing more, and cancel the runs. Their requests are run again when the batch is resumed."""
+        self.stopped = True
+        loop = asyncio.get_running_loop()
+        for files in self._active.values():
+            loop.run_in_executor(None, files.send, {"action": "cancel"})
+
+    @property
+    def limit_reached(self) -> bool:
+        """Whether the results have cost as much as they may."""
+        return self._limit_cost is not None and self.tally.cost >= self._limit_cost
+
+    async def _worker(self) -> None:
+        while not self.stopped and not self.limit_reached:
+            request = next(self._waiting, None)
+            if request is None:
+                return
+            self.tally.running += 1
+            self._changed()
+            complete = await self._result(request)
+            self.tally.running -= 1
+            if complete:
+                self._results.add(request.line, complete)
+                self.tally.add(complete)
+            self._changed()
+
+    async def _result(self, request: BatchRequest) -> dict[str, Any] | None:
+        """The `complete` event of the last attempt; None when the batch was stopped in between."""
+        retries = 0
+        for attempt in itertools.count(1):
+            run_id = request.run_id(attempt)
+            files, is_new = await self._started(request, run_id)
+            complete = await self._followed(run_id, files)
+            if complete["status"] == "cancelled" and (self.stopped or not is_new):
+                if self.stopped:
+                    return None
+                continue  # cancelled when an earlier process of this batch was stopped
+            if not _retryable(complete) or retries == self._retries:
+                return complete
+            if self.stopped:
+                return None
+            await asyncio.sleep(_BACKOFF * 2**retries if is_new else 0)
+            retries += 1
+            self.tally.retries += 1
+        raise AssertionError("the attempts do not end by themselves")
+
+    async def _started(self, request: BatchRequest, run_id: str) -> tuple[RunFiles, bool]:
+        """The run of that id, and whether it is a new one: an earlier process of this batch may have started it."""
+        try:
+            return self._runs.files(run_id), False
+        except ApiError:
+            start = partial(
+                self._runs.start, request.request, run_id=run_id, thread_id=request.request.thread_id
+            )
+            return await asyncio.to_thread(start), True
+
+    async def _followed(self, run_id: str, files: RunFiles) -> dict[str, Any]:
+        self._active[run_id] = files
+        try:
+            return await self._runs.result(files)
+        finally:
+            del self._active[run_id]
+
+
+def _retryable(complete: dict[str, Any]) -> bool:
+    return complete["status"] == "failed" and bool((complete.get("error") or {}).get("retryable"))
