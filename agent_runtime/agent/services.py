@@ -112,7 +112,7 @@ class SearchService(Protocol):
 
 
 class UserService(Protocol):
-    """What is shown to the user of the run, and asked; see engine.user.UserDialogue."""
+    """The plan for the user of the run, and questions; see engine.user.UserDialogue."""
 
     async def ask(self, call_id: str, text: str, options: Sequence[str], turn: int) -> ToolOutput:
         """Ask the user and return the answer, or what the model has to know when there is none."""

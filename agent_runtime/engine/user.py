@@ -1,4 +1,4 @@
-"""The dialogue with the user of a run: the plan that is shown, and questions that wait for an answer."""
+"""The dialogue with the user of a run: the plan of the work, and questions that wait for an answer."""
 
 from __future__ import annotations
 

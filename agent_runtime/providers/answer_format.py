@@ -8,7 +8,8 @@ from typing import Any
 from agent_runtime.agent.model import DroppedParameter, ModelCall, ToolSpec
 from agent_runtime.conversation.answer_schema import FIELD
 from agent_runtime.providers.endpoints import Endpoint
-from agent_runtime.providers.strict_schema import Dialect, NotExpressible, strict_schema
+from agent_runtime.providers.schema_dialects import Dialect, NotExpressible
+from agent_runtime.providers.strict_schema import strict_schema
 
 FORMAT_NAME = "answer"  # OpenAI's formats have a name
 

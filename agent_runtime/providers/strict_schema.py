@@ -7,12 +7,13 @@ translated raises NotExpressible.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent_runtime.agent.model import AnswerFormat
 from agent_runtime.conversation.answer_schema import WRAPPER, resolve
+from agent_runtime.providers.schema_dialects import Dialect, NotExpressible, check_size
 
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 _ANNOTATIONS = frozenset(
@@ -25,32 +26,6 @@ _ANNOTATIONS = frozenset(
 _SHAPES = frozenset(["type", "properties", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"])
 _OPEN = ("patternProperties", "prefixItems", "$dynamicRef", "$anchor", "unevaluatedProperties")
 _DESCRIBED = 200  # characters of a restriction that is described to the model
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What a strict mode takes.
-
-    required: every property must be required: an optional one is sent as one that may be null.
-    recursive: a schema may refer to itself.
-    optional, unions: the largest number of each. depth: of objects and lists inside each other.
-    """
-
-    required: bool
-    recursive: bool
-    optional: int
-    unions: int
-    depth: int = 10
-    properties: int = 5000
-    values: int = 1000  # of all enums
-
-
-ANTHROPIC = Dialect(required=False, recursive=False, optional=24, unions=16)
-OPENAI = Dialect(required=True, recursive=True, optional=5000, unions=5000)
-
-
-class NotExpressible(Exception):
-    """A strict mode has no form for a part of a schema; the message names the part and the reason."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +44,7 @@ def strict_schema(answer: AnswerFormat, dialect: Dialect) -> StrictSchema:
         root = _closed({WRAPPER: root}, [WRAPPER])
     if translator.definitions:
         root = root | {"$defs": translator.definitions}
-    _check_size(root, dialect)
+    check_size(root, dialect)
     return StrictSchema(root, translator.changes())
 
 
@@ -248,33 +223,3 @@ def _grouped(values: Sequence[Any], types: Any, where: str) -> dict[str, list[An
     if not groups:
         raise NotExpressible(f"{where} takes no value")
     return groups
-
-
-def _check_size(root: dict[str, Any], dialect: Dialect) -> None:
-    nodes = list(_nodes(root, 0))
-    objects = [node for node, _ in nodes if "properties" in node]
-    counts = {
-        "properties": (sum(len(node["properties"]) for node in objects), dialect.properties),
-        "optional properties": (
-            sum(len(node["properties"]) - len(node["required"]) for node in objects),
-            dialect.optional,
-        ),
-        "unions": (sum("anyOf" in node for node, _ in nodes), dialect.unions),
-        "values": (sum(len(node.get("enum", ())) for node, _ in nodes), dialect.values),
-        "levels": (max(depth for _, depth in nodes), dialect.depth),
-    }
-    for what, (count, most) in counts.items():
-        if count > most:
-            raise NotExpressible(f"it has {count} {what}, at most {most} are taken")
-
-
-def _nodes(node: dict[str, Any], depth: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """All schemas inside a translated one, with their depth."""
-    inside = depth + ("properties" in node or "items" in node)
-    yield node, inside
-    for definition in node.get("$defs", {}).values():
-        yield from _nodes(definition, 0)
-    for inner in [*node.get("properties", {}).values(), *filter(None, [node.get("items")])]:
-        yield from _nodes(inner, inside)
-    for branch in node.get("anyOf", ()):
-        yield from _nodes(branch, depth)

@@ -27,7 +27,7 @@ from agent_runtime.providers.anthropic.decode import AnthropicDecoder
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
-from agent_runtime.providers.strict_schema import ANTHROPIC
+from agent_runtime.providers.schema_dialects import ANTHROPIC
 from agent_runtime.providers.wire_parts import sendable_input
 
 CACHE = {"type": "ephemeral"}

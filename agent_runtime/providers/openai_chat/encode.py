@@ -32,7 +32,7 @@ from agent_runtime.providers.openai_chat.decode import ChatDecoder
 from agent_runtime.providers.openai_chat.dialect import adapt_messages
 from agent_runtime.providers.openai_chat.thinking import add_thinking
 from agent_runtime.providers.parameters import messages_for, omit, output_limit, refuse
-from agent_runtime.providers.strict_schema import OPENAI
+from agent_runtime.providers.schema_dialects import OPENAI
 from agent_runtime.providers.wire_parts import objects, sendable_input, short_id, sound_arguments
 
 

@@ -27,7 +27,7 @@ from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.openai_responses.decode import ResponsesDecoder
 from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
-from agent_runtime.providers.strict_schema import OPENAI
+from agent_runtime.providers.schema_dialects import OPENAI
 from agent_runtime.providers.wire_parts import sendable_input, sound_arguments
 
 MIN_OUTPUT = 16  # the smallest max_output_tokens that the API takes
