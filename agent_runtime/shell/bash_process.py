@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -27,7 +26,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent_runtime.shell.shell_state import LONG_SAVE, ShellState, restore, save, save_unless_long
+from agent_runtime.shell.bash_script import command_script, prologue
+from agent_runtime.shell.shell_state import LONG_SAVE, ShellState, save
 from agent_runtime.system import processes
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import ready
@@ -35,23 +35,8 @@ from agent_runtime.system.terminate import ready
 if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
 
-STOP = signal.SIGRTMAX
-_GROUP_SIGNALS = ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM")
 _DELETED = " (deleted)"  # what proc(5) says of it; a directory may also be called that
 _IDLE = 0.01  # seconds
-_STATUS = "__agent_status"  # a function that sets `$?` without a fork
-# `cmd & cmd & wait` waits for the jobs of this call, not for the servers of earlier ones, whose pids are in FILE
-# with the `$!` from before the call. When all jobs of this call have ended there is nothing to wait for.
-_WAIT = """wait() {
-  if (( $# || BASH_SUBSHELL )) || [[ ! -s FILE ]]; then \\builtin wait "$@"; \\builtin return; fi
-  \\builtin local IFS=$' \\t\\n' pid is_last earlier= last= own=
-  while \\builtin read -r pid is_last; do
-    if [[ $is_last ]]; then last=${pid#-}; else earlier+=" $pid "; fi
-  done <FILE
-  for pid in $(\\builtin jobs -p); do [[ $earlier == *" $pid "* ]] || own+=" $pid"; done
-  if [[ $own ]]; then \\builtin wait $own || \\builtin :
-  elif [[ ${!-} == "$last" ]]; then \\builtin wait; fi
-}"""
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of read(2)
 
 
@@ -108,7 +93,7 @@ class BashProcess:
         self._saving: asyncio.TimerHandle | None = None
         self._is_saved = self.was_saved = True  # was_saved: before the last command
         self._is_traced = False  # `set -x`
-        self._pending = bytearray(_prologue(state, cwd).encode("utf-8", "surrogateescape"))
+        self._pending = bytearray(prologue(state, cwd).encode("utf-8", "surrogateescape"))
         self._received = b""
 
     @property
@@ -149,25 +134,18 @@ class BashProcess:
         """
         self._cancel_saving()
         self.was_saved, self._is_saved = self._is_saved, False
-        jobs = shlex.quote(str(self._state.jobs))
-        lines = [
-            f"{processes.MARKER}={shlex.quote(marker)}",
-            f"\\builtin jobs -rp >|{jobs}; [[ ! -s {jobs} ]] || \\builtin printf -- '-%s last\\n' \"${{!-}}\" >>{jobs}",
-            "\\builtin set -m +x" if self._is_traced else "\\builtin set -m",
-        ]
-        if cwd is not None:
-            lines.append(f"\\builtin cd -- {shlex.quote(str(cwd))}")
-        if self._is_traced:  # the line that evaluates it is not traced (its `$?` is 0)
-            command = f"\\builtin set -x\n{command}"
-        evaluated = f"\\builtin eval {shlex.quote(command)}"
-        if last:  # not `;`: `set -e` would end the shell here
-            function = f"{_STATUS}() {{ \\builtin unset -f {_STATUS}; \\builtin return {last}; }}"
-            evaluated = f"{function}; {_STATUS} || {evaluated}"
-        lines += [
-            f"{{ {evaluated}\n}} </dev/null >|{shlex.quote(str(output))} 2>&1 {self._report_fd}>&-",
-            f'\\builtin printf \'{number} %s %s\\n\' "$?" "${{-//[!rx]/}}" >&{self._report_fd}',
-        ]
-        self._pending += ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+        script = command_script(
+            number,
+            command,
+            output=output,
+            cwd=cwd,
+            marker=marker,
+            last=last,
+            jobs=self._state.jobs,
+            report=self._report_fd,
+            is_traced=self._is_traced,
+        )
+        self._pending += script.encode("utf-8", "surrogateescape")
 
     def save_soon(self) -> None:
         """Save the shell's state when it has been idle for a moment: saving takes longer than a short command."""
@@ -246,31 +224,3 @@ class BashProcess:
         await ready(self._report, self._pidfd, write=self._script if self._pending else None)
         with contextlib.suppress(BlockingIOError):
             self._received = (self._received + os.read(self._report, 4096))[-4096:]
-
-
-def _prologue(state: ShellState, cwd: Path) -> str:
-    at_end = save_unless_long(state.end)
-    stop = f"{at_end}; \\builtin exit 143"
-    return (
-        "\\builtin shopt -s expand_aliases\n"
-        f"{_WAIT.replace('FILE', shlex.quote(str(state.jobs)))}\n"
-        f"{restore(state.before, cwd)}\n"
-        "\\builtin set +e\n"
-        f"\\builtin trap {shlex.quote(stop)} {STOP.name.removeprefix('SIG')}\n"
-        f"\\builtin trap {shlex.quote(at_end)} EXIT\n"
-        f"{_traps()}"
-        f"\\builtin export {processes.MARKER}\n"
-    )
-
-
-def _traps() -> str:
-    """Return commands that keep a signal to the process group of the shell from ending it.
-
-    Command and process substitutions are in that group, so `kill 0` in a script that one of them runs reaches the
-    shell. A `kill` by the shell itself keeps its meaning. Children have the default actions, as after any trap.
-    """
-    by_itself = "[[ ${BASH_COMMAND#builtin } == kill\\ * ]]"
-    return "".join(
-        f"\\builtin trap '{by_itself} && {{ \\builtin trap - {name}; \\builtin kill -{name} $$; }}' {name}\n"
-        for name in _GROUP_SIGNALS
-    )

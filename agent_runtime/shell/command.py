@@ -11,7 +11,8 @@ from pathlib import Path
 import anyio
 
 from agent_runtime.protocol.tool_output import ToolOutput
-from agent_runtime.shell.bash_process import STOP, BashProcess
+from agent_runtime.shell.bash_process import BashProcess
+from agent_runtime.shell.bash_script import STOP
 from agent_runtime.shell.call_processes import CallProcesses
 from agent_runtime.shell.live_output import LiveOutput
 from agent_runtime.shell.output_capture import OutputCapture

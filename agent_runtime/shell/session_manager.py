@@ -14,12 +14,10 @@ from agent_runtime.shell.background import BackgroundProcesses
 from agent_runtime.shell.call_processes import Background, marker_of
 from agent_runtime.shell.result_text import left_running, report_session
 from agent_runtime.shell.session import Session
-from agent_runtime.shell.session_start import SessionStart
+from agent_runtime.shell.session_start import SessionStart, checked_command
 from agent_runtime.shell.settings import ShellSettings
-from agent_runtime.system.sockets import Listener, listeners
+from agent_runtime.system.sockets import known_listeners
 from agent_runtime.system.subreaper import become_subreaper
-
-LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 
 
 class SessionManager:
@@ -129,7 +127,7 @@ class SessionManager:
 
     def _others(self) -> list[Session]:
         """The running sessions that are not servers."""
-        inodes = {listener.inode for listener in _listeners()}
+        inodes = {listener.inode for listener in known_listeners()}
         return [
             session
             for session in self._running().values()
@@ -172,14 +170,10 @@ class SessionManager:
             await self._left.detach()
 
     async def _start(self, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
-        command = clean_text(command)
-        if "\0" in command:
-            raise ToolError("cmd: it has a NUL character in it, which no command line can hold")
-        if len(command.encode()) > LONGEST_COMMAND:
-            raise ToolError(f"cmd: longer than {LONGEST_COMMAND} bytes; write a script file and run that")
+        command = checked_command(clean_text(command))
         directory = self._settings.cwd / (cwd or "")
         if not directory.is_dir():
-            raise ToolError(f"workdir: {directory} is not a directory")
+            raise ToolError(f"workdir: expected a directory, got {directory}")
         become_subreaper()
         settings = self._settings
         env = await settings.environment()
@@ -199,7 +193,7 @@ class SessionManager:
     async def _report(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         with anyio.CancelScope(shield=True):  # what is taken from the session here would be lost
             return await self._take_result(number, tokens, started, notes)
-        raise AssertionError("not reached: the scope is never cancelled")  # for type checkers
+        raise AssertionError("the scope is never cancelled")  # for type checkers
 
     async def _take_result(self, number: int, tokens: int, started: float, notes: list[str]) -> ToolOutput:
         session = self._sessions[number]
@@ -257,10 +251,3 @@ class SessionManager:
     def _listed(self) -> str:
         running = ", ".join(f"{n} ({s.start.command[:60]})" for n, s in self._sessions.items())
         return f"Running: {running}." if running else "None is running."
-
-
-def _listeners() -> list[Listener]:
-    try:
-        return listeners()
-    except OSError:  # nothing says what is listened on
-        return []

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_runtime.errors import ToolError
 from agent_runtime.system import processes
 from agent_runtime.system.spawn import spawn
 
 if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
 
+LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 ROWS, COLUMNS = 40, 120
 # These programs search their stdin in the place of files when it is a pipe.
 _SEARCHES_STDIN = re.compile(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
@@ -64,6 +66,15 @@ class Ends:
     stdin: int
     written: int
     name: str
+
+
+def checked_command(command: str) -> str:
+    """Return the command. Raises ToolError for one that no command line can hold."""
+    if "\0" in command:
+        raise ToolError("cmd: expected text without NUL characters; remove them")
+    if len(command.encode()) > LONGEST_COMMAND:
+        raise ToolError(f"cmd: expected at most {LONGEST_COMMAND} bytes; write a script file and run that")
+    return command
 
 
 def open_terminal(start: SessionStart) -> Ends:

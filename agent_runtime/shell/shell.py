@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
@@ -25,6 +25,7 @@ from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending
 from agent_runtime.shell.scratch_dir import ScratchDir
 from agent_runtime.shell.settings import ShellSettings
+from agent_runtime.shell.shell_notes import existing, new_shell, waited_for
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.subreaper import become_subreaper
 from agent_runtime.system.threads import run_in_thread
@@ -187,7 +188,7 @@ class Shell:
     async def _conclude(self, call: Command) -> ToolOutput:
         await call.detach()
         if call.was_waiting and (earlier := self._left.background()):
-            call.ending.notes.append(_waited_for(earlier))
+            call.ending.notes.append(waited_for(earlier))
         if call.processes.log_writer or call.ending.left:
             self._left.add(call.processes)
             self._group = None
@@ -211,22 +212,13 @@ class Shell:
         since = "this command" if self._bash and self._bash.was_saved else "the last commands"
         await self._close_bash(0)
         self._cwd = state.directory() or self._cwd
-        existing = _existing(self._cwd)
-        if state.ended:
-            kept = "its directory, variables, functions and options (except `set -e`) were kept"
-        elif state.kept:
-            kept = f"its directory, variables, functions and options are as before {since}"
-        else:
-            kept = f"it starts in {existing}; variables, functions and options are lost"
-        if existing != self._cwd:
-            kept += f", but {self._cwd} no longer exists: it starts in {existing}"
-        return f"[the shell ended; the next command runs in a new one: {kept}]"
+        return new_shell(state, since, self._cwd)
 
     async def _start(self, scratch: ScratchDir) -> BashProcess:
         become_subreaper()
         env = await self._settings.environment()
         self._bash = BashProcess(
-            cwd=_existing(self._cwd),
+            cwd=existing(self._cwd),
             env=env,
             marker=f"{self._marker()}.shell",
             state=scratch.state,
@@ -248,23 +240,11 @@ class Shell:
         if not bash.lost:
             return None
         deleted = Path(bash.cwd)
-        existing = _existing(deleted)
-        if existing != deleted:
-            ending.notes.append(f"[the working directory {deleted} no longer exists; now in {existing}]")
-        return existing
+        found = existing(deleted)
+        if found != deleted:
+            ending.notes.append(f"[the working directory {deleted} no longer exists; now in {found}]")
+        return found
 
     def _marker(self) -> str:
         assert self._scratch
         return marker_of(f"{self._scratch.name}.{self._number}")
-
-
-def _waited_for(earlier: Sequence[Background]) -> str:
-    pids = ", ".join(str(process.pid) for process in earlier)
-    return (
-        "[nothing that this call started was running any more. `wait` without arguments also waits for what earlier"
-        f" calls left running (pid {pids}): name the pids to wait for]"
-    )
-
-
-def _existing(path: Path) -> Path:
-    return next((folder for folder in (path, *path.parents) if folder.is_dir()), Path("/"))

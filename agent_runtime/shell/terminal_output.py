@@ -8,7 +8,8 @@ import threading
 
 from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.ansi import UNFINISHED
-from agent_runtime.shell.output_capture import HEAD, RING, OutputCapture
+from agent_runtime.shell.output_buffer import HEAD, RING
+from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.replies import Replies
 from agent_runtime.shell.screen import Drawn, Screen, draws
 from agent_runtime.shell.truncation import (
