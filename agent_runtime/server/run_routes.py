@@ -80,7 +80,7 @@ async def run_events(http: HttpRequest) -> Response:
 
 
 async def control_run(http: HttpRequest) -> Response:
-    """`POST /v1/runs/{id}/cancel|pause|resume|input|answer`."""
+    """`POST /v1/runs/{id}/cancel|pause|resume|input|answer`. Raises ApiError (400, 404, 409)."""
     server = Server.of(http)
     files = server.runs.files(http.path_params["id"])
     action = http.path_params["action"]

@@ -19,7 +19,7 @@ _PIECE = 1 << 16  # bytes that are read of a log at once
 
 
 async def sandbox_url(http: HttpRequest) -> Response:
-    """`GET /v1/sandboxes/{id}/url?port=`: the public address of a port."""
+    """`GET /v1/sandboxes/{id}/url?port=`: the public address of a port. Raises ApiError 400."""
     port = http.query_params.get("port", "")
     if not port.isdecimal() or not 1 <= int(port) <= 65_535:
         message = f"port: expected a number from 1 to 65535, got {port!r}"

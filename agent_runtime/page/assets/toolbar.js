@@ -12,7 +12,7 @@ export class Toolbar {
     this.files = new Set();
     const changed = () => this.filter();
     let timer;
-    this.search = h("input", { type: "search", placeholder: "Search", "aria-label": "Search the steps", oninput: () => {
+    this.search = h("input", { type: "search", placeholder: "Search", title: "Keys: / search, j and k next and previous step, n next failure", "aria-label": "Search the steps", oninput: () => {
       clearTimeout(timer);
       timer = setTimeout(changed, 150);
     } });
