@@ -39,7 +39,7 @@ _PROVIDERS = (
 )
 _KEY = re.compile(
     rf"({_PROVIDERS})_((ADMIN_|ACCESS_|SECRET_)?(API_?)?KEYS?(_\w+)?|((API|AUTH|ACCESS|OAUTH|CODE_OAUTH)_)?TOKEN(_\d+)?"
-    r"|(API_)?SECRET(_\d+)?)|GOOGLE(_AI|_GENAI|_GENERATIVE_AI)?_API_KEY(_\w+)?|ANTHROPIC_CUSTOM_HEADERS"
+    r"|(API_)?SECRET(_\d+)?)|GOOGLE(_AI|_GENAI|_GENERATIVE_AI)?_API_KEY(_\w+)?|(ANTHROPIC|OPENAI)_CUSTOM_HEADERS"
 )
 _FILE_PATH = re.compile(r"(?<![^:,;=\s])(~|\.\.?)?/(?!/)[^:,;=\s]*")
 

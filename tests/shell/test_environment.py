@@ -22,6 +22,8 @@ def test_keys_are_hidden() -> None:
     inherited = {
         "ANTHROPIC_API_KEY": "sk-ant-secret",
         "ANTHROPIC_AUTH_TOKEN": "token-secret",
+        "ANTHROPIC_CUSTOM_HEADERS": "X-Gateway-Key: header-secret",
+        "OPENAI_CUSTOM_HEADERS": "X-Gateway-Key: header-secret",
         "OPENAI_API_KEY": "sk-openai-secret",
         "AZURE_OPENAI_API_KEY": "azure-secret",
         "GEMINI_API_KEY": "gemini-secret",
