@@ -15,7 +15,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.protocol.body import URL_PATTERN, Body, Count, Name, PathName, Seconds
 from agent_runtime.protocol.mcp_server import McpServer
 from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
-from agent_runtime.protocol.request_errors import URL, kind, request_error, with_hint
+from agent_runtime.protocol.request_errors import URL, given, kind, request_error, with_hint
 
 _TRACEPARENT = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 _IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
@@ -122,6 +122,14 @@ class Request(Body):
             if "\0" in value:
                 raise ValueError(f"expected values without NUL characters: that of {name!r} has one")
         return env
+
+    @field_validator("skills", mode="before")
+    @classmethod
+    def _skills(cls, skills: object) -> object:
+        is_list = isinstance(skills, list) and all(isinstance(name, str) and name for name in skills)
+        if skills is not None and not isinstance(skills, bool) and not is_list:
+            raise RequestError("skills", f"expected true, false, or a list of names, got {given(skills)}")
+        return skills
 
     @model_validator(mode="after")
     def _has_a_task(self) -> Request:
