@@ -28,7 +28,7 @@ from agent_runtime.errors import RequestError
         ("there is no thread 'x'", "there is no thread 'x'"),
     ],
 )
-def test_the_details_have_what_was_expected_without_what_was_given(problem: str, expected: str) -> None:
+def test_error_details_exclude_the_given_value(problem: str, expected: str) -> None:
     error = RequestError("config.x", problem)
     assert error.details == {"field": "config.x", "expected": expected}
     assert str(error.labelled("--x")) == f"--x: {problem}"

@@ -47,7 +47,7 @@ class SignalHandler:
     Blocking those of FAULTS has a price: a fault in native code ends the program without a traceback.
 
     Attributes:
-        handled: the handled signals, without those that the parent has told this program to ignore.
+        handled: the handled signals, without those that the parent made this program ignore.
         reason: "SIGINT" or "SIGTERM" once a signal has arrived.
     """
 

@@ -16,7 +16,7 @@ class Progress:
     """Rewrites one line on a terminal; writes nothing elsewhere.
 
     Args:
-        tally: what is shown.
+        tally: the numbers to display.
         out: the terminal.
     """
 

@@ -56,7 +56,7 @@ class Gate:
     _windows: dict[str, Window] = field(default_factory=dict)
 
     def admit(self, connection: HTTPConnection) -> dict[str, str]:
-        """The headers that tell the caller its limits. Raises ApiError (401, 403, 429)."""
+        """The headers with the limits of the caller. Raises ApiError (401, 403, 429)."""
         self._check_site(connection)
         if not self.keys:
             return {}

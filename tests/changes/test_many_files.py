@@ -97,7 +97,7 @@ def test_every_changed_file_is_known_after_a_stop(
     assert tracked.tracker.notices() == []
 
 
-def test_a_reader_that_lags_gets_names_in_place_of_events(
+def test_a_slow_reader_gets_names_in_place_of_file_events(
     tracked: TrackedWorkspace, machine: Callable[[float], SteppingClock]
 ) -> None:
     machine(2e-6)
@@ -109,7 +109,7 @@ def test_a_reader_that_lags_gets_names_in_place_of_events(
     assert set(tracked.tracker.net().files) == changed
 
 
-def test_a_machine_too_slow_to_look_says_so_and_ends(
+def test_a_scan_that_takes_too_long_is_reported_and_ends(
     tracked: TrackedWorkspace, machine: Callable[[float], SteppingClock], detection: str
 ) -> None:
     clock = machine(0)

@@ -76,7 +76,7 @@ def test_a_trajectory_is_valid_and_complete(recorded: tuple[ScriptedRun, Path]) 
     assert found.agent.tool_definitions
 
 
-def test_a_file_of_events_is_enough(recorded: tuple[ScriptedRun, Path], tmp_path: Path) -> None:
+def test_a_file_of_events_can_be_exported(recorded: tuple[ScriptedRun, Path], tmp_path: Path) -> None:
     done, _ = recorded
     path = tmp_path / "events.ndjson"
     path.write_text("".join(f"{json.dumps(event)}\n" for event in done.events))
@@ -100,7 +100,7 @@ def test_a_trace_is_valid_and_always_the_same(recorded: tuple[ScriptedRun, Path]
     json_format.ParseDict(found, ExportTraceServiceRequest())
 
 
-def test_what_cannot_be_exported_is_an_error(tmp_path: Path) -> None:
+def test_exporting_anything_else_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for run in ("gone", str(tmp_path / "empty")):
         command = [*COMMAND, "export", run, "--format", "atif", "--state-dir", str(tmp_path)]

@@ -61,7 +61,7 @@ def test_the_progress_leaves_nothing_behind(columns: int) -> None:
         assert lines(displayed) == lines(plain.getvalue())
 
 
-def test_what_is_awaited_is_displayed() -> None:
+def test_the_awaited_phase_is_displayed() -> None:
     now = 0.0
     progress = Progress(clock=lambda: now)
     assert progress.lines(80) == []
@@ -98,7 +98,7 @@ def test_the_progress_fits_the_terminal(width: int, height: int) -> None:
     assert not any(re.search(r"[\x00-\x1f]", line) for line in found)
 
 
-def test_what_is_typed_below_the_progress_stays() -> None:
+def test_input_typed_below_the_progress_is_kept() -> None:
     region = LiveRegion()
     written = region.drawn(["a 1"], 80) + "typed" + region.drawn(["a 2"], 80) + region.drawn(["a 3"], 80)
     assert lines(render(written.encode(), rows=24, columns=80)) == ["a 3", "typed"]

@@ -66,7 +66,7 @@ def test_a_copy_ends_with_the_turn(turn: str, messages: int, threads: Threads) -
     assert len(json.loads(threads("show", "t2", "--json").stdout)["messages"]) == messages
 
 
-def test_a_copy_without_a_turn_has_all_and_outlives_the_original(threads: Threads) -> None:
+def test_a_copy_without_a_turn_is_complete_and_outlives_the_original(threads: Threads) -> None:
     assert threads("fork", "t1", "--as", "t2").stdout == "t2: 6 messages\n"
     threads("delete", "t1")
     assert "you are welcome" in threads("show", "t2").stdout
@@ -84,5 +84,5 @@ def test_a_copy_without_a_turn_has_all_and_outlives_the_original(threads: Thread
         (("list", "--cursor", "x"), "cursor: expected"),
     ],
 )
-def test_bad_arguments_are_named(arguments: tuple[str, ...], message: str, threads: Threads) -> None:
+def test_invalid_arguments_are_reported(arguments: tuple[str, ...], message: str, threads: Threads) -> None:
     assert message in threads(*arguments, code=2).stderr

@@ -13,7 +13,7 @@ from tests.server.conftest import Serve, serve  # noqa: F401
 SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
 
 
-def test_a_run_and_everything_about_it(serve: Serve) -> None:  # noqa: F811
+def test_a_run_can_be_started_followed_and_listed(serve: Serve) -> None:  # noqa: F811
     served = serve(SCRIPT, "--api-key", "secret", key="secret")
     with Client(served.url, api_key="secret") as client:
         with client.run("go") as run:
@@ -36,7 +36,7 @@ def test_a_run_and_everything_about_it(serve: Serve) -> None:  # noqa: F811
             client.get_run("run_x?y")
 
 
-def test_the_server_is_killed_in_the_middle(serve: Serve) -> None:  # noqa: F811
+def test_a_stream_continues_after_the_server_was_killed(serve: Serve) -> None:  # noqa: F811
     """The reader waits for the next server, and has every event once."""
     wait = "touch started; until [ -e go -o ! -e started ]; do sleep 0.05; done"
     served = serve([Turn(calls=[("bash", {"command": wait})]), Turn(text="done")])

@@ -109,7 +109,7 @@ Reader = Callable[..., list[Event]]
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_a_stream_cut_at_any_byte_is_whole(read: Reader) -> None:
+def test_a_stream_cut_at_any_byte_is_completed(read: Reader) -> None:
     stream = events()
     size = sum(len(frame(event).encode()) for event in stream)
     for cut in range(0, size, 7):
@@ -191,7 +191,7 @@ def test_events_of_a_newer_version_are_kept(read: Reader) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"error": 1}', '{"error": {"code": null}}'])
-def test_an_answer_that_is_not_ours_is_an_error_with_its_status(text: str) -> None:
+def test_an_answer_of_another_server_is_an_error_with_its_status(text: str) -> None:
     client = Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(502, text=text)))
     with client, pytest.raises(ApiError, match=r"^502 http_error: "):
         client.get_run("r")

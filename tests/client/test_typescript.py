@@ -26,7 +26,7 @@ def test_the_generated_parts_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_stream_cut_at_any_byte_is_whole() -> None:
+def test_a_stream_cut_at_any_byte_is_completed() -> None:
     done = subprocess.run(
         [NODE, str(HERE / "cut_streams.ts")], capture_output=True, text=True, timeout=60, check=False
     )

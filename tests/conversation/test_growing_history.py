@@ -80,9 +80,7 @@ def test_only_new_turns_are_examined(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("format", list(ENDPOINTS))
 @settings(max_examples=100, deadline=None)
 @given(pieces)
-def test_a_wire_that_knows_earlier_requests_encodes_the_same(
-    format: str, pieces: list[list[Message]]
-) -> None:
+def test_a_wire_with_cached_requests_encodes_the_same(format: str, pieces: list[list[Message]]) -> None:
     endpoint = ENDPOINTS[format]
     known, encoder = wire_for(endpoint), BodyEncoder()
     history: list[Message] = []

@@ -124,14 +124,14 @@ def test_models_without_structured_output_give_the_answer_by_a_tool(model: str, 
         (' {"name": "\\ud800", "age": 1}', {"name": "\ufffd", "age": 1}),
     ],
 )
-def test_answers_as_models_write_them(text: str, value: Any, workspace: Path) -> None:
+def test_answers_are_read_in_the_forms_that_models_write(text: str, value: Any, workspace: Path) -> None:
     with ModelServer([Turn(text=text)]) as server:
         done = ask(server, "openai-chat", workspace, PERSON)
     assert done.code == 0 and done.complete["structuredOutput"] == value
 
 
 @pytest.mark.parametrize("text", ["NaN", "{", "Ada is 36.", '{"name": "Ada"}', '{"name": "Ada", "age": NaN}'])
-def test_answers_that_are_none(text: str, workspace: Path) -> None:
+def test_invalid_answers_are_refused(text: str, workspace: Path) -> None:
     with ModelServer([Turn(text=text)], repeat_last=True) as server:
         done = ask(server, "openai-chat", workspace, PERSON)
     assert (done.code, done.complete["stopReason"], done.complete["output"]) == (1, "invalid_output", text)
@@ -153,7 +153,7 @@ def test_answers_that_are_none(text: str, workspace: Path) -> None:
         {"description": "x" * 70_000},
     ],
 )
-def test_what_is_no_schema_is_an_invalid_request(schema: Any, workspace: Path) -> None:
+def test_an_invalid_schema_is_an_invalid_request(schema: Any, workspace: Path) -> None:
     with ModelServer([]) as server:
         done = ask(server, "anthropic", workspace, schema)
         assert server.requests == []

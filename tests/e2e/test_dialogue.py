@@ -107,7 +107,7 @@ def test_an_answer_reaches_the_model_and_is_replayed(
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("fields", [{}, {"threadId": "t"}, {"questionTimeout": 30}])
-def test_where_nobody_can_answer_the_model_is_told_at_once(
+def test_the_model_is_informed_at_once_when_nobody_can_answer(
     format: WireFormat, fields: Json, workspace: Path, tmp_path: Path, replay: Replay
 ) -> None:
     transcript = tmp_path / "t.ndjson"
@@ -121,7 +121,7 @@ def test_where_nobody_can_answer_the_model_is_told_at_once(
         replay(transcript)
 
 
-def test_a_question_past_its_time_is_answered_by_nobody_without_a_thread(workspace: Path) -> None:
+def test_a_question_without_a_thread_times_out(workspace: Path) -> None:
     with ModelServer(ASKS) as server, dialogue(server, "anthropic", workspace, questionTimeout=0.2) as talk:
         done = talk.end()
     assert done.code == 0 and "Nobody" in done.of("tool_result")[0]["output"]
@@ -150,7 +150,7 @@ def test_a_question_on_a_thread_is_answered_by_the_next_run(
     assert replay(transcript).complete["status"] == "waiting"
 
 
-def test_input_that_is_there_when_the_time_is_up_goes_on(
+def test_input_that_arrived_before_the_timeout_is_used(
     workspace: Path, tmp_path: Path, replay: Replay
 ) -> None:
     transcript = tmp_path / "t.ndjson"
@@ -163,7 +163,7 @@ def test_input_that_is_there_when_the_time_is_up_goes_on(
     replay(transcript)
 
 
-def test_the_clock_stands_while_a_question_is_open(workspace: Path) -> None:
+def test_the_clock_is_stopped_while_a_question_is_open(workspace: Path) -> None:
     with (
         ModelServer(ASKS) as server,
         dialogue(server, "anthropic", workspace, config={"timeout": 4}, heartbeat=1) as talk,
@@ -293,7 +293,7 @@ def test_a_plan_is_an_event(format: WireFormat, workspace: Path, tmp_path: Path,
         {"plan": "first read, then write"},
     ],
 )
-def test_a_plan_that_is_none_is_explained_to_the_model(arguments: Json, workspace: Path) -> None:
+def test_an_invalid_plan_is_explained_to_the_model(arguments: Json, workspace: Path) -> None:
     with ModelServer([Turn(calls=[Call("update_plan", arguments)]), Turn(text="done")]) as server:
         done = run({"prompt": "x"}, workspace, server.environ("anthropic"))
     assert done.code == 0 and done.of("plan") == [] and done.of("tool_result")[0]["isError"] is True

@@ -39,7 +39,7 @@ def test_work_that_ends_soon_is_waited_for(tty: bool, workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("tty", [True, False])
-def test_work_that_takes_longer_goes_on_and_is_named(tty: bool, workspace: Path) -> None:
+def test_work_that_takes_longer_continues_and_is_listed(tty: bool, workspace: Path) -> None:
     done = finish([start("sleep 300; true", tty=tty)], workspace, config={"timeout": 6})
     left = done.complete["left"]
     try:
@@ -55,13 +55,13 @@ def test_work_that_takes_longer_goes_on_and_is_named(tty: bool, workspace: Path)
 @pytest.mark.parametrize(
     "command, tty", [("python3 -qi", True), ("bash --norc", True), ("cat", False), ("stty raw; cat", True)]
 )
-def test_what_waits_for_input_is_ended_and_named(command: str, tty: bool, workspace: Path) -> None:
+def test_programs_that_wait_for_input_are_ended_and_listed(command: str, tty: bool, workspace: Path) -> None:
     done = finish([start(command, tty=tty)], workspace)
     assert (done.code, commands(done.complete.get("ended"))) == (0, [command])
     assert done.complete["left"] == []
 
 
-def test_what_ends_by_itself_was_not_ended(workspace: Path) -> None:
+def test_programs_that_end_by_themselves_are_not_listed_as_ended(workspace: Path) -> None:
     script = [Turn(calls=[Call("bash", {"command": "sleep 0.3 & echo started"})])]
     done = finish(script, workspace)
     assert done.code == 0 and "ended" not in done.complete

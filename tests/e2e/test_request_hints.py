@@ -1,4 +1,4 @@
-"""What a caller is told about a request that is accepted, and probably not as meant."""
+"""Hints about requests that are accepted but probably not meant so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from agent_runtime.testing.scripted import run_scripted
         ("No template.", None),
     ],
 )
-def test_a_system_prompt_that_looks_like_a_template_and_is_none_is_reported(
+def test_a_literal_system_prompt_that_looks_like_a_template_is_reported(
     prompt: str, names: list[str] | None, tmp_path: Path
 ) -> None:
     run = run_scripted([Turn(text="done")], tmp_path, systemPrompt=prompt)

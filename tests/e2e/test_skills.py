@@ -74,7 +74,7 @@ def test_skills_can_be_chosen(
     assert named(body, skills) == expected
 
 
-def test_what_is_ignored_is_a_notice(
+def test_ignored_skills_are_reported_by_a_notice(
     workspace: Path, tmp_path: Path, skills: dict[str, Path], replay: Replay
 ) -> None:
     skills["one"].write_text("no front matter")

@@ -48,7 +48,9 @@ def mcp(tool: str, **arguments: Any) -> Turn:
 
 
 @pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
-def test_server(name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path) -> None:
+def test_a_server_fault_is_survived_in_every_state(
+    name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
+) -> None:
     case = CASES[name]
     script = [mcp(case.tool, **(case.input or {})), mcp("echo", text="still here"), bash("echo too")]
     limit = {"timeout": 0.3} if case.outcome == "timed_out" else {}

@@ -49,7 +49,7 @@ async def test_a_changed_file_is_refused_once_with_its_text(editor: EditorFixtur
     assert editor.tree() != {"f": b"fresh\na\n"}
 
 
-async def test_what_the_tools_wrote_counts_as_seen(editor: EditorFixture) -> None:
+async def test_content_written_by_the_tools_counts_as_seen(editor: EditorFixture) -> None:
     await editor.files.write("f", "a\n", call_id="c")
     await editor.replace("f", "a", "b")
     await editor.patch(PATCH.replace("-a\n+b", "-b\n+c"))

@@ -75,9 +75,7 @@ def _filled(path: str, editor: EditorFixture) -> str:
 
 
 @pytest.mark.parametrize("path", [*CLEAN, *LOCATED])
-async def test_what_exists_is_read_edited_and_patched_under_another_spelling(
-    path: str, home: EditorFixture
-) -> None:
+async def test_existing_files_are_found_under_another_spelling(path: str, home: EditorFixture) -> None:
     path = _filled(path, home)
     assert "two" in (await home.files.read(path, tokens=1000)).text
     assert "my a.py" in await home.replace(path, "two", "2")
@@ -88,7 +86,7 @@ async def test_what_exists_is_read_edited_and_patched_under_another_spelling(
 
 
 @pytest.mark.parametrize("path", ["src/my a.py:2-3", "src/my a.py#L2-L3", '"src/my a.py", lines 2-3'])
-async def test_lines_that_the_path_names_are_those_that_are_read(path: str, home: EditorFixture) -> None:
+async def test_line_numbers_in_a_path_select_the_lines_to_read(path: str, home: EditorFixture) -> None:
     read = (await home.files.read(path, tokens=1000)).text
     assert "two" in read
     assert "four" not in read
@@ -127,7 +125,7 @@ async def test_a_whole_file_is_not_written_or_deleted_where_the_path_names_a_lin
 @pytest.mark.parametrize(
     "path", ["src/my a.py:1", '"a.py"', ".\\src\\x.py", "@x/a.py", "a.py ", "$HOME", "a%20b.py", "x::y.py"]
 )
-async def test_the_literal_name_wins(path: str, home: EditorFixture) -> None:
+async def test_the_literal_name_takes_precedence(path: str, home: EditorFixture) -> None:
     target = home.folder / path
     target.parent.mkdir(exist_ok=True)
     target.write_text("literal\n")
@@ -160,5 +158,5 @@ def test_an_ordinary_path_has_no_other_spelling(path: str) -> None:
     assert spellings(path) == []
 
 
-def test_a_path_made_of_marks_has_few_spellings() -> None:
+def test_a_path_of_punctuation_has_few_spellings() -> None:
     assert len(spellings('"' * 500 + ":1" * 500 + '"' * 500)) <= 40

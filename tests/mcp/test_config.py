@@ -99,7 +99,7 @@ def test_variables_are_filled_in(prepared: Prepare) -> None:
         ({"tool_timeout_sec": 0.5, "timeout": 5000}, 0.5),
     ],
 )
-def test_time_limits_of_calls(given: Any, seconds: float | None, prepared: Prepare) -> None:
+def test_time_limits_of_calls_are_read(given: Any, seconds: float | None, prepared: Prepare) -> None:
     [server] = prepared({"s": {"command": "x"} | given}).mcp_servers
     assert server.call_seconds == seconds
 
@@ -114,7 +114,9 @@ def commands(run: RunConfig) -> dict[str, str]:
     return {server.name: server.command[0] for server in run.mcp_servers}
 
 
-def test_the_sources_and_their_order(prepared: Prepare, workspace: Path, tmp_path: Path) -> None:
+def test_sources_of_servers_have_an_order_of_precedence(
+    prepared: Prepare, workspace: Path, tmp_path: Path
+) -> None:
     servers = {name: {"command": "workspace"} for name in "abcd"}
     write(workspace / ".mcp.json", servers)
     agents = tmp_path / "agents"
@@ -141,7 +143,7 @@ def test_the_sources_and_their_order(prepared: Prepare, workspace: Path, tmp_pat
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"mcpServers": []}', '{"mcpServers": {"s": {}}}', "[" * 10**5]
 )
-def test_a_file_that_is_not_of_the_form_is_refused(text: str, prepared: Prepare, workspace: Path) -> None:
+def test_a_file_of_another_form_is_refused(text: str, prepared: Prepare, workspace: Path) -> None:
     path = workspace / "mcp.json"
     path.write_text(text)
     with pytest.raises(RequestError) as raised:

@@ -48,7 +48,7 @@ def serving(*options: str, port: int = 0) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("options", [(), ("stateless", "json")])
-def test_calls_over_http(options: tuple[str, ...], workspace: Path) -> None:
+def test_tools_are_called_over_http(options: tuple[str, ...], workspace: Path) -> None:
     with serving(*options) as url:
         servers = {
             "s": {"type": "http", "url": url, "headers": {"Authorization": "${HTTP_TOKEN}"}},
@@ -115,7 +115,7 @@ def wrong() -> Iterator[str]:
         server.shutdown()
 
 
-def test_what_is_no_mcp_server_fails_and_says_why(workspace: Path, wrong: str) -> None:
+def test_an_address_that_is_no_mcp_server_fails_with_the_reason(workspace: Path, wrong: str) -> None:
     kinds = ("200", "302", "401", "404", "500", "json", "events", "silent")
     servers = {kind: {"url": f"{wrong}/{kind}", "startupTimeoutSec": 3} for kind in kinds}
     done = run(workspace, [], servers)
@@ -126,7 +126,7 @@ def test_what_is_no_mcp_server_fails_and_says_why(workspace: Path, wrong: str) -
 
 
 @pytest.mark.parametrize("options", [(), ("stateless",)])
-def test_a_server_that_goes_away_and_comes_back(
+def test_a_server_that_restarts_is_used_again(
     options: tuple[str, ...], standby: Running, tmp_path: Path
 ) -> None:
     port = free_port()

@@ -11,7 +11,7 @@ from agent_runtime.testing.plugin import Replay
 from tests.mcp.test_servers import call, notices, outputs, run
 
 
-def test_the_time_and_git_servers(workspace: Path, tmp_path: Path, replay: Replay) -> None:
+def test_the_public_time_and_git_servers_work(workspace: Path, tmp_path: Path, replay: Replay) -> None:
     (workspace / "a.txt").write_text("one\n")
     for command in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", *command], cwd=workspace, check=True)

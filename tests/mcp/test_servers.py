@@ -89,7 +89,7 @@ CALLS: dict[str, tuple[Call, str, str]] = {
 }
 
 
-def test_whatever_a_server_answers_the_call_has_one_result(workspace: Path) -> None:
+def test_every_answer_of_a_server_yields_one_result(workspace: Path) -> None:
     done = run(workspace, [each for each, _, _ in CALLS.values()])
     for (outcome, output), (name, (_, expected, says)) in zip(outputs(done), CALLS.items(), strict=True):
         assert outcome == expected, (name, output)
@@ -163,7 +163,7 @@ def test_only_the_selected_tools_are_offered(workspace: Path) -> None:
     assert offered == {"bash", "mcp__a__echo", "mcp__b__pid"}
 
 
-def test_what_a_server_says_about_its_use_is_in_the_system_prompt(workspace: Path) -> None:
+def test_instructions_of_servers_are_in_the_system_prompt(workspace: Path) -> None:
     done = run(workspace, [])
     assert "# MCP servers\n\n## s\n\nUse it with care." in json.dumps(
         done.requests[0].body["system"]

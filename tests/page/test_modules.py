@@ -44,7 +44,7 @@ def node(module: str, expression: str, value: object) -> Any:
 
 
 @pytest.mark.parametrize("entry", ["report.js", "app.js"])
-def test_modules_joined_are_one_script(entry: str, tmp_path: Path) -> None:
+def test_joined_modules_form_one_script(entry: str, tmp_path: Path) -> None:
     """Names at the top of modules are unique, and every import was replaced."""
     (tmp_path / "joined.mjs").write_text(script(entry))
     done = subprocess.run(
@@ -54,7 +54,7 @@ def test_modules_joined_are_one_script(entry: str, tmp_path: Path) -> None:
     assert "./" not in "".join(line for line in script(entry).splitlines() if line.startswith("import"))
 
 
-def test_no_module_makes_markup_of_text() -> None:
+def test_no_module_turns_text_into_markup() -> None:
     sinks = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "srcdoc")
     found = [(name, sink) for name in names() for sink in sinks if sink in (FOLDER / name).read_text()]
     assert found == []
@@ -125,7 +125,7 @@ def model(lines: Sequence[str]) -> Any:
     return node("model.js", STATE, [json.loads(line) for line in lines])
 
 
-def test_a_run_becomes_steps() -> None:
+def test_events_of_a_run_become_steps() -> None:
     state = model(LINES)
     kinds = [entry["kind"] for entry in state["entries"]]
     assert kinds == [
@@ -137,7 +137,7 @@ def test_a_run_becomes_steps() -> None:
     assert state["files"] == [["/work/x.py", "modify", 1]]
 
 
-def test_pieces_become_the_step_of_the_whole() -> None:
+def test_deltas_become_the_same_step_as_the_whole_text() -> None:
     """Texts, inputs and outputs that arrive in pieces are one step each, replaced by the final text."""
     pieces = [
         start(),

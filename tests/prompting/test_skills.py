@@ -55,7 +55,7 @@ def write(folder: Path, name: str, text: str, file: str = "SKILL.md") -> Path:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_skill_is_used_when_the_reference_library_takes_it(case: str, tmp_path: Path) -> None:
+def test_skills_are_accepted_as_by_the_reference_library(case: str, tmp_path: Path) -> None:
     name, text = CASES[case]
     folder = write(tmp_path, name, text)
     skills, ignored = find_skills([SkillFolder(tmp_path, inside=tmp_path)])
@@ -87,7 +87,7 @@ def test_trusted_folders_come_before_the_workspace(tmp_path: Path) -> None:
         folders = [folder for folder in folders if not skill.path.is_relative_to(folder.path)]
 
 
-def test_a_folder_that_two_names_lead_to_is_read_once(tmp_path: Path) -> None:
+def test_a_folder_with_two_names_is_read_once(tmp_path: Path) -> None:
     write(tmp_path / ".agents" / "skills", "pdf-forms", GOOD)
     (tmp_path / ".claude").symlink_to(".agents")
     skills, ignored = find_skills(skill_folders(tmp_path, {}))

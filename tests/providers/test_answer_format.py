@@ -39,7 +39,7 @@ def has_tool(body: Json) -> bool:
 
 @pytest.mark.parametrize("format", get_args(WireFormat))
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_a_schema_is_sent_in_a_form_that_the_provider_takes(kind: str, format: WireFormat) -> None:
+def test_a_schema_is_sent_in_a_form_that_the_provider_accepts(kind: str, format: WireFormat) -> None:
     schema, given, expected = SCHEMAS[kind]
     body, _ = encoded(schema, format)
     assert answer_violations(format, body) == []
@@ -59,7 +59,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("format", get_args(WireFormat))
-def test_what_a_strict_mode_does_not_take_is_reported(format: WireFormat) -> None:
+def test_schemas_beyond_the_strict_mode_are_reported(format: WireFormat) -> None:
     reported = {kind for kind, (schema, _, _) in SCHEMAS.items() if encoded(schema, format)[1]}
     assert reported == LOST[format]
 
@@ -87,7 +87,7 @@ def deep(levels: int) -> Json:
     ],
 )
 @pytest.mark.parametrize("format", get_args(WireFormat))
-def test_what_cannot_be_translated_is_left_to_the_tool(schema: Json, format: WireFormat) -> None:
+def test_untranslatable_schemas_are_enforced_by_the_tool(schema: Json, format: WireFormat) -> None:
     body, reported = encoded(schema, format)
     assert has_tool(body) and len(reported) == 1
     assert answer_violations(format, body) == []

@@ -35,7 +35,7 @@ def test_the_header_of_the_key_depends_on_the_host(url: str, format: Any, header
 
 
 @pytest.mark.parametrize("url", ["https://api.anthropic.com", "https://gateway.example"])
-def test_a_token_is_sent_as_bearer_alone(url: str) -> None:
+def test_a_token_is_sent_only_as_bearer(url: str) -> None:
     assert auth_headers(url, {}, "anthropic", "k", is_token=True) == BEARER
 
 
@@ -96,7 +96,7 @@ ENVIRONMENTS: dict[str, tuple[str, dict[str, str], dict[str, str | None]]] = {
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("case", ENVIRONMENTS)
-async def test_the_environment_gives_headers(case: str) -> None:
+async def test_headers_from_the_environment_are_sent(case: str) -> None:
     model, environ, expected = ENVIRONMENTS[case]
     if model.startswith("groq"):
         with ModelServer([Turn("done")]) as server:
@@ -110,7 +110,7 @@ async def test_the_environment_gives_headers(case: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_headers_of_the_sdks_are_sent_too() -> None:
+async def test_the_headers_of_the_sdks_are_sent() -> None:
     """All that is not about an SDK itself: accept, content-type, the version of the API, the key."""
     sent: list[httpx2.Request] = []
 

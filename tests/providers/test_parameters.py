@@ -62,7 +62,7 @@ from tests.providers.encoding import EDITOR, encode
         ),
     ],
 )
-def test_anthropic_parameters(
+def test_anthropic_parameters_are_sent_or_reported(
     model: str, asked: dict[str, Any], sent: dict[str, Any], dropped: list[str]
 ) -> None:
     body, left_out = encode(model, **asked)
@@ -142,7 +142,7 @@ def test_anthropic_parameters(
         ("openai-chat:gpt-5.2", {"thinking": True}, {"reasoning_effort": "medium"}, []),
     ],
 )
-def test_openai_parameters(
+def test_openai_parameters_are_sent_or_reported(
     model: str, asked: dict[str, Any], sent: dict[str, Any], dropped: list[str]
 ) -> None:
     body, left_out = encode(model, **asked)

@@ -53,7 +53,7 @@ def test_published_prices_count_cache_reads_and_writes(
         ("custom", "gpt-5.2", "https://api.openai.com/v1", True),
     ],
 )
-def test_a_price_is_known_or_not(provider: str, model: str, base_url: str, known: bool) -> None:
+def test_unknown_prices_are_none(provider: str, model: str, base_url: str, known: bool) -> None:
     assert PriceTable({}).has(provider, model, base_url) is known
 
 

@@ -74,7 +74,7 @@ def test_an_event_is_read_as_soon_as_its_empty_line_has_come() -> None:
         st.sampled_from([b"data: a", b"data:", b"event: e", b": c", b"\n", b"\r", b"\r\n", "é".encode()])
     )
 )
-def test_the_cut_of_the_bytes_does_not_matter(tokens: list[bytes]) -> None:
+def test_events_are_read_across_arbitrary_piece_boundaries(tokens: list[bytes]) -> None:
     stream = b"".join(tokens)
     assert decoded([stream[i : i + 1] for i in range(len(stream))]) == decoded([stream]) == decoded(tokens)
 
@@ -100,7 +100,7 @@ def test_bytes_that_are_not_text_are_refused() -> None:
 @pytest.mark.parametrize(
     "path", sorted(STREAMS.glob("*/*.jsonl")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-async def test_the_decoders_of_the_sdks_read_the_same(path: Path) -> None:
+async def test_the_decoders_of_the_sdks_yield_the_same_events(path: Path) -> None:
     events = [json.loads(line) for line in path.read_text().splitlines()]
     stream = "".join(
         (f"event: {event['type']}\n" if "type" in event else "")

@@ -16,7 +16,7 @@ NODE = str(Path(ROOT_DIR) / "bin" / "node")
 SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi"})]), Turn(text="done")]
 
 
-def test_all_read_the_same_events(serve: Serve) -> None:
+def test_foreign_clients_read_the_same_events(serve: Serve) -> None:
     served = serve([*SCRIPT])
     done = subprocess.run(
         [

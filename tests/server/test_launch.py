@@ -119,7 +119,7 @@ def test_runs_go_on_when_server_and_standby_end(
     assert ended(events)[-1]["output"] == "done"
 
 
-def test_many_runs_at_once(launcher: Launcher, tmp_path: Path) -> None:
+def test_many_runs_are_started_at_once(launcher: Launcher, tmp_path: Path) -> None:
     warmed(launcher)
     with ThreadPoolExecutor(16) as pool:
         started = list(pool.map(lambda number: launch(launcher, tmp_path / f"r{number}"), range(16)))

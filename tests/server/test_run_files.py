@@ -29,7 +29,7 @@ def record(**fields: int) -> RunRecord:
     return RunRecord(**common, **fields)  # type: ignore[arg-type]
 
 
-def test_a_run_that_is_being_started_lives(files: RunFiles) -> None:
+def test_a_run_that_is_being_started_is_alive(files: RunFiles) -> None:
     own = Process.own()
     assert files.outcome(record(server=own.pid, server_started=own.start)) is None
     assert files.events.read_bytes() == b""
@@ -40,7 +40,7 @@ def test_a_run_that_was_never_started_has_failed(files: RunFiles) -> None:
     assert outcome and outcome["status"] == "failed" and outcome["error"]["retryable"]
 
 
-def test_a_run_whose_server_was_killed_lives_while_it_reads_its_control_messages(files: RunFiles) -> None:
+def test_a_run_whose_server_was_killed_is_alive_while_it_reads_control_messages(files: RunFiles) -> None:
     stdin = os.open(files.control, os.O_RDWR)
     assert files.outcome(record(**GONE)) is None
     os.close(stdin)

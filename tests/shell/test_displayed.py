@@ -41,7 +41,7 @@ def test_the_final_state_is_what_a_terminal_shows(printed: str, seen: str) -> No
 
 
 @given(st.text(alphabet="ab \n\r\b\t\x1b[]0123;mKGJhl?\0é漢"))
-def test_without_a_movement_back_it_is_the_cleaned_text(text: str) -> None:
+def test_text_without_backward_movement_is_only_cleaned(text: str) -> None:
     assert displayed(text) == clean(text)
 
 

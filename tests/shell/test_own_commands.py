@@ -35,7 +35,7 @@ def test_a_folder_that_others_may_write_to_is_not_used(
     assert own_commands(tmp_path, for_other_user=False) is None
 
 
-def test_a_state_directory_that_cannot_be_written_is_no_error() -> None:
+def test_an_unwritable_state_directory_is_tolerated() -> None:
     assert own_commands(Path("/proc/self"), for_other_user=False) is None
 
 

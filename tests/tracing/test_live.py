@@ -82,7 +82,7 @@ def test_a_run_is_one_trace(format: WireFormat, workspace: Path) -> None:
 
 
 def check_context(done: ScriptedRun, collector: Collector) -> None:
-    """The model, the MCP server and the tools are told of their spans."""
+    """The model, the MCP server and the tools receive the context of their spans."""
     chats = {f"00-{TRACE}-{span.span_id.hex()}-01" for span in collector.named("chat")}
     assert {request.headers["traceparent"] for request in done.requests} == chats
     [run_span], [mcp_span] = collector.named("invoke_agent"), collector.named("tools/call")
@@ -122,7 +122,7 @@ def test_without_a_collector_the_context_of_the_caller_is_passed_on(workspace: P
     assert "traceparent" not in run(workspace).requests[0].headers
 
 
-def test_a_trace_that_is_not_sampled_is_passed_on_only(workspace: Path) -> None:
+def test_an_unsampled_trace_is_only_passed_on(workspace: Path) -> None:
     given = f"00-{TRACE}-{PARENT}-00"
     with collecting() as collector:
         done = run(workspace, collector.url, traceparent=given)
@@ -151,7 +151,7 @@ def test_failed_model_calls_are_errors(workspace: Path) -> None:
     assert errors == {"chat": "authentication_error", "invoke_agent": "authentication_error"}
 
 
-def test_a_dead_or_slow_collector_costs_nothing(workspace: Path) -> None:
+def test_a_dead_or_slow_collector_does_not_delay_the_run(workspace: Path) -> None:
     """Each run ends at most a second later than one without a collector."""
 
     def seconds(url: str) -> float:

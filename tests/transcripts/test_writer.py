@@ -92,7 +92,7 @@ async def test_tool_outputs_come_back_whole_and_in_order(tmp_path: Path) -> None
     assert player.next_output("call_1", "bash") is None
 
 
-async def test_what_was_streamed_before_a_cancel_is_kept(tmp_path: Path) -> None:
+async def test_chunks_streamed_before_a_cancel_are_kept(tmp_path: Path) -> None:
     class Endless(Scripted):
         async def stream(self, body):  # type: ignore[no-untyped-def]
             yield text_chunks("first")[0]

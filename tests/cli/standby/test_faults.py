@@ -33,7 +33,7 @@ def test_clients_that_vanish_leave_nothing(standby: Running, workspace: Path, ha
         assert standby.run(request).events()[-1]["output"] == "ok"
 
 
-def test_a_burst_of_clients_is_served_while_others_say_nothing(standby: Running, workspace: Path) -> None:
+def test_a_burst_of_clients_is_served_beside_silent_ones(standby: Running, workspace: Path) -> None:
     with ModelServer([Turn(text="ok")], repeat_last=True) as server:
         silent = [socket.socket(socket.AF_UNIX) for _ in range(5)]
         for client in silent:
@@ -63,7 +63,7 @@ def test_runs_go_on_when_their_standby_is_killed(workspace: Path, tmp_path: Path
     assert run.returncode == 0
 
 
-def test_of_two_that_start_at_once_one_listens(tmp_path: Path) -> None:
+def test_only_one_of_two_standbys_started_at_once_listens(tmp_path: Path) -> None:
     path = tmp_path / "standby.sock"
     with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed
         dead.bind(str(path))
@@ -84,7 +84,7 @@ def test_of_two_that_start_at_once_one_listens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["", "x" * 108, "long" * 30 + "/standby.sock"])
 @pytest.mark.parametrize("command", [["standby"], ["run", "--prompt", "x"]])
-def test_a_path_that_no_socket_can_have_is_refused(command: list[str], path: str, tmp_path: Path) -> None:
+def test_a_path_too_long_for_a_socket_is_refused(command: list[str], path: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, *command, "--socket", path],
         capture_output=True,

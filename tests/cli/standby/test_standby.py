@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 
 def test_concurrent_runs_are_isolated(standby: Running, tmp_path: Path) -> None:
-    """Each waits for the file that the other's tool makes, then tells its directory, variables and pid."""
+    """Each waits for the file that the other's tool makes, then prints its directory, variables and pid."""
 
     def turn(request: Request) -> Turn:
         me, other = ("one", "two") if "I am one" in str(request.body["messages"]) else ("two", "one")
@@ -104,7 +104,7 @@ def test_control_messages_follow_the_request(standby: Running, workspace: Path) 
         client.close()
 
 
-def test_hanging_up_ends_the_run_and_what_it_started(standby: Running, workspace: Path) -> None:
+def test_closing_the_connection_ends_the_run_and_its_processes(standby: Running, workspace: Path) -> None:
     with ModelServer(
         [bash("sleep 300 & setsid sleep 300 & echo $$ $(jobs -p) > pids; mv pids there; sleep 300")]
     ) as server:

@@ -237,7 +237,7 @@ def test_a_signature_in_pieces_or_twice_is_one_signature(pieces: list[str]) -> N
     )
 
 
-def test_a_compaction_goes_back_with_its_signature() -> None:
+def test_a_compaction_is_sent_back_with_its_signature() -> None:
     deltas: list[Json] = [
         {"type": "compaction_delta", "content": "what ", "encrypted_content": None},
         {"type": "compaction_delta", "content": "came before", "encrypted_content": "c2Vh"},

@@ -91,7 +91,7 @@ def test_a_cut_call_is_truncated_even_if_its_fragment_parses() -> None:
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
-def test_thinking_goes_back_under_the_name_it_came_by(name: str) -> None:
+def test_thinking_is_sent_back_under_its_original_name(name: str) -> None:
     turn, deltas = decode(
         FORMAT, [chunk(**{name: "h"}), chunk(**{name: "m"}), chunk(content="so"), chunk("stop")]
     )
@@ -215,7 +215,7 @@ def test_text_before_a_list_of_parts_is_sent_back_with_it() -> None:
     ]
 
 
-def test_signed_thinking_through_a_gateway_goes_back_signed() -> None:
+def test_signed_thinking_through_a_gateway_is_sent_back_signed() -> None:
     def block(**fields: Any) -> Json:
         return {"type": "thinking", "thinking": "", "signature": None} | fields
 

@@ -250,7 +250,7 @@ def test_a_response_in_progress_is_not_an_answer(status: str) -> None:
         ({"content": [{"type": "reasoning_text", "text": "hm"}]}, True),
     ],
 )
-def test_reasoning_goes_back_only_with_its_content(fields: Json, kept: bool) -> None:
+def test_reasoning_is_sent_back_only_with_its_content(fields: Json, kept: bool) -> None:
     thought = {
         "type": "reasoning",
         "id": "rs_1",
