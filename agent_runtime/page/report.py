@@ -6,6 +6,7 @@ import html
 import json
 
 from agent_runtime.page.assets import STYLES, asset, script, source_hash
+from agent_runtime.page.plain_text import plain_text
 from agent_runtime.page.run_data import run_data
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.transcripts.reader import Transcript
@@ -38,18 +39,13 @@ def render(transcript: Transcript) -> str:
             "require-trusted-types-for 'script'",
         ]
     )
-    last = data["events"][-1] if data["events"] else {}
-    complete = last if last.get("type") == "complete" else {}
-    status = complete.get("status") or "the recording has no end: the process was killed"
     return clean_text(
         "<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(data['runId'])}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>"
-        f"<h1>{html.escape(data['title'])}</h1><p>{html.escape(status)}</p>"
-        f"<p>{html.escape(complete.get('output', ''))}</p>"
-        "<noscript><p>This report is displayed by a script, which is part of this file.</p></noscript></main>\n"
+        f"<noscript><pre>{html.escape(plain_text(data))}</pre></noscript></main>\n"
         f'<script type="application/json" id="run">{in_script(data)}</script>\n'
         f'<script type="module">{code}</script>\n</body>\n</html>\n'
     )

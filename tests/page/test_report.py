@@ -32,6 +32,7 @@ class Parsed(HTMLParser):
         self.tags: list[str] = []
         self.scripts: dict[str, str] = {}
         self.policy = ""
+        self.text = ""
         self._open = ""
         self.feed(html)
 
@@ -51,6 +52,8 @@ class Parsed(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._open:
             self.scripts[self._open] += data
+        else:
+            self.text += data
 
 
 HOSTILE = [
@@ -92,6 +95,21 @@ def test_the_page_is_self_contained_and_its_policy_allows_no_more(tmp_path: Path
     assert "unsafe" not in page.policy and "default-src 'none'" in page.policy
     assert re.search(r"@import|url\(", page.scripts["style"]) is None
     assert re.search(r"^\s*import\b|\bimport\(", page.scripts["module"], re.MULTILINE) is None
+
+
+def test_the_steps_can_be_read_without_a_script(tmp_path: Path) -> None:
+    page = Parsed(render(read(recorded(tmp_path / "t"))))
+    for expected in (
+        "do it",
+        "I will look.",
+        "make",
+        "line 39",
+        "+new",
+        "overloaded: busy",
+        "failed (max_turns)",
+    ):
+        assert expected in page.text, expected
+    assert "all **good**" in page.text and EVIL.split("\x1b")[0] in page.text
 
 
 def test_a_recording_of_a_killed_run_has_a_report(tmp_path: Path) -> None:

@@ -27,16 +27,14 @@ function display(...content) {
 
 /** Starts a run, and shows it when the server has accepted it. */
 function start(request, refused) {
-  const stream = client.run({ ...request, partial: true });
   const title = request.prompt ?? request.messages[0].content[0].text;
-  const run = new LiveRun("", { stream, title, onstart: (id) => {
+  const run = new LiveRun("", { request: { ...request, partial: true }, title, onerror: refused, onstart: (id) => {
     address = `#/runs/${encodeURIComponent(id)}`;
     display(run.element);
     open = [run];
     markLink("runs");
     location.hash = address;
   } });
-  run.onerror = (error) => !run.runId && refused(error);
 }
 
 function comparison(first, second) {

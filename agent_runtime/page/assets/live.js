@@ -4,14 +4,19 @@ import { followEnd } from "./follow.js";
 import { RunView } from "./run_view.js";
 import { client, curlLine, failure, withKey } from "./session.js";
 
-/** Shows a run. `stream`: of a run that was just started, otherwise the run with the id is read from its beginning. */
+/** Shows a run. `request`: of a run that is to be started; otherwise the run with the id is read from its beginning. */
 export class LiveRun {
-  constructor(runId, { stream = null, title = "", onstart = () => {}, compact = false } = {}) {
+  constructor(runId, { request = null, title = "", onstart = () => {}, onerror = () => {}, compact = false } = {}) {
     this.runId = runId;
     this.onstart = onstart;
+    this.onerror = onerror;
     this.abort = new AbortController();
-    this.stream = stream ?? client.events(runId, -1, this.abort.signal);
-    this.stream.onInterruption = (error) => this.connection.replaceChildren(...(error ? [h("p", { class: "why bad" }, "The connection was lost; connecting again.")] : []));
+    const { signal } = this.abort;
+    this.stream = request ? client.run(request, signal) : client.events(runId, -1, signal);
+    this.stream.onInterruption = (error) => {
+      if (!this.runId && error) onerror(error);
+      this.connection.replaceChildren(...(error ? [h("p", { class: "why bad" }, "The connection was lost; connecting again.")] : []));
+    };
     this.connection = h("div", { role: "status" });
     this.controls = compact ? null : this.controlBar();
     this.view = new RunView({
@@ -22,7 +27,7 @@ export class LiveRun {
       onend: () => this.ended(),
     });
     this.element = h("div", {}, this.connection, this.view.element);
-    this.stopFollowing = compact || !stream ? () => {} : followEnd(this.view.element);
+    this.stopFollowing = compact || !request ? () => {} : followEnd(this.view.element);
     this.timer = setInterval(() => this.view.tick(), 1000);
     this.follow();
   }
@@ -41,7 +46,7 @@ export class LiveRun {
       });
     } catch (error) {
       if (!this.abort.signal.aborted) this.connection.replaceChildren(failure(error));
-      this.onerror?.(error);
+      if (!this.runId) this.onerror(error);
     }
   }
 

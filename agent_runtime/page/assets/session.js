@@ -4,7 +4,8 @@ import { h } from "./dom.js";
 
 const NAME = "agent-runtime-key";
 
-export const client = new Client({ apiKey: sessionStorage.getItem(NAME) });
+// a page may sleep for hours: it goes on connecting for longer than a program would
+export const client = new Client({ apiKey: sessionStorage.getItem(NAME), maxRetries: 2000 });
 
 /** Does some work; asks for the API key, and does it again, when the server wants one. */
 export async function withKey(work) {
