@@ -67,7 +67,7 @@ def references(schema: Any) -> Iterator[str]:
 
 
 def checked_schema(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """Return the validator of a schema. Nothing is fetched: a reference to elsewhere is refused."""
+    """Return the validator of a schema. Raises RequestError when it is not one, or refers to anything outside of it."""
     from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415
     from referencing import Registry  # noqa: PLC0415
     from referencing.exceptions import Unresolvable  # noqa: PLC0415

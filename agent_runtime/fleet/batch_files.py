@@ -98,6 +98,8 @@ class Results:
 
     Args:
         path: created when absent.
+
+    Raises RequestError when the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

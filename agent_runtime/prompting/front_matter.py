@@ -200,7 +200,7 @@ class Check:
         return tuple(value)
 
     def object(self, field: str) -> dict[str, Any] | None:
-        """An object."""
+        """Return an object. Raises RequestError for anything else."""
         value = self._fields.get(field)
         if value is not None and not isinstance(value, dict):
             raise self._wrong(field, "an object")
