@@ -19,7 +19,9 @@ from pathlib import Path
 
 import anyio
 
+from agent_runtime.dev_servers.ownership import Ownership
 from agent_runtime.dev_servers.socket_owners import Before, SocketOwners
+from agent_runtime.dev_servers.urls import Template
 from agent_runtime.dev_servers.watcher import INTERVAL, DevServerWatcher
 from agent_runtime.system.sockets import listeners, read_listeners
 
@@ -50,8 +52,9 @@ def main() -> None:
 
 
 async def _whole_look() -> float:
-    servers = DevServerWatcher(template=None, sandbox_id=None)
-    servers.begin()
+    ownership = Ownership()
+    ownership.begin()
+    servers = DevServerWatcher(ownership, Template(None))
     began, looks = time.process_time(), 100
     for _ in range(looks):
         await servers.settle()

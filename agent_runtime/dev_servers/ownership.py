@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,18 +36,21 @@ class Ownership:
     """The run's share of the table of sockets.
 
     Args:
-        root: pid of the runtime.
+        root: pid of the runtime; this process when absent.
         marker: see `SocketOwners`.
         workspace: see `SocketOwners`.
+
+    Attributes:
         arguments: those of the calls of the run.
     """
 
     def __init__(
-        self, root: int, marker: str | None, workspace: Path | None, arguments: CallArguments
+        self, root: int | None = None, marker: str | None = None, workspace: Path | None = None
     ) -> None:
+        self.arguments = CallArguments()
         self.blind = False  # the table of sockets cannot be read: no server is seen
-        self.root = root
-        self._finder = SocketOwners(root, marker, workspace, arguments=arguments)
+        self.root = os.getpid() if root is None else root
+        self._finder = SocketOwners(self.root, marker, workspace, arguments=self.arguments)
         self._before = Before()
         self._owners: dict[int, list[Process]] = {}
         self._tries: dict[int, int] = {}  # of sockets whose owner is not known

@@ -17,6 +17,8 @@ from agent_runtime.conversation.answers import AnswerCheck, FinalAnswerTool
 from agent_runtime.conversation.compaction import Compactor, ContextLimits
 from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.conversation.tokens import Estimator
+from agent_runtime.dev_servers.urls import Template
+from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
@@ -70,12 +72,17 @@ def build_services(
         settings: how processes are started.
         mcp_tools: the tools of MCP servers.
     """
+    shell, sessions = Shell(settings), SessionManager(settings)
+    servers = _servers(ctx, shell, sessions)
     observer = (
         NullObserver()
         if ctx.recorded_tools
-        else WorkspaceObserver(ctx.tracker, ctx.servers, ctx.sink.emit, ctx.sink.is_behind)
+        else WorkspaceObserver(ctx.tracker, servers, ctx.sink.emit, ctx.sink.is_behind)
     )
-    services = _tool_services(ctx, settings, observer)
+    worker = FileWorker(ctx.config.request.tool_user)
+    files = _editor(ctx, settings, worker, observer)
+    search = Searcher(files.paths, worker)
+    services = ToolServices(ctx, shell, sessions, files, search, _user(ctx), servers)
     schema = ctx.config.request.output_schema
     answers = AnswerCheck(schema) if schema is not None else None
     offered = {**_tools(ctx), **mcp_tools}
@@ -126,24 +133,30 @@ def _hidden_variables(ctx: RunContext) -> frozenset[str]:
     return frozenset(keys | collectors | address_secrets(ctx.environ).keys())
 
 
-def _tool_services(
-    ctx: RunContext, settings: ShellSettings, observer: WorkspaceObserver | NullObserver
-) -> ToolServices:
-    config = ctx.config
-    shell, sessions = Shell(settings), SessionManager(settings)
+def _servers(ctx: RunContext, shell: Shell, sessions: SessionManager) -> DevServerWatcher:
+    return DevServerWatcher(
+        ctx.sockets,
+        Template(ctx.config.dev_url, ctx.config.request.sandbox_id),
+        background=shell.background,
+        printed=lambda: [*shell.printed(), *sessions.printed()],
+    )
+
+
+def _editor(
+    ctx: RunContext,
+    settings: ShellSettings,
+    worker: FileWorker,
+    observer: WorkspaceObserver | NullObserver,
+) -> FileEditor:
     observes = observer if isinstance(observer, WorkspaceObserver) else None
-    worker = FileWorker(config.request.tool_user)
-    files = FileEditor(
-        workspace=config.workspace,
+    return FileEditor(
+        workspace=ctx.config.workspace,
         worker=worker,
         home=Path(settings.env["HOME"]),
-        roots=config.roots,
+        roots=ctx.config.roots,
         on_change=observes.edited if observes else None,
         changing=observes.editing if observes else None,
     )
-    services = ToolServices(ctx, shell, sessions, files, Searcher(files.paths, worker), _user(ctx))
-    ctx.servers.attach(shell.background, services.printed)
-    return services
 
 
 def _user(ctx: RunContext) -> UserDialogue:

@@ -10,7 +10,7 @@ from agent_runtime.agent.inbox import Inbox
 from agent_runtime.agent.limits import Budget
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.conversation.initial_history import InitialHistory
-from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.dev_servers.ownership import Ownership
 from agent_runtime.engine.clock import RunClock
 from agent_runtime.engine.event_sink import EventSink
 from agent_runtime.engine.replay import Replay
@@ -42,7 +42,7 @@ class RunContext:
         history: the messages before the first turn, and the thread that continues them.
         tracing: the spans of the run.
         tracker: the workspace as it was at the start.
-        servers: the listening sockets as they were at the start.
+        sockets: which listening sockets are the run's, by those that were there at the start.
         tool_signals: signals that tools sent to the runtime.
         recorder: writes the transcript; None when none is written.
         player: plays a transcript in place of the model; None in a live run.
@@ -62,7 +62,7 @@ class RunContext:
     history: InitialHistory
     tracing: RunTracing
     tracker: ChangeTracker
-    servers: DevServerWatcher
+    sockets: Ownership
     tool_signals: ToolSignals
     recorder: Recorder | None
     player: Player | None

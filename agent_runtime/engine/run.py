@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.conversation.initial_history import InitialHistory, load_initial_history
-from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.dev_servers.ownership import Ownership
 from agent_runtime.engine import failure
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.run_folder import hold, open_run_dir, own_files, remove_empty
@@ -87,12 +87,7 @@ class Run:
             track_ignored=config.request.track_ignored,
             exclude=own_files(config, self._run_dir),
         )
-        self._servers = DevServerWatcher(
-            template=config.dev_url,
-            sandbox_id=config.request.sandbox_id,
-            marker=config.run_id,
-            workspace=config.workspace,
-        )
+        self._sockets = Ownership(marker=config.run_id, workspace=config.workspace)
 
     @property
     def _is_kept(self) -> bool:
@@ -115,7 +110,7 @@ class Run:
         self._signals.hold()
         if not (self._replay and self._replay.recorded_tools):
             self._tracker.begin()
-            self._servers.begin()
+            self._sockets.begin()
         self._signals.disarm()
         self.writer.put(self._config.start_event())
         if self._is_kept:
@@ -212,7 +207,7 @@ class Run:
             history=self._history,
             tracing=RunTracing(config, self._environ, live=replay is None),
             tracker=self._tracker,
-            servers=self._servers,
+            sockets=self._sockets,
             tool_signals=ToolSignals(),
             recorder=self._recorder,
             player=replay.player(config.workspace, ReplayedControl(inbox, stop)) if replay else None,

@@ -14,6 +14,7 @@ from agent_runtime.agent.services import OnOutput
 from agent_runtime.agent.tool import ToolContext
 from agent_runtime.conversation.answers import AnswerCheck
 from agent_runtime.conversation.conversation import Conversation
+from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.costs import CostMeter
@@ -45,6 +46,7 @@ class ToolServices:
     files: FileEditor
     search: Searcher
     user: UserDialogue
+    servers: DevServerWatcher
 
     def context(self, call: ToolCall, turn: int, on_output: OnOutput | None) -> ToolContext:
         """See executor.CallContexts."""
@@ -56,7 +58,7 @@ class ToolServices:
             sessions=self.sessions,
             files=self.files,
             search=self.search,
-            servers=self.ctx.servers,
+            servers=self.servers,
             user=self.user,
             turn=turn,
             tool_timeout=limits.tool_timeout,
@@ -67,10 +69,6 @@ class ToolServices:
     def partial(self, call_id: str) -> ToolOutput | None:
         """See executor.CallContexts."""
         return self.shell.partial(call_id) or self.sessions.partial(call_id)
-
-    def printed(self) -> list[str]:
-        """Return the end of the output of running calls and sessions."""
-        return [*self.shell.printed(), *self.sessions.printed()]
 
     async def end_background(self) -> None:
         """End the sessions, and the processes that calls have left running."""
@@ -111,7 +109,7 @@ class RunServices:
         ]
         if {"bash", "exec_command"}.intersection(ctx.config.tools):
             always.append(lambda emit: self.tools.shell.prepare())
-        return always if ctx.recorded_tools else [*always, ctx.tracker.watch, ctx.servers.watch]
+        return always if ctx.recorded_tools else [*always, ctx.tracker.watch, self.tools.servers.watch]
 
     async def _end_when_stopped(self) -> None:
         """End what runs in the background while the call under way is ended: each may take a second."""
@@ -146,8 +144,8 @@ class RunServices:
             killed: all of it was to be ended with the run, not only what waits for input.
         """
         net = self.ctx.tracker.net()
-        left = left_processes([*before, *self.background()], self.ctx.servers.left())
-        servers = self.ctx.servers
+        servers = self.tools.servers
+        left = left_processes([*before, *self.background()], servers.left())
         up = [
             server.model_dump(mode="json", by_alias=True, include=_SERVER_FIELDS) for server in servers.up()
         ]

@@ -18,7 +18,6 @@ from agent_runtime.changes import tracker as tracker_module
 from agent_runtime.changes.baseline import take_baseline
 from agent_runtime.changes.tracked_files import TrackedFiles
 from agent_runtime.changes.tracker import ChangeTracker
-from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -26,6 +25,7 @@ from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import full
 from agent_runtime.tools import load
 from tests.changes.workspace import TrackedWorkspace, bash
+from tests.dev_servers.watchers import make_watcher
 from tests.support.runs import start_run
 
 
@@ -48,7 +48,7 @@ def test_a_cancel_during_the_baseline_ends_the_run(
     tracker.begin()
 
     async def main() -> None:
-        observer = WorkspaceObserver(tracker, DevServerWatcher(template=None, sandbox_id=None), nothing)
+        observer = WorkspaceObserver(tracker, make_watcher(), nothing)
         call = ToolCall(id="c1", name="bash", arguments="{}", input={})
         info, output = CallInfo(call, load("bash"), turn=1), ToolOutput.of("")
         with anyio.move_on_after(0.1) as cancelled:

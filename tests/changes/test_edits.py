@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.errors import ToolError
 from agent_runtime.files.editor import FileEditor
 from agent_runtime.protocol import events
 from tests.changes.workspace import TrackedWorkspace, bash, brief
+from tests.dev_servers.watchers import make_watcher
 
 Edit = Callable[[FileEditor], Awaitable[str]]
 
@@ -25,9 +25,7 @@ def seen(tracked: TrackedWorkspace, edit: Edit, script: str) -> tuple[str | None
         tracked.events.append(event)
 
     async def main() -> tuple[str | None, list[tuple[str, ...]]]:
-        observer = WorkspaceObserver(
-            tracked.tracker, DevServerWatcher(template=None, sandbox_id=None), nothing
-        )
+        observer = WorkspaceObserver(tracked.tracker, make_watcher(), nothing)
         files = FileEditor(workspace=tracked.ws, on_change=observer.edited, changing=observer.editing)
         refused = None
         try:

@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from agent_runtime.changes import deadline
-from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.workspace_observer import WorkspaceObserver
 from agent_runtime.protocol import events
 from tests.changes.workspace import TrackedWorkspace
+from tests.dev_servers.watchers import make_watcher
 
 
 class SteppingClock:
@@ -59,7 +59,7 @@ async def end_hurriedly(tracked: TrackedWorkspace, is_behind: Callable[[], bool]
     async def emit(event: events.Event) -> None:
         emitted.append(event)
 
-    servers = DevServerWatcher(template=None, sandbox_id=None)
+    servers = make_watcher()
     tracked.tracker.hurry()
     await WorkspaceObserver(tracked.tracker, servers, emit, is_behind).finish(hurried=True)
     return emitted

@@ -18,6 +18,7 @@ import pytest
 
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
+from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -69,8 +70,7 @@ Watching = Callable[..., Any]
 def watching() -> Watching:
     @asynccontextmanager
     async def scene(**options: Any) -> AsyncIterator[Scene]:
-        servers = DevServerWatcher(**({"template": None, "sandbox_id": None} | options))
-        servers.begin()
+        servers = make_watcher(**options)
         seen = Scene(servers)
         async with anyio.create_task_group() as group:
             group.start_soon(servers.watch, seen.emit)

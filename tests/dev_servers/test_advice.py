@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from tests.dev_servers.conftest import Launch, Scene, Watching
 from tests.dev_servers.test_lifecycle import LISTEN, STAY
+from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -38,8 +38,7 @@ async def test_a_server_that_ends_with_its_call_is_not_reported_as_listening(
     watching: Watching, tmp_path: Path, free_port: int, command: str, seconds: float
 ) -> None:
     shell = shell_in(tmp_path)
-    async with watching() as scene:
-        scene.servers.attach(shell.background, shell.printed)
+    async with watching(background=shell.background, printed=shell.printed) as scene:
         try:
             await shell.run(command.format(port=free_port), timeout=seconds, call_id="1", tokens=1000)
             await scene.servers.settle()
@@ -155,8 +154,7 @@ async def test_servers_that_are_left_running_name_their_log_and_process(
     watching: Watching, tmp_path: Path, free_port: int
 ) -> None:
     shell = shell_in(tmp_path)
-    async with watching() as scene:
-        scene.servers.attach(shell.background, shell.printed)
+    async with watching(background=shell.background, printed=shell.printed) as scene:
         try:
             await shell.run(f"python3 -m http.server {free_port} &", timeout=9, call_id="call_1", tokens=1000)
             await scene.servers.settle(30)
@@ -173,4 +171,4 @@ async def test_servers_that_are_left_running_name_their_log_and_process(
 
 
 def test_there_is_no_advice_without_servers() -> None:
-    assert DevServerWatcher(template=None, sandbox_id=None).advice() == ""
+    assert make_watcher().advice() == ""

@@ -89,7 +89,7 @@ async def test_flask_reloads_without_an_event(
             sys.executable, "-m", "flask", "run", "--debug", "--port", str(free_port), log=tmp_path / "log"
         )
         up = await scene.event("up", port=free_port)
-        (inode,) = scene.servers._up[free_port].now.inodes
+        (inode,) = scene.servers._servers.up[free_port].now.inodes
         first = await until_async(lambda: _holders(inode) if len(_holders(inode)) == 2 else None)
 
         def reloaded() -> bool:

@@ -23,6 +23,7 @@ from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.tools import load
 from tests.dev_servers.conftest import Launch, Watching
 from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -104,15 +105,14 @@ async def test_get_dev_url_reports_that_the_server_has_exited(
 @pytest.mark.parametrize("arguments", [{"port": 0}, {"port": 65536}, {"timeout": 121}, {"prot": 80}])
 async def test_get_dev_url_refuses_invalid_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match="Invalid arguments for get_dev_url"):
-        await ask(DevServerWatcher(template=None, sandbox_id=None), **arguments)
+        await ask(make_watcher(), **arguments)
 
 
 async def test_the_call_that_starts_a_server_reports_it(watching: Watching, tmp_path: Path) -> None:
     """`server &` returns before the server listens; its log is the one that the shell keeps."""
     shell = Shell(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text("import time; time.sleep(0.1)\n" + LISTEN + ANSWER + SAY + STAY)
-    async with watching() as scene:
-        scene.servers.attach(shell.background)
+    async with watching(background=shell.background) as scene:
         try:
             await shell.run("true", timeout=5, call_id="1", tokens=1000)
             with anyio.fail_after(10):  # nothing was left running, so nothing is waited for
@@ -142,8 +142,7 @@ async def test_a_base_path_printed_in_a_call_under_way_is_in_the_event(
     """The call that started it still runs when the server comes up: nobody else has seen its output."""
     shell = Shell(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text(PRINT_FIRST + LISTEN + ANSWER + STAY)
-    async with watching() as scene:
-        scene.servers.attach(shell.background, shell.printed)
+    async with watching(background=shell.background, printed=shell.printed) as scene:
         try:
             async with anyio.create_task_group() as tasks:
                 run = partial(shell.run, timeout=60, call_id="1", tokens=1000)
@@ -161,8 +160,7 @@ async def test_a_base_path_printed_to_a_terminal_is_in_the_event(
 ) -> None:
     sessions = SessionManager(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text(PRINT_FIRST.replace("http", "\\x1b[36mhttp") + LISTEN + ANSWER + STAY)
-    async with watching() as scene:
-        scene.servers.attach(lambda: (), sessions.printed)
+    async with watching(background=lambda: (), printed=sessions.printed) as scene:
         try:
             command = f"python3 -u server.py {free_port}"
             await sessions.open(command, cwd=None, tty=True, seconds=0, tokens=1000, call_id="1")

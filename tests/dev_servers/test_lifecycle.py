@@ -10,12 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.dev_servers import watcher
+from agent_runtime.dev_servers import server_table, watcher
 from agent_runtime.dev_servers.socket_owners import MARKER
-from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching
+from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -166,9 +166,9 @@ async def test_a_quick_restart_on_the_same_port_makes_no_event(
     async with watching() as scene:
         server = python(RESTART, str(free_port))
         up = await scene.event("up", pid=server.pid)
-        first = scene.servers._up[free_port].now.inodes
+        first = scene.servers._servers.up[free_port].now.inodes
         (tmp_path / "go").touch()
-        await until_async(lambda: scene.servers._up[free_port].now.inodes != first)
+        await until_async(lambda: scene.servers._servers.up[free_port].now.inodes != first)
         await anyio.sleep(0.5)
         assert scene.events == [up]
         assert scene.servers.up() == [up]
@@ -223,8 +223,7 @@ async def test_settle_and_watch_share_each_event_once(watching: Watching, python
 
 
 async def test_the_final_scan_reports_the_current_state(python: Launch) -> None:
-    servers = DevServerWatcher(template=None, sandbox_id=None)
-    servers.begin()
+    servers = make_watcher()
     stays, dies = python(LISTEN + ANSWER + STAY), python(LISTEN + ANSWER + STAY)
     assert await servers.wait_for(None, 10)
     ups: list[int | None] = []
@@ -242,7 +241,7 @@ async def test_the_final_scan_does_not_wait_for_servers_that_are_gone(
     watching: Watching, python: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancelled run has little time to end in."""
-    monkeypatch.setattr(watcher, "GRACE", 3600.0)
+    monkeypatch.setattr(server_table, "GRACE", 3600.0)
     monkeypatch.setattr(watcher, "START_TIME", 3600.0)
     async with watching() as scene:
         server = python(LISTEN + STAY)

@@ -11,13 +11,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.dev_servers import watcher
-from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.dev_servers import ownership
 from agent_runtime.errors import ToolError
 from agent_runtime.system import sockets
 from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching
 from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -123,8 +123,7 @@ async def test_unreadable_socket_tables_are_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("agent_runtime.dev_servers.ownership.listeners", _refuse)
-    blind = DevServerWatcher(template=None, sandbox_id=None)
-    blind.begin()
+    blind = make_watcher()
     await blind.watch(_never)  # returns at once
     assert (await blind.settle(), await blind.finish(), blind.up(), blind.left()) == ([], [], [], [])
     assert await blind.wait_for(80, 0) is None
@@ -135,7 +134,7 @@ async def test_unreadable_socket_tables_are_logged_once(
 
 def test_start_up_imports_nothing_heavy() -> None:
     heavy = {"asyncio", "anyio", "ssl", "logging", "ipaddress"}
-    loaded = _modules(watcher.__name__) - _modules("agent_runtime.protocol.events")
+    loaded = _modules(ownership.__name__) - _modules("agent_runtime.protocol.events")
     assert loaded & heavy == set()
 
 
