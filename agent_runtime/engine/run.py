@@ -6,14 +6,11 @@ snapshots are taken; everything that needs the event loop or a slow import comes
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import logging
 import os
-import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +20,12 @@ from agent_runtime.dev_servers.ownership import Ownership
 from agent_runtime.engine import failure
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.run_folder import hold, open_run_dir, own_files, remove_empty
+from agent_runtime.engine.run_log import configure_logging
+from agent_runtime.engine.run_recording import RunRecording
+from agent_runtime.engine.run_secrets import run_masker
 from agent_runtime.engine.signals import SignalHandler
-from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.errors import ExitCode
 from agent_runtime.output.event_writer import EventWriter
-from agent_runtime.output.masking import (
-    Masker,
-    address_secrets,
-    header_secrets,
-    is_common,
-    named_as_secret,
-    url_secrets,
-)
 from agent_runtime.protocol import events
 
 if TYPE_CHECKING:
@@ -41,7 +33,6 @@ if TYPE_CHECKING:
     from agent_runtime.engine.replay import Replay
     from agent_runtime.engine.result import RunResult
     from agent_runtime.engine.tracing import RunTracing
-    from agent_runtime.transcripts.writer import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +66,16 @@ class Run:
         self._config, self._environ, self._signals, self._replay = config, environ, signals, replay
         self._run_dir, self._state_dir_error = open_run_dir(config)
         self._held = _held(self._run_dir)
-        self._masker, self._not_masked = _masker(config, environ)
+        self._masker, self._not_masked = run_masker(config, environ)
         self._history = self._load_history()
         self._tracing: RunTracing | None = None  # made with the context
-        self._early: list[str] = []  # lines that were written before the transcript was created
-        self._recorder = self._start_recording(Path(record)) if (record := config.request.record) else None
+        self._recording = RunRecording(
+            config,
+            history=self._history,
+            mask=self._masker,
+            run_dir=self._run_dir,
+            may_keep=replay is None and not self._state_dir_error,  # a replay has a transcript already
+        )
         self.writer = self._event_writer(out)
         self._tracker = ChangeTracker(
             config.workspace,
@@ -88,13 +84,6 @@ class Run:
             exclude=own_files(config, self._run_dir),
         )
         self._sockets = Ownership(marker=config.run_id, workspace=config.workspace)
-
-    @property
-    def _is_kept(self) -> bool:
-        """Whether a transcript is kept by default. Replays keep none: there is one already."""
-        request = self._config.request
-        wanted = request.record is None and not request.no_record
-        return wanted and self._replay is None and not self._state_dir_error
 
     def execute(self, stdin: int | None, unread: bytes = b"") -> int:
         """Execute the run.
@@ -113,11 +102,10 @@ class Run:
             self._sockets.begin()
         self._signals.disarm()
         self.writer.put(self._config.start_event())
-        if self._is_kept:
-            self._keep_transcript()
+        self._recording.keep()
         gc.freeze()  # what exists now is not garbage (see __main__)
         gc.enable()
-        self._configure_logging()
+        configure_logging(self._config.request.log_level, self._environ, self._masker)
         if self._state_dir_error:
             message = (
                 f"outputs are kept in {self._run_dir}, the state directory is not writable: "
@@ -152,8 +140,8 @@ class Run:
         self.writer.put(complete)
         self.writer.flush()
         code = ExitCode.STDOUT_CLOSED if self.writer.closed else ended.exit_code
-        if self._recorder:
-            self._recorder.end(status=ended.status, exit_code=code)
+        if recorder := self._recording.recorder:
+            recorder.end(status=ended.status, exit_code=code)
         if self._tracing:
             self._tracing.finish(complete)
         if self._held is not None:
@@ -209,7 +197,7 @@ class Run:
             tracker=self._tracker,
             sockets=self._sockets,
             tool_signals=ToolSignals(),
-            recorder=self._recorder,
+            recorder=self._recording.recorder,
             player=replay.player(config.workspace, ReplayedControl(inbox, stop)) if replay else None,
             replay=replay,
         )
@@ -226,44 +214,8 @@ class Run:
             mask=self._masker,
         )
 
-    def _keep_transcript(self) -> None:
-        """Create the transcript in the run's folder. Done after `start`, because it takes time."""
-        from agent_runtime.transcripts.store import NAME
-
-        with suppress(RequestError):  # a full disk; `state_dir_unwritable` was reported
-            self._recorder = self._start_recording(self._run_dir / NAME)
-            for line in self._early:
-                self._recorder.event(line)
-        self._early.clear()
-
-    def _record_line(self, line: str) -> None:
-        if self._recorder:
-            self._recorder.event(line)
-        elif self._is_kept:
-            self._early.append(line)
-
-    def _start_recording(self, path: Path) -> Recorder:
-        from agent_runtime.transcripts.writer import Recorder
-
-        recorder = Recorder(path, self._masker)
-        recorder.begin(
-            runtime_version=self._config.start_event().runtime_version,
-            run_id=self._config.run_id,
-            workspace=self._config.workspace,
-        )
-        # a replay starts no MCP servers, and their settings may hold secrets
-        request = self._config.request.model_dump(
-            mode="json",
-            by_alias=True,
-            exclude_defaults=True,
-            exclude={"mcp_servers", "mcp_config", "workspace_mcp"},
-        )
-        history = {"past": self._history.recorded()} if self._history.messages else {}
-        recorder.request(request, self._config.resolved() | history)
-        return recorder
-
     def _event_writer(self, out: int) -> EventWriter:
-        tee = self._record_line if self._recorder or self._is_kept else None
+        tee = self._recording.line if self._recording.is_wanted else None
         spill = self._run_dir / "events"
         if self._replay:
             return self._replay.event_writer(out, self._config, mask=self._masker, spill=spill, tee=tee)
@@ -271,28 +223,8 @@ class Run:
 
     def _on_stop(self, reason: str) -> None:
         self._tracker.hurry()
-        if self._recorder:
-            self._recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
-
-    def _configure_logging(self) -> None:
-        """Log to stderr with secrets masked. The level applies to this package, not to its libraries."""
-        faulthandler.enable()  # SIGABRT prints the stack of every thread
-        logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-        logging.getLogger().handlers[0].setFormatter(_MaskingFormatter(self._masker))
-        level = self._config.request.log_level or self._environ.get("AGENT_RUNTIME_LOG", "").lower()
-        if level in ("debug", "info", "warning", "error"):
-            logging.getLogger("agent_runtime").setLevel(level.upper())
-
-
-class _MaskingFormatter(logging.Formatter):
-    """Masks secrets in log lines and tracebacks."""
-
-    def __init__(self, mask: Masker) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
-        self._mask = mask
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self._mask(super().format(record))
+        if recorder := self._recording.recorder:
+            recorder.control("timeout" if reason == "timeout" else "cancel", reason=reason)
 
 
 def _held(run_dir: Path) -> int | None:
@@ -301,26 +233,3 @@ def _held(run_dir: Path) -> int | None:
         return hold(run_dir)
     except OSError:
         return None
-
-
-def _masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list[str]]:
-    """Return the masker for the secrets of the run, and the names of variables that are too common to be masked."""
-    from agent_runtime.providers.endpoints import key_variables
-
-    keys = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
-    queries = [item for endpoint in config.endpoints for item in endpoint.query.items()]
-    keys += [value for name, value in queries if value and named_as_secret(name)]
-    keys += [secret for endpoint in config.endpoints for secret in header_secrets(endpoint.headers)]
-    keys += [environ[name] for name in key_variables() if environ.get(name)]
-    proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
-    addresses = {endpoint.model: endpoint.base_url or "" for endpoint in config.endpoints}
-    keys += [*address_secrets(environ).values(), *url_secrets(proxies | addresses).values()]
-    passwords = {name: value for name, value in config.request.env.items() if named_as_secret(name) and value}
-    common = sorted(name for name, value in passwords.items() if is_common(value))
-    masked = [value for name, value in passwords.items() if name not in common]
-    if config.mcp_servers:
-        from agent_runtime.engine.mcp_config import server_secrets
-
-        masked += [value for value in server_secrets(config.mcp_servers) if not is_common(value)]
-    strict = [key for key in keys if not is_common(key)]
-    return Masker(strict, [*filter(is_common, keys), *masked]), common
