@@ -64,7 +64,7 @@ class UserDialogue:
         )
         answer = self._recorded.answer_to(call_id) if self._recorded else await self._answer(call_id)
         if answer is not None:
-            return ToolOutput.of(answer)
+            return ToolOutput.of(_chosen(answer, options))
         if self._recorded.was_suspended(call_id) if self._recorded else self._may_wait:
             self._suspended = True
             return ToolOutput.of(SUSPENDED)
@@ -78,6 +78,14 @@ class UserDialogue:
         with self._clock.hold(), anyio.move_on_after(self._timeout):
             return await self._inbox.answer_to(id)
         return None
+
+
+def _chosen(answer: str, options: Sequence[str]) -> str:
+    """The answer, or the option that it is the number of: on a terminal the options are numbered."""
+    number = answer.strip()
+    if number in options or not (number.isascii() and number.isdecimal() and 0 < int(number) <= len(options)):
+        return answer
+    return options[int(number) - 1]
 
 
 class RecordedAnswers:

@@ -230,6 +230,13 @@ def test_questions_are_offered_where_they_are_wanted(fields: Json, expected: boo
     assert ("nobody can answer questions" in json.dumps(server.bodies[0])) is not expected
 
 
+@pytest.mark.parametrize("typed, answer", [("2", "spaces"), ("3", "3"), ("0", "0"), ("tabs", "tabs")])
+def test_the_number_of_an_option_stands_for_it(typed: str, answer: str, workspace: Path) -> None:
+    with ModelServer(ASKS) as server, dialogue(server, "anthropic", workspace) as talk:
+        talk.send({"action": "answer", "id": talk.until("question")["id"], "text": typed})
+        assert talk.end().of("tool_result")[0]["output"] == answer
+
+
 def test_typed_text_answers_the_open_question(workspace: Path) -> None:
     terminal, theirs = os.openpty()
     state = workspace.parent / f"{workspace.name}.state"

@@ -66,7 +66,7 @@ qwen-turbo 1000000 16384 blind
 """
 # what a name ends with, or begins with, at gateways
 WRITTEN = """
-us.anthropic.claude-sonnet-4-5-20250929-v1:0 claude-sonnet-4
+us.anthropic.claude-sonnet-4-5-20250929-v1:0 claude-sonnet-4-5
 anthropic/claude-opus-4.6 claude-opus-4-6
 claude-opus-4-6@20260201 claude-opus-4-6
 vertex_ai/claude-haiku-4-5@20251001 claude-haiku-4
