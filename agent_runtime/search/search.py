@@ -19,6 +19,7 @@ import anyio
 
 from agent_runtime.files.path_resolver import PathResolver
 from agent_runtime.files.replace import sound
+from agent_runtime.files.spellings import spellings
 from agent_runtime.files.worker import FileWorker
 from agent_runtime.search import python_search, ripgrep
 from agent_runtime.search.globs import Globs, Selects, is_glob, part_of_path
@@ -28,6 +29,7 @@ from agent_runtime.shell.truncation import BYTES_PER_TOKEN
 
 _TIMEOUT = 30.0  # seconds; what was found until then is reported
 _LISTING_TIMEOUT = 3.0  # seconds, for files that are not UTF-8
+_SPELLINGS = 6  # of a name that are looked for
 _MAX_NOT_UTF8 = 2_000  # of these files
 # what can match a character that is not ASCII
 _NON_ASCII = re.compile(r"[^\x00-\x7f]|(?<!\\)\.|\\[WSDwpPxuUbB]|\[\^")
@@ -92,23 +94,29 @@ class Searcher:
         """
         scope = await self._scope(path)
         where = (scope.folder, self._paths.workspace)
-        selects: Selects = (
-            Globs(pattern, *where) if is_glob(pattern) or "," in pattern else part_of_path(pattern, *where)
-        )
-        report = SearchReport(self._paths.display_path, "files", limit, tokens * BYTES_PER_TOKEN)
         with anyio.move_on_after(_TIMEOUT) as timer:
-            engine = ripgrep if ripgrep.available() else python_search
-            async with aclosing(engine.files(scope.base, self._worker)) as found:
-                async for file in found:
-                    if selects(file) and not report.add(FileMatches(file, ())):
-                        break
+            # another spelling counts where nothing has the literal one
+            for spelled in [pattern, *(spelling.path for spelling in spellings(pattern))][:_SPELLINGS]:
+                report = SearchReport(self._paths.display_path, "files", limit, tokens * BYTES_PER_TOKEN)
+                await self._list(scope, _selects(spelled, where), report)
+                if not report.empty:
+                    break
         notes = [f"stopped after {_TIMEOUT:.0f} s; there may be more"] if timer.cancelled_caught else []
+        if not report.empty and spelled != pattern:
+            notes.append(f"nothing has the name that was given: it was read as {spelled}")
         if report.empty and (there := await self._worker.run(partial(_existing, pattern, *where))):
             notes.append(
                 f"{self._paths.display_path(there)} exists, but is not searched: it is ignored (by a .gitignore), a "
                 "symlink, outside of the directory searched, or a directory without files"
             )
         return report.text("No files found.", notes)
+
+    async def _list(self, scope: _Scope, selects: Selects, report: SearchReport) -> None:
+        engine = ripgrep if ripgrep.available() else python_search
+        async with aclosing(engine.files(scope.base, self._worker)) as found:
+            async for file in found:
+                if selects(file) and not report.add(FileMatches(file, ())):
+                    return
 
     async def _scope(self, path: str) -> _Scope:
         def resolve() -> _Scope:
@@ -162,6 +170,11 @@ class Searcher:
                     if len(paths) == _MAX_NOT_UTF8:
                         break
         return sorted(paths, key=_key)
+
+
+def _selects(pattern: str, where: tuple[Path, Path]) -> Selects:
+    is_a_glob = is_glob(pattern) or "," in pattern
+    return Globs(pattern, *where) if is_a_glob else part_of_path(pattern, *where)
 
 
 def _key(path: Path) -> tuple[bytes, ...]:

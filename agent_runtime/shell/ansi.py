@@ -27,11 +27,10 @@ _SCREEN = 200  # columns that the screen of a person has at most
 # CSI and escape sequences that move in the line or erase in it
 _EDIT = re.compile(r"\x1b\[[0-9]*[GCDKPXa`@]|\x1b\[[su]|\x1b[78]")
 _SPECIAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_CONTROLS = {code: None for code in [*range(1, 9), 11, *range(14, 32), *range(0x7F, 0xA0)]} | {
+_CONTROLS = {code: None for code in [*range(1, 9), *range(14, 32), *range(0x7F, 0xA0)]} | {
     0: "\ufffd",
-    12: "\n",
 }
-_NOT_EDITING = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\b\f\x1b"}
+_NOT_EDITING = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\b\x1b"}
 _WORD = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(rf"[\r\b\t]|{_EDIT.pattern}|[^\r\b\t\x1b]+")
 
@@ -45,7 +44,7 @@ def clean(text: str) -> str:
     """Return the text as a terminal displays it. NUL becomes U+FFFD, other control characters are removed."""
     if not _SPECIAL.search(text):
         return text
-    return "\n".join(map(_clean_line, text.split("\n")))
+    return "\n".join(map(_clean_line, re.split("[\n\v\f]", text)))
 
 
 def _clean_line(line: str) -> str:

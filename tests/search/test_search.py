@@ -292,3 +292,26 @@ async def test_keys_are_not_in_the_environment_of_ripgrep(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     assert await editor.search.grep("x", ".", limit=1, tokens=100) == "No matches."
     assert "sk-secret" not in (tmp_path / "seen").read_text()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        '"src/a b.py"',
+        "`a b.py`",
+        " src/a b.py ",
+        ".\\src\\a b.py",
+        "src/a b.py:10",
+        "a b.py#L3",
+        "file://{0}/src/a%20b.py",
+        '"*.py"',
+    ],
+)
+async def test_a_name_is_found_under_another_spelling(pattern: str, editor: EditorFixture) -> None:
+    (editor.folder / "src").mkdir()
+    (editor.folder / "src/a b.py").write_text("x")
+    found = await editor.search.files(pattern.format(editor.folder), ".", limit=5, tokens=1000)
+    assert found.startswith("src/a b.py\n")
+    assert "it was read as" in found
+    assert "No files" in await editor.search.files('"src/c.py"', ".", limit=5, tokens=1000)

@@ -26,6 +26,7 @@ from agent_runtime.shell.truncation import OutputStore, decode_head, whole_tail
         ("\x1bP+q544e\x1b\\x", "x"),
         ("a\0b\x07c\x7fd\x9be", "a\ufffdbcde"),
         ("page\x0cnext", "page\nnext"),
+        ("a\vb\r\x1b[Kc\vd", "a\nc\nd"),
         ("tab\tstays", "tab\tstays"),
         ("\u2028\u2029\x85", "\u2028\u2029"),
         ("cut \x1b[3", "cut 3"),
