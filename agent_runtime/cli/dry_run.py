@@ -39,6 +39,7 @@ def dry_run(config: RunConfig, environ: Mapping[str, str]) -> dict[str, Any]:
         "settings": request.config.model_dump(
             mode="json", by_alias=True, include={"effort", "thinking", "parallel_tools"}
         ),
+        "mcpServers": [server.name for server in config.mcp_servers],  # they are not started
         "systemPrompt": rendered_prompt(config, skills_of(config, environ)[0]),
         "tools": [
             {

@@ -107,11 +107,7 @@ class ToolSpans:
 
     async def before(self, info: CallInfo) -> None:
         """Start a span; what the tool does is inside of it."""
-        outer = current()
-        started = outer.child(f"execute_tool {info.call.name}")
-        started.attributes = names.tool_attributes(info.call.name, info.call.id)
-        if self._has_content:
-            started.attributes[names.TOOL_ARGUMENTS] = info.call.arguments[:_MAX_CONTENT]
+        outer, started = self._start(info)
         self._running[info.call.id] = (outer, started)
         enter(outer.inside(started))
 
@@ -119,16 +115,23 @@ class ToolSpans:
         """Do nothing."""
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
-        """End the span. A call that was not run has none."""
-        if running := self._running.pop(info.call.id, None):
-            outer, started = running
-            if output.is_error:
-                started.fail(output.outcome, output.text[:200] if self._has_content else "")
-            if self._has_content:
-                started.attributes[names.TOOL_RESULT] = output.text[:_MAX_CONTENT]
-            outer.end(started)
-            enter(outer)
+        """End the span. A call that was answered without being run has a short one."""
+        outer, started = self._running.pop(info.call.id, None) or self._start(info)
+        if output.is_error:
+            started.fail(output.outcome, output.text[:200] if self._has_content else "")
+        if self._has_content:
+            started.attributes[names.TOOL_RESULT] = output.text[:_MAX_CONTENT]
+        outer.end(started)
+        enter(outer)
         return output
+
+    def _start(self, info: CallInfo) -> tuple[Trace, Span]:
+        outer = current()
+        started = outer.child(f"execute_tool {info.call.name}")
+        started.attributes = names.tool_attributes(info.call.name, info.call.id)
+        if self._has_content:
+            started.attributes[names.TOOL_ARGUMENTS] = info.call.arguments[:_MAX_CONTENT]
+        return outer, started
 
 
 def _messages(role: str, text: str) -> str:

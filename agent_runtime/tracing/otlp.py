@@ -44,9 +44,9 @@ class OtlpSender:
             {"service.name": environ.get("OTEL_SERVICE_NAME", names.SCOPE), "service.version": VERSION}
         )
         self._scope = InstrumentationScope(names.SCOPE, VERSION)
-        self._traces = OTLPSpanExporter() if environ.get("OTEL_TRACES_EXPORTER", "otlp") != "none" else None
+        self._traces = OTLPSpanExporter() if _is_sent("TRACES", environ) else None
         readers: list[MetricReader] = []
-        if environ.get("OTEL_METRICS_EXPORTER", "otlp") != "none":
+        if _is_sent("METRICS", environ):
             exporter = OTLPMetricExporter()
             readers.append(PeriodicExportingMetricReader(exporter, export_interval_millis=_METRICS_MS))
         self._metrics = MeterProvider(readers, self._resource, shutdown_on_exit=False)
@@ -105,6 +105,12 @@ class _Instruments:
                     self._tokens.record(given[field], attributes | {"gen_ai.token.type": kind})
         if cost := given.get(names.COST):
             self._cost.add(cost, attributes)
+
+
+def _is_sent(signal: str, environ: Mapping[str, str]) -> bool:
+    """Return whether there is an endpoint for a signal, and the signal is not switched off."""
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
+    return environ.get(f"OTEL_{signal}_EXPORTER") != "none" and any(map(environ.get, endpoints))
 
 
 def _context(trace_id: str, span_id: str) -> SpanContext:

@@ -19,7 +19,7 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 SCRIPT = [
     Turn(calls=[Call("bash", {"command": "echo $TRACEPARENT"}), Call("mcp__s__meta", {})]),
-    Turn(calls=[Call("bash", {"command": "exit 3"})]),
+    Turn(calls=[Call("bash", {"command": "exit 3"}), Call("unknown", {})]),
     Turn(text="done"),
 ]
 
@@ -33,7 +33,7 @@ def workspace(tmp_path: Path) -> Path:
 
 def run(workspace: Path, url: str = "", env: dict[str, str] | None = None, **fields: Any) -> ScriptedRun:
     given = ({"OTEL_EXPORTER_OTLP_ENDPOINT": url} if url else {}) | (env or {})
-    return run_scripted(SCRIPT, workspace, env=given, mcpServers={"s": faulty()}, **fields)
+    return run_scripted(SCRIPT, workspace, env=given, mcpServers={"s": faulty()}, tools=["bash"], **fields)
 
 
 def output(done: ScriptedRun, number: int) -> str:
@@ -58,6 +58,7 @@ def test_a_run_is_one_trace(format: WireFormat, workspace: Path) -> None:
             *[(f"chat {model}", root)] * 3,
             *[("execute_tool bash", root)] * 2,
             ("execute_tool mcp__s__meta", root),
+            ("execute_tool unknown", root),
             ("tools/call meta", "execute_tool mcp__s__meta"),
         ]
     )
@@ -73,7 +74,7 @@ def test_a_run_is_one_trace(format: WireFormat, workspace: Path) -> None:
     assert (chat["gen_ai.request.model"], chat["gen_ai.response.finish_reasons"]) == (model, ["tool_calls"])
     assert chat["gen_ai.usage.output_tokens"] > 0
     failed = [values(span.attributes) for span in collector.named("execute_tool") if span.status.code == 2]
-    assert [each["error.type"] for each in failed] == ["failed"]
+    assert [each["error.type"] for each in failed] == ["failed", "failed"]
     assert all(span.start_time_unix_nano <= span.end_time_unix_nano for span in collector.spans)
     assert collector.resources[0]["service.name"] == "agent-runtime"
     check_context(done, collector)
@@ -97,7 +98,7 @@ def check_metrics(collector: Collector) -> None:
         "gen_ai.client.token.usage": 6,
         "gen_ai.client.operation.duration": 3,
         "gen_ai.invoke_agent.duration": 1,
-        "gen_ai.execute_tool.duration": 3,
+        "gen_ai.execute_tool.duration": 4,
         "mcp.client.operation.duration": 1,
     }
     tokens = collector.metrics["gen_ai.client.token.usage"]
