@@ -116,7 +116,8 @@ class ToolSpans:
 
     async def after(self, info: CallInfo, output: ToolOutput, seconds: float) -> ToolOutput:
         """End the span. A call that was answered without being run has a short one."""
-        outer, started = self._running.pop(info.call.id, None) or self._start(info)
+        running = self._running.pop(info.call.id, None)
+        outer, started = running or self._start(info)
         if output.is_error:
             started.fail(output.outcome, output.text[:200] if self._has_content else "")
         if self._has_content:

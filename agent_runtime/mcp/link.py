@@ -84,8 +84,10 @@ class ServerLink:
         try:
             self._process = ServerProcess(self.server, self._settings)
         except OSError as error:
-            missing = isinstance(error, FileNotFoundError)
-            hint = "; check `command` and the PATH of the tools" if missing else ""
+            hint = ""
+            if isinstance(error, FileNotFoundError):
+                in_folder = self.server.cwd and not (self._settings.cwd / self.server.cwd).is_dir()
+                hint = "; check `cwd`" if in_folder else "; check `command` and the PATH of the tools"
             self._error = f"{self.server.command[0]!r} cannot be started: {error.strerror or error}{hint}"
 
     async def run(self) -> None:

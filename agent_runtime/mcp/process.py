@@ -49,6 +49,7 @@ class ServerProcess:
 
     Attributes:
         pid: its process id.
+        problem: why what it prints is no longer read; empty when it is.
 
     Raises:
         OSError: the program cannot be started.
@@ -81,6 +82,7 @@ class ServerProcess:
             for fd in child:
                 os.close(fd)
         self.pid = self._popen.pid
+        self.problem = ""
 
     async def join_group(self) -> None:
         """Put it into a control group of its own, where groups can be had, so that no child can leave its tree."""
@@ -123,7 +125,9 @@ class ServerProcess:
             while piece := os.read(self._errors, _PIECE):
                 self._stderr = (self._stderr + piece)[-_STDERR_BYTES:]
         status = self._popen.poll()
-        how = "it still runs" if status is None else f"it ended with exit status {status}"
+        how = self.problem or "it still runs"
+        if status is not None:
+            how = f"it ended with exit status {status}"
         if status is not None and status < 0:
             how = f"it was ended by signal {-status}"
         lines = self._stderr.decode("utf-8", "replace").strip().splitlines()[-5:]

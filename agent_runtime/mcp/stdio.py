@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 32 << 20  # bytes of a line
 MAX_NOISE = 1 << 20  # bytes that are no message, in all
+MAX_NOISE_LINES = 5000
 _BURST = 200  # notifications and requests of a server that are passed on at once
 _PER_SECOND = 100  # of them are passed on afterwards
 _FLOOD = 10_000  # of them that were dropped: from then on the server is read slowly
@@ -70,7 +71,7 @@ async def _receive(process: ServerProcess, incoming: MemoryObjectSendStream[Inco
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # the session is over
         except _BrokenServer as error:
-            log.debug("%s", error)
+            process.problem = str(error)
 
 
 async def _send(
@@ -95,7 +96,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
-        self._noise = 0
+        self._noise = self._noise_lines = 0
         self.dropped = 0  # notifications and requests
         self._allowed = float(_BURST)
         self._last = anyio.current_time()
@@ -106,7 +107,7 @@ class _Reader:
         if not end:
             self._rest += piece
             if len(self._rest) > MAX_MESSAGE:
-                raise _BrokenServer(f"a line of more than {MAX_MESSAGE} bytes")
+                raise _BrokenServer(f"it prints a line of more than {MAX_MESSAGE} bytes")
             return []
         lines = (bytes(self._rest) + piece[:end]).split(b"\n")[:-1]
         self._rest = bytearray(piece[end:])
@@ -121,8 +122,9 @@ class _Reader:
             if refused := _invalid_answer(line):
                 return SessionMessage(refused)
             self._noise += len(line)
-            if self._noise > MAX_NOISE:
-                raise _BrokenServer(f"more than {MAX_NOISE} bytes that are no MCP messages") from None
+            self._noise_lines += 1
+            if self._noise > MAX_NOISE or self._noise_lines > MAX_NOISE_LINES:
+                raise _BrokenServer("it prints too much that is no MCP message") from None
             log.debug("not a message: %r", line[:200])
             return None
         if isinstance(message, JSONRPCNotification) and message.method not in _WANTED:
