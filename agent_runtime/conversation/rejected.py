@@ -8,29 +8,30 @@ from dataclasses import dataclass
 
 from agent_runtime.conversation.image_limits import has_image, left_out
 from agent_runtime.conversation.normalize import NormalizedHistory, normalize
+from agent_runtime.protocol.lazy_pattern import lazy_pattern
 from agent_runtime.protocol.messages import AssistantMessage, Image, Message, ToolResult
 
 _IMAGES_OUT = "images that the provider refused were left out"
 _NATIVE_OUT = "turns that the provider refused in its own form were sent as their blocks"
 
 # `messages.3.content.0`, `messages[3]`, `input[5].id`, `assistant tool call message at index 2`
-_PLACE = re.compile(r"\b(messages|input|contents)(?:\.\[?|\[)(\d+)|\bmessage at index (?P<index>\d+)", re.I)
-_ITEM = re.compile(r"\b(?:rs|fc|ctc|msg|ws|ig|toolu|srvtoolu|call)_[\w-]+")
+_PLACE = lazy_pattern(r"\b(messages|input|contents)(?:\.\[?|\[)(\d+)|\bmessage at index (?P<index>\d+)", re.I)
+_ITEM = lazy_pattern(r"\b(?:rs|fc|ctc|msg|ws|ig|toolu|srvtoolu|call)_[\w-]+")
 # what concerns tools or parameters, although it may speak of images, items or thinking
-_NOT_HISTORY = re.compile(
+_NOT_HISTORY = lazy_pattern(
     r"^[\s\"'`]*(?:(?:tools|tool_choice|output_config|system|max_tokens|include|reasoning_effort)\b|"
     r"(?:thinking|reasoning)[.:])|"
     r"invalid schema|\bproperties\b|\binput_schema\b|function_declarations|\bfunction ['\"`]",
     re.I,
 )
-_IMAGE = re.compile(
+_IMAGE = lazy_pattern(
     r"\bimages?\b.{0,80}(?:invalid|corrupt|damaged|exceed|too (?:large|big|many|small)|could not|cannot|unable|"
     r"unsupported|not (?:supported|valid|allowed)|failed)|"
     r"(?:invalid|corrupt|damaged|unsupported|could not|cannot|unable to|failed to|not a valid).{0,60}"
     r"\b(?:images?|media_type)\b|\bimage\.source\b|\bimage_url\b",
     re.I | re.S,
 )
-_NATIVE = re.compile(
+_NATIVE = lazy_pattern(
     r"signature.{0,60}(?:thinking|thought|reasoning)|(?:thinking|thought|reasoning).{0,60}signature|"
     r"\bthinking[`'\"]? blocks?\b|redacted_thinking|encrypted[ _]content|"
     r"\bitem\b.{0,120}(?:not found|without its required)|of type ['\"`]?reasoning|reasoning item|"

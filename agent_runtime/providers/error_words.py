@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from agent_runtime.errors import ErrorCode
+from agent_runtime.protocol.lazy_pattern import lazy_pattern
 
 Meaning = tuple[ErrorCode, bool]  # the code, and whether the call may be tried again
 
@@ -25,7 +26,7 @@ PASSING: Meaning = ("provider_error", True)
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), re.I | re.S)
+    return lazy_pattern("|".join(patterns), re.I | re.S)
 
 
 OVERFLOW_WORDS = _any(

@@ -9,28 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from agent_runtime.protocol.lazy_pattern import lazy_pattern
 from agent_runtime.providers.parameters import EFFORTS
 
 REQUIRED = frozenset({"model", "messages", "input", "system", "instructions", "tools", "stream"})
 # parameters whose names are also words: they count only in quotes, or at the start of the message
 _WORDS = frozenset({"temperature", "reasoning", "thinking", "include", "store"})
 
-REFUSES = re.compile(
+REFUSES = lazy_pattern(
     r"unsupported|not (?:be )?support|unknown|unrecogni[sz]ed|unexpected|extra (?:inputs|fields)|extra_forbidden|"
     r"additional propert|not (?:permitted|allowed|available|accepted|valid)|forbidden|invalid|deprecated|"
     r"cannot find field|only .{0,40}(?:supported|allowed)|(?:must|should) be|does ?n[o']t (?:support|accept|match)",
     re.I,
 )
-UNKNOWN_FIELD = re.compile(
+UNKNOWN_FIELD = lazy_pattern(
     r"extra (?:inputs|fields)|extra_forbidden|additional propert|not permitted|property .{0,80} is unsupported|"
     r"(?:unknown|unrecogni[sz]ed|unexpected|unsupported) (?:name|parameter|field|property|argument|keyword)",
     re.I,
 )
 # about something inside a field that is required: words in the message do not name other fields
-_INSIDE = re.compile(r"^\W*(?P<root>tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
-_PROPERTY = re.compile(r"(?:property|field|name|key|parameter|argument) ['\"`](\w+)['\"`]", re.I)
+_INSIDE = lazy_pattern(r"^\W*(?P<root>tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
+_PROPERTY = lazy_pattern(r"(?:property|field|name|key|parameter|argument) ['\"`](\w+)['\"`]", re.I)
 _TOO_MANY_TOKENS = tuple(
-    re.compile(pattern, re.I | re.S)
+    lazy_pattern(pattern, re.I | re.S)
     for pattern in (
         r"max(?:_completion|_output)?_tokens\W{1,3}\s*\d+ > (\d+)",  # Anthropic
         r"max(?:_completion|_output)?_tokens.{0,40}too large.{0,120}supports at most (\d+)",  # OpenAI
@@ -41,48 +42,48 @@ _TOO_MANY_TOKENS = tuple(
 )
 # the limit of the output does not fit into the window beside the prompt: the window, and the prompt's tokens
 _BEYOND_WINDOW = (
-    re.compile(
+    lazy_pattern(
         r"too large: \d+.{0,60}maximum context length is (\d+) tokens and your request has (\d+) input",
         re.I | re.S,
     ),
-    re.compile(
+    lazy_pattern(
         r"maximum context length is (\d+) tokens.{0,60}requested \d+ tokens \((\d+) (?:in the messages|input)",
         re.I | re.S,
     ),
 )
-TOOL_TYPE = re.compile(
+TOOL_TYPE = lazy_pattern(
     r"\btools?[.\[ ]*\d+\b.{0,120}\b(?:type|tag)s?\b|text_editor_\d+|\btool type", re.I | re.S
 )
-_QUOTED = re.compile(r"['\"`]([a-z]+)['\"`]")
-NO_IMAGES = re.compile(
+_QUOTED = lazy_pattern(r"['\"`]([a-z]+)['\"`]")
+NO_IMAGES = lazy_pattern(
     r"(?:does ?n[o']t|do not|not|no endpoints found that) support (?:the )?(?:image|vision)|"
     r"(?:image|vision|multimodal)\w*(?: inputs?| contents?| parts?| messages?)? (?:is|are) "
     r"(?:not|only) (?:supported|allowed|available)|not a multimodal model|"
     r"unknown variant [`'\"]?(?:image|input_image)|at most 0 image",
     re.I | re.S,
 )
-USER_AFTER_TOOL = re.compile(
+USER_AFTER_TOOL = lazy_pattern(
     r"unexpected role ['\"`]?user['\"`]? after role ['\"`]?tool|roles must alternate|"
     r"user message .{0,40}after .{0,20}tool|expected .{0,40}assistant.{0,40} after .{0,20}tool",
     re.I | re.S,
 )
-NO_SYSTEM = re.compile(
+NO_SYSTEM = lazy_pattern(
     r"system role (?:is )?not supported|role.{0,60}does not support ['\"`]system|"
     r"(?:developer|system) (?:instruction|message|prompt)s? (?:is|are) not (?:enabled|supported|allowed)",
     re.I | re.S,
 )
-NO_STRUCTURED_OUTPUT = re.compile(
+NO_STRUCTURED_OUTPUT = lazy_pattern(
     r"output_config\.format|response_?format|text\.format|json_?schema|structured[ _-]?outputs?|"
     r"response mime type|invalid schema for|guided",
     re.I,
 )
-REASONING_REQUIRED = re.compile(
+REASONING_REQUIRED = lazy_pattern(
     r"reasoning_content.{0,80}(?:missing|required|pass(?:ed)? back|must be|not found)|"
     r"(?:missing|requires?).{0,80}reasoning_content",
     re.I | re.S,
 )
-SHORT_IDS = re.compile(r"tool call id.{0,80}length of 9", re.I | re.S)
-CANNOT_STOP_THINKING = re.compile(
+SHORT_IDS = lazy_pattern(r"tool call id.{0,80}length of 9", re.I | re.S)
+CANNOT_STOP_THINKING = lazy_pattern(
     r"only works in thinking mode|(?:thinking|reasoning).{0,30}(?:cannot|can't|can not) be (?:disabled|turned off)|"
     r"thinking\.type\.disabled.{0,20}not supported|reasoning is mandatory",
     re.I | re.S,

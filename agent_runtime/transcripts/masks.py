@@ -11,10 +11,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent_runtime.protocol.lazy_pattern import lazy_pattern
 from agent_runtime.transcripts.rewrite import Change, path_change
 
 _VOLATILE = [
-    (re.compile(pattern, re.MULTILINE), name)
+    (lazy_pattern(pattern, re.MULTILINE), name)
     for pattern, name in (
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
         (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .{2,14}\d\d:\d\d:\d\d( \S{3,4})?( \d{4})?", "<time>"),
@@ -30,8 +31,8 @@ _VOLATILE = [
         (r"\b0x[0-9a-f]{6,}\b", "<address>"),
     )
 ]  # fmt: skip
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
-_RUN_DIR = re.compile(r"""[^\s"'<>]*/runs/[\w\-]+(?=/(?:output|logs|diffs|events)\b)""")
+_DATE = lazy_pattern(r"\b\d{4}-\d\d-\d\d\b")
+_RUN_DIR = lazy_pattern(r"""[^\s"'<>]*/runs/[\w\-]+(?=/(?:output|logs|diffs|events)\b)""")
 
 
 def volatile(text: str) -> str:
