@@ -134,3 +134,14 @@ def test_the_same_rejection_drops_nothing_a_second_time() -> None:
     first = drop_rejected(history(turn), blame)
     assert first is not None
     assert drop_rejected(first.messages, blame) is None
+
+
+@pytest.mark.parametrize(("index", "turn"), [(4, 3), (5, 3), (7, 5)])
+def test_turns_without_native_items_are_counted_by_their_blocks(index: int, turn: int) -> None:
+    before: list[Message] = [user("go"), model("hm", call("c1")), user(result("c1"))]
+    before += [items(2), user(result("c2")), items(3), user(result("c3"))]
+    param = f"input[{index}].encrypted_content"
+    found = drop_rejected(before, Rejection("Invalid encrypted content", param))
+    assert found is not None
+    changed = [i for i, (old, new) in enumerate(zip(before, found.messages, strict=True)) if old != new]
+    assert changed == [turn]
