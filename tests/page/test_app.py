@@ -139,3 +139,35 @@ def test_a_question_is_answered_and_a_server_embedded(browser: Browser, serve: S
     page.until("document.querySelector('.status').textContent === 'completed'")
     assert "green" in str(served.model.bodies[1]["messages"])
     assert page.problems == []
+
+
+def test_a_page_goes_on_after_the_server_was_killed(browser: Browser, serve: Serve) -> None:  # noqa: F811
+    served = serve([waiting("go"), Turn(text="the end")])
+    page = browser.open(served.url)
+    started(page, "one")
+    page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
+    served.kill()
+    page.until("document.body.innerText.includes('The connection was lost')")
+    (served.workspace / "go").touch()
+    serve(None, "--port", served.url.rpartition(":")[2], model=served.model)
+    page.until("document.querySelector('.status').textContent === 'completed'")
+    assert "The connection was lost" not in page.text()
+    assert page.text(".steps").count("the end") == 1
+
+
+def test_a_thread_is_continued(browser: Browser, serve: Serve) -> None:  # noqa: F811
+    served = serve([Turn(text="first answer"), Turn(text="second answer")])
+    page = browser.open(served.url)
+    started(page, "one")
+    page.until("document.querySelector('.status').textContent === 'completed'")
+    page.click("nav a", "Threads")
+    page.click(".list a")
+    page.until("document.body.innerText.includes('first answer')")
+    started(page, "two")
+    page.until("document.querySelector('.status').textContent === 'completed'")
+    assert "first answer" in str(served.model.bodies[1]["messages"])
+    page.click(".panel.request summary")
+    page.until(
+        "document.querySelector('.panel.request').innerText.includes('2 earlier messages of the thread')"
+    )
+    assert page.problems == []

@@ -196,6 +196,10 @@ def test_the_report_opens_from_disk(browser: Browser, tmp_path: Path, width: int
     assert not page.scrolls_sideways()
     assert page.problems == []
     assert page.run("document.querySelectorAll('main img').length") == 1
+    page.run("document.querySelector('.timeline').focus()")
+    for key in ("ArrowRight", "Enter"):
+        page.key(key)
+    assert page.run("document.querySelectorAll('.span.chosen, .step.current').length") == 2
     page.key("n")
     assert page.run("document.querySelector('.current').classList.contains('failed')")
     page.type(".toolbar input", "line 20")

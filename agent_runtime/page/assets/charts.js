@@ -89,7 +89,7 @@ function figure(title, bars, top, legend, summary) {
     h("p", { class: "soft" }, summary));
 }
 
-/** The timeline; a click on a bar, or Enter, goes to the step: `jump(entry)`. */
+/** The timeline; a click on a bar goes to its step (`jump(entry)`), as do the arrow keys and Enter. */
 export function timeline(model, jump, now) {
   const begin = model.began ?? now;
   const whole = Math.max(1, (model.complete ? model.last : now) - begin);
@@ -103,6 +103,21 @@ export function timeline(model, jump, now) {
     bar.append(svg("title", {}, label));
     return bar;
   });
+  const key = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step && event.key !== "Enter") return;
+    event.preventDefault();
+    const at = bars.findIndex((bar) => bar.classList.contains("chosen"));
+    const next = event.key === "Enter" ? at : Math.min(bars.length - 1, Math.max(0, at + step));
+    if (!bars[next]) return;
+    bars[at]?.classList.remove("chosen");
+    bars[next].classList.add("chosen");
+    const span = model.spans[next];
+    element.setAttribute("aria-label", `${span.label}, ${duration(span.to - span.from)}`);
+    if (event.key === "Enter" && span.entry) jump(span.entry);
+  };
   const description = `Timeline: ${model.spans.filter((span) => span.kind === "model").length} model calls, ${model.spans.filter((span) => span.kind !== "model").length} tool calls in ${duration(whole)}`;
-  return svg("svg", { viewBox: "0 0 1000 29", class: "timeline", role: "img", "aria-label": description, preserveAspectRatio: "none" }, bars);
+  const label = `${description}; arrow keys choose, Enter goes to the step`;
+  const element = svg("svg", { viewBox: "0 0 1000 29", class: "timeline", role: "img", tabindex: 0, "aria-label": label, preserveAspectRatio: "none", onkeydown: key }, bars);
+  return element;
 }
