@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -30,19 +29,16 @@ from agent_runtime.engine.prompt import ignored_notice, literal_notice, skills_o
 from agent_runtime.engine.result import RunResult
 from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
+from agent_runtime.engine.shutdown import RunShutdown
 from agent_runtime.engine.signals import SignalHandler
 from agent_runtime.engine.stdin import listen
+from agent_runtime.engine.tasks import guarded, single
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
-from agent_runtime.shell.call_processes import Background
 from agent_runtime.system.processes import kill_descendants
 from agent_runtime.system.signal_descriptor import ignore_reserved
-from agent_runtime.system.terminate import end_descendants
 
 log = logging.getLogger(__name__)
-
-FINAL_SCAN_SECONDS = 20.0  # for the last scan of a run that ended by itself
-STOPPED_SECONDS = 0.8  # the same for a run that was stopped: its caller is waiting
 
 
 class RunSupervisor:
@@ -58,9 +54,7 @@ class RunSupervisor:
         self._services: RunServices | None = None  # built by `run`
         self._mcp = McpLifecycle(ctx)
         self._result: RunResult  # set when the loop has ended
-        self._background: list[Background] = []  # what ran in the background when the loop ended
-        self._ending: anyio.CancelScope | None = None  # of the current step of `_finish`
-        self._killed = False
+        self._shutdown = RunShutdown(ctx)
         self._typed = False  # whether control lines come from a terminal
 
     def run(self, stdin: int | None, unread: bytes) -> RunResult:
@@ -77,16 +71,13 @@ class RunSupervisor:
         self._listen_to_signals()
         async with anyio.create_task_group() as background:
             for task in self._background_tasks(stdin, unread):
-                background.start_soon(_guarded, task)
+                background.start_soon(guarded, task)
             self._result = await self._run_to_end(background)
             await self._mcp.aclose()
             background.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
-            await self._finish(self._result)
-        if self._killed and self._background and self._result.status == "completed":
-            # a second signal has killed what the model believes to be running
-            reason = self.ctx.stop.reason or "cancelled"
-            self._result = result.interrupted(reason, self._result.output, None)
+            if self._services:
+                self._result = await self._shutdown.run(self._services, self._result)
         return self._result
 
     def _listen_to_signals(self) -> None:
@@ -100,7 +91,7 @@ class RunSupervisor:
         self._signals.listen(
             partial(call_soon, self.ctx.stop.stop),
             kill=kill_descendants,
-            hurry=partial(call_soon, self._abandon_the_end),
+            hurry=partial(call_soon, self._shutdown.abandon),
             ignores=self.ctx.tool_signals.ignores,
         )
 
@@ -125,14 +116,14 @@ class RunSupervisor:
             try:
                 settings = prepare_for_tools(ctx)
                 if servers := await self._mcp.start(settings):
-                    background.start_soon(_guarded, servers)
+                    background.start_soon(guarded, servers)
                 prompt = await self._prompt()
                 if mcp := await self._mcp.tools(settings):
                     prompt = f"{prompt}\n\n{mcp.instructions}".strip()
                 self._services = services = build_services(ctx, prompt, settings, mcp.tools if mcp else {})
                 log.debug("services are built; the loop starts")
                 for task in services.background_tasks:
-                    background.start_soon(_guarded, partial(task, ctx.sink.emit))
+                    background.start_soon(guarded, partial(task, ctx.sink.emit))
                 of_loop = result.ended(await run_loop(self._loop(services)))
                 if of_loop.status == "completed":
                     await services.wait_for_work()
@@ -228,39 +219,6 @@ class RunSupervisor:
         if self._services:  # connections from before a freeze are dead, even if they still look open
             await self._services.connections.aclose()
 
-    # -- shutdown ---------------------------------------------------------------------------------------------
-
-    async def _finish(self, ended: RunResult) -> None:
-        """End the processes that must not outlive the run, detach the others, and scan the workspace once more."""
-        services = self._services
-        if services is None:
-            return
-        self._background = services.background()
-        kill = self._ends_all(ended)
-        limit = STOPPED_SECONDS if self.ctx.stop.reason else FINAL_SCAN_SECONDS
-        steps: list[tuple[Callable[[], Awaitable[None]], float]] = [
-            (partial(services.tools.aclose, kill=kill), limit),
-            (services.final_scan, limit),
-            (services.close, STOPPED_SECONDS),
-        ]
-        if self.ctx.replay and not self.ctx.replay.keep_servers:
-            steps.append((end_descendants, limit))
-        for step, seconds in steps:
-            started = time.monotonic()
-            with anyio.move_on_after(0 if self._killed else seconds) as self._ending:
-                await _guarded(step)
-            log.debug("%s: %.3f s of at most %g s", _name(step), time.monotonic() - started, seconds)
-
-    def _ends_all(self, ended: RunResult) -> bool:
-        """Whether what the tools have left running is ended with the run."""
-        return self._killed or ended.status == "cancelled" or ended.stop == "timeout"
-
-    def _abandon_the_end(self) -> None:
-        """Skip the rest of the shutdown: a second signal has killed all processes of the run."""
-        self._killed = True
-        if self._ending:
-            self._ending.cancel()
-
     def complete_fields(self) -> dict[str, Any]:
         """Return the fields of `complete` about usage, files and servers."""
         budget = self.ctx.budget
@@ -273,29 +231,5 @@ class RunSupervisor:
         answers = self._services.answers
         if answers and answers.accepted and self._result.status == "completed":
             fields["structured_output"] = answers.accepted.value
-        killed = self._ends_all(self._result) or self.ctx.replay is not None
-        return fields | self._services.complete_fields(self._background, killed=killed)
-
-
-async def _guarded(task: Callable[[], Awaitable[None]]) -> None:
-    """Run a background task. An exception is logged; it does not end the run."""
-    try:
-        await task()
-    except Exception:
-        log.exception("%s failed", _name(task))
-
-
-def _name(task: Callable[[], Awaitable[None]]) -> str:
-    inner = task.func if isinstance(task, partial) else task
-    return getattr(inner, "__qualname__", str(inner))
-
-
-def single(error: BaseException) -> BaseException:
-    """The one error inside of nested exception groups, which task groups make of whatever a task raises."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if isinstance(error, BaseExceptionGroup):
-        return next(
-            (inner for inner in map(single, error.exceptions) if isinstance(inner, AgentRuntimeError)), error
-        )
-    return error
+        killed = self._shutdown.ends_all(self._result) or self.ctx.replay is not None
+        return fields | self._services.complete_fields(self._shutdown.background, killed=killed)
