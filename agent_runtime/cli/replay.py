@@ -154,7 +154,8 @@ def resolved(transcript: Transcript) -> run_config.Resolved:
     if isinstance(endpoints := recorded.get("endpoints"), list):
         recorded["endpoints"] = [current_form(endpoint) for endpoint in endpoints]
     found = adapter.validate_json(json.dumps(recorded), strict=True)
-    if unknown := set(found.tools) - set(tools.names()):
+    built_in = {name for name in found.tools if not name.startswith(run_config.MCP_PREFIX)}
+    if unknown := built_in - set(tools.names()):
         raise ValueError(f"tools: there is no tool {', '.join(sorted(unknown))}")
     if not found.endpoints or any(min(each.context_window, each.max_output) < 1 for each in found.endpoints):
         raise ValueError("endpoints: expected at least one, with a context window and an output")

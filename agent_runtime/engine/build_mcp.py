@@ -44,8 +44,6 @@ async def start_servers(ctx: RunContext, settings: ShellSettings) -> McpServers:
     )
 
     async def on_report(report: ServerReport) -> None:
-        if ctx.recorder:
-            ctx.recorder.mcp_server(_record(report))
         await ctx.sink.emit(_notice(report))
 
     return McpServers(ctx.config.mcp_servers, launch, on_report, ctx.stop.scope)
@@ -54,6 +52,7 @@ async def start_servers(ctx: RunContext, settings: ShellSettings) -> McpServers:
 async def toolset(ctx: RunContext, settings: ShellSettings, servers: McpServers) -> McpToolset:
     """Wait for the servers, and return their tools. Raises RequestError when a required server has failed."""
     reports = await servers.ready()
+    _keep(ctx, reports)
     for link, report in zip(servers.links, reports, strict=True):
         if report.error and link.server.required:
             field = f"mcpServers.{report.server}"
@@ -77,8 +76,7 @@ async def recorded_toolset(ctx: RunContext, player: Player) -> McpToolset:
     reports = [_report(record) for record in player.transcript.records if isinstance(record, McpServerRecord)]
     for report in reports:
         await ctx.sink.emit(_notice(report))
-        if ctx.recorder:
-            ctx.recorder.mcp_server(_record(report))
+    _keep(ctx, reports)
     chosen, deferred = await _chosen(ctx, reports)
     tools: dict[str, Tool] = {
         tool.name: RecordedTool(_AbsentTool(tool, deferred), player) for _, tool in chosen
@@ -144,6 +142,13 @@ def _notice(report: ServerReport) -> events.NoticeEvent:
         message += f"; left out: {', '.join(report.refused)}"
         details["refused"] = dict(report.refused)
     return events.NoticeEvent(code="mcp_server_ready", message=message, details=details)
+
+
+def _keep(ctx: RunContext, reports: Iterable[ServerReport]) -> None:
+    """Record the servers in the order in which the model gets their tools."""
+    if ctx.recorder:
+        for report in reports:
+            ctx.recorder.mcp_server(_record(report))
 
 
 def _record(report: ServerReport) -> dict[str, Any]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # the default model depends on the key that is set
 DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))
-_MCP_PREFIX = "mcp__"  # of the names of their tools
+MCP_PREFIX = "mcp__"  # of the names of their tools
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -118,7 +118,7 @@ class RunConfig:
         return prices | {
             "agent": agent,
             "endpoints": endpoints,
-            "tools": list(self.tools),
+            "tools": [*self.tools, *self.mcp_tools],
             "limits": asdict(self.limits),
             "temperature": self.temperature,
         }
@@ -159,8 +159,8 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         state_dir=state_dir(request.state_dir, environ),
         agent=agent,
         endpoints=endpoints,
-        tools=tuple(name for name in names if not name.startswith(_MCP_PREFIX)),
-        mcp_tools=tuple(name for name in names if name.startswith(_MCP_PREFIX)),
+        tools=tuple(name for name in names if not name.startswith(MCP_PREFIX)),
+        mcp_tools=tuple(name for name in names if name.startswith(MCP_PREFIX)),
         limits=limits,
         temperature=temperature,
         dev_url=dev_url_of(request, environ),
@@ -265,7 +265,7 @@ def _tools(
         return tuple(name for name in family if endpoint.format in tools.HOSTED.get(name, (endpoint.format,)))
     known = tools.names()
     for index, name in enumerate(wanted):
-        if name not in known and not (servers and name.startswith(_MCP_PREFIX)):
+        if name not in known and not (servers and name.startswith(MCP_PREFIX)):
             field, whose = (f"tools[{index}]", "") if asked is not None else ("agent", f"{agent.path}: ")
             raise RequestError(field, f"{whose}there is no tool {name!r}; expected one of {', '.join(known)}")
     return tuple(dict.fromkeys(wanted))

@@ -156,9 +156,11 @@ def test_tools_that_a_provider_would_refuse_are_left_out(workspace: Path) -> Non
     assert outputs(done)[0][0] == "completed"
 
 
-def test_only_the_selected_tools_are_offered(workspace: Path) -> None:
+def test_only_the_selected_tools_are_offered(workspace: Path, tmp_path: Path, replay: Replay) -> None:
     servers = {"a": faulty(enabledTools=["echo", "pid"], disabledTools=["pid"]), "b": faulty()}
-    done = run(workspace, [], servers, tools=["bash", "mcp__a__*", "mcp__b__pid"])
+    selected, transcript = ["bash", "mcp__a__*", "mcp__b__pid"], tmp_path / "t.ndjson"
+    done = run(workspace, [], servers, tools=selected, options=["--record", str(transcript)])
+    replay(transcript, None, "--verify=requests")
     offered = {tool["name"] for tool in done.requests[0].body["tools"]}
     assert offered == {"bash", "mcp__a__echo", "mcp__b__pid"}
 
