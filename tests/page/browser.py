@@ -33,14 +33,14 @@ class Browser:
         self._process = subprocess.Popen(
             [CHROMIUM, *options, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=subprocess.DEVNULL,
         )
-        assert self._process.stderr
-        for line in self._process.stderr:
-            if "DevTools listening on ws://" in line:
-                self._address = line.split("ws://")[1].split("/")[0].strip()
-                break
+        port = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + 60
+        while not (port.exists() and port.read_text().count("\n")):
+            assert self._process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)  # the browser writes the file
+        self._address = f"127.0.0.1:{port.read_text().split()[0]}"
         self._sockets = ExitStack()
 
     def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
@@ -62,8 +62,6 @@ class Browser:
         self._sockets.close()
         self._process.terminate()
         self._process.wait(20)
-        assert self._process.stderr
-        self._process.stderr.close()
 
 
 class Page:
