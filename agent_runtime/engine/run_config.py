@@ -6,16 +6,15 @@ Fast and synchronous.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_runtime import tools
 from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
+from agent_runtime.engine.model_choice import chosen_models, own_prices_of
 from agent_runtime.engine.request_checks import (
     check_confine,
     check_env,
@@ -29,16 +28,13 @@ from agent_runtime.engine.request_checks import (
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.protocol.events import StartEvent
-from agent_runtime.protocol.request import Config, CustomModel, Request
-from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, provider_of_key, resolve
-from agent_runtime.providers.keys import from_request
+from agent_runtime.protocol.request import Config, Request
+from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.version import VERSION
 
 if TYPE_CHECKING:
     from agent_runtime.mcp.config import ServerConfig
 
-# the default model depends on the key that is set
-DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))
 MCP_PREFIX = "mcp__"  # of the names of their tools
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -144,11 +140,11 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
         folder = checked_folder("agentsDir", request.agents_dir)
         checked_folder("skillsDir", request.skills_dir)
         agent = find_agent(request.agent or DEFAULT_AGENT, agent_directories(workspace, folder))
-        endpoints = _endpoints(request, agent, environ)
+        endpoints = chosen_models(request, agent, environ)
         servers = _mcp_servers(request, agent, workspace, environ, endpoints)
         names = _with_questions(_tools(request.tools, agent, endpoints[0], servers), request.ask_user)
         limits = _limits(request.config, agent)
-        own_prices = _prices(limits.max_cost, endpoints, environ)
+        own_prices = own_prices_of(limits.max_cost, endpoints, environ)
         temperature = (
             request.config.temperature if request.config.temperature is not None else agent.temperature
         )
@@ -169,26 +165,6 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     )
 
 
-def _prices(
-    max_cost: float | None, endpoints: Sequence[Endpoint], environ: Mapping[str, str]
-) -> dict[str, dict[str, float]]:
-    """Return the caller's own prices. With a limit of the cost the prices of all models must be known."""
-    if max_cost is None and not environ.get("AGENT_RUNTIME_PRICES"):
-        return {}
-    from agent_runtime.providers.prices import PriceTable, read_own_prices
-
-    own = read_own_prices(environ)
-    table = PriceTable(own)
-    for endpoint in endpoints if max_cost is not None else ():
-        if not table.has(endpoint.provider, endpoint.model, endpoint.base_url):
-            raise RequestError(
-                "config.maxCost",
-                f"expected a model whose price is known, got {endpoint.provider}:{endpoint.model}; "
-                "give its price in the file that AGENT_RUNTIME_PRICES names",
-            )
-    return own
-
-
 def new_run_id() -> str:
     """Return a new id: `run_` and a ULID (48 bits of milliseconds, 80 random bits), so that ids sort by time."""
     number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10))
@@ -201,49 +177,6 @@ def state_dir(wanted: str | None, environ: Mapping[str, str]) -> Path:
         return Path(named).absolute()
     base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "/tmp") / ".local" / "state")
     return Path(base).absolute() / "agent-runtime"
-
-
-def _endpoints(request: Request, agent: Agent, environ: Mapping[str, str]) -> tuple[Endpoint, ...]:
-    wanted: Sequence[Any] = request.models
-    if not wanted and agent.model:
-        wanted = [agent.model] if isinstance(agent.model, str) else list(agent.model)
-    if not wanted:
-        wanted = [environ.get("AGENT_RUNTIME_MODEL") or _default_model(environ)]
-    if request.model is not None and not request.models:
-        raise RequestError("model", "expected at least one model in the list")
-    key_of = cache(from_request)  # a descriptor can be read only once, and two models may name the same one
-
-    def place(item: str | CustomModel) -> Endpoint:
-        if isinstance(item, str):
-            return _with_valid_url(resolve(item, environ))
-        key = {"apiKey": key_of(item.api_key)} if item.api_key else {}
-        return resolve(item.model_dump(by_alias=True, exclude_none=True) | key, environ)
-
-    return tuple(map(place, wanted))
-
-
-def _default_model(environ: Mapping[str, str]) -> str:
-    """Return the default model of the provider whose key is set. Raises RequestError when only other keys are set."""
-    for variable, model in DEFAULT_MODELS:
-        if environ.get(variable) or environ.get(f"{variable}_FD"):
-            return model
-    if others := sorted(name for name in key_variables() if environ.get(name)):
-        raise RequestError(
-            "model",
-            f"expected the name of a model, such as --model {provider_of_key(others[0])}:NAME: there is no default for"
-            f" the keys that are set ({', '.join(others)}); `agent-runtime models` lists names",
-        )
-    return DEFAULT_MODELS[0][1]
-
-
-def _with_valid_url(endpoint: Endpoint) -> Endpoint:
-    if endpoint.base_url is not None and not re.match(r"https?://[^/?#\s]", endpoint.base_url):
-        variable = base_variable(endpoint.provider)
-        raise RequestError(
-            variable,
-            f"expected a URL that begins with http:// or https:// and a host, got {endpoint.base_url!r}",
-        )
-    return endpoint
 
 
 def _mcp_servers(
