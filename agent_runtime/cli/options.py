@@ -111,6 +111,8 @@ def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
 
 def named_by_option(error: RequestError, given: Mapping[str, Any]) -> RequestError:
     """Return the error with the name of the option that gave its field, if any."""
+    if error.field == "prompt" and "prompt" in given:
+        return error.labelled("--prompt")
     for option, (field, _, _) in OPTIONS.items():
         name, bracket, index = error.field.partition("[")  # an entry of a list: tools[0]
         if field in given and name in (field, f"config.{field}"):

@@ -36,6 +36,8 @@ from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 from agent_runtime.transcripts.store import find_transcript
 
+_OVERRIDES = dict.fromkeys(("stateDir", "record", "format"))  # fields that only an option can give
+
 
 def replay_command(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
@@ -74,7 +76,7 @@ def reported(body: Callable[[int, SignalHandler], int], format: str | None) -> i
         signals.arm()
         return body(out, signals)
     except RequestError as error:
-        return failure.refuse(out, {}, error, format=format)
+        return failure.refuse(out, {}, named_by_option(error, _OVERRIDES), format=format)
     except TranscriptError as error:
         return failure.end_without_run(
             out,

@@ -13,7 +13,7 @@ _FIELDS = {"port", "sandboxId"}
 
 def check_template(template: str) -> None:
     """Check a template: http or https, with `{port}` and no other field but `{sandboxId}`. Raises RequestError."""
-    expected = f"an http(s) URL with {{port}} and optionally {{sandboxId}}, not {template!r}"
+    expected = f"expected an http(s) URL with {{port}} and optionally {{sandboxId}}, got {template!r}"
     try:
         fields = [field[1:] for field in Formatter().parse(template) if field[1] is not None]
     except ValueError:

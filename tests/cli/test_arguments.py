@@ -104,6 +104,10 @@ def test_a_command_that_prints_text_needs_a_stdout(words: list[str], monkeypatch
         (["replay", "{demo}", "--workspace", ".", "--mask", "["], "--mask: expected a regular expression"),
         (["replay", "{demo}", "--workspace", "/no/such"], "--workspace: expected a folder that exists"),
         (["replay", "{demo}"], "--workspace: expected a folder in which"),
+        (["replay", "{demo}", "--workspace", ".", "--record", "/no/such"], "--record: /no/such: "),
+        (["demo", "--record", "/no/such"], "--record: /no/such: "),
+        (["run", "--prompt", " "], "--prompt: expected a non-empty string"),
+        (["run", "--prompt", "x", "--dev-url", "x"], "--dev-url: expected an http(s) URL"),
         (
             ["replay", "{demo}", "--workspace", ".", "--format", "x"],
             "--format: expected 'ndjson' or 'pretty'",
@@ -123,5 +127,5 @@ def test_an_error_names_the_option(words: list[str], message: str) -> None:
     assert done.stderr.startswith(f"agent-runtime: {message}")
     error = json.loads(done.stdout.splitlines()[0])
     assert error["message"].startswith(message)
-    assert error["details"]["expected"] in message + error["message"]
+    assert error["details"]["expected"] in error["message"]
     assert not error["details"]["expected"].startswith("expected")
