@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from agent_runtime.changes.content_store import ContentStore
 from agent_runtime.changes.deadline import Deadline
 from agent_runtime.changes.entries import IN_GIT, LONG_TEXT, NOWHERE, Entry, pack_stat, unpack
+from agent_runtime.git.ident import IdentAttribute
 from agent_runtime.git.objects import BINARY_LIMIT, UNKNOWN, Blobs, blob_id, git_mode
 from agent_runtime.system.byte_paths import link_target, open_quietly
 
@@ -128,6 +129,10 @@ class Contents:
         """This content is not needed any more."""
         if entry.offset >= 0:
             self._store.release(entry.offset)
+
+    def ident(self) -> IdentAttribute:
+        """Return a reader of the repository's attribute `ident`, a context manager."""
+        return IdentAttribute(self._workspace)
 
     def blobs(self) -> Blobs:
         """Return a reader of the repository's blobs, a context manager."""

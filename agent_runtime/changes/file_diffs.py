@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent_runtime.changes.contents import Contents, sha256_of
@@ -13,7 +13,8 @@ from agent_runtime.changes.deadline import Deadline
 from agent_runtime.changes.degradation import Degradation
 from agent_runtime.changes.diff_files import DiffFiles
 from agent_runtime.changes.entries import LONG_TEXT, NOWHERE, Change, Entry
-from agent_runtime.git.objects import UNKNOWN, Blobs
+from agent_runtime.git.ident import IdentAttribute, collapse_ident
+from agent_runtime.git.objects import UNKNOWN, Blobs, blob_id
 from agent_runtime.git.patch import Patch, Side, appended_patch, long_patch, make_patch
 from agent_runtime.system.byte_paths import open_quietly, under
 
@@ -66,11 +67,12 @@ class FileDiffs:
         # what the diffs so far make of paths that have a change without a diff
         self._diverged: dict[bytes, Entry | None] = {}
 
-    def make(self, change: Change, blobs: Blobs, limit: int) -> FileDiff:
+    def make(self, change: Change, blobs: Blobs, ident: IdentAttribute, limit: int) -> FileDiff:
         """Return the diff of a change. At most `limit` bytes of it are in the event."""
         path, origin = change.path, change.source or change.path
         before = self._diverged.pop(origin, change.old)
         old, new = self._side(origin, before, blobs), self._side(path, change.new, blobs)
+        old, new = _collapsed(old, new, ident)
         can_apply = applies(path)
         patch = make_patch(old, new) if (old or new) and can_apply else Patch(b"")
         text, file = _inline(patch, limit), None
@@ -131,6 +133,22 @@ class FileDiffs:
             Path(file).unlink()
             return None
         return file
+
+
+def _collapsed(old: Side | None, new: Side | None, ident: IdentAttribute) -> tuple[Side | None, Side | None]:
+    """Both sides as `git apply` sees them, where the attribute `ident` makes that another text."""
+    sides = [_with_collapsed(side, ident) for side in (old, new)]
+    before, after = sides
+    if before and after and (before.data == after.data) and (old and new and old.data != new.data):
+        return old, new  # only the expanded text differs
+    return before, after
+
+
+def _with_collapsed(side: Side | None, ident: IdentAttribute) -> Side | None:
+    if side is None or not side.data:
+        return side
+    text = collapse_ident(side.data)
+    return replace(side, data=text, oid=blob_id(text)) if text != side.data and ident.of(side.path) else side
 
 
 def applies(path: bytes) -> bool:

@@ -15,6 +15,7 @@ from agent_runtime.changes.degradation import Degradation
 from agent_runtime.changes.entries import IN_GIT, Change
 from agent_runtime.changes.file_diffs import NO_DIFF, FileDiff, FileDiffs
 from agent_runtime.changes.renames import arrange
+from agent_runtime.git.ident import IdentAttribute
 from agent_runtime.git.objects import Blobs
 from agent_runtime.protocol.events import FileEditEvent
 from agent_runtime.system.byte_paths import under
@@ -70,7 +71,7 @@ class FileEditReporter:
 
         What the deadline leaves is reported first the next time, or by `without_diffs`.
         """
-        with self._contents.blobs() as blobs:
+        with self._contents.blobs() as blobs, self._contents.ident() as ident:
             ordered = arrange(changes, self._diffs.loader(blobs), self._deadline)
             self._waiting.append(_Report(deque(ordered), source, call_id))
             while self._waiting and not self._deadline.passed:
@@ -82,7 +83,7 @@ class FileEditReporter:
                 for _ in batch:
                     if self._deadline.passed:
                         return
-                    yield self._reported(report, blobs)
+                    yield self._reported(report, blobs, ident)
                 if not report.changes:
                     self._waiting.popleft()
 
@@ -109,10 +110,10 @@ class FileEditReporter:
         """Return a path as events carry it: absolute, and valid UTF-8."""
         return under(self._workspace, path).decode(errors="replace")
 
-    def _reported(self, report: _Report, blobs: Blobs) -> FileEditEvent:
+    def _reported(self, report: _Report, blobs: Blobs, ident: IdentAttribute) -> FileEditEvent:
         change = report.changes.popleft()
         try:
-            diff = self._diffs.make(change, blobs, report.remaining)
+            diff = self._diffs.make(change, blobs, ident, report.remaining)
         except Exception as error:
             self._degradation.note("failed", change.path, error)
             diff = NO_DIFF

@@ -1,7 +1,7 @@
 """Running git so that it reads only: no hook, filter, diff driver, file system monitor, lazy fetch or index refresh.
 
-Three commands are ever run: `rev-parse`, `config --list` and `cat-file`. `git replace` references are not followed,
-since the index names the objects that were checked out, not their replacements.
+Four commands are ever run: `rev-parse`, `config --list`, `cat-file` and `check-attr`. `git replace` references are not
+followed, since the index names the objects that were checked out, not their replacements.
 """
 
 from __future__ import annotations

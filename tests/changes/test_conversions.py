@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.changes.workspace import TrackedWorkspace, bash, brief
+from agent_runtime.git.ident import collapse_ident
+from tests.changes.workspace import TrackedWorkspace, apply, bash, brief, snapshot
 
 COMMIT = "git add -A; git commit -qm one"
 OLDER = "find . -name .git -prune -o -exec touch -hd '1 hour ago' {} + && git update-index -q --refresh"
@@ -89,4 +90,43 @@ def test_an_object_is_replaced_in_the_run(tracked: TrackedWorkspace) -> None:
     tracked.begin()
     tracked.run("git replace $(git rev-parse HEAD:a.txt) $(git rev-parse HEAD:c.txt); echo more >> a.txt")
     assert brief(tracked.events, tracked.ws) == [("modify", "a.txt")]
+    tracked.check()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "echo more >> a.c",
+        "sed -i 's/^.*Id.*$/& x/' a.c",
+        "sed -i 1d a.c; echo '$Id$ $Id: 12 $' >> b.c",
+        "rm a.c; mv b.c c.c; echo '$Id: mine $' >> c.c",
+        "git checkout -q other",
+        "chmod +x a.c; cp a.c d.c; echo more >> d.c",
+    ],
+)
+@pytest.mark.parametrize("attributes", [".gitattributes", ".git/info/attributes"])
+def test_diffs_of_files_with_the_attribute_ident_apply_in_the_repository(
+    tracked: TrackedWorkspace, attributes: str, change: str
+) -> None:
+    texts = "for f in a b; do printf '/* $Id$ */\nint x;\n$Id$\n' > $f.c; seq 9 >> $f.c; done"
+    tracked.sh(f"git init -q -b main; echo '*.c ident' > {attributes}; {texts}; {COMMIT}")
+    tracked.sh("git checkout -qb other; sed -i 1i/**/ a.c; git commit -qam two; git checkout -q main")
+    tracked.sh(f"rm *.c; git checkout -q .; {OLDER}")
+    tracked.begin()
+    tracked.run(change)
+    tracked.finish()
+    for event in tracked.events:
+        apply(event, tracked.copy)
+    ends = (
+        {path: (mode, collapse_ident(data)) for path, (mode, data) in snapshot(tree).items()}
+        for tree in (tracked.ws, tracked.copy)
+    )
+    assert next(ends) == next(ends)  # git writes the ids of the new blobs
+
+
+def test_an_expanded_keyword_without_the_attribute_is_text(tracked: TrackedWorkspace) -> None:
+    tracked.sh(f"git init -q -b main; echo '$Id: x.c,v 1.2 $' > x.c; {COMMIT}; {OLDER}")
+    tracked.begin()
+    (event,) = tracked.run("echo more >> x.c")
+    assert " $Id: x.c,v 1.2 $\n+more\n" in event.diff
     tracked.check()
