@@ -15,6 +15,7 @@ from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
+from tests.support.waiting import until_async
 
 
 @dataclass
@@ -38,6 +39,11 @@ class Bench:
         )
         assert "".join(self.pieces) == result.text
         return result
+
+    async def saved(self) -> None:
+        """Wait until the shell was asked to save its state, which it does while a model thinks."""
+        bash = self.shell._bash
+        await until_async(lambda: bash is None or bash._is_saved)
 
 
 def make_shell(home: Path, user: str | None = None) -> Shell:

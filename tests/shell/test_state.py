@@ -6,11 +6,11 @@ import shlex
 import tempfile
 from pathlib import Path
 
-import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.shell import bash_process
+from tests.support.waiting import until_async
 
 from .conftest import Bench
 
@@ -103,7 +103,7 @@ BEFORE = "its directory, variables, functions and options are as before this com
 )
 async def test_a_killed_shell_loses_the_state_of_one_command(sh: Bench, command: str) -> None:
     await sh("x=1; f() { echo f; }; mkdir sub; cd sub; set -o pipefail")
-    await anyio.sleep(0.3)  # as long as a model takes at least
+    await sh.saved()
     result = await sh(command)
     assert result.text.endswith(BEFORE)
     after = await sh("echo $x; f; pwd; set -o | grep -c 'pipefail.*on'")
@@ -120,8 +120,11 @@ async def test_an_outdated_state_is_reported(sh: Bench, monkeypatch: pytest.Monk
 
 
 async def test_a_shell_killed_between_two_calls(sh: Bench) -> None:
-    await sh("x=1; (sleep 0.3; kill -9 $$) >/dev/null 2>&1 &")
-    await anyio.sleep(0.6)
+    await sh("x=1; (until [ -e go ]; do sleep 0.05; done; kill -9 $$) >/dev/null 2>&1 &")
+    await sh.saved()
+    (sh.home / "go").touch()
+    bash = sh.shell._bash
+    await until_async(lambda: bash is None or bash.ended is not None)
     result = await sh("echo x$x")
     assert result.text.split("\n")[0] == "x1"
     assert (result.exit_code, "[the shell ended" in result.text) == (0, True)
@@ -143,7 +146,7 @@ async def test_a_directory_with_an_unusual_name_is_kept(sh: Bench) -> None:
     for name in ("a (deleted)", "b \\n'\"c"):
         await sh(f"cd {sh.home}; mkdir -p {shlex.quote(name)}; cd {shlex.quote(name)}; ln -s . link; cd link")
         for end in ("true", "exit 1", "kill -9 $$"):
-            await anyio.sleep(0.2)
+            await sh.saved()
             await sh(end)
             assert (await sh("pwd")).text == f"{sh.home}/{name}/link"
 

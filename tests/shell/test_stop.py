@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from agent_runtime.system.processes import descendants
+from tests.support.waiting import until_async
 
 from .conftest import Bench, make_shell
 
@@ -112,8 +113,7 @@ async def test_processes_of_earlier_calls_keep_running(sh: Bench) -> None:
     assert (await sh("sleep 402 & sleep 60", timeout=0.5)).outcome == "timed_out"
     assert {process.pid for process in sh.shell.background()} == pids
     before = (sh.home / "beat").read_text()
-    await anyio.sleep(0.5)
-    assert (sh.home / "beat").read_text() != before
+    await until_async(lambda: (sh.home / "beat").read_text() != before)
 
 
 async def test_the_port_of_a_server_is_free_after_a_timeout(sh: Bench) -> None:
@@ -147,8 +147,8 @@ async def test_git_leaves_no_lock(sh: Bench) -> None:
 
 async def test_cancelled_calls_do_not_wait(sh: Bench, home: Path) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(sh, "sleep 60; touch sentinel")
-        await anyio.sleep(0.3)
+        tasks.start_soon(sh, "touch started; sleep 60; touch sentinel")
+        await until_async((home / "started").exists)
         tasks.cancel_scope.cancel()
     assert (await sh("echo next")).text == "next"
     assert not (home / "sentinel").exists()

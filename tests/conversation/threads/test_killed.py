@@ -6,7 +6,6 @@ import itertools
 import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,19 @@ KILLS = 100
 
 
 def write(state: Path, id: str, begun: int) -> None:
-    """A run that never ends: a turn is stored, then the result of its call, and so on."""
+    """A run that never ends: a turn is stored, then the result of its call, and so on; a byte is sent for each."""
     thread = ThreadStore(state).open(id, agent="a")
     thread.append(user("task"))
     os.write(begun, b".")
     for number in itertools.count():
         thread.append(model(call(f"c{number}")))
+        os.write(begun, b".")
         thread.append(user(result(f"c{number}", f"output {number} " + "x" * 5_000)))
+        os.write(begun, b".")
 
 
-def kill_while_writing(state: Path, id: str, after: float) -> None:
-    """Let a process write, and kill it so many seconds after its first message."""
+def kill_while_writing(state: Path, id: str, after: int) -> None:
+    """Let a process write, and kill it while it writes the message after so many."""
     reading, begun = os.pipe()
     child = os.fork()
     if child == 0:
@@ -45,8 +46,8 @@ def kill_while_writing(state: Path, id: str, after: float) -> None:
             os._exit(1)
     os.close(begun)
     try:
-        assert os.read(reading, 1) == b"."
-        time.sleep(after)
+        for _ in range(after):
+            assert os.read(reading, 1) == b"."
     finally:
         os.kill(child, signal.SIGKILL)
         os.close(reading)
@@ -70,7 +71,7 @@ def test_a_thread_killed_at_any_moment_resumes(tmp_path: Path) -> None:
     moments = random.Random(7)
     cut = 0
     for kill in range(KILLS):
-        kill_while_writing(tmp_path, f"t{kill}", moments.uniform(0, 0.02))
+        kill_while_writing(tmp_path, f"t{kill}", moments.randint(1, 12))
         store = ThreadStore(tmp_path)
         thread = store.open(f"t{kill}", agent="a")
         between = check(thread.messages)
