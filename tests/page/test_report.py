@@ -222,10 +222,12 @@ def test_long_runs_and_long_outputs_are_folded(browser: Browser, tmp_path: Path)
         lines.append(event("tool_call", len(lines), input={"command": "make"}, **call))
         lines.append(event("file_edit", len(lines), source="shell", toolCallId=call["id"], **edit))
         lines.append(event("tool_result", len(lines), output=output, **done, **call))
+    lines.append(event("thinking", len(lines), content="a long text\n" * 50_000, kind="text", turn=668))
     (tmp_path / "events").write_text("\n".join(lines))
     (tmp_path / "r.html").write_text(render(read_any(tmp_path / "events")))
     page = browser.open((tmp_path / "r.html").as_uri())
-    page.until("document.querySelectorAll('.step').length === 1334")
+    page.until("document.querySelectorAll('.step').length === 1335")
+    assert page.run("document.querySelector('.step.text').textContent.length") < 10_000
     assert page.run("document.querySelectorAll('*').length") < 60_000
     page.click("button.more", "Show 299,970 lines more (5.1 MB in all)")
     assert page.run("document.querySelector('.whole').textContent.length") > 5_000_000

@@ -63,7 +63,13 @@ function editTitle(event, workspace) {
   ];
 }
 
-const prose = (entry) => h("div", { class: "prose" }, entry.text);
+const LONG_PROSE = 12_000; // characters; longer texts are folded, and while they arrive only their end is displayed
+
+function prose(entry) {
+  const label = `text of the step ${LABELS[entry.kind]}`;
+  if (entry.text.length <= LONG_PROSE) return h("div", { class: "prose" }, entry.text);
+  return entry.running ? liveText(entry.text, label) : longText(entry.text, label);
+}
 
 const BODIES = {
   reasoning(entry) {
