@@ -21,7 +21,8 @@ from agent_runtime.version import VERSION
 class Command:
     """A command: its options, its help, and the module and function that run it.
 
-    `prints_text`: its output is the text on stdout, so that without a stdout there is nothing to do.
+    `prints_text`: its output is the text on stdout, unless it is written to the file of `--output`, so that without a
+    stdout there is nothing to do.
     """
 
     add_options: Callable[[argparse.ArgumentParser], None]
@@ -65,6 +66,7 @@ _COMMANDS = {
         "write a run as a trajectory (ATIF) or a trace (OTLP)",
         "export",
         "export_command",
+        prints_text=True,
     ),
     "runs": Command(
         arguments_of.runs_options, "list the runs that are kept", "runs", "runs_command", prints_text=True
@@ -170,7 +172,8 @@ def main(argv: Sequence[str]) -> int:
         top.print_help(sys.stderr)
         return ExitCode.INVALID_REQUEST
     has_stdout = sys.stdout is not None  # None when descriptor 1 is closed
-    if not has_stdout and _COMMANDS[arguments.command].prints_text:
+    writes_a_file = getattr(arguments, "output", None) is not None
+    if not has_stdout and _COMMANDS[arguments.command].prints_text and not writes_a_file:
         return ExitCode.STDOUT_CLOSED
     try:
         code = dispatch(arguments)

@@ -84,7 +84,16 @@ def test_a_word_like_no_other_gets_the_list_only(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     "words",
-    [["schema"], ["tools"], ["models"], ["agents"], ["runs"], ["clean", "--dry-run"], ["threads", "list"]],
+    [
+        ["schema"],
+        ["tools"],
+        ["models"],
+        ["agents"],
+        ["runs"],
+        ["clean", "--dry-run"],
+        ["threads", "list"],
+        ["export", "last", "--format", "atif"],
+    ],
 )
 def test_a_command_that_prints_text_needs_a_stdout(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
