@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from agent_runtime import tools
@@ -23,7 +22,7 @@ from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
 from agent_runtime.engine.context import RunContext
-from agent_runtime.engine.costs import CostMeter
+from agent_runtime.engine.costs import CostMeter, RecordedCosts
 from agent_runtime.engine.prompt import rendered_prompt
 from agent_runtime.engine.services import RunServices, ToolServices
 from agent_runtime.engine.tracing import ToolSpans
@@ -213,17 +212,18 @@ def _context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], Cont
     return limits
 
 
-def _costs(ctx: RunContext, model: ResilientModel) -> CostMeter:
-    when = datetime.fromisoformat(ctx.replay.transcript.header.created_at) if ctx.replay else None
+def _costs(ctx: RunContext, model: ResilientModel) -> CostMeter | RecordedCosts:
+    if ctx.replay:
+        return RecordedCosts(ctx.replay.transcript)
     endpoints = {f"{endpoint.provider}:{endpoint.model}": endpoint for endpoint in ctx.config.endpoints}
-    table = PriceTable(ctx.config.own_prices, when)
+    table = PriceTable(ctx.config.own_prices)
     return CostMeter(table, lambda: endpoints[model.current.label], ctx.budget, ctx.sink.emit)
 
 
 def _conversation(
     ctx: RunContext,
     model: Model,
-    costs: CostMeter,
+    costs: CostMeter | RecordedCosts,
     limits: Callable[[], ContextLimits],
     system: str,
     specs: tuple[ToolSpec, ...],
@@ -262,7 +262,7 @@ class Summarizer:
 
     ctx: RunContext
     model: Model
-    costs: CostMeter
+    costs: CostMeter | RecordedCosts
     limits: Callable[[], ContextLimits]
 
     async def __call__(self, messages: list[Message]) -> str:

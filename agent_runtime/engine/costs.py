@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -12,6 +13,7 @@ from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Usage
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.prices import PriceTable
+from agent_runtime.transcripts.reader import Transcript
 
 LOAD_AFTER = 0.3  # seconds from the beginning of the first model call: its request has been sent by then
 
@@ -80,3 +82,27 @@ class CostMeter:
         return await run_sync(
             self._table.cost, at.provider, at.model, at.base_url, usage, abandon_on_cancel=True
         )
+
+
+class RecordedCosts:
+    """The costs of a recorded run: a replay needs no prices, which may have changed since.
+
+    Args:
+        transcript: the recording.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        events = transcript.events
+        self._costs = deque(event.get("costUsd") for event in events if event["type"] == "usage")
+        self._is_limit = bool(events) and events[-1].get("stopReason") == "max_cost"
+
+    async def prepare(self) -> None:
+        """Do nothing: there is nothing to load."""
+
+    async def cost(self, usage: Usage) -> float | None:
+        """Return the recorded cost of the next call; None when it was not known."""
+        return self._costs.popleft() if self._costs else None
+
+    async def exceeds(self, tokens: int) -> bool:
+        """Return whether the recorded run was ended here by `maxCost`."""
+        return self._is_limit and not self._costs

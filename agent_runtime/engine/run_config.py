@@ -48,7 +48,6 @@ class Resolved:
     tools: tuple[str, ...]
     limits: Limits
     temperature: float | None
-    own_prices: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ class RunConfig:
         # MCP servers are not started by a replay, and may hold secrets
         agent = asdict(self.agent) | {"path": str(self.agent.path), "mcp_servers": None}
         endpoints = [{**asdict(endpoint), "api_key": None, "headers": {}} for endpoint in self.endpoints]
-        prices = {"own_prices": self.own_prices} if self.own_prices else {}
-        return prices | {
+        return {
             "agent": agent,
             "endpoints": endpoints,
             "tools": [*self.tools, *self.mcp_tools],
@@ -135,7 +133,8 @@ def prepare(request: Request, environ: Mapping[str, str], resolved: Resolved | N
     servers: tuple[ServerConfig, ...] = ()
     if resolved is not None:
         agent, endpoints, names = resolved.agent, resolved.endpoints, resolved.tools
-        limits, temperature, own_prices = resolved.limits, resolved.temperature, resolved.own_prices
+        limits, temperature = resolved.limits, resolved.temperature
+        own_prices: dict[str, dict[str, float]] = {}  # the recorded costs are used
     else:
         folder = checked_folder("agentsDir", request.agents_dir)
         checked_folder("skillsDir", request.skills_dir)

@@ -17,7 +17,7 @@ from agent_runtime.conversation.conversation import Conversation
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.build_model import ModelConnections
 from agent_runtime.engine.context import RunContext
-from agent_runtime.engine.costs import CostMeter
+from agent_runtime.engine.costs import CostMeter, RecordedCosts
 from agent_runtime.engine.left import LONGEST_WAIT, ended_processes, left_processes, wait_for_work
 from agent_runtime.engine.user import UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
@@ -94,7 +94,7 @@ class RunServices:
     conversation: Conversation
     executor: ToolExecutor
     observer: WorkspaceObserver | NullObserver
-    costs: CostMeter
+    costs: CostMeter | RecordedCosts
     answers: AnswerCheck | None
     subreaper: Subreaper
 

@@ -48,17 +48,19 @@ def test_every_call_and_the_whole_run_have_their_cost(
     ],
 )
 def test_a_run_ends_before_the_call_that_would_pass_its_limit(
-    limit: float, calls: int, workspace: Path
+    limit: float, calls: int, workspace: Path, tmp_path: Path, replay: Replay
 ) -> None:
+    transcript = tmp_path / "t.ndjson"
     usage = {"input": 100_000, "output": 1_000}
     prompt = "word " * 100_000 if calls == 0 else "x"
     with ModelServer([echo(usage)], repeat_last=True) as server:
-        request = {"prompt": prompt, "config": {"maxCost": limit}}
+        request = {"prompt": prompt, "config": {"maxCost": limit}, "record": str(transcript)}
         done = run(request, workspace, server.environ("anthropic"))
     assert (done.code, done.complete["stopReason"], done.complete["iterations"]) == (3, "max_cost", calls)
     assert done.complete["error"]["code"] == "max_cost"
     assert done.complete["usage"]["costUsd"] <= limit
     assert done.events[0]["limits"]["maxCost"] == limit
+    assert replay(transcript).complete["usage"]["costUsd"] == done.complete["usage"]["costUsd"]
 
 
 def test_the_model_is_warned_once_before_the_limit(workspace: Path) -> None:
