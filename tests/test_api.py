@@ -111,7 +111,7 @@ async def test_a_bad_request_is_an_event_and_a_status(workspace: Path, tmp_path:
     assert result.exit_code == 2
     assert result.complete.error is not None and result.complete.error.details == {
         "field": "prompt",
-        "expected": "expected a non-empty string",
+        "expected": "a non-empty string",
     }
 
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
-from agent_runtime.shell import live_output, output_capture, screen
+from agent_runtime.shell import live_output, output_buffer, screen
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.system.processes import Process
 
@@ -93,7 +93,7 @@ async def test_output_is_rendered_outside_of_the_event_loop(
 
     record(screen.Screen, "feed")
     record(screen.Screen, "take")
-    record(output_capture, "clean")
+    record(output_buffer, "clean")
     record(live_output, "clean")
     await start(sessions, r"printf '\033[Hdrawn\033[6n'", tty=True)
     await start(sessions, "seq 100")
