@@ -166,8 +166,15 @@ def progresses(chunk: dict[str, Any]) -> bool:
         return bool(delta) if isinstance(delta, str) else kind not in _IDLE
     if chunk.get("error") or chunk.get("usage"):
         return True
-    for choice in chunk.get("choices") or ():
-        delta = choice.get("delta") or choice.get("message") or {}
-        if choice.get("finish_reason") or any(value for name, value in delta.items() if name != "role"):
-            return True
-    return False
+    choices = chunk.get("choices")
+    return any(map(_has_content, choices)) if isinstance(choices, list) else bool(choices)
+
+
+def _has_content(choice: Any) -> bool:
+    """Return whether an entry of `choices` has content. One of another form counts: the decoder refuses it."""
+    if not isinstance(choice, dict):
+        return True
+    delta = choice.get("delta") or choice.get("message") or {}
+    if choice.get("finish_reason") or not isinstance(delta, dict):
+        return True
+    return any(value for name, value in delta.items() if name != "role")

@@ -11,7 +11,7 @@ import pytest
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.connect import connect
 from agent_runtime.providers.endpoints import resolve
-from agent_runtime.providers.transport import StreamTimeouts
+from agent_runtime.providers.transport import StreamTimeouts, progresses
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from tests.providers.asking import asking
 from tests.support.formats import formats
@@ -193,3 +193,15 @@ async def test_a_refused_connection_names_the_address() -> None:
                     raise AssertionError("nothing is streamed")
             assert "pa55word" not in caught.value.message
             await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    "choices", ["text", ["text"], [None], [1], [{"delta": "text"}], [{"delta": ["x"]}], {"a": 1}, 5]
+)
+def test_choices_of_another_form_are_left_to_the_decoder(choices: object) -> None:
+    assert progresses({"choices": choices})
+
+
+@pytest.mark.parametrize("choices", [None, [], [{}], [{"delta": {}}], [{"delta": {"role": "assistant"}}]])
+def test_empty_choices_are_no_progress(choices: object) -> None:
+    assert not progresses({"choices": choices})
