@@ -54,15 +54,15 @@ def test_directory_environment_options_and_stderr_are_the_clients(standby: Runni
 def test_certificates_are_read_ahead_and_a_clients_own_count(workspace: Path, tmp_path: Path) -> None:
     roots = tmp_path / "roots.pem"
     shutil.copy(certifi.where(), roots)
-    with (
-        ModelServer([Turn(text="done")], repeat_last=True) as server,
-        standing(tmp_path, {"SSL_CERT_FILE": str(roots)}) as standby,
-    ):
+    with ModelServer([]) as server, standing(tmp_path, {"SSL_CERT_FILE": str(roots)}) as standby:
         roots.unlink()
-        request = json.dumps(asked(server)).encode()
+        body = asked(server, config={"maxRetries": 0})
+        body["model"]["endpoint"] = server.url.replace("http:", "https:")  # which it does not speak
+        request = json.dumps(body).encode()
         ahead = finish(launch(standby, workspace, SSL_CERT_FILE=str(roots)), request)
         own = finish(launch(standby, workspace, SSL_CERT_FILE=str(tmp_path / "none.pem")), request)
-    assert (ahead.code, ahead.complete["output"]) == (0, "done")
+    assert (ahead.code, ahead.complete["error"]["retryable"]) == (1, True)
+    assert "the connection to https://127.0.0.1" in ahead.complete["error"]["message"]
     assert (own.code, own.complete["error"]["retryable"]) == (1, False)
     assert f"SSL_CERT_FILE {tmp_path}/none.pem: No such file" in own.complete["error"]["message"]
 

@@ -10,7 +10,7 @@ import sys
 
 class Refused:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"pytest", "_pytest", "uvicorn", "starlette"}:
+        if name.partition(".")[0] in {"pytest", "_pytest", "uvicorn"}:  # the extra [mcp] has starlette
             raise ImportError(f"{name} is not installed")
 
 sys.meta_path.insert(0, Refused())
