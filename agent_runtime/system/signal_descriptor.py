@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 from agent_runtime.system.signals import SENT_BY_PROCESSES
@@ -51,14 +51,15 @@ class SignalDescriptor:
         """Return the descriptor, which can be read when a signal has arrived."""
         return self._fd
 
-    def received(self) -> list[tuple[int, int]]:
-        """Return the signals that have arrived: their numbers, and the pids of their senders (see `sender_of`)."""
-        found = []
+    def received(self) -> Iterator[tuple[int, int]]:
+        """Yield the signals that have arrived: their numbers, and the pids of their senders (see `sender_of`).
+
+        Each is yielded as soon as it is read: a sender may exit at any moment.
+        """
         with suppress(BlockingIOError):
             while data := os.read(self._fd, self._SIZE):
                 number, _, code, pid = struct.unpack_from("IiiI", data)
-                found.append((number, pid if code in SENT_BY_PROCESSES else 0))
-        return found
+                yield number, pid if code in SENT_BY_PROCESSES else 0
 
     def close(self) -> None:
         """Close the descriptor. The signals stay blocked."""

@@ -26,7 +26,7 @@ from agent_runtime.output.masking import address_secrets, named_as_secret
 from agent_runtime.protocol.handover import EXIT, PID, check_socket_path, preamble
 from agent_runtime.system.hardening import harden
 from agent_runtime.system.signal_descriptor import SignalDescriptor
-from agent_runtime.system.signals import STOPPING, may_come_from_below
+from agent_runtime.system.signals import STOPPING, be_prompt, may_come_from_below
 
 _PIECE = 1 << 16
 _STDOUT = 1
@@ -97,6 +97,7 @@ class _Relay:
     def run(self) -> int:
         """Relay until the run has ended; returns the exit status."""
         arrived = SignalDescriptor(self._handler.handled)
+        be_prompt()
         if early := self._handler.reason:
             self._signalled(signal.Signals[early], 0)
         stdin = -1

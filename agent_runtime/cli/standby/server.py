@@ -158,7 +158,7 @@ class Standby:
                     os.kill(pid, number)
             while self._runs and (left := until - time.monotonic()) > 0:
                 select.select([self._signals.fileno()], [], [], left)
-                self._signals.received()
+                list(self._signals.received())
                 self._reap()
 
 
