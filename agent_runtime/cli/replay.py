@@ -36,7 +36,9 @@ from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 from agent_runtime.transcripts.store import find_transcript
 
-_OVERRIDES = dict.fromkeys(("stateDir", "record", "format"))  # fields that only an option can give
+_OVERRIDES: dict[str, Any] = dict.fromkeys(
+    ("stateDir", "record", "format")
+)  # fields that only an option can give
 
 
 def replay_command(arguments: argparse.Namespace) -> int:

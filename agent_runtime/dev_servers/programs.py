@@ -42,8 +42,10 @@ _OTHER_PORTS = frozenset(
     | {3389, 4222, 5432, 5433, 5672, 5900, 6379, 6380, 9042, 9092, 11211, 27017, 27018, 50051}
 )
 
-_INSPECT = re.compile(r"--inspect(?:-brk|-wait)?(?:=(?:.*:)?(\d+))?$")
-_DEBUG_OPTION = re.compile(r"-agentlib:jdwp=.*address=(?:.*:)?(\d+)|--remote-debugging-port=(\d+)")
+_INSPECT = re.compile(r"--inspect(?:-brk|-wait)?(?:=(?:.*:)?(\d{1,5}))?$")
+_DEBUG_OPTION = re.compile(
+    r"-agentlib:jdwp=.*address=(?:.*:)?(\d{1,5})(?!\d)|--remote-debugging-port=(\d{1,5})(?!\d)"
+)
 _TLS_OPTION = re.compile(
     r"--(?:ssl-(?:certfile|keyfile|cert|key)|certfile|https|experimental-https|tls(?:-cert)?)(?:=.*)?"
 )
@@ -128,8 +130,6 @@ def _debug_ports(words: Sequence[str]) -> set[int]:
             ports.add(int(inspect[1] or 9229))
         elif option := _DEBUG_OPTION.match(word):
             ports.add(int(option[1] or option[2]))
-        elif (
-            word == "--listen" and "debugpy" in words and (number := following.rpartition(":")[2]).isdecimal()
-        ):
-            ports.add(int(number))
+        elif word == "--listen" and "debugpy" in words:
+            ports |= {int(number) for number in re.findall(r"(?:^|:)(\d{1,5})$", following)}
     return ports

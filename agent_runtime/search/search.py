@@ -94,10 +94,12 @@ class Searcher:
         """
         scope = await self._scope(path)
         where = (scope.folder, self._paths.workspace)
+        empty = partial(SearchReport, self._paths.display_path, "files", limit, tokens * BYTES_PER_TOKEN)
+        spelled, report = pattern, empty()
         with anyio.move_on_after(_TIMEOUT) as timer:
             # another spelling counts where nothing has the literal one
             for spelled in [pattern, *(spelling.path for spelling in spellings(pattern))][:_SPELLINGS]:
-                report = SearchReport(self._paths.display_path, "files", limit, tokens * BYTES_PER_TOKEN)
+                report = empty()
                 await self._list(scope, _selects(spelled, where), report)
                 if not report.empty:
                     break

@@ -102,9 +102,9 @@ class _Instruments:
         if given.get(names.OPERATION) == "chat":
             for kind, field in (("input", names.INPUT_TOKENS), ("output", names.OUTPUT_TOKENS)):
                 if field in given:
-                    self._tokens.record(given[field], attributes | {"gen_ai.token.type": kind})
+                    self._tokens.record(int(given[field]), attributes | {"gen_ai.token.type": kind})
         if cost := given.get(names.COST):
-            self._cost.add(cost, attributes)
+            self._cost.add(float(cost), attributes)
 
 
 def _is_sent(signal: str, environ: Mapping[str, str]) -> bool:

@@ -68,6 +68,7 @@ def test_only_new_turns_are_examined(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("agent_runtime.conversation.growing_history.normalized", counted)
     growing, history = GrowingHistory(), [UserMessage.of("go")]
+    before: Sequence[Message] = ()
     for number in range(50):
         history += turn(number)  # type: ignore[arg-type]
         before = growing.normalize(history).messages

@@ -61,6 +61,7 @@ def test_the_work_of_a_turn_does_not_grow(format: str) -> None:
         nonlocal calls
         calls += event in ("call", "c_call")
 
+    sent = b""
     for number in range(TURNS):
         calls = 0
         sys.setprofile(count)

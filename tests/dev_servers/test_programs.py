@@ -47,6 +47,10 @@ from agent_runtime.dev_servers.programs import Protocol, names_port, protocol, s
         ("java -agentlib:jdwp=transport=dt_socket,server=y,address=*:5005 -jar a.jar", 5005, "debugger"),
         ("java -agentlib:jdwp=transport=dt_socket,server=y,address=*:5005 -jar a.jar", 8080, None),
         ("chrome --headless --remote-debugging-port=9300", 9300, "debugger"),
+        # numbers that are no ports; more than 4,300 digits are refused by int()
+        (f"node --inspect={'9' * 5_000} app.js", 9229, None),
+        (f"chrome --remote-debugging-port={'9' * 5_000}", 9300, None),
+        (f"python -m debugpy --listen {'9' * 5_000} app.py", 5678, None),
         ("dlv debug --headless --listen=:2345", 2345, "debugger"),
         # nobody knows: scripts that are named like a server, code on the command line
         ("node server.js", 3000, None),

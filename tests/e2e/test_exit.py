@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ def test_the_program_exits_at_once_after_complete(end: str, workspace: Path) -> 
         run.stdin.write(json.dumps({"prompt": "x", "workspace": str(workspace)} | fields).encode())
         run.stdin.close()
         lines = []
+        completed = math.inf
         for line in run.stdout:
             lines.append(line)
             if json.loads(line)["type"] == "complete":

@@ -102,7 +102,7 @@ class Wrong(BaseHTTPRequestHandler):
 
     do_GET = do_DELETE = do_POST
 
-    def log_message(self, *arguments: object) -> None:
+    def log_message(self, format: str, *arguments: object) -> None:
         pass
 
 

@@ -13,7 +13,7 @@ from agent_runtime.shell.own_commands import own_commands, with_folder
 
 def test_the_commands_are_written_once(tmp_path: Path) -> None:
     folder = own_commands(tmp_path, for_other_user=False)
-    assert folder == tmp_path / "bin"
+    assert folder and folder == tmp_path / "bin"
     before = {file.name: file.stat().st_ino for file in folder.iterdir()}
     assert set(before) == {"apply_patch", "applypatch"}
     (folder / "applypatch").write_text("something else")

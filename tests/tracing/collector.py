@@ -63,7 +63,7 @@ def collecting(delay: float = 0) -> Iterator[Collector]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *arguments: object) -> None:
+        def log_message(self, format: str, *arguments: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

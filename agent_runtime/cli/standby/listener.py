@@ -20,9 +20,11 @@ class Listener(Protocol):
 
     def fileno(self) -> int:
         """The descriptor that is readable when there is a connection."""
+        ...
 
     def accept(self) -> socket.socket:
         """Return the next connection. Raises EOFError when there will be no more."""
+        ...
 
     def close(self) -> None:
         """Accept no more connections."""
