@@ -1,21 +1,17 @@
-"""Runs over HTTP: started, followed, controlled, and known again after the server was killed."""
+"""Runs over HTTP: started, followed, read again and controlled."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent_runtime.server.run_files import RunFiles, RunRecord
-from agent_runtime.server.store import IdempotencyStore, digest
 from agent_runtime.testing.model_server import Turn
-from agent_runtime.testing.runtime import COMMAND, check, environment
-from tests.server.conftest import Serve, Served
+from agent_runtime.testing.runtime import check
+from tests.server.conftest import Serve
 from tests.support.waiting import until
 
 Json = dict[str, Any]
@@ -156,93 +152,6 @@ def test_events_are_read_again_from_any_place(serve: Serve) -> None:
         assert client.get("/v1/runs/r1/events?after=x").status_code == 400
 
 
-def test_runs_outlive_the_server_and_subscribers_go_on(serve: Serve) -> None:
-    served = serve([waiting(), Turn(text="done")])
-    body = {"prompt": "go", "runId": "r1"}
-    headers = {"idempotency-key": "k1"}
-    with served.client() as client, client.stream("POST", "/v1/run", json=body, headers=headers) as response:
-        seen: list[int] = []
-        for line in response.iter_lines():
-            if line.startswith("id: "):
-                seen.append(int(line[4:]))
-            if '"tool_call"' in line:
-                break
-        until((served.workspace / "started").exists)
-        served.kill()
-    again = serve(None, model=served.model)
-    (served.workspace / "go").touch()
-    with again.client() as client:
-        rest = frames(client.get(f"/v1/runs/r1/events?after={seen[-1]}").text)
-        assert [int(id) for id, _, _ in rest] == list(range(seen[-1] + 1, seen[-1] + 1 + len(rest)))
-        assert rest[-1][2]["output"] == "done"
-        replayed = client.post("/v1/run", json={**body, "stream": False}, headers={"idempotency-key": "k2"})
-        assert replayed.status_code == 409  # another request for a run id that is taken
-        same = frames(client.post("/v1/run", json=body, headers=headers).text)
-        assert same[-1][2]["output"] == "done"
-        assert len(served.model.requests) == 2  # nothing has run twice
-        other = client.post("/v1/run", json={**body, "prompt": "else"}, headers=headers)
-        assert other.status_code == 422
-
-
-def test_a_run_that_is_killed_before_its_first_event_has_failed(serve: Serve) -> None:
-    served = serve([])
-    files = RunFiles(served.state / "runs" / "r1")
-    files.folder.mkdir(parents=True)
-    files.events.touch()
-    files.write_record(
-        RunRecord("r1", "t1", "a", "2026-01-01T00:00:00.000Z", server=2**22 + 1, server_started=1)
-    )
-    body = {"prompt": "go", "runId": "r1", "stream": False}
-    store = IdempotencyStore(served.state / "api.sqlite3")
-    store.claim("k1", digest(body), "r1")
-    store.close()
-    with served.client() as client:
-        response = client.post("/v1/run", json=body, headers={"idempotency-key": "k1"})
-    assert response.status_code == 200
-    assert (response.json()["data"]["status"], response.json()["data"]["error"]["retryable"]) == (
-        "failed",
-        True,
-    )
-
-
-def test_a_run_whose_process_was_killed_gets_its_last_events_once(serve: Serve) -> None:
-    served = serve([waiting("never")])
-    with ThreadPoolExecutor() as pool, served.client() as client:
-        answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
-        until((served.workspace / "started").exists)
-        record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
-        os.kill(record["pid"], 9)
-        data = answer.result().json()["data"]
-        assert (data["status"], data["error"]["code"], data["error"]["retryable"]) == (
-            "failed",
-            "internal_error",
-            True,
-        )
-        events = [data for _, _, data in frames(client.get("/v1/runs/r1/events").text)]
-    assert [event["seq"] for event in events] == list(range(len(events)))
-    assert [event["type"] for event in events].count("complete") == 1
-
-
-def test_a_killed_run_that_nobody_follows_has_failed(serve: Serve) -> None:
-    edited = Turn(calls=[("bash", {"command": "echo hi > out.txt"})])
-    served = serve([edited, waiting("never")])
-    with served.client() as client:
-        with client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
-            until((served.workspace / "started").exists)
-        record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
-        served.kill()
-        os.killpg(record["pid"], 9)
-    with serve(None, model=served.model).client() as client:
-        assert [run["status"] for run in client.get("/v1/runs?status=failed").json()["data"]] == ["failed"]
-        data = client.get("/v1/runs/r1").json()["data"]
-    assert (data["status"], data["files"], data["iterations"]) == (
-        "failed",
-        [str(served.workspace / "out.txt")],
-        2,
-    )
-    assert data["usage"]["totalTokens"] > 0
-
-
 def test_long_inputs_sent_at_once_arrive_whole(serve: Serve) -> None:
     served = serve([waiting(), Turn(text="done")])
     texts = [f"{letter * 150_000}." for letter in "abcd"]  # more than a pipe holds
@@ -255,25 +164,6 @@ def test_long_inputs_sent_at_once_arrive_whole(serve: Serve) -> None:
         assert answer.result().json()["data"]["status"] == "completed"
     request = json.dumps(served.model.bodies[-1])
     assert all(text in request for text in texts)
-
-
-def test_tools_cannot_read_the_keys_of_the_server(serve: Serve) -> None:
-    served = serve([], "--api-key", "rt_live_mine")
-    look = (  # at the server, and at every process from the tool up to the first
-        f'pids={served.process.pid}; pid=$$; while [ $pid -gt 0 ]; do pids="$pids $pid";'
-        " pid=$(awk '/^PPid/ {print $2}' /proc/$pid/status); done;"
-        " for pid in $pids; do cat /proc/$pid/environ /proc/$pid/cmdline; done 2>/dev/null | tr '\\0' '\\n' > seen.txt"
-    )
-    served.model.script[:] = [Turn(calls=[("bash", {"command": look})]), Turn(text="done")]
-    with served.client() as client:
-        assert client.get("/v1/agents").status_code == 401
-        headers = {"x-api-key": "rt_live_mine"}
-        done = client.post("/v1/run", json={"prompt": "go", "stream": False}, headers=headers)
-    assert done.json()["data"]["status"] == "completed"
-    seen = (served.workspace / "seen.txt").read_text(errors="replace")
-    secrets = [value for name, value in served.model.environ("anthropic").items() if name.endswith("_KEY")]
-    assert secrets and "agent-runtime serve" in seen
-    assert not [value for value in [*secrets, "rt_live_mine"] if value in seen]
 
 
 def test_a_client_that_leaves_may_cancel_its_run(serve: Serve) -> None:
@@ -298,50 +188,6 @@ def test_concurrent_streams_are_complete(serve: Serve) -> None:
     with ThreadPoolExecutor(8) as pool:
         for events in pool.map(stream, range(16)):
             check(events, 0)
-
-
-def test_listening_on_another_address_requires_a_key(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "serve", "--host", "0.0.0.0", "--port", "0"],
-        capture_output=True,
-        text=True,
-        env=environment({}, tmp_path),
-        check=False,
-    )
-    assert done.returncode == 2 and "--api-key" in done.stderr
-
-
-def keyed(serve: Serve, *keys: str) -> Served:
-    options = [option for key in keys for option in ("--api-key", key)]
-    return serve([Turn(text="done")], *options, repeat_last=True)
-
-
-def test_keys_have_scopes_and_rate_limits(serve: Serve) -> None:
-    served = keyed(serve, "rt_live_one:free", "rt_live_two")
-    with served.client() as client:
-        assert client.get("/v1/agents").status_code == 401
-        assert client.get("/v1/agents", headers={"x-api-key": "rt_live_none"}).status_code == 401
-        assert client.get("/healthz").status_code == 200
-        for header in ({"authorization": "Bearer rt_live_two"}, {"x-api-key": "rt_live_two"}):
-            response = client.get("/v1/agents", headers=header)
-            assert response.status_code == 200 and response.headers["x-ratelimit-limit"] == "1000"
-        with ThreadPoolExecutor(8) as pool:
-            statuses = list(
-                pool.map(
-                    lambda _: client.get("/v1/agents", headers={"x-api-key": "rt_live_one"}).status_code,
-                    range(80),
-                )
-            )
-        assert (statuses.count(200), statuses.count(429)) == (60, 20)
-        limited = client.get("/v1/agents", headers={"x-api-key": "rt_live_one"})
-    assert limited.headers["x-ratelimit-remaining"] == "0" and int(limited.headers["retry-after"]) >= 1
-
-
-def test_requests_of_other_origins_are_refused(serve: Serve) -> None:
-    with serve([]).client() as client:
-        assert client.get("/v1/agents", headers={"origin": "https://evil.example"}).status_code == 403
-        assert client.get("/v1/agents", headers={"host": "evil.example"}).status_code == 403
-        assert client.get("/v1/agents", headers={"origin": str(client.base_url)}).status_code == 200
 
 
 def test_a_run_for_a_device_is_registered(serve: Serve) -> None:
