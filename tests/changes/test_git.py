@@ -64,7 +64,6 @@ def test_nothing_the_repository_names_is_run(tracked: TrackedWorkspace) -> None:
         "echo '* eol=crlf' > .git/info/attributes",
         "git config filter.rot.clean 'tr a-z b-za'; git config filter.rot.smudge 'tr b-za a-z'; "
         "echo '*.txt filter=rot' > .gitattributes",
-        "echo '*.txt ident' > .gitattributes",
         "printf 'a\\0b\\0' > u16.txt; echo 'u16.txt working-tree-encoding=UTF-16LE' > .gitattributes",
     ],
 )

@@ -111,4 +111,4 @@ def test_an_abort_prints_the_stack_of_every_thread(workspace: Path) -> None:
                     break
             os.kill(process.pid, signal.SIGABRT)
             _, stderr = process.communicate(timeout=30)
-    assert b"Fatal Python error: Aborted" in stderr and b"most recent call first" in stderr
+    assert b"Thread 0x" in stderr and b"most recent call first" in stderr
