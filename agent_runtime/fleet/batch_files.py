@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
+from agent_runtime.output.lines import encode_line
 from agent_runtime.protocol.request import Request, parse
 from agent_runtime.protocol.strict_json import decode
 
@@ -117,7 +118,7 @@ class Results:
     def add(self, line: int, complete: dict[str, Any]) -> None:
         """Append the result of a request; it is on disk when this returns."""
         result = {"line": line, **complete}
-        self._file.write(json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        self._file.write(f"{encode_line(result)}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
         self.stored.append(result)

@@ -74,6 +74,14 @@ def test_every_request_has_a_result(start: Start, tmp_path: Path) -> None:
     assert all((result["type"], result["output"]) == ("complete", "done") for result in found)
 
 
+def test_a_result_is_one_line_whatever_it_contains(start: Start, model: ModelServer, tmp_path: Path) -> None:
+    text = "a\u2028b\u2029c\u0085d\x0be \ud800"
+    model.script[:] = [Turn(text=text)]
+    ended(start(requests=requests(1)), 0)
+    lines = (tmp_path / "results.ndjson").read_text().splitlines()  # splits at these characters too
+    assert len(lines) == 1 and json.loads(lines[0])["output"].startswith("a\u2028b\u2029c\u0085d")
+
+
 def test_a_finished_batch_runs_nothing_again(start: Start, model: ModelServer, tmp_path: Path) -> None:
     ended(start(requests=requests(2)), 0)
     before, sent = results(tmp_path), len(model.requests)
