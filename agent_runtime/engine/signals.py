@@ -120,12 +120,13 @@ class SignalHandler:
         os.kill(os.getpid(), _WAKE)
 
     def ended(self) -> None:
-        """Ignore signals from now on: one during the exit of the interpreter would change the exit status."""
+        """Ignore signals from now on: one during the exit of the process would change the exit status.
+
+        The handlers stay. Python prints a traceback when a signal arrives while its handler is replaced by SIG_IGN.
+        """
         self._ended = True
         if self._killed:
             self._exit()
-        for number in CATCHABLE - FAULTS:
-            signal.signal(number, signal.SIG_IGN)
         if self._thread:
             os.kill(os.getpid(), _WAKE)
             self._thread.join(1.0)

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import anyio
 
@@ -39,11 +40,12 @@ class Subreaper:
         self._inherited = {child.pid for child in children(os.getpid())}
 
     async def run(self) -> None:
-        """Reap at every SIGCHLD, until cancelled."""
-        with anyio.open_signal_receiver(signal.SIGCHLD) as signals:
-            self.reap()
-            async for _ in signals:
+        """Reap at every SIGCHLD, until cancelled. Must be called in the main thread."""
+        with _child_signal() as descriptor:
+            while True:
                 self.reap()
+                await anyio.wait_readable(descriptor)
+                os.read(descriptor, 4096)
 
     def reap(self) -> int:
         """Reap all orphans that have ended; returns their number."""
@@ -57,6 +59,29 @@ class Subreaper:
                     os.waitpid(child.pid, os.WNOHANG)
                     count += 1
         return count
+
+
+@contextlib.contextmanager
+def _child_signal() -> Iterator[int]:
+    """Yield a descriptor that becomes readable at every SIGCHLD.
+
+    The handler is never removed. When a signal arrives while its handler is replaced by SIG_DFL or SIG_IGN, Python
+    prints a traceback ("ignored due to race condition", PyErr_CheckSignals), and children end at any time.
+    """
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, _nothing)
+    signal.siginterrupt(signal.SIGCHLD, False)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(previous)
+        os.close(reader)
+        os.close(writer)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Handle a signal whose number the wakeup descriptor receives."""
 
 
 def _any_zombie() -> bool:

@@ -18,6 +18,21 @@ from websockets.sync.client import ClientConnection, connect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+# Scrolls to an element, and returns its centre when it has been the same in two frames and a click there would hit it:
+# parts of a long page get their height when they first become visible.
+_STABLE_CENTRE = """async (element) => {
+  let before = "";
+  for (;;) {
+    element.scrollIntoView({ block: "center" });
+    await new Promise(requestAnimationFrame);
+    const { x, y, width, height } = element.getBoundingClientRect();
+    const centre = [x + width / 2, y + height / 2];
+    if (String(centre) === before && element.contains(document.elementFromPoint(...centre))) return centre;
+    before = String(centre);
+  }
+}"""
+
+
 class Browser:
     """A headless browser with a profile of its own."""
 
@@ -137,13 +152,7 @@ class Page:
             f"each.textContent.includes({json.dumps(containing)}))"
         )
         self.until(f"Boolean({find})")
-        self.run(f"{find}.scrollIntoView({{block: 'center'}})")
-        self.run(
-            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )  # is laid out
-        box = self.run(
-            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({find}.getBoundingClientRect())"
-        )
+        box = self.run(f"({_STABLE_CENTRE})({find})")
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 

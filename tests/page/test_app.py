@@ -67,7 +67,7 @@ def test_a_run_is_started_watched_and_steered(
         page.run("document.querySelectorAll('.span').length") == 8
     )  # of the timeline: 4 model calls, 4 tool calls
     page.key("n")
-    assert "exit 3" in page.text(".step.current")
+    page.until("document.querySelector('.step.current')?.innerText.includes('exit 3')")
     page.run("document.querySelectorAll('aside details').forEach((each) => (each.open = true))")
     assert "greet.py" in page.text("aside") and "Turns" in page.text("aside")
     page.click(".file-row", "greet.py")

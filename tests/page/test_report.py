@@ -199,9 +199,9 @@ def test_the_report_opens_from_disk(browser: Browser, tmp_path: Path, width: int
     page.run("document.querySelector('.timeline').focus()")
     for key in ("ArrowRight", "Enter"):
         page.key(key)
-    assert page.run("document.querySelectorAll('.span.chosen, .step.current').length") == 2
+    page.until("document.querySelectorAll('.span.chosen, .step.current').length === 2")
     page.key("n")
-    assert page.run("document.querySelector('.current').classList.contains('failed')")
+    page.until("document.querySelector('.current').classList.contains('failed')")
     page.type(".toolbar input", "line 20")
     page.until("document.querySelectorAll('.step:not([hidden])').length === 1")
     assert "line 20\n" in page.text(".step:not([hidden]) .output")
@@ -230,7 +230,7 @@ def test_long_runs_and_long_outputs_are_folded(browser: Browser, tmp_path: Path)
     assert page.run("document.querySelector('.step.text').textContent.length") < 10_000
     assert page.run("document.querySelectorAll('*').length") < 60_000
     page.click("button.more", "Show 299,970 lines more (5.1 MB in all)")
-    assert page.run("document.querySelector('.whole').textContent.length") > 5_000_000
+    page.until("document.querySelector('.whole')?.textContent.length > 5_000_000")
     page.type(".toolbar input", "nowhere")
     page.until("document.querySelectorAll('.step:not([hidden])').length === 0")
     assert page.problems == []

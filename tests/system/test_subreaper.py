@@ -75,3 +75,31 @@ def test_orphans_are_reaped_as_pid_1(tmp_path: Path) -> None:
     ):
         pytest.skip("process namespaces are not allowed here")
     assert run(tmp_path, *namespace) == "True 9 True 7 0\n"
+
+
+STORM = """
+import os, signal, subprocess, sys
+import anyio
+from agent_runtime.system.subreaper import Subreaper, become_subreaper
+
+async def main():
+    become_subreaper()
+    storm = subprocess.Popen(["bash", "-c", f"while kill -CHLD {os.getpid()}; do :; done"])
+    for _ in range(1000):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Subreaper().run)
+            await anyio.sleep(0)
+            tasks.cancel_scope.cancel()
+    storm.kill()
+    storm.wait()
+
+anyio.run(main)
+"""
+
+
+def test_signals_that_arrive_while_the_subreaper_stops(tmp_path: Path) -> None:
+    """Python prints a traceback when a handler is reset to the default action while its signal is pending."""
+    done = subprocess.run(
+        [sys.executable, "-c", STORM], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
