@@ -16,7 +16,8 @@ HELD = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, HELD)  # until the command has its handlers
+    # Until the command has its handlers. What the parent has blocked is not kept: the program must react to signals.
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, HELD)
     _open_standard()
     gc.disable()  # until `start` is written: the modules imported before it are not garbage
     _skip_plugins()

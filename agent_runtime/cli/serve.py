@@ -18,11 +18,13 @@ from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.server.app import create_app
 from agent_runtime.server.auth import ApiKey
+from agent_runtime.server.stop_signals import StopSignals
 from agent_runtime.system.process_title import set_title
 
 
 def serve_command(arguments: argparse.Namespace) -> int:
     """Serve until a signal arrives; active runs continue."""
+    signals = StopSignals()
     try:
         hide_keys()
         keys = [ApiKey.parse(text) for text in arguments.api_key]
@@ -57,7 +59,9 @@ def serve_command(arguments: argparse.Namespace) -> int:
         timeout_graceful_shutdown=arguments.drain,
         ws="websockets-sansio",
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    signals.listen(server)
+    server.run(sockets=[listener])
     return ExitCode.COMPLETED
 
 

@@ -47,6 +47,11 @@ def may_come_from_below(sender: int, root: int) -> bool:
     return any(above.pid == root for above in lineage(process))
 
 
+def of_another_call(process: Process, marker: str | None) -> bool:
+    """Return whether a process belongs to a call of a tool other than the one with this marker (None: to any)."""
+    return any(above.marker not in (None, marker) for above in lineage(process))
+
+
 def started_by(root: int) -> list[Process]:
     """Return the living programs of a run's tools: descendants outside the session of the run."""
     run = Process.of(root)

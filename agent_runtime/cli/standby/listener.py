@@ -56,7 +56,10 @@ class ParentListener:
 
     def accept(self) -> socket.socket:
         """Return the next connection. Raises EOFError when the parent has gone."""
-        _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
+        try:
+            _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
+        except ConnectionResetError:  # the parent has ended before it read the first byte
+            descriptors = []
         if not descriptors:
             raise EOFError
         return socket.socket(fileno=descriptors[0])

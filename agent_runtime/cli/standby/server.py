@@ -35,7 +35,14 @@ from agent_runtime.protocol.handover import check_socket_path
 from agent_runtime.system.process_title import set_title
 from agent_runtime.system.processes import Process
 from agent_runtime.system.signal_descriptor import SignalDescriptor
-from agent_runtime.system.signals import CATCHABLE, STOPPING, be_prompt, may_come_from_below, name_of
+from agent_runtime.system.signals import (
+    CATCHABLE,
+    STOPPING,
+    be_prompt,
+    may_come_from_below,
+    name_of,
+    of_another_call,
+)
 
 _GRACE = 5.0  # seconds that runs have to end when the standby is stopped; a cancelled run takes at most 3
 
@@ -79,7 +86,7 @@ class Standby:
         self._listener, self._ends_runs = listener, ends_runs
         self._runs: set[int] = set()
         self._stopping = False
-        self._marker = _marker_of(os.getpid())
+        self._marker = Process.own().marker
         ignored = {number for number in CATCHABLE if signal.getsignal(number) == signal.SIG_IGN}
         self._signals = SignalDescriptor({*CATCHABLE, signal.SIGCHLD} - ignored)
 
@@ -120,7 +127,8 @@ class Standby:
         """Return whether a tool of a run has sent a signal: of one under way, or of one that left it running."""
         if any(may_come_from_below(sender, run) for run in self._runs):
             return True
-        return sender > 0 and _marker_of(sender) not in (None, self._marker)
+        process = Process.of(sender)
+        return process is not None and of_another_call(process, self._marker)
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
@@ -160,8 +168,3 @@ class Standby:
                 select.select([self._signals.fileno()], [], [], left)
                 list(self._signals.received())
                 self._reap()
-
-
-def _marker_of(pid: int) -> str | None:
-    process = Process.of(pid)
-    return process.marker if process else None

@@ -1,0 +1,55 @@
+"""The signals that stop the server. Those of tools, which run as the same user, do not: `pkill agent-runtime`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from agent_runtime.system.processes import Process
+from agent_runtime.system.signals import (
+    CATCHABLE,
+    FAULTS,
+    STOPPING,
+    be_prompt,
+    name_of,
+    of_another_call,
+    sender_of,
+)
+
+if TYPE_CHECKING:
+    import uvicorn
+
+log = logging.getLogger(__name__)
+
+
+class StopSignals:
+    """Receives signals with sigwaitinfo(2), which names their sender. Blocks them in this thread from now on.
+
+    Must be created before another thread is started, which would otherwise receive them without their sender. Signals
+    that the parent made this program ignore, as nohup does, stay ignored.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = frozenset(
+            number for number in CATCHABLE - FAULTS - STOPPING if signal.getsignal(number) != signal.SIG_IGN
+        )
+        self._marker = Process.own().marker
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+
+    def listen(self, server: uvicorn.Server) -> None:
+        """Stop the server at the first signal that comes from no tool; at a second one, without waiting for streams."""
+        threading.Thread(target=self._receive, args=(server,), name="signals", daemon=True).start()
+
+    def _receive(self, server: uvicorn.Server) -> None:
+        be_prompt()
+        while True:
+            info = signal.sigwaitinfo(self._numbers)
+            sender = Process.of(sender_of(info))
+            if sender and of_another_call(sender, self._marker):
+                name = name_of(info.si_signo)
+                log.warning("ignored %s from a tool (pid %d)", name, sender.pid)
+                continue
+            server.force_exit = server.should_exit
+            server.should_exit = True
