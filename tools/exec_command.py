@@ -35,9 +35,12 @@ class ExecCommandParams(Params):
 
 async def run(params: ExecCommandParams, ctx: ToolContext) -> ToolOutput:
     """Start the program. Raises ToolError when it cannot be started, or when too many run already."""
+    cwd = params.workdir
+    if cwd and not (ctx.workspace / cwd).is_dir():
+        cwd = str(await ctx.files.directory(cwd))
     return await ctx.sessions.open(
         params.cmd,
-        cwd=params.workdir,
+        cwd=cwd,
         tty=params.tty,
         seconds=min(params.yield_time_ms / 1000, ctx.tool_timeout or LONGEST_YIELD, LONGEST_YIELD),
         tokens=min(params.max_output_tokens or ctx.output_tokens, ctx.output_tokens),

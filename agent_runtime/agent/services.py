@@ -6,6 +6,7 @@ The implementations are in `shell`, `files`, `search` and `dev_servers`; tools d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -64,6 +65,10 @@ class FileService(Protocol):
 
     async def entries(self, path: str, *, depth: int, tokens: int) -> str:
         """Return a directory listing, `depth` levels deep."""
+        ...
+
+    async def directory(self, path: str) -> Path:
+        """Return a directory as a path without symlinks."""
         ...
 
     async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:

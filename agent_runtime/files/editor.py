@@ -98,6 +98,10 @@ class FileEditor:
         """A directory listing, `depth` levels deep. Raises ToolError when it is not a directory."""
         return await self._worker.run(partial(self._viewer.entries, path, depth, tokens * BYTES_PER_TOKEN))
 
+    async def directory(self, path: str) -> Path:
+        """Return a directory as a path without symlinks. Raises ToolError when it is not one."""
+        return await self._worker.run(partial(self.paths.directory, path))
+
     async def replace(self, path: str, old: str, new: str, *, every: bool = False, call_id: str) -> str:
         """Replace the one occurrence of `old` by `new`, or every one; an empty `old` creates a file.
 

@@ -125,6 +125,13 @@ class PathResolver:
             raise missing(place, path)
         return status
 
+    def directory(self, path: str) -> Path:
+        """Return a directory as a path without symlinks. Raises ToolError when it is not one."""
+        with self.existing(path) as place, explained(path):
+            if not stat.S_ISDIR(self.status(place, path).st_mode):
+                raise ToolError(f"{path} is not a directory.")
+            return place.real
+
     def search_base(self, path: str) -> Path:
         """Return a directory or regular file to search, as a path without symlinks.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.names import look
+from agent_runtime.files.spellings import spellings
 from agent_runtime.git.ignore_patterns import parse
 
 _WILD = re.compile(r"[*?\[{]")
@@ -55,7 +56,7 @@ class Globs:
     def _selection(self, globs: list[str]) -> Callable[[bytes], bool] | None:
         """A test of relative paths; None when there are no globs."""
         lines: list[str] = []
-        for glob in (expanded for one in globs for expanded in _braces(one)):
+        for glob in (expanded for one in globs for spelled in _spelled(one) for expanded in _braces(spelled)):
             for spelling in self._spellings.of(_normal(glob)):
                 lines += [spelling, re.sub(r"([\[\]])", r"\\\1", spelling)]  # `[id].tsx` may be a name
                 if len(lines) > 8 * _MAX_ALTERNATIVES:
@@ -126,6 +127,11 @@ def _simplified(text: str) -> str:
 def _normal(text: str) -> str:
     """In a form that is the same for all paths that look the same."""
     return text if text.isascii() else look(text)
+
+
+def _spelled(glob: str) -> list[str]:
+    """The glob, and what it is without quotes, `file:` and variables. Backslashes stay: they escape what is special."""
+    return [glob, *(other.path for other in spellings(glob) if other.sure and "\\" not in glob)]
 
 
 def _split(globs: str) -> list[str]:

@@ -54,6 +54,13 @@ def selected(test: type[Globs] | object, pattern: str, folder: Path, workspace: 
         ("e\u0301/u\u0308.*", ["é/ü.py"]),
         ("**", FILES),
         ("[", []),
+        ("'*.tsx'", ["src/[id].tsx"]),
+        ('"*.ts", "*.tsx"', ["src/b.ts", "src/[id].tsx"]),
+        ("`src/*.py`", ["src/a.py", "src/#h.py"]),
+        ("file://{workspace}/src/*.py", ["src/a.py", "src/#h.py"]),
+        ("$PWD/src/*.py", ["src/a.py", "src/#h.py"]),
+        ("*.js,!'*.min.js'", ["lib/a.js"]),
+        ("src/\\[id\\].tsx", ["src/[id].tsx"]),
     ],
 )
 def test_globs_match_names_and_paths(tmp_path: Path, glob: str, names: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from agent_runtime.agent.tool import ToolContext
 from agent_runtime.errors import ToolError
+from agent_runtime.files.editor import FileEditor
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.tools import load
@@ -24,7 +25,7 @@ def context(sh: Bench, sessions: SessionManager) -> ToolContext:
         workspace=sh.home,
         shell=sh.shell,
         sessions=sessions,
-        files=unused,
+        files=FileEditor(workspace=sh.home, home=sh.home),
         servers=unused,
         user=unused,
         search=unused,
@@ -94,6 +95,20 @@ async def test_arguments_of_other_versions_of_the_tool_do_nothing(
 async def test_a_directory_may_be_given_by_other_names(sh: Bench, sessions: SessionManager) -> None:
     for name in ("workdir", "cwd", "working_directory"):
         assert (await call("exec_command", {"cmd": "pwd", name: "/"}, sh, sessions)).text.endswith("\n/")
+
+
+@pytest.mark.parametrize(
+    "workdir", ['"my src"', "my\\ src", "file://{home}/my%20src", "~/my src", "$PWD/my src", "{home}/my src/"]
+)
+async def test_a_directory_is_found_under_another_spelling(
+    sh: Bench, sessions: SessionManager, workdir: str
+) -> None:
+    (sh.home / "my src").mkdir()
+    workdir = workdir.replace("{home}", str(sh.home))
+    result = await call("exec_command", {"cmd": "pwd", "workdir": workdir}, sh, sessions)
+    assert result.text.endswith(f"\n{sh.home}/my src")
+    with pytest.raises(ToolError, match="no such"):
+        await call("exec_command", {"cmd": "pwd", "workdir": "no such"}, sh, sessions)
 
 
 async def test_other_arguments_are_refused(sh: Bench, sessions: SessionManager) -> None:
