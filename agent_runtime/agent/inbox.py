@@ -21,8 +21,9 @@ class Inbox:
 
     def __init__(self, cancel: Callable[[str], None]) -> None:
         self._texts: list[str] = []
-        self._open = anyio.Event()
+        self._open, self._open_for_tools = anyio.Event(), anyio.Event()
         self._open.set()
+        self._open_for_tools.set()
         self._cancel = cancel
         self._questions: dict[str, anyio.Event] = {}  # the open ones, in order
         self._answers: dict[str, str] = {}
@@ -42,6 +43,11 @@ class Inbox:
         """Wait until the run is not paused."""
         await self._open.wait()
 
+    async def ready_for_tools(self) -> None:
+        """Wait until the run is not paused, before tools either."""
+        await self._open.wait()
+        await self._open_for_tools.wait()
+
     def take(self) -> list[str]:
         """Remove and return the pending messages, oldest first."""
         texts, self._texts = self._texts, []
@@ -51,11 +57,15 @@ class Inbox:
         """Apply a control line. Raises RequestError when it is invalid; nothing has changed then."""
         control = parse_control(line)
         match control.action:
+            case "pause" if control.before == "tool":
+                if self._open_for_tools.is_set():
+                    self._open_for_tools = anyio.Event()
             case "pause":
                 if not self.paused:
                     self._open = anyio.Event()
             case "resume":
                 self._open.set()
+                self._open_for_tools.set()
             case "cancel":
                 self._cancel("cancelled")
             case "input":

@@ -108,7 +108,7 @@ def build_services(
             contexts=services,
             observer=ObserverChain(_observers(ctx, observer)),
             emit=ctx.sink.emit,
-            gate=ctx.inbox.ready,
+            gate=ctx.inbox.ready_for_tools,
             awaiting=ctx.heartbeat.awaiting,
             parallel=ctx.config.request.config.parallel_tools is not False,
             unbounded=(tools.ASK_USER,),

@@ -12,11 +12,15 @@ from agent_runtime.protocol.strict_json import decode
 
 @dataclass(frozen=True)
 class ControlMessage:
-    """A control message. `text` is set for the actions `input` and `answer`, `id` for `answer`."""
+    """A control message. `text` is set for the actions `input` and `answer`, `id` for `answer`.
+
+    `before` is "tool" for a pause that lets model calls go on.
+    """
 
     action: Literal["pause", "resume", "cancel", "input", "answer"]
     text: str | None = None
     id: str | None = None
+    before: Literal["tool"] | None = None
 
 
 def parse_control(line: bytes) -> ControlMessage:
@@ -25,6 +29,11 @@ def parse_control(line: bytes) -> ControlMessage:
     action = message.get("action") if isinstance(message, dict) else None
     if action not in ("pause", "resume", "cancel", "input", "answer"):
         raise RequestError("action", 'expected one of "pause", "resume", "cancel", "input", "answer"')
+    if action == "pause":
+        before = message.get("before")
+        if before not in (None, "tool"):
+            raise RequestError("before", f'expected "tool", or no such field, got {before!r}')
+        return ControlMessage(action, before=before)
     if action not in ("input", "answer"):
         return ControlMessage(action)
     text = message.get("text")

@@ -92,6 +92,7 @@ def test_invalid_requests_are_refused(text: bytes, says: str, tmp_path: Path) ->
         (b'{"action": ["cancel"]}', "action"),
         (b'{"action": "input"}', "text"),
         (b'{"action": "input", "text": " "}', "text"),
+        (b'{"action": "pause", "before": "model"}', "before"),
     ],
 )
 def test_a_malformed_control_line_is_refused_by_field(line: bytes, field: str) -> None:
@@ -130,6 +131,21 @@ def test_control_messages_arrive_in_order_and_closing_stdin_does_not_cancel() ->
 
     anyio.run(main)
     assert cancelled == ["cancelled"]
+
+
+def test_a_pause_before_tools_lets_model_calls_go_on_until_it_is_resumed() -> None:
+    async def main() -> None:
+        inbox = Inbox(lambda reason: None)
+        inbox.handle(b'{"action":"pause","before":"tool"}')
+        await inbox.ready()
+        assert not inbox.paused
+        with anyio.move_on_after(0) as scope:
+            await inbox.ready_for_tools()
+        assert scope.cancelled_caught
+        inbox.handle(b'{"action":"resume"}')
+        await inbox.ready_for_tools()
+
+    anyio.run(main)
 
 
 def test_a_line_that_is_too_long_is_reported_once_and_has_no_effect(tmp_path: Path) -> None:
