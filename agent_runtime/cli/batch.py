@@ -13,7 +13,7 @@ from pathlib import Path
 from agent_runtime.cli.hide_keys import hide_keys
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, RequestError
-from agent_runtime.fleet.batch import Batch, default_concurrency
+from agent_runtime.fleet.batch import Batch, LocalRuns, default_concurrency
 from agent_runtime.fleet.batch_files import Results, batch_name, read_requests
 from agent_runtime.fleet.progress import Progress, as_json, as_table
 from agent_runtime.server.follow import Follower
@@ -44,7 +44,7 @@ async def _batch(arguments: argparse.Namespace) -> int:
     launcher = Launcher({**os.environ, "AGENT_RUNTIME_STATE_DIR": str(where)})
     workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
     batch = Batch(
-        Runs(where, workspace, launcher, Follower(watch)),
+        LocalRuns(Runs(where, workspace, launcher, Follower(watch))),
         requests,
         results,
         concurrency=arguments.concurrency or default_concurrency(),

@@ -8,13 +8,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from agent_runtime.fleet.batch_files import BatchRequest, Results
+from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError
-from agent_runtime.server.run_files import RunFiles
+from agent_runtime.server.run import Run, result
 from agent_runtime.server.runs import Runs
 
 _RUN_BYTES = 150 << 20  # memory that is set aside for a run and its tools
@@ -67,11 +67,46 @@ class Tally:
         self.unpriced += cost is None
 
 
+class RunSource(Protocol):
+    """Where the runs of a batch are."""
+
+    async def find(self, run_id: str) -> Run | None:
+        """The run with this id."""
+        ...
+
+    async def start(self, request: Request, run_id: str) -> Run:
+        """Start a run."""
+        ...
+
+
+class LocalRuns:
+    """Runs of this machine.
+
+    Args:
+        runs: starts and follows them.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+
+    async def find(self, run_id: str) -> Run | None:
+        """The run with this id."""
+        try:
+            return self._runs.find(run_id)
+        except ApiError:
+            return None
+
+    async def start(self, request: Request, run_id: str) -> Run:
+        """Start a run."""
+        record = self._runs.new_record(request, run_id=run_id, thread_id=request.thread_id)
+        return await asyncio.to_thread(self._runs.start, request, record)
+
+
 class Batch:
     """Works on requests until each has a result.
 
     Args:
-        runs: starts and follows the runs.
+        runs: where the requests are run.
         requests: all of them.
         results: those that have a result in it are not run again.
         concurrency: runs at once.
@@ -82,7 +117,7 @@ class Batch:
 
     def __init__(
         self,
-        runs: Runs,
+        runs: RunSource,
         requests: Sequence[BatchRequest],
         results: Results,
         *,
@@ -96,11 +131,12 @@ class Batch:
         done = {result["line"] for result in results.stored}
         self._waiting = iter([request for request in requests if request.line not in done])
         self._concurrency = concurrency
-        self._active: dict[str, RunFiles] = {}
+        self._active: set[Run] = set()
+        self._cancelling: list[asyncio.Future[bool]] = []
         self.stopped = False
         self.tally = Tally(len(requests))
-        for result in results.stored:
-            self.tally.add(result)
+        for complete in results.stored:
+            self.tally.add(complete)
 
     async def work(self) -> None:
         """Run everything. Returns early when the limit of the cost is reached, or after `stop`."""
@@ -111,9 +147,7 @@ class Batch:
     def stop(self) -> None:
         """Start nothing more, and cancel the runs. Their requests are run again when the batch is resumed."""
         self.stopped = True
-        loop = asyncio.get_running_loop()
-        for files in self._active.values():
-            loop.run_in_executor(None, files.send, {"action": "cancel"})
+        self._cancelling = [asyncio.ensure_future(run.send({"action": "cancel"})) for run in self._active]
 
     @property
     def limit_reached(self) -> bool:
@@ -139,8 +173,8 @@ class Batch:
         retries = 0
         for attempt in itertools.count(1):
             run_id = request.run_id(attempt)
-            files, is_new = await self._started(request, run_id)
-            complete = await self._followed(run_id, files)
+            run, is_new = await self._started(request, run_id)
+            complete = await self._followed(run)
             if complete["status"] == "cancelled" and (self.stopped or not is_new):
                 if self.stopped:
                     return None
@@ -154,22 +188,17 @@ class Batch:
             self.tally.retries += 1
         raise AssertionError("the attempts do not end by themselves")
 
-    async def _started(self, request: BatchRequest, run_id: str) -> tuple[RunFiles, bool]:
+    async def _started(self, request: BatchRequest, run_id: str) -> tuple[Run, bool]:
         """The run of that id, and whether it is a new one: an earlier process of this batch may have started it."""
-        try:
-            return self._runs.files(run_id), False
-        except ApiError:
-            start = partial(
-                self._runs.start, request.request, run_id=run_id, thread_id=request.request.thread_id
-            )
-            return await asyncio.to_thread(start), True
+        earlier = await self._runs.find(run_id)
+        return (earlier, False) if earlier else (await self._runs.start(request.request, run_id), True)
 
-    async def _followed(self, run_id: str, files: RunFiles) -> dict[str, Any]:
-        self._active[run_id] = files
+    async def _followed(self, run: Run) -> dict[str, Any]:
+        self._active.add(run)
         try:
-            return await self._runs.result(files)
+            return await result(run)
         finally:
-            del self._active[run_id]
+            self._active.discard(run)
 
 
 def _retryable(complete: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,8 @@ from agent_runtime.errors import RequestError
 from agent_runtime.protocol.strict_json import decode
 from agent_runtime.server.context import MAX_BODY, Server
 from agent_runtime.server.errors import ApiError
-from agent_runtime.server.run_files import RunFiles, RunRecord
+from agent_runtime.server.run import Run
+from agent_runtime.server.run_files import RunRecord
 from agent_runtime.server.streams import HEADERS, frames
 
 
@@ -34,12 +34,9 @@ async def read_body(http: HttpRequest) -> Any:
         raise ApiError.of(error) from error
 
 
-def event_stream(
-    server: Server, files: RunFiles, *, after: int, headers: dict[str, str]
-) -> StreamingResponse:
+def event_stream(server: Server, run: Run, *, after: int, headers: dict[str, str]) -> StreamingResponse:
     """The events of a run after the number `after`, as server-sent events."""
-    record = files.record()
-    lines = server.runs.follow(files, after)
+    lines = run.follow(after)
 
     async def body() -> AsyncIterator[bytes]:
         ended = False
@@ -48,8 +45,8 @@ def event_stream(
                 yield frame
             ended = True
         finally:
-            if not ended and record and record.on_disconnect == "cancel":
-                server.in_background(lambda: asyncio.to_thread(files.send, {"action": "cancel"}))
+            if not ended and run.record.on_disconnect == "cancel":
+                server.in_background(lambda: run.send({"action": "cancel"}))
 
     return StreamingResponse(body(), headers=HEADERS | headers)
 
@@ -68,4 +65,6 @@ def identity(record: RunRecord) -> dict[str, Any]:
         "threadId": record.thread_id,
         "agent": record.agent,
         "sandboxId": record.sandbox_id,
+        **record.fields,
+        **({"queue": record.queue} if record.queue else {}),
     }

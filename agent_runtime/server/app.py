@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -33,6 +33,7 @@ from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, error_response
 from agent_runtime.server.follow import Follower
 from agent_runtime.server.launch import Launcher
+from agent_runtime.server.run import Dispatcher
 from agent_runtime.server.runs import Runs
 from agent_runtime.server.store import IdempotencyStore
 from agent_runtime.system.file_watch import FileWatch
@@ -77,6 +78,7 @@ def create_app(
     environ: Mapping[str, str],
     dev_url: str | None = None,
     standby: bool = True,
+    dispatcher: Callable[[], AbstractAsyncContextManager[Dispatcher]] | None = None,
 ) -> Starlette:
     """The application.
 
@@ -88,10 +90,13 @@ def create_app(
         environ: the environment of the runs, with the models' keys.
         dev_url: template of the public addresses of ports.
         standby: keep a process that new runs are forked from.
+        dispatcher: connects to what runs requests on other machines.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        stack = AsyncExitStack()
+        remote = await stack.enter_async_context(dispatcher()) if dispatcher else None
         watch = FileWatch()
         launcher = Launcher({**environ, "AGENT_RUNTIME_STATE_DIR": str(state_dir)})
         if standby:
@@ -103,12 +108,14 @@ def create_app(
             gate=Gate(keys, hosts),
             workspace=workspace,
             dev_url=dev_url,
+            dispatcher=remote,
         )
         app.state.server = server
         yield
         for task in server.background:
             task.cancel()
         await asyncio.gather(*server.background, return_exceptions=True)
+        await stack.aclose()
         server.threads.close()
         server.keys.close()
         watch.close()

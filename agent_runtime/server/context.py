@@ -12,6 +12,9 @@ from starlette.requests import HTTPConnection
 
 from agent_runtime.conversation.threads.store import ThreadStore
 from agent_runtime.server.auth import Gate
+from agent_runtime.server.errors import ApiError
+from agent_runtime.server.run import Dispatcher, Run
+from agent_runtime.server.run_index import ListedRun
 from agent_runtime.server.runs import Runs
 from agent_runtime.server.store import IdempotencyStore
 
@@ -23,6 +26,8 @@ class Server:
     """One server.
 
     Attributes:
+        runs: of this machine.
+        dispatcher: of runs on other machines.
         dev_url: template of the public addresses of ports; None for `http://localhost:{port}`.
         background: tasks that outlive the request that has started them.
     """
@@ -33,6 +38,7 @@ class Server:
     gate: Gate
     workspace: Path
     dev_url: str | None
+    dispatcher: Dispatcher | None = None
     background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
@@ -40,6 +46,24 @@ class Server:
         """The server that has received a request."""
         server: Server = connection.app.state.server
         return server
+
+    async def run(self, run_id: str) -> Run:
+        """The run with this id, wherever it is. Raises ApiError 404."""
+        try:
+            return self.runs.find(run_id)
+        except ApiError:
+            run = await self.dispatcher.find(run_id) if self.dispatcher else None
+            if run is None:
+                raise
+            return run
+
+    async def listed(self) -> list[ListedRun]:
+        """All runs, the latest first."""
+        rows = await asyncio.to_thread(self.runs.listed)
+        if self.dispatcher:
+            rows += await self.dispatcher.listed()
+            rows.sort(key=lambda row: (row.record.created, row.record.run_id), reverse=True)
+        return rows
 
     def in_background(self, work: Callable[[], Awaitable[Any]]) -> None:
         """Run something that nobody waits for."""

@@ -13,7 +13,7 @@ import json
 import os
 import select
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class RunRecord:
         pid, started: of its process; together they identify it (`started` in clock ticks since boot). 0: not known.
         server, server_started: of the server that starts it, likewise.
         created: RFC 3339, UTC.
+        queue: of a run that a runner takes.
+        fields: what the caller has said about the run, by the names of the API: `rolloutId`, `targetDeviceId`, ...
     """
 
     run_id: str
@@ -45,6 +47,8 @@ class RunRecord:
     started: int = 0
     sandbox_id: str | None = None
     on_disconnect: str = "continue"
+    queue: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from agent_runtime.server.answers import event_stream, identity, read_body, resu
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, answer, error_response, not_found
 from agent_runtime.server.paging import page
-from agent_runtime.server.run_files import RunFiles
+from agent_runtime.server.run import Run
 from agent_runtime.transcripts.store import NAME, summary
 
 _ACTIONS = ("cancel", "pause", "resume", "input", "answer")
@@ -24,14 +24,11 @@ _TEXTS = {"input": ("text",), "answer": ("id", "text")}  # the fields of an acti
 
 async def get_run(http: HttpRequest) -> Response:
     """`GET /v1/runs/{id}`: the state of the run."""
-    server = Server.of(http)
-    files = server.runs.files(http.path_params["id"])
-    record = files.record()
-    assert record
-    complete = await asyncio.to_thread(files.outcome, record)
+    run = await Server.of(http).run(http.path_params["id"])
+    complete, created = await run.outcome(), run.record.created
     if complete is None:
-        return answer(http, {**identity(record), "status": "running", "createdAt": record.created})
-    return answer(http, {**result_of(complete), "createdAt": record.created})
+        return answer(http, {**identity(run.record), "status": await run.status(), "createdAt": created})
+    return answer(http, {**result_of(complete), "createdAt": created})
 
 
 async def list_runs(http: HttpRequest) -> Response:
@@ -39,7 +36,7 @@ async def list_runs(http: HttpRequest) -> Response:
     server = Server.of(http)
     wanted = {name: http.query_params.get(name) for name in ("agent", "status", "threadId")}
     rows = []
-    for run in await asyncio.to_thread(server.runs.listed):
+    for run in await server.listed():
         row = {**identity(run.record), "status": run.status, "createdAt": run.record.created}
         if all(value is None or row.get(name) == value for name, value in wanted.items()):
             rows.append(row)
@@ -70,24 +67,23 @@ async def run_events(http: HttpRequest) -> Response:
     Raises ApiError: 400 for `after`, 404 for the run, 410 when its events are no longer kept.
     """
     server = Server.of(http)
-    files = server.runs.files(http.path_params["id"])
+    run = await server.run(http.path_params["id"])
     after = _after(http.query_params.get("after", http.headers.get("last-event-id")))
-    if not files.events.exists():
+    if not await run.has_events():
         raise ApiError(
             410, "cursor_expired", "the events of this run are no longer kept", details={"oldest": None}
         )
-    return event_stream(server, files, after=after, headers={})
+    return event_stream(server, run, after=after, headers={})
 
 
 async def control_run(http: HttpRequest) -> Response:
     """`POST /v1/runs/{id}/cancel|pause|resume|input|answer`. Raises ApiError (400, 404, 409)."""
-    server = Server.of(http)
-    files = server.runs.files(http.path_params["id"])
+    run = await Server.of(http).run(http.path_params["id"])
     action = http.path_params["action"]
     if action not in _ACTIONS:
         raise not_found(f"action {action!r}; expected one of {', '.join(_ACTIONS)}")
     message = _message(action, await read_body(http) if action in _TEXTS else {})
-    if not await asyncio.to_thread(files.send, message):
+    if not await run.send(message):
         raise ApiError(409, "conflict", "the run has ended")
     return answer(http, {"runId": http.path_params["id"], "action": action, "accepted": True})
 
@@ -117,15 +113,15 @@ async def run_socket(socket: WebSocket) -> None:
     """`WS /v1/run/{slug}/stream/{runId}`: events as messages; control messages in return."""
     server: Server = socket.app.state.server
     try:
-        files = server.runs.files(socket.path_params["run_id"])
+        run = await server.run(socket.path_params["run_id"])
         after = _after(socket.query_params.get("after"))
     except ApiError as error:
         await socket.send_denial_response(error_response(socket, error))
         return
     await socket.accept()
-    server.in_background(lambda: _receive(socket, files))
+    server.in_background(lambda: _receive(socket, run))
     try:
-        async for lines in server.runs.follow(files, after):
+        async for lines in run.follow(after):
             for line in lines:
                 await socket.send_text(line.text.decode())
         await socket.close(1000)
@@ -133,13 +129,13 @@ async def run_socket(socket: WebSocket) -> None:
         return  # the client has gone; the run goes on
 
 
-async def _receive(socket: WebSocket, files: RunFiles) -> None:
+async def _receive(socket: WebSocket, run: Run) -> None:
     """Pass the control messages of a client to the run; what cannot be passed on is answered with an error."""
     try:
         while True:
             try:
                 message = _socket_message(await socket.receive_text())
-                if not await asyncio.to_thread(files.send, message):
+                if not await run.send(message):
                     raise ApiError(409, "conflict", "the run has ended")
             except ApiError as error:
                 answer = {"code": error.code, "message": error.message}

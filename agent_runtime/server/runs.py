@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import shutil
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -21,6 +21,40 @@ from agent_runtime.server.launch import Launcher, Streams
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.run_index import ListedRun, RunIndex
 from agent_runtime.system.processes import Process
+from agent_runtime.transcripts.store import NAME
+
+
+@dataclass(frozen=True, eq=False)
+class LocalRun:
+    """A run whose process is on this machine; see server.run.Run."""
+
+    files: RunFiles
+    record: RunRecord
+    _runs: Runs
+
+    def follow(self, after: int = -1) -> AsyncGenerator[list[Line]]:
+        """The events after the number `after`, as they come, until `complete`."""
+        return self._runs.follow(self.files, self.record, after)
+
+    async def send(self, message: dict[str, Any]) -> bool:
+        """Pass on a control message; False when the run has ended, or reads nothing for 10 s."""
+        return await asyncio.to_thread(self.files.send, message)
+
+    async def outcome(self) -> dict[str, Any] | None:
+        """The `complete` event of a run that has ended, be it because its process was killed."""
+        return await asyncio.to_thread(self.files.outcome, self.record)
+
+    async def status(self) -> str:
+        """The status of a run that has not ended."""
+        return "running"
+
+    async def has_events(self) -> bool:
+        """Whether the events are kept."""
+        return self.files.events.exists()
+
+    async def transcripts(self) -> list[Path]:
+        """The recording, and the events."""
+        return [self.files.folder / NAME, self.files.events]
 
 
 class Runs:
@@ -46,11 +80,23 @@ class Runs:
             raise not_found(f"run {run_id!r}")
         return files
 
-    def start(
+    def find(self, run_id: str) -> LocalRun:
+        """The run with this id. Raises ApiError 404."""
+        files = self.files(run_id)
+        record = files.record()
+        assert record
+        return LocalRun(files, record, self)
+
+    def new_record(
         self, request: Request, *, run_id: str, thread_id: str | None, on_disconnect: str = "continue"
-    ) -> RunFiles:
-        """Start the process of a run. It goes on when this server ends. Raises ApiError 409 when the id is taken."""
-        record = RunRecord(
+    ) -> RunRecord:
+        """What is known of a run before it is started."""
+        given = {
+            "rolloutId": request.rollout_id,
+            "targetDeviceId": request.target_device_id,
+            "executionMode": request.execution_mode,
+        }
+        return RunRecord(
             run_id=run_id,
             thread_id=thread_id,
             agent=request.agent or "code-assistant",
@@ -59,15 +105,21 @@ class Runs:
             server_started=self._own.start,
             sandbox_id=request.sandbox_id,
             on_disconnect=on_disconnect,
+            fields={name: value for name, value in given.items() if value is not None},
         )
+
+    def start(self, request: Request, record: RunRecord) -> LocalRun:
+        """Start the process of a run. It goes on when this server ends. Raises ApiError 409 when the id is taken."""
+        run_id, thread_id = record.run_id, record.thread_id
         files = self._new_folder(record)
         body = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         body |= {"runId": run_id, "format": "ndjson"} | ({"threadId": thread_id} if thread_id else {})
         body.setdefault("workspace", str(self._workspace))
         pid = self._launch(files, json.dumps(body).encode())
         process = Process.of(pid)
-        files.write_record(replace(record, pid=pid, started=process.start if process else 0))
-        return files
+        record = replace(record, pid=pid, started=process.start if process else 0)
+        files.write_record(record)
+        return LocalRun(files, record, self)
 
     def _new_folder(self, record: RunRecord) -> RunFiles:
         """Create the folder of a run with everything in it, in one step."""
@@ -95,30 +147,13 @@ class Runs:
         finally:
             os.close(stdin)
 
-    async def follow(self, files: RunFiles, after: int = -1) -> AsyncGenerator[list[Line]]:
+    async def follow(self, files: RunFiles, record: RunRecord, after: int = -1) -> AsyncGenerator[list[Line]]:
         """The events after the number `after`, as they come, until `complete`."""
-        record = files.record()
-        assert record
         try:
             async for lines in self._follower.follow(files, record, after):
                 yield lines
         finally:
             self._launcher.reap()
-
-    async def first(self, files: RunFiles) -> Line:
-        """The first event."""
-        async with aclosing(self.follow(files)) as stream:
-            async for lines in stream:
-                return lines[0]
-        raise AssertionError("a stream has a first event")
-
-    async def result(self, files: RunFiles) -> dict[str, Any]:
-        """The `complete` event, when it is there."""
-        last: bytes = b""
-        async for lines in self.follow(files):
-            last = lines[-1].text
-        complete: dict[str, Any] = json.loads(last)
-        return complete
 
     def listed(self) -> list[ListedRun]:
         """All runs that a server has started, the latest first."""

@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from agent_runtime.engine.run_config import new_run_id
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.request import Request, parse
-from agent_runtime.server.answers import event_stream, read_body, result_of
+from agent_runtime.server.answers import event_stream, identity, read_body, result_of
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, answer
-from agent_runtime.server.run_files import RunFiles, RunRecord, is_process
+from agent_runtime.server.run import Run, first_event, result
+from agent_runtime.server.run_files import RunRecord, is_process
 from agent_runtime.server.store import digest
 
 
@@ -33,16 +34,29 @@ async def start_run(http: HttpRequest) -> Response:
     request, stream, on_disconnect = _checked(body, stream_by_default=not oldest_form)
     if request.traceparent is None and (trace := http.headers.get("traceparent")):
         request = request.model_copy(update={"traceparent": trace})
+    queue = server.dispatcher.queue_of(request) if server.dispatcher else None
+    if server.dispatcher and queue:
+        key = http.headers.get("idempotency-key") or body.get("idempotencyKey")
+        run = await server.dispatcher.start(
+            request,
+            queue=queue,
+            record=_new_record(server, request, on_disconnect),
+            key=str(key) if key else None,
+            digest=digest(body),
+        )
+    elif request.execution_mode == "local-mac":
+        return _registered(http, _new_record(server, request, on_disconnect))
+    else:
+        run = await asyncio.to_thread(_started, server, http, body, request, on_disconnect)
+        first = await first_event(run)
+        if first.type == "error":
+            _raise_refusal(json.loads(first.text))
     if request.execution_mode == "local-mac":
-        return _registered(http, request)
-    files, record = await asyncio.to_thread(_started, server, http, body, request, on_disconnect)
-    first = await server.runs.first(files)
-    if first.type == "error":
-        _raise_refusal(json.loads(first.text))
-    ids = {"X-Run-ID": record.run_id, "X-Thread-ID": record.thread_id or ""}
+        return _registered(http, run.record)
+    ids = {"X-Run-ID": run.record.run_id, "X-Thread-ID": run.record.thread_id or ""}
     if stream:
-        return event_stream(server, files, after=-1, headers=ids)
-    return answer(http, result_of(await server.runs.result(files)), headers=ids)
+        return event_stream(server, run, after=-1, headers=ids)
+    return answer(http, result_of(await result(run)), headers=ids)
 
 
 def _checked(body: Any, *, stream_by_default: bool) -> tuple[Request, bool, str]:
@@ -64,27 +78,29 @@ def _checked(body: Any, *, stream_by_default: bool) -> tuple[Request, bool, str]
     return request, stream, on_disconnect
 
 
-def _started(
-    server: Server, http: HttpRequest, body: Any, request: Request, on_disconnect: str
-) -> tuple[RunFiles, RunRecord]:
+def _new_record(server: Server, request: Request, on_disconnect: str, run_id: str | None = None) -> RunRecord:
+    thread_id = request.thread_id
+    if thread_id is None and request.execution_mode != "local-mac":
+        thread_id = f"thr_{new_run_id().removeprefix('run_')}"
+    run_id = run_id or request.run_id or new_run_id()
+    return server.runs.new_record(request, run_id=run_id, thread_id=thread_id, on_disconnect=on_disconnect)
+
+
+def _started(server: Server, http: HttpRequest, body: Any, request: Request, on_disconnect: str) -> Run:
     """The run of a request: a new one, or that of its idempotency key."""
     run_id = request.run_id or new_run_id()
     key = http.headers.get("idempotency-key") or body.get("idempotencyKey")
     if key and (earlier := _claimed(server, str(key), digest(body), run_id)):
         return earlier
-    thread_id = request.thread_id or f"thr_{new_run_id().removeprefix('run_')}"
     try:
-        files = server.runs.start(request, run_id=run_id, thread_id=thread_id, on_disconnect=on_disconnect)
+        return server.runs.start(request, _new_record(server, request, on_disconnect, run_id))
     except BaseException:
         if key:
             server.keys.release(str(key))
         raise
-    record = files.record()
-    assert record
-    return files, record
 
 
-def _claimed(server: Server, key: str, body: str, run_id: str) -> tuple[RunFiles, RunRecord] | None:
+def _claimed(server: Server, key: str, body: str, run_id: str) -> Run | None:
     """The run that an earlier request with the same key has started; None when there is none."""
     claim = server.keys.claim(key, body, run_id)
     if claim.digest != body:
@@ -92,7 +108,7 @@ def _claimed(server: Server, key: str, body: str, run_id: str) -> tuple[RunFiles
     if claim.is_new:
         return None
     try:
-        files = server.runs.files(claim.run_id)
+        return server.runs.find(claim.run_id)
     except ApiError:
         if not is_process(claim.server, claim.server_started):  # killed before it has started the run
             claim = server.keys.claim(key, body, run_id, abandoned=claim.run_id)
@@ -100,9 +116,6 @@ def _claimed(server: Server, key: str, body: str, run_id: str) -> tuple[RunFiles
                 return None
         message = "a request with this Idempotency-Key is in progress"
         raise ApiError(409, "conflict", message, headers={"Retry-After": "1"}) from None
-    record = files.record()
-    assert record
-    return files, record
 
 
 def _raise_refusal(event: dict[str, Any]) -> None:
@@ -113,17 +126,8 @@ def _raise_refusal(event: dict[str, Any]) -> None:
         raise ApiError.of(error)
 
 
-def _registered(http: HttpRequest, request: Request) -> JSONResponse:
+def _registered(http: HttpRequest, record: RunRecord) -> JSONResponse:
     """A run for a device: accepted, to be dispatched when the device asks for it."""
-    run_id = request.run_id or new_run_id()
-    data = {
-        "id": run_id,
-        "runId": run_id,
-        "threadId": request.thread_id,
-        "rolloutId": request.rollout_id,
-        "sandboxId": request.sandbox_id,
-        "targetDeviceId": request.target_device_id,
-        "executionMode": "local-mac",
-        "status": "registered",
-    }
-    return answer(http, data, headers={"X-Run-ID": run_id})
+    none = {"rolloutId": None, "targetDeviceId": None}
+    data = none | identity(record) | {"executionMode": "local-mac", "status": "registered"}
+    return answer(http, data, headers={"X-Run-ID": record.run_id})

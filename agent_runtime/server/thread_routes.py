@@ -40,7 +40,7 @@ async def get_thread(http: HttpRequest) -> Response:
     server, id = Server.of(http), http.path_params["id"]
     info = await _existing(server, id)
     messages = await asyncio.to_thread(server.threads.record, id)
-    listed = await asyncio.to_thread(server.runs.listed)
+    listed = await server.listed()
     runs = [run.record.run_id for run in listed if run.record.thread_id == id]
     data = _info(info) | {
         "messages": [

@@ -1,0 +1,101 @@
+"""Runs as the routes see them, wherever their processes are, and what a server needs of runs on other machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent_runtime.protocol.request import Request
+from agent_runtime.server.follow import Line
+from agent_runtime.server.run_files import RunRecord
+from agent_runtime.server.run_index import ListedRun
+
+
+class Run(Protocol):
+    """A run that a server has started."""
+
+    @property
+    def record(self) -> RunRecord:
+        """What is known of the run beside its events."""
+        ...
+
+    def follow(self, after: int = -1) -> AsyncGenerator[list[Line]]:
+        """The events after the number `after`, as they come, until `complete`."""
+        ...
+
+    async def send(self, message: dict[str, Any]) -> bool:
+        """Pass on a control message; False when the run has ended, or does not take it."""
+        ...
+
+    async def outcome(self) -> dict[str, Any] | None:
+        """The `complete` event of a run that has ended; None before."""
+        ...
+
+    async def status(self) -> str:
+        """The status of a run that has not ended."""
+        ...
+
+    async def has_events(self) -> bool:
+        """Whether the events are kept."""
+        ...
+
+    async def transcripts(self) -> list[Path]:
+        """Files that have the run, the most complete first: its recording, its events."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Runs that are not processes of this machine's servers."""
+
+    def queue_of(self, request: Request) -> str | None:
+        """The queue that a request is for; None when it is run here. Raises ApiError 400."""
+        ...
+
+    async def start(
+        self, request: Request, *, queue: str, record: RunRecord, key: str | None, digest: str
+    ) -> Run:
+        """Hand a run to a queue.
+
+        Args:
+            request: what to run.
+            queue: from `queue_of`.
+            record: of the new run.
+            key: the caller's idempotency key.
+            digest: of the body of the request.
+
+        Returns:
+            The run, or that of an earlier request with the same key.
+
+        Raises:
+            ApiError: 409 when there is a run with this id, 422 when the key was used with another body, 503 when
+                the queue cannot be reached.
+        """
+        ...
+
+    async def find(self, run_id: str) -> Run | None:
+        """The run with this id."""
+        ...
+
+    async def listed(self) -> list[ListedRun]:
+        """All runs, the latest first."""
+        ...
+
+
+async def first_event(run: Run) -> Line:
+    """The first event of a run, when it is there."""
+    async with aclosing(run.follow()) as stream:
+        async for lines in stream:
+            return lines[0]
+    raise AssertionError("a stream has a first event")
+
+
+async def result(run: Run) -> dict[str, Any]:
+    """The `complete` event of a run, when it is there."""
+    last: bytes = b""
+    async for lines in run.follow():
+        last = lines[-1].text
+    complete: dict[str, Any] = json.loads(last)
+    return complete
