@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Literal
 
+from agent_runtime.lazy import lazy_pattern
+
 ErrorCode = Literal[
     "invalid_request",
     "authentication_error",
@@ -60,7 +62,7 @@ class AgentRuntimeError(Exception):
     code: ErrorCode = "internal_error"
 
 
-_EXPECTED = re.compile(r"\b(?:expected|required:) (.+?)(?:[,;] got |; |(?<![\"']): |$)", re.DOTALL)
+_EXPECTED = lazy_pattern(r"\b(?:expected|required:) (.+?)(?:[,;] got |; |(?<![\"']): |$)", re.DOTALL)
 
 
 class RequestError(AgentRuntimeError):

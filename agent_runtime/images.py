@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import io
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from agent_runtime.errors import ToolError
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import Image
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ _HEADS = (
     b"MM\x00*",
     b"\x00\x00\x01\x00",
 )
-_CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")  # bytes that no text has
+_CONTROL = lazy_pattern(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")  # bytes that no text has
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ import anyio
 from agent_runtime.agent.services import OnOutput
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.errors import AgentRuntimeError, ToolError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import NO_OUTPUT, Image, Text, ToolCall, ToolResult, clean_text
 from agent_runtime.protocol.tool_output import ToolOutput

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Usage
 
 LimitName = Literal["max_turns", "max_total_tokens", "max_cost", "timeout"]

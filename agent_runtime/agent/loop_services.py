@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from agent_runtime.agent.limits import Budget
 from agent_runtime.agent.model import Model, ModelCall, OnDelta, Turn
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import ToolCall, ToolResult, Usage, UserMessage
 

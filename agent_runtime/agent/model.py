@@ -10,10 +10,11 @@ Recording and replay wrap a Transport, so a replay uses the same Wire as the liv
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, WireFormat
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]

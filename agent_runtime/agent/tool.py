@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from agent_runtime.agent.services import (
     UserService,
 )
 from agent_runtime.errors import ToolError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.tool_output import ToolOutput
 
 __all__ = ["FunctionTool", "Params", "Tool", "ToolContext", "ToolOutput", "explain"]

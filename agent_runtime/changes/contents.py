@@ -8,13 +8,13 @@ import os
 import stat
 import struct
 import zlib
-from dataclasses import dataclass
 
 from agent_runtime.changes.content_store import ContentStore
 from agent_runtime.changes.deadline import Deadline
 from agent_runtime.changes.entries import IN_GIT, LONG_TEXT, NOWHERE, Entry, pack_stat, unpack
 from agent_runtime.git.ident import IdentAttribute
 from agent_runtime.git.objects import BINARY_LIMIT, UNKNOWN, Blobs, blob_id, git_mode
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.byte_paths import link_target, open_quietly
 
 log = logging.getLogger(__name__)

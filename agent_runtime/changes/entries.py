@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import struct
 import time
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent_runtime.git.objects import UNKNOWN, git_mode
+from agent_runtime.lazy import dataclass
 
 # Where a content is kept: an offset into the store (>= 0), or one of these.
 IN_GIT = -1  # the repository has the blob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agent_runtime.changes.contents import Contents, sha256_of
@@ -16,6 +16,7 @@ from agent_runtime.changes.entries import LONG_TEXT, NOWHERE, Change, Entry
 from agent_runtime.git.ident import IdentAttribute, collapse_ident
 from agent_runtime.git.objects import UNKNOWN, Blobs, blob_id
 from agent_runtime.git.patch import Patch, Side, appended_patch, long_patch, make_patch
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.byte_paths import open_quietly, under
 
 INLINE_LIMIT = 128 << 10  # bytes: six times that, were every byte escaped, is still a line of less than 1 MiB

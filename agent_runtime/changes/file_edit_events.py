@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from agent_runtime.changes.file_diffs import NO_DIFF, FileDiff, FileDiffs
 from agent_runtime.changes.renames import arrange
 from agent_runtime.git.ident import IdentAttribute
 from agent_runtime.git.objects import Blobs
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.events import FileEditEvent
 from agent_runtime.system.byte_paths import under
 

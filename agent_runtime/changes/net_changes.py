@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from agent_runtime.changes.deadline import Deadline
 from agent_runtime.changes.entries import is_same
+from agent_runtime.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from agent_runtime.git.ignore_patterns import HEAVY, Rules, parse
 from agent_runtime.git.repository import Repository, nested
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.system.byte_paths import exists, join, parent, read_file, read_followed, under
 
 # How the edit tools name a file that they are about to rename.
-_TEMPORARY = re.compile(rb"\.agent-runtime-[0-9a-f]{16}")
+_TEMPORARY = lazy_pattern(rb"\.agent-runtime-[0-9a-f]{16}")
 
 # Names of generated directories that are common names of sources too: in a repository, where git would show them, one
 # of these files inside or beside must confirm them.
@@ -25,7 +26,7 @@ _EVIDENCE = {
     b".cache": (b".cache/CACHEDIR.TAG",),
     b".yarn": (),
 }
-_NEGATED = re.compile(rb"^!(.*)$", re.M)
+_NEGATED = lazy_pattern(rb"^!(.*)$", re.M)
 
 
 class Scope:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 if TYPE_CHECKING:
     from unidiff.patch import PatchSet
 
 Kind = Literal["head", "hunk", "add", "del", "same"]
 _KINDS: dict[str, Kind] = {"+": "add", "-": "del", "@": "hunk", " ": "same"}
-_NAMES = re.compile(
+_NAMES = lazy_pattern(
     r"^diff --git .*((?:\n(?![-+ @\\]|diff ).*)*)(?:\n--- .*\n\+\+\+ .*(?=\n@@ ))?", re.MULTILINE
 )
 

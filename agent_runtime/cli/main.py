@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 
@@ -14,6 +13,7 @@ from agent_runtime.cli import arguments as arguments_of
 from agent_runtime.cli.options import overlay
 from agent_runtime.engine.signals import SignalHandler, release
 from agent_runtime.errors import ExitCode
+from agent_runtime.lazy import dataclass
 from agent_runtime.version import VERSION
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
 from agent_runtime.cli.terminal_text import clean, command_of
+from agent_runtime.lazy import dataclass
 
 Event = dict[str, Any]
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.shell.ansi import strip_escapes
 
 T = TypeVar("T")
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_CUT = re.compile(r"\[\.\.\. \d+ bytes \((\d+) lines\) cut here; ")
+_CONTROLS = lazy_pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CUT = lazy_pattern(r"\[\.\.\. \d+ bytes \((\d+) lines\) cut here; ")
 
 
 def command_of(value: Any) -> tuple[str, list[str]]:

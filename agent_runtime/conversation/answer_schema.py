@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from agent_runtime.agent.model import AnswerFormat, ToolSpec
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import lazy_pattern
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -23,7 +24,7 @@ TOOL = "final_answer"
 WRAPPER = "answer"  # the property that holds an answer which is not an object
 MAX_SCHEMA = 64_000  # bytes
 
-_POINTER = re.compile(r"#(?:/(?:\$defs|definitions)/.*)")
+_POINTER = lazy_pattern(r"#(?:/(?:\$defs|definitions)/.*)")
 
 
 def answer_format(schema: Mapping[str, Any]) -> AnswerFormat:

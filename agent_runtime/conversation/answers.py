@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import ToolContext
 from agent_runtime.conversation.answer_schema import TOOL, WRAPPER, Pruner, answer_format, checked_schema
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import clean_text, too_deep
 from agent_runtime.protocol.tool_output import ToolOutput
 
@@ -21,7 +21,7 @@ MAX_RETURNED = 2  # answers that are sent back to the model
 _MAX_ERRORS = 8  # errors that are reported to the model
 _MAX_ERROR = 500  # characters of each
 
-_FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
+_FENCED = lazy_pattern(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from agent_runtime.conversation.normalize import CONTINUE, normalize
 from agent_runtime.conversation.plain_text import plain_text
 from agent_runtime.conversation.tokens import BYTES_PER_TOKEN, Estimator
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.events import NoticeEvent
 from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolResult, UserMessage
 from agent_runtime.protocol.text import truncate_middle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from agent_runtime.agent.model import ModelCall, Repair, Turn
 from agent_runtime.conversation.compaction import Compactor, ContextLimits
@@ -12,6 +12,7 @@ from agent_runtime.conversation.initial_history import InitialHistory
 from agent_runtime.conversation.rejected import Rejection, drop_rejected
 from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import AssistantMessage, Message, Usage, UserMessage
 

@@ -11,9 +11,9 @@ import binascii
 import io
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from agent_runtime.images import SENT, load
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Image, Message, Text, ToolResult, UserBlock, UserMessage
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Message, UserMessage
 
 if TYPE_CHECKING:

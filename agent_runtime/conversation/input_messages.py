@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.conversation.image_limits import UnusableImage, prepare
 from agent_runtime.errors import RequestError
 from agent_runtime.images import MAX_FILE
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import AssistantMessage, Image, Message, Text, UserMessage, clean_text
 from agent_runtime.system.safe_open import read_bounded
 

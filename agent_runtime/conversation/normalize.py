@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import json
 import operator
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from agent_runtime.conversation import provider_items as natives
 from agent_runtime.conversation.image_limits import ImageLimits, fit_images
 from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.tool_pairs import pair
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
     AssistantBlock,
@@ -43,7 +43,7 @@ from agent_runtime.protocol.messages import (
 BEGINNING = "[The beginning of this conversation is not available.]"
 CONTINUE = "Continue."
 
-_INVALID = re.compile(r"[^A-Za-z0-9_-]")  # in the names of tools
+_INVALID = lazy_pattern(r"[^A-Za-z0-9_-]")  # in the names of tools
 _MAX_NAME = 64
 _UNSENDABLE = "text that cannot be encoded was replaced"
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.messages import Native, clean_text
 
-_DATE = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
+_DATE = lazy_pattern(r"[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _REASONING = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _CALLS = frozenset({"tool_use", "function_call", "custom_tool_call"})  # what this program answers
 _HOSTED = frozenset({"server_tool_use", "mcp_tool_use"})  # what Anthropic answers, in this turn or the next

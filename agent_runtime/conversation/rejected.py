@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from agent_runtime.conversation.image_limits import has_image, left_out
 from agent_runtime.conversation.normalize import NormalizedHistory, normalize
-from agent_runtime.protocol.lazy_pattern import lazy_pattern
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import AssistantMessage, Image, Message, ToolResult
 
 _IMAGES_OUT = "images that the provider refused were left out"

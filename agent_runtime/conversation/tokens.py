@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from agent_runtime.agent.model import ToolSpec
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.messages import (
     Image,
     Message,
@@ -62,7 +63,7 @@ _SPECIAL = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
 
 # Text is counted in pieces that end where a word begins, so that the sum is exact. A piece without such a place ends
 # anywhere: the tokenizer takes quadratic time for a megabyte of one letter, and panics on one of spaces.
-_PIECE = re.compile(r".{1,4000}(?<=\S)(?= \S)|.{1,4000}", re.DOTALL)
+_PIECE = lazy_pattern(r".{1,4000}(?<=\S)(?= \S)|.{1,4000}", re.DOTALL)
 
 
 class Tokenizer:

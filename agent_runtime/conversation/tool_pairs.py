@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from math import inf
 
 from agent_runtime.conversation import provider_items as natives
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolCall, ToolResult, UserMessage
 
 INTERRUPTED = (
@@ -16,7 +16,7 @@ INTERRUPTED = (
     "Look at the present state before you repeat it."
 )
 
-_INVALID = re.compile(r"[^A-Za-z0-9_-]")
+_INVALID = lazy_pattern(r"[^A-Za-z0-9_-]")
 _MAX_ID = 40  # Chat Completions' limit for tool_call_id, the strictest
 # for ids that go back to the provider that made them; some gateways put a whole signature into an id
 _MAX_OWN_ID = {"openai-responses": 64, "openai-chat": 4096}

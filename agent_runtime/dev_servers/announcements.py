@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.shell.ansi import strip_escapes
 
 # app: an address to open. helper: an API, a reload channel, the target of a proxy. debugger: an inspector.
@@ -26,20 +27,20 @@ _ADDRESS = (
     r"|\bon\s+\*?:(?P<any>\d{2,5})\b"
 )
 # a request that is logged or typed, a complaint about a port, and a table of sockets announce nothing
-_REQUEST = re.compile(r"\b(?:curl|wget|fetch|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\b[^:]*$")
-_COMPLAINT = re.compile(
+_REQUEST = lazy_pattern(r"\b(?:curl|wget|fetch|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\b[^:]*$")
+_COMPLAINT = lazy_pattern(
     r"in use|EADDRINUSE|already|taken|not available|unavailable|trying|refused|ECONN|failed|stopp|clos", re.I
 )
 _WEB = ("http", "https")
-_TABLE = re.compile(r"\bLISTEN\b|\bESTAB|\b[A-Z]+_WAIT")  # of sockets, by ss, netstat or lsof
+_TABLE = lazy_pattern(r"\bLISTEN\b|\bESTAB|\b[A-Z]+_WAIT")  # of sockets, by ss, netstat or lsof
 _PLAIN = ("", "tcp", "ssl")  # what application servers print for an address that they listen on
-_DEBUGGER = re.compile(r"debug|inspect|devtools|jdwp|pdb", re.I)
-_HELPER = re.compile(
+_DEBUGGER = lazy_pattern(r"debug|inspect|devtools|jdwp|pdb", re.I)
+_HELPER = lazy_pattern(
     r"(?<![a-z])(?:api|graphql|swagger|metrics|prometheus|health\w*|hmr|live ?-?reload|web ?sockets?|prox(?:y|ied|ying)"
     r"|backend|upstream|mock|g?rpc|webhooks?|admin|callback|redirect\w*|database|db|smtp)(?![a-z])|\bUI(?: External)?:",
     re.I,
 )
-_HELPER_PATH = re.compile(r"/(?:api|graphql|metrics|health\w*|json|ws|rpc)(?:/|$)", re.I)
+_HELPER_PATH = lazy_pattern(r"/(?:api|graphql|metrics|health\w*|json|ws|rpc)(?:/|$)", re.I)
 
 
 @dataclass(frozen=True, slots=True)

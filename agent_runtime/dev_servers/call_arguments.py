@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections import deque
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.system.processes import Process
 
 _CALLS = 200  # the latest that are kept
 _LENGTH = 20_000  # characters of each
-_PORT = re.compile(r"(?<![\d.])\d{2,5}(?![\d.]\d)")
+_PORT = lazy_pattern(r"(?<![\d.])\d{2,5}(?![\d.]\d)")
 
 
 class CallArguments:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.dev_servers.programs import Protocol, names_port, protocol, serves_pages
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.processes import Process, lineage
 
 _COMMAND_LIMIT = 1000  # characters of a command line that are kept

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from agent_runtime.dev_servers.call_arguments import CallArguments, ticks
 from agent_runtime.dev_servers.socket_owners import Before, SocketOwners, age
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.processes import Process, all_processes, below
 from agent_runtime.system.sockets import Listener, listeners
 

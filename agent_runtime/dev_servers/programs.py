@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
+from agent_runtime.lazy import lazy_pattern
+
 # reload: a channel that pages of another port connect to
 Protocol = Literal["http", "https", "other", "debugger", "reload"]
 
@@ -42,14 +44,14 @@ _OTHER_PORTS = frozenset(
     | {3389, 4222, 5432, 5433, 5672, 5900, 6379, 6380, 9042, 9092, 11211, 27017, 27018, 50051}
 )
 
-_INSPECT = re.compile(r"--inspect(?:-brk|-wait)?(?:=(?:.*:)?(\d{1,5}))?$")
-_DEBUG_OPTION = re.compile(
+_INSPECT = lazy_pattern(r"--inspect(?:-brk|-wait)?(?:=(?:.*:)?(\d{1,5}))?$")
+_DEBUG_OPTION = lazy_pattern(
     r"-agentlib:jdwp=.*address=(?:.*:)?(\d{1,5})(?!\d)|--remote-debugging-port=(\d{1,5})(?!\d)"
 )
-_TLS_OPTION = re.compile(
+_TLS_OPTION = lazy_pattern(
     r"--(?:ssl-(?:certfile|keyfile|cert|key)|certfile|https|experimental-https|tls(?:-cert)?)(?:=.*)?"
 )
-_INTERPRETER = re.compile(
+_INTERPRETER = lazy_pattern(
     r"(?:python|pypy|node|nodejs|ruby|php|perl|bun|deno|tsx|ts-node|java|sh|bash|dash|env)[\d.]*"
 )
 _WITH_ARGUMENT = frozenset({"-W", "-X", "-r", "--require", "--import", "--loader", "--env-file"})

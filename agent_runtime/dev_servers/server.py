@@ -7,7 +7,7 @@ command lines. See `Standing` for what decides which of several servers is the o
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from agent_runtime.dev_servers.origin import Origin, command_line
 from agent_runtime.dev_servers.ownership import OpenPort
 from agent_runtime.dev_servers.programs import usual
 from agent_runtime.dev_servers.urls import Template, local_url
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.sockets import Listener, ephemeral_ports
 

@@ -9,10 +9,11 @@ user's processes (sudo) cannot be read by a runtime that is not root.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from agent_runtime.dev_servers.call_arguments import CallArguments
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.processes import Process, all_processes, below, lineage
 
 MARKER = "AGENT_RUNTIME_RUN_ID"  # the variable of the tools' environment that holds the run's id

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from string import Formatter
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass
 
 _FIELDS = {"port", "sandboxId"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime import tools
@@ -31,6 +30,7 @@ from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObser
 from agent_runtime.errors import ProviderError
 from agent_runtime.files.editor import FileEditor
 from agent_runtime.files.worker import FileWorker
+from agent_runtime.lazy import dataclass
 from agent_runtime.output.deltas import ToolOutputDeltas
 from agent_runtime.output.masking import address_secrets
 from agent_runtime.prompting.skills import Skill

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,6 +13,7 @@ from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.engine.context import RunContext
 from agent_runtime.errors import RequestError, ToolError, TranscriptError
+from agent_runtime.lazy import dataclass
 from agent_runtime.mcp.link import ServerReport
 from agent_runtime.mcp.process import LaunchSettings
 from agent_runtime.mcp.servers import McpServers

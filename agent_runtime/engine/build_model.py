@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import anyio
 
@@ -11,6 +10,7 @@ from agent_runtime.agent.model import DroppedParameter, Model, Transport, Wire
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.tracing import TracedModel
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for

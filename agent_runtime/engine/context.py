@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.agent.inbox import Inbox
@@ -18,6 +17,7 @@ from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.engine.tool_signals import ToolSignals
 from agent_runtime.engine.tracing import RunTracing
+from agent_runtime.lazy import dataclass
 from agent_runtime.output.heartbeat import HeartbeatTimer
 from agent_runtime.output.masking import Masker
 from agent_runtime.transcripts.player import Player

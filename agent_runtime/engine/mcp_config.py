@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.mcp import config
 from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.output.masking import header_secrets, named_as_secret, url_secrets, without_scheme
@@ -16,7 +17,7 @@ from agent_runtime.protocol.request import Request
 from agent_runtime.providers.endpoints import Endpoint, key_variables
 from agent_runtime.shell.environment import is_key
 
-_OPTION = re.compile(r"-{0,2}([A-Za-z][\w-]*)[=:]\s*(.+)", re.DOTALL)
+_OPTION = lazy_pattern(r"-{0,2}([A-Za-z][\w-]*)[=:]\s*(.+)", re.DOTALL)
 
 
 def mcp_servers(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.agent.inbox import Inbox
@@ -15,6 +14,7 @@ from agent_runtime.engine.replay_writer import ReplayEventWriter
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.errors import TranscriptError
+from agent_runtime.lazy import dataclass
 from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import UserMessage

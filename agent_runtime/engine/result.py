@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from agent_runtime.agent.loop_services import LoopResult
 from agent_runtime.errors import ErrorCode, ExitCode, ProviderError, ReplayMismatch, RequestError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Usage
 

@@ -13,8 +13,9 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from agent_runtime.lazy import dataclass
 
 OLDER_THAN = 30 * 86_400.0  # seconds
 MAX_SIZE = 2 << 30  # bytes, all runs together

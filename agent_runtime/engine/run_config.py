@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from agent_runtime.engine.request_checks import (
     workspace_of,
 )
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass
 from agent_runtime.prompting.agent_definitions import DEFAULT_AGENT, Agent, agent_directories, find_agent
 from agent_runtime.protocol.events import StartEvent
 from agent_runtime.protocol.request import Config, Request

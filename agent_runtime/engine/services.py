@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -22,6 +21,7 @@ from agent_runtime.engine.left import LONGEST_WAIT, ended_processes, left_proces
 from agent_runtime.engine.user import UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.files.editor import FileEditor
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput

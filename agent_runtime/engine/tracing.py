@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from agent_runtime.agent.executor import CallInfo
 from agent_runtime.agent.model import Model, ModelCall, OnDelta, Turn
 from agent_runtime.agent.trace import Span, Trace, current, enter, is_sampled, span, valid_traceparent
 from agent_runtime.engine.run_config import RunConfig
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tracing import names

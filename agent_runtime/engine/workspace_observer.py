@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from agent_runtime.agent.executor import CallInfo
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput

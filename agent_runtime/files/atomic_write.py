@@ -16,7 +16,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.attributes import (
@@ -29,6 +28,7 @@ from agent_runtime.files.attributes import (
 )
 from agent_runtime.files.place import Place
 from agent_runtime.files.snapshot import Snapshot
+from agent_runtime.lazy import dataclass
 
 TEMPORARY = ".agent-runtime-"  # prefix of the names of temporary files
 _TO_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

@@ -12,7 +12,6 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from agent_runtime.files.snapshot import snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile
 from agent_runtime.files.viewer import Viewer
 from agent_runtime.files.worker import FileWorker
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.truncation import BYTES_PER_TOKEN
 

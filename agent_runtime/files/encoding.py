@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 _BOMS = (  # that of UTF-32 LE begins with that of UTF-16 LE, so it comes first
     (codecs.BOM_UTF8, "utf-8"),
@@ -21,11 +22,11 @@ _BOMS = (  # that of UTF-32 LE begins with that of UTF-16 LE, so it comes first
 )
 _SAMPLE = 65_536  # bytes examined for the pattern of UTF-16
 _EVIDENCE = 1 << 20  # bytes examined, from the first that is not ASCII on
-_RUN = re.compile(rb"[\x80-\xff]+")
-_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_USUAL = re.compile(rb"\xc2[\xa0\xa1\xa3\xa7\xa9\xab\xae\xb0-\xb3\xb5\xb7\xbb\xbf]|\xc3.", re.DOTALL)
+_RUN = lazy_pattern(rb"[\x80-\xff]+")
+_SEQUENCE = lazy_pattern(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_USUAL = lazy_pattern(rb"\xc2[\xa0\xa1\xa3\xa7\xa9\xab\xae\xb0-\xb3\xb5\xb7\xbb\xbf]|\xc3.", re.DOTALL)
 # a letter in front of an ellipsis, a quote, a dash, a no-break space, a guillemet or a degree sign of windows-1252
-_LETTER_AND_SIGN = re.compile(rb"[\xc2-\xdf][\x85\x91-\x97\x99\xa0\xab\xb0\xbb]")
+_LETTER_AND_SIGN = lazy_pattern(rb"[\xc2-\xdf][\x85\x91-\x97\x99\xa0\xab\xb0\xbb]")
 # What stands together in Western text: punctuation around up to three letters, or around letters that are listed, as in
 # a character class; or a single sign.
 _SIGNS = "[\xa0¡¢£¥§©«®°±·»¿×÷€‚„…†‡‰‹›‘’“”•–—™ªº]*+"
@@ -46,10 +47,10 @@ _SECOND_BYTES = frozenset(
     b"\\@[]^_`{|}~"[i : i + 1] for i in range(11)
 )  # of East Asian characters, rarely behind a letter
 # how upper and lower case follow each other in a word
-_WORD = re.compile("[À-ÖØ-ÞŠŒŽŸß]*|[À-ÖØ-ÞŠŒŽŸ]?[ß-öø-ÿšœž]*")
-_LETTER = re.compile("[À-ÖØ-öø-ÿŠŒŽšœžŸ]+")
-_LISTED = re.compile("|".join(_LETTERS[1:]))
-_WESTERN = re.compile(f"{_SIGNS}(?:{'|'.join(_LETTERS)}){_SIGNS}|[²³¹¼½¾µ¤¦¨¬´¶]")
+_WORD = lazy_pattern("[À-ÖØ-ÞŠŒŽŸß]*|[À-ÖØ-ÞŠŒŽŸ]?[ß-öø-ÿšœž]*")
+_LETTER = lazy_pattern("[À-ÖØ-öø-ÿŠŒŽšœžŸ]+")
+_LISTED = lazy_pattern("|".join(_LETTERS[1:]))
+_WESTERN = lazy_pattern(f"{_SIGNS}(?:{'|'.join(_LETTERS)}){_SIGNS}|[²³¹¼½¾µ¤¦¨¬´¶]")
 
 
 @dataclass(frozen=True)

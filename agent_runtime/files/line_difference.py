@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 
 from agent_runtime.files.line_match import fold
 from agent_runtime.files.line_numbers import clip
+from agent_runtime.lazy import lazy_pattern
 
-_ELISION = re.compile(r"\W*(\.\.\.|…)\W*.{0,60}")  # slow on long lines
+_ELISION = lazy_pattern(r"\W*(\.\.\.|…)\W*.{0,60}")  # slow on long lines
 _ELISION_LONG = 80  # characters
 
 

@@ -6,8 +6,9 @@ All searches take time in proportion to the file, however often its lines repeat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from agent_runtime.lazy import dataclass
 
 # Character for character, so that offsets stay the same.
 _PLAIN = (

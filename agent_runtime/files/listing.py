@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from agent_runtime.files.line_numbers import visible
 from agent_runtime.git.ignore_tree import Ignore
+from agent_runtime.lazy import dataclass
 
 MOST = 1_000  # entries listed
 _UNOPENED = {".git", "node_modules", "__pycache__", ".venv", ".hg", ".svn"}

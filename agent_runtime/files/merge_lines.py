@@ -16,12 +16,13 @@ from agent_runtime.errors import ToolError
 from agent_runtime.files.line_match import EXACT, QUOTES, fold
 from agent_runtime.files.text_file import Edit, TextFile, end_of, split_lines
 from agent_runtime.files.text_match import Matches, Span
+from agent_runtime.lazy import lazy_pattern
 
 _COMPARED = (
     300_000  # pairs of equal lines, or words of a line; beyond it the whole of the changed part is new
 )
 _PAIRED = 50  # changed lines that are paired with each other by their words
-_TOKEN = re.compile(r"\w+|.", re.DOTALL)
+_TOKEN = lazy_pattern(r"\w+|.", re.DOTALL)
 _SENTENCE = frozenset(",.;:!?")
 
 Opcode = tuple[str, int, int, int, int]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.encoding import detect
 from agent_runtime.files.line_numbers import fitted
 from agent_runtime.files.text_file import TextFile
 from agent_runtime.images import has_control_bytes
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 _HEAD = 65_536
 _LINE = 1 << 20  # characters of a line that are held
@@ -34,7 +33,7 @@ _MAGIC = (
     (b"wOFF", "a font"),
     (b"wOF2", "a font"),
 )
-_PDF = re.compile(rb"%PDF-\d\.\d[\r\n]+%[\x80-\xff]{2}")  # may have no other binary bytes at its beginning
+_PDF = lazy_pattern(rb"%PDF-\d\.\d[\r\n]+%[\x80-\xff]{2}")  # may have no other binary bytes at its beginning
 
 
 @dataclass(frozen=True)

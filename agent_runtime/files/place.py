@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.names import close_names
 from agent_runtime.files.spellings import Spelling
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import clean_text
 
-_PROCESS = re.compile(r"/proc/(\d+|self|thread-self)(/|$)")
+_PROCESS = lazy_pattern(r"/proc/(\d+|self|thread-self)(/|$)")
 
 
 @dataclass(frozen=True)

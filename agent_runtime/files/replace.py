@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.line_match import EXACT
@@ -16,9 +15,10 @@ from agent_runtime.files.merge_lines import replacement
 from agent_runtime.files.similar import describe
 from agent_runtime.files.text_file import Edit, TextFile, plain
 from agent_runtime.files.text_match import Matches, Span, find
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import clean_text
 
-_NUMBERED = re.compile(r"\s*\d+\t")
+_NUMBERED = lazy_pattern(r"\s*\d+\t")
 _CONTEXT = 4  # lines before and after a change that are returned
 _LISTED = 40  # line numbers of places that were all replaced
 _ESCAPES = {

@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 
@@ -17,6 +16,7 @@ from agent_runtime.files.line_difference import difference, is_elision
 from agent_runtime.files.line_match import fold
 from agent_runtime.files.line_numbers import extent, numbered
 from agent_runtime.files.merge_lines import opcodes
+from agent_runtime.lazy import dataclass
 
 _PLACES = 3  # described
 _PLACE_LINES = 12  # of each

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.place import Place, refuse_special
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.safe_open import open_regular
 
 MAX_SIZE = 256 << 20  # bytes; a larger file is not held in memory to be edited

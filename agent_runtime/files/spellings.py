@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+from agent_runtime.lazy import dataclass, lazy_pattern
+
 _PAIRS = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb", "<>")
-_URI = re.compile(r"file:(?://(?:localhost(?=/))?|(?=[/.~]))(?=.)", re.IGNORECASE)
-_HOME = re.compile(r"\$(?:HOME|\{HOME\})(?=/|$)")
-_WORKING_DIRECTORY = re.compile(r"\$(?:PWD|\{PWD\})(?=/|$)")
-_LINES = re.compile(
+_URI = lazy_pattern(r"file:(?://(?:localhost(?=/))?|(?=[/.~]))(?=.)", re.IGNORECASE)
+_HOME = lazy_pattern(r"\$(?:HOME|\{HOME\})(?=/|$)")
+_WORKING_DIRECTORY = lazy_pattern(r"\$(?:PWD|\{PWD\})(?=/|$)")
+_LINES = lazy_pattern(
     r"""(?P<path>.+?)(?:
         :L?(?P<a>\d+)(?:(?:-|\.\.)L?(?P<b>\d+)|[:,]\d+(?:-\d+)?)?(?:[:-].*)?   # a.py:1, :1-9, :1:5, :1: text of grep
         |\#L?(?P<c>\d+)(?:C\d+)?(?:-L?(?P<d>\d+)(?:C\d+)?)?                    # a.py#L1-L9
@@ -25,7 +26,7 @@ _LINES = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_EXTENSION = re.compile(r"[^/\s]\.\w{1,8}$")
+_EXTENSION = lazy_pattern(r"[^/\s]\.\w{1,8}$")
 _LONGEST = 4_096  # bytes of a path; a longer one has no other spelling
 _MOST = 40  # spellings of one path
 

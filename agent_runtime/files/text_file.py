@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.encoding import Encoding, detect
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 LARGE = 16 << 20  # characters
 _MANY_LINES = 1_000_000
-_CRS = re.compile("(?<!\r)\r+\n")  # looked for at the first of several CRs only
-_NON_ASCII = re.compile(r"[^\x00-\x7f]+")
+_CRS = lazy_pattern("(?<!\r)\r+\n")  # looked for at the first of several CRs only
+_NON_ASCII = lazy_pattern(r"[^\x00-\x7f]+")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ lines repeat.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from itertools import accumulate
 
 from agent_runtime.files.line_match import (
@@ -23,6 +22,7 @@ from agent_runtime.files.line_match import (
     fold,
     most_counted,
 )
+from agent_runtime.lazy import dataclass
 
 END = "but for the line end at the end of the file"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from agent_runtime.git.shortest_edits import Match, match_lines
+from agent_runtime.lazy import dataclass
 
 CONTEXT = 3
 _STEPS = 300_000  # that the search for shortest scripts may take in one file: some 100 ms

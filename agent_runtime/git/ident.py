@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import os
-import re
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from agent_runtime.git.commands import start_git
+from agent_runtime.lazy import lazy_pattern
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
-_EXPANDED = re.compile(rb"\$Id:[^$\n]*\$")
+_EXPANDED = lazy_pattern(rb"\$Id:[^$\n]*\$")
 
 
 def collapse_ident(data: bytes) -> bytes:

@@ -6,10 +6,10 @@ then the user's own file. They hold in a tree without git too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from agent_runtime.git.wildmatch import PatternSet
+from agent_runtime.lazy import dataclass
 
 # Directories that tools fill by the thousand, ignored where no rule says otherwise
 HEAVY = frozenset(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.git.ignore_patterns import Rules, parse
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.safe_open import read_bounded
 
 _FILES = (".rgignore", ".ignore", ".gitignore")  # an earlier one wins, in whatever directory it is

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from agent_runtime.git.diff import CONTEXT, changed_part, hunks, split_lines
 from agent_runtime.git.objects import BINARY_LIMIT, UNKNOWN
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.system.byte_paths import is_text, open_quietly
 
 APPENDED_LIMIT = 64 << 20  # bytes that a text may have grown by
@@ -26,7 +25,7 @@ _LINE, _ENCODED = 52, 65  # bytes in a full line of a literal, and what they are
 _LENGTHS = [bytes([64 + length if length <= 26 else 70 + length]) for length in range(_LINE + 1)]
 
 _ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
-_PLAIN = re.compile(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git misreads an unquoted " /" in its own header
+_PLAIN = lazy_pattern(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git misreads an unquoted " /" in its own header
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.git.commands import run_git
 from agent_runtime.git.index import Tracked, read_index
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.system.byte_paths import exists, home, is_folder, join, read_file, read_followed, under
 
 _TRUE = (b"true", b"1", b"yes", b"on")
 # Attributes that let a file of the worktree differ from its blob at the same size.
-_CONVERTED = re.compile(rb"filter\s*=\s*(?!lfs\s)|working-tree-encoding|^\[attr\]", re.M)
+_CONVERTED = lazy_pattern(rb"filter\s*=\s*(?!lfs\s)|working-tree-encoding|^\[attr\]", re.M)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 _SLASH = ord("/")
 _LONGEST = 4_096  # bytes of a path on Linux: a pattern that needs more never matches
-_SPECIAL = re.compile(rb"[*?\[\\]")
+_SPECIAL = lazy_pattern(rb"[*?\[\\]")
 _BYTES = [bytes([code]) for code in range(256)]
 _ALL_BUT_SLASH = bytes(code for code in range(256) if code != _SLASH)
 _CLASSES = {

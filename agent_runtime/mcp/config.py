@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.mcp_server import McpServer
 from agent_runtime.protocol.request_errors import request_error
 from agent_runtime.shell.environment import holds_secret
@@ -27,7 +28,7 @@ WORKSPACE_FILE = ".mcp.json"
 TOOL_PREFIX = "mcp__"
 
 _MAX_FILE = 1 << 20  # bytes
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_VARIABLE = lazy_pattern(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _INSTALL = (
     "needs the MCP client, which is not installed; install it with `pip install 'agent-runtime[mcp]'`,"
     " or remove the servers"

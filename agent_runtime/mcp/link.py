@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import anyio
 
 from agent_runtime.agent.trace import span
 from agent_runtime.errors import ToolError
+from agent_runtime.lazy import dataclass
 from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.process import LaunchSettings, ServerProcess
 from agent_runtime.mcp.tools import McpToolSpec, OnProgress, tool_specs

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import MARKER, Process, children, descendants

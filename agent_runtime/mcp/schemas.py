@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.messages import too_deep
 
 MAX_SCHEMA = 64 << 10  # bytes of JSON
 MAX_DESCRIPTION = 2048  # characters
-_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # providers refuse the whole request for another name
+_PROPERTY = lazy_pattern(r"[A-Za-z0-9_.-]{1,64}")  # providers refuse the whole request for another name
 _COMBINERS = ("anyOf", "oneOf", "allOf")  # not accepted at the top level
 _LEVELS = 50
 

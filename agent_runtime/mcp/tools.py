@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import ToolContext
+from agent_runtime.lazy import dataclass
 from agent_runtime.mcp.config import CALL_SECONDS, ServerConfig
 from agent_runtime.mcp.names import tool_name
 from agent_runtime.mcp.schemas import MAX_DESCRIPTION, sendable_schema

@@ -9,24 +9,26 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from agent_runtime.lazy import lazy_pattern
+
 MASK = "[secret]"
 SHORTEST = 6  # characters of a key; masking a shorter value would garble ordinary words
 _SHORTEST_VALUE, _SHORTEST_NUMBER = 8, 10  # characters of a password, and of one that is a number
 _LONGEST_WORD = (
     16  # letters, `-` and `_` alone: a shorter value is a word or two, such as `postgres` or `lm-studio`
 )
-_WORDS = re.compile(r"[a-z]+([-_. ][a-z]+)*", re.IGNORECASE)
+_WORDS = lazy_pattern(r"[a-z]+([-_. ][a-z]+)*", re.IGNORECASE)
 _KEY_PREFIXES = ("sk-", "pk-", "rk-", "sk_", "pk_", "key-", "gsk_", "xai-", "hf_", "ghp_", "AIza", "rt_")
 _SHORTEST_FORM = 8  # characters of an encoded form: a shorter base64 text may occur by chance
 
-_SECRET_NAME = re.compile(
+_SECRET_NAME = lazy_pattern(
     r"(^|_)(API_?KEY|KEY|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTH|DSN)(_|$)|APIKEY$|PASSWORD$|TOKEN$|SECRET$",
     re.IGNORECASE,
 )
 # names of variables that refer to a secret, but do not contain it
-_REFERENCE = re.compile(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
-_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
-_SCHEME = re.compile(r"(bearer|basic|token|negotiate)\s+", re.IGNORECASE)
+_REFERENCE = lazy_pattern(r"_(SOCK|FILE|PATH|DIR|URL|ID|NAME)$", re.IGNORECASE)
+_SECRET_HEADER = lazy_pattern(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
+_SCHEME = lazy_pattern(r"(bearer|basic|token|negotiate)\s+", re.IGNORECASE)
 
 
 def named_as_secret(name: str) -> bool:

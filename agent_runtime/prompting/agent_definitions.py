@@ -11,18 +11,18 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.prompting.front_matter import Check, split
 from agent_runtime.system.safe_open import read_bounded
 
 DEFAULT_AGENT = "code-assistant"
 WORKSPACE_AGENTS = Path(".agent-runtime") / "agents"
 
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SLUG = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MAX_FILE = 1 << 20  # bytes of a definition
 
 

@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import lazy_pattern
 
-_FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):(?:[ \t]+(.*))?")
-_ITEM = re.compile(r"[ \t]*-(?:[ \t]+(.*))?")
-_COMMENT = re.compile(r"(?:^|[ \t]+)#.*")
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_QUOTED = re.compile(r"""('(?:[^']|'')*'|"(?:[^"\\]|\\.)*")(?:[ \t]*|[ \t]+#.*)""")
-_LIST_ITEM = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,\[\]{}'"\s][^,\[\]{}'"]*""")
-_LIST = re.compile(rf"\[(\s*(?:(?:{_LIST_ITEM.pattern})\s*(?:,\s*(?=\S)|(?=\])))*)\](?:\s*|\s+#.*)")
+_FIELD = lazy_pattern(r"([A-Za-z_][A-Za-z0-9_-]*):(?:[ \t]+(.*))?")
+_ITEM = lazy_pattern(r"[ \t]*-(?:[ \t]+(.*))?")
+_COMMENT = lazy_pattern(r"(?:^|[ \t]+)#.*")
+_INTEGER = lazy_pattern(r"-?(?:0|[1-9]\d*)")
+_NUMBER = lazy_pattern(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_QUOTED = lazy_pattern(r"""('(?:[^']|'')*'|"(?:[^"\\]|\\.)*")(?:[ \t]*|[ \t]+#.*)""")
+_LIST_ITEM = lazy_pattern(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,\[\]{}'"\s][^,\[\]{}'"]*""")
+_LIST = lazy_pattern(rf"\[(\s*(?:(?:{_LIST_ITEM.pattern})\s*(?:,\s*(?=\S)|(?=\])))*)\](?:\s*|\s+#.*)")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None}
 
 

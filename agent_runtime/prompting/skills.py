@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass
 from agent_runtime.prompting.front_matter import split
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.system.safe_open import read_bounded

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.prompting.agent_definitions import Agent
 from agent_runtime.prompting.skills import Skill
 from agent_runtime.protocol.messages import clean_text
@@ -28,7 +28,7 @@ INSTRUCTION_FILES = ("AGENTS.md", "CLAUDE.md")
 _MAX_INSTRUCTIONS = 32 << 10  # bytes of each of these that reach the model
 _MAX_PROMPT = 512 << 10  # characters of a rendered prompt
 _MAX_REPEAT = 1 << 20  # the largest text or number that `*` may make in a template
-_BRACES = re.compile(r"\{\{-?\s*([A-Za-z_][\w.]*)|\{%-?\s*\w+\s+(?:\w+\s+in\s+)?([A-Za-z_][\w.]*)")
+_BRACES = lazy_pattern(r"\{\{-?\s*([A-Za-z_][\w.]*)|\{%-?\s*\w+\s+(?:\w+\s+in\s+)?([A-Za-z_][\w.]*)")
 _SECTIONS = Path(__file__).parents[1] / "prompts" / "sections"  # the files for `{% include %}`
 
 

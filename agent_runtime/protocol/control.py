@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.strict_json import decode
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.events import Outcome
 from agent_runtime.protocol.messages import Image, Text
 

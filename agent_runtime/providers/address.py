@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import WireFormat
 
 # the paths that belong to a format, the most specific first
@@ -15,7 +15,7 @@ _SUFFIXES: tuple[tuple[str, WireFormat], ...] = (
     ("/v1/messages", "anthropic"),
     ("/messages", "anthropic"),
 )
-_AZURE = re.compile(r"\.(openai\.azure|cognitiveservices\.azure|services\.ai\.azure)\.(com|us|cn)$")
+_AZURE = lazy_pattern(r"\.(openai\.azure|cognitiveservices\.azure|services\.ai\.azure)\.(com|us|cn)$")
 _AZURE_VERSION = "2024-10-21"  # the last of the classic API's stable versions
 
 

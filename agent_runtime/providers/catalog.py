@@ -6,9 +6,9 @@ providers' API references and the types of the installed SDKs, as of November 20
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import WireFormat
 
 # How a model thinks, and how that is asked for: "none": it does not; "fixed": it does, and no parameter changes it;

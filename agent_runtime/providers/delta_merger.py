@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent_runtime.agent.model import Delta, DeltaKind, OnDelta, Turn
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import ToolCall
 
 

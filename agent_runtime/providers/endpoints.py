@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import Address, host_of, parse_address
 from agent_runtime.providers.catalog import PROVIDERS, ModelRow, Provider, ToolFamily
 from agent_runtime.providers.headers import environment_headers
 from agent_runtime.providers.models import find_model, plain_name
 
-_BARE = re.compile(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
-_GPT = re.compile(r"gpt-|codex-|o\d")
+_BARE = lazy_pattern(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
+_GPT = lazy_pattern(r"gpt-|codex-|o\d")
 _OTHER_BASE_VARIABLES = {"google": "GEMINI_BASE_URL", "alibaba": "DASHSCOPE_BASE_URL"}
 _OTHER_KEY_VARIABLES = {"anthropic": "ANTHROPIC_AUTH_TOKEN", "google": "GOOGLE_API_KEY"}
 _FORMATS: dict[str, WireFormat] = {

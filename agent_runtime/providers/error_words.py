@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from agent_runtime.errors import ErrorCode
-from agent_runtime.protocol.lazy_pattern import lazy_pattern
+from agent_runtime.lazy import lazy_pattern
 
 Meaning = tuple[ErrorCode, bool]  # the code, and whether the call may be tried again
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.text import truncate_middle
 from agent_runtime.providers.error_words import (
     BY_BASE_RESP,
@@ -23,13 +24,13 @@ from agent_runtime.providers.error_words import (
 )
 
 # a delay in a provider's words: 34.07s, 250 ms, 1 second, 14m24.5s, 2h3m
-_AGAIN = re.compile(
+_AGAIN = lazy_pattern(
     r"(?:try again|retry) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s|illi))?(?:(\d+(?:\.\d+)?) ?(ms|milli|s\b|sec))?",
     re.I,
 )
-_NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]+)?\s*")
+_NUMBER = lazy_pattern(r"\s*[0-9]{1,15}(\.[0-9]+)?\s*")
 # how many tokens may be sent in a minute, and how many this request has
-_LIMIT_AND_REQUESTED = re.compile(r"\blimit:? ?([\d,]+).{0,80}?\brequested:? ?([\d,]+)", re.I | re.S)
+_LIMIT_AND_REQUESTED = lazy_pattern(r"\blimit:? ?([\d,]+).{0,80}?\brequested:? ?([\d,]+)", re.I | re.S)
 _MAX_MESSAGE = 2000  # bytes of a provider's message that are kept
 
 

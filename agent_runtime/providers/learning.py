@@ -13,12 +13,13 @@ from typing import Any
 
 from agent_runtime.conversation.rejected import names_history
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.providers import refusals
 from agent_runtime.providers.catalog import NEVER, NO_EFFORT, ThinkingOff
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.parameters import EFFORTS
 
-_TOOL_SEARCH = re.compile(r"tool_search|defer_loading", re.IGNORECASE)
+_TOOL_SEARCH = lazy_pattern(r"tool_search|defer_loading", re.IGNORECASE)
 _STATUSES = frozenset({400, 404, 422})
 
 Rule = Callable[[Endpoint, str, dict[str, Any]], Endpoint | None]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.providers.catalog import ModelRow
 from agent_runtime.providers.model_table import MODELS, UNKNOWN
 
-_VENDOR = re.compile(
+_VENDOR = lazy_pattern(
     r"^(?:(?:us|eu|apac|jp|au|global|us-gov)\.)?"  # the regions of Bedrock's inference profiles
     r"(?:anthropic|openai|meta|mistral|google|amazon|deepseek|qwen|moonshotai|moonshot|zai|minimax|xai)\."
 )
-_PREFIX = re.compile(r"^(?:meta|zai|labs)-(?=[a-z])")
-_DATE = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d)(?![\d])|-latest$|-preview$")
-_SEES = re.compile(r"(?:^|-)(?:\d*vl|vision|omni|multimodal|pixtral|\d+v)(?:-|$)")
+_PREFIX = lazy_pattern(r"^(?:meta|zai|labs)-(?=[a-z])")
+_DATE = lazy_pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d)(?![\d])|-latest$|-preview$")
+_SEES = lazy_pattern(r"(?:^|-)(?:\d*vl|vision|omni|multimodal|pixtral|\d+v)(?:-|$)")
 
 
 def find_model(name: str) -> ModelRow:

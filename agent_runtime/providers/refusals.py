@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from agent_runtime.protocol.lazy_pattern import lazy_pattern
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.providers.parameters import EFFORTS
 
 REQUIRED = frozenset({"model", "messages", "input", "system", "instructions", "tools", "stream"})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from agent_runtime.agent.model import Model, ModelCall, OnDelta, Repair, Repairer, Turn
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 
 MAX_REPAIRS = 2  # of one call: what the refusal names by its place, then all of that kind
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
 
 from agent_runtime.agent.model import ModelCall, OnDelta, Turn
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 from agent_runtime.providers.delta_merger import DeltaMerger
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent_runtime.agent.model import AnswerFormat
 from agent_runtime.conversation.answer_schema import WRAPPER, resolve
+from agent_runtime.lazy import dataclass
 from agent_runtime.providers.schema_dialects import Dialect, NotExpressible, check_size
 
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,6 +10,7 @@ import anyio.to_thread
 
 from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
 from agent_runtime.errors import ProviderError
+from agent_runtime.lazy import dataclass
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut
 

@@ -11,8 +11,9 @@ from agent_runtime.errors import ToolError
 from agent_runtime.files.names import look
 from agent_runtime.files.spellings import spellings
 from agent_runtime.git.ignore_patterns import parse
+from agent_runtime.lazy import lazy_pattern
 
-_WILD = re.compile(r"[*?\[{]")
+_WILD = lazy_pattern(r"[*?\[{]")
 _MAX_ALTERNATIVES = 1_000
 
 Selects = Callable[[Path], bool]

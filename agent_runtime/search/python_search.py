@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -12,11 +11,12 @@ from typing import Any
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.worker import FileWorker
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.search.process import records, running
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
 
 # possessive repetitions, flags of one dialect only, operators of sets
-_DIALECT = re.compile(r"(?<!\\)[*+?]\+|\\b\{|\(\?[a-zA-Z-]*[fruRUV]|&&|~~")
+_DIALECT = lazy_pattern(r"(?<!\\)[*+?]\+|\\b\{|\(\?[a-zA-Z-]*[fruRUV]|&&|~~")
 
 
 def reads_differently(query: Query) -> bool:

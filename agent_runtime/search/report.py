@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from agent_runtime.files.line_numbers import visible
+from agent_runtime.lazy import dataclass
 from agent_runtime.search.results import FileMatches, SearchMatch
 
 Mode = Literal["content", "files", "count"]

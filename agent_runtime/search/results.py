@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from agent_runtime.lazy import dataclass
 
 
 @dataclass(frozen=True)

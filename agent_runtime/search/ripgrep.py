@@ -18,6 +18,7 @@ from anyio.abc import Process
 from agent_runtime.files.encoding import detect
 from agent_runtime.files.worker import FileWorker
 from agent_runtime.git.ignore_tree import Ignore
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.search.process import RecordTooLongError, errors, records, running
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
 
@@ -30,7 +31,7 @@ _SAME_FILES = (  # as in Python: the ignore files in the tree decide, in a repos
     "--no-messages",
 )
 _NAMES = ("--null", "--sort=path")
-_SET = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]?|\\.", re.DOTALL)
+_SET = lazy_pattern(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]?|\\.", re.DOTALL)
 
 
 class Unsupported(Exception):

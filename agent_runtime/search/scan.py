@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from agent_runtime.files.encoding import detect
 from agent_runtime.git.ignore_tree import Ignore
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.search.results import SearchMatch
 from agent_runtime.system.safe_open import open_regular
 
@@ -35,7 +36,7 @@ _DECODED = 32 << 20  # bytes of a file whose encoding is detected; a larger one 
 _HITS = 500  # lines in a record
 _AROUND = 2_000  # characters before and after a match in a long line
 _LONGEST = 16 << 20  # bytes of a line; a longer one is searched in pieces
-_ESCAPE = re.compile(r"\\(?:[xuU]\{([0-9A-Fa-f]{1,6})\}|.)", re.DOTALL)
+_ESCAPE = lazy_pattern(r"\\(?:[xuU]\{([0-9A-Fa-f]{1,6})\}|.)", re.DOTALL)
 _RENAMED = {r"\z": r"\Z", r"\<": r"\m", r"\>": r"\M"}
 
 

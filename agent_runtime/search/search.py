@@ -8,10 +8,8 @@ order within a directory. Text files that are not UTF-8 are always searched in P
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from agent_runtime.files.path_resolver import PathResolver
 from agent_runtime.files.replace import sound
 from agent_runtime.files.spellings import spellings
 from agent_runtime.files.worker import FileWorker
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.search import python_search, ripgrep
 from agent_runtime.search.globs import Globs, Selects, is_glob, part_of_path
 from agent_runtime.search.report import Mode, SearchReport
@@ -32,7 +31,7 @@ _LISTING_TIMEOUT = 3.0  # seconds, for files that are not UTF-8
 _SPELLINGS = 6  # of a name that are looked for
 _MAX_NOT_UTF8 = 2_000  # of these files
 # what can match a character that is not ASCII
-_NON_ASCII = re.compile(r"[^\x00-\x7f]|(?<!\\)\.|\\[WSDwpPxuUbB]|\[\^")
+_NON_ASCII = lazy_pattern(r"[^\x00-\x7f]|(?<!\\)\.|\\[WSDwpPxuUbB]|\[\^")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.shell.cells import Row, to_cells
 
 # A string sequence (OSC, DCS, SOS, PM, APC) ends with its terminator, and at the latest with the line: where the
@@ -15,24 +16,24 @@ from agent_runtime.shell.cells import Row, to_cells
 CSI = r"\x1b\[[0-?]*[ -/]*[@-~]"  # ECMA-48
 STRING = r"\x1b\][^\x07\x18\x1a\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x18\x1a\x1b\n]*(?:\x1b\\)?"
 OTHER = r"\x1b[ -/]+[0-~]|\x1b[0-~]|\x1b"  # charsets and the like
-UNFINISHED = re.compile(
+UNFINISHED = lazy_pattern(
     r"\x1b(?:\[[0-?]*[ -/]*|[PX^_\]][^\x07\x18\x1a\x1b\n]*|[ -/]*)\Z"
 )  # at the end of a text
-ESCAPE = re.compile(f"{CSI}|{STRING}|{OTHER}")
+ESCAPE = lazy_pattern(f"{CSI}|{STRING}|{OTHER}")
 
 _WIDTH = (
     1000  # columns of the line that `clean` edits; a longer line continues on the next row, as on a terminal
 )
 _SCREEN = 200  # columns that the screen of a person has at most
 # CSI and escape sequences that move in the line or erase in it
-_EDIT = re.compile(r"\x1b\[[0-9]*[GCDKPXa`@]|\x1b\[[su]|\x1b[78]")
-_SPECIAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_EDIT = lazy_pattern(r"\x1b\[[0-9]*[GCDKPXa`@]|\x1b\[[su]|\x1b[78]")
+_SPECIAL = lazy_pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROLS = {code: None for code in [*range(1, 9), *range(14, 32), *range(0x7F, 0xA0)]} | {
     0: "\ufffd",
 }
 _NOT_EDITING = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\b\x1b"}
-_WORD = re.compile(r"[^\W\d_]+")
-_TOKEN = re.compile(rf"[\r\b\t]|{_EDIT.pattern}|[^\r\b\t\x1b]+")
+_WORD = lazy_pattern(r"[^\W\d_]+")
+_TOKEN = lazy_pattern(rf"[\r\b\t]|{_EDIT.pattern}|[^\r\b\t\x1b]+")
 
 
 def strip_escapes(text: str) -> str:

@@ -6,9 +6,10 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import takewhile
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.shell.log_writer import LogWriter
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process, children, descendants, lineage, now

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
 import anyio
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.bash_process import BashProcess
 from agent_runtime.shell.bash_script import STOP

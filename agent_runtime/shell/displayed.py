@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.shell.ansi import clean
 from agent_runtime.shell.screen import Screen
 
 # moves up by rows, or to a row
-_MOVES_BACK = re.compile(r"\x1b(?:\[[0-9]*[AF]|M|\[[0-9]+;[0-9]+[Hf]|\[[0-9]*d)")
+_MOVES_BACK = lazy_pattern(r"\x1b(?:\[[0-9]*[AF]|M|\[[0-9]+;[0-9]+[Hf]|\[[0-9]*d)")
 _HIDES_CURSOR = "\x1b[?25l"  # before a progress display is drawn for the first time
 _ROWS = 60  # a program cannot move back further
 _COLUMNS = 1000

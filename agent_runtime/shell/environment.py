@@ -9,12 +9,12 @@ replaced: without a terminal such a helper cannot ask either, and git needs it.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.system.exec_limits import is_settable
 from agent_runtime.system.spawn import identity
 
@@ -29,7 +29,7 @@ _OWN = {
     "_",
 }
 _OWN_PREFIX = "AGENT_RUNTIME_"
-_PERSONAL = re.compile(r"HOME|USER|LOGNAME|USERNAME|SHELL|MAIL|XDG_\w+|SUDO_(USER|UID|GID|COMMAND)")
+_PERSONAL = lazy_pattern(r"HOME|USER|LOGNAME|USERNAME|SHELL|MAIL|XDG_\w+|SUDO_(USER|UID|GID|COMMAND)")
 
 # Keys of model providers by name, besides those of the catalog (which `hidden` has): OPENAI_API_KEY_2,
 # ANTHROPIC_AUTH_TOKEN, AZURE_OPENAI_KEY. Keys of other services of the same companies are the application's.
@@ -37,11 +37,11 @@ _PROVIDERS = (
     "ANTHROPIC|CLAUDE|OPENAI|CODEX|AZURE_OPENAI|GEMINI|XAI|GROK|MISTRAL|DEEPSEEK|GROQ|OPENROUTER|TOGETHER|FIREWORKS"
     "|CEREBRAS|MOONSHOT|DASHSCOPE|PERPLEXITY|COHERE|OLLAMA|NVIDIA|ZAI|MINIMAX|REPLICATE"
 )
-_KEY = re.compile(
+_KEY = lazy_pattern(
     rf"({_PROVIDERS})_((ADMIN_|ACCESS_|SECRET_)?(API_?)?KEYS?(_\w+)?|((API|AUTH|ACCESS|OAUTH|CODE_OAUTH)_)?TOKEN(_\d+)?"
     r"|(API_)?SECRET(_\d+)?)|GOOGLE(_AI|_GENAI|_GENERATIVE_AI)?_API_KEY(_\w+)?|(ANTHROPIC|OPENAI)_CUSTOM_HEADERS"
 )
-_FILE_PATH = re.compile(r"(?<![^:,;=\s])(~|\.\.?)?/(?!/)[^:,;=\s]*")
+_FILE_PATH = lazy_pattern(r"(?<![^:,;=\s])(~|\.\.?)?/(?!/)[^:,;=\s]*")
 
 # Set unless the request's `env` sets them: the values of an interactive environment would make programs wait.
 NO_PROMPTS: Mapping[str, str] = {

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import select
 import termios
 
 import anyio
 
 from agent_runtime.errors import ToolError
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.system.terminate import ready
 
 TIMEOUT = 5.0  # seconds for the program to take what is typed
 LINE_LIMIT = 4095  # bytes; the line discipline drops the rest of a longer line (N_TTY_BUF_SIZE in the kernel)
-_LINE_END = re.compile(rb"[\r\n\x04]")
+_LINE_END = lazy_pattern(rb"[\r\n\x04]")
 
 
 class Keyboard:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from subprocess import Popen
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.shell.environment import is_key, visible_variables
 from agent_runtime.system import processes
@@ -36,7 +36,7 @@ _END = b"\0AGENT_RUNTIME_END\0"
 _LARGEST = 1 << 20  # bytes
 _MARKER = "login"
 # Of the login shell itself, or of what it started and is ended with it.
-_NOT_KEPT = re.compile(
+_NOT_KEPT = lazy_pattern(
     r"_|PWD|OLDPWD|SHLVL|PS\d|PROMPT_COMMAND|HIST\w*|LINES|COLUMNS|MAIL|BASH_\w+.*|SSH_AUTH_SOCK|SSH_AGENT_PID|TMUX.*"
     r"|DISPLAY|GPG_TTY|DBUS_\w+"
 )

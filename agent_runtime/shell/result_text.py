@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.events import Outcome
 from agent_runtime.protocol.messages import NO_OUTPUT
 from agent_runtime.protocol.tool_output import ToolOutput

@@ -7,20 +7,19 @@ overwritten or erased is in the text, no input raises, and the time is proportio
 from __future__ import annotations
 
 import codecs
-import re
-from dataclasses import dataclass
 
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.shell.ansi import CSI, OTHER, STRING, UNFINISHED
 from agent_runtime.shell.control_functions import CHARACTERS, ESCAPES, SEQUENCES
 from agent_runtime.shell.grid import Grid
 from agent_runtime.shell.screen_buffer import Scrolled, as_text
 
-_TOKEN = re.compile(rf"[^\x00-\x1f\x7f-\x9f]+|{CSI}|{STRING}|{OTHER}|[\x00-\x1f\x7f-\x9f]")
+_TOKEN = lazy_pattern(rf"[^\x00-\x1f\x7f-\x9f]+|{CSI}|{STRING}|{OTHER}|[\x00-\x1f\x7f-\x9f]")
 _UNFINISHED_LIMIT = 4096  # characters of a control sequence that are kept until its end comes
-_STRING_END = re.compile(r"[\x07\x18\x1a\x1b\n]")
-_PARAMETERS = re.compile(r"\x1b\[([<=>?]?)([0-9:;]*)([^@-~]*)(.)")
+_STRING_END = lazy_pattern(r"[\x07\x18\x1a\x1b\n]")
+_PARAMETERS = lazy_pattern(r"\x1b\[([<=>?]?)([0-9:;]*)([^@-~]*)(.)")
 # cursor addressing, vertical movement, clearing and scrolling of the screen, the alternate screen
-_DRAWS = re.compile(
+_DRAWS = lazy_pattern(
     rb"\x1b(?:\[[0-9;]*[ABEFHJLMSTdefr]|\[[su]|[78Mc]|\[\?(?:[0-9;]*;)?(?:47|104[79])(?:;[0-9;]*)?[hl])"
 )
 _REPLIES_LIMIT = 4096  # bytes: a program that asks more without reading gets no answers

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.shell.cells import Row
 
 KEPT = 1 << 20  # characters of scrolled lines that are kept: half of them the first, half of them the last

@@ -5,16 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import re
 import struct
 import subprocess
 import termios
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_runtime.errors import ToolError
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.system import processes
 from agent_runtime.system.spawn import spawn
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 ROWS, COLUMNS = 40, 120
 # These programs search their stdin in the place of files when it is a pipe.
-_SEARCHES_STDIN = re.compile(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
+_SEARCHES_STDIN = lazy_pattern(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
 # $0 is the terminal or the descriptor of the pipe, $1 the command. The first line of stdin says when it may begin.
 _ON_PIPES = r'read -r; eval "exec bash -c \"\$1\" <&$0 $0<&-"'
 # On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.shell.truncation import OutputStore
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.ansi import UNFINISHED
 from agent_runtime.shell.output_buffer import HEAD, RING
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _DRAWN = RING // 2  # bytes that are drawn at once; of a longer output only the beginning and the end
 _PIECE = 64 << 10
 # what may be a query: a control sequence that asks for an answer, or one whose end has not come yet
-_QUERY = re.compile(
+_QUERY = lazy_pattern(
     rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\]1[01];\?)|" + UNFINISHED.pattern.encode()
 )
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.text import join_ends, split_ends
 from agent_runtime.shell.ansi import UNFINISHED, clean
 from agent_runtime.shell.output_log import BoundedLog
 
 _START_LIMIT = 4096  # bytes that `whole_tail` leaves out at most
-_WHOLE = re.compile(rb"[\n\x1b]")
+_WHOLE = lazy_pattern(rb"[\n\x1b]")
 BYTES_PER_TOKEN = 4  # no tokenizer is loaded to cut an output
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
-from dataclasses import dataclass
+
+from agent_runtime.lazy import dataclass
 
 # The C library's setgroups() changes all threads of the process, so the number of the system call is needed.
 _SETGROUPS = {"x86_64": 116, "aarch64": 159, "riscv64": 159, "loongarch64": 159, "ppc64le": 81, "s390x": 206}

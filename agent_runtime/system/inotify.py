@@ -11,8 +11,9 @@ import errno
 import os
 import struct
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.system.byte_paths import under
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO = 0x2, 0x4, 0x8, 0x40, 0x80

@@ -6,10 +6,11 @@ A step is the system prompt, a message of the user, or a turn of the model with 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.transcripts.records import EventRecord, Header, PromptRecord
 from agent_runtime.version import VERSION
 

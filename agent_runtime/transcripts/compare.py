@@ -16,9 +16,9 @@ import difflib
 import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from agent_runtime.lazy import dataclass
 from agent_runtime.transcripts.masks import Masks, renamed, volatile
 from agent_runtime.transcripts.rewrite import Change, rewrite
 

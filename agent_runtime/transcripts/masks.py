@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from agent_runtime.protocol.lazy_pattern import lazy_pattern
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.transcripts.rewrite import Change, path_change
 
 _VOLATILE = [

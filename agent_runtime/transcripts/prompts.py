@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent_runtime.agent.model import Model, ModelCall, OnDelta, ToolSpec, Turn
 from agent_runtime.errors import ReplayMismatch
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Message
 from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.records import PromptRecord

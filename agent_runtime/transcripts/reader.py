@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
 from agent_runtime.errors import TranscriptError
+from agent_runtime.lazy import dataclass
 from agent_runtime.transcripts.records import SCHEMA_VERSION, End, EventRecord, Header, Record, RequestRecord
 
 

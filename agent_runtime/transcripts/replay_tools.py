@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -12,6 +11,7 @@ import anyio
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.errors import ReplayMismatch
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import DIALOGUE
 from agent_runtime.transcripts.player import Player

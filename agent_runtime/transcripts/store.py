@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import TranscriptError
+from agent_runtime.lazy import dataclass
 
 NAME = "transcript.ndjson"  # in the folder of a run
 _TAIL = 1 << 21  # bytes at the end of a transcript that contain its last records (an event has at most 1 MiB)

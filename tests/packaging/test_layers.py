@@ -47,7 +47,7 @@ ORDER = [
     "api",
     "testing",
 ]
-ROOT = {"errors", "version", "images", "__main__"}
+ROOT = {"errors", "version", "images", "lazy", "__main__"}
 PURE = {"protocol", "agent"}  # no I/O
 IO_MODULES = set(
     ["os", "io", "socket", "subprocess", "asyncio", "shutil", "tempfile", "threading", "signal", "select"]

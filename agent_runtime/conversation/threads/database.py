@@ -6,15 +6,15 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import lazy_pattern
 
 SCHEMA = 1
-_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ID = lazy_pattern(r"[A-Za-z0-9._-]{1,128}")
 _BUSY_SECONDS = 10.0  # how long a write waits for another process's
 _TABLES = (
     "CREATE TABLE threads (id TEXT PRIMARY KEY, agent TEXT NOT NULL, title TEXT NOT NULL,"

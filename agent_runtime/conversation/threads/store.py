@@ -18,12 +18,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.conversation.threads.database import Lock, ThreadBusy, ThreadStoreError, check_id, database
 from agent_runtime.conversation.threads.rows import decode, encode, title_of
 from agent_runtime.errors import RequestError
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Message
 
 log = logging.getLogger(__name__)

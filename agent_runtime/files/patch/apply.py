@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
@@ -17,6 +17,7 @@ from agent_runtime.files.place import Place, explained, missing
 from agent_runtime.files.seen_files import SeenFiles
 from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile, split_lines
+from agent_runtime.lazy import dataclass
 
 _LARGE = (
     64 << 20

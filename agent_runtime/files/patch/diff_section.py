@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.patch.model import FilePatch, Hunk
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 _NOTHING = "/dev/null"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ISO_TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[-+]\d\d:?\d\d)?"
 _C_TIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [A-Z]{3,4})? \d{4}"
-_TIME = re.compile(rf"\s({_ISO_TIME}|{_C_TIME})\s*$")
+_TIME = lazy_pattern(rf"\s({_ISO_TIME}|{_C_TIME})\s*$")
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from agent_runtime.files.line_match import EXACT
@@ -12,6 +11,7 @@ from agent_runtime.files.merge_lines import with_line_end
 from agent_runtime.files.patch.locate import HunkLocation, locate, mismatch
 from agent_runtime.files.patch.model import Hunk
 from agent_runtime.files.text_file import Edit, TextFile
+from agent_runtime.lazy import dataclass
 
 
 @dataclass(frozen=True)

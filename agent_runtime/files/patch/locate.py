@@ -7,7 +7,7 @@ hunk that matches twice has one place if the other is taken by the hunk after it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from agent_runtime.errors import ToolError
@@ -16,6 +16,7 @@ from agent_runtime.files.line_numbers import ranges
 from agent_runtime.files.patch.anchors import Anchors
 from agent_runtime.files.patch.model import Hunk, PatchLine, old_text
 from agent_runtime.files.similar import describe
+from agent_runtime.lazy import dataclass
 
 
 @dataclass(frozen=True)

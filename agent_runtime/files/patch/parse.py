@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.patch.hunk_body import looks_unified
 from agent_runtime.files.patch.model import FilePatch, Hunk, PatchLine
 from agent_runtime.files.patch.unified import parse_unified
+from agent_runtime.lazy import dataclass, lazy_pattern
 
 _BEGIN, _END = "*** Begin Patch", "*** End Patch"
 
@@ -71,7 +72,7 @@ class _Draft:
         return Hunk(number, self.line, tuple(self.lines), tuple(self.anchors), self.end_of_file, self.start)
 
 
-_RANGE = re.compile(r"^-(\d{1,9})(?:,\d+)? \+\d+(?:,\d+)? *(?:@@)? ?(.*)$")
+_RANGE = lazy_pattern(r"^-(\d{1,9})(?:,\d+)? \+\d+(?:,\d+)? *(?:@@)? ?(.*)$")
 
 
 class _Envelope:

@@ -9,13 +9,14 @@ from agent_runtime.errors import ToolError
 from agent_runtime.files.patch.diff_section import DiffSection, unquoted
 from agent_runtime.files.patch.hunk_body import HunkBody
 from agent_runtime.files.patch.model import FilePatch, Hunk
+from agent_runtime.lazy import lazy_pattern
 
-_HUNK = re.compile(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\S+')
+_HUNK = lazy_pattern(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
+_QUOTED = lazy_pattern(r'"(?:\\.|[^"\\])*"|\S+')
 # what begins or ends a message between two diffs
-_MESSAGE = re.compile(r"From [0-9a-f]{7,64}\b|commit [0-9a-f]{7,64}\b|Index: |diff |Only in ")
-_SIGNATURE = re.compile(r"--\s*$")
-_BULLET = re.compile(r"[-+] \S|-{2,}$")
+_MESSAGE = lazy_pattern(r"From [0-9a-f]{7,64}\b|commit [0-9a-f]{7,64}\b|Index: |diff |Only in ")
+_SIGNATURE = lazy_pattern(r"--\s*$")
+_BULLET = lazy_pattern(r"[-+] \S|-{2,}$")
 
 
 def parse_unified(lines: Sequence[str], first: int, *, closed: bool = False) -> list[FilePatch]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent_runtime.agent.model import DeltaKind
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import AssistantBlock, Text, Thinking, parse_arguments
 from agent_runtime.providers.wire_parts import ArgumentPieces, Pieces, sendable_input, text_of, tool_call
 

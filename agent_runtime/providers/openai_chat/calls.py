@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent_runtime.agent.model import Delta
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import ToolCall, parse_arguments
 from agent_runtime.providers.wire_parts import ArgumentPieces, Ids, object_of, text_of, tool_call
 

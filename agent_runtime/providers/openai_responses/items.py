@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent_runtime.agent.model import DeltaKind
 from agent_runtime.conversation.provider_items import clean_json, has_reasoning
+from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import AssistantBlock, Text, Thinking, parse_arguments
 from agent_runtime.providers.wire_parts import ArgumentPieces, Pieces, object_of, objects, text_of, tool_call
 

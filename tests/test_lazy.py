@@ -1,0 +1,115 @@
+"""Dataclasses and patterns that are completed at their first use behave as those that are complete from the start."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from agent_runtime import lazy
+from agent_runtime.lazy import lazy_pattern
+
+
+def classes(decorator: Any) -> tuple[Any, Any, Any]:
+    """A class, one that adds fields to it, and a plain class below both, by lazy or complete dataclasses."""
+
+    @decorator(frozen=True)
+    class Point:
+        """A point."""
+
+        x: int
+        y: list[int] = dataclasses.field(default_factory=list)
+
+    @decorator(frozen=True)
+    class Named(Point):
+        """A point with a name."""
+
+        name: str = "origin"
+
+        def __post_init__(self) -> None:
+            if self.x < 0:
+                raise ValueError(self.x)
+
+    class Origin(Named):
+        def __init__(self) -> None:
+            super().__init__(0)  # type: ignore[call-arg]
+
+    return Point, Named, Origin
+
+
+def outcome(call: Any) -> object:
+    try:
+        return call()
+    except Exception as error:
+        return type(error), str(error)
+
+
+USES = {
+    "positional": lambda point, named, origin: repr(named(1, [2])),
+    "by name": lambda point, named, origin: repr(named(x=1, name="a")),
+    "defaults are not shared": lambda point, named, origin: point(1).y is point(1).y,
+    "equal": lambda point, named, origin: (point(1) == point(1), point(1) == point(2), named(1) == point(1)),
+    "no argument": lambda point, named, origin: point(),
+    "an unknown argument": lambda point, named, origin: point(1, z=2),
+    "post-init": lambda point, named, origin: named(-1),
+    "a class below": lambda point, named, origin: repr(origin()),
+    "assignment": lambda point, named, origin: setattr(origin(), "x", 3),
+    "replace": lambda point, named, origin: repr(dataclasses.replace(named(1), name="b")),
+    "fields": lambda point, named, origin: [field.name for field in dataclasses.fields(named)],
+    "is a dataclass": lambda point, named, origin: dataclasses.is_dataclass(point),
+    "as a dictionary": lambda point, named, origin: dataclasses.asdict(origin()),
+    "copy": lambda point, named, origin: repr(copy.deepcopy(named(1, [2]))),
+    "the hash": lambda point, named, origin: hash(point(1)) == hash(point(1)),  # a list has none
+    "match by position": lambda point, named, origin: named(1) and named.__match_args__,
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_lazy_dataclass_behaves_as_one(use: Any) -> None:
+    assert outcome(lambda: use(*classes(lazy.dataclass))) == outcome(
+        lambda: use(*classes(dataclasses.dataclass))
+    )
+
+
+def test_threads_that_make_the_first_instances_all_get_one() -> None:
+    def first(point: Any, barrier: Barrier) -> object:
+        barrier.wait()
+        return point(1).x
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(50):
+            _, named, _ = classes(lazy.dataclass)
+            barrier = Barrier(8)
+            assert list(threads.map(first, [named] * 8, [barrier] * 8)) == [1] * 8
+
+
+def test_a_class_that_cannot_be_completed_later_is_refused() -> None:
+    class Own:
+        def __init__(self) -> None:
+            self.x = 1
+
+    slots: Any = lazy.dataclass(slots=True)
+    for decorate, cls in ((lazy.dataclass, Own), (slots, type("Slots", (), {}))):
+        with pytest.raises(TypeError, match=r"use dataclasses\.dataclass"):
+            decorate(cls)
+
+
+def test_a_pattern_is_compiled_once_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    real = re.compile
+
+    def counted(pattern: str, flags: int = 0) -> re.Pattern[str]:
+        compiled.append(pattern)
+        return real(pattern, flags)
+
+    monkeypatch.setattr(re, "compile", counted)
+    pattern = lazy_pattern("B(.)", re.I)
+    assert compiled == []
+    assert [pattern.findall(text) for text in ("abc", "xby", "")] == [["c"], ["y"], []]
+    assert compiled == ["B(.)"]
+    assert (pattern.sub(r"\1", "abc"), pattern.pattern, pattern.flags & re.I) == ("ac", "B(.)", re.I)
