@@ -52,9 +52,9 @@ requirements:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra build pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra build --extra mcp --extra otel pyproject.toml -o requirements/image.txt
+	  --extra build --extra mcp --extra nats --extra otel pyproject.toml -o requirements/image.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra build --extra mcp --extra otel --extra dev pyproject.toml -o requirements/dev.txt
+	  --extra build --extra mcp --extra nats --extra otel --extra dev pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

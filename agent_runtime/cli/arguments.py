@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agent_runtime.cli.argument_types import amount, count, not_negative, port, seconds
+from agent_runtime.cli.argument_types import count, port, seconds
 from agent_runtime.cli.options import METAVARS, OPTIONS
 
 VERIFY_REQUESTS = "--verify-requests"  # what `--verify=requests` becomes, see main
@@ -99,31 +99,6 @@ def serve_options(serve: argparse.ArgumentParser) -> None:
     )
     cold = "start each run from scratch: slower, but no standby of some 100 MB is kept"
     serve.add_argument("--no-standby", action="store_true", help=cold)
-
-
-def batch_options(batch: argparse.ArgumentParser) -> None:
-    """Add the options of `batch`."""
-    batch.add_argument("requests", metavar="REQUESTS.ndjson", help="the requests, one JSON object a line")
-    results = "where the `complete` events go; a request with a result there is not run again"
-    batch.add_argument(
-        "-o",
-        "--output",
-        metavar="RESULTS.ndjson",
-        default="results.ndjson",
-        help=f"{results} (default results.ndjson)",
-    )
-    batch.add_argument(
-        "--concurrency", metavar="N", type=count, help="runs at once (default: by cores and free memory)"
-    )
-    retries = "runs after a failure that is marked as retryable (default 2)"
-    batch.add_argument("--retries", metavar="N", type=not_negative, default=2, help=retries)
-    limit = "start no more runs once the results have cost this much"
-    batch.add_argument("--limit-cost", metavar="USD", type=amount, help=limit)
-    batch.add_argument("--json", action="store_true", help="print the summary as JSON")
-    batch.add_argument(
-        "--workspace", metavar="DIR", help="for requests that name none (default: the current folder)"
-    )
-    batch.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
 
 
 def demo_options(demo: argparse.ArgumentParser) -> None:

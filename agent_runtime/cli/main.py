@@ -10,6 +10,7 @@ from functools import partial
 from importlib import import_module
 
 from agent_runtime.cli import arguments as arguments_of
+from agent_runtime.cli import fleet_arguments
 from agent_runtime.cli.options import overlay
 from agent_runtime.engine.signals import SignalHandler, release
 from agent_runtime.errors import ExitCode
@@ -50,7 +51,13 @@ _COMMANDS = {
     ),
     "serve": Command(arguments_of.serve_options, "serve the HTTP API", "serve", "serve_command"),
     "batch": Command(
-        arguments_of.batch_options, "run a file of requests, many at once", "batch", "batch_command"
+        fleet_arguments.batch_options, "run a file of requests, many at once", "batch", "batch_command"
+    ),
+    "runner": Command(
+        fleet_arguments.runner_options,
+        "execute the requests of a queue in NATS",
+        "runner",
+        "runner_command",
     ),
     "demo": Command(
         arguments_of.demo_options,

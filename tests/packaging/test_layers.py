@@ -163,6 +163,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         "PIL": "pillow",
         "genai_prices": "genai-prices",
         "mcp_types": "mcp",
+        "nats": "nats-py",
         "referencing": "jsonschema",
     }
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}

@@ -1,0 +1,253 @@
+"""The connection to NATS, and the streams and buckets that must be there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
+
+from agent_runtime.errors import RequestError
+from agent_runtime.fleet.names import DEAD, EVENTS, KEYS, PARTS, RUNNERS, RUNS, WORK, Queue
+
+log = logging.getLogger(__name__)
+
+KEPT = 7 * 86_400.0  # seconds that events and what is known of runs are kept
+KEYS_KEPT = 86_400.0  # seconds that an idempotency key is remembered
+PRESENCE_KEPT = 15.0  # seconds after the last sign of life of a runner
+LEASE = 30.0  # seconds; the default of `--lease`
+_CONNECT_SECONDS = 10.0  # for the first connection; afterwards it is tried for ever
+_DUPLICATES = (
+    120.0  # seconds that message ids are compared; a log is guarded by its last sequence number as well
+)
+# what a request to NATS raises while a server is being restarted
+TRANSIENT = (
+    nats.errors.TimeoutError,
+    nats.errors.NoRespondersError,
+    nats.errors.OutboundBufferLimitError,
+    nats.errors.ConnectionReconnectingError,
+    nats.js.errors.NoStreamResponseError,
+    nats.js.errors.ServiceUnavailableError,
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class NatsOptions:
+    """How to connect.
+
+    Attributes:
+        url: one or more addresses, separated by commas: nats://, tls://, ws:// or wss://, with or without user,
+            password or token.
+        creds: a file with a JWT and its NKEY seed.
+        nkey: a file with an NKEY seed.
+        ca, cert, key: PEM files for TLS.
+    """
+
+    url: str
+    creds: str | None = None
+    nkey: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of nats.connect. Raises RequestError when a file cannot be read."""
+        found: dict[str, Any] = {"servers": [part.strip() for part in self.url.split(",")]}
+        for option, name, value in (
+            ("--nats-creds", "user_credentials", self.creds),
+            ("--nats-nkey", "nkeys_seed", self.nkey),
+        ):
+            if value is not None:
+                _readable(option, value)
+                found[name] = value
+        if self.ca or self.cert:
+            found["tls"] = self._tls()
+        return found
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.cert:
+                context.load_cert_chain(self.cert, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise RequestError("--nats-ca", f"expected PEM files that can be read ({error})") from error
+        return context
+
+    def shown(self) -> str:
+        """The addresses without user and password."""
+        return ", ".join(part.strip().rpartition("@")[2] for part in self.url.split(","))
+
+
+def _readable(option: str, path: str) -> None:
+    try:
+        Path(path).read_bytes()
+    except OSError as error:
+        raise RequestError(option, f"expected a file that can be read: {path} ({error.strerror})") from error
+
+
+@dataclass
+class Connection:
+    """A connection that is made again whenever it breaks.
+
+    Attributes:
+        client: publishes and subscribes.
+        js: JetStream of the same connection.
+        closed: set when it is not made again, because the server refuses the credentials.
+    """
+
+    client: Client
+    js: JetStreamContext
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def set_up(self) -> None:
+        """Create the streams and buckets that are missing. Raises RequestError when that is not permitted."""
+        for config in _STREAMS:
+            await self._ensure(config)
+        for bucket in _BUCKETS:
+            if not await self._exists(f"KV_{bucket.bucket}"):
+                await self.js.create_key_value(config=bucket)
+
+    async def set_up_queue(self, queue: Queue, lease: float) -> float:
+        """Create the consumer of a queue if it is missing; returns its lease in seconds."""
+        try:
+            return await self.lease(queue)
+        except (nats.js.errors.NotFoundError, nats.errors.TimeoutError):
+            await self.set_up()
+        config = ConsumerConfig(
+            durable_name=queue.durable,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=lease,
+            max_deliver=-1,
+            max_ack_pending=-1,
+            max_waiting=20_000,
+            filter_subject=queue.work(),
+        )
+        try:
+            await self.js.add_consumer(WORK, config)
+        except nats.js.errors.BadRequestError as error:  # another process has just created it
+            log.debug("consumer %s: %s", queue.durable, error)
+        return await self.lease(queue)
+
+    async def lease(self, queue: Queue) -> float:
+        """The lease of a queue in seconds: after this time without a renewal a request is delivered again."""
+        info = await self.js.consumer_info(WORK, queue.durable)
+        return float(info.config.ack_wait or LEASE)
+
+    async def _exists(self, stream: str) -> bool:
+        try:
+            await self.js.stream_info(stream)
+        except nats.js.errors.NotFoundError:
+            return False
+        return True
+
+    async def _ensure(self, config: StreamConfig) -> None:
+        if not await self._exists(str(config.name)):
+            await self.js.add_stream(config)
+
+
+_STREAMS = (
+    StreamConfig(
+        name=WORK,
+        subjects=["runtime.work.>"],
+        retention=RetentionPolicy.WORK_QUEUE,
+        storage=StorageType.FILE,
+        duplicate_window=_DUPLICATES,
+    ),
+    StreamConfig(
+        name=EVENTS,
+        subjects=["runtime.events.>"],
+        storage=StorageType.FILE,
+        max_age=KEPT,
+        duplicate_window=_DUPLICATES,
+        allow_direct=True,
+    ),
+    StreamConfig(
+        name=PARTS,
+        subjects=["runtime.parts.>"],
+        storage=StorageType.FILE,
+        max_age=KEPT,
+        max_msgs_per_subject=1,
+        allow_direct=True,
+    ),
+    StreamConfig(name=DEAD, subjects=["runtime.dead.>"], storage=StorageType.FILE),
+)
+_BUCKETS = (
+    KeyValueConfig(bucket=RUNS, ttl=KEPT, storage=StorageType.FILE),
+    KeyValueConfig(bucket=KEYS, ttl=KEYS_KEPT, storage=StorageType.FILE),
+    KeyValueConfig(bucket=RUNNERS, ttl=PRESENCE_KEPT, storage=StorageType.MEMORY),
+)
+
+
+@asynccontextmanager
+async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> AsyncIterator[Connection]:
+    """Connect to NATS.
+
+    Args:
+        options: where and how.
+        name: of the connection, for NATS' monitoring.
+        inbox: the subjects of answers are `_INBOX.{inbox}.>`.
+
+    Raises:
+        RequestError: there is no server within 10 s, or it refuses the credentials.
+    """
+    closed = asyncio.Event()
+    leaving = False
+
+    async def on_error(error: Exception) -> None:
+        log.debug("NATS: %s", error or type(error).__name__)
+
+    async def on_disconnect() -> None:
+        if not leaving:
+            log.warning("the connection to NATS is lost; it is made again")
+
+    async def on_reconnect() -> None:
+        log.warning("connected to NATS again")
+
+    async def on_close() -> None:
+        closed.set()
+
+    arguments = options.arguments()
+    over_http = any(urlsplit(address).scheme in ("ws", "wss") for address in arguments["servers"])
+    if over_http and find_spec("aiohttp") is None:
+        raise RequestError("--nats", "WebSocket needs aiohttp: pip install 'agent-runtime[nats]'")
+    connecting = nats.connect(
+        name=name,
+        inbox_prefix=f"_INBOX.{inbox}".encode(),
+        connect_timeout=2,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        error_cb=on_error,
+        disconnected_cb=on_disconnect,
+        reconnected_cb=on_reconnect,
+        closed_cb=on_close,
+        **arguments,
+    )
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            client = await connecting
+    except (TimeoutError, OSError, ValueError, nats.errors.Error) as error:
+        reason = str(error) or "no answer"
+        message = f"expected a NATS server at {options.shown()} that accepts this connection ({reason})"
+        raise RequestError("--nats", message) from error
+    try:
+        yield Connection(client, client.jetstream(timeout=3), closed)
+    finally:
+        leaving = True
+        if not client.is_closed:
+            await client.close()

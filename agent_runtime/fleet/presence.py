@@ -1,0 +1,66 @@
+"""Presence: each runner says every few seconds that it is there. What it said is forgotten when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+
+from agent_runtime.fleet.connection import PRESENCE_KEPT, TRANSIENT, Connection
+from agent_runtime.fleet.names import RUNNERS, Queue
+
+_INTERVAL = PRESENCE_KEPT / 3
+
+
+class Presence:
+    """The presence of one runner.
+
+    Args:
+        connection: to NATS.
+        queue: of the runner.
+        runner: its id.
+        known: what does not change: host, labels, ...
+    """
+
+    def __init__(self, connection: Connection, queue: Queue, runner: str, known: dict[str, Any]) -> None:
+        self._connection, self._known = connection, {"id": runner, "queue": queue.name, **known}
+        self._subject = f"$KV.{RUNNERS}.{queue.presence(runner)}"
+        self.changed = asyncio.Event()
+        self.running: set[str] = set()
+        self.draining = False
+
+    async def keep(self) -> None:
+        """Say it until cancelled: at once when something has changed, else every 5 s."""
+        while True:
+            self.changed.clear()
+            state = {"running": sorted(self.running), "draining": self.draining}
+            with suppress(*TRANSIENT):
+                await self._connection.js.publish(self._subject, json.dumps(self._known | state).encode())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_INTERVAL):
+                    await self.changed.wait()
+
+    async def leave(self) -> None:
+        """Remove it."""
+        with suppress(nats.errors.Error, OSError):
+            await self._connection.js.publish(self._subject, b"", headers={"KV-Operation": "DEL"}, timeout=1)
+
+
+async def present(connection: Connection, queue: Queue | None = None) -> list[dict[str, Any]]:
+    """The runners that are there now, of one queue or of all."""
+    bucket = await connection.js.key_value(RUNNERS)
+    try:
+        keys = await bucket.keys()
+    except nats.js.errors.NoKeysError:
+        return []
+    wanted = [key for key in keys if queue is None or key.startswith(f"{queue.subject}.")]
+    found = []
+    for key in sorted(wanted):
+        with suppress(nats.js.errors.NotFoundError):
+            entry = await bucket.get(key)
+            found.append(json.loads(entry.value or b"{}"))
+    return found

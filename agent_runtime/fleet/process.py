@@ -1,0 +1,95 @@
+"""The process of a run that belongs to a runner: it ends with its runner, because the reader of its events is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from agent_runtime.server.launch import Launcher, Streams
+from agent_runtime.system.processes import Process
+
+_LONGEST_LINE = 2 << 20  # bytes; events have at most half of it
+_GRACE = 6.0  # seconds for a run to end that nobody listens to any more; cancelling takes at most 3
+
+
+class RunProcess:
+    """A run that was started.
+
+    Args:
+        pid: of its process.
+        reader: its events.
+        control: its stdin.
+    """
+
+    def __init__(self, pid: int, reader: asyncio.StreamReader, control: asyncio.WriteTransport) -> None:
+        self._process = Process.of(pid)
+        self._reader, self._control = reader, control
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The events, until the process has ended; half a line at the end is left out."""
+        while (line := await self._reader.readline()).endswith(b"\n"):
+            yield line[:-1]
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a control message."""
+        self._control.write(json.dumps(message).encode() + b"\n")
+
+    async def ended(self) -> None:
+        """Wait for the end of the process; kill it when it does not end by itself."""
+        if self._process is None:
+            return
+        try:
+            descriptor = os.pidfd_open(self._process.pid)
+        except ProcessLookupError:
+            return
+        gone, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop.add_reader(descriptor, gone.set)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await gone.wait()
+            if not gone.is_set():
+                os.kill(self._process.pid, signal.SIGKILL)
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+
+@asynccontextmanager
+async def started(launcher: Launcher, request: bytes) -> AsyncIterator[RunProcess]:
+    """Start a run that does not use its tools before it is resumed. It is stopped at the end, if it still lives.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    stdin, control_end = os.pipe()
+    events_end, stdout = os.pipe()
+    try:
+        os.write(control_end, b'{"action":"pause","before":"tool"}\n')
+        pid = await asyncio.to_thread(launcher.launch, request, Streams(stdin, stdout, 2))
+    except BaseException:
+        os.close(control_end)
+        os.close(events_end)
+        raise
+    finally:
+        os.close(stdin)
+        os.close(stdout)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
+    events, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(events_end, "rb", 0)
+    )
+    control, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(control_end, "wb", 0))
+    process = RunProcess(pid, reader, control)
+    try:
+        yield process
+    finally:
+        events.close()
+        control.close()
+        await asyncio.shield(process.ended())
+        launcher.reap()
