@@ -6,13 +6,14 @@ An answer that does not satisfy it goes back to the model with the errors.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import ToolContext
-from agent_runtime.conversation.answer_schema import TOOL, WRAPPER, Pruner, answer_format, checked_schema
+from agent_runtime.conversation.answer_schema import TOOL, WRAPPER, AnswerValidator, Pruner, answer_format
 from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import clean_text, too_deep
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -45,7 +46,7 @@ class AnswerCheck:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.format = answer_format(schema)
         self._schema = schema
-        self._validator = checked_schema(schema)
+        self._validator = AnswerValidator(schema)
         self._refused, self._problem = 0, ""
         self.accepted: Accepted | None = None
         self._new: str | None = None  # the text of an accepted answer that was not taken yet
@@ -64,7 +65,7 @@ class AnswerCheck:
         fenced = _FENCED.fullmatch(text)
         source = fenced[1] if fenced else text
         try:
-            value = json.loads(source, parse_constant=_no_constant)
+            value = json.loads(source, parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             return self._refuse(f"it is not JSON: {error}")
         return self.offer_value(value, source.strip())
@@ -76,7 +77,7 @@ class AnswerCheck:
         inner = value
         if self.format.wrapped and isinstance(value, dict) and value.keys() == {WRAPPER}:
             inner = value[WRAPPER]
-        pruner = Pruner(self._schema, self._validator)
+        pruner = Pruner(self._validator)
         found = pruner.pruned(inner)
         errors = self._errors(found)
         if errors and inner is not value and not self._errors(whole := pruner.pruned(value)):
@@ -95,11 +96,8 @@ class AnswerCheck:
         return text
 
     def _errors(self, value: Any) -> list[str]:
-        try:
-            found = sorted(self._validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
-        except RecursionError:
-            return ["the schema refers to itself without an end"]
-        lines = [f"- {error.json_path}: {error.message}"[:_MAX_ERROR] for error in found[:_MAX_ERRORS]]
+        found = self._validator.errors(value)
+        lines = [f"- {error}"[:_MAX_ERROR] for error in found[:_MAX_ERRORS]]
         return lines + ([f"- and {len(found) - _MAX_ERRORS} more"] if len(found) > _MAX_ERRORS else [])
 
     def _refuse(self, reason: str) -> str:
@@ -113,6 +111,13 @@ class AnswerCheck:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits} is larger than a double-precision number can be")
+    return number
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         "genai_prices": "genai-prices",
         "mcp_types": "mcp",
         "nats": "nats-py",
-        "referencing": "jsonschema",
+        "jsonschema_rs": "jsonschema-rs",
     }
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
     libraries.add("websockets")  # uvicorn imports it

@@ -28,7 +28,7 @@ RATIO = 2.5
 TOO_HEAVY = (
     *("anthropic", "openai", "httpx", "httpx2", "httpcore2", "tiktoken", "regex", "requests"),
     *("asyncio", "anyio", "jinja2", "rich", "PIL", "watchfiles", "unidiff", "yaml"),
-    *("sqlite3", "shutil", "tempfile", "genai_prices", "jsonschema", "referencing"),
+    *("sqlite3", "shutil", "tempfile", "genai_prices", "jsonschema_rs", "jsonschema", "referencing"),
 )
 # what a run without images, threads, terminals or servers does not use
 NOT_NEEDED = {
@@ -111,10 +111,12 @@ def test_nothing_heavy_is_imported_before_the_first_event(
     assert found, done.stdout[-2000:]
     assert "agent_runtime.protocol.events" in imported(before)
     assert sorted(imported(before) & set(TOO_HEAVY)) == []
-    assert imported(after) & {"jsonschema", "mcp"} == set()  # no schema, no servers
+    assert imported(after) & {"jsonschema_rs", "mcp"} == set()  # no schema, no servers
     whole = imported(done.stdout)
     assert [
-        name for name in whole if re.match(r"(mcp|mcp_types|agent_runtime\.mcp|jsonschema)(\.|$)", name)
+        name
+        for name in whole
+        if re.match(r"(mcp|mcp_types|agent_runtime\.mcp|jsonschema|jsonschema_rs)(\.|$)", name)
     ] == []
     # the call is made without an SDK, and without certificates: the URL is http
     assert imported(after) & (NOT_NEEDED | {"httpx2"}) == {"httpx2"}
