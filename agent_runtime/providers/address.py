@@ -55,3 +55,9 @@ def host_of(url: str | None) -> str:
 def is_azure(host: str) -> bool:
     """Return whether the host, in lower case, belongs to Azure's model services."""
     return bool(_AZURE.search(host))
+
+
+def without_userinfo(url: str) -> str:
+    """Return a URL without user, password, query, fragment, and slashes at its end."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")

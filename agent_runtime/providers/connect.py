@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent_runtime.agent.model import Wire
 from agent_runtime.providers.endpoints import Endpoint
@@ -27,10 +26,8 @@ def wire_for(endpoint: Endpoint) -> Wire:
     return OpenAIChat(endpoint)
 
 
-def connect(
-    endpoint: Endpoint, *, limits: StreamTimeouts | None = None, http_client: Callable[[], Any] | None = None
-) -> LiveTransport:
+def connect(endpoint: Endpoint, *, limits: StreamTimeouts | None = None) -> LiveTransport:
     """A transport to the endpoint. Cheap: what HTTP needs is imported at the first call, in a thread."""
     from agent_runtime.providers.transport import LiveTransport
 
-    return LiveTransport(endpoint, timeouts=limits, http_client=http_client)
+    return LiveTransport(endpoint, timeouts=limits)

@@ -1,23 +1,24 @@
-"""Sends model requests with httpx2 and reads the streams of events that answer them. Imported at the first call."""
+"""Sends model requests and reads the streams of events that answer them. Imported at the first call."""
 
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
-from urllib.request import getproxies
 
 import anyio
-import httpx2
 
 from agent_runtime.agent.trace import trace_headers
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import WireFormat
+from agent_runtime.providers.address import without_userinfo
+from agent_runtime.providers.direct_http import DirectClient
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.headers import auth_headers, default_headers
-from agent_runtime.providers.http_errors import lower_case, map_http_error, map_status, request_id
+from agent_runtime.providers.http_errors import lower_case, map_status, other_error, request_id
+from agent_runtime.providers.http_response import HttpClient, HttpResponse
 from agent_runtime.providers.json_body import json_of
 from agent_runtime.providers.response_body import whole_or_events
 from agent_runtime.providers.sse import EventDecoder
@@ -28,16 +29,8 @@ _PATHS: dict[WireFormat, str] = {
     "openai-responses": "/responses",
     "openai-chat": "/chat/completions",
 }
-_KEEP_IDLE = 20.0  # seconds for which an idle connection may be used again: most tools take less
 _DRAIN = (
     0.5  # seconds for the end of a body behind its last event, without which its connection is not used again
-)
-# a peer that is gone is noticed, and NAT gateways keep the connection while the model thinks
-_TCP_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 5),
 )
 
 
@@ -47,10 +40,9 @@ class EventClient:
     Args:
         endpoint: where requests go.
         connect_timeout: seconds until a connection is established.
-        http_client: makes the httpx2.AsyncClient to use, for tests.
 
     Raises:
-        Exception: of httpx2, for an invalid proxy, certificate or URL.
+        Exception: for an invalid proxy, certificate or URL.
     """
 
     def __init__(
@@ -58,33 +50,17 @@ class EventClient:
         endpoint: Endpoint,
         *,
         connect_timeout: float,
-        http_client: Callable[[], httpx2.AsyncClient] | None = None,
     ) -> None:
-        self._url = httpx2.URL(endpoint.base_url + _PATHS[endpoint.format])
-        if endpoint.query:
-            self._url = self._url.copy_merge_params(endpoint.query)
-        self._address = _without_userinfo(endpoint.base_url)
         self._headers = _headers(endpoint)
-        self._timeout = httpx2.Timeout(None, connect=connect_timeout)
-        self._http = http_client() if http_client else _client(self._url)
-        self._http.follow_redirects = True
-        self._http.event_hooks = {"request": [self._same_origin], "response": []}
+        self._http = _client(endpoint, connect_timeout)
 
     async def events(self, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """POST the body; yield the decoded data of each event, pings left out. Raises ProviderError."""
         content = _encoded(body)
         try:
-            request = self._http.build_request(
-                "POST",
-                self._url,
-                content=content,
-                headers=self._headers | trace_headers(),
-                timeout=self._timeout,
-                extensions={"trace": _keep_alive},
-            )
-            response = await self._http.send(request, stream=True)
+            response = await self._http.post(content, self._headers | trace_headers())
             try:
-                if not response.is_success:
+                if not 200 <= response.status_code < 300:
                     raise await map_status(response)
                 async for data in _data(response):
                     yield data
@@ -93,17 +69,21 @@ class EventClient:
         except ProviderError:
             raise
         except Exception as error:
-            raise map_http_error(error, self._address) from error
+            raise self._http.error(error) or other_error(error) from error
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _same_origin(self, request: httpx2.Request) -> None:
-        """Redirects are followed within the origin: the key is for this one."""
-        if request.url.origin != self._url.origin:
-            message = f"{self._address} redirects to {_without_userinfo(str(request.url))}; use that as the base URL"
-            raise ProviderError("provider_error", message, retryable=False)
+
+def _client(endpoint: Endpoint, timeout: float) -> HttpClient:
+    url = endpoint.base_url + _PATHS[endpoint.format]
+    address = without_userinfo(endpoint.base_url)
+    if not endpoint.query and not _has_proxy() and DirectClient.can_reach(url):
+        return DirectClient(url, address=address, connect_timeout=timeout, tls=trusted)
+    from agent_runtime.providers.httpx_client import HttpxClient  # noqa: PLC0415 -- takes 50 ms
+
+    return HttpxClient(url, endpoint.query, address=address, connect_timeout=timeout)
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
@@ -119,17 +99,9 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
     return default_headers(endpoint.format) | auth | endpoint.headers
 
 
-def _client(url: httpx2.URL) -> httpx2.AsyncClient:
-    uses_tls = url.scheme == "https" or any(proxy.startswith("https:") for proxy in getproxies().values())
-    limits = httpx2.Limits(keepalive_expiry=_KEEP_IDLE)
-    return httpx2.AsyncClient(verify=trusted() if uses_tls else False, limits=limits)
-
-
-async def _keep_alive(event: str, info: dict[str, Any]) -> None:
-    if event == "connection.connect_tcp.complete":
-        connection = info["return_value"].get_extra_info("socket")
-        for option in _TCP_KEEPALIVE:
-            connection.setsockopt(*option)
+def _has_proxy() -> bool:
+    """Return whether the environment names a proxy, for whichever hosts. Programs read names of either case."""
+    return any(value and name.lower().endswith("_proxy") for name, value in os.environ.items())
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
@@ -140,7 +112,7 @@ def _encoded(body: dict[str, Any]) -> bytes:
         raise ProviderError("provider_error", message, retryable=False) from error
 
 
-async def _data(response: httpx2.Response) -> AsyncIterator[Any]:
+async def _data(response: HttpResponse) -> AsyncIterator[Any]:
     whole, pieces = await whole_or_events(response)
     if whole:
         yield json.loads(whole)
@@ -160,7 +132,7 @@ async def _data(response: httpx2.Response) -> AsyncIterator[Any]:
             yield _parsed(name, data, response)
 
 
-def _parsed(name: str, data: str, response: httpx2.Response) -> Any:
+def _parsed(name: str, data: str, response: HttpResponse) -> Any:
     """The data of an event. Raises ProviderError for an error, and for what is not JSON."""
     try:
         value = json.loads(data)
@@ -172,8 +144,3 @@ def _parsed(name: str, data: str, response: httpx2.Response) -> Any:
         headers = lower_case(response)
         raise map_error(value, headers=headers, request_id=request_id(headers))
     return value
-
-
-def _without_userinfo(url: str) -> str:
-    parts = httpx2.URL(url)
-    return str(parts.copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")

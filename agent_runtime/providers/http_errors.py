@@ -6,20 +6,18 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 
-import httpx2
-
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.errors import cut, map_error
+from agent_runtime.providers.http_response import HttpResponse
 
 _MAX_BODY = 1 << 20  # bytes of an error's body that are read
 _REQUEST_IDS = ("request-id", "x-request-id", "x-groq-request-id")
-_OURS = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL, UnicodeEncodeError)
 
 
-async def map_status(response: httpx2.Response) -> ProviderError:
+async def map_status(response: HttpResponse) -> ProviderError:
     """The error that a response with a status of failure means. Its body is read as far as it comes."""
     content = bytearray()
-    with suppress(httpx2.HTTPError):
+    with suppress(Exception):  # of the client
         async for piece in response.aiter_bytes():
             content += piece
             if len(content) > _MAX_BODY:
@@ -38,40 +36,47 @@ async def map_status(response: httpx2.Response) -> ProviderError:
     )
 
 
-def map_http_error(error: Exception, address: str) -> ProviderError:
-    """The error for an exception of the HTTP library.
+def timed_out(what: str, error: Exception, details: dict[str, str] | None = None) -> ProviderError:
+    """The error for an exchange, or a connection, that took too long."""
+    message = f"{what} took too long ({words(error)})"
+    return ProviderError("provider_timeout", message, retryable=True, details=details)
 
-    Args:
-        error: what was raised while a request was sent or its answer was read.
-        address: the base URL of the endpoint, without secrets.
-    """
-    words = str(error) or type(error).__name__
-    if isinstance(error, httpx2.TimeoutException):
-        connecting = isinstance(error, httpx2.ConnectTimeout)
-        where = f"connecting to {address}" if connecting else address
-        limit = {"limit": "connectTimeout"} if connecting else None
-        message = f"{where} took too long ({words})"
-        return ProviderError("provider_timeout", message, retryable=True, details=limit)
-    if isinstance(error, _OURS):
-        return ProviderError("provider_error", f"the request could not be sent: {words}", retryable=False)
-    if isinstance(error, httpx2.ProxyError):
-        return ProviderError(
-            "provider_error", f"the proxy to {address} answered with an error: {words}", retryable=True
-        )
-    if isinstance(error, httpx2.DecodingError | UnicodeDecodeError):
-        return cut(f"the provider's stream holds an invalid event: {words}")
-    if isinstance(error, httpx2.TransportError):
-        if _was_refused(error):
-            message = f"{address} refused the connection: is the server running?"
-        else:
-            message = f"the connection to {address} failed: {words}"
-        return ProviderError("provider_error", message, retryable=True)
+
+def not_sent(error: Exception) -> ProviderError:
+    """The error for a request that cannot be sent to any server."""
+    return ProviderError("provider_error", f"the request could not be sent: {words(error)}", retryable=False)
+
+
+def not_connected(address: str, error: Exception) -> ProviderError:
+    """The error for a connection that could not be made, or has broken."""
+    if _was_refused(error):
+        message = f"{address} refused the connection: is the server running?"
+    else:
+        message = f"the connection to {address} failed: {words(error)}"
+    return ProviderError("provider_error", message, retryable=True)
+
+
+def invalid_event(error: Exception) -> ProviderError:
+    """The error for bytes that are not text, or are not compressed as they should be."""
+    return cut(f"the provider's stream holds an invalid event: {words(error)}")
+
+
+def other_error(error: Exception) -> ProviderError:
+    """The error for an exception that is not of a client."""
+    if isinstance(error, UnicodeDecodeError):
+        return invalid_event(error)
     if isinstance(error, ValueError):
-        return cut(f"the provider's stream is not of its format: {words}")
-    return ProviderError("provider_error", f"{type(error).__name__}: {words}", retryable=False)
+        return cut(f"the provider's stream is not of its format: {words(error)}")
+    message = f"{type(error).__name__}: {words(error)}"
+    return ProviderError("provider_error", message, retryable=False)
 
 
-def lower_case(response: httpx2.Response) -> dict[str, str]:
+def words(error: Exception) -> str:
+    """What an exception says, or else its name."""
+    return str(error) or type(error).__name__
+
+
+def lower_case(response: HttpResponse) -> dict[str, str]:
     """The headers of a response, names in lower case."""
     return {name.lower(): value for name, value in response.headers.items()}
 

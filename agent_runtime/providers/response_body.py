@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 
-import httpx2
-
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.http_errors import lower_case, request_id
+from agent_runtime.providers.http_response import HttpResponse
 
 _MOST = 64 << 20  # bytes of a body that is not a stream
 _NO_STREAM = "the provider did not answer with a stream of events"
 
 
-async def whole_or_events(response: httpx2.Response) -> tuple[str, AsyncIterator[bytes]]:
+async def whole_or_events(response: HttpResponse) -> tuple[str, AsyncIterator[bytes]]:
     """The JSON text of an answer that came whole; otherwise no text, and the body of a stream with nothing lost.
 
     Raises ProviderError for a body that is an error, and for one that is neither: a page, or half of an answer.
@@ -43,7 +42,7 @@ async def _joined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield piece
 
 
-def _answer(body: str, response: httpx2.Response) -> str:
+def _answer(body: str, response: HttpResponse) -> str:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

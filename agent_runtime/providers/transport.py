@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -49,7 +49,6 @@ class LiveTransport:
     Args:
         endpoint: where to send them.
         timeouts: how long to wait for progress.
-        http_client: makes an httpx2.AsyncClient to use, for tests.
     """
 
     def __init__(
@@ -57,11 +56,9 @@ class LiveTransport:
         endpoint: Endpoint,
         *,
         timeouts: StreamTimeouts | None = None,
-        http_client: Callable[[], Any] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._timeouts = timeouts or StreamTimeouts()
-        self._http_client = http_client
         self._client: EventClient | None = None
         self._waiting: set[anyio.CancelScope] = set()
 
@@ -99,9 +96,7 @@ class LiveTransport:
         from agent_runtime.providers.http import EventClient
 
         try:
-            return EventClient(
-                self._endpoint, connect_timeout=self._timeouts.connect, http_client=self._http_client
-            )
+            return EventClient(self._endpoint, connect_timeout=self._timeouts.connect)
         except Exception as error:  # an invalid proxy or certificate in the environment
             message = f"no connection can be made to {self._endpoint.provider}: {error}"
             raise ProviderError("provider_error", message, retryable=False) from error

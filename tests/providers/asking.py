@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx2
-
 from agent_runtime.agent.model import Delta, DroppedParameter, ModelCall, Turn
 from agent_runtime.protocol.messages import Message, Text, ToolResult, UserMessage
 from agent_runtime.providers.adapter import Adapter
@@ -62,9 +60,7 @@ async def asking(
     """An asker for a model (or the usual one of a format) at that server."""
     name = MODELS.get(model, model) if isinstance(model, str) else model
     endpoint = replace(resolve(name, environ or server.environ("anthropic")), **changes)
-    transport = connect(
-        endpoint, limits=timeouts or StreamTimeouts(first=5, between=5), http_client=http_client
-    )
+    transport = connect(endpoint, limits=timeouts or StreamTimeouts(first=5, between=5))
     dropped: list[DroppedParameter] = []
 
     async def on_dropped(item: DroppedParameter) -> None:
@@ -75,11 +71,6 @@ async def asking(
         yield Asker(adapter, endpoint, transport, dropped=dropped)
     finally:
         await transport.aclose()
-
-
-def http_client() -> httpx2.AsyncClient:
-    """A client without certificates, which loopback does not need."""
-    return httpx2.AsyncClient(verify=False)
 
 
 def results(turn: Turn, *texts: str) -> UserMessage:

@@ -20,7 +20,7 @@ from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.transport import StreamTimeouts
 from agent_runtime.testing.model_streams import Turn, events
-from tests.providers.asking import MODELS, http_client
+from tests.providers.asking import MODELS
 from tests.support.formats import FORMATS
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +85,7 @@ def serving(body: bytes) -> Iterator[str]:
 async def asked(format: str, url: str) -> tuple[Answer, list[Delta]]:
     address = {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
     endpoint = resolve(MODELS[format], address | {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"})
-    transport = connect(endpoint, limits=StreamTimeouts(first=5, between=5), http_client=http_client)
+    transport = connect(endpoint, limits=StreamTimeouts(first=5, between=5))
     adapter = Adapter(wire_for(endpoint), transport)
     deltas: list[Delta] = []
 
