@@ -16,7 +16,8 @@ from agent_runtime.protocol.messages import Usage
 from agent_runtime.providers.catalog import PROVIDERS, ModelRow
 from agent_runtime.providers.endpoints import base_variable
 from agent_runtime.providers.model_table import MODELS
-from agent_runtime.providers.prices import PriceTable, published_version, read_own_prices
+from agent_runtime.providers.prices import PriceTable, read_own_prices
+from agent_runtime.providers.published_prices import source
 
 Row = dict[str, Any]
 
@@ -61,12 +62,12 @@ def models_command(arguments: argparse.Namespace) -> int:
         for name, provider in PROVIDERS.items()
     ]
     if arguments.json:
-        return _print_json({"models": models, "providers": providers, "pricesFrom": published_version()})
+        return _print_json({"models": models, "providers": providers, "pricesFrom": source()})
     _print_table(
         [row | (row["prices"] or {}) for row in models],
         ("name", "contextWindow", "maxOutput", "images", "input", "output", "cachedInput", "cacheWrite"),
     )
-    print(f"\nPrices: US dollars for a million tokens, {published_version()}.")
+    print(f"\nPrices: US dollars for a million tokens, {source()}.")
     print()
     _print_table(providers, ("name", "format", "keyVariable", "keySet", "baseUrlVariable"))
     return ExitCode.COMPLETED

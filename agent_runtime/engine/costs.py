@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-import anyio
-from anyio.to_thread import run_sync
-
 from agent_runtime.agent.limits import Budget
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Usage
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.prices import PriceTable
 from agent_runtime.transcripts.reader import Transcript
-
-LOAD_AFTER = 0.3  # seconds from the beginning of the first model call: its request has been sent by then
 
 
 class CostMeter:
@@ -37,19 +32,12 @@ class CostMeter:
     ) -> None:
         self._table, self._current, self._budget, self._emit = table, current, budget, emit
         self._reported: set[str] = set()
-        self._begun = anyio.Event()  # the first model call has
         self._last = Usage()  # of the call before: what it has cached is cheaper in the next one
-
-    async def prepare(self) -> None:
-        """Load the prices while the first model call is under way. Cancelled with the run."""
-        await self._begun.wait()
-        await anyio.sleep(LOAD_AFTER)
-        await self._cost(Usage(input_tokens=1))
 
     async def cost(self, usage: Usage) -> float | None:
         """Return what a call with this usage cost; None when the price is unknown, which a notice reports once."""
         self._last = usage
-        cost = await self._cost(usage)
+        cost = self._cost(usage)
         label = f"{self._current().provider}:{self._current().model}"
         if cost is None and label not in self._reported:
             self._reported.add(label)
@@ -65,7 +53,6 @@ class CostMeter:
         Its output is counted as the mean of the calls so far, but not above `maxTokens`. What the call before has read
         from the cache or written to it is expected to be read from the cache.
         """
-        self._begun.set()
         limits, budget = self._budget.limits, self._budget
         if limits.max_cost is None or budget.cost is None:
             return False
@@ -74,14 +61,12 @@ class CostMeter:
             output = min(output, limits.max_tokens)
         cached = min(tokens, self._last.cached_input_tokens + self._last.cache_write_tokens)
         usage = Usage(input_tokens=tokens, output_tokens=round(output), cached_input_tokens=cached)
-        cost = await self._cost(usage)
+        cost = self._cost(usage)
         return cost is not None and budget.cost + cost > limits.max_cost
 
-    async def _cost(self, usage: Usage) -> float | None:
+    def _cost(self, usage: Usage) -> float | None:
         at = self._current()
-        return await run_sync(
-            self._table.cost, at.provider, at.model, at.base_url, usage, abandon_on_cancel=True
-        )
+        return self._table.cost(at.provider, at.model, at.base_url, usage)
 
 
 class RecordedCosts:
@@ -95,9 +80,6 @@ class RecordedCosts:
         events = transcript.events
         self._costs = deque(event.get("costUsd") for event in events if event["type"] == "usage")
         self._is_limit = bool(events) and events[-1].get("stopReason") == "max_cost"
-
-    async def prepare(self) -> None:
-        """Do nothing: there is nothing to load."""
 
     async def cost(self, usage: Usage) -> float | None:
         """Return the recorded cost of the next call; None when it was not known."""

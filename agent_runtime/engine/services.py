@@ -104,7 +104,6 @@ class RunServices:
         ctx = self.ctx
         always: list[Watch] = [
             lambda emit: self.subreaper.run(),
-            lambda emit: self.costs.prepare(),
             lambda emit: self._end_when_stopped(),
         ]
         if {"bash", "exec_command"}.intersection(ctx.config.tools):

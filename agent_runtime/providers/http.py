@@ -100,8 +100,9 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _has_proxy() -> bool:
-    """Return whether the environment names a proxy, for whichever hosts. Programs read names of either case."""
-    return any(value and name.lower().endswith("_proxy") for name, value in os.environ.items())
+    """Return whether the environment names a proxy, for whichever hosts, in a variable of either case."""
+    names = (name.lower() for name, value in os.environ.items() if value)
+    return any(name.endswith("_proxy") and name != "no_proxy" for name in names)
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

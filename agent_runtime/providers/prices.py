@@ -1,14 +1,13 @@
 """What model calls cost in US dollars.
 
-The published prices are those of the package genai-prices, which has 1.6 MB of data: it is imported when the first cost
-is needed. Prices of one's own, in the file that AGENT_RUNTIME_PRICES names, come before them.
+Prices of one's own, in the file that AGENT_RUNTIME_PRICES names, come before the published ones.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from agent_runtime.protocol.messages import Usage
 from agent_runtime.protocol.strict_json import decode
 from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.models import plain_name
+from agent_runtime.providers.published_prices import published_cost
 from agent_runtime.system.safe_open import read_bounded
 
 VARIABLE = "AGENT_RUNTIME_PRICES"
@@ -27,7 +27,7 @@ _EXPECTED = (
     'expected {"provider:model" or "model": {"input": 3, "output": 15, "cachedInput": 0.3, "cacheWrite": 3.75}}'
     " in US dollars for a million tokens"
 )
-# the ids of genai-prices, where they are not our names of providers
+# the ids in the published prices, where they are not our names of providers
 _PROVIDER_IDS = {
     "openai-chat": "openai",
     "xai": "x-ai",
@@ -69,7 +69,7 @@ def _own_row(where: str, row: Any) -> dict[str, float]:
 
 
 class PriceTable:
-    """The prices of all models. The published ones are loaded when first needed, which takes 0.2 s: use a thread.
+    """The prices of all models.
 
     Args:
         own: prices that come before the published ones; see `read_own_prices`.
@@ -84,7 +84,7 @@ class PriceTable:
         return self.cost(provider, model, base_url, Usage(input_tokens=1)) is not None
 
     def cost(self, provider: str, model: str, base_url: str, usage: Usage) -> float | None:
-        """Return what a model call costs; None when the price of the model is not known. Blocking.
+        """Return what a model call costs; None when the price of the model is not known.
 
         Args:
             provider: our name of the provider; another name means a custom endpoint, which is known by its address.
@@ -96,34 +96,16 @@ class PriceTable:
         return _by_row(row, usage) if row else self._published(provider, model, base_url, usage)
 
     def _published(self, provider: str, model: str, base_url: str, usage: Usage) -> float | None:
-        import genai_prices  # noqa: PLC0415 -- takes 0.2 s
-
-        counts = genai_prices.Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-        )
-        calculate: Callable[..., Any] = genai_prices.calc_price
+        when = self._when or datetime.now(UTC)
         where = (
-            {"provider_id": _PROVIDER_IDS.get(provider, provider)}
+            {"provider": _PROVIDER_IDS.get(provider, provider)}
             if provider in PROVIDERS
-            else {"provider_api_url": base_url}
+            else {"url": base_url}
         )
-        for name in dict.fromkeys((model, plain_name(model))):
-            try:
-                price = calculate(counts, name, genai_request_timestamp=self._when, **where)
-            except (LookupError, ValueError):
-                continue  # unknown, or of a kind that is not sold by the token
-            return float(price.total_price)
-        return None
-
-
-def published_version() -> str:
-    """Return the name and the version of the table of published prices."""
-    from importlib.metadata import version  # noqa: PLC0415 -- for a listing only
-
-    return f"genai-prices {version('genai-prices')}"
+        costs = (
+            published_cost(name, usage, when, **where) for name in dict.fromkeys((model, plain_name(model)))
+        )
+        return next((cost for cost in costs if cost is not None), None)
 
 
 def _by_row(row: Mapping[str, float], usage: Usage) -> float:

@@ -1,12 +1,10 @@
-"""The costs of a run: when prices are loaded."""
+"""The costs of a run: the limit is checked before a call is made, an unknown price is reported once."""
 
 from __future__ import annotations
 
-import anyio
 import pytest
 
 from agent_runtime.agent.limits import Budget, Limits
-from agent_runtime.engine import costs
 from agent_runtime.engine.costs import CostMeter
 from agent_runtime.protocol.events import Event
 from agent_runtime.protocol.messages import Usage
@@ -14,33 +12,30 @@ from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.prices import PriceTable
 
 pytestmark = pytest.mark.anyio
+OWN = {"custom-model": {"input": 1.0, "output": 2.0}}
 
 
-class Table(PriceTable):
-    """Reports when it is used."""
-
-    def __init__(self, used: anyio.Event) -> None:
-        super().__init__({})
-        self._used = used
-
-    def cost(self, provider: str, model: str, base_url: str, usage: Usage) -> float | None:
-        anyio.from_thread.run_sync(self._used.set)
-        return 1.0
-
-
-async def test_prices_are_loaded_once_the_first_model_call_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "LOAD_AFTER", 0)
-    used = anyio.Event()
-
+def meter(model: str, events: list[Event], limits: Limits) -> tuple[CostMeter, Budget]:
     async def emit(event: Event) -> None:
-        raise AssertionError(event)
+        events.append(event)
 
-    endpoint = resolve("anthropic:claude-sonnet-4-5", {})
-    meter = CostMeter(Table(used), lambda: endpoint, Budget(Limits(), lambda: 0.0), emit)
-    async with anyio.create_task_group() as group:
-        group.start_soon(meter.prepare)
-        await anyio.wait_all_tasks_blocked()
-        assert not used.is_set()
-        assert not await meter.exceeds(1)
-        with anyio.fail_after(5):
-            await used.wait()
+    budget = Budget(limits, lambda: 0.0)
+    endpoint = resolve(model, {})
+    return CostMeter(PriceTable(OWN), lambda: endpoint, budget, emit), budget
+
+
+@pytest.mark.parametrize(
+    ("tokens", "exceeds"), [(0, False), (399_000, False), (401_000, True), (10_000_000, True)]
+)
+async def test_a_call_that_would_pass_the_limit_is_not_made(tokens: int, exceeds: bool) -> None:
+    costs, budget = meter("anthropic:custom-model", [], Limits(max_cost=1.0))
+    usage = Usage(input_tokens=200_000, output_tokens=100_000)
+    budget.spend(usage, await costs.cost(usage))  # 0.4 dollars; the next call is expected to write as much
+    assert await costs.exceeds(tokens) is exceeds
+
+
+async def test_an_unknown_price_is_reported_once() -> None:
+    events: list[Event] = []
+    costs, _ = meter("anthropic:no-such-model", events, Limits())
+    assert [await costs.cost(Usage(input_tokens=1)) for _ in range(3)] == [None] * 3
+    assert [event.model_dump(include={"code"}) for event in events] == [{"code": "price_unknown"}]

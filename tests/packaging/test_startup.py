@@ -131,6 +131,5 @@ def test_nothing_heavy_is_imported_before_the_first_event(
         if re.match(r"(mcp|mcp_types|agent_runtime\.mcp|jsonschema|jsonschema_rs)(\.|$)", name)
     ] == []
     # the call is made without an SDK, and without certificates: the URL is http
-    of_prices = {"httpx2", "httpcore2", "http"}
-    assert sorted(imported(after) & NOT_NEEDED - of_prices) == []
+    assert sorted(imported(after) & NOT_NEEDED) == []
     assert len(imported(done.stdout)) < MODULES

@@ -9,7 +9,7 @@ _LATE = (  # modules that this package and its libraries import at first use
     *("tiktoken", "watchfiles", "jinja2.sandbox", "anyio._backends._asyncio"),
     *("PIL.Image", "unidiff.patch"),
     *("httpx2", "httpcore2", "h11"),
-    *("genai_prices.data", "jsonschema_rs"),
+    "jsonschema_rs",
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 # subpackages that no run needs; some import packages that may not be installed, such as pytest
