@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from agent_runtime.conversation.threads.database import ThreadStoreError
-from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolCall, UserMessage
+from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolCall, UserMessage, too_deep
 
 _TITLE = 200  # characters
 
@@ -37,18 +37,17 @@ def title_of(messages: Sequence[Message]) -> str:
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    try:
-        plain = message.model_dump(by_alias=True, exclude_defaults=False)
-        json.dumps(plain)
-    except (ValueError, RecursionError):  # JSON nested too deeply to be written: store the message without it
-        plain = _shallow(message).model_dump(by_alias=True)
-    return plain
+    return _shallow(message).model_dump(by_alias=True)
 
 
 def _shallow(message: Message) -> Message:
+    """The message without inputs of calls that are nested too deeply to be written."""
     if isinstance(message, UserMessage):
         return message
     blocks = tuple(
-        b.model_copy(update={"input": None}) if isinstance(b, ToolCall) else b for b in message.blocks
+        b.model_copy(update={"input": None}) if isinstance(b, ToolCall) and too_deep(b.input) else b
+        for b in message.blocks
     )
+    if all(b is before for b, before in zip(blocks, message.blocks, strict=True)):
+        return message
     return AssistantMessage(blocks=blocks)
