@@ -109,6 +109,7 @@ def test_every_wire_format_replays(tmp_path: Path, format: WireFormat) -> None:
     assert (tmp_path / "new" / "a").read_text() == "hi\n"
 
 
+@pytest.mark.timed
 def test_failed_attempts_are_replayed_without_their_waits(tmp_path: Path) -> None:
     busy = Fault(529, headers={"retry-after": "1"}, code="overloaded_error", message="busy")
     script = [

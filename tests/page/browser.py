@@ -18,17 +18,14 @@ from websockets.sync.client import ClientConnection, connect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-# Scrolls to an element, and returns its centre when it has been the same in two frames and a click there would hit it:
-# parts of a long page get their height when they first become visible.
-_STABLE_CENTRE = """async (element) => {
-  let before = "";
-  for (;;) {
+# Clicks on an element as soon as it is on top at its centre. Look and click are one step, so that what the page adds
+# meanwhile does not move another element there.
+_CLICK = """async (find) => {
+  for (let element; ; await new Promise(requestAnimationFrame)) {
+    if (!(element = find())) continue;
     element.scrollIntoView({ block: "center" });
-    await new Promise(requestAnimationFrame);
     const { x, y, width, height } = element.getBoundingClientRect();
-    const centre = [x + width / 2, y + height / 2];
-    if (String(centre) === before && element.contains(document.elementFromPoint(...centre))) return centre;
-    before = String(centre);
+    if (element.contains(document.elementFromPoint(x + width / 2, y + height / 2))) return element.click();
   }
 }"""
 
@@ -146,15 +143,13 @@ class Page:
         return str(self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
     def click(self, selector: str, containing: str = "") -> None:
-        """Click the first visible element that matches and contains a text, as a mouse does."""
+        """Click the first visible element that matches and contains a text, once nothing covers it."""
         find = (
             f"[...document.querySelectorAll({json.dumps(selector)})].find((each) => each.offsetParent !== null && "
             f"each.textContent.includes({json.dumps(containing)}))"
         )
         self.until(f"Boolean({find})")
-        box = self.run(f"({_STABLE_CENTRE})({find})")
-        for kind in ("mousePressed", "mouseReleased"):
-            self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+        self.run(f"({_CLICK})(() => {find})")
 
     def type(self, selector: str, text: str) -> None:
         """Type a text into a field."""

@@ -305,7 +305,6 @@ async def test_keys_are_not_in_the_environment_of_ripgrep(
         "src/a b.py:10",
         "a b.py#L3",
         "file://{0}/src/a%20b.py",
-        '"*.py"',
     ],
 )
 async def test_a_name_is_found_under_another_spelling(pattern: str, editor: EditorFixture) -> None:
