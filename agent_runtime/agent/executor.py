@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -139,7 +138,7 @@ class ToolExecutor:
                 group.start_soon(self._run_one, index, call, turn, answered)
 
     async def _run_one(self, index: int, call: ToolCall, turn: int, answered: dict[int, ToolResult]) -> None:
-        started = time.monotonic()
+        started = anyio.current_time()  # without frozen time
         info = CallInfo(call, self.tools.get(call.name), turn)
         output = None
         try:
@@ -150,7 +149,7 @@ class ToolExecutor:
                 output = printed or ToolOutput.of("[the run was cancelled while this call ran]")
                 output = replace(output, is_error=True, outcome="cancelled")
             with anyio.CancelScope(shield=True):
-                answered[index] = await self._answer(info, output, time.monotonic() - started)
+                answered[index] = await self._answer(info, output, anyio.current_time() - started)
 
     async def _output(self, info: CallInfo) -> ToolOutput:
         """Run the call; a failure becomes an output that says what was expected."""

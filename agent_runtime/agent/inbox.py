@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
+from agent_runtime.agent.step_gate import StepGate
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.control import ControlMessage, parse_control
 
@@ -17,9 +18,11 @@ class Inbox:
 
     Args:
         cancel: called with a reason when the caller cancels the run.
+        gate: holds the steps back while the run is frozen.
     """
 
-    def __init__(self, cancel: Callable[[str], None]) -> None:
+    def __init__(self, cancel: Callable[[str], None], gate: StepGate) -> None:
+        self._gate = gate
         self._texts: list[str] = []
         self._open, self._open_for_tools = anyio.Event(), anyio.Event()
         self._open.set()
@@ -40,13 +43,19 @@ class Inbox:
         return not self._open.is_set()
 
     async def ready(self) -> None:
-        """Wait until the run is not paused."""
-        await self._open.wait()
+        """Wait until the run is neither paused nor frozen."""
+        while self.paused or self._gate.is_closed:
+            with self._gate.idle():
+                await self._open.wait()
+                await self._gate.ready()
 
     async def ready_for_tools(self) -> None:
-        """Wait until the run is not paused, before tools either."""
-        await self._open.wait()
-        await self._open_for_tools.wait()
+        """Wait until the run is neither paused, before tools either, nor frozen."""
+        await self.ready()
+        while not self._open_for_tools.is_set():
+            with self._gate.idle():
+                await self._open_for_tools.wait()
+            await self.ready()
 
     def take(self) -> list[str]:
         """Remove and return the pending messages, oldest first."""
@@ -54,7 +63,10 @@ class Inbox:
         return texts
 
     def handle(self, line: bytes) -> ControlMessage:
-        """Apply a control line. Raises RequestError when it is invalid; nothing has changed then."""
+        """Apply a control line. Raises RequestError when it is invalid; nothing has changed then.
+
+        `freeze` and `thaw` are left to the caller (engine.freeze).
+        """
         control = parse_control(line)
         match control.action:
             case "pause" if control.before == "tool":
@@ -85,7 +97,8 @@ class Inbox:
             return None
         self._questions[id] = anyio.Event()
         try:
-            await self._questions[id].wait()
+            with self._gate.idle():
+                await self._questions[id].wait()
         finally:
             del self._questions[id]
         return self._answers.pop(id, None)

@@ -59,6 +59,12 @@ class ServerTable:
         self.stopped: dict[int, DevUrlEvent] = {}
         self.pending: deque[DevUrlEvent] = deque()
 
+    def change_template(self, template: Template) -> None:
+        """Use another template, and report the servers whose URL changes with it again."""
+        before, self._template = self._template, template
+        both = [(server.event("up", before), server.event("up", template)) for server in self.listening()]
+        self.pending.extend(now for then, now in both if then.url != now.url)
+
     @cached_property
     def _lock(self) -> anyio.Lock:
         from anyio import Lock

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent_runtime.dev_servers.advice import absence, describe
@@ -108,6 +109,11 @@ class DevServerWatcher:
         self._starting.update(entry.pid for entry in self._background())
         with_server = set[Process]().union(*(server.origin.above for server in self._servers.up.values()))
         return not self._starting.younger_than(start_time) <= with_server
+
+    def moved(self, sandbox_id: str) -> None:
+        """Use another sandbox id in public addresses, and report those of servers that are up again."""
+        self._template = replace(self._template, sandbox_id=sandbox_id)
+        self._servers.change_template(self._template)
 
     def up(self) -> list[DevUrlEvent]:
         """The servers that are up, in order of coming up."""

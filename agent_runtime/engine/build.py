@@ -81,7 +81,7 @@ def build_services(
     worker = FileWorker(ctx.config.request.tool_user)
     files = _editor(ctx, settings, worker, observer)
     search = Searcher(files.paths, worker)
-    services = ToolServices(ctx, shell, sessions, files, search, _user(ctx), servers)
+    services = ToolServices(ctx, settings, shell, sessions, files, search, _user(ctx), servers)
     schema = ctx.config.request.output_schema
     answers = AnswerCheck(schema) if schema is not None else None
     offered = {**_tools(ctx), **mcp_tools}
@@ -189,7 +189,7 @@ def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> 
     """The observers of tool calls, in the order in which they receive the output: later ones see what earlier ones
     add.
     """
-    observers: list[CallObserver] = [workspace, ctx.tool_signals]
+    observers: list[CallObserver] = [workspace, ctx.tool_signals, ctx.calls_in_flight]
     if ctx.tracing.is_on:
         observers.insert(0, ToolSpans(has_content=ctx.tracing.has_content))
     if ctx.config.request.partial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 
@@ -16,28 +16,37 @@ from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.retry import Candidate, ResilientModel, RetryPolicy
-from agent_runtime.providers.transport import StreamTimeouts
-from agent_runtime.transcripts.player import Player, ReplayTransport, ReplayWire
+from agent_runtime.providers.transport import LiveTransport, StreamTimeouts
+from agent_runtime.transcripts.player import ReplayTransport, ReplayWire
 from agent_runtime.transcripts.prompts import RecordedPrompts
 from agent_runtime.transcripts.writer import RecordingTransport
 
 
 @dataclass(frozen=True)
 class ModelConnections:
-    """The transports of a run's models."""
+    """The transports of a run's models that have connections; none in a replay."""
 
-    transports: Sequence[Transport]
+    transports: Sequence[LiveTransport]
 
     async def aclose(self) -> None:
         """Close all connections; a later call opens new ones."""
         for transport in self.transports:
             await transport.aclose()
 
+    def rekey(self, keys: Mapping[str, str]) -> None:
+        """Use other keys from now on, by the names of their variables."""
+        for transport in self.transports:
+            transport.rekey(keys)
+
 
 def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
     """Build the model of a run, with one transport per configured model, and return it with its connections."""
     endpoints = ctx.config.endpoints
-    transports = [_transport(ctx, endpoint) for endpoint in endpoints]
+    limits = StreamTimeouts.of(ctx.config.limits)
+    live = [] if ctx.player else [connect(endpoint, limits=limits) for endpoint in endpoints]
+    transports = [
+        _transport(ctx, endpoint, live[index] if live else None) for index, endpoint in enumerate(endpoints)
+    ]
     notices = _ModelNotices(ctx)
     candidates = [
         Candidate(
@@ -54,9 +63,10 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
         policy=RetryPolicy(max_retries=ctx.config.limits.max_retries),
         report=notices.failed,
         on_fallback=notices.fell_back,
-        sleep=_replayed_sleep(ctx.player) if ctx.player else anyio.sleep,
+        gate=ctx.gate,
+        sleep=_sleep(ctx),
     )
-    return model, ModelConnections(transports)
+    return model, ModelConnections(live)
 
 
 def observed_model(ctx: RunContext, model: Model) -> Model:
@@ -105,9 +115,10 @@ class _ModelNotices:
         )
 
 
-def _replayed_sleep(player: Player) -> Callable[[float], Awaitable[None]]:
+def _sleep(ctx: RunContext) -> Callable[[float], Awaitable[None]]:
     async def sleep(seconds: float) -> None:
-        await player.wait(seconds * 1000)
+        with ctx.gate.idle():
+            await (ctx.player.wait(seconds * 1000) if ctx.player else anyio.sleep(seconds))
 
     return sleep
 
@@ -117,12 +128,11 @@ def _wire(ctx: RunContext, endpoint: Endpoint) -> Wire:
     return ReplayWire(wire) if ctx.player and not ctx.recorder else wire
 
 
-def _transport(ctx: RunContext, endpoint: Endpoint) -> Transport:
-    transport: Transport
+def _transport(ctx: RunContext, endpoint: Endpoint, live: LiveTransport | None) -> Transport:
+    transport: Transport | None = live
     if ctx.player:
         transport = ReplayTransport(ctx.player, format=endpoint.format)
-    else:
-        transport = connect(endpoint, limits=StreamTimeouts.of(ctx.config.limits))
+    assert transport
     if ctx.recorder:
         return RecordingTransport(transport, ctx.recorder, provider=endpoint.provider, format=endpoint.format)
     return transport

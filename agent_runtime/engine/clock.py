@@ -1,11 +1,13 @@
-"""The clock of a run. It stops while the machine is frozen, so that deadlines are not missed after a thaw.
+"""The clock of a run and of its event loop. It stops while the machine is frozen, so that no deadline is missed.
 
 A VM snapshot or SIGSTOP may stop the process for hours between any two instructions. Then either the monotonic clock
 jumps (the process was stopped) or the wall clock advances more than it (the machine was stopped). A tick detects both.
+A freeze that is announced stops the clock itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,48 +16,77 @@ import anyio
 
 TICK = 0.5  # seconds
 FROZEN = 10.0  # seconds; a tick that is later than this was delayed by a freeze, not by a busy machine
+_NEVER_DUE = 1.0  # seconds that a stopped clock is behind: no timer is due, and the event loop does not spin
 
 
 class RunClock:
-    """Measures the seconds since the start of the run, without frozen time."""
+    """Measures seconds without frozen time. Its `now` is the time of the event loop (see RunEventLoop)."""
 
     def __init__(
         self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
     ) -> None:
         self._monotonic, self._wall = monotonic, wall
-        self._started = monotonic()
-        self._frozen = 0.0
-        self._last = (monotonic(), wall())
+        self._frozen = self._slept = 0.0
+        self._last, self._ticked = monotonic(), wall() - monotonic()
+        self._stopped: float | None = None  # the time at which it was stopped
+        self._waited = 0.0  # for the user
         self._held: list[float] = []  # what had elapsed when each of the current holds began
+        self._started = self.now()
+
+    def now(self) -> float:
+        """Return a monotonic time in seconds, without frozen time. A freeze that was not announced counts as a tick."""
+        if self._stopped is not None:
+            return self._stopped - _NEVER_DUE
+        real = self._monotonic()
+        since = real - self._last
+        if since >= FROZEN:
+            self._frozen += since - TICK
+            self._slept += since - TICK
+        self._last = real
+        return real - self._frozen
+
+    def stop(self) -> None:
+        """Stop the clock. Does nothing when it is stopped."""
+        if self._stopped is None:
+            self._stopped = self.now()
+
+    def go(self) -> float:
+        """Let a stopped clock go on. Returns the seconds that passed meanwhile, also on the wall; 0 if it was not."""
+        if self._stopped is None:
+            return 0.0
+        stood = self._monotonic() - self._frozen - self._stopped
+        stopped_machine = self._wall() - self._monotonic() - self._ticked
+        self._frozen += stood
+        self._stopped = None
+        self._last, self._ticked = self._monotonic(), self._wall() - self._monotonic()
+        return max(0.0, stood) + max(0.0, stopped_machine)
 
     def elapsed(self) -> float:
-        """Return the seconds since the start. A freeze that no tick has detected yet counts as one tick at most."""
+        """Return the seconds since the start, without frozen time and without waiting for the user."""
         return self._held[0] if self._held else self._running()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Stop the clock, while the run waits for its user. May be entered more than once."""
+        """Stop `elapsed`, while the run waits for its user. May be entered more than once."""
         self._held.append(self.elapsed())
         try:
             yield
         finally:
             held = self._held.pop()
             if not self._held:
-                self._frozen += self._running() - held
+                self._waited += self._running() - held
 
     def _running(self) -> float:
-        since = self._monotonic() - self._last[0]
-        return self._last[0] - self._started - self._frozen + (since if since < FROZEN else TICK)
+        return self.now() - self._started - self._waited
 
     def tick(self) -> float:
-        """Compare the clocks, and return the seconds that the run was frozen since the last tick, or 0."""
-        now = (self._monotonic(), self._wall())
-        slept = now[0] - self._last[0]
-        gap = max(slept - TICK, now[1] - self._last[1] - slept)
-        if slept - TICK >= FROZEN:
-            self._frozen += slept - TICK
-        self._last = now
-        return gap if gap >= FROZEN else 0.0
+        """Compare the clocks, and return the seconds of freezes since the last tick that were not announced, or 0."""
+        self.now()
+        offset = self._wall() - self._monotonic()
+        jumped, self._ticked = offset - self._ticked, offset
+        slept, self._slept = self._slept, 0.0
+        gap = max(slept, jumped)
+        return gap if gap >= FROZEN - TICK and self._stopped is None else 0.0
 
     async def watch(
         self, limit: float | None, expire: Callable[[], None], thawed: Callable[[float], Awaitable[None]]
@@ -69,3 +100,19 @@ class RunClock:
             elif limit is not None and self.elapsed() >= limit:
                 expire()
                 return
+
+
+class RunEventLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is that of a clock: frozen time moves all its deadlines.
+
+    Args:
+        now: the time in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._now = now
+
+    def time(self) -> float:
+        """Return the time of the clock."""
+        return self._now()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from agent_runtime.agent.inbox import Inbox
 from agent_runtime.agent.limits import Budget
+from agent_runtime.agent.step_gate import StepGate
 from agent_runtime.changes.tracker import ChangeTracker
 from agent_runtime.conversation.initial_history import InitialHistory
 from agent_runtime.dev_servers.ownership import Ownership
+from agent_runtime.engine.calls_in_flight import CallsInFlight
 from agent_runtime.engine.clock import RunClock
 from agent_runtime.engine.event_sink import EventSink
 from agent_runtime.engine.replay import Replay
@@ -35,6 +37,8 @@ class RunContext:
         masker: masks secrets.
         sink: emits events.
         stop: ends the run early.
+        gate: holds the steps back while the run is frozen.
+        calls_in_flight: returns the tool calls that are under way.
         inbox: user messages and the pause state.
         clock: seconds since the start, without frozen time.
         budget: the limits, and how much of them is used.
@@ -55,6 +59,8 @@ class RunContext:
     masker: Masker
     sink: EventSink
     stop: StopSwitch
+    gate: StepGate
+    calls_in_flight: CallsInFlight
     inbox: Inbox
     clock: RunClock
     budget: Budget

@@ -30,6 +30,7 @@ class EventSink:
 
     def __init__(self, writer: EventWriter, stop: StopSwitch, masker: Masker, *, partial: bool) -> None:
         self._writer, self._stop = writer, stop
+        self._held: anyio.Event | None = None  # set when a held stream goes on
         self.deltas = DeltaWriter(self.send, masker, wanted=partial)
 
     async def emit(self, event: events.Event) -> None:
@@ -42,14 +43,39 @@ class EventSink:
 
     async def send(self, event: events.Event) -> None:
         """Emit an event without the deltas that are still held back."""
+        while self._held is not None and self._stop.reason is None:
+            with self._stop.scope():
+                await self._held.wait()
+        await self.reply(event)
+
+    async def reply(self, event: events.Event) -> None:
+        """Emit an event that a caller is owed at once, even while the stream is held."""
         self._writer.put(event)
-        if self._stop.reason is not None:
-            return  # a reader that has stopped reading must not delay the end
-        with self._stop.scope():
-            try:
-                await self._writer.drain()
-            except StdoutClosed:
-                self._stop.stop("stdout_closed")
+        await self._drain()
+
+    @property
+    def run_id(self) -> str:
+        """The run id of the events from now on."""
+        return self._writer.run_id
+
+    @run_id.setter
+    def run_id(self, run_id: str) -> None:
+        self._writer.run_id = run_id
+
+    async def hold(self, last: events.Event) -> None:
+        """Emit a last event, and hold the others back until `release`. A run that is stopped is not held."""
+        self._held = self._held or anyio.Event()
+        await self.reply(last)
+
+    async def release(self, first: events.Event | None = None) -> None:
+        """Emit `first`, and let the events that were held back follow."""
+        held, self._held = self._held, None
+        if first:
+            self._writer.put(first)
+        if held:
+            held.set()
+        if first:
+            await self._drain()
 
     def is_behind(self) -> bool:
         """Return whether the reader has left much to be written."""
@@ -68,3 +94,12 @@ class EventSink:
                     self._writer.lose()
                     self._stop.stop("stdout_closed")
                     return
+
+    async def _drain(self) -> None:
+        if self._stop.reason is not None:
+            return  # a reader that has stopped reading must not delay the end
+        with self._stop.scope():
+            try:
+                await self._writer.drain()
+            except StdoutClosed:
+                self._stop.stop("stdout_closed")

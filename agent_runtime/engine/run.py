@@ -157,8 +157,7 @@ class Run:
             result=ended.output,
             duration_ms=round((time.monotonic() - started) * 1000),
             error=ended.error,
-            **failure.identity(self._config.request),
-            **fields,
+            **(failure.identity(self._config.request) | fields),
         )
 
     # -- context ----------------------------------------------------------------------------------------------
@@ -167,6 +166,8 @@ class Run:
         """Create the context after `start`, because it imports the library of the event loop."""
         from agent_runtime.agent.inbox import Inbox
         from agent_runtime.agent.limits import Budget
+        from agent_runtime.agent.step_gate import StepGate
+        from agent_runtime.engine.calls_in_flight import CallsInFlight
         from agent_runtime.engine.clock import RunClock
         from agent_runtime.engine.context import RunContext
         from agent_runtime.engine.event_sink import EventSink
@@ -178,7 +179,8 @@ class Run:
 
         config, replay = self._config, self._replay
         stop = StopSwitch(self._on_stop)
-        inbox = Inbox(stop.stop)
+        gate = StepGate()
+        inbox = Inbox(stop.stop, gate)
         sink = EventSink(self.writer, stop, self._masker, partial=config.request.partial)
         clock = RunClock()
         return RunContext(
@@ -188,6 +190,8 @@ class Run:
             masker=self._masker,
             sink=sink,
             stop=stop,
+            gate=gate,
+            calls_in_flight=CallsInFlight(),
             inbox=inbox,
             clock=clock,
             budget=Budget(config.limits, clock.elapsed),

@@ -28,6 +28,7 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.search.search import Searcher
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.session_manager import SessionManager
+from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.system.subreaper import Subreaper
 
@@ -41,6 +42,7 @@ class ToolServices:
     """The services that tools use; creates the context of each call."""
 
     ctx: RunContext
+    settings: ShellSettings
     shell: Shell
     sessions: SessionManager
     files: FileEditor

@@ -1,4 +1,4 @@
-"""Handles the signals that cancel a run, from the start of the program to its exit."""
+"""Handles the signals that cancel a run, or freeze and thaw it, from the start of the program to its exit."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ HURRY_SECONDS = 0.5  # for writing the last events after that
 HELD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)  # blocked while the program starts
 _WAKE = signal.SIGWINCH  # wakes the thread; ignored everywhere else
 _UNKNOWN = -1  # pid of a sender that was not reported
+FREEZING: dict[int, str] = {signal.SIGUSR1: "freeze", signal.SIGUSR2: "thaw"}
 _ALWAYS = (signal.SIGINT, signal.SIGTERM)  # others may be ignored on purpose, by nohup for instance
 
 
@@ -42,6 +43,8 @@ def release() -> None:
 class SignalHandler:
     """Reports the first signal to the run; a second one within two seconds kills the program.
 
+    SIGUSR1 and SIGUSR2 freeze and thaw the run.
+
     While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, a
     thread receives all signals with sigwaitinfo(2), which names their sender; every other thread blocks them.
     Blocking those of FAULTS has a price: a fault in native code ends the program without a traceback.
@@ -57,6 +60,8 @@ class SignalHandler:
         self._listener: Callable[[str], None] | None = None
         self._kill: Callable[[], None] = _nothing
         self._hurry: Callable[[], None] | None = None
+        self._freezes: Callable[[str], None] | None = None
+        self._early: list[str] = []  # "freeze" and "thaw" that arrived before `listen`
         self._when = 0.0
         self._killed = False
         self._ended = False
@@ -97,6 +102,7 @@ class SignalHandler:
         kill: Callable[[], None],
         hurry: Callable[[], None],
         ignores: Callable[[int, int], bool],
+        freezes: Callable[[str], None],
     ) -> None:
         """Call `listener` with the reason of the first signal, even if it arrived before this call.
 
@@ -107,7 +113,11 @@ class SignalHandler:
             kill: kills the child processes at a second signal.
             hurry: ends the run at once, after `kill`.
             ignores: returns whether to ignore a signal, given its number and the pid of its sender.
+            freezes: called with "freeze" for SIGUSR1 and "thaw" for SIGUSR2, also for those that arrived before.
         """
+        self._freezes = freezes
+        for action in self._early:
+            freezes(action)
         self._listener, self._kill, self._hurry, self._ignores = listener, kill, hurry, ignores
         if self.reason:
             listener(self.reason)
@@ -137,6 +147,12 @@ class SignalHandler:
             return
         if number in STOPPING:
             os.kill(os.getpid(), signal.SIGSTOP)
+            return
+        if action := FREEZING.get(number):
+            if self._freezes:
+                self._freezes(action)
+            else:
+                self._early.append(action)
             return
         if number in FAULTS and faulthandler.is_enabled():
             faulthandler.dump_traceback(all_threads=True)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.to_thread import run_sync
@@ -23,9 +23,12 @@ from agent_runtime.agent.loop import run_loop
 from agent_runtime.agent.loop_services import Loop
 from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, prepare_for_tools, system_prompt
+from agent_runtime.engine.clock import RunEventLoop
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.freeze import Freezer
 from agent_runtime.engine.mcp_lifecycle import McpLifecycle
 from agent_runtime.engine.prompt import ignored_notice, literal_notice, skills_of
+from agent_runtime.engine.renewal import RunIdentity
 from agent_runtime.engine.result import RunResult
 from agent_runtime.engine.retention import clean_now_and_then
 from agent_runtime.engine.services import RunServices
@@ -35,6 +38,7 @@ from agent_runtime.engine.stdin import listen
 from agent_runtime.engine.tasks import guarded, single
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
+from agent_runtime.protocol.control import ControlMessage
 from agent_runtime.system.processes import kill_descendants
 from agent_runtime.system.signal_descriptor import ignore_reserved
 
@@ -53,6 +57,8 @@ class RunSupervisor:
         self.ctx, self._signals = ctx, signals
         self._services: RunServices | None = None  # built by `run`
         self._mcp = McpLifecycle(ctx)
+        self._identity = RunIdentity(ctx, lambda: self._services)
+        self._freezer = Freezer(ctx, self._identity)
         self._result: RunResult  # set when the loop has ended
         self._shutdown = RunShutdown(ctx)
         self._typed = False  # whether control lines come from a terminal
@@ -64,7 +70,8 @@ class RunSupervisor:
             stdin: descriptor of the control messages; None for no control messages.
             unread: bytes that were read from it after the request.
         """
-        return anyio.run(self._main, stdin, unread)
+        loop = {"loop_factory": partial(RunEventLoop, self.ctx.clock.now)}
+        return anyio.run(self._main, stdin, unread, backend_options=loop)
 
     async def _main(self, stdin: int | None, unread: bytes) -> RunResult:
         trace.enter(self.ctx.tracing.trace)
@@ -73,6 +80,8 @@ class RunSupervisor:
             for task in self._background_tasks(stdin, unread):
                 background.start_soon(guarded, task)
             self._result = await self._run_to_end(background)
+            with self.ctx.stop.scope():
+                await self.ctx.gate.ready()
             await self._mcp.aclose()
             background.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
@@ -93,13 +102,19 @@ class RunSupervisor:
             kill=kill_descendants,
             hurry=partial(call_soon, self._shutdown.abandon),
             ignores=self.ctx.tool_signals.ignores,
+            freezes=partial(call_soon, self._signalled),
         )
+
+    def _signalled(self, action: Literal["freeze", "thaw"]) -> None:
+        self._freezer.request(ControlMessage(action))
 
     def _background_tasks(self, stdin: int | None, unread: bytes) -> list[Callable[[], Awaitable[None]]]:
         ctx = self.ctx
         tasks: list[Callable[[], Awaitable[None]]] = [
             ctx.sink.watch_reader,
             self._watch_clock,
+            self._freezer.run,
+            self._freezer.end_when_stopped,
             self._clean_old_runs,
         ]
         if stdin is not None:
@@ -126,7 +141,8 @@ class RunSupervisor:
                     background.start_soon(guarded, partial(task, ctx.sink.emit))
                 of_loop = result.ended(await run_loop(self._loop(services)))
                 if of_loop.status == "completed":
-                    await services.wait_for_work()
+                    with ctx.gate.idle():
+                        await services.wait_for_work()
                 ended = of_loop
             except AgentRuntimeError as error:
                 ended = result.failed(error, self._last_text)
@@ -187,10 +203,12 @@ class RunSupervisor:
             message = self.ctx.inbox.handle(line)
         except RequestError as error:
             details = error.details | {"line": line[:200].decode("utf-8", "replace")}
-            await self.ctx.sink.emit(
+            await self.ctx.sink.reply(
                 events.ErrorEvent(code=error.code, message=str(error), retryable=False, details=details)
             )
             return
+        if message.action in ("freeze", "thaw"):
+            self._freezer.request(message)
         if self.ctx.recorder and message.action != "cancel":
             self.ctx.recorder.control(message.action, text=message.text, id=message.id)
 
@@ -208,16 +226,7 @@ class RunSupervisor:
 
     async def _watch_clock(self) -> None:
         timeout = self.ctx.config.limits.timeout
-        await self.ctx.clock.watch(timeout, partial(self.ctx.stop.stop, "timeout"), self._thawed)
-
-    async def _thawed(self, seconds: float) -> None:
-        message = (
-            f"the machine was frozen for about {seconds:.0f} s; deadlines are moved, connections reopened"
-        )
-        details = {"seconds": round(seconds)}
-        await self.ctx.sink.emit(events.NoticeEvent(code="thawed", message=message, details=details))
-        if self._services:  # connections from before a freeze are dead, even if they still look open
-            await self._services.connections.aclose()
+        await self.ctx.clock.watch(timeout, partial(self.ctx.stop.stop, "timeout"), self._freezer.detected)
 
     def complete_fields(self) -> dict[str, Any]:
         """Return the fields of `complete` about usage, files and servers."""
@@ -225,6 +234,7 @@ class RunSupervisor:
         fields: dict[str, Any] = {
             "usage": result.total(budget.usage, budget.cost),
             "iterations": budget.turns,
+            "sandbox_id": self._identity.sandbox_id,
         }
         if self._services is None:
             return fields

@@ -24,6 +24,11 @@ class HeartbeatTimer:
         """Note what the run waits for from now on: `model`, `tool`, `retry` or `resume`."""
         self._awaiting, self._since = what, timestamp()
 
+    @property
+    def awaited(self) -> str:
+        """What the run waits for."""
+        return self._awaiting
+
     async def beat(self, seconds: float) -> None:
         """Emit a heartbeat whenever no event was written for `seconds`. Runs until cancelled."""
         while True:

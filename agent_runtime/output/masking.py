@@ -94,14 +94,19 @@ class Masker:
     workspace: Masker
 
     def __init__(self, secrets: Iterable[str], loose: Iterable[str] = ()) -> None:
-        strict = [secret.strip() for secret in secrets]
-        others = [secret.strip() for secret in loose]
-        self.workspace = Masker(strict) if others else self
-        secrets = strict + others
+        self._strict: list[str] = []
+        self._loose: list[str] = []
+        self.add(secrets, loose)
+
+    def add(self, secrets: Iterable[str], loose: Iterable[str] = ()) -> None:
+        """Mask further secrets from now on."""
+        self._strict += [secret.strip() for secret in secrets]
+        self._loose += [secret.strip() for secret in loose]
+        self.workspace = Masker(self._strict) if self._loose else self
         forms: set[str] = set()
-        for secret in secrets:
-            if len(secret.strip()) >= SHORTEST:
-                forms |= _forms(secret.strip())
+        for secret in self._strict + self._loose:
+            if len(secret) >= SHORTEST:
+                forms |= _forms(secret)
         self._forms = sorted(forms, key=len, reverse=True)
         self._longest = len(self._forms[0]) if self._forms else 0
         self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else None

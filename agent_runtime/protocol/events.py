@@ -45,6 +45,7 @@ NoticeCode = Literal[
     "context_compacted",
     "history_repaired",
     "empty_answer",
+    "frozen",
     "thawed",
     "fallback_model",
     "mcp_server_ready",

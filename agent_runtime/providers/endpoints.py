@@ -104,6 +104,12 @@ def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpo
     return _custom(model, name)
 
 
+def rekeyed(endpoint: Endpoint, environ: Mapping[str, str]) -> Endpoint:
+    """The endpoint with the key that the environment has for its provider, if it has one."""
+    key, is_token = _key(endpoint.provider, endpoint.provider_row, environ)
+    return replace(endpoint, api_key=key, key_is_token=is_token) if key else endpoint
+
+
 def key_variables() -> frozenset[str]:
     """The environment variables that hold keys, of every provider in the catalog."""
     return frozenset({row.key_variable for row in PROVIDERS.values()} | set(_OTHER_KEY_VARIABLES.values()))
@@ -152,17 +158,22 @@ def _canonical(name: str) -> str | None:
 
 def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     row = PROVIDERS[provider]
-    given = (environ.get(row.key_variable) or "").strip()
-    key = given or (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
+    key, is_token = _key(provider, row, environ)
     address = parse_address(environ.get(base_variable(provider)) or row.base_url)
     base_url = address.base_url
     if row.format == "anthropic":  # the version is a part of the format's path
         base_url = base_url.removesuffix("/v1")
     endpoint = _build(provider, name, row, Address(base_url, address.query), key)
     headers = environment_headers(row.key_variable, environ)
-    return replace(
-        endpoint, headers=headers, key_is_token=provider == "anthropic" and bool(key) and not given
-    )
+    return replace(endpoint, headers=headers, key_is_token=is_token)
+
+
+def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """The key of a provider, and whether it is a token; empty when there is none."""
+    if key := (environ.get(row.key_variable) or "").strip():
+        return key, False
+    other = (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
+    return other, provider == "anthropic" and bool(other)
 
 
 def _custom(model: Mapping[str, Any], name: str) -> Endpoint:

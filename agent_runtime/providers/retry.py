@@ -60,6 +60,20 @@ Report = Callable[[ProviderError, int, int], Awaitable[None]]  # the error, the 
 OnFallback = Callable[[Candidate, Candidate, ProviderError], Awaitable[None]]
 Sleep = Callable[[float], Awaitable[None]]
 
+
+class Gate(Protocol):
+    """Holds attempts back; see agent.step_gate.StepGate."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether attempts have to wait."""
+        ...
+
+    async def ready(self) -> None:
+        """Wait until the gate is open."""
+        ...
+
+
 _ELSEWHERE = frozenset({"overloaded", "model_not_found"})  # another model may do better, at once
 
 
@@ -76,6 +90,8 @@ class ResilientModel:
         policy: the bounds.
         report: called with every failure that will be tried again, before the wait.
         on_fallback: called when the next model is used.
+        gate: awaited before each attempt. A call that fails while it is closed, because its connection was dropped,
+            is made again when it is open; this does not count as a retry.
         sleep, rand: injected by tests.
     """
 
@@ -86,6 +102,7 @@ class ResilientModel:
         policy: RetryPolicy | None = None,
         report: Report = _nothing,
         on_fallback: OnFallback = _nothing,
+        gate: Gate | None = None,
         sleep: Sleep = anyio.sleep,
         rand: Callable[[], float] = random.random,
     ) -> None:
@@ -93,6 +110,7 @@ class ResilientModel:
         self._policy = policy or RetryPolicy()
         self._report = report
         self._on_fallback = on_fallback
+        self._gate = gate
         self._sleep = sleep
         self._rand = rand
 
@@ -106,6 +124,8 @@ class ResilientModel:
         merger = DeltaMerger(on_delta)
         attempt, retries, waited = 0, 0, 0.0
         while True:
+            if self._gate:
+                await self._gate.ready()
             attempt += 1
             log.debug("model call to %s, attempt %d", self.current.label or self.current.name, attempt)
             try:
@@ -116,6 +136,9 @@ class ResilientModel:
             else:
                 await merger.settle(turn)
                 return turn
+            if self._gate and self._gate.is_closed and error.retryable:
+                await self._report(error, attempt, 0)
+                continue
             wait = self._wait(error, retries, waited)
             if self._is_better_elsewhere(error, wait):
                 await self._report(error, attempt, 0)

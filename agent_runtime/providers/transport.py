@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,7 +11,7 @@ import anyio.to_thread
 from agent_runtime.agent.limits import CONNECT_SECONDS, Limits
 from agent_runtime.errors import ProviderError
 from agent_runtime.lazy import dataclass
-from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.endpoints import Endpoint, rekeyed
 from agent_runtime.providers.errors import cut
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class LiveTransport:
             scope.cancel()
         if client is not None:
             await client.aclose()
+
+    def rekey(self, keys: Mapping[str, str]) -> None:
+        """Use the key among these, by the names of their variables, that is the provider's. Needs an `aclose` first."""
+        self._endpoint = rekeyed(self._endpoint, keys)
 
     async def _connected(self) -> EventClient:
         if self._client is None:

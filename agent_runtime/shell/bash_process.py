@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from agent_runtime.shell.bash_script import command_script, prologue
+from agent_runtime.shell.bash_script import command_script, exports, prologue
 from agent_runtime.shell.shell_state import LONG_SAVE, ShellState, save
 from agent_runtime.system import processes
 from agent_runtime.system.spawn import spawn
@@ -95,6 +95,7 @@ class BashProcess:
         self._is_traced = False  # `set -x`
         self._pending = bytearray(prologue(state, cwd).encode("utf-8", "surrogateescape"))
         self._received = b""
+        self._exported: dict[str, str] = {}
 
     @property
     def cwd(self) -> str:
@@ -146,6 +147,13 @@ class BashProcess:
             is_traced=self._is_traced,
         )
         self._pending += script.encode("utf-8", "surrogateescape")
+
+    def export(self, variables: Mapping[str, str]) -> None:
+        """Set variables of the environment, each value once: a command may change it again."""
+        new = {name: value for name, value in variables.items() if self._exported.get(name) != value}
+        if new:
+            self._exported |= new
+            self._pending += exports(new).encode("utf-8", "surrogateescape")
 
     def save_soon(self) -> None:
         """Save the shell's state when it has been idle for a moment: saving takes longer than a short command."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from agent_runtime.shell.shell_state import ShellState, restore, save_unless_long
@@ -65,6 +66,11 @@ def command_script(
         f'\\builtin printf \'{number} %s %s\\n\' "$?" "${{-//[!rx]/}}" >&{report}',
     ]
     return "\n".join(lines) + "\n"
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Return the lines that set variables of the environment."""
+    return "".join(f"\\builtin export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def prologue(state: ShellState, cwd: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ class ShellSettings:
         logs: the files of outputs that are too long for the model, and of what is left running.
         user: whom they run as; None for the user of this process, which must be root otherwise.
         confine: where they may write; None for everywhere. The temporary folder must be part of it.
+        changed: variables that have changed since the start of the run, as after the thaw of a fork.
         login: adds what the login files of the image set; None to leave them alone.
     """
 
@@ -33,7 +35,13 @@ class ShellSettings:
     user: str | None = None
     confine: Confinement | None = None
     login: LoginEnvironment | None = None
+    changed: dict[str, str] = field(default_factory=dict)
 
     async def environment(self) -> Mapping[str, str]:
         """Return the environment of a command."""
-        return await self.login.variables() if self.login else self.env
+        variables = await self.login.variables() if self.login else self.env
+        return {**variables, **self.changed}
+
+    def set_variables(self, variables: Mapping[str, str]) -> None:
+        """Give commands other values of these variables from now on, also those of a shell that is running."""
+        self.changed.update(variables)

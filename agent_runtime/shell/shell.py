@@ -164,6 +164,7 @@ class Shell:
         if self._scratch is None:
             self._scratch = ScratchDir(self._settings.user)
         bash = self._bash or await self._start(self._scratch)
+        bash.export(self._settings.changed)
         marker = self._marker()
         if self._group is None and self._has_groups:
             self._group = await run_in_thread(ControlGroup.of, bash.pid, marker)

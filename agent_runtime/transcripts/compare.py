@@ -44,7 +44,7 @@ _ENVELOPE = frozenset(
 # a replay starts no MCP servers: their order, and when they ended, depends on timing
 _IGNORED_NOTICES = frozenset(
     (
-        *("thawed", "request_differs", "price_unknown", "skill_ignored", "background_awaited"),
+        *("frozen", "thawed", "request_differs", "price_unknown", "skill_ignored", "background_awaited"),
         *("mcp_server_ready", "mcp_server_failed"),
     )
 )

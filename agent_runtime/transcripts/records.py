@@ -182,7 +182,7 @@ class ControlRecord(Frozen):
 
     kind: Literal["control"] = "control"
     at: int
-    action: Literal["input", "answer", "pause", "resume", "cancel", "timeout"]
+    action: Literal["input", "answer", "pause", "resume", "freeze", "thaw", "cancel", "timeout"]
     calls: int
     results: int
     text: Maybe[str] = None

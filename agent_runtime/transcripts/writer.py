@@ -97,7 +97,7 @@ class Recorder:
 
     def control(
         self,
-        action: Literal["input", "answer", "pause", "resume", "cancel", "timeout"],
+        action: Literal["input", "answer", "pause", "resume", "freeze", "thaw", "cancel", "timeout"],
         *,
         text: str | None = None,
         id: str | None = None,
@@ -154,11 +154,16 @@ class Recorder:
         self._write(End(at=self.now(), status=status, exit_code=exit_code))
         self.close()
 
-    def close(self) -> None:
-        """Close the file, with or without an `end` record. May be called twice."""
+    def sync(self) -> None:
+        """Write the file to the disk. Blocking."""
         if self._file is not None:
             with suppress(OSError):  # a device cannot be synced
                 os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file, with or without an `end` record. May be called twice."""
+        self.sync()
+        if self._file is not None:
             os.close(self._file)
             self._file = None
 

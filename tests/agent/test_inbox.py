@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_runtime.agent.inbox import Inbox
+from agent_runtime.agent.step_gate import StepGate
 from agent_runtime.engine.stdin import LINE_LIMIT, listen, read_request
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.control import parse_control
@@ -105,7 +106,7 @@ def test_control_messages_arrive_in_order_and_closing_stdin_does_not_cancel() ->
     cancelled: list[str] = []
 
     async def main() -> None:
-        inbox = Inbox(cancelled.append)
+        inbox = Inbox(cancelled.append, StepGate())
         arrived = anyio.Event()
         reader, writer = os.pipe()
         os.write(writer, b'{"action":"pause"}\n{"action":"input","text":"one"}\n{"action":"in')
@@ -135,7 +136,7 @@ def test_control_messages_arrive_in_order_and_closing_stdin_does_not_cancel() ->
 
 def test_a_pause_before_tools_lets_model_calls_go_on_until_it_is_resumed() -> None:
     async def main() -> None:
-        inbox = Inbox(lambda reason: None)
+        inbox = Inbox(lambda reason: None, StepGate())
         inbox.handle(b'{"action":"pause","before":"tool"}')
         await inbox.ready()
         assert not inbox.paused

@@ -6,80 +6,20 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
-from agent_runtime.testing.runtime import COMMAND, Result, catches, full, result
+from agent_runtime.testing.runtime import COMMAND, catches, full, result
+from tests.support.followed import running
 from tests.support.runs import bash, start_run
 from tests.support.waiting import until
 
 HANG = "sleep 300 & sleep 300"
 Event = dict[str, Any]
-
-
-class Running:
-    """A run under way: its events as they come, its stdin, its end."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.lines: list[bytes] = []
-        self._more = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            with self._more:
-                self.lines.append(line)
-                self._more.notify_all()
-
-    def until(self, kind: str, seconds: float = 20) -> Event:
-        """The first event of that type."""
-
-        def found() -> Event | None:
-            events = map(json.loads, self.lines)
-            return next((event for event in events if event["type"] == kind), None)
-
-        with self._more:
-            assert self._more.wait_for(lambda: found() is not None, seconds), self.lines
-            event = found()
-            assert event
-            return event
-
-    def say(self, **message: object) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
-        self.process.stdin.flush()
-
-    def end(self, seconds: float = 20) -> Result:
-        code = self.process.wait(seconds)
-        self._reader.join()
-        assert self.process.stderr
-        return result(b"".join(self.lines), code, self.process.stderr.read())
-
-
-@contextmanager
-def running(
-    server: ModelServer, workspace: Path, *options: str, request: Event | None = None
-) -> Iterator[Running]:
-    process = start_run(server, workspace, *options, stdin=subprocess.PIPE)
-    with process:
-        run = Running(process)
-        assert process.stdin
-        process.stdin.write(json.dumps(request or {"prompt": "go"}).encode())
-        process.stdin.flush()
-        try:
-            yield run
-        finally:
-            process.kill()
 
 
 # the state of the loop -> its script, and the event after which the run is in it

@@ -1,0 +1,178 @@
+"""Freezing a run for a snapshot and thawing it, in each state of the loop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from tests.support.followed import Running, running
+from tests.support.runs import bash
+from tests.support.waiting import until
+
+Event = dict[str, Any]
+DONE = Turn(text="done")
+LONG = "until [ -e go ]; do sleep 0.02; done; echo x >>steps"
+ASKS = Turn(calls=[Call("ask_user", {"question": "which?"})])
+
+# the state of the loop -> its script, the event after which the run is in it, what is named as under way
+STATES: dict[str, tuple[list[Turn], str, list[str]]] = {
+    "model": ([Turn(fault=Fault(black_hole=True)), DONE], "start", []),
+    "stream": ([Turn(text="abc" * 10, fault=Fault(hang_after=4)), DONE], "start", []),
+    "retry": ([Turn(fault=Fault(429, {"retry-after": "3"})), DONE], "error", []),
+    "tool": ([bash(LONG), DONE], "tool_call", ["bash"]),
+    "paused": ([bash("sleep 0.3; echo x >>steps"), DONE], "tool_call", []),
+    "question": ([ASKS, DONE], "question", ["ask_user"]),
+}
+
+
+def freeze(run: Running, how: str) -> Event:
+    if how == "signal":
+        run.process.send_signal(signal.SIGUSR1)
+    else:
+        run.say(action="freeze")
+    return run.until("notice", 10, code="frozen")
+
+
+def in_state(run: Running, state: str, server: ModelServer) -> None:
+    run.until(STATES[state][1])
+    if state in ("model", "stream"):
+        until(lambda: bool(server.requests))
+    if state == "paused":
+        run.say(action="pause")
+        run.until("tool_result")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_frozen_run_is_silent_and_goes_on_as_a_fork(state: str, workspace: Path) -> None:
+    script, _, under_way = STATES[state]
+    request = {"prompt": "go", "askUser": True, "config": {"timeout": 30}, "env": {"WHO": "before"}}
+    with ModelServer(script) as server, running(server, workspace, request=request) as run:
+        in_state(run, state, server)
+        notice = freeze(run, "control")
+        (workspace / "go").touch()  # what runs in a tool goes on until the machine stops
+        if state == "question":
+            run.say(action="answer", id=run.until("question")["id"], text="this")
+        if state == "tool":
+            until((workspace / "steps").exists)
+        requests = len(server.requests)
+        run.say(action="explode")
+        run.until("error", code="invalid_request")  # the only line after the notice
+        run.say(action="thaw", runId="run_fork", sandboxId="sb-fork", env={"WHO": "after"})
+        run.until("notice", code="thawed")
+        run.say(action="resume")
+        done = run.end()
+    assert [call["tool"] for call in notice["details"]["inFlight"]] == under_way
+    at = done.events.index(notice)
+    after = [event["type"] for event in done.events[at + 1 : at + 3]]
+    assert after == ["error", "notice"]
+    thawed = done.events[at + 2]
+    assert thawed["details"].items() >= {"runId": "run_fork", "previousRunId": notice["runId"]}.items()
+    assert {event["runId"] for event in done.events[at + 2 :]} == {"run_fork"}
+    assert {event["runId"] for event in done.events[: at + 2]} == {notice["runId"]}
+    assert (done.code, done.complete["output"]) == (0, "done")
+    assert (done.complete["runId"], done.complete["sandboxId"]) == ("run_fork", "sb-fork")
+    assert server.violations == [] and len(server.requests) == len(script)
+    assert requests <= len(script) - 1
+    if state in ("tool", "paused"):
+        assert (workspace / "steps").read_text() == "x\n"
+
+
+def test_signals_freeze_and_thaw_too(workspace: Path) -> None:
+    script = [bash("sleep 1; echo x >>steps"), DONE]
+    with ModelServer(script) as server, running(server, workspace) as run:
+        run.until("tool_call")
+        notice = freeze(run, "signal")
+        run.process.send_signal(signal.SIGUSR2)
+        done = run.end()
+    assert [each["code"] for each in done.of("notice")] == ["frozen", "thawed"]
+    assert (done.code, done.complete["runId"], (workspace / "steps").read_text()) == (
+        0,
+        notice["runId"],
+        "x\n",
+    )
+
+
+def test_a_fork_has_its_own_variables_key_and_connections(workspace: Path) -> None:
+    key = "sk-ant-of-the-fork-0123456789"
+    script = [bash("export MINE=kept; cd /"), bash("echo $MINE $WHO $AGENT_RUNTIME_RUN_ID $PWD; env"), DONE]
+    request = {"prompt": "go", "env": {"WHO": "before"}}
+    with ModelServer(script) as server, running(server, workspace, request=request) as run:
+        run.until("tool_result")
+        freeze(run, "control")
+        env = {"WHO": "it's\nafter", "ANTHROPIC_API_KEY": key}
+        run.say(action="thaw", runId="run_fork", env=env)
+        done = run.end()
+    output = done.of("tool_result")[1]["output"]
+    assert "kept it's after run_fork /" in output
+    assert "ANTHROPIC_API_KEY" not in output and key not in json.dumps(done.events)
+    keys = [request.headers["x-api-key"] for request in server.requests]
+    assert keys[0] != key and keys[-1] == key
+
+
+@pytest.mark.parametrize(
+    ("how", "state"), [("control", "model"), ("SIGTERM", "tool"), ("control", "question")]
+)
+def test_a_frozen_run_can_be_cancelled(how: str, state: str, workspace: Path) -> None:
+    request = {"prompt": "go", "askUser": True}
+    with ModelServer(STATES[state][0]) as server, running(server, workspace, request=request) as run:
+        in_state(run, state, server)
+        freeze(run, "control")
+        if how == "control":
+            run.say(action="cancel")
+        else:
+            run.process.send_signal(signal.SIGTERM)
+        done = run.end(10)
+    assert done.complete["stopReason"] == "cancelled"
+
+
+def test_deadlines_stand_while_the_run_is_frozen(workspace: Path) -> None:
+    script = [bash("sleep 2", timeout=4), DONE]
+    with ModelServer(script) as server, running(server, workspace, "--timeout", "6") as run:
+        run.until("tool_call")
+        freeze(run, "control")
+        run.process.send_signal(signal.SIGSTOP)
+        threading.Timer(6, run.process.send_signal, [signal.SIGCONT]).start()
+        run.say(action="thaw")
+        done = run.end()
+    assert [each["outcome"] for each in done.of("tool_result")] == ["completed"]
+    assert (done.code, [each["code"] for each in done.of("notice")]) == (0, ["frozen", "thawed"])
+    assert done.of("notice")[1]["details"]["seconds"] >= 5
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ({"runId": "two words"}, "runId"),
+        ({"sandboxId": 7}, "sandboxId"),
+        ({"env": ["A=1"]}, "env"),
+        ({"env": {"A": 1}}, "env"),
+        ({"env": {"A=B": "1"}}, "env"),
+    ],
+)
+def test_an_invalid_thaw_changes_nothing(line: Event, field: str, workspace: Path) -> None:
+    with ModelServer([bash("true"), DONE]) as server, running(server, workspace) as run:
+        run.until("tool_result")
+        notice = freeze(run, "control")
+        run.say(action="thaw", **line)
+        error = run.until("error")
+        run.say(action="thaw")
+        done = run.end()
+    assert error["details"]["field"] == field
+    assert {event["runId"] for event in done.events} == {notice["runId"]}
+
+
+def test_each_request_has_one_answer_in_order(workspace: Path) -> None:
+    with ModelServer([bash("sleep 0.5"), DONE]) as server, running(server, workspace) as run:
+        run.until("tool_call")
+        for action in ("freeze", "freeze", "thaw", "thaw", "freeze", "thaw"):
+            run.say(action=action)
+        done = run.end()
+    codes = [each["code"] for each in done.of("notice")]
+    assert codes == ["frozen", "frozen", "thawed", "thawed", "frozen", "thawed"]
+    assert done.code == 0
