@@ -6,7 +6,6 @@ output. The contents of `AGENTS.md`, `params` and `context` are inserted as data
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent_runtime.errors import RequestError
 from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.prompting.agent_definitions import Agent
+from agent_runtime.prompting.plain_template import NotPlain, as_json, render_plain
 from agent_runtime.prompting.skills import Skill
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.system.safe_open import read_bounded
@@ -101,9 +101,6 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
     Raises:
         RequestError: the template has an error, or refers to something that is not defined.
     """
-    import jinja2
-
-    environment = _environment()
     variables = facts.variables(agent)
     if system_prompt is None:
         name, where, source = "agent", f"the prompt of agent {agent.slug!r} ({agent.path})", agent.template
@@ -111,37 +108,61 @@ def render(agent: Agent, facts: Facts, system_prompt: str | None = None) -> str:
         name, where, source = "systemPrompt", "it", system_prompt
     try:
         text = source
-        if system_prompt is None or _is_template(environment, source, variables.keys()):
-            text = _bounded(environment.from_string(source), variables)
+        if system_prompt is None or _is_template(source, variables.keys()):
+            text = _rendered(source, variables)
         if any(str(mount.get("path")) not in text for mount in facts.mounts):
-            text = text.rstrip() + "\n\n" + _bounded(environment.get_template("mounts.md"), variables)
+            text = text.rstrip() + "\n\n" + _rendered(_section("mounts.md"), variables)
         if any(str(skill.path) not in text for skill in facts.skills):
-            text = text.rstrip() + "\n\n" + _bounded(environment.get_template("skills.md"), variables)
-    except jinja2.UndefinedError as error:
-        raise RequestError(name, f"{where} refers to a value that was not given: {error.message}") from error
-    except jinja2.TemplateSyntaxError as error:
-        raise RequestError(
-            name, f"{where} has a template syntax error in line {error.lineno}: {error.message}"
-        ) from error
+            text = text.rstrip() + "\n\n" + _rendered(_section("skills.md"), variables)
     except Exception as error:  # a template can raise anything
-        raise RequestError(name, f"{where} cannot be rendered: {type(error).__name__}: {error}") from error
+        raise RequestError(name, f"{where} {_reason(error)}") from error
     return clean_text(text).strip() + "\n"
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong with a template that could not be rendered."""
+    from jinja2 import TemplateSyntaxError, UndefinedError
+
+    if isinstance(error, UndefinedError):
+        return f"refers to a value that was not given: {error.message}"
+    if isinstance(error, TemplateSyntaxError):
+        return f"has a template syntax error in line {error.lineno}: {error.message}"
+    return f"cannot be rendered: {type(error).__name__}: {error}"
+
+
+def _rendered(source: str, variables: dict[str, Any]) -> str:
+    """Render a template. Raises exceptions of jinja2, and what a template can raise."""
+    try:
+        text = render_plain(source, variables, _section)
+    except NotPlain:
+        return _bounded(_environment().from_string(source), variables)
+    return text if len(text) <= _MAX_PROMPT else _bounded(_environment().from_string(source), variables)
+
+
+def _section(name: str) -> str:
+    """Return the source of a section. Raises NotPlain when there is none of this name: jinja2 says so."""
+    try:
+        return (_SECTIONS / name).read_text("utf-8")
+    except OSError:
+        raise NotPlain from None
 
 
 def literal_variables(system_prompt: str, agent: Agent, facts: Facts) -> list[str]:
     """Return the names in `{{ ... }}` and `{% ... %}` of a request's own system prompt that is used verbatim: none of
     them is a variable, or the template has a syntax error. Empty for a text without such braces.
     """
-    if _is_template(_environment(), system_prompt, facts.variables(agent).keys()):
+    if _is_template(system_prompt, facts.variables(agent).keys()):
         return []
     return list(dict.fromkeys(one or two for one, two in _BRACES.findall(system_prompt)))
 
 
-def _is_template(environment: SandboxedEnvironment, source: str, variables: Collection[str]) -> bool:
+def _is_template(source: str, variables: Collection[str]) -> bool:
+    if "{{" not in source and "{%" not in source:
+        return False
     from jinja2 import TemplateSyntaxError, meta
 
     try:
-        tree = environment.parse(source)
+        tree = _environment().parse(source)
     except TemplateSyntaxError:
         return False
     used = meta.find_undeclared_variables(tree) & set(variables)
@@ -170,7 +191,7 @@ def _environment() -> SandboxedEnvironment:
     environment = Bounded(
         loader=FileSystemLoader(_SECTIONS), undefined=Absent, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["json"] = _json
+    environment.filters["json"] = as_json
     return environment
 
 
@@ -181,10 +202,6 @@ def _bounded(template: Template, variables: dict[str, Any]) -> str:
         if len(text) > _MAX_PROMPT:
             raise OverflowError(f"more than {_MAX_PROMPT} characters")
     return text
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def _platform() -> str:
