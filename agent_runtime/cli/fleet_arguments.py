@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from agent_runtime.cli import arguments
 from agent_runtime.cli.argument_types import amount, count, label, not_negative, seconds
 from agent_runtime.cli.nats_options import add_nats_options
 from agent_runtime.cli.options import OPTIONS
@@ -56,6 +57,15 @@ def batch_options(batch: argparse.ArgumentParser) -> None:
     batch.add_argument("--limit-cost", metavar="USD", type=amount, help=limit)
     batch.add_argument("--json", action="store_true", help="print the summary as JSON")
     _folder_options(batch)
+
+
+def serve_options(serve: argparse.ArgumentParser) -> None:
+    """Add the options of `serve`."""
+    arguments.serve_options(serve)
+    url = "the NATS server for runs on other machines, or `auto` to start one on loopback"
+    add_nats_options(serve, help=url)
+    queue = "give all runs to this queue, such as `pool`, rather than running them here"
+    serve.add_argument("--dispatch", metavar="NAME", help=queue)
 
 
 def _folder_options(command: argparse.ArgumentParser) -> None:

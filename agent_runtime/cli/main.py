@@ -49,7 +49,7 @@ _COMMANDS = {
         "standby.server",
         "standby_command",
     ),
-    "serve": Command(arguments_of.serve_options, "serve the HTTP API", "serve", "serve_command"),
+    "serve": Command(fleet_arguments.serve_options, "serve the HTTP API", "serve", "serve_command"),
     "batch": Command(
         fleet_arguments.batch_options, "run a file of requests, many at once", "batch", "batch_command"
     ),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from agent_runtime.errors import RequestError
-
-if TYPE_CHECKING:
-    from agent_runtime.fleet.connection import NatsOptions
+from agent_runtime.fleet.nats_options import NatsOptions
 
 _FILES = {
     "--nats-creds": "a file with a JWT and its NKEY seed",
@@ -31,8 +28,6 @@ def nats_options(arguments: argparse.Namespace) -> NatsOptions:
     """Return the options of a connection. Raises RequestError when the client is not installed."""
     if find_spec("nats") is None:
         raise RequestError("--nats", "the client is not installed: pip install 'agent-runtime[nats]'")
-    from agent_runtime.fleet.connection import NatsOptions
-
     return NatsOptions(
         url=arguments.nats,
         creds=arguments.nats_creds,

@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,15 @@ from agent_runtime.cli.hide_keys import hide_keys
 from agent_runtime.cli.nats_options import nats_options
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.fleet.names import Queue
+from agent_runtime.fleet.nats_options import AUTO, NatsOptions
+from agent_runtime.fleet.own_server import stored_url
 from agent_runtime.server.launch import Launcher
 from agent_runtime.system.process_title import set_title
 from agent_runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from agent_runtime.fleet.connection import Connection, NatsOptions
-    from agent_runtime.fleet.names import Queue
+    from agent_runtime.fleet.connection import Connection
 
 _WARM_UP = 30.0  # seconds
 
@@ -36,7 +39,9 @@ def runner_command(arguments: argparse.Namespace) -> int:
     try:
         hide_keys()
         options = nats_options(arguments)
-        from agent_runtime.fleet.names import Queue
+        if options.url == AUTO:
+            url = stored_url(state_dir(arguments.state_dir, os.environ))
+            options = replace(options, url=url)
 
         queue = Queue.parse(arguments.queue)
         set_title("agent-runtime runner")  # the command line may hold a password

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ipaddress
 import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from agent_runtime.cli.hide_keys import hide_keys
+from agent_runtime.cli.nats_options import nats_options
 from agent_runtime.dev_servers.urls import check_template
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, RequestError
+from agent_runtime.fleet.names import Queue
+from agent_runtime.fleet.nats_options import AUTO
+from agent_runtime.fleet.own_server import program
 from agent_runtime.server.app import create_app
 from agent_runtime.server.auth import ApiKey
+from agent_runtime.server.run import Dispatcher
 from agent_runtime.server.stop_signals import StopSignals
 from agent_runtime.system.process_title import set_title
 
@@ -32,6 +41,8 @@ def serve_command(arguments: argparse.Namespace) -> int:
         template = arguments.dev_url or os.environ.get("AGENT_RUNTIME_DEV_URL")
         if template:
             check_template(template)
+        where = state_dir(arguments.state_dir, os.environ)
+        dispatcher = _dispatcher(arguments, where)
     except RequestError as error:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
@@ -40,18 +51,22 @@ def serve_command(arguments: argparse.Namespace) -> int:
     names = {arguments.host, "localhost", "127.0.0.1", "[::1]"}
     workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
     app = create_app(
-        state_dir=state_dir(arguments.state_dir, os.environ),
+        state_dir=where,
         workspace=workspace,
         keys=keys,
         hosts=frozenset(f"{name}:{port}" for name in names),
         environ=os.environ,
         dev_url=template,
         standby=not arguments.no_standby,
+        dispatcher=dispatcher,
     )
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     print(f"listening on http://{arguments.host}:{port}", file=sys.stderr, flush=True)
+    if arguments.nats == AUTO:
+        stored = f"the address of its NATS server is in {where / 'nats' / 'url'}"
+        print(f"{stored}; runners of this machine use --nats auto", file=sys.stderr, flush=True)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -63,6 +78,30 @@ def serve_command(arguments: argparse.Namespace) -> int:
     signals.listen(server)
     server.run(sockets=[listener])
     return ExitCode.COMPLETED
+
+
+def _dispatcher(
+    arguments: argparse.Namespace, where: Path
+) -> Callable[[], AbstractAsyncContextManager[Dispatcher]] | None:
+    """Return what connects to NATS; None when the runs are processes of this machine. Raises RequestError."""
+    pool = Queue.parse(arguments.dispatch, field="--dispatch") if arguments.dispatch else None
+    if arguments.nats is None:
+        if pool:
+            raise RequestError("--dispatch", "expected --nats as well: the queue is there")
+        return None
+    options = nats_options(arguments)
+    from agent_runtime.fleet.dispatch import dispatching
+
+    if options.url == AUTO:
+        program()
+    else:
+        asyncio.run(_check(dispatching(options, pool, where)))
+    return partial(dispatching, options, pool, where)
+
+
+async def _check(connecting: AbstractAsyncContextManager[Dispatcher]) -> None:
+    async with connecting:
+        pass
 
 
 def _listener(host: str, port: int, *, with_keys: bool) -> socket.socket:

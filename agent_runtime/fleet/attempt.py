@@ -89,7 +89,10 @@ class Attempt:
         except* LostLease:
             log.warning("run %s: the lease could not be renewed in time; the run was stopped", self.run_id)
         except* LostRun:
-            log.warning("run %s is with another runner; it was stopped here", self.run_id)
+            log.warning("run %s is with another runner, or was cancelled; it was stopped here", self.run_id)
+            last = await self._events.last()
+            if last and last.is_complete:
+                await self._acknowledge()
 
     def cancel(self) -> None:
         """Cancel the run."""
@@ -172,6 +175,7 @@ class Attempt:
             event.pop("diff", None)
             known = [kept for kept in known if kept["type"] in _SLIM] + [event]
         if not known or known[-1]["type"] != "complete":
+            await process.kill_tools()
             await self._end_killed(known)
 
     async def _end_killed(self, known: list[dict[str, Any]]) -> None:

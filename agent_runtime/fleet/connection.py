@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import nats
@@ -22,6 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig, RetentionPoli
 
 from agent_runtime.errors import RequestError
 from agent_runtime.fleet.names import DEAD, EVENTS, KEYS, PARTS, RUNNERS, RUNS, WORK, Queue
+from agent_runtime.fleet.nats_options import NatsOptions
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +28,12 @@ KEPT = 7 * 86_400.0  # seconds that events and what is known of runs are kept
 KEYS_KEPT = 86_400.0  # seconds that an idempotency key is remembered
 PRESENCE_KEPT = 15.0  # seconds after the last sign of life of a runner
 LEASE = 30.0  # seconds; the default of `--lease`
-_CONNECT_SECONDS = 10.0  # for the first connection; afterwards it is tried for ever
+_CONNECT_SECONDS = 5.0  # for the first connection; afterwards it is tried for ever
 _DUPLICATES = (
     120.0  # seconds that message ids are compared; a log is guarded by its last sequence number as well
 )
+_REFUSALS = 3  # in a row, after which the connection is not tried again
+_AUTH = re.compile(r"authori[sz]ation|authentication", re.IGNORECASE)
 # what a request to NATS raises while a server is being restarted
 TRANSIENT = (
     nats.errors.TimeoutError,
@@ -45,60 +46,6 @@ TRANSIENT = (
 )
 
 
-@dataclass(frozen=True)
-class NatsOptions:
-    """How to connect.
-
-    Attributes:
-        url: one or more addresses, separated by commas: nats://, tls://, ws:// or wss://, with or without user,
-            password or token.
-        creds: a file with a JWT and its NKEY seed.
-        nkey: a file with an NKEY seed.
-        ca, cert, key: PEM files for TLS.
-    """
-
-    url: str
-    creds: str | None = None
-    nkey: str | None = None
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of nats.connect. Raises RequestError when a file cannot be read."""
-        found: dict[str, Any] = {"servers": [part.strip() for part in self.url.split(",")]}
-        for option, name, value in (
-            ("--nats-creds", "user_credentials", self.creds),
-            ("--nats-nkey", "nkeys_seed", self.nkey),
-        ):
-            if value is not None:
-                _readable(option, value)
-                found[name] = value
-        if self.ca or self.cert:
-            found["tls"] = self._tls()
-        return found
-
-    def _tls(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-            if self.cert:
-                context.load_cert_chain(self.cert, self.key)
-        except (OSError, ssl.SSLError) as error:
-            raise RequestError("--nats-ca", f"expected PEM files that can be read ({error})") from error
-        return context
-
-    def shown(self) -> str:
-        """The addresses without user and password."""
-        return ", ".join(part.strip().rpartition("@")[2] for part in self.url.split(","))
-
-
-def _readable(option: str, path: str) -> None:
-    try:
-        Path(path).read_bytes()
-    except OSError as error:
-        raise RequestError(option, f"expected a file that can be read: {path} ({error.strerror})") from error
-
-
 @dataclass
 class Connection:
     """A connection that is made again whenever it breaks.
@@ -106,7 +53,7 @@ class Connection:
     Attributes:
         client: publishes and subscribes.
         js: JetStream of the same connection.
-        closed: set when it is not made again, because the server refuses the credentials.
+        closed: set when the server refuses the credentials, so that it is not made again.
     """
 
     client: Client
@@ -114,7 +61,7 @@ class Connection:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def set_up(self) -> None:
-        """Create the streams and buckets that are missing. Raises RequestError when that is not permitted."""
+        """Create the streams and buckets that are missing. Raises nats.errors.Error."""
         for config in _STREAMS:
             await self._ensure(config)
         for bucket in _BUCKETS:
@@ -122,11 +69,23 @@ class Connection:
                 await self.js.create_key_value(config=bucket)
 
     async def set_up_queue(self, queue: Queue, lease: float) -> float:
-        """Create the consumer of a queue if it is missing; returns its lease in seconds."""
+        """Create the consumer of a queue if it is missing; returns its lease in seconds.
+
+        Raises:
+            RequestError: that is not permitted, or the server has no JetStream.
+        """
         try:
             return await self.lease(queue)
         except (nats.js.errors.NotFoundError, nats.errors.TimeoutError):
+            pass
+        try:
             await self.set_up()
+            return await self._new_consumer(queue, lease)
+        except nats.errors.Error as error:
+            message = f"expected a NATS server with JetStream where this user may use the queue {queue.name} ({error})"
+            raise RequestError("--nats", message) from error
+
+    async def _new_consumer(self, queue: Queue, lease: float) -> float:
         config = ConsumerConfig(
             durable_name=queue.durable,
             ack_policy=AckPolicy.EXPLICIT,
@@ -202,19 +161,28 @@ async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> 
         inbox: the subjects of answers are `_INBOX.{inbox}.>`.
 
     Raises:
-        RequestError: there is no server within 10 s, or it refuses the credentials.
+        RequestError: there is no server within 5 s, or it refuses the credentials.
     """
     closed = asyncio.Event()
-    leaving = False
+    leaving, reason, refusals = False, "no answer", 0
 
     async def on_error(error: Exception) -> None:
-        log.debug("NATS: %s", error or type(error).__name__)
+        nonlocal reason, refusals
+        reason = str(error) or type(error).__name__
+        log.debug("NATS: %s", reason)
+        refusals = (
+            refusals + 1 if isinstance(error, nats.errors.AuthorizationError) or _AUTH.search(reason) else 0
+        )
+        if refusals == _REFUSALS:
+            closed.set()
 
     async def on_disconnect() -> None:
         if not leaving:
             log.warning("the connection to NATS is lost; it is made again")
 
     async def on_reconnect() -> None:
+        nonlocal refusals
+        refusals = 0
         log.warning("connected to NATS again")
 
     async def on_close() -> None:
@@ -242,7 +210,7 @@ async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> 
         async with asyncio.timeout(_CONNECT_SECONDS):
             client = await connecting
     except (TimeoutError, OSError, ValueError, nats.errors.Error) as error:
-        reason = str(error) or "no answer"
+        reason = str(error) or reason
         message = f"expected a NATS server at {options.shown()} that accepts this connection ({reason})"
         raise RequestError("--nats", message) from error
     try:

@@ -83,6 +83,10 @@ class EventLog:
         self._position = found.position if found else 0
         return found
 
+    def continue_after(self, last: Stored | None) -> None:
+        """Let the next event come directly after this one."""
+        self._position = last.position if last else 0
+
     async def append(self, seq: int, line: bytes) -> None:
         """Store an event after the last one. Waits for as long as the server cannot be reached.
 

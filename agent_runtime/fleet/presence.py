@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 import nats.errors
-import nats.js.errors
 
 from agent_runtime.fleet.connection import PRESENCE_KEPT, TRANSIENT, Connection
+from agent_runtime.fleet.dispatch import values
 from agent_runtime.fleet.names import RUNNERS, Queue
 
 _INTERVAL = PRESENCE_KEPT / 3
@@ -53,14 +53,4 @@ class Presence:
 async def present(connection: Connection, queue: Queue | None = None) -> list[dict[str, Any]]:
     """The runners that are there now, of one queue or of all."""
     bucket = await connection.js.key_value(RUNNERS)
-    try:
-        keys = await bucket.keys()
-    except nats.js.errors.NoKeysError:
-        return []
-    wanted = [key for key in keys if queue is None or key.startswith(f"{queue.subject}.")]
-    found = []
-    for key in sorted(wanted):
-        with suppress(nats.js.errors.NotFoundError):
-            entry = await bucket.get(key)
-            found.append(json.loads(entry.value or b"{}"))
-    return found
+    return await values(bucket, lambda key: queue is None or key.startswith(f"{queue.subject}."))

@@ -53,11 +53,29 @@ class RunProcess:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GRACE):
                     await gone.wait()
-            if not gone.is_set():
-                os.kill(self._process.pid, signal.SIGKILL)
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
+        if not gone.is_set():
+            self._process.send(signal.SIGKILL)
+            await self.kill_tools()
+
+    async def kill_tools(self) -> None:
+        """Kill what a run has left running that was killed itself: otherwise it stops its tools."""
+        if self._process is None:
+            return
+        marker = f"{self._process.pid}."
+        while found := await asyncio.to_thread(_marked, marker):
+            for process in found:
+                process.send(signal.SIGKILL)
+            await asyncio.sleep(0.01)
+
+
+def _marked(marker: str) -> list[Process]:
+    """The processes that were started by a run."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - names are enough
+    found = filter(None, map(Process.of, pids))
+    return [process for process in found if not process.gone and (process.marker or "").startswith(marker)]
 
 
 @asynccontextmanager

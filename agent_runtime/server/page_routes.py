@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, Response
 
-from agent_runtime.errors import TranscriptError
 from agent_runtime.page.assets import KINDS, STYLES, asset, names
 from agent_runtime.page.report import render
-from agent_runtime.page.run_data import read_any, run_data
+from agent_runtime.page.run_data import run_data
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import NO_STORE, ApiError, answer, not_found
-from agent_runtime.transcripts.reader import Transcript
+from agent_runtime.server.errors import NO_STORE, answer, not_found
 
 _HTML = """<!doctype html>
 <html lang="en">
@@ -94,7 +91,7 @@ async def run_report(http: HttpRequest) -> Response:
     Raises ApiError: 404 for the run, 409 while it has not begun.
     """
     run = await Server.of(http).run(http.path_params["id"])
-    transcript = await asyncio.to_thread(_transcript, await run.transcripts())
+    transcript = await run.transcript()
     if "text/html" not in http.headers.get("accept", "*/*") and "application/json" in http.headers["accept"]:
         data: dict[str, Any] = await asyncio.to_thread(run_data, transcript)
         del data["events"]
@@ -102,13 +99,3 @@ async def run_report(http: HttpRequest) -> Response:
     page = await asyncio.to_thread(render, transcript)
     disposition = f'inline; filename="{run.record.run_id.replace(":", "_")}.html"'
     return HTMLResponse(page, headers=NO_STORE | _SAFE | {"Content-Disposition": disposition})
-
-
-def _transcript(paths: list[Path]) -> Transcript:
-    """The recording of a run that may still be going on; without one, its events."""
-    for path in paths:
-        try:
-            return read_any(path, growing=True)
-        except TranscriptError:
-            continue
-    raise ApiError(409, "conflict", "the run has no events yet", headers={"Retry-After": "1"})

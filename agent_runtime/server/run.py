@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent_runtime.errors import TranscriptError
+from agent_runtime.page.run_data import read_any
 from agent_runtime.protocol.request import Request
+from agent_runtime.server.errors import ApiError
 from agent_runtime.server.follow import Line
 from agent_runtime.server.run_files import RunRecord
 from agent_runtime.server.run_index import ListedRun
+from agent_runtime.transcripts.reader import Transcript
 
 
 class Run(Protocol):
@@ -42,27 +46,33 @@ class Run(Protocol):
         """Whether the events are kept."""
         ...
 
-    async def transcripts(self) -> list[Path]:
-        """Files that have the run, the most complete first: its recording, its events."""
+    async def transcript(self) -> Transcript:
+        """The recording of the run, which may still be going on; without one, its events. Raises ApiError 409."""
+        ...
+
+
+class QueueName(Protocol):
+    """A queue of requests for other machines."""
+
+    @property
+    def name(self) -> str:
+        """As users write it: `pool`, `device:ID`."""
         ...
 
 
 class Dispatcher(Protocol):
     """Runs that are not processes of this machine's servers."""
 
-    def queue_of(self, request: Request) -> str | None:
+    def queue_of(self, request: Request) -> QueueName | None:
         """The queue that a request is for; None when it is run here. Raises ApiError 400."""
         ...
 
-    async def start(
-        self, request: Request, *, queue: str, record: RunRecord, key: str | None, digest: str
-    ) -> Run:
+    async def start(self, request: Request, *, record: RunRecord, key: str | None, digest: str) -> Run:
         """Hand a run to a queue.
 
         Args:
             request: what to run.
-            queue: from `queue_of`.
-            record: of the new run.
+            record: of the new run, with its queue.
             key: the caller's idempotency key.
             digest: of the body of the request.
 
@@ -82,6 +92,16 @@ class Dispatcher(Protocol):
     async def listed(self) -> list[ListedRun]:
         """All runs, the latest first."""
         ...
+
+
+def read_transcript(paths: Iterable[Path]) -> Transcript:
+    """The first of these files that has a recording or events. Raises ApiError 409 when there is none."""
+    for path in paths:
+        try:
+            return read_any(path, growing=True)
+        except TranscriptError:
+            continue
+    raise ApiError(409, "conflict", "the run has no events yet", headers={"Retry-After": "1"})
 
 
 async def first_event(run: Run) -> Line:

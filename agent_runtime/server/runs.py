@@ -18,9 +18,11 @@ from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError, not_found
 from agent_runtime.server.follow import Follower, Line
 from agent_runtime.server.launch import Launcher, Streams
+from agent_runtime.server.run import read_transcript
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.run_index import ListedRun, RunIndex
 from agent_runtime.system.processes import Process
+from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.store import NAME
 
 
@@ -52,9 +54,10 @@ class LocalRun:
         """Whether the events are kept."""
         return self.files.events.exists()
 
-    async def transcripts(self) -> list[Path]:
-        """The recording, and the events."""
-        return [self.files.folder / NAME, self.files.events]
+    async def transcript(self) -> Transcript:
+        """The recording of the run, which may still be going on; without one, its events. Raises ApiError 409."""
+        paths = [self.files.folder / NAME, self.files.events]
+        return await asyncio.to_thread(read_transcript, paths)
 
 
 class Runs:

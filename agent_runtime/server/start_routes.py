@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -39,8 +40,7 @@ async def start_run(http: HttpRequest) -> Response:
         key = http.headers.get("idempotency-key") or body.get("idempotencyKey")
         run = await server.dispatcher.start(
             request,
-            queue=queue,
-            record=_new_record(server, request, on_disconnect),
+            record=replace(_new_record(server, request, on_disconnect), queue=queue.name),
             key=str(key) if key else None,
             digest=digest(body),
         )

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent_runtime.fleet.connection import Connection, NatsOptions, connected
+from agent_runtime.fleet.connection import Connection, connected
 from agent_runtime.fleet.event_log import EventLog
 from agent_runtime.fleet.names import Queue
+from agent_runtime.fleet.nats_options import NatsOptions
 from tests.support.waiting import until
 
 T = TypeVar("T")
