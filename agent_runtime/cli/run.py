@@ -55,6 +55,7 @@ def answer(
     signals: SignalHandler,
     ready: Callable[[], bool] = lambda: False,
     dry_run: bool = False,
+    control: int | None = None,
 ) -> int:
     """Handle one request; returns the exit status.
 
@@ -65,6 +66,7 @@ def answer(
         signals: the signals that cancel the run. A run that is cancelled before its request was read has no `start`.
         ready: returns whether the request can be read without waiting: then it is read in spite of an early signal.
         dry_run: print the configuration only.
+        control: descriptor of a socket for control messages beside stdin.
     """
     raw: Any = {}
     try:
@@ -74,7 +76,15 @@ def answer(
         signals.disarm()
         signals.hold()
         return start(
-            raw, overlay, out=out, stdin=0, rest=rest, environ=environ, signals=signals, dry_run=dry_run
+            raw,
+            overlay,
+            out=out,
+            stdin=0,
+            rest=rest,
+            environ=environ,
+            signals=signals,
+            dry_run=dry_run,
+            control=control,
         )
     except RequestError as error:
         error = named_by_option(error, overlay)
@@ -97,6 +107,7 @@ def start(
     environ: Mapping[str, str],
     signals: SignalHandler,
     dry_run: bool,
+    control: int | None = None,
 ) -> int:
     """Validate and resolve the request, and execute the run. Raises RequestError, only before the first event."""
     request, unknown = parse(merge(raw, overlay))
@@ -113,7 +124,7 @@ def start(
     from agent_runtime.engine.run import Run
 
     with formatted(request.format, out) as stream:
-        return Run(config, out=stream, environ=environ, signals=signals).execute(stdin, rest)
+        return Run(config, out=stream, environ=environ, signals=signals).execute(stdin, rest, control)
 
 
 def _dry_run(config: RunConfig, environ: Mapping[str, str], format: str | None, out: int) -> int:

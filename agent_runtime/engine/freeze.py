@@ -6,11 +6,15 @@ closed, and files are on the disk. What a tool has started goes on until the mac
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+import os
 import random
+import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -20,7 +24,7 @@ from agent_runtime.agent.step_gate import StepGate
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.renewal import RunIdentity
 from agent_runtime.protocol import events
-from agent_runtime.protocol.control import ControlMessage, Renewal
+from agent_runtime.protocol.control import ControlMessage, Renewal, parse_control
 from agent_runtime.system.sync import sync_filesystems
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,11 @@ class Freezer:
             math.inf
         )
         self._is_frozen = False
+
+    @property
+    def run_id(self) -> str:
+        """The present id of the run."""
+        return self._ctx.sink.run_id
 
     def request(self, control: ControlMessage, done: Done = _nobody) -> None:
         """Freeze or thaw the run soon.
@@ -158,3 +167,26 @@ class Freezer:
         if recorder := self._ctx.recorder:
             recorder.sync()
         sync_filesystems([self._ctx.config.workspace, self._ctx.config.state_dir])
+
+
+async def serve_channel(fd: int, freezer: Freezer) -> None:
+    """Take `freeze` and `thaw` from a socket that keeps messages apart, and answer each by its notice there.
+
+    Args:
+        fd: descriptor of the socket.
+        freezer: serves the requests.
+    """
+    with socket.socket(fileno=os.dup(fd)) as channel:
+        channel.setblocking(False)
+
+        def answer(notice: events.NoticeEvent) -> None:
+            body = {"code": notice.code, "runId": freezer.run_id, "details": notice.details}
+            with suppress(OSError):  # the standby has ended
+                channel.send(json.dumps(body).encode())
+
+        while True:
+            await anyio.wait_readable(channel)
+            message = channel.recv(1 << 18)
+            if not message:
+                return
+            freezer.request(parse_control(message), answer)

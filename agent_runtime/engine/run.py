@@ -85,12 +85,13 @@ class Run:
         )
         self._sockets = Ownership(marker=config.run_id, workspace=config.workspace)
 
-    def execute(self, stdin: int | None, unread: bytes = b"") -> int:
+    def execute(self, stdin: int | None, unread: bytes = b"", control: int | None = None) -> int:
         """Execute the run.
 
         Args:
             stdin: descriptor of the control messages; None for no control messages.
             unread: bytes that were read from it after the request.
+            control: descriptor of a socket of the standby; see freeze.serve_channel.
 
         Returns:
             The exit status.
@@ -125,7 +126,7 @@ class Run:
             context = self._context()
             self._tracing = context.tracing
             supervisor = RunSupervisor(context, self._signals)
-            ended = supervisor.run(stdin, unread)
+            ended = supervisor.run(stdin, unread, control)
             fields = supervisor.complete_fields()
             for notice in self._tracker.notices():
                 self.writer.put(notice)

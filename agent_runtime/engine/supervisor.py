@@ -25,7 +25,7 @@ from agent_runtime.engine import result
 from agent_runtime.engine.build import build_services, prepare_for_tools, system_prompt
 from agent_runtime.engine.clock import RunEventLoop
 from agent_runtime.engine.context import RunContext
-from agent_runtime.engine.freeze import Freezer
+from agent_runtime.engine.freeze import Freezer, serve_channel
 from agent_runtime.engine.mcp_lifecycle import McpLifecycle
 from agent_runtime.engine.prompt import ignored_notice, literal_notice, skills_of
 from agent_runtime.engine.renewal import RunIdentity
@@ -63,22 +63,25 @@ class RunSupervisor:
         self._shutdown = RunShutdown(ctx)
         self._typed = False  # whether control lines come from a terminal
 
-    def run(self, stdin: int | None, unread: bytes) -> RunResult:
+    def run(self, stdin: int | None, unread: bytes, control: int | None = None) -> RunResult:
         """Run the event loop, from the first model call to the last scan of the workspace.
 
         Args:
             stdin: descriptor of the control messages; None for no control messages.
             unread: bytes that were read from it after the request.
+            control: descriptor of a socket of the standby; None without one.
         """
         loop = {"loop_factory": partial(RunEventLoop, self.ctx.clock.now)}
-        return anyio.run(self._main, stdin, unread, backend_options=loop)
+        return anyio.run(self._main, stdin, unread, control, backend_options=loop)
 
-    async def _main(self, stdin: int | None, unread: bytes) -> RunResult:
+    async def _main(self, stdin: int | None, unread: bytes, control: int | None) -> RunResult:
         trace.enter(self.ctx.tracing.trace)
         self._listen_to_signals()
         async with anyio.create_task_group() as background:
             for task in self._background_tasks(stdin, unread):
                 background.start_soon(guarded, task)
+            if control is not None:
+                background.start_soon(guarded, partial(serve_channel, control, self._freezer))
             self._result = await self._run_to_end(background)
             with self.ctx.stop.scope():
                 await self.ctx.gate.ready()

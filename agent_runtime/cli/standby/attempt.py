@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,11 +10,17 @@ from contextlib import suppress
 from typing import Any
 
 from agent_runtime.cli.run import answer
-from agent_runtime.engine.signals import SignalHandler
+from agent_runtime.cli.standby.freezing import ask
+from agent_runtime.engine.signals import FREEZING, SignalHandler
 from agent_runtime.engine.stdin import read_request
-from agent_runtime.errors import RequestError
+from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.event_writer import claim_stdout
+from agent_runtime.protocol.control import parse_control
 from agent_runtime.protocol.handover import EXIT, MAX_DESCRIPTORS, PID, PREAMBLE
+
+
+class _ForAllRuns(BaseException):
+    """The client has sent no request, but `freeze` or `thaw`."""
 
 
 class Attempt:
@@ -22,10 +29,13 @@ class Attempt:
     Args:
         connection: the connection to the client.
         mask: the signal mask from before the fork.
+        channel: the socket to the standby; see freezing.
     """
 
-    def __init__(self, connection: socket.socket, mask: set[signal.Signals | int]) -> None:
-        self._connection, self._mask = connection, mask
+    def __init__(
+        self, connection: socket.socket, mask: set[signal.Signals | int], channel: socket.socket
+    ) -> None:
+        self._connection, self._mask, self._channel = connection, mask, channel
         self._options: dict[str, Any] = {}
         self._announced = False
         self._out = -1
@@ -36,17 +46,31 @@ class Attempt:
         os.dup2(self._connection.fileno(), 1)
         signals = SignalHandler()
         self._out = claim_stdout()
-        code = answer(self._read, self._options, out=self._out, signals=signals)
+        code = self._answer(signals)
         if self._announced:
             self._say(EXIT, code)
         self._hang_up()
         return code
+
+    def _answer(self, signals: SignalHandler) -> int:
+        try:
+            return answer(
+                self._read, self._options, out=self._out, signals=signals, control=self._channel.fileno()
+            )
+        except _ForAllRuns as message:
+            line = ask(self._channel, message.args[0])
+            with suppress(OSError):
+                os.write(self._out, line)
+            return ExitCode.COMPLETED
 
     def _read(self) -> tuple[Any, bytes]:
         """Read the request. With a preamble, take over the environment of its sender first."""
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # a pending signal is raised here
         data, descriptors, _, _ = socket.recv_fds(self._connection, 1 << 16, MAX_DESCRIPTORS)
         raw, rest = read_request(0, data)
+        if isinstance(raw, dict) and raw.get("action") in FREEZING.values():
+            parse_control(json.dumps(raw).encode())
+            raise _ForAllRuns(raw)
         if not (isinstance(raw, dict) and raw.keys() == {PREAMBLE}):
             return raw, rest
         _move(descriptors[:1], [2])

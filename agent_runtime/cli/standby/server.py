@@ -22,6 +22,7 @@ from contextlib import suppress
 
 from agent_runtime.cli.hide_keys import hide_keys
 from agent_runtime.cli.standby.attempt import Attempt
+from agent_runtime.cli.standby.freezing import RunChannels
 from agent_runtime.cli.standby.listener import (
     Listener,
     ParentListener,
@@ -30,6 +31,7 @@ from agent_runtime.cli.standby.listener import (
     refuse_when_live,
 )
 from agent_runtime.cli.standby.warmup import warm_up
+from agent_runtime.engine.signals import FREEZING
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.protocol.handover import check_socket_path
 from agent_runtime.system.process_title import set_title
@@ -85,6 +87,7 @@ class Standby:
     def __init__(self, listener: Listener, *, ends_runs: bool) -> None:
         self._listener, self._ends_runs = listener, ends_runs
         self._runs: set[int] = set()
+        self._channels = RunChannels()
         self._stopping = False
         self._marker = Process.own().marker
         ignored = {number for number in CATCHABLE if signal.getsignal(number) == signal.SIG_IGN}
@@ -94,7 +97,9 @@ class Standby:
         """Serve until a signal of the caller, then end all runs. Returns the exit status."""
         be_prompt()
         while not self._stopping:
-            ready, _, _ = select.select([self._listener.fileno(), self._signals.fileno()], [], [])
+            watched = [self._listener.fileno(), self._signals.fileno(), *self._channels.filenos()]
+            ready, _, _ = select.select(watched, [], [], self._channels.timeout)
+            self._channels.receive(ready)
             self._receive_signals()
             if self._listener.fileno() in ready and not self._stopping:
                 self._accept()
@@ -118,6 +123,8 @@ class Standby:
                 self._reap()
             elif self._is_of_tools(sender):
                 print(f"agent-runtime: ignored {name_of(number)} from a tool (pid {sender})", file=sys.stderr)
+            elif action := FREEZING.get(number):
+                self._channels.signal(action)
             elif number in STOPPING:
                 os.kill(os.getpid(), signal.SIGSTOP)
             else:
@@ -134,29 +141,37 @@ class Standby:
         with suppress(ChildProcessError):
             while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 self._runs.discard(pid)
+                self._channels.remove(pid)
 
     def _fork(self, connection: socket.socket) -> None:
+        own, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
         except OSError as error:
+            own.close()
+            childs.close()
             print(f"agent-runtime: a run cannot be started: {error.strerror}", file=sys.stderr)
             return
         if pid == 0:
             code: int = ExitCode.FAILED
             try:
+                own.close()
                 self._detach()
-                code = Attempt(connection, self._signals.previous_mask).run()
+                code = Attempt(connection, self._signals.previous_mask, childs).run()
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(code)  # none of the parent's exit handlers
+        childs.close()
         self._runs.add(pid)
+        self._channels.add(pid, own)
 
     def _detach(self) -> None:
         """Release the resources of the parent in a child."""
         os.setsid()  # Ctrl-C at a terminal then signals only the parent, which ends the runs
         self._listener.close()
         self._signals.close()
+        self._channels.close()
 
     def _end_runs(self) -> None:
         deadline = time.monotonic() + _GRACE
