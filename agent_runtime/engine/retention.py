@@ -21,6 +21,8 @@ OLDER_THAN = 30 * 86_400.0  # seconds
 MAX_SIZE = 2 << 30  # bytes, all runs together
 _INTERVAL = 3_600.0  # seconds between two cleanings at the start of a run
 _STAMP = ".cleaned"
+_REMOVED = ".removed"  # names of folders, one a line
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def clean(
     if not wanted:
         return []
     used = _used_below(state_dir / "runs")
-    removed = [folder for folder in wanted if folder.path.name not in used and not _is_held(folder.path)]
+    removed = [folder for folder in wanted if folder.path.name not in used and not is_held(folder.path)]
     if not dry_run:
+        _note(state_dir, [folder.path.name for folder in removed])
         for folder in removed:
             shutil.rmtree(folder.path, ignore_errors=True)
     return removed
@@ -77,6 +80,24 @@ def clean_now_and_then(state_dir: Path) -> None:
     with suppress(OSError):  # the state directory is not writable: nothing is kept in it
         stamp.touch()
         clean(state_dir)
+
+
+def was_removed(state_dir: Path, name: str) -> bool:
+    """Return whether a folder of this name was removed by `clean`; the latest ones are known."""
+    try:
+        return f"\n{name}\n" in "\n" + (state_dir / "runs" / _REMOVED).read_text("utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _note(state_dir: Path, names: list[str]) -> None:
+    """Remember which folders were removed."""
+    path = state_dir / "runs" / _REMOVED
+    with suppress(OSError, ValueError):
+        known = path.read_text("utf-8").splitlines() if path.exists() else []
+        temporary = path.with_name(f"{_REMOVED}.{os.getpid()}")
+        temporary.write_text("".join(f"{name}\n" for name in [*known, *names][-_REMEMBERED:]), "utf-8")
+        temporary.rename(path)
 
 
 def _folders(runs: Path) -> Iterator[RunFolder]:
@@ -97,7 +118,7 @@ def _measured(folder: Path) -> RunFolder:
     return RunFolder(folder, size, modified)
 
 
-def _is_held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
     """Return whether the run is still active."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -24,9 +24,9 @@ from agent_runtime.output.event_writer import payload_of
 from agent_runtime.output.lines import encode_line
 from agent_runtime.protocol import events
 from agent_runtime.server.errors import ApiError
-from agent_runtime.server.follow import Line
 from agent_runtime.server.run import read_transcript
 from agent_runtime.server.run_files import RunRecord
+from agent_runtime.server.stream_file import Line
 from agent_runtime.transcripts.reader import Transcript
 
 _LOOK = 1.0  # seconds between two looks at a log in which nothing happens
@@ -146,11 +146,11 @@ class RemoteRun:
             return "registered" if waiting else "dispatched"
         return "queued" if waiting else "running"
 
-    async def has_events(self) -> bool:
-        """Whether the events are kept."""
+    async def oldest(self) -> int | None:
+        """The number of the oldest event that is kept, 0 before the first."""
         async with available():
             first = await persistently(partial(self._log.after, 0))
-        return first is None or first.seq == 0
+        return 0 if first is None else first.seq
 
     async def transcript(self) -> Transcript:
         """The events of the run. Raises ApiError 409 when there are none."""

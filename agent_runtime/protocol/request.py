@@ -18,12 +18,14 @@ from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
 from agent_runtime.protocol.request_errors import URL, given, kind, request_error, with_hint
 
 _TRACEPARENT = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
-_IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
+IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
+_RUN_ID = r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$"  # also the name of a folder: not `..`, not a hidden one
 THREAD_ID = r"^[A-Za-z0-9._-]{1,128}$"
 _PATTERNS = {  # what error messages say about them
     URL_PATTERN: URL,
     _TRACEPARENT: "expected a W3C trace context, 00-TRACE_ID-PARENT_ID-FLAGS in lower-case hexadecimal digits",
-    _IDENTIFIER: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`",
+    IDENTIFIER: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`",
+    _RUN_ID: "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`, the first not a `.`",
     THREAD_ID: "expected 1 to 128 letters, digits, `.`, `_` or `-`",
 }
 
@@ -82,8 +84,8 @@ class Request(Body):
     context: dict[str, Any] | None = None
     metadata: Any = None
     mounts: list[Mount] = Field(default_factory=list)
-    run_id: str | None = Field(default=None, pattern=_IDENTIFIER)
-    sandbox_id: str | None = Field(default=None, pattern=_IDENTIFIER)
+    run_id: str | None = Field(default=None, pattern=_RUN_ID)
+    sandbox_id: str | None = Field(default=None, pattern=IDENTIFIER)
     rollout_id: Name | None = None
     target_device_id: Name | None = None
     execution_mode: Name | None = None

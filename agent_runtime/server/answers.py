@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.strict_json import decode
-from agent_runtime.server.context import MAX_BODY, Server
+from agent_runtime.server.context import MAX_BODY
 from agent_runtime.server.errors import ApiError
-from agent_runtime.server.run import Run
 from agent_runtime.server.run_files import RunRecord
+from agent_runtime.server.stream_file import Line
 from agent_runtime.server.streams import HEADERS, frames
 
 
@@ -34,21 +38,50 @@ async def read_body(http: HttpRequest) -> Any:
         raise ApiError.of(error) from error
 
 
-def event_stream(server: Server, run: Run, *, after: int, headers: dict[str, str]) -> StreamingResponse:
-    """The events of a run after the number `after`, as server-sent events."""
-    lines = run.follow(after)
+class RunStream(StreamingResponse):
+    """The events of a run as server-sent events. `on_left` is called when the client leaves before the last one."""
 
-    async def body() -> AsyncIterator[bytes]:
-        ended = False
-        try:
-            async for frame in frames(lines):
-                yield frame
-            ended = True
-        finally:
-            if not ended and run.record.on_disconnect == "cancel":
-                server.in_background(lambda: run.send({"action": "cancel"}))
+    def __init__(
+        self, lines: AsyncGenerator[list[Line]], headers: dict[str, str], on_left: Callable[[], None]
+    ) -> None:
+        self._on_left = on_left
+        self._ended = False
+        super().__init__(self._body(lines), headers=HEADERS | headers)
 
-    return StreamingResponse(body(), headers=HEADERS | headers)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        with suppress(ClientDisconnect):  # how the end of a connection is reported depends on the server
+            await super().__call__(scope, receive, send)
+        if not self._ended:  # also of a body that was never begun; a server that stops raises CancelledError
+            self._on_left()
+
+    async def _body(self, lines: AsyncGenerator[list[Line]]) -> AsyncIterator[bytes]:
+        async for frame in frames(lines):
+            yield frame
+        self._ended = True
+
+
+async def unless_client_leaves(
+    http: HttpRequest, work: Coroutine[Any, Any, dict[str, Any]], on_left: Callable[[], None]
+) -> dict[str, Any]:
+    """Wait for a result. When the client disconnects before, call `on_left` and raise ClientDisconnect."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(http))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            on_left()
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnected(http: HttpRequest) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 def result_of(complete: dict[str, Any]) -> dict[str, Any]:

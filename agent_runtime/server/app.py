@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from secrets import token_hex
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Match, Route, WebSocketRoute
@@ -30,7 +31,7 @@ from agent_runtime.server import (
 )
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, error_response
+from agent_runtime.server.errors import ApiError, error_response, not_found
 from agent_runtime.server.follow import Follower
 from agent_runtime.server.launch import Launcher
 from agent_runtime.server.run import Dispatcher
@@ -127,9 +128,10 @@ def create_app(
         exception_handlers={
             ApiError: _on_api_error,
             HTTPException: _on_http_exception,
-            Exception: _on_defect,
         },
     )
+    app.router.default = _no_route
+    app.router.redirect_slashes = False  # a redirect would lose the body
     app.add_middleware(Admission)
     return app
 
@@ -150,24 +152,31 @@ class Admission:
         request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(12)}"
         connection.state.request_id = request_id
         added = {"X-Request-ID": request_id}
+        begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                more = [(name.lower().encode(), value.encode()) for name, value in added.items()]
+                message["headers"] = [*message.get("headers", ()), *more]
+            await send(message)
+
         try:
             if scope["path"] not in _OPEN and not scope["path"].startswith("/page/"):
                 added |= Server.of(connection).gate.admit(connection)
-        except ApiError as error:
-            await error_response(connection, error)(scope, receive, _with_headers(send, added))
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:  # nobody reads the answer
             return
-        await self._app(scope, receive, _with_headers(send, added))
+        except Exception as error:
+            if begun:  # all that is left is to end the connection
+                raise
+            await error_response(connection, _refusal(scope, error))(scope, receive, send_with_headers)
 
 
-def _with_headers(send: Send, added: Mapping[str, str]) -> Send:
-    encoded = [(name.lower().encode(), value.encode()) for name, value in added.items()]
-
-    async def wrapped(message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            message["headers"] = [*message.get("headers", ()), *encoded]
-        await send(message)
-
-    return wrapped
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    what = f"route {scope['path']}; GET /openapi.json lists the routes"
+    await error_response(HTTPConnection(scope), not_found(what))(scope, receive, send)
 
 
 async def _on_api_error(http: HttpRequest, error: Exception) -> Response:
@@ -177,15 +186,13 @@ async def _on_api_error(http: HttpRequest, error: Exception) -> Response:
 
 async def _on_http_exception(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed"}
-    code = codes.get(error.status_code, "invalid_request")
-    headers = dict(error.headers or {})
-    message = str(error.detail)
-    if error.status_code == 404:
-        message = f"there is no route {http.url.path}; GET /openapi.json lists the routes"
-    elif error.status_code == 405:
+    headers, message, code = dict(error.headers or {}), str(error.detail), "invalid_request"
+    if error.status_code == 405:
         headers["Allow"] = ", ".join(sorted(_methods(http)))
-        message = f"{http.method} is not allowed here; expected {headers['Allow']}"
+        message, code = (
+            f"{http.method} is not allowed here; expected {headers['Allow']}",
+            "method_not_allowed",
+        )
     return error_response(http, ApiError(error.status_code, code, message, headers=headers))
 
 
@@ -196,10 +203,14 @@ def _methods(http: HttpRequest) -> set[str]:
     return {method for route in matching for method in route.methods or ()}
 
 
-async def _on_defect(http: HttpRequest, error: Exception) -> Response:
+def _refusal(scope: Scope, error: Exception) -> ApiError:
+    """What is answered to a request that has raised an exception."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, sqlite3.Error | OSError):
+        log.error("%s %s: %s", scope.get("method", "WS"), scope["path"], error)
+        return ApiError(500, "internal_error", f"the state directory cannot be used: {error}")
     if isinstance(error, RequestError):
-        return error_response(http, ApiError.of(error))
-    log.error("%s %s failed", http.method, http.url.path, exc_info=error)
-    return error_response(
-        http, ApiError(500, "internal_error", "a defect of the server; its log has the details")
-    )
+        return ApiError.of(error)
+    log.error("%s %s failed", scope.get("method", "WS"), scope["path"], exc_info=error)
+    return ApiError(500, "internal_error", "a defect of the server; its log has the details")

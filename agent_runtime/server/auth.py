@@ -95,5 +95,13 @@ class Gate:
             raise ApiError(
                 403, "permission_denied", f"expected this server's own address as Host, got {host!r}"
             )
-        if origin is not None and urlsplit(origin).netloc not in self.hosts:
+        if origin is not None and _authority(origin) not in self.hosts:
             raise ApiError(403, "permission_denied", f"requests from {origin} are not accepted")
+
+
+def _authority(origin: str) -> str:
+    """The host and port of an Origin header; empty when it has none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # for example an unclosed bracket
+        return ""

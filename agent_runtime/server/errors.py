@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
+from agent_runtime.conversation.threads.store import ThreadStoreError
 from agent_runtime.errors import RequestError
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -44,6 +45,8 @@ class ApiError(Exception):
     @classmethod
     def of(cls, error: RequestError) -> ApiError:
         """The answer to a request that the runtime refuses."""
+        if isinstance(error, ThreadStoreError):
+            return cls(500, "internal_error", str(error))
         if error.field == "threadId" and "in use" in str(error):
             return cls(409, "conflict", str(error), headers={"Retry-After": "1"})
         return cls(400, "invalid_request", str(error), details=dict(error.details))
@@ -52,6 +55,17 @@ class ApiError(Exception):
 def not_found(what: str) -> ApiError:
     """There is no such thing."""
     return ApiError(404, "not_found", f"there is no {what}")
+
+
+def expired(what: str, *, oldest: int | None) -> ApiError:
+    """What a client refers to was there. `oldest` is the number of the oldest event that still is."""
+    return ApiError(410, "cursor_expired", what, details={"oldest": oldest})
+
+
+def in_progress() -> ApiError:
+    """The request with this key is being handled."""
+    message = "a request with this Idempotency-Key is in progress"
+    return ApiError(409, "conflict", message, headers={"Retry-After": "1"})
 
 
 def answer(

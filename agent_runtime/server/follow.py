@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agent_runtime.server.run_files import RunFiles, RunRecord
+from agent_runtime.server.stream_file import Line, events_in, seek_after
 from agent_runtime.system.file_watch import FileWatch
 
 _PIECE = 1 << 16  # bytes that are read of a stream at once: what a slow reader costs in memory
 _LOOK = 1.0  # seconds between two looks at a run whose server was killed while it started the run
-_HEAD = re.compile(rb'\{"type":"(\w+)","seq":(\d+),')  # as the runtime writes it; saves parsing the rest
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An event of a stream: its number, its type, and the JSON as it was written."""
-
-    seq: int
-    type: str
-    text: bytes
+_KEPT_LOOK = 0.5  # seconds between two looks at a run that no server has started
 
 
 @dataclass
@@ -53,20 +43,25 @@ class Follower:
 
     async def follow(self, files: RunFiles, record: RunRecord, after: int = -1) -> AsyncGenerator[list[Line]]:
         """The events after the number `after`, until `complete`; those that were written together as one list."""
-        with files.events.open("rb") as file, self._following(files, record) as (run, grown):
+        with files.stream.open("rb") as file, self._following(files, record) as (run, grown):
+            position = seek_after(file, after)  # of the first line that was not read whole
             rest = b""
             while True:
                 ended = run.ended  # before reading: everything that it wrote is read then
                 piece = file.read(_PIECE)  # from the page cache
-                if not piece:
-                    if ended:
-                        await asyncio.to_thread(files.outcome, record)  # adds the last events of a killed run
-                        continue
+                if piece:
+                    *whole, rest = (rest + piece).split(b"\n")
+                    position += sum(map(len, whole)) + len(whole)
+                    lines = events_in(whole)
+                elif ended:
+                    missing = await asyncio.to_thread(files.end, record)
+                    lines = events_in(missing.splitlines())
+                    file.seek(position)  # half a line of a killed run was replaced
+                    rest = b""
+                else:
                     await grown.wait()
                     grown.clear()
                     continue
-                *whole, rest = (rest + piece).split(b"\n")
-                lines = list(map(_line, whole))
                 if found := [line for line in lines if line.seq > after]:
                     yield found
                 if lines and lines[-1].type == "complete":
@@ -77,7 +72,7 @@ class Follower:
         run = self._followed.get(record.run_id)
         if run is None:
             run = self._followed[record.run_id] = _Followed()
-            run.stop = [self._watch.watch(files.events, run.wake), _on_end(files, record, run.end)]
+            run.stop = [self._watch.watch(files.stream, run.wake), _on_end(files, record, run.end)]
         grown = asyncio.Event()
         run.waiting.add(grown)
         try:
@@ -90,22 +85,17 @@ class Follower:
                     stop()
 
 
-def _line(data: bytes) -> Line:
-    if head := _HEAD.match(data):
-        return Line(int(head[2]), head[1].decode(), data)
-    event = json.loads(data)
-    return Line(event["seq"], event["type"], data)
-
-
 def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Callable[[], None]:
     """Call `ended` when the process of the run has ended; returns a function that stops waiting for it."""
     if not files.is_alive(record):
         ended()
         return lambda: None
+    if record.is_kept:
+        return _on_end_of_unknown(files, record, ended, _KEPT_LOOK)
     try:
         descriptor = os.pidfd_open(record.pid)
     except OSError:  # its pid is not known
-        return _on_end_of_unknown(files, record, ended)
+        return _on_end_of_unknown(files, record, ended, _LOOK)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -124,16 +114,18 @@ def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Ca
     return stop
 
 
-def _on_end_of_unknown(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Callable[[], None]:
+def _on_end_of_unknown(
+    files: RunFiles, record: RunRecord, ended: Callable[[], None], seconds: float
+) -> Callable[[], None]:
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
 
     def look() -> None:
         nonlocal timer
-        if files.is_alive(files.record() or record):
-            timer = loop.call_later(_LOOK, look)
+        if files.is_alive(record):
+            timer = loop.call_later(seconds, look)
         else:
             ended()
 
-    timer = loop.call_later(_LOOK, look)
+    timer = loop.call_later(seconds, look)
     return lambda: timer.cancel()

@@ -1,28 +1,37 @@
-"""Pages of lists: `limit` and `cursor` in, `hasMore` and `nextCursor` out."""
+"""Pages of lists: `limit` and `cursor` in, `hasMore` and `nextCursor` out. Numbers in queries."""
 
 from __future__ import annotations
 
-import base64
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from agent_runtime.protocol.cursors import decode_cursor, encode_cursor
 from agent_runtime.server.errors import ApiError
 
 _MAX = 200
+_NUMBER = re.compile(
+    "[0-9]{1,18}"
+)  # `int` also takes signs, spaces, underscores and the digits of other scripts
+
+
+def number_in(text: str, low: int, high: int) -> int | None:
+    """Return the number that a text of decimal digits stands for; None when it is not one from `low` to `high`."""
+    found = int(text) if _NUMBER.fullmatch(text) else -1
+    return found if low <= found <= high else None
 
 
 def limit_of(query: Mapping[str, str]) -> int:
     """The `limit` of a query, 20 by default. Raises ApiError 400."""
     text = query.get("limit", "20")
-    if not text.isdecimal() or not 1 <= int(text) <= _MAX:
-        message = f"limit: expected a number from 1 to {_MAX}, got {text!r}"
-        raise ApiError(400, "invalid_request", message, details={"field": "limit"})
-    return int(text)
+    limit = number_in(text, 1, _MAX)
+    if limit is None:
+        raise _invalid("limit", f"expected a number from 1 to {_MAX}, got {text!r:.80}")
+    return limit
 
 
 def page(
-    rows: Sequence[Any], query: Mapping[str, str], *, key: Callable[[Any], list[Any]]
+    rows: Sequence[Any], query: Mapping[str, str], *, key: Callable[[Any], tuple[str, ...]]
 ) -> tuple[list[Any], dict[str, Any]]:
     """A page of rows that are sorted by `key`, the largest first. Raises ApiError 400."""
     limit = limit_of(query)
@@ -30,25 +39,17 @@ def page(
     left = [row for row in rows if after is None or key(row) < after]
     found = list(left[:limit])
     more = len(left) > limit
-    return found, {"hasMore": more, "nextCursor": _cursor(key(found[-1])) if more else None}
+    return found, {"hasMore": more, "nextCursor": encode_cursor(key(found[-1])) if more else None}
 
 
-def _cursor(position: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
-def _position(cursor: str | None) -> list[Any] | None:
+def _position(cursor: str | None) -> tuple[str, ...] | None:
     if cursor is None:
         return None
     try:
-        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(position, list):
-            return position
+        return tuple(decode_cursor(cursor, (str, str)))
     except ValueError:
-        pass
-    raise ApiError(
-        400,
-        "invalid_request",
-        "cursor: expected the `nextCursor` of an earlier page",
-        details={"field": "cursor"},
-    )
+        raise _invalid("cursor", "expected the `nextCursor` of an earlier page") from None
+
+
+def _invalid(field: str, what: str) -> ApiError:
+    return ApiError(400, "invalid_request", f"{field}: {what}", details={"field": field})

@@ -12,9 +12,9 @@ from agent_runtime.errors import TranscriptError
 from agent_runtime.page.run_data import read_any
 from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError
-from agent_runtime.server.follow import Line
 from agent_runtime.server.run_files import RunRecord
 from agent_runtime.server.run_index import ListedRun
+from agent_runtime.server.stream_file import Line
 from agent_runtime.transcripts.reader import Transcript
 
 
@@ -31,7 +31,7 @@ class Run(Protocol):
         ...
 
     async def send(self, message: dict[str, Any]) -> bool:
-        """Pass on a control message; False when the run has ended, or does not take it."""
+        """Pass on a control message; False when the run has ended. Raises ApiError when the run does not take it."""
         ...
 
     async def outcome(self) -> dict[str, Any] | None:
@@ -42,8 +42,8 @@ class Run(Protocol):
         """The status of a run that has not ended."""
         ...
 
-    async def has_events(self) -> bool:
-        """Whether the events are kept."""
+    async def oldest(self) -> int | None:
+        """The number of the oldest event that is kept, 0 before the first; None when none are kept."""
         ...
 
     async def transcript(self) -> Transcript:

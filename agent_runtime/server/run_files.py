@@ -1,9 +1,10 @@
-"""The files of a run that a server has started. They are all that a server needs to know it again after a restart.
+"""The files of a run. They are all that a server needs to know it again after a restart.
 
-events.ndjson   the event stream: the run's stdout
-control         a FIFO: the run's stdin, which the run itself holds open
-log.txt         the run's stderr
-process.json    pid and start time of the run's process, and what the API knows of the run
+events.ndjson      the event stream: the run's stdout
+control            a FIFO: the run's stdin, which the run itself holds open
+log.txt            the run's stderr
+process.json       pid and start time of the run's process, and what the API knows of the run
+transcript.ndjson  the recording; all that there is of a run that `agent-runtime run` has kept
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import select
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.engine.retention import is_held
+from agent_runtime.server import control
 from agent_runtime.server.killed_run import last_events
+from agent_runtime.server.stream_file import complete_in, events_in
 from agent_runtime.system.processes import Process
-
-_PATIENCE = 10.0  # seconds for a run to read control messages
+from agent_runtime.transcripts.store import NAME
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class RunRecord:
         created: RFC 3339, UTC.
         queue: of a run that a runner takes.
         fields: what the caller has said about the run, by the names of the API: `rolloutId`, `targetDeviceId`, ...
+        is_kept: no server has started it; only its transcript is known, and it reads no control messages from here.
     """
 
     run_id: str
@@ -49,6 +52,7 @@ class RunRecord:
     on_disconnect: str = "continue"
     queue: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,13 @@ class RunFiles:
 
     @property
     def events(self) -> Path:
-        """The event stream."""
+        """The event stream that the run writes for a server."""
         return self.folder / "events.ndjson"
+
+    @property
+    def stream(self) -> Path:
+        """The file that contains the events."""
+        return self.events if self.events.exists() else self.folder / NAME
 
     @property
     def control(self) -> Path:
@@ -78,15 +87,46 @@ class RunFiles:
         temporary.write_text(json.dumps(asdict(record)), "utf-8")
         temporary.rename(self.folder / "process.json")
 
+    def add_pid(self, record: RunRecord) -> None:
+        """Store the record with the pid, which was not known before. On a full disk too: it replaces a shorter text."""
+        try:
+            self.write_record(record)
+        except OSError:
+            with (self.folder / "process.json").open("r+b") as file:
+                file.write(json.dumps(asdict(record)).encode())
+
     def record(self) -> RunRecord | None:
-        """The record of the run; None when no server has started it."""
+        """The record of the run; None when there is no such run."""
         try:
             return RunRecord(**json.loads((self.folder / "process.json").read_text("utf-8")))
+        except FileNotFoundError:
+            return self._kept()
         except (OSError, ValueError, TypeError):
             return None
 
+    def _kept(self) -> RunRecord | None:
+        """The record of a run that only has a transcript."""
+        with suppress(OSError, ValueError, KeyError), (self.folder / NAME).open("rb") as file:
+            header, _, first = (json.loads(file.readline() or b"{}") for _ in range(3))
+            start = first.get("event", {})
+            return RunRecord(
+                run_id=header["runId"],
+                thread_id=start.get("threadId"),
+                agent=start.get("agent") or "code-assistant",
+                created=header["createdAt"],
+                server=0,
+                server_started=0,
+                sandbox_id=start.get("sandboxId"),
+                is_kept=True,
+            )
+        return None
+
     def is_alive(self, record: RunRecord) -> bool:
         """Whether the process of the run lives, or is being started."""
+        if record.is_kept:
+            return is_held(self.folder)
+        if not record.pid:
+            record = self.record() or record  # it may be known by now
         if record.pid:
             return is_process(record.pid, record.started)
         return is_process(record.server, record.server_started) or self._has_reader()
@@ -99,59 +139,55 @@ class RunFiles:
             return False
         return True
 
-    def send(self, message: dict[str, Any]) -> bool:
-        """Write a control message, whole and by itself; False when the run has ended, or reads nothing for 10 s."""
+    def send(self, message: dict[str, Any]) -> None:
+        """Write a control message. Raises NotDelivered."""
         if self._complete() is not None:
-            return False
-        try:
-            fd = os.open(self.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:  # nobody reads
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # a pipe takes more than PIPE_BUF bytes in pieces
-            rest = memoryview(json.dumps(message).encode() + b"\n")
-            while rest and select.select([], [fd], [], _PATIENCE)[1]:
-                rest = rest[os.write(fd, rest) :]
-        except OSError:
-            return False
-        finally:
-            os.close(fd)
-        return not rest
+            raise control.NotDelivered("the run has ended")
+        if not self.control.exists():
+            raise control.NotDelivered(
+                "the run reads no control messages from here: no server has started it"
+            )
+        control.send(self.control, message)
 
     def outcome(self, record: RunRecord) -> dict[str, Any] | None:
         """The last event of a run that has ended, be it because its process was killed; None while it is running."""
         complete = self._complete()
         if complete is None and not self.is_alive(record):
-            self._end_killed_run(record)
-            complete = self._complete()
+            missing = self.end(record)
+            complete = json.loads(missing.splitlines()[-1]) if missing else self._complete()
         return complete
 
-    def _complete(self) -> dict[str, Any] | None:
-        try:
-            with self.events.open("rb") as file:
-                end = file.seek(0, os.SEEK_END)
-                file.seek(max(0, end - (1 << 21)))
-                lines = file.read().splitlines()
-        except OSError:
-            return None
-        last = lines[-1] if lines else b""
-        with suppress(ValueError):
-            event: dict[str, Any] = json.loads(last)
-            return event if event.get("type") == "complete" else None
-        return None
+    def end(self, record: RunRecord) -> bytes:
+        """Give a run whose process was killed its last events. Done once, whoever else does it at the same time.
 
-    def _end_killed_run(self, record: RunRecord) -> None:
-        """Give a run whose process was killed its last events. Done once, whoever else does it at the same time."""
-        with self.events.open("r+b") as file:
+        Returns those that are not in its file, because it cannot be written: it is a transcript, or the disk is full.
+        """
+        mode = "rb" if record.is_kept else "r+b"
+        with self.stream.open(mode) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
-            stream = [json.loads(line) for line in whole.split(b"\n") if line]
+            stream = [json.loads(event.text) for event in events_in(whole.split(b"\n"))]
             if stream and stream[-1]["type"] == "complete":
-                return
-            file.truncate(len(whole))  # half a line is not an event
-            file.seek(len(whole))
-            file.write(last_events(record.run_id, record.thread_id, stream).encode())
+                return b""
+            last = last_events(record.run_id, record.thread_id, stream).encode()
+            if record.is_kept:
+                return last
+            try:
+                file.truncate(len(whole))  # half a line is not an event
+                file.seek(len(whole))
+                file.write(last)
+                file.flush()
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(len(whole))
+                return last
+            return b""
+
+    def _complete(self) -> dict[str, Any] | None:
+        with suppress(OSError, ValueError), self.stream.open("rb") as file:
+            return complete_in(file)
+        return None
 
 
 def is_process(pid: int, started: int) -> bool:

@@ -1,4 +1,4 @@
-"""The list of the runs that servers have started, with their status."""
+"""The list of the runs, with their status."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RunIndex:
             return self._ended[name]
         files = RunFiles(self._folder / name)
         record = files.record()
-        if record is None:  # a run that no server has started
+        if record is None:  # neither started by a server nor recorded
             return None
         outcome = files.outcome(record)
         if outcome is None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from agent_runtime.server.answers import event_stream, identity, read_body, result_of
+from agent_runtime.errors import RequestError
+from agent_runtime.protocol.strict_json import decode
+from agent_runtime.server.answers import RunStream, identity, read_body, result_of
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, answer, error_response, not_found
-from agent_runtime.server.paging import page
+from agent_runtime.server.errors import NO_STORE, ApiError, answer, error_response, expired, not_found
+from agent_runtime.server.paging import number_in, page
 from agent_runtime.server.run import Run
 from agent_runtime.transcripts.store import NAME, summary
 
@@ -40,7 +43,7 @@ async def list_runs(http: HttpRequest) -> Response:
         row = {**identity(run.record), "status": run.status, "createdAt": run.record.created}
         if all(value is None or row.get(name) == value for name, value in wanted.items()):
             rows.append(row)
-    found, meta = page(rows, http.query_params, key=lambda row: [row["createdAt"], row["runId"]])
+    found, meta = page(rows, http.query_params, key=lambda row: (row["createdAt"], row["runId"]))
     rows = await asyncio.to_thread(lambda: [row | _recorded(server, row["runId"]) for row in found])
     return answer(http, rows, **meta)
 
@@ -64,16 +67,18 @@ def _recorded(server: Server, run_id: str) -> dict[str, Any]:
 async def run_events(http: HttpRequest) -> Response:
     """`GET /v1/runs/{id}/events`: the stream from an event on, as server-sent events.
 
-    Raises ApiError: 400 for `after`, 404 for the run, 410 when its events are no longer kept.
+    Raises ApiError: 400 for `after`, 404 for the run, 410 when the events after that one are no longer kept.
     """
-    server = Server.of(http)
-    run = await server.run(http.path_params["id"])
+    run = await Server.of(http).run(http.path_params["id"])
     after = _after(http.query_params.get("after", http.headers.get("last-event-id")))
-    if not await run.has_events():
-        raise ApiError(
-            410, "cursor_expired", "the events of this run are no longer kept", details={"oldest": None}
-        )
-    return event_stream(server, run, after=after, headers={})
+    oldest = await run.oldest()
+    if oldest is None or (after >= 0 and after + 1 < oldest):
+        first = "no events" if oldest is None else f"only the events from {oldest} on"
+        raise expired(f"{first} of this run are kept", oldest=oldest)
+    complete = await run.outcome() if after >= 0 else None
+    if complete is not None and after >= complete["seq"]:  # makes an EventSource stop to connect again
+        return Response(status_code=204, headers=NO_STORE)
+    return RunStream(run.follow(after), {}, lambda: None)
 
 
 async def control_run(http: HttpRequest) -> Response:
@@ -83,18 +88,25 @@ async def control_run(http: HttpRequest) -> Response:
     if action not in _ACTIONS:
         raise not_found(f"action {action!r}; expected one of {', '.join(_ACTIONS)}")
     message = _message(action, await read_body(http) if action in _TEXTS else {})
+    await _send(run, message)
+    return answer(http, {"runId": http.path_params["id"], "action": action, "accepted": True})
+
+
+async def _send(run: Run, message: dict[str, str]) -> None:
+    """Send a control message to a run. Raises ApiError (409, 413)."""
     if not await run.send(message):
         raise ApiError(409, "conflict", "the run has ended")
-    return answer(http, {"runId": http.path_params["id"], "action": action, "accepted": True})
 
 
 def _after(given: str | None) -> int:
     """The `seq` after which events are wanted; -1 for all. Raises ApiError 400."""
-    try:
-        return int(given) if given else -1
-    except ValueError:
-        what = f"after: expected the `seq` of an event, got {given!r}"
-        raise ApiError(400, "invalid_request", what, details={"field": "after"}) from None
+    if not given or given == "-1":
+        return -1
+    after = number_in(given, 0, 10**18)
+    if after is None:
+        what = f"after: expected the `seq` of an event, got {given!r:.80}"
+        raise ApiError(400, "invalid_request", what, details={"field": "after"})
+    return after
 
 
 def _message(action: str, body: Any) -> dict[str, str]:
@@ -132,23 +144,22 @@ async def run_socket(socket: WebSocket) -> None:
 async def _receive(socket: WebSocket, run: Run) -> None:
     """Pass the control messages of a client to the run; what cannot be passed on is answered with an error."""
     try:
-        while True:
+        while (message := await socket.receive())["type"] == "websocket.receive":
             try:
-                message = _socket_message(await socket.receive_text())
-                if not await run.send(message):
-                    raise ApiError(409, "conflict", "the run has ended")
+                # a message without text is binary
+                await _send(run, _socket_message(message.get("text") or message.get("bytes") or b""))
             except ApiError as error:
-                answer = {"code": error.code, "message": error.message}
-                await socket.send_text(json.dumps({"error": answer}))
-    except (WebSocketDisconnect, RuntimeError, KeyError):
+                await socket.send_text(json.dumps({"error": {"code": error.code, "message": error.message}}))
+    except (WebSocketDisconnect, RuntimeError):
         return
 
 
-def _socket_message(text: str) -> dict[str, str]:
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict) or body.get("action") not in _ACTIONS:
+def _socket_message(text: str | bytes) -> dict[str, str]:
+    """The control message that a client has sent. Raises ApiError 400."""
+    body: Any = None
+    with suppress(RequestError):
+        body = decode(text)
+    action = body.get("action") if isinstance(body, dict) else None
+    if action not in _ACTIONS:
         raise ApiError(400, "invalid_request", f"expected an object with an action of {', '.join(_ACTIONS)}")
-    return _message(body["action"], body)
+    return _message(action, body)

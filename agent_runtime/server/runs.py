@@ -13,14 +13,17 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from agent_runtime.engine.retention import was_removed
 from agent_runtime.output.event_writer import timestamp
 from agent_runtime.protocol.request import Request
-from agent_runtime.server.errors import ApiError, not_found
-from agent_runtime.server.follow import Follower, Line
+from agent_runtime.server.control import NotDelivered, TooLong
+from agent_runtime.server.errors import ApiError, expired, not_found
+from agent_runtime.server.follow import Follower
 from agent_runtime.server.launch import Launcher, Streams
 from agent_runtime.server.run import read_transcript
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.run_index import ListedRun, RunIndex
+from agent_runtime.server.stream_file import Line, first_seq
 from agent_runtime.system.processes import Process
 from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.store import NAME
@@ -39,8 +42,14 @@ class LocalRun:
         return self._runs.follow(self.files, self.record, after)
 
     async def send(self, message: dict[str, Any]) -> bool:
-        """Pass on a control message; False when the run has ended, or reads nothing for 10 s."""
-        return await asyncio.to_thread(self.files.send, message)
+        """Pass on a control message. Raises ApiError: 409 when the run does not read it, 413 when it is too long."""
+        try:
+            await asyncio.to_thread(self.files.send, message)
+        except NotDelivered as error:
+            raise ApiError(409, "conflict", str(error)) from error
+        except TooLong as error:
+            raise ApiError(413, "payload_too_large", str(error)) from error
+        return True
 
     async def outcome(self) -> dict[str, Any] | None:
         """The `complete` event of a run that has ended, be it because its process was killed."""
@@ -50,9 +59,13 @@ class LocalRun:
         """The status of a run that has not ended."""
         return "running"
 
-    async def has_events(self) -> bool:
-        """Whether the events are kept."""
-        return self.files.events.exists()
+    async def oldest(self) -> int | None:
+        """The number of the oldest event that is kept, 0 before the first; None when none are kept."""
+        try:
+            with self.files.stream.open("rb") as file:
+                return first_seq(file) or 0
+        except FileNotFoundError:
+            return None
 
     async def transcript(self) -> Transcript:
         """The recording of the run, which may still be going on; without one, its events. Raises ApiError 409."""
@@ -77,14 +90,22 @@ class Runs:
         self._own = Process.own()
 
     def files(self, run_id: str) -> RunFiles:
-        """The files of a run. Raises ApiError 404."""
-        files = RunFiles(self.state_dir / "runs" / run_id.replace(":", "_"))
-        if "/" in run_id or files.record() is None:
-            raise not_found(f"run {run_id!r}")
+        """The files of a run. Raises ApiError: 404, or 410 when they are no longer kept."""
+        name = run_id.replace(":", "_")
+        files = RunFiles(self.state_dir / "runs" / name)
+        record = None if "/" in run_id or run_id.startswith(".") else files.record()
+        if record is None and was_removed(self.state_dir, name):
+            raise expired(f"run {run_id!r} is no longer kept", oldest=None)
+        if record is None or record.run_id != run_id:
+            raise not_found(f"run {run_id!r:.160}")
         return files
 
+    def remove(self, files: RunFiles) -> None:
+        """Remove a run that was refused."""
+        shutil.rmtree(files.folder, ignore_errors=True)
+
     def find(self, run_id: str) -> LocalRun:
-        """The run with this id. Raises ApiError 404."""
+        """The run with this id. Raises ApiError: 404, or 410 when it is no longer kept."""
         files = self.files(run_id)
         record = files.record()
         assert record
@@ -121,7 +142,7 @@ class Runs:
         pid = self._launch(files, json.dumps(body).encode())
         process = Process.of(pid)
         record = replace(record, pid=pid, started=process.start if process else 0)
-        files.write_record(record)
+        files.add_pid(record)
         return LocalRun(files, record, self)
 
     def _new_folder(self, record: RunRecord) -> RunFiles:
@@ -129,13 +150,13 @@ class Runs:
         final = self.state_dir / "runs" / record.run_id.replace(":", "_")
         final.parent.mkdir(parents=True, exist_ok=True)
         new = RunFiles(Path(mkdtemp(prefix=".new-", dir=final.parent)))
-        os.mkfifo(new.control, 0o600)
-        new.events.touch(0o600)
-        new.write_record(record)
         try:
+            os.mkfifo(new.control, 0o600)
+            new.events.touch(0o600)
+            new.write_record(record)
             new.folder.rename(final)
         except OSError as error:
-            shutil.rmtree(new.folder)
+            shutil.rmtree(new.folder, ignore_errors=True)
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             raise ApiError(409, "conflict", f"there is a run {record.run_id!r} already") from None
@@ -159,5 +180,5 @@ class Runs:
             self._launcher.reap()
 
     def listed(self) -> list[ListedRun]:
-        """All runs that a server has started, the latest first."""
+        """All runs, the latest first."""
         return self._index.rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -10,8 +11,10 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent_runtime.dev_servers.urls import Template
+from agent_runtime.protocol.request import IDENTIFIER
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, answer
+from agent_runtime.server.errors import ApiError, answer, not_found
+from agent_runtime.server.paging import number_in
 from agent_runtime.server.runs import Runs
 
 _LOOK = 0.5  # seconds between two looks at the logs
@@ -19,13 +22,15 @@ _PIECE = 1 << 16  # bytes that are read of a log at once
 
 
 async def sandbox_url(http: HttpRequest) -> Response:
-    """`GET /v1/sandboxes/{id}/url?port=`: the public address of a port. Raises ApiError 400."""
-    port = http.query_params.get("port", "")
-    if not port.isdecimal() or not 1 <= int(port) <= 65_535:
-        message = f"port: expected a number from 1 to 65535, got {port!r}"
+    """`GET /v1/sandboxes/{id}/url?port=`: the public address of a port. Raises ApiError (400, 404)."""
+    text, sandbox_id = http.query_params.get("port", ""), http.path_params["id"]
+    port = number_in(text, 1, 65_535)
+    if port is None:
+        message = f"port: expected a number from 1 to 65535, got {text!r:.80}"
         raise ApiError(400, "invalid_request", message, details={"field": "port"})
-    template = Template(Server.of(http).dev_url, http.path_params["id"])
-    return answer(http, {"url": template.url(int(port)), "port": int(port)})
+    if not re.fullmatch(IDENTIFIER, sandbox_id):
+        raise not_found(f"sandbox {sandbox_id!r:.160}")
+    return answer(http, {"url": Template(Server.of(http).dev_url, sandbox_id).url(port), "port": port})
 
 
 async def sandbox_logs(socket: WebSocket) -> None:

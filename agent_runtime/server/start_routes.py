@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,14 @@ from starlette.responses import JSONResponse, Response
 
 from agent_runtime.engine.run_config import new_run_id
 from agent_runtime.errors import RequestError
-from agent_runtime.protocol.request import Request, parse
-from agent_runtime.server.answers import event_stream, identity, read_body, result_of
+from agent_runtime.protocol.request import Request
+from agent_runtime.server.answers import RunStream, identity, read_body, result_of, unless_client_leaves
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, answer
+from agent_runtime.server.errors import ApiError, answer, in_progress
 from agent_runtime.server.run import Run, first_event, result
 from agent_runtime.server.run_files import RunRecord, is_process
+from agent_runtime.server.runs import LocalRun
+from agent_runtime.server.start_body import StartBody
 from agent_runtime.server.store import digest
 
 
@@ -32,50 +35,52 @@ async def start_run(http: HttpRequest) -> Response:
     if slug is not None and isinstance(body, dict):
         body = {**body, "agent": slug}
     oldest_form = slug is not None and not http.url.path.startswith("/v1/agents/")
-    request, stream, on_disconnect = _checked(body, stream_by_default=not oldest_form)
-    if request.traceparent is None and (trace := http.headers.get("traceparent")):
-        request = request.model_copy(update={"traceparent": trace})
+    start = await asyncio.to_thread(
+        StartBody.parse, body, http.headers, stream_by_default=not oldest_form, workspace=server.workspace
+    )
+    request = start.request
+    key = http.headers.get("idempotency-key") or request.idempotency_key
     queue = server.dispatcher.queue_of(request) if server.dispatcher else None
     if server.dispatcher and queue:
-        key = http.headers.get("idempotency-key") or body.get("idempotencyKey")
-        run = await server.dispatcher.start(
-            request,
-            record=replace(_new_record(server, request, on_disconnect), queue=queue.name),
-            key=str(key) if key else None,
-            digest=digest(body),
-        )
+        record = replace(_new_record(server, request, start.on_disconnect), queue=queue.name)
+        run = await server.dispatcher.start(request, record=record, key=key, digest=digest(body))
     elif request.execution_mode == "local-mac":
-        return _registered(http, _new_record(server, request, on_disconnect))
+        return _registered(http, _new_record(server, request, start.on_disconnect))
     else:
-        run = await asyncio.to_thread(_started, server, http, body, request, on_disconnect)
-        first = await first_event(run)
-        if first.type == "error":
-            _raise_refusal(json.loads(first.text))
+        run = await _local_run(server, start, key, digest(body))
     if request.execution_mode == "local-mac":
         return _registered(http, run.record)
     ids = {"X-Run-ID": run.record.run_id, "X-Thread-ID": run.record.thread_id or ""}
-    if stream:
-        return event_stream(server, run, after=-1, headers=ids)
-    return answer(http, result_of(await result(run)), headers=ids)
+
+    async def cancel() -> None:
+        with suppress(ApiError):  # it has ended
+            await run.send({"action": "cancel"})
+
+    def on_left() -> None:
+        if run.record.on_disconnect == "cancel":
+            server.in_background(cancel)
+
+    if start.stream:
+        return RunStream(run.follow(), ids, on_left)
+    return answer(http, result_of(await unless_client_leaves(http, result(run), on_left)), headers=ids)
 
 
-def _checked(body: Any, *, stream_by_default: bool) -> tuple[Request, bool, str]:
-    fields = body
-    if isinstance(body, dict):
-        fields = {name: value for name, value in body.items() if name != "onDisconnect"}
+async def _local_run(server: Server, start: StartBody, key: str | None, body: str) -> Run:
+    """The run of a request on this machine: a new one, or that of its key. Raises ApiError when it is refused."""
+    run, is_new = await asyncio.to_thread(_started, server, start, key, body)
     try:
-        request, _ = parse(fields)
-    except RequestError as error:
-        raise ApiError.of(error) from error
-    on_disconnect = body.get("onDisconnect", "continue")
-    if on_disconnect not in ("continue", "cancel"):
-        message = f"onDisconnect: expected 'continue' or 'cancel', got {on_disconnect!r}"
-        raise ApiError(400, "invalid_request", message, details={"field": "onDisconnect"})
-    if request.execution_mode == "managed" and request.tools is None:
-        # nothing that touches files or processes
-        request = request.model_copy(update={"tools": ["web_search"]})
-    stream = stream_by_default if request.stream is None else request.stream
-    return request, stream, on_disconnect
+        first = await first_event(run)
+    except FileNotFoundError:  # another request with this key was refused
+        raise in_progress() from None
+    refusal = _refusal(json.loads(first.text), start.request)
+    if refusal is None:
+        return run
+    if is_new:  # nothing is kept of it: its ids and its key can be used again
+        await result(run)  # its process has ended then
+        await asyncio.to_thread(server.runs.remove, run.files)
+        if key:
+            await asyncio.to_thread(server.keys.release, key, run.record.run_id)
+    raise refusal
 
 
 def _new_record(server: Server, request: Request, on_disconnect: str, run_id: str | None = None) -> RunRecord:
@@ -86,21 +91,21 @@ def _new_record(server: Server, request: Request, on_disconnect: str, run_id: st
     return server.runs.new_record(request, run_id=run_id, thread_id=thread_id, on_disconnect=on_disconnect)
 
 
-def _started(server: Server, http: HttpRequest, body: Any, request: Request, on_disconnect: str) -> Run:
-    """The run of a request: a new one, or that of its idempotency key."""
-    run_id = request.run_id or new_run_id()
-    key = http.headers.get("idempotency-key") or body.get("idempotencyKey")
-    if key and (earlier := _claimed(server, str(key), digest(body), run_id)):
-        return earlier
+def _started(server: Server, start: StartBody, key: str | None, body: str) -> tuple[LocalRun, bool]:
+    """The run of a request, and whether it is a new one, not that of its idempotency key."""
+    run_id = start.request.run_id or new_run_id()
+    if key and (earlier := _claimed(server, key, body, run_id)):
+        return earlier, False
     try:
-        return server.runs.start(request, _new_record(server, request, on_disconnect, run_id))
+        record = _new_record(server, start.request, start.on_disconnect, run_id)
+        return server.runs.start(start.request, record), True
     except BaseException:
         if key:
-            server.keys.release(str(key))
+            server.keys.release(key, run_id)
         raise
 
 
-def _claimed(server: Server, key: str, body: str, run_id: str) -> Run | None:
+def _claimed(server: Server, key: str, body: str, run_id: str) -> LocalRun | None:
     """The run that an earlier request with the same key has started; None when there is none."""
     claim = server.keys.claim(key, body, run_id)
     if claim.digest != body:
@@ -109,21 +114,25 @@ def _claimed(server: Server, key: str, body: str, run_id: str) -> Run | None:
         return None
     try:
         return server.runs.find(claim.run_id)
-    except ApiError:
+    except ApiError as error:
+        if error.status == 410:
+            raise
         if not is_process(claim.server, claim.server_started):  # killed before it has started the run
             claim = server.keys.claim(key, body, run_id, abandoned=claim.run_id)
             if claim.is_new:
                 return None
-        message = "a request with this Idempotency-Key is in progress"
-        raise ApiError(409, "conflict", message, headers={"Retry-After": "1"}) from None
+        raise in_progress() from None
 
 
-def _raise_refusal(event: dict[str, Any]) -> None:
-    """Raise ApiError when this `error` event, before `start`, is about the request. Other runs have failed."""
-    if event["code"] == "invalid_request":
-        error = RequestError("", event["message"])
-        error.field = (event.get("details") or {}).get("field", "")
-        raise ApiError.of(error)
+def _refusal(event: dict[str, Any], request: Request) -> ApiError | None:
+    """The answer when this first event is an error about the request. Other runs have failed."""
+    if event["type"] != "error" or event["code"] != "invalid_request":
+        return None
+    error = RequestError("", event["message"])
+    error.field = (event.get("details") or {}).get("field", "")
+    if error.field == "stateDir" and request.state_dir is None:  # the run cannot use that of the server
+        return ApiError(500, "internal_error", event["message"])
+    return ApiError.of(error)
 
 
 def _registered(http: HttpRequest, record: RunRecord) -> JSONResponse:

@@ -76,10 +76,10 @@ class IdempotencyStore:
             ).fetchone()
         return Claim(row[0], row[1], row[2], row[3], is_new=inserted > 0)
 
-    def release(self, key: str) -> None:
-        """Forget a key: its run was not started."""
+    def release(self, key: str, run_id: str) -> None:
+        """Forget that a key is bound to a run: it was not started."""
         with self._lock:
-            self._connection.execute("DELETE FROM claims WHERE key = ?", (key,))
+            self._connection.execute("DELETE FROM claims WHERE key = ? AND run = ?", (key, run_id))
 
     def close(self) -> None:
         """Close the database."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
-from agent_runtime.server.follow import Line
+from agent_runtime.server.stream_file import Line
 
 PING_SECONDS = 15.0
 RETRY_MS = 1_000

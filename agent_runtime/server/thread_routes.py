@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from agent_runtime.conversation.threads.store import ThreadBusy, ThreadInfo
+from agent_runtime.conversation.threads.store import ThreadBusy, ThreadInfo, ThreadStoreError
 from agent_runtime.engine.run_config import new_run_id
 from agent_runtime.errors import RequestError
 from agent_runtime.server.answers import read_body
@@ -91,7 +91,9 @@ async def fork_thread(http: HttpRequest) -> Response:
 async def _existing(server: Server, id: str) -> ThreadInfo:
     try:
         info = await asyncio.to_thread(server.threads.get, id)
-    except RequestError:
+    except ThreadStoreError:
+        raise
+    except RequestError:  # it cannot be the id of a thread
         info = None
     if info is None:
         raise not_found(f"thread {id!r}")

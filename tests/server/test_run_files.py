@@ -84,6 +84,8 @@ def test_a_key_is_bound_to_one_run_and_may_be_taken_from_an_abandoned_one(tmp_pa
     assert not store.claim("k", "d", "r3", abandoned="other").is_new
     taken = store.claim("k", "d", "r3", abandoned="r1")
     assert (taken.is_new, taken.run_id) == (True, "r3")
-    store.release("k")
+    store.release("k", "other")
+    assert not store.claim("k", "d", "r4").is_new
+    store.release("k", "r3")
     assert store.claim("k", "e", "r4").is_new
     store.close()

@@ -10,8 +10,6 @@ Layout: `threads.sqlite3` (`user_version` is the schema's), `threads.locks/ID.lo
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import sqlite3
 import threading
@@ -24,6 +22,7 @@ from agent_runtime.conversation.threads.database import Lock, ThreadBusy, Thread
 from agent_runtime.conversation.threads.rows import decode, encode, title_of
 from agent_runtime.errors import RequestError
 from agent_runtime.lazy import dataclass
+from agent_runtime.protocol.cursors import decode_cursor, encode_cursor
 from agent_runtime.protocol.messages import Message
 
 log = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ class ThreadStore:
             ).fetchall()
         threads = [ThreadInfo(*row) for row in rows]
         last = threads[limit - 1] if len(threads) > limit else None
-        return ThreadPage(threads[:limit], _cursor(last) if last else None)
+        return ThreadPage(threads[:limit], encode_cursor((last.updated, last.id)) if last else None)
 
     def fork(self, id: str, new: str, *, at: int | None = None) -> ThreadInfo:
         """Copy a thread under a new id.
@@ -269,17 +268,13 @@ class Thread:
         return True
 
 
-def _cursor(info: ThreadInfo) -> str:
-    return base64.urlsafe_b64encode(json.dumps([info.updated, info.id]).encode()).decode().rstrip("=")
-
-
 def _position(cursor: str | None) -> tuple[float | None, str]:
     if cursor is None:
         return None, ""
     try:
-        updated, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return float(updated), check_id(id)
-    except (ValueError, TypeError, RequestError) as error:
+        updated, id = decode_cursor(cursor, (float, str))
+        return updated, check_id(id)
+    except (ValueError, RequestError) as error:
         raise RequestError("cursor", "expected the `nextCursor` of a previous page") from error
 
 
