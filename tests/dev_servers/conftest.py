@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import pytest
@@ -23,8 +23,9 @@ from tests.support.waiting import until_async
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+WITNESS = "import signal, socket; s = socket.create_server(('127.0.0.1', 0)); signal.pause()"
 
-T = TypeVar("T")
+Start = Callable[..., object]
 
 
 @dataclass
@@ -59,8 +60,30 @@ class Scene:
 
         return await until_async(found)
 
+    async def all_events(self, start: Start, *, closed: bool = True) -> list[DevUrlEvent]:
+        """The events of all that has happened until now, also of what takes a moment before it is reported.
+
+        A witness comes up, and goes down again. It is reported after whatever had opened or closed a port before it.
+
+        Args:
+            start: runs a command (its words) as a tool of the run would.
+            closed: wait for the report of ports that have closed, too.
+        """
+        before = len(self.events)
+        start(sys.executable, "-c", WITNESS, "witness")
+        up = await until_async(lambda: next((e for e in self.events[before:] if _is_witness(e)), None))
+        assert up.pid
+        os.kill(up.pid, signal.SIGKILL)
+        if closed:
+            await self.event("down", port=up.port)
+        return [event for event in self.events if not _is_witness(event)]
+
     def statuses(self) -> list[tuple[str, int]]:
         return [(event.status, event.port) for event in self.events]
+
+
+def _is_witness(event: DevUrlEvent) -> bool:
+    return (event.command or "").endswith(" witness")
 
 
 Watching = Callable[..., Any]

@@ -125,11 +125,11 @@ async def test_advice_about_three_hundred_servers_is_short(
 
 
 MIXED = """
-import socket, sys, time
+import signal, socket, sys
 held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print("Debugger listening on ws://127.0.0.1:%d/x" % held[0].getsockname()[1], flush=True)
 if len(sys.argv) > 1: held.append(socket.create_server(("0.0.0.0", int(sys.argv[1]))))
-time.sleep(60)
+signal.pause()
 """
 
 

@@ -12,8 +12,8 @@ import pytest
 from agent_runtime.dev_servers.origin import command_line
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process
-from agent_runtime.system.sockets import listeners
 from tests.dev_servers.conftest import Launch, Watching
+from tests.dev_servers.watchers import listening_port
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ BINDS = {  # what is bound: where it answers, and is that this machine only?
 }
 
 
-async def test_each_server_is_reported_once(watching: Watching, python: Launch) -> None:
+async def test_each_server_is_reported_once(watching: Watching, python: Launch, launch: Launch) -> None:
     async with watching() as scene:
         running = {binds: python(SERVE, *binds) for binds in BINDS}
         for binds, (host, loopback_only) in BINDS.items():
@@ -92,18 +92,18 @@ async def test_each_server_is_reported_once(watching: Watching, python: Launch) 
         for up in ups:
             down = await scene.event("down", port=up.port)
             assert down == up.model_copy(update={"status": "down"})
-        await anyio.sleep(0.3)
-        assert len(scene.events) == 2 * len(BINDS)
+        assert len(await scene.all_events(launch)) == 2 * len(BINDS)
         assert (scene.servers.up(), scene.servers.latest(), scene.servers.left()) == ([], None, [])
 
 
+@pytest.mark.timed
 async def test_a_silent_python_http_server_is_detected_in_time(watching: Watching, launch: Launch) -> None:
     async with watching(
         template="https://{port}-{sandboxId}.sandboxes.example.com", sandbox_id="sbx1"
     ) as scene:
         server = launch(sys.executable, "-m", "http.server", "0")
-        await until_async(lambda: _listening_port(server.pid))
-        opened, port, late = time.monotonic(), _listening_port(server.pid), scene.late
+        await until_async(lambda: listening_port(server.pid))
+        opened, port, late = time.monotonic(), listening_port(server.pid), scene.late
         up = await scene.event("up", pid=server.pid)
         assert scene.times[0] - opened < 1 + scene.late - late
         assert (up.url, up.port, up.http) == (f"https://{port}-sbx1.sandboxes.example.com", port, True)
@@ -113,9 +113,3 @@ async def test_a_silent_python_http_server_is_detected_in_time(watching: Watchin
         killed, late = time.monotonic(), scene.late
         await scene.event("down", port=port)
         assert scene.times[1] - killed < 1 + scene.late - late
-
-
-def _listening_port(pid: int) -> int | None:
-    table = {listener.inode: listener.port for listener in listeners()}
-    process = Process.of(pid)
-    return next((table[inode] for inode in process.sockets & table.keys()), None) if process else None

@@ -99,8 +99,7 @@ async def test_flask_reloads_without_an_event(
             return len(now := _holders(inode)) == 2 and now != first
 
         await until_async(reloaded)
-        await anyio.sleep(0.6)
-        assert scene.events == [up]
+        assert await scene.all_events(launch) == [up]
         assert (up.pid, up.http) == (server.pid, True)
 
 
@@ -133,8 +132,9 @@ async def test_vite_keeps_its_base_and_restarts_without_an_event(
         up = await scene.event("up", port=free_port)
         assert (up.url, up.http, up.loopback_only) == (f"http://localhost:{free_port}/app/", True, True)
         loads = len(list(tmp_path.glob("loaded-*")))
+        first = scene.servers._servers.up[free_port].now.inodes
         (tmp_path / "vite.config.js").write_text(VITE_CONFIG + "// changed\n")
         await until_async(lambda: len(list(tmp_path.glob("loaded-*"))) > loads)
-        await anyio.sleep(1.5)
-        assert scene.events == [up]
+        await until_async(lambda: scene.servers._servers.up[free_port].now.inodes != first)
+        assert await scene.all_events(launch) == [up]
         assert "vite" in (up.command or "")

@@ -14,8 +14,8 @@ from agent_runtime.dev_servers import server_table, watcher
 from agent_runtime.dev_servers.socket_owners import MARKER
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.system.processes import Process
-from tests.dev_servers.conftest import Launch, Watching
-from tests.dev_servers.watchers import make_watcher
+from tests.dev_servers.conftest import Launch, Scene, Watching
+from tests.dev_servers.watchers import listening_port, make_watcher
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -24,8 +24,8 @@ LISTEN = """
 import socket, sys, time
 s = socket.create_server(("0.0.0.0", int(sys.argv[1]) if len(sys.argv) > 1 else 0), backlog=50)
 """
-STAY = "\ntime.sleep(60)\n"
-UNTIL_GO = "\nimport os\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+STAY = "\nimport signal\nsignal.pause()\n"
+UNTIL_GO = "\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
 ANSWER = """
 import threading
 def answer():
@@ -67,10 +67,13 @@ async def test_a_url_that_is_printed_late_is_known(
         assert scene.events == [up]
 
 
-async def test_a_server_that_listens_late_is_reported(watching: Watching, python: Launch) -> None:
+async def test_a_server_that_listens_late_is_reported(
+    watching: Watching, python: Launch, tmp_path: Path
+) -> None:
     async with watching() as scene:
-        server = python("import time\ntime.sleep(1)\n" + LISTEN + ANSWER + STAY)
+        server = python(UNTIL_GO + LISTEN + ANSWER + STAY)
         assert await scene.servers.settle() == []
+        (tmp_path / "go").touch()
         await scene.event("up", pid=server.pid)
 
 
@@ -105,7 +108,7 @@ async def test_a_daemonized_server_still_belongs_to_the_run(
 
 
 async def test_an_escaped_daemon_is_recognized_by_its_environment(
-    watching: Watching, python: Launch, tmp_path: Path
+    watching: Watching, python: Launch, launch: Launch, tmp_path: Path
 ) -> None:
     async with watching(marker="run_1") as scene:
         python(DAEMONISE + LISTEN + ANSWER + STAY, env={**os.environ, MARKER: "run_1"})
@@ -115,9 +118,11 @@ async def test_an_escaped_daemon_is_recognized_by_its_environment(
         up = await scene.event("up")
         daemon = int((tmp_path / "pid").read_text())
         assert (up.pid, [left.pid for left in scene.servers.left()]) == (daemon, [daemon])
-        await anyio.sleep(0.5)
-        assert [event.pid for event in scene.events] == [daemon]
         other.wait()
+        await until_async(lambda: (tmp_path / "other").exists() and (tmp_path / "other").read_text())
+        escaped = int((tmp_path / "other").read_text())
+        await until_async(lambda: listening_port(escaped))
+        assert [event.pid for event in await scene.all_events(launch)] == [daemon]
         for name in ("pid", "other"):
             os.kill(int((tmp_path / name).read_text()), signal.SIGKILL)
 
@@ -148,6 +153,7 @@ async def test_workers_are_one_server_led_by_their_parent(watching: Watching, py
         assert scene.events == [up]
 
 
+# Closes its port when there is the file `go`, and opens it again when there is the file `again`.
 RESTART = """
 import http.server, os, sys, time
 for until in ("go", "never"):
@@ -156,22 +162,33 @@ for until in ("go", "never"):
     while not os.path.exists(until):
         server.handle_request()
     server.server_close()
-    time.sleep(0.05)
+    while not os.path.exists("again"): time.sleep(0.01)
 """
 
 
+async def restart(scene: Scene, folder: Path, port: int) -> None:
+    """Let `RESTART` restart, as soon as the watcher has noticed that the port is closed."""
+    (folder / "go").touch()
+    await until_async(lambda: scene.servers._servers.is_going)
+    (folder / "again").touch()
+    await until_async(lambda: not scene.servers._servers.is_going)
+
+
 async def test_a_quick_restart_on_the_same_port_makes_no_event(
-    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+    watching: Watching,
+    python: Launch,
+    launch: Launch,
+    tmp_path: Path,
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(server_table, "GRACE", 3600.0)
     async with watching() as scene:
         server = python(RESTART, str(free_port))
         up = await scene.event("up", pid=server.pid)
-        first = scene.servers._servers.up[free_port].now.inodes
-        (tmp_path / "go").touch()
-        await until_async(lambda: scene.servers._servers.up[free_port].now.inodes != first)
-        await anyio.sleep(0.5)
-        assert scene.events == [up]
-        assert scene.servers.up() == [up]
+        await restart(scene, tmp_path, free_port)
+        assert await scene.all_events(launch, closed=False) == [up]
+        assert scene.servers.up()[0] == up
 
 
 REBIND = RESTART.replace(
@@ -181,12 +198,13 @@ REBIND = REBIND.replace('("0.0.0.0", int', "(host, int")
 
 
 async def test_a_quick_restart_that_others_can_reach_is_reported(
-    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(server_table, "GRACE", 3600.0)
     async with watching() as scene:
         server = python(REBIND, str(free_port))
         await scene.event("up", pid=server.pid)
-        (tmp_path / "go").touch()
+        await restart(scene, tmp_path, free_port)
         await until_async(lambda: scene.events[2:])
         reported = [(event.status, event.loopback_only, event.pid) for event in scene.events]
         assert reported == [("up", True, server.pid), ("down", True, server.pid), ("up", False, server.pid)]
@@ -210,16 +228,17 @@ async def test_another_program_on_the_port_is_another_server(
         assert scene.servers.up() == [up]
 
 
-async def test_settle_and_watch_share_each_event_once(watching: Watching, python: Launch) -> None:
+async def test_settle_and_watch_share_each_event_once(
+    watching: Watching, python: Launch, launch: Launch
+) -> None:
     async with watching() as scene:
         pids = {python(LISTEN + ANSWER + STAY).pid for _ in range(4)}
         settled: list[DevUrlEvent] = []
         with anyio.fail_after(15):
             while len(settled + scene.events) < len(pids):
                 settled += await scene.servers.settle()
-                await anyio.sleep(0.01)
-        await anyio.sleep(0.5)
-        assert sorted(event.pid or 0 for event in settled + scene.events) == sorted(pids)
+        emitted = await scene.all_events(launch)
+        assert sorted(event.pid or 0 for event in settled + emitted) == sorted(pids)
 
 
 async def test_the_final_scan_reports_the_current_state(python: Launch) -> None:

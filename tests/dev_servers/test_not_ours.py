@@ -6,9 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-import anyio
 import pytest
 
 from agent_runtime.dev_servers import ownership
@@ -16,24 +16,24 @@ from agent_runtime.errors import ToolError
 from agent_runtime.system import sockets
 from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching
-from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
-from tests.dev_servers.watchers import make_watcher
+from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY, UNTIL_GO
+from tests.dev_servers.watchers import DAEMON, listening_port, make_watcher, run_words
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
 CLIENT = """
-import socket, sys, time
+import signal, socket, sys
 calls = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(300)]
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0))
 bound = socket.socket(); bound.bind(("127.0.0.1", 0))
 open("ready", "w").write(str(u.getsockname()[1]))
-time.sleep(60)
+signal.pause()
 """
 
 
 async def test_clients_udp_own_sockets_and_earlier_servers_are_not_reported(
-    watching: Watching, python: Launch, tmp_path: Path
+    watching: Watching, python: Launch, launch: Launch, tmp_path: Path
 ) -> None:
     earlier = python(
         LISTEN.replace("sys.argv[1]", "0") + "print(s.getsockname()[1])" + ANSWER + STAY, log=tmp_path / "log"
@@ -51,8 +51,8 @@ async def test_clients_udp_own_sockets_and_earlier_servers_are_not_reported(
                     )
                     or 0
                 )
-                await anyio.sleep(0.6)
-                assert (scene.events, await scene.servers.settle(), scene.servers.left()) == ([], [], [])
+                assert await scene.all_events(launch) == []
+                assert (await scene.servers.settle(), scene.servers.left()) == ([], [])
 
             found = await scene.servers.wait_for(before, 1)
             assert found and (found.http, found.pid) == (None, None)
@@ -64,27 +64,32 @@ async def test_clients_udp_own_sockets_and_earlier_servers_are_not_reported(
             with pytest.raises(ToolError, match="UDP"):
                 await scene.servers.locate(udp, 0)
             earlier.kill()
-            await anyio.sleep(0.6)
-            assert scene.events == []
+            assert await scene.all_events(launch) == []
 
 
-async def test_a_server_of_another_process_tree_is_not_reported(python: Launch, watching: Watching) -> None:
+async def test_a_server_of_another_process_tree_is_not_reported(
+    python: Launch, watching: Watching, tmp_path: Path
+) -> None:
     """Seen from a runtime that is another process: what is not below it was not started by it."""
-    runtime = python("import time\ntime.sleep(60)")
+    os.mkfifo(tmp_path / "commands")
+    runtime = python(DAEMON)
+    await until_async((tmp_path / "ready").exists)
     async with watching(root_pid=runtime.pid) as scene:
-        python(LISTEN + ANSWER + STAY)
-        await anyio.sleep(1)
-        assert (scene.events, scene.servers.up()) == ([], [])
+        other = python(LISTEN + ANSWER + STAY)
+        await until_async(lambda: listening_port(other.pid))
+        below_runtime = partial(run_words, tmp_path, tmp_path)
+        assert (await scene.all_events(below_runtime), scene.servers.up()) == ([], [])
 
 
 async def test_an_earlier_process_that_listens_later_is_not_reported(
-    python: Launch, watching: Watching
+    python: Launch, launch: Launch, watching: Watching, tmp_path: Path
 ) -> None:
     """As PID 1 the runtime has children that none of its tools started."""
-    python("import time\ntime.sleep(0.8)\n" + LISTEN + STAY)
+    earlier = python(UNTIL_GO + LISTEN + STAY)
     async with watching() as scene:
-        await anyio.sleep(1.5)
-        assert scene.events == []
+        (tmp_path / "go").touch()
+        await until_async(lambda: listening_port(earlier.pid))
+        assert await scene.all_events(launch) == []
 
 
 async def test_sock_diag_and_proc_list_the_same_sockets() -> None:

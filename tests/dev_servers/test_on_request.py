@@ -9,26 +9,18 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.dev_servers.conftest import Launch, Scene, Watching
+from tests.dev_servers.watchers import DAEMON, ask, run_words
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
-# Runs each line that it reads from the FIFO, in the folder that the line begins with.
-DAEMON = """
-import os, subprocess
-open("ready", "w")
-while True:
-    with open("commands") as fifo:
-        for line in fifo:
-            folder, _, command = line.strip().partition(" ")
-            subprocess.Popen(command, shell=True, cwd=folder, env={"PATH": os.environ["PATH"]})
-"""
 # As DAEMON, below a process whose command line is that of another runtime.
 OTHER_RUNTIME = f"""
 import os, subprocess, sys
@@ -48,21 +40,17 @@ async def daemon(
     (folder / "workspace").mkdir()
     os.mkfifo(folder / "commands")
     python(source, *arguments)
-    runtime = python("import time\ntime.sleep(60)")
+    runtime = python("import signal\nsignal.pause()")
     await until_async((folder / "ready").exists)
     async with watching(root_pid=runtime.pid, workspace=folder / "workspace") as scene:
         yield scene
-
-
-def ask(folder: Path, where: str, command: str) -> None:
-    (folder / "commands").write_text(f"{where} {command}\n")
 
 
 async def test_a_server_whose_directory_is_the_workspace_belongs_to_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with daemon(watching, python, tmp_path) as scene:
-        ask(tmp_path, str(tmp_path / "workspace"), serve(free_port))
+        ask(tmp_path, tmp_path / "workspace", serve(free_port))
         up = await scene.event("up", port=free_port)
         assert scene.servers.latest() == up
 
@@ -87,15 +75,15 @@ async def test_a_server_elsewhere_of_which_only_the_port_was_named_is_not_of_the
         ask(tmp_path, "/", serve(free_port))
         found = await scene.servers.wait_for(free_port, 15)
         scene.servers.note_call(serve(free_port))  # it is there already
-        await anyio.sleep(1)
-        assert found and (found.pid, scene.events) == (None, [])
+        in_workspace = partial(run_words, tmp_path, tmp_path / "workspace")
+        assert found and (found.pid, await scene.all_events(in_workspace)) == (None, [])
 
 
 async def test_a_server_below_another_runtime_is_not_of_the_run(
     watching: Watching, python: Launch, tmp_path: Path, free_port: int
 ) -> None:
     async with daemon(watching, python, tmp_path, OTHER_RUNTIME, "agent-runtime") as scene:
-        ask(tmp_path, str(tmp_path / "workspace"), serve(free_port))
+        ask(tmp_path, tmp_path / "workspace", serve(free_port))
         found = await scene.servers.wait_for(free_port, 15)
         assert found and (found.pid, scene.events) == (None, [])
 
@@ -107,7 +95,7 @@ async def test_an_earlier_server_that_restarts_is_not_of_the_run(
     earlier = socket.create_server(("", free_port))
     async with daemon(watching, python, tmp_path) as scene:
         earlier.close()
-        ask(tmp_path, str(tmp_path / "workspace"), serve(free_port))
+        ask(tmp_path, tmp_path / "workspace", serve(free_port))
         found = await scene.servers.wait_for(free_port, 15)
         assert found and (found.pid, scene.events) == (None, [])
 
@@ -121,7 +109,7 @@ async def test_a_server_in_the_tmux_of_an_earlier_run_is_reported(
     tmux = ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null"]
     await anyio.run_process([*tmux, "new-session", "-d", "-s", "dev", "sleep 100"], cwd=workspace)
     try:
-        runtime = python("import time\ntime.sleep(60)")
+        runtime = python("import signal\nsignal.pause()")
         async with watching(root_pid=runtime.pid, workspace=workspace) as scene:
             await anyio.run_process([*tmux, "new-window", "-t", "dev", serve(free_port)], cwd=workspace)
             await scene.event("up", port=free_port)
