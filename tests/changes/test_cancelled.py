@@ -27,6 +27,7 @@ from agent_runtime.tools import load
 from tests.changes.workspace import TrackedWorkspace, bash
 from tests.dev_servers.watchers import make_watcher
 from tests.support.runs import start_run
+from tests.support.waiting import until
 
 
 async def nothing(_: object) -> None:
@@ -77,9 +78,9 @@ def test_a_cancel_ends_the_run_although_the_reader_takes_no_edits(tmp_path: Path
         with process:
             try:
                 assert process.stdout
-                while not full(process.stdout.fileno()):
-                    assert process.poll() is None
-                    time.sleep(0.05)
+                descriptor = process.stdout.fileno()
+                until(lambda: full(descriptor) or process.poll() is not None)
+                assert process.poll() is None
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(10) == 143
             finally:
@@ -109,9 +110,8 @@ def test_a_cancel_after_many_changes_ends_within_the_limit(tmp_path: Path, what:
         reader.start()
         with process:
             try:
-                while not (tmp_path / "made").exists():
-                    assert process.poll() is None
-                    time.sleep(0.05)
+                until(lambda: (tmp_path / "made").exists() or process.poll() is not None)
+                assert process.poll() is None
                 began = time.monotonic()
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(30) == 143

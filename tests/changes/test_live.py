@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -16,6 +17,7 @@ from agent_runtime.changes import tracker
 from agent_runtime.changes.polling import PolledFolders
 from agent_runtime.protocol.events import FileEditEvent
 from tests.changes.workspace import TrackedWorkspace, brief
+from tests.support.waiting import until_async
 
 NEVER = 3600.0
 
@@ -29,14 +31,22 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def watched(tracked: TrackedWorkspace) -> AsyncIterator[MemoryObjectReceiveStream[FileEditEvent]]:
     send, receive = anyio.create_memory_object_stream[FileEditEvent](100)
-    cancelled = 0.0
     async with anyio.create_task_group() as group, send, receive:
         group.start_soon(tracked.tracker.watch, send.send)
         with anyio.fail_after(60):
             yield receive
         group.cancel_scope.cancel()
-        cancelled = time.monotonic()
-    assert time.monotonic() - cancelled < 3
+
+
+def reporting(wait: Callable[..., Awaitable[bool]], done: threading.Event) -> Callable[..., Awaitable[bool]]:
+    """`PolledFolders.wait`, with an event for the end of the first call: then the folders are polled."""
+
+    async def wrapped(*arguments: Any) -> bool:
+        found = await wait(*arguments)
+        done.set()
+        return found
+
+    return wrapped
 
 
 def test_writes_are_seen_without_a_walk(
@@ -46,7 +56,7 @@ def test_writes_are_seen_without_a_walk(
     monkeypatch.setattr(tracker, "_POLL", NEVER)
     blind()
     tracked.begin()
-    tracked.run("echo x >> work/f")
+    tracked.run("echo x >> work/f; touch -d '1 hour ago' work/f")  # polling compares whole seconds
     scripts = {
         "echo y >> work/f": [("modify", "work/f")],
         "mkdir -p work/new/deep; seq 3 > work/new/deep/f": [("create", "work/new/deep/f")],
@@ -58,7 +68,6 @@ def test_writes_are_seen_without_a_walk(
     async def main() -> None:
         async with watched(tracked) as found:
             for script, reported in scripts.items():
-                await anyio.sleep(1.1)  # polling goes by whole seconds
                 tracked.sh(f"echo unseen >> aside/f; {script}")
                 tracked.events.append(await found.receive())
                 assert brief(tracked.events[-1:], tracked.ws) == reported
@@ -95,10 +104,12 @@ def test_a_watched_folder_replaced_by_a_symlink_is_not_followed(
     blind()
     tracked.begin()
     tracked.run("echo x >> d/f")
+    polled = threading.Event()
+    monkeypatch.setattr(PolledFolders, "wait", reporting(PolledFolders.wait, polled))
 
     async def main() -> None:
         async with watched(tracked) as found:
-            await anyio.sleep(1.1)
+            await until_async(polled.is_set)
             tracked.sh("mv d ../away; ln -s other d; echo x >> other/g; echo new > here")
             for _ in range(3):
                 tracked.events.append(await found.receive())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
+import pytest
 
+from agent_runtime.changes.ledger import Ledger
 from agent_runtime.protocol.events import FileEditEvent
 from tests.changes.workspace import TrackedWorkspace, apply, brief
+from tests.support.waiting import until_async
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -138,9 +143,18 @@ def test_ignored_files_of_unknown_content_get_no_patch(tracked: TrackedWorkspace
     assert tracked.tracker.net().files == tracked.texts([b".env"])
 
 
-def test_background_writers_are_seen_between_calls(tracked: TrackedWorkspace) -> None:
+def test_background_writers_are_seen_between_calls(
+    tracked: TrackedWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracked.sh("seq 9 > f")
     tracked.begin()
+    looked, look_ahead = threading.Event(), Ledger.look_ahead
+
+    def reporting(ledger: Ledger) -> Iterable[FileEditEvent]:
+        yield from look_ahead(ledger)
+        looked.set()
+
+    monkeypatch.setattr(Ledger, "look_ahead", reporting)
 
     async def main() -> None:
         send, receive = anyio.create_memory_object_stream[FileEditEvent](10)
@@ -148,12 +162,12 @@ def test_background_writers_are_seen_between_calls(tracked: TrackedWorkspace) ->
             group.start_soon(tracked.tracker.watch, send.send)
             with tracked.tracker.hold():
                 await anyio.run_process(["bash", "-c", "echo x >> f"], cwd=tracked.ws)
-                with anyio.move_on_after(0.5):
-                    tracked.events.append(await receive.receive())
-                assert tracked.events == []
+                await until_async(looked.is_set)
+                async with tracked.tracker.turn():  # after the look that had something to find
+                    assert receive.statistics().current_buffer_used == 0
                 tracked.events += await tracked.tracker.scan(call_id="c1")
             await anyio.run_process(
-                ["bash", "-c", "(sleep 0.1; echo y >> f; mkdir -p new/deep; echo z > new/deep/f) &"],
+                ["bash", "-c", "(echo y >> f; mkdir -p new/deep; echo z > new/deep/f) &"],
                 cwd=tracked.ws,
             )
             with anyio.fail_after(20):
@@ -196,7 +210,7 @@ def test_concurrent_changes_are_reported_in_order(tracked: TrackedWorkspace) -> 
     tracked.begin()
 
     async def emit(event: FileEditEvent) -> None:
-        await anyio.sleep(0.001)  # a slow reader
+        await anyio.lowlevel.checkpoint()
         tracked.events.append(event)
 
     async def edit(number: int) -> None:
@@ -208,7 +222,6 @@ def test_concurrent_changes_are_reported_in_order(tracked: TrackedWorkspace) -> 
                 for event in await tracked.tracker.note([path], call_id=f"e{number}"):
                     await emit(event)
             await tracked.tracker.release(expected)
-            await anyio.sleep(0.02)
 
     async def shell() -> None:
         for turn in range(6):
@@ -221,14 +234,13 @@ def test_concurrent_changes_are_reported_in_order(tracked: TrackedWorkspace) -> 
                         await emit(event)
 
     async def main() -> None:
-        writer = "for i in $(seq 40); do echo $i >> log; sed -i 1d f3; sleep 0.02; done"
+        writer = "for i in $(seq 40); do echo $i >> log; sed -i 1d f3; done"
         async with anyio.create_task_group() as group:
             group.start_soon(tracked.tracker.watch, emit)
             async with anyio.create_task_group() as work:
                 work.start_soon(anyio.run_process, ["bash", "-c", f"cd {tracked.ws}; {writer}"])
                 work.start_soon(edit, 0)
                 work.start_soon(shell)
-            await anyio.sleep(0.3)
             group.cancel_scope.cancel()
 
     anyio.run(main)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import anyio
 import pytest
 
 from agent_runtime.dev_servers.http_check import check
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -75,11 +76,21 @@ async def test_answers_of_every_protocol_are_recognized(answer: bytes, expected:
         assert request.startswith(f"GET /app/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode())
 
 
+def is_read(connection: socket.socket) -> bool:
+    """Whether the other end has read all that was sent to it."""
+    ends = [f":{address[1]:04X}" for address in (connection.getpeername(), connection.getsockname())]
+    for line in Path("/proc/net/tcp").read_text().splitlines():
+        _, local, remote, _, queues, *_ = line.split()
+        if local.endswith(ends[0]) and remote.endswith(ends[1]):
+            return queues.endswith(":00000000")
+    return True
+
+
 async def test_response_headers_may_arrive_in_pieces() -> None:
     def slowly(connection: socket.socket) -> None:
         for piece in (b"HT", b"TP/1.1 2", b"00 OK\r\n", b"\r\n"):
             connection.sendall(piece)
-            time.sleep(0.02)
+            until(lambda: is_read(connection))
 
     with serving(slowly) as (port, _):
         assert await check("127.0.0.1", port, seconds=5) == "http"
