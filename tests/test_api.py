@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import anyio
 import pytest
 from pydantic import BaseModel
 
@@ -15,6 +14,7 @@ from agent_runtime.protocol.events import ThinkingEvent, ToolCallEvent, ToolResu
 from agent_runtime.protocol.request import Request
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import environment
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -98,9 +98,8 @@ async def test_leaving_the_block_early_ends_the_run_and_its_processes(
             async for event in run:
                 if isinstance(event, ToolCallEvent):
                     break
-            with anyio.fail_after(10):
-                while not (workspace / "pid").exists() or not (workspace / "pid").read_text().strip():  # noqa: ASYNC110
-                    await anyio.sleep(0.01)  # the file is written by another process
+            pid = workspace / "pid"
+            await until_async(lambda: pid.exists() and pid.read_text().strip())
     assert run.exit_code == 143
     with pytest.raises(ProcessLookupError):
         os.kill(int((workspace / "pid").read_text()), 0)

@@ -19,6 +19,7 @@ from tests.support.runs import bash, start_run
 from tests.support.waiting import until
 
 HANG = "sleep 300 & sleep 300"
+UNTIL_GO = "until [ -e go ]; do sleep 0.02; done"
 Event = dict[str, Any]
 
 
@@ -110,12 +111,15 @@ def test_steering_is_delivered_and_keeps_a_finished_run_going(workspace: Path) -
 
 
 def test_pause_holds_the_next_step_until_resume(workspace: Path) -> None:
-    script = [bash("touch one; sleep 0.3"), bash("touch two"), Turn(text="ok")]
+    script = [bash(UNTIL_GO), bash("touch two"), Turn(text="ok")]
     with ModelServer(script) as server, running(server, workspace) as run:
         run.until("tool_call")
         run.say(action="pause")
+        run.heard()
+        (workspace / "go").touch()
         run.until("tool_result")
-        time.sleep(0.5)  # time enough for a run that does not pause
+        for number in range(2, 12):  # a run that does not pause has sent its next request by now
+            run.heard(number)
         assert len(server.requests) == 1
         run.say(action="resume")
         done = run.end()
@@ -123,11 +127,13 @@ def test_pause_holds_the_next_step_until_resume(workspace: Path) -> None:
 
 
 def test_a_malformed_control_line_changes_nothing(workspace: Path) -> None:
-    with ModelServer([bash("sleep 0.3"), Turn(text="ok")]) as server, running(server, workspace) as run:
+    with ModelServer([bash(UNTIL_GO), Turn(text="ok")]) as server, running(server, workspace) as run:
         assert run.process.stdin
         run.until("tool_call")
         run.process.stdin.write(b"nonsense\n")
         run.say(action="explode")
+        run.until("error", number=2)
+        (workspace / "go").touch()
         run.process.stdin.close()
         run.process.stdin = None
         done = run.end()
@@ -203,11 +209,12 @@ def test_a_signal_while_the_request_is_being_read_ends_the_program(workspace: Pa
 
 @pytest.mark.timed
 def test_a_second_signal_kills_at_once_and_leaves_nothing(workspace: Path) -> None:
-    stubborn = "trap '' TERM INT; (trap '' TERM; sleep 300) & touch up; sleep 300; sleep 300"
+    child = "trap 'touch stopping' TERM; sleep 300 & touch up; while :; do wait; done"
+    stubborn = f"trap '' TERM INT; ({child}) & sleep 300; sleep 300"
     with ModelServer([bash(stubborn)]) as server, running(server, workspace) as run:
         until(lambda: (workspace / "up").exists())
         run.process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)  # two signals at the same moment are one
+        until(lambda: (workspace / "stopping").exists())  # two signals at the same moment are one
         run.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
         done = run.end(10)

@@ -8,15 +8,15 @@ import resource
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
-from agent_runtime.testing.runtime import COMMAND, Result, environment, result, run
+from agent_runtime.testing.runtime import COMMAND, Result, environment, full, result, run
 from tests.support.runs import bash, start_run
+from tests.support.waiting import until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 
@@ -112,7 +112,7 @@ def test_a_slow_reader_gets_every_event_with_bounded_memory(workspace: Path) -> 
         with process:
             while piece := os.read(reader, 1 << 16):
                 data += piece
-                time.sleep(0.004)
+                until(lambda: full(reader) or process.poll() is not None)
                 most = max(most, _resident(process.pid))
             assert process.stderr
             stderr = process.stderr.read()
@@ -134,9 +134,8 @@ def test_a_suspended_run_continues_after_sigcont(workspace: Path) -> None:
     with ModelServer(script) as server:
         process = start_run(server, workspace, "--prompt", "x", "--timeout", "10")
         with process:
-            while not server.requests:
-                assert process.poll() is None
-                time.sleep(0.02)
+            until(lambda: bool(server.requests) or process.poll() is not None)
+            assert process.poll() is None
             process.send_signal(signal.SIGSTOP)
             threading.Timer(11, process.send_signal, [signal.SIGCONT]).start()
             stdout, stderr = process.communicate(timeout=40)

@@ -44,10 +44,12 @@ async def test_new_files_in_a_new_directory(editor: EditorFixture) -> None:
 async def test_a_change_is_reported_before_the_next_edit(editor: EditorFixture) -> None:
     editor.put(f="0")
     texts: list[bytes] = []
+    unlocked = FileEditor(workspace=editor.folder)
 
     async def note(paths: Sequence[Path], call_id: str) -> None:
         texts.append((editor.folder / "f").read_bytes())
-        await anyio.sleep(0.01)
+        for name in "gh":  # takes as long as a write of `f` that did not wait
+            await unlocked.write(name, "text", call_id="c")
         texts.append((editor.folder / "f").read_bytes())
 
     editor.files = FileEditor(workspace=editor.folder, on_change=note)
@@ -60,11 +62,11 @@ async def test_a_change_is_reported_before_the_next_edit(editor: EditorFixture) 
 
 async def test_a_change_of_a_cancelled_call_is_reported(editor: EditorFixture) -> None:
     editor.put(f="a")
-    started = anyio.Event()
+    started, cancelled = anyio.Event(), anyio.Event()
 
     async def note(paths: Sequence[Path], call_id: str) -> None:
         started.set()
-        await anyio.sleep(0.01)
+        await cancelled.wait()
         await editor.note(paths, call_id)
 
     editor.files = FileEditor(workspace=editor.folder, on_change=note)
@@ -72,5 +74,6 @@ async def test_a_change_of_a_cancelled_call_is_reported(editor: EditorFixture) -
         group.start_soon(editor.replace, "f", "a", "b")
         await started.wait()
         group.cancel_scope.cancel()
+        cancelled.set()
     assert editor.changes == [(["f"], "c")]
     assert editor.tree() == {"f": b"b"}

@@ -176,12 +176,12 @@ def main() -> None:
         while True:
             raw(b"x" * 1_000_000)
     if "deaf" in FAULTS:
-        time.sleep(600)
+        signal.pause()
     for line in sys.stdin:
         if "silent" not in FAULTS:
             answer(json.loads(line))
     if "stubborn" in FAULTS:
-        time.sleep(600)
+        signal.pause()
 
 
 main()

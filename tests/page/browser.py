@@ -7,13 +7,14 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+
+from tests.support.waiting import until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -48,10 +49,9 @@ class Browser:
             stderr=subprocess.DEVNULL,
         )
         port = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
-        while not (port.exists() and port.read_text().count("\n")):
-            assert self._process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)  # the browser writes the file
+        ends = self._process.poll
+        until(lambda: (port.exists() and port.read_text().count("\n")) or ends() is not None, 60)
+        assert ends() is None
         self._address = f"127.0.0.1:{port.read_text().split()[0]}"
         self._sockets = ExitStack()
 
@@ -128,15 +128,11 @@ class Page:
 
     def until(self, expression: str, seconds: float = 30) -> Any:
         """Wait until an expression is true."""
-        deadline = time.monotonic() + seconds
-        while not (value := self.run(f"Boolean({expression})")):
-            assert time.monotonic() < deadline, (
-                expression,
-                self.problems,
-                self.run("document.body.innerText")[:3000],
-            )
-            time.sleep(0.05)  # the page has no event that could be awaited from here
-        return value
+        try:
+            return until(lambda: self.run(f"Boolean({expression})"), seconds)
+        except AssertionError:
+            page = self.run("document.body.innerText")[:3000]
+            raise AssertionError(expression, self.problems, page) from None
 
     def text(self, selector: str = "body") -> str:
         """The visible text of an element."""

@@ -15,6 +15,7 @@ from agent_runtime.providers.transport import StreamTimeouts, progresses
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from tests.providers.asking import asking
 from tests.support.formats import formats
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -135,8 +136,7 @@ async def test_closing_the_connections_ends_a_call_with_a_retryable_error(format
 
             async with anyio.create_task_group() as group:
                 group.start_soon(ask)
-                while not server.requests:  # noqa: ASYNC110 - the server is a thread
-                    await anyio.sleep(0.01)
+                await until_async(lambda: bool(server.requests))
                 # the stream hangs by now, or has yet to begin: both must end
                 await asker.transport.aclose()
                 with anyio.fail_after(3):

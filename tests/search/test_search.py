@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -211,13 +212,16 @@ async def test_no_pattern_blocks_the_loop_or_uses_up_memory(
 ) -> None:
     pattern, text = HOSTILE[name]
     editor.put(a=text + "\n")
-    longest, last = 0.0, anyio.current_time()
+    longest, last = (
+        0.0,
+        time.process_time(),
+    )  # of work: a machine that is busy with something else adds nothing
 
     async def beat() -> None:
         nonlocal longest, last
         while True:
             await anyio.sleep(0.02)
-            now = anyio.current_time()
+            now = time.process_time()
             longest, last = max(longest, now - last), now
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,8 +3,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import anyio
 import pytest
+
+from agent_runtime.shell.bash_process import _IDLE
 
 from .conftest import Bench
 
@@ -20,5 +21,12 @@ async def test_saving_the_state_of_a_shell_that_was_closed_does_nothing(sh: Benc
     await sh.shell.aclose(kill=False)
     bash.save_soon()  # as a call does that was under way
     assert bash._saving is None
-    await anyio.sleep(0.05)
+    await passed(_IDLE)
     assert errors == []
+
+
+async def passed(seconds: float) -> None:
+    """Wait until the timers of the event loop that were set before this call have run."""
+    done = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, done.set)
+    await done.wait()

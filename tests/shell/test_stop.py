@@ -175,8 +175,6 @@ async def test_no_descriptors_are_left_open(sh: Bench) -> None:
     await sh("sleep 60", timeout=0.2)
     for process in sh.shell.background():  # whose log is being written
         os.kill(process.pid, signal.SIGKILL)
-    with anyio.fail_after(5):
-        while sh.shell.background():  # noqa: ASYNC110
-            await anyio.sleep(0.01)
+    await until_async(lambda: not sh.shell.background())
     await sh("true")
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -20,15 +20,17 @@ from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.system import cgroup
 from agent_runtime.system.processes import Process
 from agent_runtime.system.subreaper import Subreaper
-from tests.shell.conftest import Bench, make_shell
+from tests.shell.conftest import Bench, make_shell, start
+from tests.support.lifeline import Lifeline
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
 # Never the same process for longer than a moment, in a session of its own and with an empty environment: no list of
 # processes has it, for it is another one when the list has been read.
 MOVING = (
-    "setsid env -i python3 -c 'import os, time\nend = time.monotonic() + 3\n"
-    'while time.monotonic() < end:\n    if os.fork(): os._exit(0)\nopen("sentinel", "w")\' & sleep 60'
+    'setsid env -i python3 -c \'import os, time\nend = time.monotonic() + 60\nos.write(1, b"up")\n'
+    "while time.monotonic() < end:\n    if os.fork(): os._exit(0)' >lifeline & sleep 60"
 )
 
 
@@ -52,27 +54,32 @@ def grouped() -> Iterator[None]:
     reaper.reap()  # the thousands that a process was which never holds still
 
 
-@pytest.mark.timed
+@pytest.fixture
+def lifeline(home: Path) -> Iterator[Lifeline]:
+    lifeline = Lifeline(home / "lifeline")
+    yield lifeline
+    lifeline.close()
+
+
 @pytest.mark.usefixtures("grouped")
-async def test_a_process_that_keeps_forking_is_ended(sh: Bench) -> None:
-    began = time.monotonic()
-    result = await sh(MOVING, timeout=0.7)
-    assert result.outcome == "timed_out"
-    await anyio.sleep(3.5 - (time.monotonic() - began))
-    assert not (sh.home / "sentinel").exists()
+async def test_a_process_that_keeps_forking_is_ended(sh: Bench, lifeline: Lifeline) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sh, MOVING)
+        await until_async(lifeline.held)
+        tasks.cancel_scope.cancel()
+    assert lifeline.released()
 
 
-@pytest.mark.timed
 @pytest.mark.usefixtures("grouped")
 async def test_processes_that_keep_moving_are_ended_with_their_session(
-    sessions: SessionManager, home: Path
+    sessions: SessionManager, lifeline: Lifeline
 ) -> None:
-    began = time.monotonic()
-    with anyio.move_on_after(0.7):
-        await sessions.open(MOVING, cwd=None, tty=False, seconds=60, tokens=100, call_id="call")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(start, sessions, MOVING, seconds=60))
+        await until_async(lifeline.held)
+        tasks.cancel_scope.cancel()
     assert sessions.background() == []
-    await anyio.sleep(3.5 - (time.monotonic() - began))
-    assert not (home / "sentinel").exists()
+    assert lifeline.released()
 
 
 @pytest.mark.usefixtures("grouped")
@@ -122,9 +129,11 @@ from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
+from tests.support.lifeline import Lifeline
 
 async def main():
     home = Path(sys.argv[1])
+    lifeline = Lifeline(home / "lifeline")
     child = subprocess.Popen(["sleep", "60"])
     group = ControlGroup.of(child.pid, f"{os.getpid()}.probe")
     if group:
@@ -135,11 +144,10 @@ async def main():
     if group:
         group.close()
     shell = Shell(ShellSettings(home, dict(os.environ), OutputStore(home)))
-    command = "(setsid env -i sh -c 'sleep 1.5; touch sentinel' &) ; sleep 60"
+    command = "(setsid env -i sh -c 'echo up; exec sleep 60' >lifeline &) ; sleep 60"
     result = await shell.run(command, timeout=0.5, call_id="a", tokens=100)
     await shell.aclose(kill=True)
-    await anyio.sleep(1.5)
-    print(group is not None, status, result.outcome, (home / "sentinel").exists(), flush=True)
+    print(group is not None, status, result.outcome, lifeline.held(), lifeline.released(), flush=True)
 
 anyio.run(main)
 """
@@ -170,4 +178,4 @@ def test_control_groups_are_used_wherever_they_are_mounted(
         timeout=60,
         check=False,
     )
-    assert done.stdout + done.stderr == f"{grouped} -9 timed_out False\n"
+    assert done.stdout + done.stderr == f"{grouped} -9 timed_out True True\n"

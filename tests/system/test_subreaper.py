@@ -19,13 +19,14 @@ from agent_runtime.system.processes import children
 from agent_runtime.system.subreaper import Subreaper, become_subreaper
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
+from tests.support.waiting import until_async
 
 async def main():
     become_subreaper()
     home = Path(sys.argv[1])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Subreaper().run)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         shell = Shell(ShellSettings(home, dict(os.environ), OutputStore(home)))
         waiting = subprocess.Popen(["sh", "-c", "exit 7"])
         statuses = []
@@ -36,13 +37,13 @@ async def main():
         tasks.start_soon(own)
         forks = "for n in {1..1000}; do ( : & ); done; exit 9"
         result = await shell.run(forks, timeout=60, call_id="a", tokens=100)
-        while len(statuses) < 40:
-            await anyio.sleep(0.05)
-        await anyio.sleep(0.3)
-        zombies = [c for c in children(os.getpid()) if c.state == "Z" and c.pid != waiting.pid]
+        await until_async(lambda: len(statuses) == 40)
+        def zombies():
+            return [c for c in children(os.getpid()) if c.state == "Z" and c.pid != waiting.pid]
+        await until_async(lambda: not zombies())
         await shell.aclose(kill=True)
         tasks.cancel_scope.cancel()
-    print(os.getpid() == 1, result.exit_code, all(statuses), waiting.wait(), len(zombies), flush=True)
+    print(os.getpid() == 1, result.exit_code, all(statuses), waiting.wait(), len(zombies()), flush=True)
 
 anyio.run(main)
 """
@@ -88,7 +89,7 @@ async def main():
     for _ in range(1000):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(Subreaper().run)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
     storm.kill()
     storm.wait()

@@ -93,9 +93,12 @@ async def test_tool_outputs_come_back_whole_and_in_order(tmp_path: Path) -> None
 
 
 async def test_chunks_streamed_before_a_cancel_are_kept(tmp_path: Path) -> None:
+    streamed = anyio.Event()
+
     class Endless(Scripted):
         async def stream(self, body):  # type: ignore[no-untyped-def]
             yield text_chunks("first")[0]
+            streamed.set()
             await anyio.sleep_forever()
 
     recorder = begun(tmp_path / "t")
@@ -104,7 +107,7 @@ async def test_chunks_streamed_before_a_cancel_are_kept(tmp_path: Path) -> None:
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:
             group.start_soon(drained, transport.stream({}))
-            await anyio.sleep(0.05)
+            await streamed.wait()
             recorder.control("cancel", reason="SIGINT")
             scope.cancel()
     recorder.close()
@@ -114,8 +117,12 @@ async def test_chunks_streamed_before_a_cancel_are_kept(tmp_path: Path) -> None:
     assert (response.chunks, response.interrupted) == (tuple(text_chunks("first")), True)
     found: list[ControlRecord] = []
     player = Player(transcript, on_control=found.append)
-    with anyio.move_on_after(0.05) as waiting:
-        await drained(ReplayTransport(player, format="anthropic").stream({}))
+    replayed = ReplayTransport(player, format="anthropic").stream({})
+    with anyio.CancelScope() as waiting:
+        async with anyio.create_task_group() as group:
+            group.start_soon(drained, replayed)
+            await anyio.wait_all_tasks_blocked()
+            waiting.cancel()
     assert waiting.cancelled_caught  # it waits to be cancelled, as the recorded one was
     assert [(record.action, record.reason) for record in found] == [("cancel", "SIGINT")]
 
