@@ -34,14 +34,13 @@ class Running:
                 self.lines.append(line)
                 self._more.notify_all()
 
-    def until(self, kind: str, seconds: float = 20, **fields: Any) -> Event:
-        """The first event of that type that has these fields."""
+    def until(self, kind: str, seconds: float = 20, *, number: int = 1, **fields: Any) -> Event:
+        """The first event of that type that has these fields, or the one of that number."""
+        wanted = {"type": kind} | fields
 
         def found() -> Event | None:
-            events = map(json.loads, self.lines)
-            return next(
-                (each for each in events if each["type"] == kind and fields.items() <= each.items()), None
-            )
+            events = [each for each in map(json.loads, self.lines) if wanted.items() <= each.items()]
+            return events[number - 1] if len(events) >= number else None
 
         with self._more:
             assert self._more.wait_for(lambda: found() is not None, seconds), self.lines
@@ -53,6 +52,15 @@ class Running:
         assert self.process.stdin
         self.process.stdin.write(json.dumps(message).encode() + b"\n")
         self.process.stdin.flush()
+
+    def heard(self, number: int = 1) -> None:
+        """Wait until the run has read all that it was told: it answers the last line, a wrong one, with an error.
+
+        Args:
+            number: of the errors that the run has reported by then.
+        """
+        self.say(action="none")
+        self.until("error", number=number)
 
     def end(self, seconds: float = 20) -> Result:
         code = self.process.wait(seconds)
