@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from agent_runtime.system.processes import all_processes
 
 pytest_plugins = ("agent_runtime.testing.plugin",)
 
@@ -23,3 +27,13 @@ def workspace(tmp_path: Path) -> Path:
     path = tmp_path / "workspace"
     path.mkdir()
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_what_runs_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """End the servers and other processes that outlive a run by design."""
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for process in all_processes().values():
+        if process.cwd.startswith(f"{folder}/"):
+            process.send(signal.SIGKILL)
