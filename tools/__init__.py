@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from agent_runtime.tools._stored import StoredTool, stored_tools
 
 if TYPE_CHECKING:
     from agent_runtime.agent.tool import Tool
@@ -44,7 +47,18 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Tool:
-    """Return the tool of that name. Raises ModuleNotFoundError when there is none."""
+    """Return the tool of that name. Raises ModuleNotFoundError when there is none.
+
+    Its module is imported at its first call where its description is stored.
+    """
+    stored = stored_tools().get(name)
+    if stored is None:
+        return imported(name)
+    return StoredTool(name, stored, describe=partial(prompt, name), load=partial(imported, name))
+
+
+def imported(name: str) -> Tool:
+    """Import the module of that tool, and return the tool. Raises ModuleNotFoundError when there is none."""
     tool: Tool = import_module(f"{__name__}.{name}").TOOL
     return tool
 
