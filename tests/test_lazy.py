@@ -7,7 +7,7 @@ import dataclasses
 import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -88,15 +88,56 @@ def test_threads_that_make_the_first_instances_all_get_one() -> None:
             assert list(threads.map(first, [named] * 8, [barrier] * 8)) == [1] * 8
 
 
-def test_a_class_that_cannot_be_completed_later_is_refused() -> None:
+def test_a_class_with_an_init_of_its_own_is_refused() -> None:
     class Own:
         def __init__(self) -> None:
             self.x = 1
 
-    slots: Any = lazy.dataclass(slots=True)
-    for decorate, cls in ((lazy.dataclass, Own), (slots, type("Slots", (), {}))):
-        with pytest.raises(TypeError, match=r"use dataclasses\.dataclass"):
-            decorate(cls)
+    with pytest.raises(TypeError, match=r"use dataclasses\.dataclass"):
+        lazy.dataclass(Own)
+
+
+@pytest.mark.parametrize("options", [{}, {"frozen": True}, {"eq": False}, {"eq": False, "frozen": True}])
+def test_every_kind_of_field_is_kept(options: dict[str, bool]) -> None:
+    def made(decorator: Any) -> Any:
+        @decorator(**options)
+        class Kinds:
+            plain: int
+            default: str = "d"
+            of_class: ClassVar[list[int]] = []
+            listed: list[int] = dataclasses.field(default_factory=list)
+            hidden: int = dataclasses.field(default=1, repr=False, compare=False)
+            computed: int = dataclasses.field(init=False)
+            made: dict[str, int] = dataclasses.field(init=False, default_factory=dict)
+            named: int = dataclasses.field(default=0, kw_only=True)
+
+            def __post_init__(self) -> None:
+                object.__setattr__(self, "computed", self.plain * 2)
+
+        return Kinds
+
+    def look(kinds: Any) -> list[object]:
+        one, two = kinds(1, named=2), kinds(plain=1, hidden=5, named=2)
+        fields = [(field.name, field.init, field.repr, field.kw_only) for field in dataclasses.fields(kinds)]
+        return [
+            *(
+                repr(one),
+                one == two,
+                one == kinds(2),
+                vars(one),
+                fields,
+                kinds.__match_args__,
+                kinds.of_class,
+            ),
+            *(
+                outcome(lambda: hash(kinds) and isinstance(hash(one), int)),
+                outcome(lambda: setattr(one, "plain", 3)),
+            ),
+            *(outcome(lambda: delattr(one, "default")), outcome(lambda: kinds(1, "a", [], 1, 5))),
+            *(kinds.default, hasattr(kinds, "listed"), kinds.hidden, str(dataclasses.replace(two, plain=7))),
+        ]
+
+    assert look(made(lazy.dataclass)) == look(made(dataclasses.dataclass))
 
 
 def test_a_pattern_is_compiled_once_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
