@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.changes import old_contents
 from agent_runtime.git.ident import collapse_ident
 from tests.changes.workspace import TrackedWorkspace, apply, bash, brief, snapshot
 
@@ -20,7 +21,14 @@ TEXTS = "printf 'one\\ntwo\\n' > a.txt; printf 'one\\r\\ntwo\\r\\n' > b.txt; seq
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 128\n"
 
 
-@pytest.mark.parametrize("many", [False, True], ids=["few files", "many files"])
+@pytest.fixture(params=[False, True], ids=["few files", "many files"])
+def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the workspace has more files than are compared by hash."""
+    if request.param:
+        monkeypatch.setattr(old_contents, "_FEW", 30)
+    return bool(request.param)
+
+
 @pytest.mark.parametrize(
     "prepare",
     [
@@ -40,7 +48,7 @@ def test_diffs_of_converted_files_rebuild_the_tree(tmp_path: Path, prepare: str,
     tracked = TrackedWorkspace(tmp_path, keep_git=False)
     tracked.sh(f"git init -q -b main; {TEXTS}")
     if many:
-        tracked.sh("mkdir many; seq 2100 | split -l 1 -a 4 - many/f")
+        tracked.sh("mkdir many; seq 40 | split -l 1 -a 4 - many/f")
     tracked.sh(
         prepare.replace("{checked_out}", CHECKED_OUT).replace("{commit}", COMMIT).replace("{older}", OLDER)
     )
@@ -62,12 +70,11 @@ def test_attributes_above_the_workspace(tmp_path: Path) -> None:
     assert (event.additions, event.deletions) == (1, 0) and "\n two\r\n+more\r\n" in event.diff
 
 
-@pytest.mark.parametrize("many", [False, True], ids=["few files", "many files"])
 def test_a_large_file_of_the_size_of_its_pointer(tmp_path: Path, many: bool) -> None:
     tracked = TrackedWorkspace(tmp_path, keep_git=False)
     tracked.sh("git init -q -b main; echo '*.big filter=lfs' > .gitattributes")
     if many:
-        tracked.sh("mkdir many; seq 2100 | split -l 1 -a 4 - many/f")
+        tracked.sh("mkdir many; seq 40 | split -l 1 -a 4 - many/f")
     pointer = subprocess.run(
         ["git", "hash-object", "-w", "--stdin"], input=POINTER.encode(), cwd=tracked.ws, capture_output=True, check=True
     ).stdout.decode().strip()  # fmt: skip
