@@ -205,12 +205,12 @@ def test_timestamps_outside_the_usual_range_are_handled(
 
 
 def test_deeply_nested_folders_are_tracked(tracked: TrackedWorkspace) -> None:
-    tracked.sh("mkdir start; cd start; for i in $(seq 1000); do mkdir d; cd d; done; seq 3 > f")
+    # by Python, because `cd` of bash looks at every folder of the path
+    down = "import os; os.chdir('start'); [{make}os.chdir('d') for _ in range(1000)]; os.system('{then}')"
+    tracked.sh('mkdir start; python3 -c "' + down.format(make="os.mkdir('d') or ", then="seq 3 > f") + '"')
     tracked.track()  # without a copy: os.walk recurses
-    tracked.run(
-        "echo '*.o' > .gitignore; cd start; for i in $(seq 1000); do cd d; done; "
-        "seq 4 > f; seq 3 > a.o; mkdir new; seq 3 > new/g"
-    )
+    then = "seq 4 > f; seq 3 > a.o; mkdir new; seq 3 > new/g"
+    tracked.run("echo '*.o' > .gitignore; python3 -c \"" + down.format(make="", then=then) + '"')
     assert [event.path.rpartition("/")[2] for event in tracked.events] == ["f", ".gitignore", "g"]
     assert tracked.tracker.notices() == []
     tracked.sh("rm -rf start")  # removing it would recurse as well
