@@ -22,7 +22,8 @@ async def guarded(task: Callable[[], Awaitable[None]]) -> None:
 def name_of(task: Callable[[], Awaitable[None]]) -> str:
     """Return the name of a task for the log."""
     inner = task.func if isinstance(task, partial) else task
-    return getattr(inner, "__qualname__", str(inner))
+    name: str = getattr(inner, "__qualname__", type(inner).__qualname__)
+    return name
 
 
 def single(error: BaseException) -> BaseException:
