@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,20 @@ def published_cost(
         provider: the provider's id in the table, or one of the names that it has there for it.
         url: the address of the endpoint, when there is no provider.
     """
-    number = _provider(provider.lower().strip(), url)
+    rows = _prices(name.lower(), provider.lower().strip(), url)
+    return _total(_active(rows, when), usage) if rows else None
+
+
+@lru_cache(maxsize=64)
+def _prices(name: str, provider: str, url: str) -> list[dict[str, Any]] | None:
+    """Return the prices of a model, with when they hold; None when it is not in the table."""
+    number = _provider(provider, url)
     if number is None:
         return None
-    name = name.lower()
     for each in dict.fromkeys((name, _COMPACT_DATE.sub(r"\1-\2-\3", name))):
-        for rows in _models(number):
-            if matches(rows[0], each):
-                return _total(_active(rows[1:], when), usage)
+        for clause, *rows in _models(number):
+            if matches(clause, each):
+                return rows
     return None
 
 

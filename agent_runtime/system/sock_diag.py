@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -51,10 +52,11 @@ def _dump(netlink: socket.socket, family: int) -> Iterator[Row]:
                 return
             if kind == _NLMSG_ERROR:
                 raise OSError(-struct.unpack_from("=i", body)[0], "sock_diag")
-            yield _row(family, body)
+            yield _row(family, bytes(body))
 
 
-def _row(family: int, body: memoryview) -> Row:
+@lru_cache(maxsize=1024)  # most sockets are there at every look
+def _row(family: int, body: bytes) -> Row:
     port, address, inode = _MESSAGE.unpack_from(body)
     size = 4 if family == socket.AF_INET else 16
     only, rest = None, body[_MESSAGE.size :]

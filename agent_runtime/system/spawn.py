@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import pwd
 import signal
@@ -17,6 +18,8 @@ from agent_runtime.system.processes import Process
 if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
 
+# those that Popen does not restore; as numbers, and read by `_signal`: enumerations take 1 ms for each program started
+_SIGNALS = tuple(map(int, signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}))
 _LOOKS, _LOOK_SECONDS = 100, 0.0005  # for the kernel to execute a new program
 
 
@@ -136,7 +139,6 @@ def unignore_signals() -> None:
     """Replace SIG_IGN, which children inherit (it may come from nohup), by a handler that does nothing."""
     if threading.current_thread() is not threading.main_thread():
         return
-    restored_by_popen = {signal.SIGPIPE, signal.SIGXFSZ}
-    for number in signal.valid_signals() - restored_by_popen:
-        if signal.getsignal(number) == signal.SIG_IGN:
+    for number in _SIGNALS:
+        if _signal.getsignal(number) == _signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
