@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check format requirements clean bytecode
+.PHONY: demo test check format requirements clean bytecode vm vm-test
 
 demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
@@ -47,6 +47,13 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
 # Start-up time is a promise: where PYTHONDONTWRITEBYTECODE is set nothing else would write the bytecode.
 bytecode:
 	@$(BIN)/python -m compileall -q agent_runtime tools
+
+# A virtual machine with the runtime, in QEMU: build-vm needs root, vm-test does not.
+vm: $(VENV)/dev.stamp bytecode
+	sandbox-image/build-vm sandbox-image/vm/build
+
+vm-test: vm
+	$(BIN)/python sandbox-image/vm-test sandbox-image/vm/build
 
 requirements:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -1,0 +1,86 @@
+"""The link of the example: every message arrives once and in order, however often the connection is cut."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.runtime import check, environment
+from tests.support.runs import bash
+
+REPO = Path(__file__).resolve().parents[2]
+EXAMPLE = REPO / "examples/fc_agent"
+link: Any = runpy.run_path(str(EXAMPLE / "link.py"))
+
+STEPS = st.lists(st.one_of(st.sampled_from(["a sends", "b sends", "cut"]), st.integers(1, 200)), max_size=60)
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS)
+def test_a_cut_connection_loses_and_repeats_nothing(steps: list[str | int]) -> None:
+    ends = {"a": link["Link"](), "b": link["Link"]()}
+    sent: dict[str, list[int]] = {"a": [], "b": []}
+    received: dict[str, list[int]] = {"a": [], "b": []}
+    for end in ends.values():
+        end.connect()
+
+    def exchange(size: int) -> None:
+        for name, other in (("a", "b"), ("b", "a")):
+            piece = bytes(ends[name].outgoing[:size])
+            del ends[name].outgoing[:size]
+            received[other] += [message["x"] for message in ends[other].feed(piece)]
+
+    for number, step in enumerate(steps):
+        if step == "cut":  # what was written and not read is lost, and half a line may have arrived
+            ends["a"].outgoing.clear()
+            ends["a"].connect()
+            ends["b"].outgoing = ends["b"].outgoing[len(ends["b"].outgoing) // 2 :]
+        elif isinstance(step, int):
+            exchange(step)
+        else:
+            ends[step[0]].send({"x": number})
+            sent[step[0]].append(number)
+    ends["a"].connect()
+    for _ in range(40):
+        exchange(1 << 20)
+    assert (received["b"], received["a"]) == (sent["a"], sent["b"])
+
+
+def test_a_link_without_acknowledgements_has_no_room() -> None:
+    end = link["Link"]()
+    end.connect()
+    while end.has_room:
+        end.send({"text": "x" * 100_000})
+    numbers = deque(json.loads(line).get("n") for line in bytes(end.outgoing).splitlines() if line)
+    end.feed(json.dumps({"ack": numbers[-1]}).encode() + b"\n")
+    assert end.has_room
+
+
+@pytest.mark.parametrize("freezes", ["0", "2"])
+def test_the_launcher_follows_runs_in_processes(freezes: str, workspace: Path) -> None:
+    script: list[Any] = [bash("sleep 0.3; echo x >>steps"), bash("echo x >>steps"), Turn(text="done")]
+    request = workspace.parent / "request.json"
+    request.write_text('{"prompt": "go"}')
+    with ModelServer(script) as server:
+        done = subprocess.run(
+            [sys.executable, EXAMPLE, "local", request, workspace, "--freezes", freezes],
+            env=environment(server.environ("anthropic"), workspace.parent / "state"),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    check(events, done.returncode)
+    assert (done.returncode, (workspace / "steps").read_text()) == (0, "x\nx\n")
+    codes = [event["code"] for event in events if event["type"] == "notice"]
+    assert codes == ["frozen", "thawed"] * int(freezes)
