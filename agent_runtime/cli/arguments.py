@@ -101,6 +101,16 @@ def serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--no-standby", action="store_true", help=cold)
 
 
+def acp_options(acp: argparse.ArgumentParser) -> None:
+    """Add the options of `acp`."""
+    acp.add_argument("--model", metavar="MODEL", help="the model of new sessions")
+    efforts = ("low", "medium", "high", "xhigh", "max")
+    acp.add_argument("--effort", choices=efforts, help="the effort of new sessions")
+    acp.add_argument("--agent", metavar="SLUG", help=OPTIONS["--agent"][2])
+    acp.add_argument("--no-questions", action="store_true", help="the model does not ask the user")
+    acp.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
+
+
 def demo_options(demo: argparse.ArgumentParser) -> None:
     """Add the options of `demo`."""
     demo.add_argument("--format", choices=("ndjson", "pretty"), help=OPTIONS["--format"][2])

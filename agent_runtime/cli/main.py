@@ -49,6 +49,12 @@ _COMMANDS = {
         "standby.server",
         "standby_command",
     ),
+    "acp": Command(
+        arguments_of.acp_options,
+        "serve an editor or another client of the Agent Client Protocol on stdin and stdout",
+        "acp",
+        "acp_command",
+    ),
     "serve": Command(fleet_arguments.serve_options, "serve the HTTP API", "serve", "serve_command"),
     "batch": Command(
         fleet_arguments.batch_options, "run a file of requests, many at once", "batch", "batch_command"

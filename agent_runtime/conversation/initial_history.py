@@ -92,12 +92,17 @@ def load_initial_history(
         RequestError: a message or the thread id is invalid; names the field.
         ThreadBusy: another run is using the thread.
     """
+    parts = request.parts or ()
     if request.messages is not None:
         from agent_runtime.conversation.input_messages import read_messages
 
-        given = read_messages(request.messages, workspace=workspace, prompt=request.prompt)
+        given = read_messages(request.messages, workspace=workspace, prompt=request.prompt, parts=parts)
         return InitialHistory(messages=given.messages, system=given.system)
     task = UserMessage.of(request.prompt or "")
+    if parts:
+        from agent_runtime.conversation.input_messages import read_task
+
+        task = read_task(request.prompt or "", parts, workspace=workspace)
     if request.thread_id is None:
         return InitialHistory(task=task)
     from agent_runtime.conversation.threads.store import ThreadStore

@@ -33,13 +33,22 @@ class InputMessages:
     system: str
 
 
-def read_messages(raw: Sequence[Any], *, workspace: Path, prompt: str | None = None) -> InputMessages:
+def read_task(prompt: str, parts: Sequence[Any], *, workspace: Path) -> UserMessage:
+    """Return the message of a prompt with parts. Blocking: it reads files. Raises RequestError, naming the part."""
+    blocks = _Reader("", workspace, texts_only=False).parts("parts", parts)
+    return UserMessage(blocks=(Text(text=clean_text(prompt)), *blocks))
+
+
+def read_messages(
+    raw: Sequence[Any], *, workspace: Path, prompt: str | None = None, parts: Sequence[Any] = ()
+) -> InputMessages:
     """The messages of a request. Blocking: it reads files.
 
     Args:
         raw: the decoded JSON of `messages`.
         workspace: what relative paths are relative to.
         prompt: the request's `prompt`, which becomes the next user message.
+        parts: the request's `parts`, which belong to the prompt.
 
     Raises:
         RequestError: naming the part, such as `messages[3].content[0].data`.
@@ -61,7 +70,7 @@ def read_messages(raw: Sequence[Any], *, workspace: Path, prompt: str | None = N
         else:
             system += [block.text for block in blocks if isinstance(block, Text)]
     if prompt is not None:
-        messages.append(UserMessage.of(clean_text(prompt)))
+        messages.append(read_task(prompt, parts, workspace=workspace))
     messages = [message for message in messages if not all(map(_is_blank, message.blocks))]
     if not messages or not isinstance(messages[-1], UserMessage):
         raise RequestError(
@@ -84,12 +93,13 @@ class _Reader:
         if isinstance(content, str):
             blocks.append(Text(text=clean_text(content)))
         elif content is not None:
-            blocks += self._parts(f"{self._field}.content", content)
+            blocks += self.parts(f"{self._field}.content", content)
         if parts is not None:  # some callers give the text of a message twice, as `content` and as a part
-            blocks += [block for block in self._parts(f"{self._field}.parts", parts) if block not in blocks]
+            blocks += [block for block in self.parts(f"{self._field}.parts", parts) if block not in blocks]
         return blocks
 
-    def _parts(self, field: str, parts: Any) -> list[Text | Image]:
+    def parts(self, field: str, parts: Any) -> list[Text | Image]:
+        """Return the blocks of a list of parts; `field` names it in errors."""
         if not isinstance(parts, list):
             raise RequestError(field, f"expected a text or a list of parts, got {_kind(parts)}")
         return [self._part(f"{field}[{index}]", part) for index, part in enumerate(parts)]

@@ -72,6 +72,7 @@ class Request(Body):
     """The request for one run. A field that is None was not given: the agent definition or a default decides."""
 
     prompt: str | None = None
+    parts: list[Any] | None = None  # of the message whose text is the prompt
     messages: list[dict[str, Any]] | None = None
     agent: Name | None = None
     model: str | CustomModel | list[str | CustomModel] | None = None

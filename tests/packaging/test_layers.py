@@ -42,9 +42,10 @@ ORDER = [
     "page",
     "server",
     "fleet",
+    "api",
+    "acp",
     "cli",
     "client",
-    "api",
     "testing",
 ]
 ROOT = {"errors", "version", "images", "lazy", "__main__"}
@@ -163,6 +164,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         "PIL": "pillow",
         "genai_prices": "genai-prices",
         "mcp_types": "mcp",
+        "acp": "agent-client-protocol",
         "nats": "nats-py",
         "jsonschema_rs": "jsonschema-rs",
     }
