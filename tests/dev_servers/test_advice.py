@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
+from agent_runtime.dev_servers import server_table
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
@@ -24,12 +26,16 @@ def shell_in(folder: Path) -> Shell:
 @pytest.mark.parametrize(
     ("command", "seconds"),
     [
-        ("python3 -m http.server {port}", 1.5),  # the time of the call ends it
-        ("timeout 1 python3 -m http.server {port}", 30),
-        ("python3 -m http.server {port} & sleep 1; kill $!", 30),
-        ("(python3 -m http.server {port} & echo $! > pid); sleep 1; kill -9 $(cat pid)", 30),
+        ("python3 -m http.server {port}", 4),  # the time of the call ends it
+        ("timeout 4 python3 -m http.server {port}", 30),
+        ("python3 -m http.server {port} & until [ -e seen ]; do sleep 0.02; done; kill $!", 30),
         (
-            "timeout 1 python3 -c 'import socket as s, time; x = s.create_server((\"\", {port})); time.sleep(9)'",
+            "(python3 -m http.server {port} & echo $! > pid); until [ -e seen ]; do sleep 0.02; done; "
+            "kill -9 $(cat pid)",
+            30,
+        ),
+        (
+            "timeout 4 python3 -c 'import socket as s, time; x = s.create_server((\"\", {port})); time.sleep(9)'",
             30,
         ),
     ],
@@ -38,7 +44,16 @@ async def test_a_server_that_ends_with_its_call_is_not_reported_as_listening(
     watching: Watching, tmp_path: Path, free_port: int, command: str, seconds: float
 ) -> None:
     shell = shell_in(tmp_path)
-    async with watching(background=shell.background, printed=shell.printed) as scene:
+
+    async def report_seen(scene: Scene) -> None:
+        await scene.event("up", port=free_port)
+        (tmp_path / "seen").touch()
+
+    async with (
+        watching(background=shell.background, printed=shell.printed) as scene,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(report_seen, scene)
         try:
             await shell.run(command.format(port=free_port), timeout=seconds, call_id="1", tokens=1000)
             await scene.servers.settle()
@@ -51,21 +66,24 @@ async def test_a_server_that_ends_with_its_call_is_not_reported_as_listening(
 
 
 async def test_a_server_that_restarts_is_reported_when_it_is_there_again(
-    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(server_table, "GRACE", 3600.0)
     restart = (
         "import os, socket, time\n"
         f"s = socket.create_server(('0.0.0.0', {free_port}))\n"
         "while not os.path.exists('go'): time.sleep(0.01)\n"
-        f"s.close(); open('closed', 'w'); time.sleep(0.2); s = socket.create_server(('0.0.0.0', {free_port}))\n"
+        "s.close()\n"
+        "while not os.path.exists('again'): time.sleep(0.01)\n"
+        f"s = socket.create_server(('0.0.0.0', {free_port}))\n"
     )
     async with watching() as scene:
         python(restart + STAY)
         await scene.event("up", port=free_port)
         (tmp_path / "go").touch()
-        await until_async((tmp_path / "closed").exists)
         await until_async(lambda: not scene.servers.up())
         assert scene.servers.advice() == ""  # neither "listening" nor "stopped"
+        (tmp_path / "again").touch()
         await until_async(scene.servers.up)
         assert f"listening on port {free_port} " in scene.servers.advice()
 

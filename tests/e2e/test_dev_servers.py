@@ -25,15 +25,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers(); self.wfile.write(b"visit %d" % Handler.visits)
 http.server.HTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
 """
-# Listens on a port of the kernel's choice before and after its own.
+# Listens on a port of the kernel's choice before and, as soon as there is the file `go`, after its own.
 MANY_PORTS = """
-import socket, sys, time
+import os, signal, socket, sys, time
 held = [socket.create_server(("127.0.0.1", 0))]
 held.append(socket.create_server(("0.0.0.0", int(sys.argv[1]))))
-time.sleep(0.3)
+while not os.path.exists("go"): time.sleep(0.01)
 held.append(socket.create_server(("127.0.0.1", 0)))
 print(f"Ready on http://localhost:{sys.argv[1]}/base", flush=True)
-time.sleep(60)
+signal.pause()
 """
 # Runs each line that it reads from the FIFO `commands`.
 DAEMON = """
@@ -52,6 +52,11 @@ def port() -> int:
         free.bind(("127.0.0.1", 0))
         number: int = free.getsockname()[1]
     return number
+
+
+def until_listening(port: int) -> str:
+    """A command that waits until something listens on a port."""
+    return f"until grep -q ':{port:04X} 00000000:0000 0A' /proc/net/tcp; do sleep 0.02; done"
 
 
 @contextmanager
@@ -78,7 +83,7 @@ def test_no_unrequested_http_request_reaches_a_server(workspace: Path, port: int
     (workspace / "counter.py").write_text(COUNTER)
     with ran(
         workspace,
-        f"{sys.executable} counter.py {port} >/dev/null 2>&1 & sleep 1",
+        f"{sys.executable} counter.py {port} >/dev/null 2>&1 & {until_listening(port)}",
         Call("get_dev_url", {"port": port}),
         Call("get_dev_url", {}),
         f"{sys.executable} -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}').read())\"",
@@ -93,7 +98,8 @@ def test_no_unrequested_http_request_reaches_a_server(workspace: Path, port: int
 
 def test_the_url_of_a_server_with_many_ports_is_its_announced_one(workspace: Path, port: int) -> None:
     (workspace / "many.py").write_text(MANY_PORTS)
-    with ran(workspace, f"{sys.executable} many.py {port} >log 2>&1 & sleep 1.5") as done:
+    first = f"{sys.executable} many.py {port} >log 2>&1 & {until_listening(port)}"
+    with ran(workspace, first, "touch go; until grep -q Ready log; do sleep 0.02; done") as done:
         assert done.complete["devUrl"] == f"http://localhost:{port}/base"
         logs: list[Json] = [server for server in done.complete["devUrls"] if server["logFile"]]
         assert len(logs) == 3 and {server["logFile"] for server in logs} == {str(workspace / "log")}
@@ -103,10 +109,10 @@ def test_the_url_of_a_server_with_many_ports_is_its_announced_one(workspace: Pat
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
-        ("bash", {"command": "{python} -m http.server {port}", "timeout": 2}),
-        ("bash", {"command": "timeout 1.5 {python} -m http.server {port}; echo over"}),
-        ("bash", {"command": "{python} -m http.server {port} & sleep 1.5; kill $!"}),
-        ("exec_command", {"cmd": "timeout 1.5 {python} -m http.server {port}", "yield_time_ms": 9000}),
+        ("bash", {"command": "{python} -m http.server {port}", "timeout": 4}),
+        ("bash", {"command": "timeout 4 {python} -m http.server {port}; echo over"}),
+        ("bash", {"command": "{python} -m http.server {port} & {listening}; sleep 1; kill $!"}),
+        ("exec_command", {"cmd": "timeout 4 {python} -m http.server {port}", "yield_time_ms": 9000}),
     ],
     ids=["time of the call", "timeout", "kill", "session"],
 )
@@ -114,7 +120,9 @@ def test_a_server_that_ended_with_its_call_is_not_reported_as_listening(
     workspace: Path, port: int, tool: str, arguments: Json
 ) -> None:
     filled = {
-        name: value.format(python=sys.executable, port=port) if isinstance(value, str) else value
+        name: value.format(python=sys.executable, port=port, listening=until_listening(port))
+        if isinstance(value, str)
+        else value
         for name, value in arguments.items()
     }
     with ran(workspace, Call(tool, filled)) as done:
@@ -130,7 +138,8 @@ def test_a_server_started_for_the_run_by_an_earlier_daemon_is_reported(workspace
     with ran(workspace, start):
         pass
     try:
-        with ran(workspace, f"echo exec {sys.executable} -m http.server {port} >commands; sleep 1.5") as done:
+        ask = f"echo exec {sys.executable} -m http.server {port} >commands; {until_listening(port)}"
+        with ran(workspace, ask) as done:
             assert f"listening on port {port} " in outputs(done)[0]
             assert done.complete["devUrl"] == f"http://localhost:{port}"
     finally:
