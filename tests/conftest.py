@@ -11,8 +11,9 @@ from agent_runtime.system.processes import all_processes
 
 pytest_plugins = ("agent_runtime.testing.plugin",)
 
-# The same examples each time: a run that fails can be run again. For others: --hypothesis-profile=default
-settings.register_profile("same", derandomize=True)
+# The same examples each time: a run that fails can be run again. No deadline: a busy machine takes its time.
+# For other examples: --hypothesis-profile=default
+settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 

@@ -34,11 +34,14 @@ def answer():
         c.recv(1000); c.sendall(b"HTTP/1.0 204 No Content\\r\\n\\r\\n"); c.close()
 threading.Thread(target=answer, daemon=True).start()
 """
+# Two forks; goes on when both parents have ended, for until then it descends from who started it.
 DAEMONISE = """
-import os
-if os.fork(): os._exit(0)
-os.setsid()
-if os.fork(): os._exit(0)
+import os, time
+for setsid in (os.setsid, lambda: None):
+    parent = os.getpid()
+    if os.fork(): os._exit(0)
+    while os.getppid() == parent: time.sleep(0.01)
+    setsid()
 open("pid", "w").write(str(os.getpid()))
 """
 
@@ -110,10 +113,11 @@ async def test_a_daemonized_server_still_belongs_to_the_run(
 async def test_an_escaped_daemon_is_recognized_by_its_environment(
     watching: Watching, python: Launch, launch: Launch, tmp_path: Path
 ) -> None:
-    async with watching(marker="run_1") as scene:
-        python(DAEMONISE + LISTEN + ANSWER + STAY, env={**os.environ, MARKER: "run_1"})
+    marker = f"run_{os.getpid()}"  # another process may run this test at the same time
+    async with watching(marker=marker) as scene:
+        python(DAEMONISE + LISTEN + ANSWER + STAY, env={**os.environ, MARKER: marker})
         other = python(
-            DAEMONISE.replace('"pid"', '"other"') + LISTEN + STAY, env={**os.environ, MARKER: "run_2"}
+            DAEMONISE.replace('"pid"', '"other"') + LISTEN + STAY, env={**os.environ, MARKER: "run_another"}
         )
         up = await scene.event("up")
         daemon = int((tmp_path / "pid").read_text())
