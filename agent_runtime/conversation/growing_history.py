@@ -6,14 +6,9 @@ import operator
 from collections import Counter
 from collections.abc import Sequence
 
+from agent_runtime.conversation.clean_messages import NormalizeCache
 from agent_runtime.conversation.image_limits import has_image
-from agent_runtime.conversation.normalize import (
-    CONTINUE,
-    NormalizeCache,
-    NormalizedHistory,
-    normalized,
-    repair_texts,
-)
+from agent_runtime.conversation.normalize import CONTINUE, NormalizedHistory, normalized, repair_texts
 from agent_runtime.conversation.tool_pairs import portable_id
 from agent_runtime.protocol.messages import AssistantMessage, Message, ToolResult, UserMessage
 

@@ -19,7 +19,7 @@ from agent_runtime.providers.retry import Candidate, ResilientModel, RetryPolicy
 from agent_runtime.providers.transport import LiveTransport, StreamTimeouts
 from agent_runtime.transcripts.player import ReplayTransport, ReplayWire
 from agent_runtime.transcripts.prompts import RecordedPrompts
-from agent_runtime.transcripts.writer import RecordingTransport
+from agent_runtime.transcripts.recording_transport import RecordingTransport
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agent_runtime.errors import ErrorCode
+from agent_runtime.protocol.complete_event import CompleteEvent as CompleteEvent
+from agent_runtime.protocol.complete_event import ErrorInfo as ErrorInfo
+from agent_runtime.protocol.complete_event import LeftProcess as LeftProcess
+from agent_runtime.protocol.complete_event import Status as Status
+from agent_runtime.protocol.complete_event import StopReason as StopReason
+from agent_runtime.protocol.complete_event import TotalUsage as TotalUsage
 from agent_runtime.protocol.delta_events import HeartbeatEvent as HeartbeatEvent
 from agent_runtime.protocol.delta_events import TextDeltaEvent as TextDeltaEvent
 from agent_runtime.protocol.delta_events import ThinkingDeltaEvent as ThinkingDeltaEvent
@@ -18,27 +24,12 @@ from agent_runtime.protocol.delta_events import ToolInputDeltaEvent as ToolInput
 from agent_runtime.protocol.delta_events import ToolOutputDeltaEvent as ToolOutputDeltaEvent
 from agent_runtime.protocol.event_base import Event as Event
 from agent_runtime.protocol.event_base import Maybe as Maybe
-from agent_runtime.protocol.messages import Frozen, Usage
+from agent_runtime.protocol.messages import Usage
 from agent_runtime.protocol.user_events import PlanEvent as PlanEvent
 from agent_runtime.protocol.user_events import QuestionEvent as QuestionEvent
 
 SCHEMA_VERSION = 1
 
-Status = Literal["completed", "failed", "cancelled", "waiting"]
-StopReason = Literal[
-    "end_turn",
-    "max_turns",
-    "max_tokens",
-    "max_total_tokens",
-    "max_cost",
-    "invalid_output",
-    "timeout",
-    "cancelled",
-    "refusal",
-    "context_overflow",
-    "question",
-    "error",
-]
 NoticeCode = Literal[
     "parameter_dropped",
     "limit_near",
@@ -208,76 +199,6 @@ class NoticeEvent(Event):
     code: NoticeCode
     message: str
     details: Maybe[dict[str, Any]] = None
-
-
-class TotalUsage(Frozen):
-    """The sums over all model calls.
-
-    `prompt_tokens` equals `input_tokens`, `completion_tokens` equals `output_tokens`. `cost_usd` is None when the price
-    of a call is not known.
-    """
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_input_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-    total_tokens: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float | None = None
-    estimated: Maybe[bool] = None
-
-
-class ErrorInfo(Frozen):
-    """The error that ended a run."""
-
-    code: ErrorCode
-    message: str
-    retryable: bool = False
-    details: Maybe[dict[str, Any]] = None
-
-
-class LeftProcess(Frozen):
-    """A process of the run that still lives, or that was ended with the run."""
-
-    pid: int
-    command: str
-    tool_call_id: str | None = None
-    port: Maybe[int] = None
-    log_file: Maybe[str] = None
-
-
-class CompleteEvent(Event):
-    """The last line of a run, exactly once. `result` is the same text as `output`.
-
-    `left`: the processes that go on after the run. `ended`: those that were ended with it.
-    """
-
-    type: Literal["complete"] = "complete"
-    status: Status
-    stop_reason: StopReason
-    output: str
-    result: str
-    files: tuple[str, ...] = ()
-    deleted_files: tuple[str, ...] = ()
-    ignored_changes: Maybe[dict[str, Any]] = None
-    dev_url: str | None = None
-    dev_urls: tuple[dict[str, Any], ...] = ()
-    left: tuple[LeftProcess, ...] = ()
-    ended: Maybe[tuple[LeftProcess, ...]] = None
-    structured_output: Maybe[Any] = None
-    usage: TotalUsage = Field(default_factory=lambda: TotalUsage())
-    iterations: int = 0
-    duration_ms: int = 0
-    thread_id: str | None = None
-    sandbox_id: str | None = None
-    rollout_id: str | None = None
-    target_device_id: Maybe[str] = None
-    idempotency_key: Maybe[str] = None
-    execution_mode: str | None = None
-    metadata: Any = None
-    error: Maybe[ErrorInfo] = None
 
 
 AnyEvent = Annotated[

@@ -7,14 +7,13 @@ import json
 import os
 import stat
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
-from agent_runtime.agent.model import Transport
-from agent_runtime.errors import ProviderError, RequestError
+from agent_runtime.errors import RequestError
 from agent_runtime.output.event_writer import RecordingStopped, timestamp
 from agent_runtime.protocol.events import Status
 from agent_runtime.protocol.messages import Frozen, WireFormat
@@ -23,7 +22,6 @@ from agent_runtime.providers.json_body import json_of
 from agent_runtime.transcripts.records import (
     ControlRecord,
     End,
-    Failure,
     Header,
     McpServerRecord,
     ModelCallRecord,
@@ -187,63 +185,6 @@ class Recorder:
                 os.ftruncate(self._file, start)  # the records before stay readable
             self.close()
             self._failure = f"{self.path}: {error.strerror}"
-
-
-class RecordingTransport:
-    """A transport that records every request when it is sent, and its response when it has ended."""
-
-    def __init__(self, inner: Transport, recorder: Recorder, *, provider: str, format: WireFormat) -> None:
-        self._inner = inner
-        self._recorder = recorder
-        self._provider = provider
-        self._format: WireFormat = format
-
-    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the chunks of the inner transport. Raises what it raises."""
-        call = self._recorder.sent(body, provider=self._provider, format=self._format)
-        began = self._recorder.now()
-        chunks: list[dict[str, Any]] = []
-        offsets: list[int] = []
-        error: Failure | None = None
-        interrupted = True
-        try:
-            async with aclosing(_generator(self._inner.stream(body))) as stream:
-                async for chunk in stream:
-                    chunks.append(chunk)
-                    offsets.append(self._recorder.now() - began)
-                    yield chunk
-            interrupted = False
-        except ProviderError as failure:
-            error, interrupted = Failure.of(failure), False
-            raise
-        finally:
-            now = self._recorder.now()
-            self._recorder.response(
-                ModelResponseRecord(
-                    at=now,
-                    call=call,
-                    format=self._format,
-                    duration_ms=now - began,
-                    chunks=tuple(chunks),
-                    offsets=tuple(offsets),
-                    error=error,
-                    interrupted=interrupted,
-                )
-            )
-
-    async def aclose(self) -> None:
-        """Close the inner transport."""
-        await self._inner.aclose()
-
-
-async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
-    """Turn an iterator into a generator, which can be closed; an inner generator is closed with it."""
-    try:
-        async for item in stream:
-            yield item
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
 
 
 def _create(path: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent_runtime.conversation import normalize as normalize_module
+from agent_runtime.conversation import clean_messages
 from agent_runtime.conversation.normalize import BEGINNING, CONTINUE, NormalizedHistory, for_model, normalize
 from agent_runtime.conversation.tool_pairs import INTERRUPTED
 from agent_runtime.protocol.messages import (
@@ -102,15 +102,15 @@ def test_an_id_of_the_provider_itself_may_be_as_long_as_it_accepts(length: int, 
 
 def test_a_message_is_examined_once_per_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     examined: list[Message] = []
-    clean = normalize_module._clean
+    clean = clean_messages.clean_message
 
     def counted(message: Message, notes: Any) -> Message | None:
         examined.append(message)
         return clean(message, notes)
 
-    monkeypatch.setattr(normalize_module, "_clean", counted)
+    monkeypatch.setattr(clean_messages, "clean_message", counted)
     history: list[Message] = [user("go", ""), model("done"), user("more")]
-    cache = normalize_module.NormalizeCache()
+    cache = clean_messages.NormalizeCache()
     first = normalize(history, cache=cache)
     assert normalize([*history, model("yes"), user("end")], cache=cache).repairs == first.repairs
     assert examined == [*history, model("yes"), user("end")]

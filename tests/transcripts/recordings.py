@@ -10,7 +10,8 @@ from typing import Any
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import Image, Text
 from agent_runtime.protocol.tool_output import ToolOutput
-from agent_runtime.transcripts.writer import Recorder, RecordingTransport
+from agent_runtime.transcripts.recording_transport import RecordingTransport
+from agent_runtime.transcripts.writer import Recorder
 
 Json = dict[str, Any]
 

@@ -19,35 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent_runtime.conversation.threads.database import Lock, ThreadBusy, ThreadStoreError, check_id, database
+from agent_runtime.conversation.threads.listing import SELECT_INFO, ThreadInfo, ThreadPage, position
 from agent_runtime.conversation.threads.rows import decode, encode, title_of
 from agent_runtime.errors import RequestError
-from agent_runtime.lazy import dataclass
-from agent_runtime.protocol.cursors import decode_cursor, encode_cursor
+from agent_runtime.protocol.cursors import encode_cursor
 from agent_runtime.protocol.messages import Message
 
 log = logging.getLogger(__name__)
-
-_INFO = "SELECT id, agent, title, created, updated, messages FROM threads"
-
-
-@dataclass(frozen=True)
-class ThreadInfo:
-    """A thread in a listing. Times are seconds since the epoch; `title` is the beginning of the first task."""
-
-    id: str
-    agent: str
-    title: str
-    created: float
-    updated: float
-    messages: int
-
-
-@dataclass(frozen=True)
-class ThreadPage:
-    """A page of a listing; `cursor` gets the next one, None: this is the last."""
-
-    threads: list[ThreadInfo]
-    cursor: str | None
 
 
 class ThreadStore:
@@ -74,7 +52,7 @@ class ThreadStore:
     def get(self, id: str) -> ThreadInfo | None:
         """The thread's entry in a listing; None when it does not exist. Raises RequestError, ThreadStoreError."""
         with self._reading():
-            row = self._connection.execute(f"{_INFO} WHERE id = ?", (check_id(id),)).fetchone()
+            row = self._connection.execute(f"{SELECT_INFO} WHERE id = ?", (check_id(id),)).fetchone()
         return ThreadInfo(*row) if row else None
 
     def messages(self, id: str) -> list[Message]:
@@ -108,10 +86,10 @@ class ThreadStore:
         """
         if not 1 <= limit <= 200:
             raise RequestError("limit", f"expected a number from 1 to 200, got {limit}")
-        updated, id = _position(cursor)
+        updated, id = position(cursor)
         with self._reading():
             rows = self._connection.execute(
-                f"{_INFO} WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR (updated, id) < (?2, ?3)) "
+                f"{SELECT_INFO} WHERE (?1 IS NULL OR agent = ?1) AND (?2 IS NULL OR (updated, id) < (?2, ?3)) "
                 "ORDER BY updated DESC, id DESC LIMIT ?4",
                 (agent, updated, id, limit + 1),
             ).fetchall()
@@ -153,7 +131,7 @@ class ThreadStore:
                 "(SELECT count(*) FROM entries WHERE thread = ?1 AND NOT shortened) WHERE id = ?1",
                 (new,),
             )
-            row = connection.execute(f"{_INFO} WHERE id = ?", (new,)).fetchone()
+            row = connection.execute(f"{SELECT_INFO} WHERE id = ?", (new,)).fetchone()
         return ThreadInfo(*row)
 
     def _end_of_turn(self, id: str, turn: int) -> int:
@@ -266,16 +244,6 @@ class Thread:
             return False
         self._unsaved = []
         return True
-
-
-def _position(cursor: str | None) -> tuple[float | None, str]:
-    if cursor is None:
-        return None, ""
-    try:
-        updated, id = decode_cursor(cursor, (float, str))
-        return updated, check_id(id)
-    except (ValueError, RequestError) as error:
-        raise RequestError("cursor", "expected the `nextCursor` of a previous page") from error
 
 
 __all__ = ["Thread", "ThreadBusy", "ThreadInfo", "ThreadPage", "ThreadStore", "ThreadStoreError"]
