@@ -49,8 +49,15 @@ def batch_options(batch: argparse.ArgumentParser) -> None:
         help=f"{results} (default results.ndjson)",
     )
     batch.add_argument(
-        "--concurrency", metavar="N", type=count, help="runs at once (default: by cores and free memory)"
+        "--concurrency",
+        metavar="N",
+        type=count,
+        help="runs at once (default: by cores and free memory; with --nats 256)",
     )
+    url = "give the requests to a queue of this NATS server, or of that of `serve --nats auto`"
+    add_nats_options(batch, help=url)
+    queue = "with --nats: the queue (default pool)"
+    batch.add_argument("--queue", metavar="NAME", default="pool", help=queue)
     retries = "runs after a failure that is marked as retryable (default 2)"
     batch.add_argument("--retries", metavar="N", type=not_negative, default=2, help=retries)
     limit = "start no more runs once the results have cost this much"

@@ -7,10 +7,8 @@ it is not executed again, because it may have acted.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,10 +19,11 @@ import nats.js.errors
 from nats.aio.msg import Msg
 
 from agent_runtime.errors import RequestError
-from agent_runtime.fleet.connection import TRANSIENT, Connection
+from agent_runtime.fleet.connection import Connection
 from agent_runtime.fleet.dead_letters import give_up
 from agent_runtime.fleet.event_log import EventLog, LostRun, Stored
-from agent_runtime.fleet.messages import content, persistently
+from agent_runtime.fleet.lease import LostLease, is_elsewhere, kept
+from agent_runtime.fleet.messages import content, heed_cancellation, persistently
 from agent_runtime.fleet.names import RUN_ID, Queue
 from agent_runtime.fleet.process import RunProcess, started
 from agent_runtime.output.lines import encode_line
@@ -43,10 +42,6 @@ _SLIM = (
     "dev_url",
     "file_edit",
 )  # events that say how a run stands, should its process be killed
-
-
-class LostLease(Exception):
-    """The lease could not be renewed in time: the request may be with another runner by now."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class Attempt:
     async def work(self) -> None:
         """Do what the request needs, and acknowledge it unless another runner has it now."""
         try:
-            async with self._lease():
+            async with kept(self._context.connection, self._message, self._context.lease):
                 await self._handle()
         except* LostLease:
             log.warning("run %s: the lease could not be renewed in time; the run was stopped", self.run_id)
@@ -107,6 +102,8 @@ class Attempt:
         except RequestError as error:
             await give_up(context.connection, context.queue, self._message, self._events, str(error))
             return
+        if await is_elsewhere(context.connection, context.queue, self.run_id, context.lease, deliveries or 1):
+            return  # it is delivered again after the lease
         last = await self._events.last()
         if last and not last.is_start:
             await self._events.close_killed(self._request.get("threadId"))
@@ -170,6 +167,7 @@ class Attempt:
                 event["seq"] += shift
                 line = encode_line(event).encode()
             await self._events.append(event["seq"], line)
+            heed_cancellation()
             if event["seq"] == 1:
                 process.send({"action": "resume"})
             event.pop("diff", None)
@@ -206,30 +204,6 @@ class Attempt:
             yield
         finally:
             await subscription.unsubscribe()
-
-    @asynccontextmanager
-    async def _lease(self) -> AsyncIterator[None]:
-        """Renew the lease for as long as the block lasts. Raises LostLease in a group."""
-        async with asyncio.TaskGroup() as group:
-            renewing = group.create_task(self._renew())
-            try:
-                yield
-            finally:
-                renewing.cancel()
-
-    async def _renew(self) -> None:
-        lease = self._context.lease
-        renewed = time.monotonic()
-        while time.monotonic() - renewed < lease * 0.8:
-            sent = time.monotonic()
-            try:
-                await self._context.connection.client.request(self._message.reply, b"+WPI", timeout=lease / 6)
-                renewed = sent
-            except TRANSIENT:
-                await asyncio.sleep(min(lease / 30, 0.5))
-            else:
-                await asyncio.sleep(lease / 3)
-        raise LostLease
 
     async def _acknowledge(self) -> None:
         await persistently(lambda: self._message.ack_sync(timeout=2))

@@ -9,13 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from agent_runtime.fleet.batch_files import BatchRequest, Results
-from agent_runtime.protocol.request import Request
-from agent_runtime.server.errors import ApiError
+from agent_runtime.fleet.batch_runs import RunSource
 from agent_runtime.server.run import Run, result
-from agent_runtime.server.runs import Runs
 
 _RUN_BYTES = 150 << 20  # memory that is set aside for a run and its tools
 _MOST = 64
@@ -65,41 +63,6 @@ class Tally:
         cost = usage.get("costUsd")
         self.cost += cost or 0.0
         self.unpriced += cost is None
-
-
-class RunSource(Protocol):
-    """Where the runs of a batch are."""
-
-    async def find(self, run_id: str) -> Run | None:
-        """The run with this id."""
-        ...
-
-    async def start(self, request: Request, run_id: str) -> Run:
-        """Start a run."""
-        ...
-
-
-class LocalRuns:
-    """Runs of this machine.
-
-    Args:
-        runs: starts and follows them.
-    """
-
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
-
-    async def find(self, run_id: str) -> Run | None:
-        """The run with this id."""
-        try:
-            return self._runs.find(run_id)
-        except ApiError:
-            return None
-
-    async def start(self, request: Request, run_id: str) -> Run:
-        """Start a run."""
-        record = self._runs.new_record(request, run_id=run_id, thread_id=request.thread_id)
-        return await asyncio.to_thread(self._runs.start, request, record)
 
 
 class Batch:

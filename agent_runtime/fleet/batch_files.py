@@ -7,8 +7,11 @@ ids of its runs are made of: whoever resumes it finds the runs that were started
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,32 +67,40 @@ def read_requests(path: Path, name: str) -> list[BatchRequest]:
     return found
 
 
-def batch_name(results: Path, requests: Path, taken: Path) -> str:
-    """The name of the batch that writes these results: the stored one, or a new one, which is stored.
+class BatchName:
+    """The name of the batch that writes to a file of results: a stored one, or a new one.
 
     Args:
         results: the file of the results.
         requests: the file of the requests.
-        taken: the folder of runs; a new name is one that no run there has.
 
-    Raises:
-        RequestError: the results are those of other requests, or the folder cannot be written to.
+    Raises RequestError when the results are those of other requests.
+
+    Attributes:
+        stored: the name; None when the batch is new.
     """
-    digest = hashlib.sha256(_read(requests)).hexdigest()
-    path = results.with_name(f"{results.name}.batch")
-    try:
-        stored = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        name, number = f"batch-{digest[:8]}", 1
-        while (taken / f"{name}-1").exists():
-            number += 1
-            name = f"batch-{digest[:8]}.{number}"
-        stored = {"name": name, "sha256": digest}
-        _write(path, json.dumps(stored))
-    if stored["sha256"] != digest:
-        message = f"{results} has results of other requests; name another file, or remove it and {path.name}"
-        raise RequestError("-o", message)
-    return str(stored["name"])
+
+    def __init__(self, results: Path, requests: Path) -> None:
+        self._digest = hashlib.sha256(_read(requests)).hexdigest()
+        self._path = results.with_name(f"{results.name}.batch")
+        self.stored: str | None = None
+        with suppress(FileNotFoundError):
+            stored = json.loads(self._path.read_text("utf-8"))
+            if stored["sha256"] != self._digest:
+                other = f"{results} has results of other requests; name another file, or remove it"
+                raise RequestError("-o", f"{other} and {self._path.name}")
+            self.stored = str(stored["name"])
+
+    def candidates(self) -> Iterator[str]:
+        """Names for a new batch: the same for the same requests, in the same order."""
+        first = f"batch-{self._digest[:8]}"
+        yield first
+        for number in itertools.count(1):
+            yield f"{first}.{number}"
+
+    def store(self, name: str) -> None:
+        """Keep the name of a new batch. Raises RequestError when the folder cannot be written to."""
+        _write(self._path, json.dumps({"name": name, "sha256": self._digest}))
 
 
 class Results:

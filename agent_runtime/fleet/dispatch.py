@@ -106,10 +106,11 @@ class Dispatch:
         """Hand a run to the queue of its record; see server.run.Dispatcher."""
         async with available():
             if key and (earlier := await self._claimed(key, digest, record.run_id)):
-                if run := await self.find(earlier):
+                run = await self.search(earlier)
+                if run and not await run.is_waiting():
                     return run
-                # the server that has claimed the key was killed before it has stored the run
-                record = replace(record, run_id=earlier)
+                # the server that has claimed the key may have been killed before it has queued the request
+                record = run.record if run else replace(record, run_id=earlier)
             return await self.enqueue(request, record, is_new=not key)
 
     async def enqueue(self, request: Request, record: RunRecord, *, is_new: bool) -> RemoteRun:
@@ -169,10 +170,14 @@ class Dispatch:
     async def find(self, run_id: str) -> RemoteRun | None:
         """The run with this id. Raises ApiError 503."""
         async with available():
-            try:
-                entry = await persistently(lambda: self._runs.get(token(run_id)))
-            except nats.js.errors.NotFoundError:
-                return None
+            return await self.search(run_id)
+
+    async def search(self, run_id: str) -> RemoteRun | None:
+        """The run with this id; waits for as long as NATS cannot be reached."""
+        try:
+            entry = await persistently(lambda: self._runs.get(token(run_id)))
+        except nats.js.errors.NotFoundError:
+            return None
         return RemoteRun(self, RunRecord(**json.loads(entry.value or b"{}")))
 
     async def listed(self) -> list[ListedRun]:
@@ -206,7 +211,7 @@ async def values(bucket: KeyValue, wanted: Callable[[str], bool] = lambda key: T
     try:
         while True:
             entry = await watcher.updates(timeout=3)  # type: ignore[no-untyped-call]
-            if entry is None:
+            if not isinstance(entry, KeyValue.Entry):  # None: that was all
                 break
             if wanted(entry.key):
                 found[entry.key] = json.loads(entry.value or b"{}")

@@ -20,7 +20,7 @@ import nats.js.errors
 from nats.js.api import RawStreamMsg
 
 from agent_runtime.fleet.connection import TRANSIENT, Connection
-from agent_runtime.fleet.messages import content, is_wrong_sequence, persistently, publish
+from agent_runtime.fleet.messages import content, heed_cancellation, is_wrong_sequence, persistently, publish
 from agent_runtime.fleet.names import ATTEMPT, EVENTS, EXPECTED_LAST, MESSAGE_ID, Queue
 from agent_runtime.server.killed_run import last_events
 
@@ -97,6 +97,7 @@ class EventLog:
             try:
                 if await self._try(seq, line):
                     break
+                heed_cancellation()
             except TRANSIENT:
                 await asyncio.sleep(_WAIT)
         self._tail.append((seq, line))

@@ -17,11 +17,24 @@ _WAIT = 0.2  # seconds between two attempts
 T = TypeVar("T")
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError when this task is to be cancelled.
+
+    asyncio.wait_for of Python 3.11, which the client uses for each request, ignores a cancellation that comes together
+    with the answer. Every loop around requests calls this, so that it ends all the same.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def persistently(call: Callable[[], Awaitable[T]]) -> T:
     """Repeat a request to NATS for as long as the server cannot be reached."""
     while True:
         try:
-            return await call()
+            found = await call()
+            heed_cancellation()
+            return found
         except TRANSIENT:
             await asyncio.sleep(_WAIT)
 

@@ -11,6 +11,7 @@ import nats.errors
 
 from agent_runtime.fleet.connection import PRESENCE_KEPT, TRANSIENT, Connection
 from agent_runtime.fleet.dispatch import values
+from agent_runtime.fleet.messages import heed_cancellation
 from agent_runtime.fleet.names import RUNNERS, Queue
 
 _INTERVAL = PRESENCE_KEPT / 3
@@ -40,6 +41,7 @@ class Presence:
             state = {"running": sorted(self.running), "draining": self.draining}
             with suppress(*TRANSIENT):
                 await self._connection.js.publish(self._subject, json.dumps(self._known | state).encode())
+            heed_cancellation()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_INTERVAL):
                     await self.changed.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,8 +15,9 @@ from typing import Any, Protocol
 import nats.errors
 from nats.aio.msg import Msg
 
-from agent_runtime.fleet.connection import TRANSIENT, Connection
+from agent_runtime.fleet.connection import Connection
 from agent_runtime.fleet.event_log import EventLog, LostRun, Stored
+from agent_runtime.fleet.lease import ask
 from agent_runtime.fleet.messages import persistently
 from agent_runtime.fleet.names import Queue
 from agent_runtime.output.event_writer import payload_of
@@ -130,6 +130,10 @@ class RemoteRun:
                     return found
         return None
 
+    async def is_waiting(self) -> bool:
+        """Whether no event is stored yet. To put the request of such a run into the queue again does no harm."""
+        return await self._log.last() is None
+
     async def outcome(self) -> dict[str, Any] | None:
         """The `complete` event of a run that has ended, be it because its runner has died."""
         async with available():
@@ -141,7 +145,7 @@ class RemoteRun:
     async def status(self) -> str:
         """The status of a run that has not ended: `queued` or `running`; for a device `registered` or `dispatched`."""
         async with available():
-            waiting = await self._log.last() is None
+            waiting = await self.is_waiting()
         if self._queue.is_device:
             return "registered" if waiting else "dispatched"
         return "queued" if waiting else "running"
@@ -187,12 +191,7 @@ class RemoteRun:
 
     async def _accepted(self, message: dict[str, Any]) -> bool:
         """Whether a runner has the run and takes the message."""
-        subject = self._queue.control(self.record.run_id)
-        try:
-            await self._client.request(subject, json.dumps(message).encode(), timeout=1.0)
-        except TRANSIENT:
-            return False
-        return True
+        return await ask(self._fleet.connection, self._queue, self.record.run_id, message)
 
     async def _cancel_queued(self, last: Stored | None) -> bool:
         """End a run that nobody executes; False when a runner has begun it in this moment."""

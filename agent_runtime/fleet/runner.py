@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 
 from agent_runtime.fleet.attempt import Attempt, RunnerContext
 from agent_runtime.fleet.connection import TRANSIENT
+from agent_runtime.fleet.messages import heed_cancellation
 from agent_runtime.fleet.names import WORK
 from agent_runtime.fleet.presence import Presence
 
@@ -88,6 +89,7 @@ class Runner:
         while not self._draining.is_set():
             await self._free.acquire()
             message = await self._next(subscription)
+            heed_cancellation()
             if message is None:
                 self._free.release()
             elif self._draining.is_set():

@@ -87,7 +87,6 @@ class Runs:
         self.state_dir, self._workspace = state_dir, workspace
         self._launcher, self._follower = launcher, follower
         self._index = RunIndex(state_dir / "runs")
-        self._own = Process.own()
 
     def files(self, run_id: str) -> RunFiles:
         """The files of a run. Raises ApiError: 404, or 410 when they are no longer kept."""
@@ -110,27 +109,6 @@ class Runs:
         record = files.record()
         assert record
         return LocalRun(files, record, self)
-
-    def new_record(
-        self, request: Request, *, run_id: str, thread_id: str | None, on_disconnect: str = "continue"
-    ) -> RunRecord:
-        """What is known of a run before it is started."""
-        given = {
-            "rolloutId": request.rollout_id,
-            "targetDeviceId": request.target_device_id,
-            "executionMode": request.execution_mode,
-        }
-        return RunRecord(
-            run_id=run_id,
-            thread_id=thread_id,
-            agent=request.agent or "code-assistant",
-            created=timestamp(),
-            server=self._own.pid,
-            server_started=self._own.start,
-            sandbox_id=request.sandbox_id,
-            on_disconnect=on_disconnect,
-            fields={name: value for name, value in given.items() if value is not None},
-        )
 
     def start(self, request: Request, record: RunRecord) -> LocalRun:
         """Start the process of a run. It goes on when this server ends. Raises ApiError 409 when the id is taken."""
@@ -182,3 +160,26 @@ class Runs:
     def listed(self) -> list[ListedRun]:
         """All runs, the latest first."""
         return self._index.rows()
+
+
+def new_record(
+    request: Request, *, run_id: str, thread_id: str | None, on_disconnect: str = "continue"
+) -> RunRecord:
+    """What is known of a run before it is started."""
+    own = Process.own()
+    given = {
+        "rolloutId": request.rollout_id,
+        "targetDeviceId": request.target_device_id,
+        "executionMode": request.execution_mode,
+    }
+    return RunRecord(
+        run_id=run_id,
+        thread_id=thread_id,
+        agent=request.agent or "code-assistant",
+        created=timestamp(),
+        server=own.pid,
+        server_started=own.start,
+        sandbox_id=request.sandbox_id,
+        on_disconnect=on_disconnect,
+        fields={name: value for name, value in given.items() if value is not None},
+    )

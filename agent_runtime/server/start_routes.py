@@ -19,7 +19,7 @@ from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, answer, in_progress
 from agent_runtime.server.run import Run, first_event, result
 from agent_runtime.server.run_files import RunRecord, is_process
-from agent_runtime.server.runs import LocalRun
+from agent_runtime.server.runs import LocalRun, new_record
 from agent_runtime.server.start_body import StartBody
 from agent_runtime.server.store import digest
 
@@ -42,10 +42,10 @@ async def start_run(http: HttpRequest) -> Response:
     key = http.headers.get("idempotency-key") or request.idempotency_key
     queue = server.dispatcher.queue_of(request) if server.dispatcher else None
     if server.dispatcher and queue:
-        record = replace(_new_record(server, request, start.on_disconnect), queue=queue.name)
+        record = replace(_new_record(request, start.on_disconnect), queue=queue.name)
         run = await server.dispatcher.start(request, record=record, key=key, digest=digest(body))
     elif request.execution_mode == "local-mac":
-        return _registered(http, _new_record(server, request, start.on_disconnect))
+        return _registered(http, _new_record(request, start.on_disconnect))
     else:
         run = await _local_run(server, start, key, digest(body))
     if request.execution_mode == "local-mac":
@@ -83,12 +83,12 @@ async def _local_run(server: Server, start: StartBody, key: str | None, body: st
     raise refusal
 
 
-def _new_record(server: Server, request: Request, on_disconnect: str, run_id: str | None = None) -> RunRecord:
+def _new_record(request: Request, on_disconnect: str, run_id: str | None = None) -> RunRecord:
     thread_id = request.thread_id
     if thread_id is None and request.execution_mode != "local-mac":
         thread_id = f"thr_{new_run_id().removeprefix('run_')}"
     run_id = run_id or request.run_id or new_run_id()
-    return server.runs.new_record(request, run_id=run_id, thread_id=thread_id, on_disconnect=on_disconnect)
+    return new_record(request, run_id=run_id, thread_id=thread_id, on_disconnect=on_disconnect)
 
 
 def _started(server: Server, start: StartBody, key: str | None, body: str) -> tuple[LocalRun, bool]:
@@ -97,7 +97,7 @@ def _started(server: Server, start: StartBody, key: str | None, body: str) -> tu
     if key and (earlier := _claimed(server, key, body, run_id)):
         return earlier, False
     try:
-        record = _new_record(server, start.request, start.on_disconnect, run_id)
+        record = _new_record(start.request, start.on_disconnect, run_id)
         return server.runs.start(start.request, record), True
     except BaseException:
         if key:

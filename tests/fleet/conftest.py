@@ -23,7 +23,7 @@ from tests.fleet.nats_process import NatsProcess
 from tests.support.waiting import until
 
 Json = dict[str, Any]
-LEASE = 3  # seconds
+LEASE = 2  # seconds
 
 
 def tool_then_done(command: str) -> Callable[[Request], Turn]:

@@ -14,7 +14,7 @@ from agent_runtime.fleet.messages import publish
 from agent_runtime.fleet.names import DEAD, MESSAGE_ID, REASON, RUN_ID, Queue
 from agent_runtime.fleet.presence import present
 from agent_runtime.testing.model_server import Fault, Request, Turn
-from tests.fleet.conftest import Fleet, tool_then_done
+from tests.fleet.conftest import LEASE, Fleet, tool_then_done
 from tests.support.waiting import until
 
 WAIT = 'echo x >> "$NAME"; until [ -e go ]; do sleep 0.05; done'
@@ -210,3 +210,23 @@ def test_credentials_that_are_refused_end_the_runner(fleet: Fleet) -> None:
     wrong = fleet.runner(url=url)
     assert wrong.wait(30) == 2 and "accepts this connection" in fleet.log(wrong)
     assert "u:p" not in fleet.log(wrong)
+
+
+def test_a_request_that_is_queued_twice_is_run_once(fleet: Fleet) -> None:
+    fleet.model.script[:] = [tool_then_done(WAIT)]
+    fleet.runner()
+    fleet.runner()
+    fleet.enqueue("one", env={"NAME": "one"})
+    until(lambda: fleet.acted("one") != "")
+
+    async def again(connection: Connection) -> None:
+        body = b'{"prompt": "x", "env": {"NAME": "one"}}'
+        for number in range(3):
+            headers = {RUN_ID: "one", MESSAGE_ID: f"copy {number}"}
+            await connection.js.publish(Queue.parse("pool").work(), body, headers=headers)
+
+    fleet.nats.ask(again)
+    time.sleep(LEASE)  # the copies are delivered, and put back
+    (fleet.workspace / "go").touch()
+    assert fleet.complete("one")["status"] == "completed" and fleet.acted("one") == "x\n"
+    until(lambda: fleet.nats.work_left() == 0)

@@ -1,0 +1,35 @@
+"""The runs of a batch whose requests are given to a queue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent_runtime.fleet.dispatch import Dispatch
+from agent_runtime.fleet.names import Queue
+from agent_runtime.fleet.remote_run import RemoteRun
+from agent_runtime.protocol.request import Request
+from agent_runtime.server.runs import new_record
+
+
+class QueuedRuns:
+    """Runs of a queue; see batch_runs.RunSource. Waits for as long as NATS cannot be reached.
+
+    Args:
+        dispatch: hands requests to the queue.
+        queue: that the requests are given to.
+    """
+
+    def __init__(self, dispatch: Dispatch, queue: Queue) -> None:
+        self._dispatch, self._queue = dispatch, queue
+
+    async def find(self, run_id: str) -> RemoteRun | None:
+        """The run with this id."""
+        run = await self._dispatch.search(run_id)
+        if run and await run.is_waiting():
+            return None  # whoever has stored it may have been killed before its request was queued: start it again
+        return run
+
+    async def start(self, request: Request, run_id: str) -> RemoteRun:
+        """Give a request to the queue."""
+        record = new_record(request, run_id=run_id, thread_id=request.thread_id)
+        return await self._dispatch.enqueue(request, replace(record, queue=self._queue.name), is_new=False)
