@@ -138,6 +138,11 @@ def schema_options(schema: argparse.ArgumentParser) -> None:
 def doctor_options(doctor: argparse.ArgumentParser) -> None:
     """Add the options of `doctor`."""
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument(
+        "--keyless",
+        action="store_true",
+        help="look for API keys that the tools could reach, and fail if there is one",
+    )
 
 
 def runs_options(runs: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent_runtime.cli import doctor_network
+from agent_runtime.cli.doctor_keys import examine_keys
 from agent_runtime.cli.finding import Finding
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode
@@ -27,14 +28,18 @@ _LITTLE_SPACE = 1 << 30  # bytes; the outputs of one run may need that much
 
 
 def doctor_command(arguments: argparse.Namespace) -> int:
-    """Print the findings; non-zero when something required is missing."""
-    findings = list(examine(os.environ))
+    """Print the findings; non-zero when something required is missing, or with `--keyless` when there is a key."""
+    findings = list(examine_keys(os.environ) if arguments.keyless else examine(os.environ))
     missing = [finding.name for finding in findings if finding.status == "MISSING"]
+
+    def label(finding: Finding) -> str:
+        return "KEY" if arguments.keyless and finding.status == "MISSING" else finding.status
+
     if arguments.json:
         rows = [
             {
                 "name": finding.name,
-                "status": finding.status.lower(),
+                "status": label(finding).lower(),
                 "required": finding.required,
                 "fact": finding.fact,
                 "advice": finding.advice if not finding.ok else "",
@@ -47,8 +52,13 @@ def doctor_command(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             advice = f"\n        -> {finding.advice}" if finding.advice and not finding.ok else ""
-            sys.stdout.write(f"{finding.status:<7} {finding.name}: {finding.fact}{advice}\n")
-        summary = f"required and missing: {', '.join(missing)}" if missing else "ready to run"
+            sys.stdout.write(f"{label(finding):<7} {finding.name}: {finding.fact}{advice}\n")
+        ready = "no key can be reached" if arguments.keyless else "ready to run"
+        summary = (
+            f"{'found' if arguments.keyless else 'required and missing'}: {', '.join(missing)}"
+            if missing
+            else ready
+        )
         sys.stdout.write(f"\n{summary}\n")
     return ExitCode.FAILED if missing else ExitCode.COMPLETED
 

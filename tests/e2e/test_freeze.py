@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
+import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
+from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
 from tests.support.followed import Running, running
 from tests.support.runs import bash
 from tests.support.waiting import until
@@ -176,3 +179,56 @@ def test_each_request_has_one_answer_in_order(workspace: Path) -> None:
     codes = [each["code"] for each in done.of("notice")]
     assert codes == ["frozen", "frozen", "thawed", "thawed", "frozen", "thawed"]
     assert done.code == 0
+
+
+FREEZES = int(os.environ.get("AGENT_RUNTIME_FREEZES", "8"))
+TURNS, CALLS = 30, 4 if FREEZES > 20 else 1
+
+
+def turn(number: int) -> list[Turn]:
+    """A step with a slow stream, a tool that takes a moment, and at times a provider that refuses first."""
+    step = Turn(
+        text="next",
+        calls=[
+            Call("bash", {"command": f"echo {number}.{part} >>steps; sleep 0.{part % 2}"})
+            for part in range(CALLS)
+        ],
+        fault=Fault(slow=0.01 * (number % 3)),
+    )
+    return [Turn(fault=Fault(429, {"retry-after": "0.2"})), step] if number % 7 == 3 else [step]
+
+
+def test_freezes_at_random_moments_lose_and_repeat_nothing(workspace: Path) -> None:
+    """Each turn is given again when the connection was dropped: the request says which one is next."""
+    random = Random(FREEZES)
+    script = {number: turn(number) for number in range(TURNS)}
+
+    def answer(request: Request) -> Turn:
+        step = json.dumps(request.body["messages"]).count('"tool_result"') // CALLS
+        if step == TURNS:
+            return DONE
+        return script[step].pop(0) if len(script[step]) > 1 else script[step][0]
+
+    renewed = 0
+    options = ("--max-turns", "40", "--partial")
+    with ModelServer([answer], repeat_last=True) as server, running(server, workspace, *options) as run:
+        run.until("start")
+        for number in range(FREEZES):
+            time.sleep(random.uniform(0, 3 / FREEZES))
+            before = len(run.lines)
+            run.say(action="freeze")
+            assert run.next_notice("frozen", before), f"the run has ended after {renewed} freezes"
+            if number % 3 == 0:  # the machine stops and starts
+                run.process.send_signal(signal.SIGSTOP)
+                run.process.send_signal(signal.SIGCONT)
+            run.say(action="thaw", runId=f"run_{number}")
+            renewed += 1
+        done = run.end(120)
+    assert (done.code, renewed) == (0, FREEZES)
+    expected = [f"{number}.{part}" for number in range(TURNS) for part in range(CALLS)]
+    assert (workspace / "steps").read_text().split() == expected
+    assert len(done.of("tool_result")) == len(expected) and len(done.of("usage")) == TURNS + 1
+    assert {each["outcome"] for each in done.of("tool_result")} == {"completed"}
+    assert [each["code"] for each in done.of("notice")] == ["frozen", "thawed"] * renewed
+    assert done.complete["runId"] == f"run_{renewed - 1}"
+    assert server.violations == []

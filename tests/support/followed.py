@@ -48,6 +48,18 @@ class Running:
             assert event
             return event
 
+    def next_notice(self, code: str, after: int, seconds: float = 20) -> bool:
+        """Wait for a notice behind the first `after` lines. Returns False when the run ends without one."""
+
+        def found() -> str | None:
+            events = [json.loads(line) for line in self.lines[after:]]
+            ends = (each["type"] for each in events if each.get("code") == code or each["type"] == "complete")
+            return next(ends, None)
+
+        with self._more:
+            assert self._more.wait_for(lambda: found() is not None, seconds), self.lines
+            return found() == "notice"
+
     def say(self, **message: object) -> None:
         assert self.process.stdin
         self.process.stdin.write(json.dumps(message).encode() + b"\n")
