@@ -36,30 +36,29 @@ def serve_command(arguments: argparse.Namespace) -> int:
     signals = StopSignals()
     try:
         hide_keys()
+        set_title("agent-runtime serve")  # the command line may hold API keys
         keys = [ApiKey.parse(text) for text in arguments.api_key]
         listener = _listener(arguments.host, arguments.port, with_keys=bool(keys))
         template = arguments.dev_url or os.environ.get("AGENT_RUNTIME_DEV_URL")
         if template:
             check_template(template)
         where = state_dir(arguments.state_dir, os.environ)
-        dispatcher = _dispatcher(arguments, where)
+        port = listener.getsockname()[1]
+        names = {arguments.host, "localhost", "127.0.0.1", "[::1]"}
+        workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
+        app = create_app(
+            state_dir=where,
+            workspace=workspace,
+            keys=keys,
+            hosts=frozenset(f"{name}:{port}" for name in names),
+            environ=os.environ,
+            dev_url=template,
+            standby=not arguments.no_standby,
+            dispatcher=_dispatcher(arguments, where),
+        )
     except RequestError as error:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
-    set_title("agent-runtime serve")  # the command line may hold API keys
-    port = listener.getsockname()[1]
-    names = {arguments.host, "localhost", "127.0.0.1", "[::1]"}
-    workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()
-    app = create_app(
-        state_dir=where,
-        workspace=workspace,
-        keys=keys,
-        hosts=frozenset(f"{name}:{port}" for name in names),
-        environ=os.environ,
-        dev_url=template,
-        standby=not arguments.no_standby,
-        dispatcher=dispatcher,
-    )
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -7,6 +7,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -37,11 +38,13 @@ from agent_runtime.server.launch import Launcher
 from agent_runtime.server.run import Dispatcher
 from agent_runtime.server.runs import Runs
 from agent_runtime.server.store import IdempotencyStore
+from agent_runtime.system.descriptor_limit import raise_descriptor_limit
 from agent_runtime.system.file_watch import FileWatch
 
 log = logging.getLogger(__name__)
 
 _OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # need no key; neither do the files of the page
+_THREADS = 64  # started as they are needed
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 ROUTES = [
@@ -92,20 +95,28 @@ def create_app(
         dev_url: template of the public addresses of ports.
         standby: keep a process that new runs are forked from.
         dispatcher: connects to what runs requests on other machines.
+
+    Raises:
+        RequestError: a database in the state directory cannot be used.
     """
+    threads = ThreadStore(state_dir)
+    idempotency = IdempotencyStore(state_dir / "api.sqlite3")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # a thread may wait for a locked database, or for a run that reads nothing: others must not wait for it
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "server"))
         stack = AsyncExitStack()
         remote = await stack.enter_async_context(dispatcher()) if dispatcher else None
         watch = FileWatch()
         launcher = Launcher({**environ, "AGENT_RUNTIME_STATE_DIR": str(state_dir)})
+        raise_descriptor_limit()
         if standby:
             launcher.warm_up()
         server = Server(
             runs=Runs(state_dir, workspace, launcher, Follower(watch)),
-            threads=ThreadStore(state_dir),
-            keys=IdempotencyStore(state_dir / "api.sqlite3"),
+            threads=threads,
+            keys=idempotency,
             gate=Gate(keys, hosts),
             workspace=workspace,
             dev_url=dev_url,

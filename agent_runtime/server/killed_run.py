@@ -9,7 +9,7 @@ from agent_runtime.output.event_writer import payload_of, timestamp
 from agent_runtime.output.lines import encode_line
 from agent_runtime.protocol import events
 
-_MESSAGE = "the process of the run was killed before it could write its last event"
+_MESSAGE = "the process of the run was killed, or the disk was full, before it could write its last event"
 _COUNTS = ("inputTokens", "outputTokens", "cachedInputTokens", "cacheWriteTokens", "reasoningTokens")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent_runtime.protocol.handover import PID, preamble
 from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.system.descriptor_limit import Limit, descriptor_limit, limit_descriptors
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,11 @@ class Launcher:
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._standby: _Standby | None = None
+        self._descriptors = descriptor_limit()  # of the runs, also when that of this process is raised later
 
     def warm_up(self) -> None:
         """Start a standby. Runs are started from scratch until it is ready."""
-        self._standby = _Standby(self._environ)
+        self._standby = _Standby(self._environ, self._descriptors)
 
     def wait(self, seconds: float) -> None:
         """Wait until the standby is ready, at most this long."""
@@ -105,6 +107,7 @@ class Launcher:
                 pass_fds=[body, *keys.values()],
                 start_new_session=True,
             )
+        limit_descriptors(process.pid, self._descriptors)
         with self._lock:
             self._children.add(process)
         return process.pid
@@ -126,7 +129,7 @@ def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 class _Standby:
     """A standby process that gets its connections over a socket pair."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], descriptors: Limit) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ready = False
         with theirs:
@@ -138,6 +141,7 @@ class _Standby:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        limit_descriptors(self._process.pid, descriptors)
 
     def ready(self) -> bool:
         """Whether it has warmed up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -17,6 +18,8 @@ from agent_runtime.server.errors import answer
 from agent_runtime.server.openapi import description
 from agent_runtime.version import VERSION
 
+_DISK = 1 << 20  # free bytes that a short run needs
+
 
 async def health(http: HttpRequest) -> Response:
     """`GET /healthz`."""
@@ -24,12 +27,20 @@ async def health(http: HttpRequest) -> Response:
 
 
 async def ready(http: HttpRequest) -> Response:
-    """`GET /readyz`: 503 while no run can be started, because the state directory cannot be written."""
-    writable = os.access(Server.of(http).runs.state_dir, os.W_OK)
-    status = "ready" if writable else "state_dir_unwritable"
+    """`GET /readyz`: 503 while no run can be started: the state directory cannot be written, or its disk is full."""
+    status = _state(Server.of(http).runs.state_dir)
     return JSONResponse(
-        {"status": status}, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"}
+        {"status": status},
+        status_code=200 if status == "ready" else 503,
+        headers={"Cache-Control": "no-store"},
     )
+
+
+def _state(state_dir: Path) -> str:
+    if not os.access(state_dir, os.W_OK):
+        return "state_dir_unwritable"
+    disk = os.statvfs(state_dir)
+    return "ready" if disk.f_bavail * disk.f_frsize >= _DISK else "disk_full"
 
 
 async def openapi(http: HttpRequest) -> Response:

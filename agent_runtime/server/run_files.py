@@ -173,14 +173,12 @@ class RunFiles:
             last = last_events(record.run_id, record.thread_id, stream).encode()
             if record.is_kept:
                 return last
-            try:
-                file.truncate(len(whole))  # half a line is not an event
-                file.seek(len(whole))
-                file.write(last)
-                file.flush()
-            except OSError:
-                with suppress(OSError):
-                    file.truncate(len(whole))
+            file.truncate(len(whole))  # half a line is not an event
+            written = 0
+            with suppress(OSError):  # the disk is full
+                written = os.pwrite(file.fileno(), last, len(whole))
+            if written < len(last):
+                file.truncate(len(whole))
                 return last
             return b""
 

@@ -7,12 +7,16 @@ import json
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.errors import RequestError
 from agent_runtime.system.processes import Process
 
+_LOCKED_SECONDS = 5.0  # how long a request waits while another process has locked the database
 KEPT = 86_400.0  # seconds that a key is remembered
 
 
@@ -43,18 +47,20 @@ class IdempotencyStore:
 
     Args:
         path: of the database; created when absent.
+
+    Raises:
+        RequestError: the database cannot be used. The methods raise sqlite3.Error.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL,"
-            " server INTEGER NOT NULL, server_started INTEGER NOT NULL, created REAL NOT NULL)"
-        )
         self._own = Process.own()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _opened(path)
+        except (OSError, sqlite3.Error) as error:
+            message = f"{path} cannot be used ({error}); if it is damaged, move it away"
+            raise RequestError("stateDir", message) from error
 
     def claim(self, key: str, digest: str, run_id: str, *, abandoned: str | None = None) -> Claim:
         """Bind a key to a run, unless it is bound already.
@@ -63,7 +69,7 @@ class IdempotencyStore:
             abandoned: a run that the key may be taken from: its server was killed before the run was started.
         """
         now = time.time()
-        with self._lock:
+        with self._alone():
             self._connection.execute(
                 "DELETE FROM claims WHERE created < ? OR (key = ? AND run = ?)", (now - KEPT, key, abandoned)
             )
@@ -78,9 +84,35 @@ class IdempotencyStore:
 
     def release(self, key: str, run_id: str) -> None:
         """Forget that a key is bound to a run: it was not started."""
-        with self._lock:
+        with self._alone():
             self._connection.execute("DELETE FROM claims WHERE key = ? AND run = ?", (key, run_id))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=_LOCKED_SECONDS):
+            raise sqlite3.OperationalError("database is locked")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCKED_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # survives a killed process; runs are not synced either
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL,"
+            " server INTEGER NOT NULL, server_started INTEGER NOT NULL, created REAL NOT NULL)"
+        )
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import subprocess
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.store import IdempotencyStore
 from agent_runtime.system.processes import Process
+from agent_runtime.testing.runtime import COMMAND
 
 GONE = {"server": 2**22 + 1, "server_started": 1}  # above the largest pid
 
@@ -70,6 +73,30 @@ def test_half_a_line_is_removed_and_the_last_events_are_written_once(files: RunF
     ]
 
 
+def test_the_last_events_are_known_when_they_cannot_be_written(files: RunFiles) -> None:
+    start = '{"type":"start","seq":0,"ts":"2026-01-01T00:00:00.000Z","runId":"r1"}\n'
+    files.events.write_text(start + '{"type":"thi')
+    files.write_record(record(**GONE))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (len(start) + 5, hard)
+    )  # as a full disk, but for the error's number
+    try:
+        outcome = files.outcome(record(**GONE))
+        assert outcome and (outcome["type"], outcome["seq"], outcome["status"]) == ("complete", 2, "failed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert files.events.read_text() == start
+    assert files.outcome(record(**GONE)) and files.events.read_text().count('"complete"') == 1
+
+
+def test_the_pid_is_stored_without_a_new_file(files: RunFiles) -> None:
+    files.write_record(record(**GONE))
+    (files.folder / "process.json.new").mkdir()  # cannot be created, as on a full disk
+    files.add_pid(record(**GONE, pid=123, started=4567))
+    assert files.record() == record(**GONE, pid=123, started=4567)
+
+
 def test_a_record_is_read_back(files: RunFiles) -> None:
     written = record(**GONE, pid=3, started=4)
     files.write_record(written)
@@ -89,3 +116,12 @@ def test_a_key_is_bound_to_one_run_and_may_be_taken_from_an_abandoned_one(tmp_pa
     store.release("k", "r3")
     assert store.claim("k", "e", "r4").is_new
     store.close()
+
+
+@pytest.mark.parametrize("name", ["api.sqlite3", "threads.sqlite3"])
+def test_a_server_does_not_start_with_a_damaged_database(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"not a database" * 500)
+    command = [*COMMAND, "serve", "--port", "0", "--no-standby", "--state-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert name in done.stderr and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
