@@ -3,8 +3,10 @@
 - `first_event_ms`: from the request to the first event, median of 20, with a standby and without.
 - `streams`: 50 runs at once, streamed; 20 of the clients vanish at a random event and come back. `lost`: events that a
   client has not received, or received twice or out of order.
-- `subscribers`: reads of one stream of 2,000 events by 1,000 clients, 100 at a time; events for each second of the
-  server's CPU time.
+- `readers`: reads of one stream of 2,000 events by 1,000 clients, 100 at a time; events for each second of the server's
+  CPU time.
+- `subscribers`: 10,000 clients that follow one stream at once: memory of the server for each of them while nothing
+  happens, then 20 events; `lost`: events that a client has not received.
 - `memory_mb`: of the server, after 50 runs, and after RUNS (1,000) in all.
 """
 
@@ -18,20 +20,27 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
+from agent_runtime.output.event_writer import timestamp
+from agent_runtime.server.run_files import RunFiles, RunRecord
+from agent_runtime.system.descriptor_limit import raise_descriptor_limit
+from agent_runtime.system.processes import Process
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment
 
 STREAMS, VANISHING = 50, 20
-SUBSCRIBERS, AT_ONCE, EVENTS = 1_000, 100, 2_000
+READERS, AT_ONCE, EVENTS = 1_000, 100, 2_000
+SUBSCRIBERS, LIVE_EVENTS = 10_000, 20
 
 
 class Served:
@@ -48,6 +57,12 @@ class Served:
         )
         assert self.process.stderr
         self.url = self.process.stderr.readline().decode().split()[-1]
+        threading.Thread(target=self._copy_log, daemon=True).start()
+
+    def _copy_log(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            print(line.decode(errors="replace"), end="", file=sys.stderr)
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -68,8 +83,6 @@ def served(model: ModelServer, *options: str) -> Iterator[Served]:
         finally:
             server.process.terminate()
             server.process.wait()
-            assert server.process.stderr
-            server.process.stderr.close()
 
 
 def first_event_ms(model: ModelServer, *options: str) -> float:
@@ -130,8 +143,8 @@ async def streams(url: str) -> dict[str, float]:
     return {"runs": STREAMS, "lost": sum(lost), "seconds": round(time.monotonic() - began, 1)}
 
 
-async def subscribers(server: Served) -> dict[str, float]:
-    """Read one stream by many clients."""
+async def readers(server: Served) -> dict[str, float]:
+    """Read one stream by many clients, one after the other."""
     folder = server.state / "runs" / "run0"
     lines = (folder / "events.ndjson").read_bytes().splitlines(keepends=True)
     template = json.loads(lines[1]) | {"type": "thinking", "content": "x" * 200, "kind": "text", "turn": 1}
@@ -151,9 +164,58 @@ async def subscribers(server: Served) -> dict[str, float]:
                 return sum([piece.count(b"\nid: ") async for piece in response.aiter_raw()])
 
         before = server.cpu_seconds()
-        counts = await asyncio.gather(*(read() for _ in range(SUBSCRIBERS)))
+        counts = await asyncio.gather(*(read() for _ in range(READERS)))
     cpu = server.cpu_seconds() - before
-    return {"clients": SUBSCRIBERS, "events": sum(counts), "events_per_cpu_second": round(sum(counts) / cpu)}
+    return {"clients": READERS, "events": sum(counts), "events_per_cpu_second": round(sum(counts) / cpu)}
+
+
+async def subscribers(server: Served) -> dict[str, float]:
+    """Follow one stream by many clients at once."""
+    raise_descriptor_limit()
+    files = RunFiles(server.state / "runs" / "followed")
+    files.folder.mkdir()
+    own = Process.own()  # the run lives as long as this process
+    files.write_record(
+        RunRecord("followed", "t", "a", timestamp(), own.pid, own.start, pid=own.pid, started=own.start)
+    )
+    files.events.write_bytes(_event("start", 0))
+    address = urlsplit(server.url)
+    request = f"GET /v1/runs/followed/events HTTP/1.1\r\nhost: {address.netloc}\r\n\r\n".encode()
+    before, counts, connected = server.memory_mb(), [0] * SUBSCRIBERS, asyncio.Semaphore(0)
+    gate = asyncio.Semaphore(200)
+
+    async def follow(number: int) -> None:
+        async with gate:
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(request)
+            await reader.readuntil(b"event: start")
+        connected.release()
+        while b"event: complete" not in (line := await reader.readline()):
+            counts[number] += line.startswith(b"id: ")
+        writer.close()
+
+    tasks = [asyncio.create_task(follow(number)) for number in range(SUBSCRIBERS)]
+    for _ in tasks:
+        await connected.acquire()
+    idle, cpu, began = server.memory_mb(), server.cpu_seconds(), time.monotonic()
+    with files.events.open("ab") as file:
+        for seq in range(1, LIVE_EVENTS + 1):
+            file.write(_event("complete" if seq == LIVE_EVENTS else "thinking", seq))
+            file.flush()
+            await asyncio.sleep(0.05)
+    await asyncio.gather(*tasks)
+    return {
+        "clients": SUBSCRIBERS,
+        "lost": sum(LIVE_EVENTS - count for count in counts),
+        "kb_for_each": round((idle - before) * 1024 / SUBSCRIBERS, 1),
+        "seconds": round(time.monotonic() - began, 1),
+        "events_per_cpu_second": round(SUBSCRIBERS * LIVE_EVENTS / (server.cpu_seconds() - cpu)),
+    }
+
+
+def _event(kind: str, seq: int) -> bytes:
+    head = {"type": kind, "seq": seq, "ts": timestamp(), "runId": "followed", "status": "completed"}
+    return json.dumps(head | {"content": "x" * 200}, separators=(",", ":")).encode() + b"\n"
 
 
 def main(runs: int) -> None:
@@ -172,6 +234,7 @@ def main(runs: int) -> None:
             for _ in range(runs - STREAMS):
                 client.post("/v1/run", json={"prompt": "go", "stream": False}).raise_for_status()
         result["memory_mb"] = memory | {f"after_{runs}": server.memory_mb()}
+        result["readers"] = asyncio.run(readers(server))
         result["subscribers"] = asyncio.run(subscribers(server))
     model.close()
     print(json.dumps(result, indent=2))

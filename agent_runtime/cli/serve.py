@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
-import logging
 import os
 import socket
 import sys
@@ -26,6 +25,7 @@ from agent_runtime.fleet.nats_options import AUTO
 from agent_runtime.fleet.own_server import program
 from agent_runtime.server.app import create_app
 from agent_runtime.server.auth import ApiKey
+from agent_runtime.server.logs import log_to_stderr
 from agent_runtime.server.run import Dispatcher
 from agent_runtime.server.stop_signals import StopSignals
 from agent_runtime.system.process_title import set_title
@@ -59,9 +59,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
     except RequestError as error:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr()
     print(f"listening on http://{arguments.host}:{port}", file=sys.stderr, flush=True)
     if arguments.nats == AUTO:
         stored = f"the address of its NATS server is in {where / 'nats' / 'url'}"

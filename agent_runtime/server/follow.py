@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO
 
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.stream_file import Line, events_in, seek_after
@@ -17,21 +17,48 @@ _LOOK = 1.0  # seconds between two looks at a run whose server was killed while 
 _KEPT_LOOK = 0.5  # seconds between two looks at a run that no server has started
 
 
-@dataclass
 class _Followed:
-    """A run with its followers: each has an event that is set when the stream has grown or the process has ended."""
+    """A run with its followers, who share one descriptor, and what was read last: most of them are at the same place.
 
-    stop: list[Callable[[], None]] = field(default_factory=list)
-    waiting: set[asyncio.Event] = field(default_factory=set)
-    ended: bool = False
+    Attributes:
+        waiting: has an event for each follower, which is set when the stream has grown or the process has ended.
+        ended: whether the process has ended.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.waiting: set[asyncio.Event] = set()
+        self.ended = False
+        self._file = file
+        self._last: tuple[int, list[Line], int] = (-1, [], -1)
 
     def wake(self) -> None:
+        """The stream has grown."""
         for event in self.waiting:
             event.set()
 
     def end(self) -> None:
+        """The process has ended."""
         self.ended = True
         self.wake()
+
+    def position_after(self, after: int) -> int:
+        """Return an offset that is not behind the first event after this number."""
+        return seek_after(self._file, after)
+
+    def read(self, position: int) -> tuple[list[Line], int]:
+        """Return the events in the next whole lines from an offset on, and the offset after them."""
+        if self._last[0] != position:
+            data = os.pread(self._file.fileno(), _PIECE, position)  # from the page cache
+            while b"\n" not in data and len(data) % _PIECE == 0 and data:  # a line that is longer
+                more = os.pread(self._file.fileno(), _PIECE, position + len(data))
+                if not more:
+                    break
+                data += more
+            size = data.rfind(b"\n") + 1
+            if not size:
+                return [], position
+            self._last = (position, events_in(data[:size].split(b"\n")), position + size)
+        return self._last[1], self._last[2]
 
 
 class Follower:
@@ -39,29 +66,23 @@ class Follower:
 
     def __init__(self, watch: FileWatch) -> None:
         self._watch = watch
-        self._followed: dict[str, _Followed] = {}
+        self._followed: dict[tuple[str, str], tuple[_Followed, ExitStack]] = {}
 
     async def follow(self, files: RunFiles, record: RunRecord, after: int = -1) -> AsyncGenerator[list[Line]]:
         """The events after the number `after`, until `complete`; those that were written together as one list."""
-        with files.stream.open("rb") as file, self._following(files, record) as (run, grown):
-            position = seek_after(file, after)  # of the first line that was not read whole
-            rest = b""
+        with self._following(files, record) as (run, grown):
+            position = run.position_after(after)
             while True:
                 ended = run.ended  # before reading: everything that it wrote is read then
-                piece = file.read(_PIECE)  # from the page cache
-                if piece:
-                    *whole, rest = (rest + piece).split(b"\n")
-                    position += sum(map(len, whole)) + len(whole)
-                    lines = events_in(whole)
-                elif ended:
-                    missing = await asyncio.to_thread(files.end, record)
+                start = position
+                lines, position = run.read(start)
+                if position == start:
+                    if not ended:
+                        await grown.wait()
+                        grown.clear()
+                        continue
+                    missing = await asyncio.to_thread(files.end, record)  # "" when they are in the file now
                     lines = events_in(missing.splitlines())
-                    file.seek(position)  # half a line of a killed run was replaced
-                    rest = b""
-                else:
-                    await grown.wait()
-                    grown.clear()
-                    continue
                 if found := [line for line in lines if line.seq > after]:
                     yield found
                 if lines and lines[-1].type == "complete":
@@ -69,10 +90,9 @@ class Follower:
 
     @contextmanager
     def _following(self, files: RunFiles, record: RunRecord) -> Iterator[tuple[_Followed, asyncio.Event]]:
-        run = self._followed.get(record.run_id)
-        if run is None:
-            run = self._followed[record.run_id] = _Followed()
-            run.stop = [self._watch.watch(files.stream, run.wake), _on_end(files, record, run.end)]
+        key = record.run_id, record.created
+        run, resources = self._followed.get(key) or self._opened(files, record)
+        self._followed[key] = run, resources
         grown = asyncio.Event()
         run.waiting.add(grown)
         try:
@@ -80,9 +100,15 @@ class Follower:
         finally:
             run.waiting.discard(grown)
             if not run.waiting:
-                del self._followed[record.run_id]
-                for stop in run.stop:
-                    stop()
+                del self._followed[key]
+                resources.close()
+
+    def _opened(self, files: RunFiles, record: RunRecord) -> tuple[_Followed, ExitStack]:
+        with ExitStack() as resources:
+            run = _Followed(resources.enter_context(files.stream.open("rb")))
+            resources.callback(self._watch.watch(files.stream, run.wake))
+            resources.callback(_on_end(files, record, run.end))
+            return run, resources.pop_all()
 
 
 def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Callable[[], None]:

@@ -1,0 +1,50 @@
+"""The log of the server: a reader of stderr that does not read must not stop it."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from agent_runtime.server.logs import BackgroundHandler
+from agent_runtime.testing.runtime import full
+from tests.server.conftest import Serve
+from tests.support.waiting import until
+
+_CHATTY = """
+import logging, sys
+from agent_runtime.server.logs import log_to_stderr
+log_to_stderr()
+for number in range(5_000):
+    logging.warning("%d %s", number, "x" * 200)
+print("done", flush=True)
+"""
+
+
+def test_a_full_pipe_does_not_block() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHATTY], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"done\n"
+        assert process.wait(30) == 0
+        assert b"WARNING root: 0 " in process.stderr.read()
+
+
+def test_a_server_whose_log_is_not_read_answers(serve: Serve) -> None:
+    served = serve()
+    with served.client() as client:
+        (served.state / "runs").write_text("not a folder")  # each request logs an error
+        assert served.process.stderr
+        reader = served.process.stderr.fileno()
+        until(lambda: client.post("/v1/run", json={"prompt": "x"}).status_code == 500 and full(reader))
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_record_that_cannot_be_formatted_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = BackgroundHandler()
+    handler.handle(logging.LogRecord("a", logging.ERROR, "f", 1, "%d", ("x",), None))
+    handler.flush()
+    assert capsys.readouterr().err == "ERROR a: '%d'\n"
