@@ -174,20 +174,20 @@ class RemoteRun:
         """
         deadline = time.monotonic() + _CONTROL
         async with available():
-            while not await self._accepted(message):
+            while True:
                 last = await self._log.last()
                 if last and last.is_complete:
                     return False
-                if last is None or last.is_start:
-                    if message["action"] == "cancel":
-                        if await self._cancel_queued(last):
-                            return True
-                    elif last is None:
-                        raise _conflict("the run is queued; until it is started it can only be cancelled")
-                if time.monotonic() > deadline:
+                if await self._accepted(message):
+                    return True
+                if last is None and message["action"] != "cancel":
+                    raise _conflict("the run is queued; until it is started it can only be cancelled")
+                if (last is None or last.is_start) and message["action"] == "cancel":
+                    if await self._cancel_queued(last):
+                        return True
+                elif time.monotonic() > deadline:
                     raise _conflict("the runner of the run does not answer")
                 await asyncio.sleep(0.1)
-        return True
 
     async def _accepted(self, message: dict[str, Any]) -> bool:
         """Whether a runner has the run and takes the message."""

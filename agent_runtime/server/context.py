@@ -12,7 +12,6 @@ from starlette.requests import HTTPConnection
 
 from agent_runtime.conversation.threads.store import ThreadStore
 from agent_runtime.server.auth import Gate
-from agent_runtime.server.errors import ApiError
 from agent_runtime.server.run import Dispatcher, Run
 from agent_runtime.server.run_index import ListedRun
 from agent_runtime.server.runs import Runs
@@ -49,19 +48,17 @@ class Server:
 
     async def run(self, run_id: str) -> Run:
         """The run with this id, wherever it is. Raises ApiError 404."""
-        try:
-            return self.runs.find(run_id)
-        except ApiError:
-            run = await self.dispatcher.find(run_id) if self.dispatcher else None
-            if run is None:
-                raise
-            return run
+        if self.dispatcher and (run := await self.dispatcher.find(run_id)):
+            return run  # a runner with the same state directory may have its recording here
+        return self.runs.find(run_id)
 
     async def listed(self) -> list[ListedRun]:
         """All runs, the latest first."""
         rows = await asyncio.to_thread(self.runs.listed)
         if self.dispatcher:
-            rows += await self.dispatcher.listed()
+            remote = await self.dispatcher.listed()
+            ids = {row.record.run_id for row in remote}
+            rows = remote + [row for row in rows if row.record.run_id not in ids]
             rows.sort(key=lambda row: (row.record.created, row.record.run_id), reverse=True)
         return rows
 
