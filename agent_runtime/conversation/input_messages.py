@@ -35,7 +35,7 @@ class InputMessages:
 
 def read_task(prompt: str, parts: Sequence[Any], *, workspace: Path) -> UserMessage:
     """Return the message of a prompt with parts. Blocking: it reads files. Raises RequestError, naming the part."""
-    blocks = _Reader("", workspace, texts_only=False).parts("parts", parts)
+    blocks = _Reader("", workspace, texts_only=False).parts("parts", list(parts))
     return UserMessage(blocks=(Text(text=clean_text(prompt)), *blocks))
 
 
