@@ -1,4 +1,4 @@
-"""The client without asyncio."""
+"""The client without asyncio; made from `asynchronous.py` by scripts/make-client."""
 
 from __future__ import annotations
 

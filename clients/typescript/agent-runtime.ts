@@ -587,6 +587,7 @@ export type RunEvent =
 /** The request for one run. A field that is None was not given: the agent definition or a default decides. */
 export interface RunRequest {
   prompt?: string | null;
+  parts?: any[] | null;
   messages?: Record<string, any>[] | null;
   agent?: string | null;
   model?: string | CustomModel | (string | CustomModel)[] | null;
