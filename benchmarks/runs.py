@@ -1,11 +1,11 @@
 """What a run costs, from launch to end, beside a bare Python loop and other programs, in one table.
 
-python benchmarks/runs.py [-o FILE.json] [--peer NAME=COMMAND ...] [--long] [--repeat N] [--only WORD]
+python benchmarks/runs.py [-o FILE.json] [--peers] [--peer NAME=COMMAND ...] [--long] [--repeat N] [--only WORD]
 
-A peer's COMMAND is run by sh in an empty folder. It finds the model server in ANTHROPIC_BASE_URL and OPENAI_BASE_URL
-(and in MODEL_URL, without a path), and must do one task with its shell tool, without asking. Everything is measured in
-the same minutes on the same machine: compare columns, not tables of different days. `--long` adds 1,000 turns and
-500 MB of output.
+`--peers` adds the programs that benchmarks/peers/install has installed. A peer's COMMAND is run by sh in an empty
+folder. It finds the model server in ANTHROPIC_BASE_URL and OPENAI_BASE_URL (and in MODEL_URL, without a path), and must
+do one task with its shell tool, without asking. Everything is measured in the same minutes on the same machine: compare
+columns, not tables of different days. `--long` adds 1,000 turns and 500 MB of output.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from own_rows import own_rows
 from scripted_model import Arrival, ScriptedModel
 
 FLOOR, OURS = "floor", "agent-runtime"
@@ -119,14 +120,22 @@ Row = Callable[[Program], "float | None"]
 def rows(repeat: int, *, long: bool) -> dict[str, Row]:
     """The rows of the table, by their names."""
 
+    measured: dict[tuple[str, str, tuple[str, ...], bool], list[Result]] = {}
+
+    def results(program: Program, format: str, commands: Sequence[str], memory: bool) -> list[Result]:
+        key = (program.name, format, tuple(commands), memory)
+        if key not in measured:
+            measured[key] = [run(program, format, commands, memory=memory) for _ in range(repeat)]
+        return measured[key]
+
     def best(
-        value: Callable[[Result], float], commands: Sequence[str], format: str = "", **more: bool
+        value: Callable[[Result], float], commands: Sequence[str], format: str = "", *, memory: bool = False
     ) -> Row:
         def measure(program: Program) -> float | None:
             if format and format not in program.formats:
                 return None
-            use = format or program.formats[0]
-            return median(value(run(program, use, commands, **more)) for _ in range(repeat))
+            of = results(program, format or program.formats[0], commands, memory)
+            return median(map(value, of))
 
         return measure
 
@@ -151,10 +160,16 @@ def rows(repeat: int, *, long: bool) -> dict[str, Row]:
         "23 MB of output (ms)": best(lambda result: result.answers[0] * 1e3, ["yes | head -c 23M"]),
         "a server left running (ms)": best(_server, [SERVER]),
     }
+    for name, measure in own_rows().items():
+        table[name] = partial(_only_ours, measure)
     if long:
         table["growth of CPU per turn, 1,000 turns"] = growth(1000)
         table["500 MB of output (ms)"] = best(lambda result: result.answers[0] * 1e3, ["yes | head -c 500M"])
     return table
+
+
+def _only_ours(measure: Callable[[], float], program: Program) -> float | None:
+    return measure() if program.name == OURS else None
 
 
 def _to_first(result: Result) -> float:
@@ -192,6 +207,20 @@ def machine() -> dict[str, object]:
     }
 
 
+# the format that each speaks
+_FORMATS = {"codex": ("Responses",), "claude": ("Messages",), "pi": ("Messages",)}
+
+
+def _installed() -> list[str]:
+    """The peers that are installed, as NAME=COMMAND. Raises ValueError when there are none."""
+    folder = Path(__file__).resolve().parent / "peers"
+    binaries = folder / "installed" / "node_modules" / ".bin"
+    found = [f"{name}={folder / name}" for name in _FORMATS if (binaries / name).exists()]
+    if not found:
+        raise ValueError(f"no peer is installed: run {folder / 'install'}")
+    return found
+
+
 def programs(peers: Sequence[str]) -> list[Program]:
     """The floor, this project, and the peers. Raises ValueError for a peer that is not NAME=COMMAND."""
     found = [
@@ -204,7 +233,7 @@ def programs(peers: Sequence[str]) -> list[Program]:
         name, equals, command = peer.partition("=")
         if not (name and equals and command):
             raise ValueError(f"expected NAME=COMMAND: {peer!r}")
-        found.append(Program(name, partial(_shell_command, command), tuple(MODELS)))
+        found.append(Program(name, partial(_shell_command, command), _FORMATS.get(name, tuple(MODELS))))
     return found
 
 
@@ -218,13 +247,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, help="write the results as JSON too")
+    parser.add_argument(
+        "--peers", action="store_true", help="those that benchmarks/peers/install has installed"
+    )
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--long", action="store_true", help="1,000 turns and 500 MB of output too")
     parser.add_argument("--repeat", type=int, default=5, help="runs for each number; the median counts")
     parser.add_argument("--only", default="", help="rows with this word in their names")
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    columns = programs(given.peer)
+    columns = programs([*(_installed() if given.peers else ()), *given.peer])
     about = machine()
     print(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load {about['load'][0]:.1f}")  # type: ignore[index]
     print("| what | " + " | ".join(program.name for program in columns) + " |")

@@ -43,6 +43,9 @@ class ScriptedModel:
         self.arrivals: list[Arrival] = []
         self.pid: int | None = None  # of the program
         self.sample_memory = False
+        self.by_conversation = (
+            False  # count the turns of each conversation: several runs use this server at once
+        )
         self._answered: float | None = None
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -86,6 +89,8 @@ class ScriptedModel:
         with self._lock:
             number = len(self.arrivals)
             self.arrivals.append(Arrival(at, self._answered, len(body), self._cpu(), self._pss()))
+        if self.by_conversation:
+            number = sum(message.get("role") == "assistant" for message in request.get("messages", ()))
         command = self.commands[number] if number < len(self.commands) else None
         answer = _response(_events(path, number, call, command, len(body) // 4))
         self._answered = time.perf_counter()

@@ -74,6 +74,8 @@ def announced(text: str) -> Iterator[Announcement]:
     """The addresses of this machine that a server's output announces, in order."""
     from os import uname
 
+    if ":" not in text and "port" not in text.lower():
+        return  # most outputs; the pattern takes a while to compile
     plain = strip_escapes(text)
     pattern = _ADDRESS % {"host": _HOST % re.escape(uname().nodename)}
     for found in re.finditer(pattern, plain, re.IGNORECASE):

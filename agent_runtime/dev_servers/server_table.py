@@ -96,8 +96,13 @@ class ServerTable:
         self.pending.clear()
         return events
 
-    async def look(self, *, is_last: bool = False) -> None:
-        """Read the table of sockets. `is_last`: what is gone now is down at once."""
+    async def look(self, *, is_last: bool = False, left_count: bool = False) -> None:
+        """Read the table of sockets.
+
+        Args:
+            is_last: what is gone now is down at once.
+            left_count: a server of a process that a call has left running is up at once.
+        """
         grace = 0.0 if is_last else GRACE
         async with self._lock:
             now = time.monotonic()
@@ -115,7 +120,13 @@ class ServerTable:
                 server.gone = now if server.gone is None else server.gone
                 if now - server.gone >= grace:
                     self._report(server, "down")
-            ripe = [server for server in self.new.values() if now - server.seen >= RIPE]
+            if left_count:
+                self._attribute(self.new.values())
+            ripe = [
+                server
+                for server in self.new.values()
+                if now - server.seen >= RIPE or (left_count and server.call_id is not None)
+            ]
             ripe.sort(key=lambda server: (server.seen, *server.order))
             self._attribute(ripe)
             self._read_announcements([*self.listening(), *ripe])

@@ -74,18 +74,15 @@ class DevServerWatcher:
                 await emit(self._servers.pending.popleft())
             await sleep(INTERVAL)
 
-    async def settle(self, start_time: float = START_TIME) -> list[DevUrlEvent]:
+    async def settle(self) -> list[DevUrlEvent]:
         """Scan after a tool call, and return the events that `watch` has not emitted.
 
-        Waits for a server that is just coming up or going, and `start_time` seconds at most for a process that the
-        call has left running to become one: so the result of the call that starts a server can give its address, and
-        none says that a server is listening which the end of the call has ended.
+        A server that a call has left running counts as soon as it listens: the result of the call gives its address
+        where it listens by then. For one that starts to listen later nothing waits: `watch` reports it. Waits for a
+        server that is just going: no result says that a server is listening which the end of the call has ended.
         """
-        await self._servers.look()
-        await self._wait(
-            start_time,
-            lambda: bool(self._servers.new) or self._servers.is_going or self._expected(start_time),
-        )
+        await self._servers.look(left_count=True)
+        await self._wait(START_TIME, lambda: self._servers.is_going)
         return self._servers.take_events()
 
     async def finish(self) -> list[DevUrlEvent]:

@@ -71,15 +71,19 @@ class OutputCapture(OutputBuffer):
             await self._changed.wait()
 
     async def settle(self, writers: Callable[[], Iterable[Process]]) -> None:
-        """Wait for output that has been printed and is not here yet (`exec > >(tee log)`), and for what a server prints
-        at its start: until the end, or until nothing comes and no writer is busy, at most a second.
+        """Wait for output that the command has printed and that is not here yet, because it goes through another
+        process (`exec > >(tee log)`): until the end, or until nothing comes and no such process is busy, at most a
+        second. Processes without an input are not waited for: what a command starts with `&` is one.
         """
         end = time.monotonic() + _SETTLE_SECONDS
         while not self.ended and time.monotonic() < end:
+            filters = [process for process in writers() if process.has_input]
+            if not filters:
+                return
             seen = self.total
             with anyio.move_on_after(_QUIET_SECONDS):
                 await self.more(seen)
-            if self.total == seen and not any(process.state in "RD" for process in writers()):
+            if self.total == seen and not any(process.state in "RD" for process in filters):
                 return
 
     async def drain(self) -> None:

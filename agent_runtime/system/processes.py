@@ -48,6 +48,16 @@ class Process:
         return self.state in "ZX"
 
     @property
+    def has_input(self) -> bool:
+        """Whether its stdin is open, and not the null device. True where that cannot be seen."""
+        try:
+            return str(Path(f"/proc/{self.pid}/fd/0").readlink()) != os.devnull
+        except FileNotFoundError:
+            return False  # closed, or the process has ended
+        except OSError:
+            return True
+
+    @property
     def lives(self) -> bool:
         """Whether it still runs."""
         now = Process.of(self.pid)

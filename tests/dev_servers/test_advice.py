@@ -12,7 +12,7 @@ from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from tests.dev_servers.conftest import Launch, Scene, Watching
-from tests.dev_servers.test_lifecycle import LISTEN, STAY
+from tests.dev_servers.test_lifecycle import LISTEN, STAY, until_open
 from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
@@ -174,8 +174,9 @@ async def test_servers_that_are_left_running_name_their_log_and_process(
     shell = shell_in(tmp_path)
     async with watching(background=shell.background, printed=shell.printed) as scene:
         try:
-            await shell.run(f"python3 -m http.server {free_port} &", timeout=9, call_id="call_1", tokens=1000)
-            await scene.servers.settle(30)
+            command = f"python3 -m http.server {free_port} & {until_open(free_port)}"
+            await shell.run(command, timeout=9, call_id="call_1", tokens=1000)
+            await scene.servers.settle()
             (left,), (entry,) = scene.servers.left(), shell.background()
         finally:
             await shell.aclose(kill=True)

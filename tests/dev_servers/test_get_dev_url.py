@@ -22,7 +22,7 @@ from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.tools import load
 from tests.dev_servers.conftest import Launch, Watching
-from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY
+from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY, until_open
 from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
@@ -108,18 +108,25 @@ async def test_get_dev_url_refuses_invalid_arguments(arguments: dict[str, Any]) 
         await ask(make_watcher(), **arguments)
 
 
-async def test_the_call_that_starts_a_server_reports_it(watching: Watching, tmp_path: Path) -> None:
-    """`server &` returns before the server listens; its log is the one that the shell keeps."""
+async def test_the_call_that_starts_a_server_reports_it(
+    watching: Watching, tmp_path: Path, free_port: int
+) -> None:
+    """A server that listens when its call ends counts at once; nothing waits for one that does not listen yet."""
     shell = Shell(ShellSettings(tmp_path, dict(PATH="/usr/bin:/bin"), OutputStore(tmp_path)))
     (tmp_path / "server.py").write_text("import time; time.sleep(0.1)\n" + LISTEN + ANSWER + SAY + STAY)
     async with watching(background=shell.background) as scene:
         try:
             await shell.run("true", timeout=5, call_id="1", tokens=1000)
-            with anyio.fail_after(10):  # nothing was left running, so nothing is waited for
-                assert await scene.servers.settle(60) == []
-            await shell.run("python3 -u server.py &", timeout=5, call_id="2", tokens=1000)
+            with anyio.fail_after(10):
+                assert await scene.servers.settle() == []
+            await shell.run(
+                f"python3 -u server.py {free_port} & {until_open(free_port)}",
+                timeout=9,
+                call_id="2",
+                tokens=1000,
+            )
             with anyio.fail_after(30):
-                events = await scene.servers.settle(60) + scene.events
+                events = await scene.servers.settle() + scene.events
             (server,) = shell.background()
             assert [(event.pid, event.log_file) for event in events] == [(server.pid, server.log_file)]
             await until_async(lambda: scene.servers.up()[0].url == f"http://localhost:{events[0].port}/base")

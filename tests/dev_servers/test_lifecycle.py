@@ -34,6 +34,13 @@ def answer():
         c.recv(1000); c.sendall(b"HTTP/1.0 204 No Content\\r\\n\\r\\n"); c.close()
 threading.Thread(target=answer, daemon=True).start()
 """
+
+
+def until_open(port: int) -> str:
+    """A command that waits until something listens on a port of this machine."""
+    return f"until (echo > /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done"
+
+
 # Two forks; goes on when both parents have ended, for until then it descends from who started it.
 DAEMONISE = """
 import os, time
