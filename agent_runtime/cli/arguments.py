@@ -8,7 +8,7 @@ from agent_runtime.cli.argument_types import count, port, seconds
 from agent_runtime.cli.options import METAVARS, OPTIONS
 
 VERIFY_REQUESTS = "--verify-requests"  # what `--verify=requests` becomes, see main
-_RUN = "a run id, `last`, a transcript, or a file of events"
+_RUN = "a run id, `last`, a transcript, a file of events, or a session of codex or Claude Code"
 
 
 def run_options(run: argparse.ArgumentParser) -> None:
@@ -158,6 +158,17 @@ def export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument("--format", choices=("atif", "otlp"), required=True, help="the form to write")
     export.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: stdout)")
     export.add_argument("--state-dir", metavar="DIR", help="the state directory")
+
+
+def import_options(importing: argparse.ArgumentParser) -> None:
+    """Add the options of `import`."""
+    importing.add_argument("source", choices=("codex", "claude"), help="the program that wrote the file")
+    importing.add_argument(
+        "file", metavar="FILE", help="a rollout of codex, or a session of Claude Code; it may be compressed"
+    )
+    kept = "the transcript to write (default: it is kept as a run of the state directory)"
+    importing.add_argument("-o", "--output", metavar="FILE", help=kept)
+    importing.add_argument("--state-dir", metavar="DIR", help="the state directory")
 
 
 def show_options(show: argparse.ArgumentParser) -> None:

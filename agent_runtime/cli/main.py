@@ -81,6 +81,13 @@ _COMMANDS = {
         "export_command",
         prints_text=True,
     ),
+    "import": Command(
+        arguments_of.import_options,
+        "make a transcript of a session of codex or Claude Code",
+        "import_session",
+        "import_command",
+        prints_text=True,
+    ),
     "runs": Command(
         arguments_of.runs_options, "list the runs that are kept", "runs", "runs_command", prints_text=True
     ),

@@ -48,6 +48,12 @@ def replay_command(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace, out: int, signals: SignalHandler) -> int:
     transcript = read(find_transcript(arguments.transcript, state_dir(arguments.state_dir, os.environ)))
+    if imported := transcript.request.resolved.get("imported"):
+        source = imported.get("source") if isinstance(imported, dict) else imported
+        raise TranscriptError(
+            f"{transcript.path}: imported from {source}, whose files have no responses of the provider to replay;"
+            " `show`, `report` and `export` read it"
+        )
     replay = Replay(
         transcript,
         recorded_tools=arguments.tools == "recorded",

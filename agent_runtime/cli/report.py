@@ -9,8 +9,8 @@ from pathlib import Path
 
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, TranscriptError
+from agent_runtime.importers.recorded import read_recorded
 from agent_runtime.page.report import render
-from agent_runtime.page.run_data import read_any
 from agent_runtime.transcripts.store import find_transcript
 
 
@@ -18,7 +18,7 @@ def report_command(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     try:
         path = find_transcript(arguments.transcript, state_dir(arguments.state_dir, os.environ))
-        page = render(read_any(path))
+        page = render(read_recorded(path))
     except TranscriptError as error:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST

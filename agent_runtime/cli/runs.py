@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from agent_runtime.cli.pretty import Pretty
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, TranscriptError
-from agent_runtime.transcripts.reader import read
+from agent_runtime.importers.recorded import read_recorded
 from agent_runtime.transcripts.store import KeptRun, find_transcript, kept_runs
 
 _PROMPT = 60  # characters
@@ -44,32 +43,14 @@ def show_command(arguments: argparse.Namespace) -> int:
     """Print a run as `--format pretty` does."""
     try:
         path = find_transcript(arguments.run, state_dir(arguments.state_dir, os.environ))
-        events = list(events_of(path))
+        transcript = read_recorded(path)
     except TranscriptError as error:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
     pretty = Pretty(sys.stdout)
-    for event in events:
+    for event in transcript.events:
         pretty.write(event)
     return ExitCode.COMPLETED
-
-
-def events_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a transcript, or of a file of events. Raises TranscriptError."""
-    try:
-        with path.open("rb") as file:
-            first = json.loads(file.readline() or b"null")
-    except (OSError, ValueError):
-        first = None
-    if not (isinstance(first, dict) and "type" in first and "seq" in first):
-        yield from read(path).events
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise TranscriptError(f"{path}, line {number}: expected an event as JSON: {error}") from error
 
 
 def _as_json(run: KeptRun) -> dict[str, Any]:

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from agent_runtime.errors import TranscriptError
 from agent_runtime.protocol.text import truncate_middle
-from agent_runtime.transcripts.reader import Transcript, read
+from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.records import (
     ControlRecord,
-    End,
     EventRecord,
-    Header,
     PromptRecord,
-    RequestRecord,
     ToolResultRecord,
 )
 
 Json = dict[str, Any]
 _MESSAGE_LIMIT = 200_000  # bytes of one message; the transcript has the whole
-
-
-def read_any(path: Path, *, growing: bool = False) -> Transcript:
-    """Return a transcript, or a file of events as the transcript of which they are all that is known.
-
-    Args:
-        path: the file.
-        growing: the run may still be active; an incomplete last line is left out.
-
-    Raises:
-        TranscriptError: the file cannot be read, or is neither.
-    """
-    try:
-        with path.open("rb") as file:
-            first = json.loads(file.readline() or b"null")
-    except (OSError, ValueError):
-        return read(path, growing=growing)
-    if not (isinstance(first, dict) and "type" in first and "seq" in first):
-        return read(path, growing=growing)
-    records: list[Any] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
-        if growing and not line.endswith(b"\n"):
-            break
-        try:
-            records.append(EventRecord(at=0, event=json.loads(line)))
-        except ValueError as error:
-            raise TranscriptError(f"{path}, line {number}: expected an event as JSON: {error}") from error
-    header = Header(
-        runtime_version=str(first.get("runtimeVersion", "")),
-        run_id=str(first.get("runId", "")),
-        created_at=str(first.get("ts", "")),
-        workspace=str(first.get("workspace", "")),
-    )
-    request = RequestRecord(request={})
-    complete = records[-1].event if records[-1].event.get("type") == "complete" else None
-    end = [End(at=0, status=complete["status"], exit_code=0)] if complete else []
-    return Transcript(path, header, request, (header, request, *records, *end))
 
 
 def run_data(transcript: Transcript) -> Json:

@@ -51,6 +51,7 @@ NoticeCode = Literal[
     "background_awaited",
     "not_a_template",
     "changed_files",
+    "subagent",
 ]
 Outcome = Literal["completed", "failed", "timed_out", "cancelled", "not_started"]
 

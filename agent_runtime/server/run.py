@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent_runtime.errors import TranscriptError
-from agent_runtime.page.run_data import read_any
+from agent_runtime.importers.recorded import read_recorded
 from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError
 from agent_runtime.server.run_files import RunRecord
@@ -98,7 +98,7 @@ def read_transcript(paths: Iterable[Path]) -> Transcript:
     """The first of these files that has a recording or events. Raises ApiError 409 when there is none."""
     for path in paths:
         try:
-            return read_any(path, growing=True)
+            return read_recorded(path, growing=True)
         except TranscriptError:
             continue
     raise ApiError(409, "conflict", "the run has no events yet", headers={"Retry-After": "1"})

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent_runtime.lazy import dataclass
-from agent_runtime.transcripts.records import EventRecord, Header, PromptRecord
+from agent_runtime.transcripts.records import EventRecord, Header, PromptRecord, RequestRecord
 from agent_runtime.version import VERSION
 
 SCHEMA = "ATIF-v1.8"
@@ -33,7 +33,10 @@ def trajectory(records: Iterable[Any]) -> Json:
     builder = _Builder()
     for record in records:
         if isinstance(record, Header):
-            builder.began = datetime.fromisoformat(record.created_at)
+            if record.created_at:
+                builder.began = datetime.fromisoformat(record.created_at)
+        elif isinstance(record, RequestRecord):
+            builder.imported = record.resolved.get("imported") or {}
         elif isinstance(record, PromptRecord):
             builder.prompt(record)
         elif isinstance(record, EventRecord):
@@ -44,6 +47,9 @@ def trajectory(records: Iterable[Any]) -> Json:
 @dataclass
 class _Builder:
     began: datetime | None = None
+    imported: Mapping[str, str] = field(
+        default_factory=dict
+    )  # the program whose session this was, its version
     steps: list[Json] = field(default_factory=list)
     _turns: dict[int, Json] = field(default_factory=dict)
     _start: Mapping[str, Any] = field(default_factory=dict)
@@ -98,8 +104,8 @@ class _Builder:
             raise ValueError("the run ended before its first model call: there is no trajectory")
         start, complete = self._start, self._complete
         agent = {
-            "name": NAME,
-            "version": start.get("runtimeVersion") or VERSION,
+            "name": self.imported.get("source", NAME),
+            "version": self.imported.get("version") or start.get("runtimeVersion") or VERSION,
             "model_name": start.get("model"),
             "tool_definitions": self._tools or None,
             "extra": {"agent": start.get("agent"), "provider": start.get("provider")},

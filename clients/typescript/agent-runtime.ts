@@ -527,7 +527,7 @@ export interface NoticeEvent {
   truncated?: boolean | null;
   outputFile?: string | null;
   type: "notice";
-  code: "parameter_dropped" | "limit_near" | "context_compacted" | "history_repaired" | "empty_answer" | "frozen" | "thawed" | "fallback_model" | "mcp_server_ready" | "mcp_server_failed" | "recording_stopped" | "state_dir_unwritable" | "request_differs" | "not_masked" | "tracking_degraded" | "price_unknown" | "skill_ignored" | "background_awaited" | "not_a_template" | "changed_files";
+  code: "parameter_dropped" | "limit_near" | "context_compacted" | "history_repaired" | "empty_answer" | "frozen" | "thawed" | "fallback_model" | "mcp_server_ready" | "mcp_server_failed" | "recording_stopped" | "state_dir_unwritable" | "request_differs" | "not_masked" | "tracking_degraded" | "price_unknown" | "skill_ignored" | "background_awaited" | "not_a_template" | "changed_files" | "subagent";
   message: string;
   details?: Record<string, any> | null;
 }

@@ -37,6 +37,7 @@ ORDER = [
     "tools",
     "output",
     "transcripts",
+    "importers",
     "tracing",
     "engine",
     "page",

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.importers.recorded import read_recorded
 from agent_runtime.page.assets import source_hash
 from agent_runtime.page.report import in_script, render
-from agent_runtime.page.run_data import read_any, run_data
+from agent_runtime.page.run_data import run_data
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.testing.runtime import COMMAND
 from agent_runtime.transcripts.reader import read
@@ -169,7 +170,7 @@ def test_the_messages_are_those_of_the_thread_and_of_the_request(tmp_path: Path)
 def test_a_file_of_events_is_a_run(tmp_path: Path) -> None:
     path = tmp_path / "events"
     path.write_text("\n".join(LINES) + "\n")
-    data = run_data(read_any(path))
+    data = run_data(read_recorded(path))
     assert (data["runId"], data["ended"], len(data["events"])) == ("run_1", True, len(LINES))
 
 
@@ -224,7 +225,7 @@ def test_long_runs_and_long_outputs_are_folded(browser: Browser, tmp_path: Path)
         lines.append(event("tool_result", len(lines), output=output, **done, **call))
     lines.append(event("thinking", len(lines), content="a long text\n" * 50_000, kind="text", turn=668))
     (tmp_path / "events").write_text("\n".join(lines))
-    (tmp_path / "r.html").write_text(render(read_any(tmp_path / "events")))
+    (tmp_path / "r.html").write_text(render(read_recorded(tmp_path / "events")))
     page = browser.open((tmp_path / "r.html").as_uri())
     page.until("document.querySelectorAll('.step').length === 1335")
     assert page.run("document.querySelector('.step.text').textContent.length") < 10_000

@@ -1,0 +1,1 @@
+"""Sessions that other agents have recorded, as transcripts: rollouts of codex, sessions of Claude Code."""
