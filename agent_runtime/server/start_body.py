@@ -13,6 +13,9 @@ from agent_runtime.prompting.agent_definitions import agent_directories, find_ag
 from agent_runtime.protocol.request import Request, parse
 
 _MANAGED_TOOLS = ("web_search", "ask_user", "update_plan")  # they touch neither files nor processes
+# Seconds that a question waits for an answer when the caller gets only the result: it cannot see the question, others
+# who follow the run can. The run then ends with the status `waiting`, and the next run on its thread brings the answer.
+_UNSEEN_QUESTION = 10.0
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -48,6 +51,8 @@ class StartBody:
         if request.execution_mode == "managed":
             request = _managed(request, workspace)
         stream = stream_by_default if request.stream is None else request.stream
+        if not stream and request.ask_user and request.question_timeout is None:
+            request = request.model_copy(update={"question_timeout": _UNSEEN_QUESTION})
         return cls(request, stream, on_disconnect or "continue")
 
 
