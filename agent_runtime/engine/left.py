@@ -53,11 +53,12 @@ def _waiting(found: Sequence[Background], seconds: float) -> events.NoticeEvent:
 
 
 def left_processes(
-    background: Iterable[Background], servers: Sequence[RunningServer]
+    background: Iterable[Background], servers: Iterable[RunningServer]
 ) -> tuple[LeftProcess, ...]:
     """What calls and sessions left running, with the ports of those that listen; servers of other parents too.
 
     `background` may name a process twice, and processes inside of it: it is listed once, as it was named first.
+    What has ended meanwhile is not listed.
     """
     by_pid: dict[int, LeftProcess] = {}
     for process in background:
@@ -68,6 +69,25 @@ def left_processes(
             by_pid[process.pid] = _of(process)
         elif process.log_file:
             by_pid[first] = by_pid[first].model_copy(update={"log_file": process.log_file})
+    _add_servers(by_pid, (server for server in servers if _lives(server.pid)))
+    return tuple(by_pid[pid] for pid in sorted(by_pid))
+
+
+def ended_processes(
+    ended: Iterable[Background], servers: Iterable[RunningServer] = ()
+) -> tuple[LeftProcess, ...]:
+    """Those that were to be ended, and do not run any more: none of them is in `left_processes` as well.
+
+    Args:
+        ended: processes of calls and sessions.
+        servers: servers that were to be ended, and listened when they were last looked for.
+    """
+    by_pid = {process.pid: _of(process) for process in ended if not _lives(process.pid)}
+    _add_servers(by_pid, (server for server in servers if not _lives(server.pid)))
+    return tuple(by_pid[pid] for pid in sorted(by_pid))
+
+
+def _add_servers(by_pid: dict[int, LeftProcess], servers: Iterable[RunningServer]) -> None:
     for server in servers:
         known = by_pid.get(server.pid)
         by_pid[server.pid] = LeftProcess(
@@ -77,12 +97,6 @@ def left_processes(
             port=server.port,
             log_file=server.log_file or (known.log_file if known else None),
         )
-    return tuple(by_pid[pid] for pid in sorted(by_pid))
-
-
-def ended_processes(ended: Iterable[Background]) -> tuple[LeftProcess, ...]:
-    """Those that were to be ended, and do not run any more."""
-    return tuple(_of(process) for process in ended if not _lives(process.pid))
 
 
 def _of(process: Background) -> LeftProcess:

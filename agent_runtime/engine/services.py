@@ -146,7 +146,9 @@ class RunServices:
         """
         net = self.ctx.tracker.net()
         servers = self.tools.servers
-        left = left_processes([*before, *self.background()], servers.left())
+        serving = servers.left()
+        left = left_processes([*before, *self.background()], serving)
+        ended = ended_processes(before, serving) if killed else ended_processes(self.tools.sessions.ended)
         up = [
             server.model_dump(mode="json", by_alias=True, include=_SERVER_FIELDS) for server in servers.up()
         ]
@@ -158,5 +160,5 @@ class RunServices:
             "dev_url": latest.url if latest else None,
             "dev_urls": tuple(up),
             "left": left,
-            "ended": ended_processes(before if killed else self.tools.sessions.ended) or None,
+            "ended": ended or None,
         }

@@ -55,6 +55,7 @@ def test_the_demo_writes_a_complete_run_to_a_pipe(tmp_path: Path) -> None:
     assert str(port) in done.complete["output"] and str(port) in done.complete["devUrl"]
     assert "<b>2 min</b>" in done.of("tool_result")[-1]["output"]
     # nothing is left
+    assert done.complete["left"] == [] and [each["port"] for each in done.complete["ended"]] == [port]
     assert not listens(port)
     assert list(tmp_path.glob("agent-runtime-demo-*")) == []
 
