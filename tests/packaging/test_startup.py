@@ -47,7 +47,8 @@ NOT_NEEDED = {
     ),
     *("unidiff", "watchfiles", "yaml", "rich", "pyte", "starlette", "uvicorn"),
 }
-MODULES = 770  # of a whole run; some 700 in November 2026
+MODULES = 630  # of a whole run without tools; some 590 in November 2026
+CPU_RATIO = 3.2  # of such a run, to a program that has one pydantic model; some 2.5 in November 2026
 
 
 def first_line(arguments: Sequence[str], environment: Mapping[str, str], cwd: Path) -> tuple[float, bytes]:
@@ -133,3 +134,30 @@ def test_nothing_heavy_is_imported_before_the_first_event(
     # the call is made without an SDK, and without certificates: the URL is http
     assert sorted(imported(after) & NOT_NEEDED) == []
     assert len(imported(done.stdout)) < MODULES
+
+
+def cpu(arguments: Sequence[str], environment: Mapping[str, str], cwd: Path) -> float:
+    """CPU seconds of a program."""
+    with subprocess.Popen(
+        [sys.executable, "-I", *arguments],
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "openai-chat"])
+def test_a_run_takes_little_cpu_time(format: str, environment: dict[str, str], workspace: Path) -> None:
+    with ModelServer([Turn(text="hi")], repeat_last=True) as server:
+        environment |= server.environ(format)  # type: ignore[arg-type]
+        pairs = [
+            (cpu(RUN, environment, workspace), cpu(BASELINE, environment, workspace)) for _ in range(LAUNCHES)
+        ]
+    runs, baselines = zip(*pairs, strict=True)
+    assert min(runs) < CPU_RATIO * min(baselines), pairs
