@@ -76,12 +76,12 @@ class Connection:
         """
         try:
             return await self.lease(queue)
-        except (nats.js.errors.NotFoundError, nats.errors.TimeoutError):
+        except (nats.js.errors.NotFoundError, *TRANSIENT):
             pass
         try:
             await self.set_up()
             return await self._new_consumer(queue, lease)
-        except nats.errors.Error as error:
+        except (nats.errors.Error, OSError) as error:
             message = f"expected a NATS server with JetStream where this user may use the queue {queue.name} ({error})"
             raise RequestError("--nats", message) from error
 

@@ -74,7 +74,7 @@ class Dispatch:
                 await self.lease(self._pool)
             self._runs = await self.connection.js.key_value(RUNS)
             self._keys = await self.connection.js.key_value(KEYS)
-        except nats.errors.Error as error:
+        except (nats.errors.Error, OSError) as error:
             message = f"expected a NATS server with JetStream where streams can be created ({error})"
             raise RequestError("--nats", message) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -131,7 +132,6 @@ def test_a_run_for_a_device_waits_until_the_device_is_there(fleet: Fleet) -> Non
     assert (missing.status_code, missing.json()["error"]["field"]) == (400, "targetDeviceId")
 
 
-# What a device needs; see docs/many-machines.md.
 USERS = """
 authorization {
   users: [
@@ -140,21 +140,19 @@ authorization {
   ]
 }
 """
-DEVICE = """{ user: "mac", password: "m", permissions: {
-  publish: ["runtime.events.device.mac.>", "runtime.parts.device.mac.>", "runtime.dead.device.mac",
-    "$KV.RUNTIME_RUNNERS.device.mac.>", "$JS.ACK.RUNTIME_WORK.device_mac.>",
-    "$JS.API.CONSUMER.INFO.RUNTIME_WORK.device_mac", "$JS.API.CONSUMER.MSG.NEXT.RUNTIME_WORK.device_mac",
-    "$JS.API.DIRECT.GET.RUNTIME_EVENTS.runtime.events.device.mac.>",
-    "$JS.API.DIRECT.GET.RUNTIME_PARTS.runtime.parts.device.mac.>"]
-  subscribe: ["_INBOX.device_mac.>", "runtime.control.device.mac.>"]
-  allow_responses: true
-} }"""
+
+
+def device_user() -> str:
+    """The user of a device, as the documentation has it."""
+    text = (Path(__file__).parents[2] / "docs" / "many-machines.md").read_text()
+    start = text.index('{ user: "mac"')
+    return text[start : text.index("```", start)].replace('"..."', '"m"')
 
 
 def test_a_device_sees_its_own_subjects_only_and_can_be_revoked(fleet: Fleet) -> None:
     fleet.model.script[:] = [tool_then_done(WAIT)]
     fleet.nats.kill()
-    fleet.nats.configure(USERS % DEVICE)
+    fleet.nats.configure(USERS % device_user())
     fleet.nats.start()
     at = fleet.nats.url.replace("nats://", "")
     fleet.nats.url = f"nats://server:s@{at}"
