@@ -161,7 +161,7 @@ async def readers(server: Served) -> dict[str, float]:
 
         async def read() -> int:
             async with gate, client.stream("GET", "/v1/runs/run0/events") as response:
-                return sum([piece.count(b"\nid: ") async for piece in response.aiter_raw()])
+                return b"".join([piece async for piece in response.aiter_raw()]).count(b"\nid: ")
 
         before = server.cpu_seconds()
         counts = await asyncio.gather(*(read() for _ in range(READERS)))

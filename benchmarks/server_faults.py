@@ -1,10 +1,11 @@
 """Kill servers, runs and clients at random moments: `python benchmarks/server_faults.py [MOMENTS] [SEED]`.
 
 Eight clients send requests with idempotency keys, one after the other, and send a request again until they have its
-result. Meanwhile a process is killed at each moment: the server (which is started again), its standby, or a run. In the
-end every accepted run must have one `complete`, as its last event, after a `seq` without gaps; a run that was not
-killed must have completed; and no run may have executed its command twice. Prints one JSON
-object; exits 1 on a violation.
+result. Meanwhile, at each moment, a process is killed: the server (which is started again), its standby, or a run; or
+the connections of all clients are cut; or the disk of the state directory is full for half a second (as root only:
+a file system is mounted for it). In the end every accepted run must have one `complete`, as its last event, after a
+`seq` without gaps; a run that was not killed must have completed; and no run may have executed its command twice.
+Prints one JSON object; exits 1 on a violation.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +24,6 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import httpx2
 
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 from agent_runtime.testing.runtime import COMMAND, environment
@@ -40,6 +40,11 @@ class Site:
         self.workspace = folder / "workspace"
         self.workspace.mkdir()
         self.stopping = threading.Event()
+        self.connections: dict[int, socket.socket] = {}
+        state = folder / "state"
+        state.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(state)]
+        self.has_disk = subprocess.run(mount, capture_output=True, check=False).returncode == 0
         self.results: dict[str, dict[str, Any]] = {}
         self.start(0)
 
@@ -73,36 +78,78 @@ class Site:
         count = 0
         while not self.stopping.is_set():
             count += 1
-            self._request(f"run{number}x{count}")
+            self._request(number, f"run{number}x{count}")
 
-    def _request(self, name: str) -> None:
+    def _request(self, number: int, name: str) -> None:
         body = {"prompt": "go", "runId": name, "stream": False, "env": {"RUN": name}}
         while True:
             try:
-                response = httpx2.post(
-                    f"{self.url}/v1/run", json=body, headers={"idempotency-key": name}, timeout=60
-                )
-            except httpx2.HTTPError:
-                time.sleep(0.05)  # the server is being started
+                with socket.create_connection(
+                    ("127.0.0.1", int(self.url.rsplit(":", 1)[1])), 60
+                ) as connection:
+                    self.connections[number] = connection
+                    status, data = _post(connection, body, name)
+            except (OSError, ValueError):
+                time.sleep(0.05)  # the server is being started, or the connection was cut
                 continue
-            if response.status_code == 409:  # in progress
+            if status in (409, 500):  # in progress; the disk is full
                 time.sleep(0.05)
                 continue
-            response.raise_for_status()
-            self.results[name] = response.json()["data"]
+            assert status == 200, data
+            self.results[name] = data["data"]
             return
+
+    def fill_disk(self) -> bool:
+        """Leave no space in the state directory for half a second; False where it has no disk of its own."""
+        if not self.has_disk:
+            return False
+        ballast = self.folder / "state" / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 12))
+        time.sleep(0.5)
+        ballast.unlink()
+        return True
+
+
+def _post(connection: socket.socket, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
+    """Send a request, and return the status and the body of the answer. Raises OSError, ValueError."""
+    data = json.dumps(body).encode()
+    host = f"127.0.0.1:{connection.getpeername()[1]}"
+    fields = {"host": host, "idempotency-key": key, "content-length": len(data), "connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    connection.sendall(f"POST /v1/run HTTP/1.1\r\n{head}\r\n".encode() + data)
+    answer = b""
+    while piece := connection.recv(1 << 16):
+        answer += piece
+    status, end, rest = answer.partition(b"\r\n\r\n")
+    if not end:
+        raise ConnectionError("the connection was cut")
+    return int(status.split()[1]), json.loads(rest)
 
 
 def kill_something(site: Site, choice: random.Random, killed: set[str]) -> str:
     """Kill a process; returns which kind."""
-    kind = choice.choice(("server", "standby", "run"))
+    kind = choice.choice(("server", "standby", "run", "clients", "disk"))
     if kind == "server":
         site.restart()
+    elif kind == "clients":
+        for connection in list(site.connections.values()):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+    elif kind == "disk":
+        # what was running may have failed then
+        before = {row["run_id"] for row in site.records()}
+        if site.fill_disk():
+            killed |= {
+                row["run_id"] for row in site.records()
+            } - site.results.keys() | before - site.results.keys()
     elif kind == "standby":
         children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
         for child in children:
-            if b"standby" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(int(child), signal.SIGKILL)
+            with suppress(OSError):
+                if b"standby" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(int(child), signal.SIGKILL)
     else:
         running = [row for row in site.records() if row["pid"] and row["run_id"] not in site.results]
         if running:
@@ -156,6 +203,8 @@ def main(moments: int, seed: int) -> int:
         statuses = Counter(result["status"] for result in site.results.values())
         site.process.terminate()
         site.process.wait()
+        if site.has_disk:
+            subprocess.run(["umount", "--lazy", str(site.folder / "state")], check=False)
     model.close()
     print(json.dumps({"seed": seed, "killed": kinds, "runs": statuses, "violations": wrong}, indent=2))
     return bool(wrong)

@@ -18,6 +18,7 @@ from agent_runtime.client.stream_state import (
     MAX_EVENT_SIZE,
     Event,
     InterruptedStream,
+    NothingFollows,
     OtherEvent,
     StreamState,
 )
@@ -189,6 +190,8 @@ class AsyncRunStream:
         while self._state.complete is None:
             try:
                 event = await self._next()
+            except NothingFollows:
+                break
             except INTERRUPTIONS as error:
                 await self._disconnect()
                 await anyio.sleep(self._state.delay(error))
@@ -242,6 +245,8 @@ class AsyncRunStream:
         if not source.response.is_success:
             await source.response.aread()
             raise ApiError.of(source.response)
+        if source.response.status_code == 204:
+            raise NothingFollows
         self.run_id = source.response.headers.get("x-run-id", self.run_id)
         self.thread_id = source.response.headers.get("x-thread-id", self.thread_id)
         return aiter(source)

@@ -87,6 +87,10 @@ class InterruptedStream(Exception):
     """A stream ended before `complete`, or an event is missing in it."""
 
 
+class NothingFollows(Exception):
+    """The run has ended, and the stream was asked for what follows its last event."""
+
+
 # what ends a connection, after which the stream is continued with a new one
 INTERRUPTIONS = (httpx2.TransportError, InterruptedStream, ApiError)
 

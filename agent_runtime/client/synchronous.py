@@ -18,6 +18,7 @@ from agent_runtime.client.stream_state import (
     MAX_EVENT_SIZE,
     Event,
     InterruptedStream,
+    NothingFollows,
     OtherEvent,
     StreamState,
 )
@@ -188,6 +189,8 @@ class RunStream:
         while self._state.complete is None:
             try:
                 event = self._next()
+            except NothingFollows:
+                break
             except INTERRUPTIONS as error:
                 self._disconnect()
                 time.sleep(self._state.delay(error))
@@ -241,6 +244,8 @@ class RunStream:
         if not source.response.is_success:
             source.response.read()
             raise ApiError.of(source.response)
+        if source.response.status_code == 204:
+            raise NothingFollows
         self.run_id = source.response.headers.get("x-run-id", self.run_id)
         self.thread_id = source.response.headers.get("x-thread-id", self.thread_id)
         return iter(source)

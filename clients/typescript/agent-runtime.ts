@@ -204,6 +204,7 @@ export class RunStream implements AsyncIterable<RunEvent> {
   private readonly start: Start | null;
   private readonly signal: AbortSignal | undefined;
   private failures = 0;
+  private atEnd = false;
 
   constructor(client: Client, start: Start | null, runId: string, after: number, signal?: AbortSignal) {
     this.client = client;
@@ -215,7 +216,7 @@ export class RunStream implements AsyncIterable<RunEvent> {
 
   /** Yields the events. Throws ApiError when the server refuses, and StreamLostError when it stays away. */
   async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, undefined> {
-    while (this.complete === null) {
+    while (this.complete === null && !this.atEnd) {
       try {
         yield* this.connection();
       } catch (error) {
@@ -238,6 +239,10 @@ export class RunStream implements AsyncIterable<RunEvent> {
     try {
       heard();
       const response = await this.connect(silence.signal);
+      if (response.status === 204) { // the run has ended, and nothing follows the event that was named
+        this.atEnd = true;
+        return;
+      }
       for await (const data of sseData(response.body!, heard)) {
         const event = JSON.parse(data) as RunEvent;
         if (event.seq <= this.after) continue;

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from agent_runtime.client import ApiError, AsyncClient, Client
+from agent_runtime.client.stream_state import Event
 from agent_runtime.protocol.events import CompleteEvent
 from agent_runtime.testing.model_server import Turn
 from tests.server.conftest import Serve, serve  # noqa: F401
@@ -28,6 +29,8 @@ def test_a_run_can_be_started_followed_and_listed(serve: Serve) -> None:  # noqa
         copy = client.fork_thread(run.thread_id)
         client.delete_thread(copy["id"])
         assert [event.seq for event in client.events(run.run_id, 3)] == list(range(4, len(found)))
+        assert list(client.events(run.run_id, len(found) - 1)) == []
+        assert anyio.run(_rest, served.url, run.run_id, len(found) - 1) == []
         assert any(row["slug"] == "code-assistant" for row in client.agents())
         assert client.models()["models"]
         with pytest.raises(ApiError, match="409 conflict"):
@@ -56,3 +59,8 @@ def test_a_stream_continues_after_the_server_was_killed(serve: Serve) -> None:  
 
     seqs = anyio.run(main)
     assert seqs == list(range(len(seqs)))
+
+
+async def _rest(url: str, run_id: str, after: int) -> list[Event]:
+    async with AsyncClient(url, api_key="secret") as client:
+        return [event async for event in client.events(run_id, after)]

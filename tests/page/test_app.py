@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agent_runtime.testing.model_server import Turn
 from tests.page.browser import Browser, Page
 from tests.server.conftest import Serve, serve  # noqa: F401
+from tests.support.waiting import until
 
 EVIL = "</pre><img src=x onerror=window.hit=1><script>window.hit=1</script>"
 CODE = "def greet(name):\n    return f'hello {name}'  # a greeting\n"
@@ -138,6 +141,29 @@ def test_a_question_is_answered_and_a_server_embedded(browser: Browser, serve: S
     (served.workspace / "go").touch()
     page.until("document.querySelector('.status').textContent === 'completed'")
     assert "green" in str(served.model.bodies[1]["messages"])
+    assert page.problems == []
+
+
+def test_a_page_that_is_loaded_again_knows_the_state_of_the_run(browser: Browser, serve: Serve) -> None:  # noqa: F811
+    question = {"question": "Which colour?", "options": ["red", "green"]}
+    served = serve([Turn(calls=[("ask_user", question)]), waiting("go"), Turn(text="done")])
+    body = {"prompt": "ask me", "runId": "r1", "askUser": True}
+    with served.client() as client, client.stream("POST", "/v1/run", json=body) as response:
+        lines = response.iter_lines()
+        asked = next(line for line in lines if '"type":"question"' in line)
+        page = browser.open(f"{served.url}/#/runs/r1")
+        page.until("document.querySelector('.live-line')?.textContent.includes('Waiting for an answer')")
+        answer = {"id": json.loads(asked[6:])["id"], "text": "blue"}
+        assert client.post("/v1/runs/r1/answer", json=answer).status_code == 200
+        page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
+        assert page.run("document.querySelector('.answer') === null")
+        assert client.post("/v1/runs/r1/pause").status_code == 200
+        until(lambda: '"action":"pause"' in (served.state / "runs" / "r1" / "transcript.ndjson").read_text())
+        page.run("location.reload()")
+        page.until("document.querySelector('.live-line')?.textContent.includes('Paused')")
+        (served.workspace / "go").touch()
+        page.click(".controls button", "Resume")
+        page.until("document.querySelector('.status').textContent === 'completed'")
     assert page.problems == []
 
 

@@ -111,6 +111,49 @@ def test_tokens_add_up_to_their_line() -> None:
         assert ["".join(text for _, text in tokens) for tokens in found] == lines
 
 
+@pytest.mark.parametrize(
+    ("path", "lines", "kinds"),
+    [
+        (
+            "a.py",
+            ['x = """one', "def two", 'three""" + y', "def f"],
+            ["string", "string", "string", "keyword"],
+        ),
+        ("a.py", ["x = '''", 'def """ two', "'''", "if x"], ["string", "string", "string", "keyword"]),
+        ("a.ts", ["/* one", "return 2", "*/ return"], ["comment", "comment", "comment"]),
+        ("a.ts", ["x = `one", "return \\`", "end`; return"], ["string", "string", "string"]),
+        ("a.sql", ["select /* x", "select", "*/ select"], ["keyword", "comment", "comment"]),
+        ("a.css", ["a { /* x", "color: 3", "*/ } "], ["comment", "comment", "comment"]),
+        ("a.html", ["<!-- x", "<b>", "--><b>"], ["comment", "comment", "comment"]),
+        ("a.py", ['"""one line"""', "def f"], ["string", "keyword"]),
+        ("a.ts", ["// it`s", "return 1"], ["comment", "keyword"]),
+        ("a.py", ['"one', "def f"], ["string", "keyword"]),
+    ],
+)
+def test_comments_and_strings_go_on_in_the_next_line(path: str, lines: list[str], kinds: list[str]) -> None:
+    tokenizer = f"new m.Tokenizer(m.grammarOf({json.dumps(path)}))"
+    found = node("syntax.js", f"((t) => input.map((line) => t.line(line)))({tokenizer})", lines)
+    assert ["".join(text for _, text in tokens) for tokens in found] == lines
+    assert [next(kind for kind, _ in tokens if kind) for tokens in found] == kinds
+
+
+def test_a_question_that_was_answered_elsewhere_is_closed() -> None:
+    question = {
+        "type": "question",
+        "seq": 1,
+        "ts": "2026-01-01T00:00:01Z",
+        "id": "c1",
+        "text": "?",
+        "turn": 1,
+    }
+    result = {"type": "tool_result", "seq": 2, "ts": "2026-01-01T00:00:02Z", "id": "c1", "tool": "ask_user"}
+    code = "((state) => input.map((e) => state.apply(e)) && state.entries[0].running)(new m.RunModel())"
+    assert node("model.js", code, [question]) is True
+    assert (
+        node("model.js", code, [question, result | {"output": "blue", "isError": False, "turn": 1}]) is False
+    )
+
+
 STATE = """(() => {
   const model = new m.RunModel();
   for (const event of input) model.apply(event);

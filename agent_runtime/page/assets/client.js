@@ -174,6 +174,7 @@ export class RunStream                                    {
                    start              ;
                    signal                         ;
           failures = 0;
+          atEnd = false;
 
   constructor(client        , start              , runId        , after        , signal              ) {
     this.client = client;
@@ -185,7 +186,7 @@ export class RunStream                                    {
 
   /** Yields the events. Throws ApiError when the server refuses, and StreamLostError when it stays away. */
   async *[Symbol.asyncIterator]()                                            {
-    while (this.complete === null) {
+    while (this.complete === null && !this.atEnd) {
       try {
         yield* this.connection();
       } catch (error) {
@@ -208,6 +209,10 @@ export class RunStream                                    {
     try {
       heard();
       const response = await this.connect(silence.signal);
+      if (response.status === 204) { // the run has ended, and nothing follows the event that was named
+        this.atEnd = true;
+        return;
+      }
       for await (const data of sseData(response.body , heard)) {
         const event = JSON.parse(data)            ;
         if (event.seq <= this.after) continue;

@@ -1,7 +1,7 @@
 // Displays the diff of a file, inline or side by side, with colours of the syntax.
 import { button, h, plural } from "./dom.js";
 import { changedRange, parseDiff, sideBySide } from "./diff_model.js";
-import { grammarOf, tokenize } from "./syntax.js";
+import { grammarOf, Tokenizer } from "./syntax.js";
 
 const FOLD_ROWS = 60;
 const SIGNS = { add: "+", del: "−", same: " " };
@@ -11,10 +11,10 @@ const SAID = { add: "added", del: "deleted", same: "" };
 export function diffTable(diff, path, mode) {
   const lines = parseDiff(diff);
   markChanges(lines);
-  const language = grammarOf(path);
+  const colours = new Colours(grammarOf(path));
   const oneSided = !lines.some((line) => line.kind === "add") || !lines.some((line) => line.kind === "del");
   const layout = oneSided ? "inline" : mode;
-  const rows = layout === "split" ? sideBySide(lines).map((pair) => splitRow(pair, language)) : lines.map((line) => inlineRow(line, language));
+  const rows = layout === "split" ? sideBySide(lines).map((pair) => splitRow(pair, colours)) : lines.map((line) => inlineRow(line, colours));
   const columns = layout === "split" ? ["number-column", "", "number-column", ""] : ["number-column", "number-column", "sign-column", ""];
   const table = h("table", { class: `diff ${layout}`, "aria-label": `changes of ${path}` },
     h("colgroup", {}, columns.map((name) => h("col", { class: name }))));
@@ -38,25 +38,53 @@ function markChanges(lines) {
   }
 }
 
-const inlineRow = (line, language) => () => {
-  if (line.kind === "head" || line.kind === "hunk") return h("tr", { class: line.kind }, h("td", { colspan: 4 }, line.text));
-  return h("tr", { class: line.kind }, number(line.old), number(line.new), sign(line), code(line, language));
+/** Tokens of the lines before and after the change. Rows are built in their order. */
+class Colours {
+  constructor(language) {
+    this.before = new Tokenizer(language);
+    this.after = new Tokenizer(language);
+  }
+
+  hunk() {
+    this.before.restart();
+    this.after.restart();
+  }
+
+  of(line) {
+    if (line.kind === "del") return this.before.line(line.text);
+    if (line.kind === "same") this.before.line(line.text);
+    return this.after.line(line.text);
+  }
+}
+
+const isHead = (line) => line?.kind === "head" || line?.kind === "hunk";
+
+function headRow(line, colours) {
+  if (line.kind === "hunk") colours.hunk();
+  return h("tr", { class: line.kind }, h("td", { colspan: 4 }, line.text));
+}
+
+const inlineRow = (line, colours) => () => {
+  if (isHead(line)) return headRow(line, colours);
+  return h("tr", { class: line.kind }, number(line.old), number(line.new), sign(line), code(line, colours.of(line)));
 };
 
-const splitRow = ([left, right], language) => () => {
-  if (left && (left.kind === "head" || left.kind === "hunk")) return h("tr", { class: left.kind }, h("td", { colspan: 4 }, left.text));
-  return h("tr", {}, number(left?.old, left?.kind), code(left, language), number(right?.new, right?.kind), code(right, language));
+const splitRow = ([left, right], colours) => () => {
+  if (isHead(left)) return headRow(left, colours);
+  const tokens = left && colours.of(left); // of both, where they are the same line
+  return h("tr", {}, number(left?.old, left?.kind), code(left, tokens),
+    number(right?.new, right?.kind), code(right, right && right !== left ? colours.of(right) : tokens));
 };
 
 const number = (value, kind = "") => h("td", { class: `number ${kind}` }, value ?? "");
 
 const sign = (line) => h("td", { class: "sign", "aria-label": SAID[line.kind] }, SIGNS[line.kind]);
 
-function code(line, language) {
+function code(line, tokens) {
   if (!line) return h("td", { class: "empty" });
   const [from, to] = line.changed ?? [0, 0];
   let at = 0;
-  const pieces = tokenize(line.text, language).flatMap(([kind, text]) => {
+  const pieces = tokens.flatMap(([kind, text]) => {
     const begin = at;
     at += text.length;
     // a token is cut where the changed part begins and ends

@@ -50,6 +50,12 @@ export class LiveRun {
     }
   }
 
+  setPaused(paused) {
+    this.view.paused = paused;
+    if (this.pause) this.pause.textContent = paused ? "Resume" : "Pause";
+    this.view.tick();
+  }
+
   begun(runId) {
     this.runId = runId;
     this.view.options.runId = runId;
@@ -61,6 +67,8 @@ export class LiveRun {
     try {
       const data = await client.data("GET", `/v1/runs/${encodeURIComponent(this.stream.runId)}/report`);
       this.view.describe({ ...data, ended: undefined }); // the stream says whether the run has ended
+      const last = data.controls.findLast((control) => ["pause", "resume"].includes(control.action));
+      this.setPaused(last?.action === "pause" && !data.ended);
     } catch {
       // a run that is not recorded has none
     }
@@ -105,15 +113,14 @@ export class LiveRun {
     text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey) send(event);
     });
-    const pause = button("Pause", () => {
-      const paused = (this.view.paused = !this.view.paused);
-      pause.textContent = paused ? "Resume" : "Pause";
-      this.view.tick();
+    this.pause = button("Pause", () => {
+      const paused = !this.view.paused;
+      this.setPaused(paused);
       act(() => (paused ? client.pause(this.stream.runId) : client.resume(this.stream.runId)), paused ? "Paused before the next step" : "Resumed");
     });
     const cancel = button("Cancel", () => act(() => client.cancel(this.stream.runId), "Cancelling"), { class: "danger" });
     return h("form", { class: "controls", onsubmit: send, "aria-label": "Control of the run" },
-      text, h("div", { class: "actions" }, h("button", { class: "primary" }, "Send"), pause, cancel, said));
+      text, h("div", { class: "actions" }, h("button", { class: "primary" }, "Send"), this.pause, cancel, said));
   }
 
   /** Saves the report as a file; the request needs the key, so that a link would not do. */

@@ -118,6 +118,8 @@ const HANDLERS = {
     return [entry];
   },
   tool_result(model, event, time) {
+    const question = model.entries.findLast((each) => each.kind === "question" && each.event.id === event.id);
+    if (question) question.running = false; // it was answered, perhaps elsewhere
     const known = model.calls.get(event.id);
     const entry = known ?? new Entry("call", event, { tool: event.tool });
     const failed = event.isError || (event.exitCode ?? 0) !== 0;
@@ -130,7 +132,7 @@ const HANDLERS = {
     sameTurn(model, entry.turn).tools += event.durationMs ?? 0;
     addSpan(model, failed ? "failed" : "tool", time - (event.durationMs ?? 0), time, entry.tool, entry);
     model.boundary = time;
-    return known ? [entry] : model.add(entry);
+    return [...(question ? [question] : []), ...(known ? [entry] : model.add(entry))];
   },
   file_edit(model, event) {
     const entry = new Entry("edit", event, { title: event.path, text: event.diff });

@@ -171,7 +171,11 @@ export class RunView {
 
   waitingFor(now) {
     const running = this.model.entries.findLast((entry) => entry.running);
-    const what = this.paused ? "Paused" : running ? (running.kind === "call" && !running.arriving ? `Running ${running.tool}` : "The model is writing") : "Waiting for the model";
+    const asked = this.model.entries.findLast((entry) => entry.running && entry.kind === "question");
+    let what = "Waiting for the model";
+    if (asked) what = "Waiting for an answer";
+    else if (this.paused) what = "Paused";
+    else if (running) what = running.kind === "call" && !running.arriving ? `Running ${running.tool}` : "The model is writing";
     return `${what} · ${this.model.began ? duration(Math.max(0, now - this.model.began)) : "starting"}`;
   }
 

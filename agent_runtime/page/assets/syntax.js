@@ -1,5 +1,5 @@
-// Splits a line of source code into tokens for colouring. A line is looked at by itself: a string or comment that
-// spans lines is coloured on its first line only.
+// Splits lines of source code into tokens for colouring. A comment or a string that a line leaves open goes on in the
+// next one.
 
 const WORDS = {
   c: "abstract as async await auto bool break case catch char class const constexpr continue default defer delete do double else enum export extends extern false final finally float fn for from func function go goto if impl implements import in instanceof int interface internal let long loop match mod mut namespace new nil null operator override package private protected pub public readonly return self short signed sizeof static struct super switch template this throw throws trait true try type typedef typeof undefined union unsafe unsigned use using var virtual void volatile where while with yield",
@@ -7,15 +7,16 @@ const WORDS = {
   sql: "add alter and as asc by case create cross default delete desc distinct drop else end exists foreign from full group having in index inner insert into is join key left like limit not null offset on or order outer primary references right select set table then union unique update values view when where with",
 };
 const STRINGS = String.raw`"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|` + "`(?:\\\\.|[^`\\\\])*`?";
+const TRIPLE = String.raw`"""(?:\\.|[^\\])*?(?:"""|$)|'''(?:\\.|[^\\])*?(?:'''|$)|`;
 const NUMBER = String.raw`\b(?:0[xob][\da-fA-F_]+|\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\b`;
 
 const GRAMMARS = {
-  c: grammar(String.raw`\/\/.*|\/\*.*?(?:\*\/|$)|^\s*\*\s.*`, WORDS.c),
-  hash: grammar(String.raw`(?:^|(?<=\s))#.*`, WORDS.hash),
-  sql: grammar(String.raw`--.*|\/\*.*?(?:\*\/|$)`, WORDS.sql, "gi"),
-  css: grammar(String.raw`\/\*.*?(?:\*\/|$)`, "", "g", String.raw`[\w-]+(?=\s*:)|@[\w-]+`),
-  data: grammar(String.raw`(?:^|(?<=\s))[#;].*`, "false null true", "g", String.raw`^\s*[\w.-]+(?=\s*[:=])|"(?:\\.|[^"\\])*"(?=\s*:)`),
-  markup: grammar(String.raw`<!--.*?(?:-->|$)`, "", "g", String.raw`<\/?[\w:-]+|\/?>`),
+  c: grammar(String.raw`\/\/.*|\/\*.*?(?:\*\/|$)|^\s*\*\s.*`, WORDS.c, { blocks: [["/*", "*/", "comment"], ["`", "`", "string"]] }),
+  hash: grammar(String.raw`(?:^|(?<=\s))#.*`, WORDS.hash, { strings: TRIPLE + STRINGS, blocks: [['"""', '"""', "string"], ["'''", "'''", "string"]] }),
+  sql: grammar(String.raw`--.*|\/\*.*?(?:\*\/|$)`, WORDS.sql, { flags: "gi", blocks: [["/*", "*/", "comment"]] }),
+  css: grammar(String.raw`\/\*.*?(?:\*\/|$)`, "", { names: String.raw`[\w-]+(?=\s*:)|@[\w-]+`, blocks: [["/*", "*/", "comment"]] }),
+  data: grammar(String.raw`(?:^|(?<=\s))[#;].*`, "false null true", { names: String.raw`^\s*[\w.-]+(?=\s*[:=])|"(?:\\.|[^"\\])*"(?=\s*:)` }),
+  markup: grammar(String.raw`<!--.*?(?:-->|$)`, "", { names: String.raw`<\/?[\w:-]+|\/?>`, blocks: [["<!--", "-->", "comment"]] }),
 };
 const EXTENSIONS = {
   c: "c cc cpp cs cxx dart go h hpp java js jsx kt m mjs cjs php rs scala swift ts tsx vue svelte zig",
@@ -29,10 +30,11 @@ const BY_EXTENSION = new Map(
   Object.entries(EXTENSIONS).flatMap(([group, names]) => names.split(" ").map((name) => [name, GRAMMARS[group]])),
 );
 
-function grammar(comment, words, flags = "g", names = "") {
+/** `blocks`: what may span lines, as [opening, closing, kind]. */
+function grammar(comment, words, { flags = "g", names = "", strings = STRINGS, blocks = [] } = {}) {
   const keywords = words ? `\\b(?:${words.replaceAll(" ", "|")})\\b` : "(?!)";
-  const source = `(?<comment>${comment})|(?<name>${names || "(?!)"})|(?<string>${STRINGS})|(?<number>${NUMBER})|(?<keyword>${keywords})`;
-  return new RegExp(source, flags);
+  const source = `(?<comment>${comment})|(?<name>${names || "(?!)"})|(?<string>${strings})|(?<number>${NUMBER})|(?<keyword>${keywords})`;
+  return { pattern: new RegExp(source, flags), blocks };
 }
 
 /** The grammar for a path; null when its language is not known. */
@@ -42,17 +44,53 @@ export function grammarOf(path) {
 }
 
 /** The tokens of a line: [kind or "", text]; their texts add up to the line. */
-export function tokenize(line, language) {
-  if (!language || line.length > 2000) return [["", line]];
-  const found = [];
-  let end = 0;
-  for (const match of line.matchAll(language)) {
-    if (match[0] === "") continue;
-    if (match.index > end) found.push(["", line.slice(end, match.index)]);
-    const kind = Object.keys(match.groups).find((name) => match.groups[name] !== undefined);
-    found.push([kind, match[0]]);
-    end = match.index + match[0].length;
+export const tokenize = (line, language) => new Tokenizer(language).line(line);
+
+/** Splits the lines of a text, one after the other. */
+export class Tokenizer {
+  constructor(language) {
+    this.language = language;
+    this.open = null; // the block that goes on
   }
-  if (end < line.length) found.push(["", line.slice(end)]);
-  return found;
+
+  /** The next line follows others that are not known. */
+  restart() {
+    this.open = null;
+  }
+
+  line(line) {
+    if (!this.language || line.length > 2000) return [["", line]];
+    const found = [];
+    let end = this.open ? closing(line, this.open, 0) : 0;
+    if (this.open && end < 0) return [[this.open[2], line]];
+    if (this.open) found.push([this.open[2], line.slice(0, end)]);
+    this.open = null;
+    this.language.pattern.lastIndex = end;
+    for (let match; (match = this.language.pattern.exec(line)) !== null; ) {
+      const [text] = match;
+      if (text === "") {
+        this.language.pattern.lastIndex += 1;
+        continue;
+      }
+      if (match.index > end) found.push(["", line.slice(end, match.index)]);
+      const kind = Object.keys(match.groups).find((name) => match.groups[name] !== undefined);
+      found.push([kind, text]);
+      end = match.index + text.length;
+      if (end === line.length) {
+        const block = this.language.blocks.find(([opening]) => text.startsWith(opening));
+        if (block && closing(text, block, block[0].length) < 0) this.open = block;
+      }
+    }
+    if (end < line.length) found.push(["", line.slice(end)]);
+    return found;
+  }
+}
+
+/** The offset after the end of a block that is open; -1 when the line does not end it. */
+function closing(line, [, mark, kind], from) {
+  for (let at = from; at < line.length; at += 1) {
+    if (kind === "string" && line[at] === "\\") at += 1;
+    else if (line.startsWith(mark, at)) return at + mark.length;
+  }
+  return -1;
 }
