@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agent_runtime.conversation.initial_history import InitialHistory
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.errors import RequestError
+from agent_runtime.output.event_writer import RecordingStopped
 from agent_runtime.output.masking import Masker
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class RunRecording:
         request = config.request
         self._is_kept = may_keep and request.record is None and not request.no_record
         self._early: list[str] = []  # lines that were written before the transcript was created
+        self._stopped: RecordingStopped | None = None  # a failure that was not reported
         self.recorder = self._start(Path(request.record)) if request.record else None
 
     @property
@@ -54,12 +56,18 @@ class RunRecording:
 
         with suppress(RequestError):  # a full disk; `state_dir_unwritable` was reported
             self.recorder = self._start(self._run_dir / NAME)
-            for line in self._early:
-                self.recorder.event(line)
+            try:
+                for line in self._early:
+                    self.recorder.event(line)
+            except RecordingStopped as reason:
+                self._stopped = reason
         self._early.clear()
 
     def line(self, line: str) -> None:
-        """Record a line of the event stream."""
+        """Record a line of the event stream. Raises RecordingStopped, once, when the transcript cannot be written."""
+        if self._stopped:
+            stopped, self._stopped = self._stopped, None
+            raise stopped
         if self.recorder:
             self.recorder.event(line)
         elif self._is_kept:

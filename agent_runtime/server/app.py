@@ -123,6 +123,7 @@ def create_app(
             dispatcher=remote,
         )
         app.state.server = server
+        server.in_background(server.runs.tend)
         yield
         for task in server.background:
             task.cancel()

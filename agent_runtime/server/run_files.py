@@ -157,6 +157,10 @@ class RunFiles:
             complete = json.loads(missing.splitlines()[-1]) if missing else self._complete()
         return complete
 
+    def is_complete(self) -> bool:
+        """Whether the last event is in the file."""
+        return self._complete() is not None
+
     def end(self, record: RunRecord) -> bytes:
         """Give a run whose process was killed its last events. Done once, whoever else does it at the same time.
 

@@ -50,5 +50,7 @@ class RunIndex:
         outcome = files.outcome(record)
         if outcome is None:
             return ListedRun(record, "running")
-        row = self._ended[name] = ListedRun(record, outcome["status"])
+        row = ListedRun(record, outcome["status"])
+        if record.is_kept or files.is_complete():  # not while its end cannot be written
+            self._ended[name] = row
         return row

@@ -28,6 +28,8 @@ from agent_runtime.system.processes import Process
 from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.store import NAME
 
+_TEND_SECONDS = 5.0
+
 
 @dataclass(frozen=True, eq=False)
 class LocalRun:
@@ -160,6 +162,12 @@ class Runs:
     def listed(self) -> list[ListedRun]:
         """All runs, the latest first."""
         return self._index.rows()
+
+    async def tend(self) -> None:
+        """Give killed runs their last events, also those that nobody follows, or whose disk was full. Never returns."""
+        while True:
+            await asyncio.to_thread(self.listed)
+            await asyncio.sleep(_TEND_SECONDS)
 
 
 def new_record(

@@ -102,3 +102,15 @@ def test_a_killed_run_that_nobody_follows_has_failed(serve: Serve) -> None:
         2,
     )
     assert data["usage"]["totalTokens"] > 0
+
+
+def test_a_killed_run_gets_its_end_without_being_asked_for(serve: Serve) -> None:
+    served = serve([waiting("never")])
+    with served.client() as client, client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
+        until((served.workspace / "started").exists)
+    record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
+    served.kill()
+    os.killpg(record["pid"], 9)
+    serve(None, model=served.model)
+    events = served.state / "runs" / "r1" / "events.ndjson"
+    until(lambda: b'"type":"complete"' in events.read_bytes())
