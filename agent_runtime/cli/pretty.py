@@ -60,6 +60,11 @@ class Pretty:
         self._rule(f"{event.get('agent')} · {event.get('model')}", "bold")
         self._line(str(event.get("workspace", "")), "dim")
 
+    def _on_user(self, message: Event) -> None:
+        """Write a message of the user; no event has this type."""
+        self._console.print()
+        self._block(clean(message.get("text", "")).strip(), "bold", "› ")
+
     def _on_thinking(self, event: Event) -> None:
         reasoning = event.get("kind") == "reasoning"
         self._console.print()

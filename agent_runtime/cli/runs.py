@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from agent_runtime.cli.pretty import Pretty
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode, TranscriptError
 from agent_runtime.importers.recorded import read_recorded
+from agent_runtime.transcripts.reader import Transcript
+from agent_runtime.transcripts.records import EventRecord, PromptRecord
 from agent_runtime.transcripts.store import KeptRun, find_transcript, kept_runs
 
 _PROMPT = 60  # characters
@@ -48,9 +51,23 @@ def show_command(arguments: argparse.Namespace) -> int:
         print(f"agent-runtime: {error}", file=sys.stderr)
         return ExitCode.INVALID_REQUEST
     pretty = Pretty(sys.stdout)
-    for event in transcript.events:
+    for event in _displayed(transcript):
         pretty.write(event)
     return ExitCode.COMPLETED
+
+
+def _displayed(transcript: Transcript) -> Iterator[dict[str, Any]]:
+    """Yield the events, and in an imported session the messages of the user where they came."""
+    if not transcript.request.resolved.get("imported"):
+        yield from transcript.events
+        return
+    for record in transcript.records:
+        if isinstance(record, EventRecord):
+            yield record.event
+        elif isinstance(record, PromptRecord):
+            for message in record.messages:
+                texts = (block.get("text", "[image]") for block in message["blocks"])
+                yield {"type": "user", "text": "\n".join(texts)}
 
 
 def _as_json(run: KeptRun) -> dict[str, Any]:

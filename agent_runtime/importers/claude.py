@@ -150,7 +150,7 @@ class _Importer:
             self._part(chain, turn, part)
         if id not in self._counted and isinstance(message.get("usage"), dict):
             self._counted.add(id)
-            usage = self._usages.get(id, message["usage"])
+            usage = self._usages.get(id) or message["usage"]
             self.session.usage(turn, _usage(usage), str(message.get("model") or ""))
 
     def _part(self, chain: str, turn: int, part: Json) -> None:

@@ -31,6 +31,7 @@ def test_an_imported_session_is_a_run(source: str, path: Path, tmp_path: Path) -
     assert listed["prompt"] == "Change two to three in notes.txt."
     shown, direct = (command("show", name, state=tmp_path) for name in (run, path))
     assert ANSWER in shown.stdout
+    assert "› Change two to three in notes.txt." in shown.stdout
     assert shown.stdout == direct.stdout
     page = tmp_path / "r.html"
     for name in (run, path):
