@@ -18,6 +18,7 @@ from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.http import http_transport
 from agent_runtime.mcp.process import ServerProcess
 from agent_runtime.mcp.stdio import stdio_transport
+from agent_runtime.mcp.tool_lists import ToolLists
 from agent_runtime.mcp.tools import OnProgress
 from agent_runtime.version import VERSION
 
@@ -33,14 +34,20 @@ class ConnectionLost(Exception):
 
 
 class Session:
-    """An open session. `instructions`: what the server says about its use; may be empty."""
+    """An open session.
 
-    def __init__(self, client: Client) -> None:
+    Attributes:
+        instructions: what the server says about its use; may be empty.
+        refused: the tools that are not valid, and why; known once `tools` has returned.
+    """
+
+    def __init__(self, client: Client, lists: ToolLists) -> None:
         self._client = client
+        self.refused = lists.refused
         self.instructions = (client.instructions or "").strip()
 
     async def tools(self) -> list[Tool]:
-        """Return all tools of the server.
+        """Return all tools of the server, without those that are not valid.
 
         Raises:
             MCPError, ValidationError: the server has refused the request, or its answer is not valid.
@@ -93,10 +100,11 @@ async def connected(server: ServerConfig, process: ServerProcess | None) -> Asyn
 
     Raises whatever keeps the session from being opened; see `reason`.
     """
-    transport = stdio_transport(process) if process else http_transport(server)
+    lists = ToolLists()
+    transport = lists.filtered(stdio_transport(process) if process else http_transport(server))
     info = Implementation(name="agent-runtime", version=VERSION)
     async with Client(transport, client_info=info, cache=None) as client:
-        yield Session(client)
+        yield Session(client, lists)
 
 
 def reason(error: BaseException) -> str:

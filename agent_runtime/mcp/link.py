@@ -190,7 +190,7 @@ class ServerLink:
 
     async def _describe(self, session: Session) -> None:
         tools, refused = tool_specs(await session.tools(), self.server, self._slug)
-        self.report = ServerReport(self.server.name, tools, refused, session.instructions)
+        self.report = ServerReport(self.server.name, tools, session.refused | refused, session.instructions)
         await self._on_report(self.report)
 
     async def _use(self, session: Session, process: ServerProcess | None) -> None:

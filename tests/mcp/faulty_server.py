@@ -112,6 +112,23 @@ CALLS: dict[str, Callable[[Json, Json], Any]] = {
 }
 
 
+WRONG_SCHEMAS: list[Any] = [None, 5, "x", []]
+INVALID: list[Any] = [
+    {"inputSchema": {"type": "object"}},
+    {"name": 5, "inputSchema": {"type": "object"}},
+    "text",
+    None,
+    [],
+    *({"name": f"schema{number}", "inputSchema": wrong} for number, wrong in enumerate(WRONG_SCHEMAS)),
+    {"name": "untyped", "inputSchema": {}},
+    {"name": "string", "inputSchema": {"type": "string"}},
+    {"name": "none"},
+    {"name": "described", "description": {"en": "x"}, "inputSchema": {"type": "object"}},
+    {"name": "annotated", "annotations": "destructive", "inputSchema": {"type": "object"}},
+    {"name": "output", "outputSchema": "text", "inputSchema": {"type": "object"}},
+]
+
+
 def tools() -> list[Json]:
     schema = {"type": "object"}
     found: list[Json] = [{"name": name, "inputSchema": schema} for name in CALLS]
@@ -122,6 +139,8 @@ def tools() -> list[Json]:
     if "names" in FAULTS:
         names = ["a.b", "a_b", "a b", "über", "x" * 100, "x" * 101, ""]
         found = [{"name": name, "inputSchema": schema} for name in names]
+    if "invalid" in FAULTS:
+        found = [{"name": "good", "inputSchema": schema}, *INVALID, {"name": "echo", "inputSchema": schema}]
     if "schemas" in FAULTS:
         schemas: dict[str, Any] = {
             "good": {"type": "object", "properties": {"x": {"type": "string"}}},

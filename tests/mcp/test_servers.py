@@ -156,6 +156,17 @@ def test_tools_that_a_provider_would_refuse_are_left_out(workspace: Path) -> Non
     assert outputs(done)[0][0] == "completed"
 
 
+def test_invalid_tools_are_left_out_and_the_others_are_used(workspace: Path) -> None:
+    done = run(workspace, [call("echo", text="hi"), call("good")], {"s": faulty("invalid")})
+    details = notices(done, "mcp_server_ready")["s"]["details"]
+    assert details["tools"] == ["mcp__s__good", "mcp__s__echo"]
+    assert {"schema0", "schema3", "none", "described", "annotated", "output", "string"} <= set(
+        details["refused"]
+    )
+    assert all(reason.startswith("not valid MCP: ") for reason in details["refused"].values())
+    assert [outcome for outcome, _ in outputs(done)] == ["completed", "completed"]
+
+
 def test_only_the_selected_tools_are_offered(workspace: Path, tmp_path: Path, replay: Replay) -> None:
     servers = {"a": faulty(enabledTools=["echo", "pid"], disabledTools=["pid"]), "b": faulty()}
     selected, transcript = ["bash", "mcp__a__*", "mcp__b__pid"], tmp_path / "t.ndjson"
