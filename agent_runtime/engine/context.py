@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent_runtime.agent.inbox import Inbox
 from agent_runtime.agent.limits import Budget
@@ -14,7 +15,6 @@ from agent_runtime.dev_servers.ownership import Ownership
 from agent_runtime.engine.calls_in_flight import CallsInFlight
 from agent_runtime.engine.clock import RunClock
 from agent_runtime.engine.event_sink import EventSink
-from agent_runtime.engine.replay import Replay
 from agent_runtime.engine.run_config import RunConfig
 from agent_runtime.engine.stop import StopSwitch
 from agent_runtime.engine.tool_signals import ToolSignals
@@ -24,6 +24,9 @@ from agent_runtime.output.heartbeat import HeartbeatTimer
 from agent_runtime.output.masking import Masker
 from agent_runtime.transcripts.player import Player
 from agent_runtime.transcripts.writer import Recorder
+
+if TYPE_CHECKING:
+    from agent_runtime.engine.replay import Replay  # which a live run does not need
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from agent_runtime.output.masking import Masker
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import UserMessage
 from agent_runtime.transcripts.masks import Masks
-from agent_runtime.transcripts.player import OnControl, Player
+from agent_runtime.transcripts.player import Player
 from agent_runtime.transcripts.prompts import ComparedPrompts, canonical
 from agent_runtime.transcripts.reader import Transcript
 from agent_runtime.transcripts.records import ControlRecord, PromptRecord
@@ -53,14 +53,14 @@ class Replay:
     speed: float = math.inf
     change: Change | None = None
 
-    def player(self, workspace: Path, on_control: OnControl) -> Player:
-        """Return a player for one pass through the transcript."""
+    def play(self, workspace: Path, inbox: Inbox, stop: StopSwitch) -> Player:
+        """Return a player for one pass through the transcript, whose control messages go to `inbox` and `stop`."""
         return Player(
             self.transcript,
             workspace=workspace,
             speed=self.speed,
             change=self.change,
-            on_control=on_control,
+            on_control=ReplayedControl(inbox, stop),
         )
 
     def event_writer(

@@ -172,7 +172,6 @@ class Run:
         from agent_runtime.engine.clock import RunClock
         from agent_runtime.engine.context import RunContext
         from agent_runtime.engine.event_sink import EventSink
-        from agent_runtime.engine.replay import ReplayedControl
         from agent_runtime.engine.stop import StopSwitch
         from agent_runtime.engine.tool_signals import ToolSignals
         from agent_runtime.engine.tracing import RunTracing
@@ -203,7 +202,7 @@ class Run:
             sockets=self._sockets,
             tool_signals=ToolSignals(),
             recorder=self._recording.recorder,
-            player=replay.player(config.workspace, ReplayedControl(inbox, stop)) if replay else None,
+            player=replay.play(config.workspace, inbox, stop) if replay else None,
             replay=replay,
         )
 

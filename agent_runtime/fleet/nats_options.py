@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_runtime.errors import RequestError
+
+if TYPE_CHECKING:
+    import ssl
 
 AUTO = "auto"  # in place of an address: a server of our own
 
@@ -46,11 +48,13 @@ class NatsOptions:
         return found
 
     def _tls(self) -> ssl.SSLContext:
+        import ssl  # noqa: PLC0415 -- this module is imported for the options of every command
+
         try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.cert:
                 context.load_cert_chain(self.cert, self.key)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             raise RequestError("--nats-ca", f"expected PEM files that can be read ({error})") from error
         return context
 

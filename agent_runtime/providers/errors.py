@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agent_runtime.errors import ProviderError
@@ -93,6 +92,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
             return None
         if _NUMBER.fullmatch(asked):
             return float(asked)
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- ten modules, for a rare header
+
         return max(0.0, parsedate_to_datetime(asked).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
