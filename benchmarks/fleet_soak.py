@@ -125,7 +125,8 @@ class Soak:
         """The number of requests that are not finished; -1 while NATS is not there."""
         try:
             async with connected(NatsOptions(self.url), "soak", "soak") as connection:
-                return int((await connection.js.stream_info(WORK)).state.messages)
+                info = await connection.js.consumer_info(WORK, "pool")
+                return int(info.num_pending or 0) + int(info.num_ack_pending or 0)
         except (RequestError, nats.errors.Error):
             return -1
 

@@ -84,10 +84,13 @@ class NatsProcess:
         return self.ask(read)
 
     def work_left(self) -> int:
-        """The number of requests that are not acknowledged."""
+        """The number of requests that are not acknowledged.
+
+        Those that the stream still has after it was killed, although they are acknowledged, do not count.
+        """
 
         async def count(connection: Connection) -> int:
-            info = await connection.js.stream_info("RUNTIME_WORK")
-            return info.state.messages
+            info = await connection.js.consumer_info("RUNTIME_WORK", "pool")
+            return int(info.num_pending or 0) + int(info.num_ack_pending or 0)
 
         return self.ask(count)
