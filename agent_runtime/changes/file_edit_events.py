@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
 from agent_runtime.changes.contents import Contents
@@ -42,7 +41,7 @@ class FileEditReporter:
 
     Args:
         workspace: absolute; the events' paths begin with it.
-        diff_dir: for diffs that do not fit an event.
+        diffs: makes the diffs of the events.
         contents: where old contents are kept; what is reported is released there.
         deadline: when to stop.
         degradation: records what is left out.
@@ -51,13 +50,13 @@ class FileEditReporter:
     def __init__(
         self,
         workspace: bytes,
-        diff_dir: Path,
+        diffs: FileDiffs,
         contents: Contents,
         deadline: Deadline,
         degradation: Degradation,
     ) -> None:
         self._workspace = workspace
-        self._diffs = FileDiffs(workspace, diff_dir, contents, deadline, degradation)
+        self._diffs = diffs
         self._contents = contents
         self._deadline = deadline
         self._degradation = degradation

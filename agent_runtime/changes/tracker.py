@@ -244,10 +244,11 @@ class ChangeTracker:
         return ledger.look_ahead() if self._held else ledger.scan(None, live=live)
 
     def _open_ledger(self, files: TrackedFiles) -> Ledger:
+        from agent_runtime.changes.file_diffs import FileDiffs
         from agent_runtime.changes.file_edit_events import FileEditReporter
         from agent_runtime.changes.ledger import Ledger  # not needed to start
 
-        reporter = FileEditReporter(
-            self._root, self._diff_dir, files.contents, self._deadline, self._degradation
-        )
+        shared = (files.contents, self._deadline, self._degradation)
+        diffs = FileDiffs(self._root, self._diff_dir, *shared)
+        reporter = FileEditReporter(self._root, diffs, *shared)
         return Ledger(self._root, files, reporter, self._deadline, self._degradation)

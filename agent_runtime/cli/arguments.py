@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from agent_runtime.cli.argument_types import count, port, seconds
-from agent_runtime.cli.options import METAVARS, OPTIONS
+from agent_runtime.cli.options import OPTIONS, add_option
 
 VERIFY_REQUESTS = "--verify-requests"  # what `--verify=requests` becomes, see main
 _RUN = "a run id, `last`, a transcript, a file of events, or a session of codex or Claude Code"
@@ -23,11 +23,8 @@ def run_options(run: argparse.ArgumentParser) -> None:
         help="print the system prompt, the tools and the settings; call no model",
     )
     run.add_argument("--socket", metavar="PATH", help="let the standby server at this socket execute the run")
-    for option, (_, kind, text) in OPTIONS.items():
-        if kind == "flag":
-            run.add_argument(option, action="store_true", help=text)
-        else:
-            run.add_argument(option, metavar=METAVARS[option], help=text)
+    for option in OPTIONS:
+        add_option(run, option)
 
 
 def replay_options(replay: argparse.ArgumentParser) -> None:
@@ -64,7 +61,7 @@ def replay_options(replay: argparse.ArgumentParser) -> None:
         help="divide recorded waiting times by a factor; max (the default) does not wait",
     )
     for option in ("--record", "--state-dir", "--format"):
-        replay.add_argument(option, metavar=METAVARS[option], help=OPTIONS[option][2])
+        add_option(replay, option)
 
 
 def standby_options(standby: argparse.ArgumentParser) -> None:
@@ -88,8 +85,8 @@ def serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--workspace", metavar="DIR", help="for requests that name none (default: the current folder)"
     )
-    serve.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
-    serve.add_argument("--dev-url", metavar="TEMPLATE", help=OPTIONS["--dev-url"][2])
+    add_option(serve, "--state-dir")
+    add_option(serve, "--dev-url")
     serve.add_argument(
         "--drain",
         metavar="SECONDS",
@@ -106,16 +103,16 @@ def acp_options(acp: argparse.ArgumentParser) -> None:
     acp.add_argument("--model", metavar="MODEL", help="the model of new sessions")
     efforts = ("low", "medium", "high", "xhigh", "max")
     acp.add_argument("--effort", choices=efforts, help="the effort of new sessions")
-    acp.add_argument("--agent", metavar="SLUG", help=OPTIONS["--agent"][2])
+    add_option(acp, "--agent")
     acp.add_argument("--no-questions", action="store_true", help="the model does not ask the user")
-    acp.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
+    add_option(acp, "--state-dir")
 
 
 def demo_options(demo: argparse.ArgumentParser) -> None:
     """Add the options of `demo`."""
-    demo.add_argument("--format", choices=("ndjson", "pretty"), help=OPTIONS["--format"][2])
+    demo.add_argument("--format", choices=("ndjson", "pretty"), help=OPTIONS["--format"][-1])
     demo.add_argument("--keep", action="store_true", help="keep the temporary workspace")
-    demo.add_argument("--record", metavar="FILE", help=OPTIONS["--record"][2])
+    add_option(demo, "--record")
 
 
 def report_options(report: argparse.ArgumentParser) -> None:

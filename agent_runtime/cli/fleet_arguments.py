@@ -7,7 +7,7 @@ import argparse
 from agent_runtime.cli import arguments
 from agent_runtime.cli.argument_types import amount, count, label, not_negative, seconds
 from agent_runtime.cli.nats_options import add_nats_options
-from agent_runtime.cli.options import OPTIONS
+from agent_runtime.cli.options import add_option
 
 
 def runner_options(runner: argparse.ArgumentParser) -> None:
@@ -78,4 +78,4 @@ def serve_options(serve: argparse.ArgumentParser) -> None:
 def _folder_options(command: argparse.ArgumentParser) -> None:
     where = "for requests that name none (default: the current folder)"
     command.add_argument("--workspace", metavar="DIR", help=where)
-    command.add_argument("--state-dir", metavar="DIR", help=OPTIONS["--state-dir"][2])
+    add_option(command, "--state-dir")

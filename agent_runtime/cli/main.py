@@ -20,7 +20,7 @@ from agent_runtime.version import VERSION
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its options, its help, and the module and function that run it.
+    """A command: its options, its help, and the module whose function `NAME_command` runs it.
 
     `prints_text`: its output is the text on stdout, unless it is written to the file of `--output`, so that without a
     stdout there is nothing to do.
@@ -29,7 +29,6 @@ class Command:
     add_options: Callable[[argparse.ArgumentParser], None]
     help: str
     module: str
-    function: str
     prints_text: bool = False
 
 
@@ -38,103 +37,93 @@ _COMMANDS = {
         arguments_of.run_options,
         "execute a run: a JSON request on stdin, NDJSON events on stdout",
         "run",
-        "run_command",
     ),
     "replay": Command(
-        arguments_of.replay_options, "replay a transcript without a model", "replay", "replay_command"
+        arguments_of.replay_options,
+        "replay a transcript without a model",
+        "replay",
     ),
     "standby": Command(
         arguments_of.standby_options,
         "warm start: import everything once, fork a process per run",
         "standby.server",
-        "standby_command",
     ),
     "acp": Command(
         arguments_of.acp_options,
         "serve an editor or another client of the Agent Client Protocol on stdin and stdout",
         "acp",
-        "acp_command",
     ),
-    "serve": Command(fleet_arguments.serve_options, "serve the HTTP API", "serve", "serve_command"),
+    "serve": Command(
+        fleet_arguments.serve_options,
+        "serve the HTTP API",
+        "serve",
+    ),
     "batch": Command(
-        fleet_arguments.batch_options, "run a file of requests, many at once", "batch", "batch_command"
+        fleet_arguments.batch_options,
+        "run a file of requests, many at once",
+        "batch",
     ),
     "runner": Command(
         fleet_arguments.runner_options,
         "execute the requests of a queue in NATS",
         "runner",
-        "runner_command",
     ),
     "demo": Command(
         arguments_of.demo_options,
         "replay a recorded run with real tools; needs no key and no network",
         "demo",
-        "demo_command",
     ),
     "report": Command(
-        arguments_of.report_options, "write an HTML page about a run", "report", "report_command"
+        arguments_of.report_options,
+        "write an HTML page about a run",
+        "report",
     ),
     "export": Command(
         arguments_of.export_options,
         "write a run as a trajectory (ATIF) or a trace (OTLP)",
         "export",
-        "export_command",
         prints_text=True,
     ),
     "import": Command(
         arguments_of.import_options,
         "make a transcript of a session of codex or Claude Code",
         "import_session",
-        "import_command",
         prints_text=True,
     ),
-    "runs": Command(
-        arguments_of.runs_options, "list the runs that are kept", "runs", "runs_command", prints_text=True
-    ),
+    "runs": Command(arguments_of.runs_options, "list the runs that are kept", "runs", prints_text=True),
     "show": Command(
         arguments_of.show_options,
         "print a run as with --format pretty",
         "runs",
-        "show_command",
         prints_text=True,
     ),
     "threads": Command(
         arguments_of.threads_options,
         "list, print, copy and delete threads",
         "threads",
-        "threads_command",
         prints_text=True,
     ),
     "models": Command(
         arguments_of.listing_options,
         "list models, and providers with their key variables",
         "listings",
-        "models_command",
         prints_text=True,
     ),
-    "tools": Command(
-        arguments_of.listing_options, "list the tools", "listings", "tools_command", prints_text=True
-    ),
+    "tools": Command(arguments_of.listing_options, "list the tools", "listings", prints_text=True),
     "agents": Command(
         arguments_of.agents_options,
         "list the agent definitions",
         "listings",
-        "agents_command",
         prints_text=True,
     ),
-    "clean": Command(
-        arguments_of.clean_options, "remove the files of old runs", "clean", "clean_command", prints_text=True
-    ),
+    "clean": Command(arguments_of.clean_options, "remove the files of old runs", "clean", prints_text=True),
     "schema": Command(
         arguments_of.schema_options,
         "print the JSON Schema of requests, events and transcripts",
         "schema",
-        "schema_command",
         prints_text=True,
     ),
-    "doctor": Command(
-        arguments_of.doctor_options, "check what a run needs", "doctor", "doctor_command", prints_text=True
-    ),
+    "doctor": Command(arguments_of.doctor_options, "check what a run needs", "doctor", prints_text=True),
 }
 
 
@@ -224,7 +213,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
     release()
     command = _COMMANDS[arguments.command]
     module = import_module(f"agent_runtime.cli.{command.module}")
-    run: Callable[[argparse.Namespace], int] = getattr(module, command.function)
+    run: Callable[[argparse.Namespace], int] = getattr(module, f"{arguments.command}_command")
     return run(arguments)
 
 
