@@ -21,7 +21,7 @@ class BusyFolders:
         self._folders: dict[bytes, None] = {b"": None}  # the latest last
 
     def add(self, folders: Iterable[bytes]) -> None:
-        """Changes were found in these folders."""
+        """Note that changes were found in these folders."""
         for folder in folders:
             self._folders.pop(folder, None)
             self._folders[folder] = None

@@ -57,7 +57,7 @@ class ContentStore:
         self.full = False
 
     def add(self, data: bytes) -> int:
-        """Keep it. Returns its offset, or NOWHERE when the store or the disk is full."""
+        """Store a content. Returns its offset, or NOWHERE when the store or the disk is full."""
         packed = zlib.compress(data, 1) if len(data) >= _COMPRESS_FROM else data
         offset = self._flushed + len(self._tail)
         if offset + len(packed) - self._released > self._limit:

@@ -126,7 +126,7 @@ class Contents:
         return blobs.get(entry.oid) if entry.offset == IN_GIT else None
 
     def release(self, entry: Entry) -> None:
-        """This content is not needed any more."""
+        """Release the content of an entry, which is not needed any more."""
         if entry.offset >= 0:
             self._store.release(entry.offset)
 

@@ -40,7 +40,7 @@ class Degradation:
         error: BaseException | None = None,
         details: Mapping[str, int] = {},
     ) -> None:
-        """A limit was met, at this path. `details` are added to those of the notice."""
+        """Note that a limit was met, at this path. `details` are added to those of the notice."""
         with self._lock:
             if limit in self._met:
                 return

@@ -104,7 +104,7 @@ class FileDiffs:
         return load
 
     def _diverge(self, change: Change, before: Entry | None) -> None:
-        """No diff contains this change, so the next diff of these paths begins where the diffs so far have led."""
+        """Note that no diff contains this change, so that the next one of these paths begins where the diffs led."""
         if before and before.oid == UNKNOWN:
             return
         if before and before.offset != NOWHERE:

@@ -25,13 +25,13 @@ class IgnoredChanges:
         self._inside: set[bytes] = set()  # files in ignored folders when the run began
 
     def folder(self, path: bytes, *, changed: bool) -> None:
-        """An ignored folder was found; `changed` when it is new."""
+        """Note an ignored folder; `changed` when it is new."""
         if not changed and path not in self._folders:
             self._list(path)
         self._folders.setdefault(path, -1 if changed else self._mtime(path))
 
     def forget(self, path: bytes) -> None:
-        """A name is not ignored any more."""
+        """Forget a name that is not ignored any more."""
         self._folders.pop(path, None)
         self._changed.discard(path)
 
@@ -44,7 +44,7 @@ class IgnoredChanges:
         return path in self._inside
 
     def changed(self, path: bytes, *, new: bool = False) -> None:
-        """Something happened to an ignored name; `new`: it was created."""
+        """Note that something happened to an ignored name; `new`: it was created."""
         if new and len(self._new) < _REMEMBERED:
             self._new.add(path)
         if len(self._changed) < _REMEMBERED:

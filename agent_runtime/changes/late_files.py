@@ -21,7 +21,7 @@ class LateFiles:
         self._walk = walk
 
     def add_repository(self, folder: bytes, tracked: Tracked) -> Suspects:
-        """Ignored files that the repository of this folder tracks count from now on. Returns those."""
+        """Track the ignored files that the repository of this folder tracks, and return them."""
         late: Suspects = {}
         for inner, names in tracked.items():
             self._add_tracked(join(folder, inner) if folder and inner else folder or inner, names, late)

@@ -59,7 +59,7 @@ class Ledger:
     def scan(
         self, call_id: str | None, *, all_of_it: bool = False, live: frozenset[bytes] | None = None
     ) -> Iterator[FileEditEvent]:
-        """Whatever changed since the last look.
+        """Return whatever changed since the last look.
 
         Args:
             call_id: the call that did it, where that is known.
@@ -82,7 +82,7 @@ class Ledger:
         )
 
     def note(self, paths: Sequence[Path], call_id: str) -> Iterator[FileEditEvent]:
-        """Exactly these paths, as an edit tool left them."""
+        """Return the changes of exactly these paths, as an edit tool left them."""
         suspects: Suspects = {}
         extra: list[bytes] = []
         for path in sorted(self._keys(paths)):  # a file that became a folder before what is in it
@@ -110,7 +110,7 @@ class Ledger:
         return keys
 
     def release(self, keys: set[bytes]) -> None:
-        """The edit is over; what it did not write, and was not tracked before, is not tracked now."""
+        """Note that the edit is over: what it did not write, and was not tracked before, is not tracked now."""
         self._expected -= keys
         self._records.drop_unchanged_extras(keys)
 

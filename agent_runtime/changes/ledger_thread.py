@@ -111,7 +111,7 @@ class LedgerThread:
             self._lock.release()
 
     def hurry(self) -> None:
-        """From now on every piece of work is short, the one that is under way too."""
+        """Bound every piece of work from now on, the one that is under way too."""
         self._hurried = True
         self._deadline.set(HURRY)
 

@@ -129,11 +129,11 @@ class Records:
         return path in self.extra or path.startswith(b"/") or not self._tree.covers(path)
 
     def add_extra(self, path: bytes) -> None:
-        """A tool has written this path, which is outside of what is tracked; its old content is not known."""
+        """Note that a tool has written this path, which is outside of what is tracked; its old content is not known."""
         self.extra.setdefault(path, None if path.startswith(b"/") else _UNSEEN)
 
     def keep_extra(self, path: bytes) -> None:
-        """A tool is about to write this path, which is outside of what is tracked: keep its content."""
+        """Keep the content of a path outside of what is tracked, which a tool is about to write."""
         content = read_content(under(self._root, path))
         offset = self._files.contents.keep(content) if content else 0
         self.extra[path] = content.entry(offset) if content else None

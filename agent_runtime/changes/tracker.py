@@ -112,7 +112,7 @@ class ChangeTracker:
             await self._thread.run(lambda ledger: None)
 
     async def expect(self, paths: Sequence[Path]) -> set[bytes]:
-        """An edit tool is about to write these paths. Returns what is to be given to `release` after that.
+        """Prepare for an edit tool that is about to write these paths. Returns what to pass to `release` after that.
 
         Keeps their contents where the baseline does not: outside of the workspace, and in ignored places. Until the
         release, scans leave these paths out.
@@ -122,7 +122,7 @@ class ChangeTracker:
         return expected
 
     async def release(self, expected: set[bytes]) -> None:
-        """The edit is over: from here on a change of these paths is not the edit tool's."""
+        """Note that the edit is over: from here on a change of these paths is not the edit tool's."""
         await self._thread.run(lambda ledger: ledger.release(expected))
 
     async def note(self, paths: Sequence[Path], *, call_id: str) -> list[FileEditEvent]:
@@ -170,7 +170,7 @@ class ChangeTracker:
                     self._degradation.note("time", details=details)
 
     def hurry(self) -> None:
-        """The run is being stopped: from now on every look is bounded, the one that is under way too.
+        """Bound every look from now on, the one that is under way too: the run is being stopped.
 
         What a look leaves is continued by the next one.
         """

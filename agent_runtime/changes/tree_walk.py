@@ -86,7 +86,7 @@ class TreeWalk:
         self.compare_folders(stack, suspects)
 
     def visit(self, folder: bytes, name: bytes, suspects: Suspects) -> None:
-        """Something happened to this name: a file becomes a suspect whatever its stat is."""
+        """Add a name that something happened to: a file becomes a suspect whatever its stat is."""
         stack: list[bytes] = []
         with self._degradation.skipping(join(folder, name)):
             self._visit(folder, name, suspects, stack)

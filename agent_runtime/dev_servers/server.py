@@ -145,7 +145,10 @@ class Server:
         return self.origin.names_port or self.mentioned or self.port not in ephemeral_ports()
 
     def refresh(self, now: OpenPort, root: int) -> None:
-        """It is (still, or again) there. `root` is the runtime's pid: nothing above it is the server's."""
+        """Take over the sockets of the port, which listens (still, or again).
+
+        `root` is the runtime's pid: nothing above it belongs to the server.
+        """
         is_new = self.origin.command is None or self.now.owners[:1] != now.owners[:1]
         if self.now.inodes.isdisjoint(now.inodes):  # restarted, and maybe another program
             self.checked = None

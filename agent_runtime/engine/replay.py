@@ -110,7 +110,7 @@ class Replay:
 
     def history(self, config: RunConfig) -> InitialHistory:
         """Return the history that the recorded run started with. Raises TranscriptError when it is damaged."""
-        recorded = self.transcript.request.resolved.get("past")
+        recorded = self.transcript.request.history
         if recorded is None:
             return InitialHistory(task=UserMessage.of(config.request.prompt or ""))
         move = path_change(self.transcript.header.workspace, str(config.workspace))
@@ -118,7 +118,7 @@ class Replay:
             return InitialHistory.replayed(rewrite(recorded, move))
         except (ValueError, AttributeError) as error:
             raise TranscriptError(
-                f"{self.transcript.path}, line 2: `request` record: resolved.past: {error}"
+                f"{self.transcript.path}, line 2: `request` record: resolved.history: {error}"
             ) from error
 
 

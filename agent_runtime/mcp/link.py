@@ -102,7 +102,7 @@ class ServerLink:
             self.fail(error or "the run is being ended")
 
     def fail(self, error: str) -> None:
-        """There will be no further session, for this reason."""
+        """Note that there will be no further session, and why."""
         self._error = error
         self.report = self.report or ServerReport(self.server.name, error=error)
         self._notify()

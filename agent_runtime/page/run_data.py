@@ -44,7 +44,7 @@ def request_messages(transcript: Transcript) -> list[Json]:
     Each has `role`, `text`, `images` (`data:` addresses), and `earlier`: it is from the thread.
     """
     request = transcript.request.request
-    history = transcript.request.resolved.get("past") or {}
+    history = transcript.request.history or {}
     found: list[Json] = []
     if not request.get("messages"):
         found += [_message(message, earlier=True) for message in history.get("messages", ())]

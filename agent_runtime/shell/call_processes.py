@@ -65,7 +65,7 @@ class CallProcesses:
         self._before = set(known)
 
     def close(self) -> None:
-        """The call is over: what the shell starts from now on is another call's."""
+        """Note that the call is over: what the shell starts from now on belongs to another call."""
         self._closed = now()
 
     def living(self) -> list[Process]:

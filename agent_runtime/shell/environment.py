@@ -46,7 +46,7 @@ _FILE_PATH = lazy_pattern(r"(?<![^:,;=\s])(~|\.\.?)?/(?!/)[^:,;=\s]*")
 # Set unless the request's `env` sets them: the values of an interactive environment would make programs wait.
 NO_PROMPTS: Mapping[str, str] = {
     "CI": "true",
-    "TERM": "dumb",  # less, git and progress bars take it as "no screen"
+    "TERM": "dumb",  # less, git and progress bars take it to mean that there is no screen
     "PAGER": "cat",
     "MANPAGER": "cat",
     "GIT_PAGER": "cat",

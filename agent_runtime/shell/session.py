@@ -104,7 +104,7 @@ class Session:
         await self.wait(0)
 
     async def type(self, data: bytes) -> None:
-        """Type on its keyboard. Without a terminal \\x03 interrupts the program, and \\x04 ends its input.
+        """Type into the program. Without a terminal \\x03 interrupts the program, and \\x04 ends its input.
 
         Raises OSError when it has closed its stdin or does not take it all, ToolError for what its terminal would cut.
         """

@@ -156,7 +156,7 @@ class SessionManager:
             tasks.start_soon(self._left.end)
 
     async def aclose(self, *, kill: bool) -> None:
-        """Let go of all sessions: with `kill` end whatever they started, otherwise see `end_interactive`. What goes on
+        """Detach all sessions: with `kill` end whatever they started, otherwise see `end_interactive`. What goes on
         keeps its log.
         """
         with anyio.CancelScope(shield=True):

@@ -207,7 +207,7 @@ class Shell:
         call.ending.notes.append(await self._replaced())
 
     async def _replaced(self) -> str:
-        """The shell has ended: the next call starts one. What of its state that one will have, for the model."""
+        """Note that the shell has ended, and return what the next one will have of its state, for the model."""
         assert self._scratch
         state = self._scratch.state
         since = "this command" if self._bash and self._bash.was_saved else "the last commands"

@@ -46,6 +46,11 @@ class RequestRecord(Frozen):
     request: dict[str, Any]
     resolved: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def history(self) -> Any:
+        """What the run started with, besides the prompt; None without any. The first versions named it `past`."""
+        return self.resolved.get("history", self.resolved.get("past"))
+
 
 class McpServerRecord(Frozen):
     """An MCP server as it was reported at the start of the run: its tools (see mcp.tools.McpToolSpec), or an error."""

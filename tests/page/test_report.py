@@ -141,11 +141,11 @@ def test_the_report_command_handles_complete_and_truncated_transcripts(tmp_path:
 
 
 def requested(
-    path: Path, request: dict[str, Any], history: list[dict[str, Any]]
+    path: Path, request: dict[str, Any], history: list[dict[str, Any]], field: str = "history"
 ) -> list[tuple[str, str, bool]]:
     recorder = Recorder(path)
     recorder.begin(runtime_version="0", run_id="r", workspace=Path("/work"))
-    recorder.request(request, {"past": {"messages": history}})
+    recorder.request(request, {field: {"messages": history}})
     recorder.close()
     return [(each["role"], each["text"], each["earlier"]) for each in run_data(read(path))["messages"]]
 
@@ -161,10 +161,11 @@ def test_the_messages_are_those_of_the_thread_and_of_the_request(tmp_path: Path)
         ("assistant", "an answer", False),
         ("user", "and now", False),
     ]
-    assert requested(tmp_path / "2", {"message": "go on"}, [earlier]) == [
-        ("user", "what came before", True),
-        ("user", "go on", False),
-    ]
+    for field in ("history", "past"):  # the latter in older transcripts
+        assert requested(tmp_path / field, {"message": "go on"}, [earlier], field) == [
+            ("user", "what came before", True),
+            ("user", "go on", False),
+        ]
 
 
 def test_a_file_of_events_is_a_run(tmp_path: Path) -> None:
