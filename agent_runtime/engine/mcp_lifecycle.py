@@ -52,6 +52,11 @@ class McpLifecycle:
         assert self._servers
         return await build_mcp.toolset(self._ctx, settings, self._servers)
 
+    def disconnect(self) -> None:
+        """Close the connections to servers at URLs; calls make new ones."""
+        if self._servers:
+            self._servers.disconnect()
+
     async def aclose(self) -> None:
         """End the servers."""
         if self._servers:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from anyio.to_thread import run_sync
 
 from agent_runtime.engine.context import RunContext
+from agent_runtime.engine.mcp_lifecycle import McpLifecycle
 from agent_runtime.engine.services import RunServices
 from agent_runtime.errors import RequestError
 from agent_runtime.output.masking import is_common, named_as_secret
@@ -21,17 +22,21 @@ class RunIdentity:
     Args:
         ctx: the context of the run.
         services: returns the services of the run; None until they are built.
+        mcp: the MCP servers of the run.
 
     Attributes:
         sandbox_id: the present one.
     """
 
-    def __init__(self, ctx: RunContext, services: Callable[[], RunServices | None]) -> None:
-        self._ctx, self._services = ctx, services
+    def __init__(
+        self, ctx: RunContext, services: Callable[[], RunServices | None], mcp: McpLifecycle
+    ) -> None:
+        self._ctx, self._services, self._mcp = ctx, services, mcp
         self.sandbox_id = ctx.config.request.sandbox_id
 
     async def close_connections(self) -> None:
-        """Close the connections to the model; the next call makes new ones."""
+        """Close the connections to the model and to MCP servers; the next calls make new ones."""
+        self._mcp.disconnect()
         if services := self._services():
             await services.connections.aclose()
 

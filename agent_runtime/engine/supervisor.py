@@ -57,7 +57,7 @@ class RunSupervisor:
         self.ctx, self._signals = ctx, signals
         self._services: RunServices | None = None  # built by `run`
         self._mcp = McpLifecycle(ctx)
-        self._identity = RunIdentity(ctx, lambda: self._services)
+        self._identity = RunIdentity(ctx, lambda: self._services, self._mcp)
         self._freezer = Freezer(ctx, self._identity)
         self._result: RunResult  # set when the loop has ended
         self._shutdown = RunShutdown(ctx)

@@ -77,6 +77,7 @@ class ServerLink:
         self._wanted = anyio.Event()  # a call waits for a session
         self._refusals: list[str] = []  # why a URL could not be connected to again
         self._error = ""  # why there will be no further session
+        self._calls = 0  # under way
 
     def launch(self) -> None:
         """Start the process of a stdio server. A failure is reported by `run`."""
@@ -123,6 +124,7 @@ class ServerLink:
             "gen_ai.tool.name": tool,
             "agent_runtime.mcp.server": self.server.name,
         }
+        self._calls += 1
         try:
             with span(f"tools/call {tool}", "client", **attributes):
                 return await session.call(tool, arguments, on_progress)
@@ -134,6 +136,13 @@ class ServerLink:
                 f"the connection to the server {self.server.name} ended during this call, which may have had"
                 f" effects: {how or error}"
             ) from error
+        finally:
+            self._calls -= 1
+
+    def disconnect(self) -> None:
+        """Close the connection to a URL, unless a call is under way; the next call makes a new one."""
+        if not self.server.command and self._session and not self._calls:
+            self._lost.set()
 
     def close(self) -> None:
         """Let `run` end. Does not wait for it."""

@@ -60,6 +60,11 @@ class McpServers:
         """Wait until each server is ready or has failed, and return the reports in the order of the servers."""
         return [await link.ready() for link in self.links]
 
+    def disconnect(self) -> None:
+        """Close the connections to URLs; calls make new ones."""
+        for link in self.links:
+            link.disconnect()
+
     async def aclose(self) -> None:
         """End all servers, and wait for their ends, which are limited in time."""
         for link in self.links:

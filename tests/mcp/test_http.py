@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from tests.cli.standby.conftest import Running, standing
 from tests.faults.standby_runs import StandbyRun
 from tests.mcp.http_server import TOKEN
 from tests.mcp.test_servers import call, notices, outputs, run
+from tests.support.followed import running
+from tests.support.runs import bash
 from tests.support.waiting import until
 
 
@@ -149,3 +151,24 @@ def test_a_server_that_restarts_is_used_again(
             gate.set()
             assert trial.until("tool_result")["output"] == "hi"
             assert trial.end().code == 0
+
+
+def test_a_thawed_run_connects_again(workspace: Path) -> None:
+    """The server is another one after the freeze, as for a fork of a snapshot: it does not know the old session."""
+    port = free_port()
+    place = {"url": f"http://127.0.0.1:{port}/mcp", "headers": {"Authorization": TOKEN}}
+    request = {"prompt": "go", "mcpServers": {"s": place}}
+    first_call, second_call = (Turn(calls=[call("echo", text=text)]) for text in ("one", "two"))
+    script = [first_call, bash("sleep 1"), second_call, Turn(text="done")]
+    with ModelServer(script) as server, ExitStack() as first:
+        first.enter_context(serving(port=port))
+        with running(server, workspace, request=request) as following:
+            following.until("tool_result")
+            following.say(action="freeze")
+            following.until("notice", code="frozen")
+            first.close()
+            with serving(port=port):
+                following.say(action="thaw", runId="run_fork")
+                done = following.end()
+    answers = [(each["outcome"], each["output"]) for each in done.of("tool_result")]
+    assert answers[::2] == [("completed", "one"), ("completed", "two")]
