@@ -31,7 +31,7 @@ def sendable_schema(schema: Any) -> dict[str, Any]:
         raise ValueError(f"the schema of its parameters is larger than {MAX_SCHEMA} bytes")
     properties = dict(_objects(schema.get("properties")))
     for combined in _COMBINERS:
-        for part in schema.get(combined) or ():
+        for part in _list(schema.get(combined)):
             if isinstance(part, dict):
                 properties |= {
                     name: value
@@ -41,7 +41,9 @@ def sendable_schema(schema: Any) -> dict[str, Any]:
     if wrong := next((name for name in properties if not _PROPERTY.fullmatch(name)), None):
         raise ValueError(f"providers do not accept the name of its parameter {wrong[:80]!r}")
     kept = {name: value for name, value in schema.items() if name not in (*_COMBINERS, "$schema", "$id")}
-    required = [name for name in schema.get("required") or () if name in properties]
+    required = [
+        name for name in _list(schema.get("required")) if isinstance(name, str) and name in properties
+    ]
     kept |= {"type": "object", "properties": properties}
     kept.pop("required", None)
     return kept | ({"required": required} if required else {})
@@ -49,3 +51,7 @@ def sendable_schema(schema: Any) -> dict[str, Any]:
 
 def _objects(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
