@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ class Sandbox(Protocol):
 
     def happenings(self) -> Iterator[Happening]:
         """Yield what happens in all runs, until none is under way."""
+        ...
 
     def freeze(self) -> None:
         """Freeze all runs; their notices `frozen` come as events. A snapshot may be taken after that."""
@@ -134,7 +135,7 @@ class Machine:
         connect: returns a new connection; called again when one breaks.
     """
 
-    def __init__(self, connect: Any) -> None:
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
         self._connect = connect
         self._link = Link()
         self._stream: socket.socket | None = None
@@ -209,7 +210,7 @@ class Machine:
         message = {"vm": "thaw", "time": time.time(), "entropy": secrets.token_hex(64)}
         self._link.send(message | {"runs": dict(renewals or {})})
 
-    def fork(self, connect: Any) -> Machine:
+    def fork(self, connect: Callable[[], socket.socket]) -> Machine:
         """Return this end for another machine of the same snapshot: it knows which messages were received."""
         copy = Machine(connect)
         copy._link = self._link.copy()
@@ -227,27 +228,30 @@ class Machine:
 
     def _exchange(self, seconds: float = 1.0) -> list[Json]:
         """Write what there is, wait for something to read, and return the messages."""
-        if self._stream is None:
-            self._stream = self._connect()
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = self._connect()
             self._link.connect()
         try:
-            self._stream.settimeout(seconds)
-            while self._link.outgoing:
-                del self._link.outgoing[: self._stream.send(self._link.outgoing[: 1 << 16])]
-            data = self._stream.recv(1 << 16)
+            stream.settimeout(seconds)
+            self._write(stream)
+            data = stream.recv(1 << 16)
         except TimeoutError:
             return []
         except ConnectionError:
             data = b""
         if not data:
-            self._stream.close()
+            stream.close()
             self._stream = None
             return []
         messages = self._link.feed(data)
         with suppress(OSError):  # acknowledge at once
-            while self._link.outgoing:
-                del self._link.outgoing[: self._stream.send(self._link.outgoing[: 1 << 16])]
+            self._write(stream)
         return messages
+
+    def _write(self, stream: socket.socket) -> None:
+        while self._link.outgoing:
+            del self._link.outgoing[: stream.send(self._link.outgoing[: 1 << 16])]
 
 
 def connect_unix(path: Path, vsock_port: int | None = None, seconds: float = 60) -> socket.socket:

@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import machine
-from link import Link
+from link import Link  # pyright: ignore[reportMissingImports] -- beside this file in the image
 
 STANDBY = Path("/run/agent/standby.sock")
 PROGRAM = ["/opt/agent-runtime/bin/python", "-I", "-m", "agent_runtime"]
@@ -260,7 +260,7 @@ class Init:
     def _start_standby(self) -> subprocess.Popen[bytes]:
         STANDBY.parent.mkdir(exist_ok=True)
         os.chown(STANDBY.parent, USER, USER)
-        standby = subprocess.Popen(
+        standby: subprocess.Popen[bytes] = subprocess.Popen(
             [*PROGRAM, "standby", "--socket", str(STANDBY)],
             cwd="/workspace",
             env=HOME,
