@@ -24,7 +24,7 @@ class InitialHistory:
     """The history before the first turn, and where what follows is kept.
 
     `messages` were there before; `task` is new, and is kept with all that comes after it. `mask` hides keys
-    from what is kept.
+    from what is kept. `notices` say what of attached files the model does not get.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -33,6 +33,12 @@ class InitialHistory:
     thread: Thread | None = None
     store: ThreadStore | None = None
     mask: Callable[[str], str] = lambda text: text
+    notices: tuple[str, ...] = ()
+
+    @property
+    def is_more_than_prompt(self) -> bool:
+        """Whether a replay needs more than the text of the request's prompt."""
+        return bool(self.messages) or (self.task is not None and len(self.task.blocks) > 1)
 
     def keep(self, message: Message) -> None:
         """Store a message in the thread; a failure is logged there and does not end the run."""
@@ -60,7 +66,8 @@ class InitialHistory:
         """Return the history for a transcript: a replay has neither the thread nor the files of the messages."""
         task = self.task and self.task.model_dump(mode="json", by_alias=True)
         messages = [message.model_dump(mode="json", by_alias=True) for message in self.messages]
-        return {"messages": messages, "task": task, "system": self.system}
+        found = {"messages": messages, "task": task, "system": self.system}
+        return found | ({"notices": list(self.notices)} if self.notices else {})
 
     @classmethod
     def replayed(cls, recorded: Mapping[str, Any]) -> InitialHistory:
@@ -73,6 +80,7 @@ class InitialHistory:
             messages=adapter.validate_python(recorded.get("messages")),
             task=None if task is None else UserMessage.model_validate(task),
             system=str(recorded.get("system", "")),
+            notices=tuple(map(str, recorded.get("notices") or ())),
         )
 
 
@@ -97,16 +105,19 @@ def load_initial_history(
         from agent_runtime.conversation.input_messages import read_messages
 
         given = read_messages(request.messages, workspace=workspace, prompt=request.prompt, parts=parts)
-        return InitialHistory(messages=given.messages, system=given.system)
+        return InitialHistory(messages=given.messages, system=given.system, notices=given.notices)
     task = UserMessage.of(request.prompt or "")
+    notices: tuple[str, ...] = ()
     if parts:
         from agent_runtime.conversation.input_messages import read_task
 
-        task = read_task(request.prompt or "", parts, workspace=workspace)
+        task, notices = read_task(request.prompt or "", parts, workspace=workspace)
     if request.thread_id is None:
-        return InitialHistory(task=task)
+        return InitialHistory(task=task, notices=notices)
     from agent_runtime.conversation.threads.store import ThreadStore
 
     store = ThreadStore(state_dir)
     thread = store.open(request.thread_id, agent=agent)
-    return InitialHistory(messages=list(thread.messages), task=task, thread=thread, store=store, mask=mask)
+    return InitialHistory(
+        messages=list(thread.messages), task=task, thread=thread, store=store, mask=mask, notices=notices
+    )

@@ -13,30 +13,41 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.conversation.attached_files import attach, read_file
 from agent_runtime.conversation.image_limits import UnusableImage, prepare
 from agent_runtime.errors import RequestError
 from agent_runtime.images import MAX_FILE
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import AssistantMessage, Image, Message, Text, UserMessage, clean_text
-from agent_runtime.system.safe_open import read_bounded
 
-MAX_FILE_TEXT = 256 << 10  # bytes of a text file that are put into the conversation
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
 _PARTS = 'expected an object with type "text", "image" or "file"'
 
 
 @dataclass(frozen=True)
 class InputMessages:
-    """A caller's history: its messages, and the text of its system messages (may be empty)."""
+    """A caller's history.
+
+    Attributes:
+        messages: its messages.
+        system: the text of its system messages; may be empty.
+        notices: what of the attached files the model does not get.
+    """
 
     messages: list[Message]
     system: str
+    notices: tuple[str, ...] = ()
 
 
-def read_task(prompt: str, parts: Sequence[Any], *, workspace: Path) -> UserMessage:
-    """Return the message of a prompt with parts. Blocking: it reads files. Raises RequestError, naming the part."""
-    blocks = _Reader("", workspace, texts_only=False).parts("parts", list(parts))
-    return UserMessage(blocks=(Text(text=clean_text(prompt)), *blocks))
+def read_task(prompt: str, parts: Sequence[Any], *, workspace: Path) -> tuple[UserMessage, tuple[str, ...]]:
+    """Return the message of a prompt with parts, and the notices about its files. Blocking: it reads files.
+
+    Raises:
+        RequestError: a part is not valid; names it.
+    """
+    reader = _Reader("", workspace, texts_only=False)
+    blocks = reader.parts("parts", list(parts))
+    return UserMessage(blocks=(Text(text=clean_text(prompt)), *blocks)), tuple(reader.notices)
 
 
 def read_messages(
@@ -55,6 +66,7 @@ def read_messages(
     """
     messages: list[Message] = []
     system: list[str] = []
+    notices: list[str] = []
     for index, item in enumerate(raw):
         field = f"messages[{index}]"
         if not isinstance(item, Mapping):
@@ -62,7 +74,9 @@ def read_messages(
         role = item.get("role")
         if role not in ("user", "assistant", "system", "developer"):
             raise RequestError(f"{field}.role", f'expected "user", "assistant" or "system", got {role!r:.40}')
-        blocks = _Reader(field, workspace, texts_only=role != "user").blocks(item)
+        reader = _Reader(field, workspace, texts_only=role != "user")
+        blocks = reader.blocks(item)
+        notices += reader.notices
         if role == "user":
             messages.append(UserMessage(blocks=tuple(blocks)))
         elif role == "assistant":
@@ -70,13 +84,15 @@ def read_messages(
         else:
             system += [block.text for block in blocks if isinstance(block, Text)]
     if prompt is not None:
-        messages.append(read_task(prompt, parts, workspace=workspace))
+        task, more = read_task(prompt, parts, workspace=workspace)
+        messages.append(task)
+        notices += more
     messages = [message for message in messages if not all(map(_is_blank, message.blocks))]
     if not messages or not isinstance(messages[-1], UserMessage):
         raise RequestError(
             "messages", "expected a last message of the user that is not empty; or give `prompt`"
         )
-    return InputMessages(messages, "\n\n".join(system).strip())
+    return InputMessages(messages, "\n\n".join(system).strip(), tuple(notices))
 
 
 class _Reader:
@@ -84,6 +100,7 @@ class _Reader:
         self._field = field
         self._workspace = workspace
         self._texts_only = texts_only
+        self.notices: list[str] = []
 
     def blocks(self, item: Mapping[str, Any]) -> list[Text | Image]:
         content, parts = item.get("content"), item.get("parts")
@@ -125,7 +142,7 @@ class _Reader:
             if part.get("path") is None:
                 raise RequestError(field, "expected `data` (base64) or `path` of the image")
             path = self._path(field, part)
-            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
+            return _prepared(f"{field}.path", read_file(f"{field}.path", path, MAX_FILE))
         data = _string(field, part, "data")
         media_type = part.get("mediaType", part.get("media_type"))
         if data.startswith("data:"):
@@ -144,28 +161,17 @@ class _Reader:
     def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image:
         path = self._path(field, part)
         if path.suffix.lower() in _IMAGE_SUFFIXES:
-            return _prepared(f"{field}.path", _read(f"{field}.path", path, MAX_FILE))
-        data = _read(f"{field}.path", path, MAX_FILE_TEXT)
-        if b"\0" in data:
-            return Text(
-                text=f"[The user attached the file {path}. It is binary; look at it with your tools.]"
-            )
-        text = data[:MAX_FILE_TEXT].decode("utf-8", "replace")
-        more = "\n[cut here; read the rest with your tools]" if len(data) > MAX_FILE_TEXT else ""
-        return Text(text=f'<file path="{path}">\n{text}{more}\n</file>')
+            return _prepared(f"{field}.path", read_file(f"{field}.path", path, MAX_FILE))
+        attached = attach(f"{field}.path", path)
+        if attached.notice:
+            self.notices.append(attached.notice)
+        return attached.text
 
     def _path(self, field: str, part: Mapping[str, Any]) -> Path:
         path = _string(field, part, "path")
         if not path or "\0" in path:
             raise RequestError(f"{field}.path", "expected the path of a file")
         return self._workspace / clean_text(path)
-
-
-def _read(field: str, path: Path, limit: int) -> bytes:
-    try:
-        return read_bounded(path, limit)
-    except OSError as error:
-        raise RequestError(field, f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _prepared(field: str, raw: bytes) -> Image:

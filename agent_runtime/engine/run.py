@@ -117,6 +117,8 @@ class Run:
             names = ", ".join(f"env.{name}" for name in self._not_masked)
             message = f"not masked in the events because they are short or common words: {names}"
             self.writer.put(events.NoticeEvent(code="not_masked", message=message))
+        for message in self._history.notices:
+            self.writer.put(events.NoticeEvent(code="parameter_dropped", message=message))
         from agent_runtime.engine import result
 
         fields: dict[str, Any] = {}

@@ -89,6 +89,6 @@ class RunRecording:
             exclude_defaults=True,
             exclude={"mcp_servers", "mcp_config", "workspace_mcp"},
         )
-        history = {"history": self._history.recorded()} if self._history.messages else {}
+        history = {"history": self._history.recorded()} if self._history.is_more_than_prompt else {}
         recorder.request(request, self._config.resolved() | history)
         return recorder

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 
 from agent_runtime.errors import ToolError
-from agent_runtime.files.encoding import detect
 from agent_runtime.files.line_numbers import fitted
 from agent_runtime.files.text_file import TextFile
 from agent_runtime.images import has_control_bytes
 from agent_runtime.lazy import dataclass, lazy_pattern
+from agent_runtime.text_encoding import detect
 
 _HEAD = 65_536
 _LINE = 1 << 20  # characters of a line that are held

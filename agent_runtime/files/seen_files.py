@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 from agent_runtime.errors import ToolError
-from agent_runtime.files.encoding import Encoding
 from agent_runtime.files.line_numbers import fitted
 from agent_runtime.files.page import binary_kind
 from agent_runtime.files.snapshot import Snapshot
 from agent_runtime.files.text_file import LARGE, TextFile, decode
+from agent_runtime.text_encoding import Encoding
 
 _HEAD = 65_536
 _PRESENT = 16_000  # bytes of a file's present text in a refusal

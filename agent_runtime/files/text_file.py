@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from agent_runtime.errors import ToolError
-from agent_runtime.files.encoding import Encoding, detect
 from agent_runtime.lazy import dataclass, lazy_pattern
+from agent_runtime.text_encoding import Encoding, detect
 
 LARGE = 16 << 20  # characters
 _MANY_LINES = 1_000_000

@@ -90,7 +90,7 @@ class _Filtered:
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def __aiter__(self) -> Self:
+    def __aiter__(self) -> ReadStream[Incoming]:
         return self
 
     async def __anext__(self) -> Incoming:
@@ -104,8 +104,8 @@ class _Filtered:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
     ) -> bool | None:
-        return await self._inner.__aexit__(kind, error, traceback)
+        return await self._inner.__aexit__(exc_type, exc_val, exc_tb)

@@ -15,12 +15,12 @@ from typing import Any
 
 from anyio.abc import Process
 
-from agent_runtime.files.encoding import detect
 from agent_runtime.files.worker import FileWorker
 from agent_runtime.git.ignore_tree import Ignore
 from agent_runtime.lazy import lazy_pattern
 from agent_runtime.search.process import RecordTooLongError, errors, records, running
 from agent_runtime.search.results import FileMatches, Query, SearchMatch
+from agent_runtime.text_encoding import detect
 
 _SAME_FILES = (  # as in Python: the ignore files in the tree decide, in a repository or not
     "--no-config",

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent_runtime.files.encoding import detect
 from agent_runtime.git.ignore_tree import Ignore
 from agent_runtime.lazy import lazy_pattern
 from agent_runtime.search.results import SearchMatch
 from agent_runtime.system.safe_open import open_regular
+from agent_runtime.text_encoding import detect
 
 _CODECS = (
     "cp1252",

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from agent_runtime.conversation.attached_files import MAX_FILE_TEXT
 from agent_runtime.conversation.image_limits import prepare
-from agent_runtime.conversation.input_messages import MAX_FILE_TEXT, InputMessages, read_messages
+from agent_runtime.conversation.input_messages import InputMessages, read_messages
 from agent_runtime.errors import RequestError
 from tests.conversation.messages import encoded, model, user
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agent_runtime.files.encoding import detect
+from agent_runtime.text_encoding import detect
 from tests.files.editor_fixture import EditorFixture
 
 WESTERN = [
