@@ -23,7 +23,7 @@ class StoredTool:
     Args:
         name: the name that the model uses.
         stored: its entry in data/tools.json, which scripts/make-tools writes.
-        describe: returns its description for the model.
+        describe: returns its description for the model, where that is not in the entry.
         load: imports the tool.
     """
 
@@ -45,7 +45,8 @@ class StoredTool:
     def spec(self) -> ToolSpec:
         """Return the description for the model."""
         row = self.stored
-        return ToolSpec(self.name, self.describe(), row["parameters"], row["native"], row["hosted"])
+        description = row["description"] or self.describe()
+        return ToolSpec(self.name, description, row["parameters"], row["native"], row["hosted"])
 
     async def call(self, input: Mapping[str, Any], ctx: ToolContext) -> ToolOutput:
         """Run the tool. Raises ToolError."""

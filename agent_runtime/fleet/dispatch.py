@@ -103,7 +103,7 @@ class Dispatch:
     async def start(
         self, request: Request, *, record: RunRecord, key: str | None = None, digest: str = ""
     ) -> RemoteRun:
-        """Hand a run to the queue of its record; see server.run.Dispatcher."""
+        """Hand a run to the queue of its record; see server.run.Dispatcher. Raises what that raises."""
         async with available():
             if key and (earlier := await self._claimed(key, digest, record.run_id)):
                 run = await self.search(earlier)

@@ -64,7 +64,10 @@ class RunStream(StreamingResponse):
 async def unless_client_leaves(
     http: HttpRequest, work: Coroutine[Any, Any, dict[str, Any]], on_left: Callable[[], None]
 ) -> dict[str, Any]:
-    """Wait for a result. When the client disconnects before, call `on_left` and raise ClientDisconnect."""
+    """Wait for a result. When the client disconnects before, `on_left` is called.
+
+    Raises ClientDisconnect in that case, and what the work raises.
+    """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(http))
     try:

@@ -67,6 +67,9 @@ class IdempotencyStore:
 
         Args:
             abandoned: a run that the key may be taken from: its server was killed before the run was started.
+
+        Raises:
+            sqlite3.Error: the database cannot be written, or stays locked.
         """
         now = time.time()
         with self._alone():
@@ -83,7 +86,7 @@ class IdempotencyStore:
         return Claim(row[0], row[1], row[2], row[3], is_new=inserted > 0)
 
     def release(self, key: str, run_id: str) -> None:
-        """Forget that a key is bound to a run: it was not started."""
+        """Forget that a key is bound to a run: it was not started. Raises sqlite3.Error."""
         with self._alone():
             self._connection.execute("DELETE FROM claims WHERE key = ? AND run = ?", (key, run_id))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime import tools
+from agent_runtime.tools._stored import StoredTool
 
 REPO = Path(__file__).parents[2]
 
@@ -22,3 +23,11 @@ def test_a_stored_tool_is_described_as_the_tool_itself(name: str) -> None:
 def test_the_entries_are_those_of_the_tools() -> None:
     entries = json.loads((REPO / "agent_runtime" / "data" / "tools.json").read_text())
     assert list(entries) == tools.names(), "run scripts/make-tools"
+
+
+def test_a_description_may_be_in_the_module_of_the_tool() -> None:
+    entry = {"description": "In its own words.", "parameters": {}, "native": None, "hosted": ()}
+    tool = StoredTool(
+        "line_count", entry, describe=lambda: tools.prompt("line_count"), load=lambda: tools.load("bash")
+    )
+    assert tool.spec().description == "In its own words."
