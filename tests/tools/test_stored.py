@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,12 @@ def test_the_entries_are_those_of_the_tools() -> None:
 
 
 def test_a_description_may_be_in_the_module_of_the_tool() -> None:
-    entry = {"description": "In its own words.", "parameters": {}, "native": None, "hosted": ()}
+    entry: dict[str, Any] = {
+        "description": "In its own words.",
+        "parameters": {},
+        "native": None,
+        "hosted": (),
+    }
     tool = StoredTool(
         "line_count", entry, describe=lambda: tools.prompt("line_count"), load=lambda: tools.load("bash")
     )
