@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check format requirements clean bytecode vm vm-test
+.PHONY: demo test check format requirements clean bytecode vm vm-test test-harnesses
 
 demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
@@ -54,6 +54,11 @@ vm: $(VENV)/dev.stamp bytecode
 
 vm-test: vm
 	$(BIN)/python sandbox-image/vm-test sandbox-image/vm/build
+
+# Harbor, Inspect and acpx drive the runtime; they are installed in build/harnesses. HARBOR_PYTHON: Python >= 3.12.
+HARBOR_PYTHON ?= python3.12
+test-harnesses: $(VENV)/dev.stamp bytecode
+	$(BIN)/python scripts/test-harnesses --python $(HARBOR_PYTHON)
 
 requirements:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
