@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.errors import RequestError
-from agent_runtime.lazy import dataclass
+from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.prompting.front_matter import split
-from agent_runtime.protocol.messages import clean_text
 from agent_runtime.system.safe_open import read_bounded
+from agent_runtime.text_encoding import detect
 
 FILES = ("SKILL.md", "skill.md")
 WORKSPACE_FOLDERS = (Path(".agents") / "skills", Path(".claude") / "skills")
 HOME_FOLDER = Path(".agents") / "skills"
 
 MAX_SKILLS = 100
+_CONTROL = lazy_pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MAX_NAME = 64  # characters
 _MAX_DESCRIPTION = 1024
 _MAX_COMPATIBILITY = 500
@@ -87,7 +88,8 @@ def find_skills(
             try:
                 skill = _read(path, folder.inside)
             except ValueError as error:
-                ignored.append(Ignored(path, str(error)))
+                if wanted is None or path.parent.name in wanted:
+                    ignored.append(Ignored(path, str(error)))
                 continue
             if skill is None or (wanted is not None and skill.name not in wanted):
                 continue
@@ -126,7 +128,8 @@ def _read(path: Path, inside: Path | None) -> Skill | None:
         data = read_bounded(path, _MAX_FILE, inside=inside)
     except OSError as error:
         raise ValueError(f"it cannot be read: {error.strerror or error}") from error
-    text = clean_text(data.decode("utf-8-sig", "replace")).replace("\r\n", "\n")
+    encoding = detect(data, whole=len(data) <= _MAX_FILE)
+    text = data[len(encoding.bom) :].decode(encoding.codec, "replace").replace("\r\n", "\n")
     if not text.startswith("---\n"):
         raise ValueError("it has no front matter: expected `---` in the first line")
     try:
@@ -139,7 +142,9 @@ def _read(path: Path, inside: Path | None) -> Skill | None:
     if wrong := _wrong_name(name, path.parent.name):
         raise ValueError(f"`name`: {wrong}, got {name!r}")
     _text({"compatibility": "-"} | fields, "compatibility", _MAX_COMPATIBILITY)
-    description = " ".join(_text(fields, "description", _MAX_DESCRIPTION).split())
+    if not str(path).isprintable():  # the path is in the system prompt
+        raise ValueError("its path has control characters")
+    description = " ".join(_CONTROL.sub(" ", _text(fields, "description", _MAX_DESCRIPTION)).split())
     return Skill(name, description, path)
 
 

@@ -120,3 +120,30 @@ def test_too_many_skills_are_ignored(tmp_path: Path) -> None:
         write(tmp_path, f"s{number}", f"---\nname: s{number}\ndescription: x\n---\n")
     skills, ignored = find_skills([SkillFolder(tmp_path)])
     assert (len(skills), len(ignored)) == (100, 3)
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b[2J", "\x85", "\u2028", "\u202e", "\r"])
+def test_control_characters_do_not_reach_the_prompt(sign: str, tmp_path: Path) -> None:
+    write(tmp_path, "pdf-forms", f"---\nname: pdf-forms\ndescription: Fill{sign}in\n---\n")
+    outside = write(
+        tmp_path / f"a{sign.replace(chr(0), chr(10))}b", "other", GOOD.replace("pdf-forms", "other")
+    )
+    found, ignored = find_skills([SkillFolder(tmp_path)])
+    assert all(skill.description.isprintable() and str(skill.path).isprintable() for skill in found)
+    assert outside / "SKILL.md" in [each.path for each in ignored]
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "utf-8-sig", "utf-16", "cp1252"])
+def test_front_matter_is_decoded_as_files_are(codec: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "pdf-forms", "")
+    text = "---\nname: pdf-forms\ndescription: Grüße für schöne Füße\n---\n"
+    (path / "SKILL.md").write_bytes(text.encode(codec))
+    [skill], _ = find_skills([SkillFolder(tmp_path)])
+    assert skill.description == "Grüße für schöne Füße"
+
+
+def test_broken_skills_that_are_not_wanted_are_not_reported(tmp_path: Path) -> None:
+    write(tmp_path, "pdf-forms", GOOD)
+    write(tmp_path, "broken", "no front matter")
+    for wanted, reported in ((None, 1), (["broken"], 1), (["pdf-forms"], 0), ([], 0)):
+        assert len(find_skills([SkillFolder(tmp_path)], wanted)[1]) == reported
