@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from acp import schema
 from acp.exceptions import RequestError as AcpError
+from pydantic import ValidationError
 
 from agent_runtime.acp.history import history_updates
 from agent_runtime.acp.options import checked, config_options
@@ -84,7 +85,7 @@ class Agent:
         }
 
     async def handle(self, method: str, params: Any, is_notification: bool) -> Json | None:
-        """Handle one message; returns the result of a request. Raises acp's RequestError or a ValidationError."""
+        """Handle one message; returns the result of a request. Raises acp's RequestError."""
         if method not in self._methods:
             if is_notification:
                 return None
@@ -92,6 +93,10 @@ class Agent:
         model, handler = self._methods[method]
         try:
             return await handler(model.model_validate(params if params is not None else {}))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, problem["loc"]))
+            raise AcpError.invalid_params({"field": field, "message": problem["msg"]}) from error
         except ThreadBusy as error:
             raise AcpError.invalid_request({"message": str(error)}) from error
         except RequestError as error:

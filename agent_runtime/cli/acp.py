@@ -42,15 +42,18 @@ def acp_command(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace) -> int:
     from acp.connection import Connection
-    from acp.stdio import stdio_streams
+    from acp.task import MessageSender, TaskSupervisor
 
-    reader, writer = await stdio_streams(limit=_LINE_LIMIT)
+    from agent_runtime.acp.transport import LineTransport
+
+    reader, writer = await _streams()
     agents: list[Agent] = []
 
     async def handle(method: str, params: Any, is_notification: bool) -> Any:
         return await agents[0].handle(method, params, is_notification)
 
-    connection = Connection(handle, writer, reader, listening=False)
+    sender = MessageSender(writer, TaskSupervisor(source="agent_runtime.acp"))
+    connection = Connection(handle, LineTransport(reader, sender), listening=False)
     agents.append(_agent(connection, arguments))
     serving = asyncio.ensure_future(connection.main_loop())
     loop = asyncio.get_running_loop()
@@ -68,6 +71,17 @@ async def _serve(arguments: argparse.Namespace) -> int:
     with suppress(Exception):
         await connection.close()
     return 128 + received[0] if received else ExitCode.COMPLETED
+
+
+async def _streams() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the pipes of the client. Whatever is printed from now on goes to stderr."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LINE_LIMIT)
+    incoming, outgoing = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    os.dup2(2, 1)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), incoming)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, outgoing)
+    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
 def _agent(client: Any, arguments: argparse.Namespace) -> Agent:
