@@ -38,9 +38,10 @@ SERVERS = RUNNERS = 2
 
 
 def turn(request: Request) -> Turn:
-    """One command, then the end."""
-    begun = any(message["role"] == "assistant" for message in request.body["messages"])
-    return Turn(text="done") if begun else Turn(calls=[("bash", {"command": 'echo x >> "$NAME"'})])
+    """One command, then the end. A run that is executed again sees the turn of the first attempt on its thread."""
+    content = request.body["messages"][-1]["content"]
+    has_acted = isinstance(content, list) and content[-1]["type"] == "tool_result"
+    return Turn(text="done") if has_acted else Turn(calls=[("bash", {"command": 'echo x >> "$NAME"'})])
 
 
 class Soak:

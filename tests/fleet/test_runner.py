@@ -15,6 +15,7 @@ from agent_runtime.fleet.names import DEAD, MESSAGE_ID, REASON, RUN_ID, Queue
 from agent_runtime.fleet.presence import present
 from agent_runtime.testing.model_server import Fault, Request, Turn
 from tests.fleet.conftest import LEASE, Fleet, tool_then_done
+from tests.fleet.nats_process import free_port
 from tests.support.waiting import until
 
 WAIT = 'echo x >> "$NAME"; until [ -e go ]; do sleep 0.05; done'
@@ -231,3 +232,13 @@ def test_a_request_that_is_queued_twice_is_run_once(fleet: Fleet) -> None:
     (fleet.workspace / "go").touch()
     assert fleet.complete("one")["status"] == "completed" and fleet.acted("one") == "x\n"
     until(lambda: fleet.nats.work_left() == 0)
+
+
+def test_a_runner_behind_a_proxy_connects_by_websocket(fleet: Fleet) -> None:
+    port = free_port()
+    fleet.nats.kill()
+    fleet.nats.configure(f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}')
+    fleet.nats.start()
+    fleet.runner(queue="device:mac", url=f"ws://127.0.0.1:{port}")
+    fleet.enqueue("one", "device:mac")
+    assert fleet.complete("one", "device:mac")["status"] == "completed"
