@@ -24,7 +24,7 @@ LISTEN = """
 import socket, sys, time
 s = socket.create_server(("0.0.0.0", int(sys.argv[1]) if len(sys.argv) > 1 else 0), backlog=50)
 """
-STAY = "\nimport signal\nsignal.pause()\n"
+STAY = "\nimport signal\nsignal.alarm(180); signal.pause()\n"  # ends by itself when the test cannot end it
 UNTIL_GO = "\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
 ANSWER = """
 import threading
