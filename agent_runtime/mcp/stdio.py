@@ -26,6 +26,7 @@ from mcp_types import (
 )
 
 from agent_runtime.mcp.process import ServerProcess
+from agent_runtime.protocol.messages import clean_text
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class _Reader:
         if not line.strip():
             return None
         try:
-            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+            message = jsonrpc_message_adapter.validate_json(_without_surrogates(line), by_name=False)
         except (ValueError, RecursionError):
             if refused := _invalid_answer(line):
                 return SessionMessage(refused)
@@ -141,6 +142,17 @@ class _Reader:
             return True
         self._allowed -= 1
         return False
+
+
+def _without_surrogates(line: bytes) -> bytes:
+    """Replace halves of characters, which servers send when they cut a text, and the parser refuses.
+
+    Raises:
+        ValueError, RecursionError: the line is not JSON.
+    """
+    if b"\\ud" not in line and b"\\uD" not in line:
+        return line
+    return clean_text(json.dumps(json.loads(line), ensure_ascii=False)).encode()
 
 
 def _invalid_answer(line: bytes) -> JSONRPCError | None:

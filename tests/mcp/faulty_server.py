@@ -89,6 +89,7 @@ CALLS: dict[str, Callable[[Json, Json], Any]] = {
     "flood": flood,
     "wrong_ids": wrong_ids,
     "environment": environment,
+    "half": lambda arguments, meta: text("cut \ud83d here, \U0001f600 whole"),
     "pid": lambda arguments, meta: text(str(os.getpid())),
     "big": lambda arguments, meta: text("a line of text\n" * 300_000),
     "structured": lambda arguments, meta: {"content": [], "structuredContent": {"answer": 42}},

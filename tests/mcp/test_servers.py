@@ -79,6 +79,7 @@ CALLS: dict[str, tuple[Call, str, str]] = {
     "wrong-ids": (call("wrong_ids"), "completed", "right"),
     "structured": (call("structured"), "completed", '{"answer": 42}'),
     "structured-twice": (call("structured_twice"), "completed", '{"answer": 42}'),
+    "half-a-character": (call("half"), "completed", "cut \ufffd here, \U0001f600 whole"),
     "error": (call("tool_error"), "failed", "no such city"),
     "not-a-result": (call("not_a_result"), "failed", "not valid MCP"),
     "unknown-kind": (call("unknown_kind"), "failed", "not valid MCP"),
