@@ -13,9 +13,8 @@ from dataclasses import replace
 from agent_runtime.agent.executor import CallInfo
 from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
-from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.system.processes import Process, children, descendants, lineage
-from agent_runtime.system.signals import name_of
+from agent_runtime.system.signals import name_of, of_another_run
 
 _MOST = 5  # senders that are named
 
@@ -30,6 +29,7 @@ class ToolSignals:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
+        self._marker = Process.own().marker
         self._earlier = set(descendants(self._pid))
         self._running: set[str] = set()  # ids of calls
         self._ignored: list[tuple[str, str]] = []  # sender and signal
@@ -77,7 +77,7 @@ class ToolSignals:
             return False
         if sender is None:
             return self._tools_run()
-        if (sender.marker or "").startswith(marker_of("")):
+        if of_another_run(sender, self._marker):  # of this run, or of another one of the same user
             return True
         ancestors = lineage(sender)
         own = next((at for at, process in enumerate(ancestors) if process.pid == self._pid), None)

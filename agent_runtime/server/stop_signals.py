@@ -14,7 +14,7 @@ from agent_runtime.system.signals import (
     STOPPING,
     be_prompt,
     name_of,
-    of_another_call,
+    of_another_run,
     sender_of,
 )
 
@@ -47,7 +47,7 @@ class StopSignals:
         while True:
             info = signal.sigwaitinfo(self._numbers)
             sender = Process.of(sender_of(info))
-            if sender and of_another_call(sender, self._marker):
+            if sender and of_another_run(sender, self._marker):
                 name = name_of(info.si_signo)
                 log.warning("ignored %s from a tool (pid %d)", name, sender.pid)
                 continue

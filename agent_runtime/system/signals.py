@@ -47,9 +47,20 @@ def may_come_from_below(sender: int, root: int) -> bool:
     return any(above.pid == root for above in lineage(process))
 
 
-def of_another_call(process: Process, marker: str | None) -> bool:
-    """Return whether a process belongs to a call of a tool other than the one with this marker (None: to any)."""
-    return any(above.marker not in (None, marker) for above in lineage(process))
+def of_another_run(process: Process, marker: str | None) -> bool:
+    """Return whether a tool of a run has started a process, and this program was not started by a tool of that run.
+
+    Args:
+        process: the sender of a signal.
+        marker: the marker of this program (see `Process.marker`); None when no tool has started it.
+    """
+    own = _runtime_of(marker)
+    return any(_runtime_of(above.marker) not in (None, own) for above in lineage(process))
+
+
+def _runtime_of(marker: str | None) -> str | None:
+    """Return the part of a marker that is the same for all calls of a run (see shell.call_processes)."""
+    return marker.partition(".")[0] if marker else None
 
 
 def started_by(root: int) -> list[Process]:

@@ -106,6 +106,25 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str | int, worksp
     assert result(out, process.returncode, b"").code == code
 
 
+@pytest.mark.parametrize("command", ["kill $P", "env -i /bin/kill -INT $P", "pkill -HUP -F pid"])
+def test_a_tool_of_another_run_does_not_cancel(command: str, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    waits = bash("touch started; until [ -e go ]; do sleep 0.02; done")
+    with ModelServer([waits, Turn(text="done")]) as server:
+        process = start_run(server, first, "--prompt", "x")
+        until((first / "started").exists)
+        (second / "pid").write_text(str(process.pid))
+        with ModelServer([bash(f"P=$(cat pid); {command}"), Turn(text="done")]) as other:
+            killer = start_run(other, second, "--prompt", "x", stdout=subprocess.DEVNULL)
+            killer.communicate(timeout=60)
+            assert killer.returncode == 0
+        (first / "go").touch()
+        out, errors = process.communicate(timeout=60)
+    assert result(out, process.returncode, errors).code == 0
+
+
 @pytest.mark.parametrize("number", sorted(STOPPING))
 def test_a_caller_stops_the_program_and_continues_it(number: int, workspace: Path) -> None:
     with ModelServer([bash("touch started; sleep 60")]) as server:

@@ -13,16 +13,18 @@ from tests.server.conftest import Serve
 @pytest.mark.parametrize(
     "command",
     [
-        "pkill -f 'agent-runtime serve'",
-        "pkill -HUP agent-runtime",
-        "pkill -USR1 agent-runtime",
-        "for i in 1 2 3; do pkill -INT agent-runtime; done",
-        "env -i /usr/bin/pkill -f agent-runtime",
+        "pkill -F server.pid",
+        "pkill -HUP -F server.pid -f agent-runtime",
+        "kill -USR1 $(cat server.pid)",
+        "for i in 1 2 3; do pkill -INT -F server.pid; done",
+        "env -i /usr/bin/pkill -F server.pid",
+        "python3 -c 'import os, pathlib; os.kill(int(pathlib.Path(\"server.pid\").read_text()), 15)'",
     ],
 )
 def test_a_tool_does_not_stop_the_server(serve: Serve, command: str) -> None:
     turns = [Turn(calls=[("bash", {"command": f"{command}; echo sent $?"})]), Turn(text="done")]
     served = serve(turns, standby=True)
+    (served.workspace / "server.pid").write_text(str(served.process.pid))
     with served.client() as client:
         answer = client.post("/v1/run", json={"prompt": "x", "stream": False})
         assert answer.json()["data"]["status"] == "completed", answer.text

@@ -43,7 +43,7 @@ from agent_runtime.system.signals import (
     be_prompt,
     may_come_from_below,
     name_of,
-    of_another_call,
+    of_another_run,
 )
 
 _GRACE = 5.0  # seconds that runs have to end when the standby is stopped; a cancelled run takes at most 3
@@ -135,7 +135,7 @@ class Standby:
         if any(may_come_from_below(sender, run) for run in self._runs):
             return True
         process = Process.of(sender)
-        return process is not None and of_another_call(process, self._marker)
+        return process is not None and of_another_run(process, self._marker)
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
