@@ -17,6 +17,9 @@ from agent_runtime.server.run import Run, result
 
 _RUN_BYTES = 150 << 20  # memory that is set aside for a run and its tools
 _MOST = 64
+_UNANSWERED = (
+    0.001  # seconds that a question waits where the request gives no time: nobody is asked in a batch
+)
 _BACKOFF = 1.0  # seconds before the first retry of a request; each further one waits twice as long
 
 
@@ -154,7 +157,12 @@ class Batch:
     async def _started(self, request: BatchRequest, run_id: str) -> tuple[Run, bool]:
         """The run of that id, and whether it is a new one: an earlier process of this batch may have started it."""
         earlier = await self._runs.find(run_id)
-        return (earlier, False) if earlier else (await self._runs.start(request.request, run_id), True)
+        if earlier:
+            return earlier, False
+        asked = request.request
+        if asked.ask_user and asked.question_timeout is None:  # the run would wait for ever
+            asked = asked.model_copy(update={"question_timeout": _UNANSWERED})
+        return await self._runs.start(asked, run_id), True
 
     async def _followed(self, run: Run) -> dict[str, Any]:
         self._active.add(run)

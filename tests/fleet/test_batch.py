@@ -185,3 +185,17 @@ def test_results_of_other_requests_are_kept(start: Start, tmp_path: Path) -> Non
     _, err = ended(start(requests=requests(2)), 2)
     assert "has results of other requests" in err
     assert (tmp_path / "results.ndjson").read_bytes() == before
+
+
+def test_a_question_that_nobody_answers_holds_up_nothing(
+    start: Start, tmp_path: Path, model: ModelServer
+) -> None:
+    def turn(request: Request) -> Turn:
+        begun = any(message["role"] == "assistant" for message in request.body["messages"])
+        return Turn(text="done") if begun else Turn(calls=[("ask_user", {"question": "Which?"})])
+
+    model.script[:] = [turn]
+    asking = {"prompt": "x", "askUser": True}
+    ended(start(requests=[asking, asking | {"threadId": "t"}]), 1)
+    found = {line["threadId"]: line["status"] for line in results(tmp_path)}
+    assert found == {None: "completed", "t": "waiting"}
