@@ -101,7 +101,7 @@ class ServerTable:
 
         Args:
             is_last: what is gone now is down at once.
-            left_count: a server of a process that a call has left running is up at once.
+            left_count: a call has ended, so that what listens now is left running, and up at once.
         """
         grace = 0.0 if is_last else GRACE
         async with self._lock:
@@ -120,13 +120,7 @@ class ServerTable:
                 server.gone = now if server.gone is None else server.gone
                 if now - server.gone >= grace:
                     self._report(server, "down")
-            if left_count:
-                self._attribute(self.new.values())
-            ripe = [
-                server
-                for server in self.new.values()
-                if now - server.seen >= RIPE or (left_count and server.call_id is not None)
-            ]
+            ripe = [server for server in self.new.values() if left_count or now - server.seen >= RIPE]
             ripe.sort(key=lambda server: (server.seen, *server.order))
             self._attribute(ripe)
             self._read_announcements([*self.listening(), *ripe])

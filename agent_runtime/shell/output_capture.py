@@ -25,6 +25,16 @@ from agent_runtime.system.processes import Process
 
 _QUIET_SECONDS = 0.05  # without output, after which what is left running is taken to be idle
 _SETTLE_SECONDS = 1.0  # the longest wait for that
+_FORK_SECONDS, _LOOK_SECONDS = (
+    0.1,
+    0.002,
+)  # the longest wait for programs to be executed, and between two looks at them
+
+
+def _is_forked(process: Process) -> bool:
+    """Whether a process is busy between fork and exec, when it still has the output of its parent."""
+    parent = Process.of(process.ppid)
+    return process.state in "RD" and parent is not None and process.argv == parent.argv
 
 
 class OutputCapture(OutputBuffer):
@@ -73,13 +83,18 @@ class OutputCapture(OutputBuffer):
     async def settle(self, writers: Callable[[], Iterable[Process]]) -> None:
         """Wait for output that the command has printed and that is not here yet, because it goes through another
         process (`exec > >(tee log)`): until the end, or until nothing comes and no such process is busy, at most a
-        second. Processes without an input are not waited for: what a command starts with `&` is one.
+        second. Processes without an input are not waited for: what a command starts with `&` is one, as soon as its
+        redirections are made.
         """
-        end = time.monotonic() + _SETTLE_SECONDS
-        while not self.ended and time.monotonic() < end:
-            filters = [process for process in writers() if process.has_input]
+        began = time.monotonic()
+        while not self.ended and time.monotonic() < began + _SETTLE_SECONDS:
+            found = list(writers())
+            filters = [process for process in found if process.has_input]
             if not filters:
-                return
+                if time.monotonic() > began + _FORK_SECONDS or not any(map(_is_forked, found)):
+                    return
+                await anyio.sleep(_LOOK_SECONDS)
+                continue
             seen = self.total
             with anyio.move_on_after(_QUIET_SECONDS):
                 await self.more(seen)

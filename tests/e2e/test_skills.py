@@ -74,15 +74,21 @@ def test_skills_can_be_chosen(
     assert named(body, skills) == expected
 
 
+@pytest.mark.parametrize("chosen, ignored", [(True, ["one"]), (["two", "none"], ["none"]), (["two"], [])])
 def test_ignored_skills_are_reported_by_a_notice(
-    workspace: Path, tmp_path: Path, skills: dict[str, Path], replay: Replay
+    workspace: Path,
+    tmp_path: Path,
+    skills: dict[str, Path],
+    replay: Replay,
+    chosen: bool | list[str],
+    ignored: list[str],
 ) -> None:
     skills["one"].write_text("no front matter")
     transcript = tmp_path / "t.ndjson"
-    _, done = ask(workspace, tmp_path, skills=["two", "none"], record=str(transcript))
-    assert [(notice["code"], notice["details"]["path"]) for notice in done.of("notice")] == [
-        ("skill_ignored", str(skills["one"])),
-        ("skill_ignored", "none"),
+    _, done = ask(workspace, tmp_path, skills=chosen, record=str(transcript))
+    paths = [str(skills[name]) if name in skills else name for name in ignored]
+    assert [(each["code"], each["details"]["path"]) for each in done.of("notice")] == [
+        ("skill_ignored", path) for path in paths
     ]
     replay(transcript)
     replay(transcript, workspace)
