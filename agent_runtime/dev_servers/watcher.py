@@ -6,8 +6,8 @@ tenth of a millisecond. Finding the owner of a socket is expensive and done once
 - Watching changes nothing: no connection is made to a server. The one exception is `wait_for` with `check`, which
   sends one GET request to the port that was asked for.
 - One event for a port, whatever number of sockets and processes share it. `up` within a second, once the port
-  has been open for `server_table.RIPE`: a test suite's short-lived servers are not reported. A server of a process that
-  a call has left running counts at once when the call ends.
+  has been open for `server_table.RIPE`: a test suite's short-lived servers are not reported. What listens when a call
+  has ended counts at once.
 - `down` when the port has been closed for `server_table.GRACE`. A server that restarts faster (Vite's own restart, a
   reloader's new process) is the same server and makes no event, also under a new pid; one that takes longer,
   is another program, or is bound so that the outside can or cannot reach it any more, makes `down` and `up`.
