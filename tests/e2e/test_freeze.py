@@ -103,13 +103,16 @@ def test_signals_freeze_and_thaw_too(workspace: Path) -> None:
 
 def test_a_fork_has_its_own_variables_key_and_connections(workspace: Path) -> None:
     key = "sk-ant-of-the-fork-0123456789"
-    script = [bash("export MINE=kept; cd /"), bash("echo $MINE $WHO $AGENT_RUNTIME_RUN_ID $PWD; env"), DONE]
+    first = "export MINE=kept; touch started; until [ -e go ]; do sleep 0.02; done; cd /"
+    script = [bash(first), bash("echo $MINE $WHO $AGENT_RUNTIME_RUN_ID $PWD; env"), DONE]
     request = {"prompt": "go", "env": {"WHO": "before"}}
     with ModelServer(script) as server, running(server, workspace, request=request) as run:
-        run.until("tool_result")
+        until((workspace / "started").exists)
         freeze(run, "control")
         env = {"WHO": "it's\nafter", "ANTHROPIC_API_KEY": key}
         run.say(action="thaw", runId="run_fork", env=env)
+        run.until("notice", code="thawed")
+        (workspace / "go").touch()
         done = run.end()
     output = done.of("tool_result")[1]["output"]
     assert "kept it's after run_fork /" in output

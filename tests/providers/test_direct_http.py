@@ -21,6 +21,7 @@ from agent_runtime.providers.http_errors import other_error
 from agent_runtime.providers.http_response import HttpClient
 from agent_runtime.providers.httpx_client import HttpxClient
 from agent_runtime.providers.tls import trusted
+from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -147,9 +148,13 @@ async def test_a_request_that_cannot_be_written_is_an_error_of_ours(headers: dic
 
 async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
     with serving([sized(BODY)] * 5) as (url, requests):  # closes after each, without saying so
-        http = client("direct", url)
-        assert [await outcome(http) for _ in range(5)] == [(200, None, BODY)] * 5
-        await http.aclose()
+        http = DirectClient(f"{url}/v1/messages", address=url, connect_timeout=5, tls=trusted)
+        try:
+            for _ in range(5):
+                assert await outcome(http) == (200, None, BODY)
+                await until_async(lambda: not any(idle.is_usable() for idle in http._idle))
+        finally:
+            await http.aclose()
     assert len(requests) == 5
 
 
