@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -183,7 +184,10 @@ def _server(result: Result) -> float:
 def _growth(result: Result) -> float:
     cpu = [each.cpu for each in result.arrivals]
     turns = [after - before for before, after in pairwise(cpu)]
-    return median(turns[-20:]) / median(turns[1:21])
+    first = median(turns[1:21])
+    return (
+        median(turns[-20:]) / first if first else math.nan
+    )  # the CPU of a program that starts another is not seen
 
 
 def machine() -> dict[str, object]:
