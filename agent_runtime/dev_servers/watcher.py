@@ -26,7 +26,6 @@ from agent_runtime.dev_servers.advice import absence, describe
 from agent_runtime.dev_servers.ownership import Ownership
 from agent_runtime.dev_servers.server import RunningServer, Server, Standing, best
 from agent_runtime.dev_servers.server_table import RIPE, ServerTable
-from agent_runtime.dev_servers.starting import StartingProcesses
 from agent_runtime.dev_servers.urls import Template
 from agent_runtime.errors import ToolError
 from agent_runtime.protocol.events import DevUrlEvent
@@ -47,7 +46,7 @@ class DevServerWatcher:
     Args:
         ownership: tells which sockets are the run's; begun before any tool ran.
         template: the public address of a port.
-        background: returns what calls left running: `settle` waits a little for what just started.
+        background: returns what calls left running: `finish` waits a little for what just started.
         printed: returns what running calls and sessions have printed.
     """
 
@@ -62,7 +61,6 @@ class DevServerWatcher:
         self._ownership = ownership
         self._template = template
         self._background = background
-        self._starting = StartingProcesses()
         self._servers = ServerTable(ownership, template, background, printed)
 
     async def watch(self, emit: Callable[[DevUrlEvent], Awaitable[None]]) -> None:
@@ -103,10 +101,11 @@ class DevServerWatcher:
             await self._servers.look()
 
     def _expected(self, start_time: float) -> bool:
-        """Return whether a process was left running so recently that it may still start to listen."""
-        self._starting.update(entry.pid for entry in self._background())
+        """Return whether a process that was left running is so young that it may still start to listen."""
+        running = (Process.of(entry.pid) for entry in self._background())
+        young = {process for process in running if process and process.age < start_time}
         with_server = set[Process]().union(*(server.origin.above for server in self._servers.up.values()))
-        return not self._starting.younger_than(start_time) <= with_server
+        return not young <= with_server
 
     def moved(self, sandbox_id: str) -> None:
         """Use another sandbox id in public addresses, and report those of servers that are up again."""

@@ -48,6 +48,11 @@ class Process:
         return self.state in "ZX"
 
     @property
+    def age(self) -> float:
+        """How long ago it was started, in seconds."""
+        return (now() - self.start) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def has_input(self) -> bool:
         """Whether its stdin is open, and not the null device. True where that cannot be seen."""
         try:

@@ -13,6 +13,7 @@ import pytest
 from agent_runtime.dev_servers import server_table, watcher
 from agent_runtime.dev_servers.socket_owners import MARKER
 from agent_runtime.protocol.events import DevUrlEvent
+from agent_runtime.shell.call_processes import Background
 from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Scene, Watching
 from tests.dev_servers.watchers import listening_port, make_watcher
@@ -290,3 +291,22 @@ async def test_a_scan_uses_little_cpu(watching: Watching) -> None:
         for _ in range(50):
             await scene.servers.settle()
         assert (time.process_time() - began) / 50 < 0.01
+
+
+@pytest.mark.parametrize(("age", "waits"), [(0.0, True), (3600.0, False)])
+async def test_the_end_of_a_run_waits_for_processes_that_have_just_started(
+    age: float, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(Process, "age", property(lambda process: age))
+    monkeypatch.setattr(watcher, "START_TIME", 0.01)
+    sleep = anyio.sleep
+
+    async def recorded(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(anyio, "sleep", recorded)
+    left = Background(os.getpid(), "a program", None, time.time(), "call_1")
+    await make_watcher(background=lambda: [left]).finish()
+    assert bool(slept) is waits
