@@ -11,7 +11,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Text
 from agent_runtime.system.safe_open import read_bounded
-from agent_runtime.text_encoding import detect
+from agent_runtime.text_encoding import Encoding, detect
 
 MAX_FILE_TEXT = 256 << 10  # bytes of a text file that are put into the conversation
 MAX_PDF = 32 << 20  # bytes
@@ -44,11 +44,16 @@ def attach(field: str, path: Path) -> Attached:
     if data.startswith(b"%PDF-"):
         return _pdf(path, read_file(field, path, MAX_PDF))
     whole = len(data) <= MAX_FILE_TEXT
-    text = _decoded(data[:MAX_FILE_TEXT], whole=whole)
+    encoding = detect(data[:MAX_FILE_TEXT], whole=whole)
+    text = _decoded(data[:MAX_FILE_TEXT], encoding, whole=whole)
     if "\0" in text:
         hint = "the model gets the path only: the file is binary"
         return Attached(_named(path, "It is binary"), f"{path}: {hint}")
-    return Attached(_enclosed(path, text + ("" if whole else _CUT)))
+    more = "" if whole else _CUT
+    if encoding.known:
+        return Attached(_enclosed(path, text + more))
+    hint = f"its encoding is {encoding.label}"
+    return Attached(_enclosed(path, f"{text}{more}\n[{hint}]"), f"{path}: {hint}")
 
 
 def read_file(field: str, path: Path, limit: int) -> bytes:
@@ -63,8 +68,7 @@ def read_file(field: str, path: Path, limit: int) -> bytes:
         raise RequestError(field, f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _decoded(data: bytes, *, whole: bool) -> str:
-    encoding = detect(data, whole=whole)
+def _decoded(data: bytes, encoding: Encoding, *, whole: bool) -> str:
     decoder = codecs.getincrementaldecoder(encoding.codec)("replace")
     return decoder.decode(data[len(encoding.bom) :], whole)
 

@@ -27,6 +27,17 @@ def test_a_text_is_decoded_as_the_tools_do(codec: str, tmp_path: Path) -> None:
     assert not found.notice
 
 
+@pytest.mark.parametrize(
+    ("codec", "text"), [("shift-jis", "日本語テキスト表"), ("gbk", "标题"), ("koi8-r", "он")]
+)
+def test_an_encoding_that_is_not_known_is_reported(codec: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"# {text}\nx = 1\n".encode(codec))
+    found = attach("f", path)
+    assert "x = 1\n\n[its encoding is not known (shown as " in found.text.text
+    assert "its encoding is not known" in found.notice
+
+
 @pytest.mark.parametrize("codec", ["utf-8", "latin-1", "utf-16"])
 def test_a_long_text_is_cut_between_characters(codec: str, tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
