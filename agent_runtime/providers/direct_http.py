@@ -22,6 +22,7 @@ from anyio.abc import ByteStream, SocketAttribute
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.address import without_userinfo
+from agent_runtime.providers.content_coding import ContentDecoder
 from agent_runtime.providers.http_errors import invalid_event, not_connected, not_sent, timed_out
 from agent_runtime.providers.tcp_options import KEEP_IDLE, TCP_KEEPALIVE
 
@@ -79,16 +80,17 @@ class DirectClient:
         Raises ConnectionFailed, ConnectTimeout, h11.ProtocolError, UnicodeEncodeError; ProviderError for a redirect
         to another origin.
         """
+        target = self._target
         for _ in range(_MAX_REDIRECTS):
-            response = await self._send(content, headers)
+            response = await self._send(target, content, headers)
             location = response.headers.get("location")
             if location is None or not 300 <= response.status_code < 400:
                 return response
             await response.aclose()
-            self._target = self._redirected(location)
+            target = self._redirected(target, location)
         raise ProviderError("provider_error", f"{self._address} redirects too often", retryable=False)
 
-    async def _send(self, content: bytes, headers: Mapping[str, str]) -> DirectResponse:
+    async def _send(self, target: str, content: bytes, headers: Mapping[str, str]) -> DirectResponse:
         given = {
             "host": self._host_header,
             "accept-encoding": "gzip, deflate",
@@ -97,7 +99,7 @@ class DirectClient:
             "content-length": str(len(content)),
         }
         encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in given.items()]
-        request = h11.Request(method="POST", target=self._target, headers=encoded)
+        request = h11.Request(method="POST", target=target, headers=encoded)
         connection = await self._take_idle() or await self._connect()
         try:
             head = await connection.send(request, content)
@@ -106,9 +108,9 @@ class DirectClient:
             raise
         return DirectResponse(head, connection, self._end)
 
-    def _redirected(self, location: str) -> str:
+    def _redirected(self, target: str, location: str) -> str:
         """Return the target of a redirect. Raises ProviderError when it is not one that this client can reach."""
-        url = urljoin(self._origin + self._target, location)
+        url = urljoin(self._origin + target, location)
         plain = _PLAIN_URL.fullmatch(url)
         if plain is None or url.removesuffix(plain[4]) != self._origin:
             message = f"{self._address} redirects to {without_userinfo(url)}; use that as the base URL"
@@ -249,10 +251,9 @@ class DirectResponse:
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body. Raises ConnectionFailed, h11.RemoteProtocolError, zlib.error."""
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        unpack = zlib.decompressobj(wbits=47).decompress if encoding in ("gzip", "deflate") else bytes
+        decoder = ContentDecoder(self.headers.get("content-encoding", ""))
         while isinstance(event := await self._connection.next_event(), h11.Data):
-            if piece := unpack(event.data):
+            if piece := decoder.decode(bytes(event.data)):
                 yield piece
 
     async def aclose(self) -> None:

@@ -50,6 +50,10 @@ ANSWERS = {
     "no reason": sized(BODY, b"HTTP/1.1 200 \r\n"),
     "gzip": sized(gzip.compress(BODY), more="Content-Encoding: gzip\r\n"),
     "deflate": sized(zlib.compress(BODY), more="Content-Encoding: Deflate\r\n"),
+    "deflate without a header": sized(zlib.compress(BODY)[2:-4], more="Content-Encoding: deflate\r\n"),
+    "two gzip members": sized(gzip.compress(BODY) * 2, more="Content-Encoding: gzip\r\n"),
+    "gzip in deflate": sized(zlib.compress(gzip.compress(BODY)), more="Content-Encoding: gzip, deflate\r\n"),
+    "a part of gzip": sized(gzip.compress(BODY)[:-12], more="Content-Encoding: gzip\r\n"),
     "not gzip": sized(BODY, more="Content-Encoding: gzip\r\n"),
     "informational before": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + sized(BODY),
     "an error": sized(b"busy", b"HTTP/1.1 529 Overloaded\r\n", "Retry-After: 7\r\n"),
@@ -156,6 +160,18 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> No
         finally:
             await http.aclose()
     assert len(requests) == 5
+
+
+async def test_a_redirect_counts_for_its_request_only() -> None:
+    elsewhere = sized(b"", b"HTTP/1.1 307 x\r\n", "Location: /elsewhere\r\nConnection: close\r\n")
+    whole = sized(BODY, more="Connection: close\r\n")
+    for kind in ("direct", "httpx"):
+        with serving([elsewhere, whole, whole]) as (url, requests):
+            http = client(kind, url)
+            assert [await outcome(http) for _ in range(2)] == [(200, None, BODY)] * 2
+            await http.aclose()
+        paths = [request.split()[1] for request in requests]
+        assert paths == [b"/v1/messages", b"/elsewhere", b"/v1/messages"]
 
 
 async def test_redirects_without_end_are_an_error() -> None:
