@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import urlsplit
 
 import nats
@@ -163,35 +164,7 @@ async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> 
     Raises:
         RequestError: there is no server within 5 s, or it refuses the credentials.
     """
-    closed = asyncio.Event()
-    leaving, reason, refusals = False, "no answer", 0
-
-    async def on_error(error: Exception) -> None:
-        nonlocal reason, refusals
-        reason = str(error) or type(error).__name__
-        log.debug("NATS: %s", reason)
-        refusals = (
-            refusals + 1 if isinstance(error, nats.errors.AuthorizationError) or _AUTH.search(reason) else 0
-        )
-        if refusals == _REFUSALS:
-            closed.set()
-
-    async def on_disconnect() -> None:
-        if not leaving:
-            log.warning("the connection to NATS is lost; it is made again")
-
-    async def on_reconnect() -> None:
-        nonlocal refusals
-        refusals = 0
-        log.warning("connected to NATS again")
-
-    async def on_close() -> None:
-        closed.set()
-
-    arguments = options.arguments()
-    over_http = any(urlsplit(address).scheme in ("ws", "wss") for address in arguments["servers"])
-    if over_http and find_spec("aiohttp") is None:
-        raise RequestError("--nats", "WebSocket needs aiohttp: pip install 'agent-runtime[nats]'")
+    events = _ConnectionEvents()
     connecting = nats.connect(
         name=name,
         inbox_prefix=f"_INBOX.{inbox}".encode(),
@@ -200,22 +173,59 @@ async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> 
         reconnect_time_wait=0.2,
         ping_interval=5,
         max_outstanding_pings=2,
-        error_cb=on_error,
-        disconnected_cb=on_disconnect,
-        reconnected_cb=on_reconnect,
-        closed_cb=on_close,
-        **arguments,
+        error_cb=events.on_error,
+        disconnected_cb=events.on_disconnect,
+        reconnected_cb=events.on_reconnect,
+        closed_cb=events.on_close,
+        **_arguments(options),
     )
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             client = await connecting
     except (TimeoutError, OSError, ValueError, nats.errors.Error) as error:
-        reason = str(error) or reason
+        reason = str(error) or events.reason
         message = f"expected a NATS server at {options.shown()} that accepts this connection ({reason})"
         raise RequestError("--nats", message) from error
     try:
-        yield Connection(client, client.jetstream(timeout=3), closed)
+        yield Connection(client, client.jetstream(timeout=3), events.closed)
     finally:
-        leaving = True
+        events.is_leaving = True
         if not client.is_closed:
             await client.close()
+
+
+def _arguments(options: NatsOptions) -> dict[str, Any]:
+    arguments = options.arguments()
+    over_http = any(urlsplit(address).scheme in ("ws", "wss") for address in arguments["servers"])
+    if over_http and find_spec("aiohttp") is None:
+        raise RequestError("--nats", "WebSocket needs aiohttp: pip install 'agent-runtime[nats]'")
+    return arguments
+
+
+class _ConnectionEvents:
+    """What happens to a connection. `closed` is set when it is not made again; `reason` is the last error."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+        self.reason = "no answer"
+        self.is_leaving = False
+        self._refusals = 0
+
+    async def on_error(self, error: Exception) -> None:
+        self.reason = str(error) or type(error).__name__
+        log.debug("NATS: %s", self.reason)
+        is_refused = isinstance(error, nats.errors.AuthorizationError) or _AUTH.search(self.reason)
+        self._refusals = self._refusals + 1 if is_refused else 0
+        if self._refusals == _REFUSALS:
+            self.closed.set()
+
+    async def on_disconnect(self) -> None:
+        if not self.is_leaving:
+            log.warning("the connection to NATS is lost; it is made again")
+
+    async def on_reconnect(self) -> None:
+        self._refusals = 0
+        log.warning("connected to NATS again")
+
+    async def on_close(self) -> None:
+        self.closed.set()

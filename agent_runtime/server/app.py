@@ -6,11 +6,12 @@ import asyncio
 import logging
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -106,33 +107,26 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # a thread may wait for a locked database, or for a run that reads nothing: others must not wait for it
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "server"))
-        stack = AsyncExitStack()
-        remote = await stack.enter_async_context(dispatcher()) if dispatcher else None
-        watch = FileWatch()
-        launcher = Launcher({**environ, "AGENT_RUNTIME_STATE_DIR": str(state_dir)})
         raise_descriptor_limit()
-        if standby:
-            launcher.warm_up()
-        server = Server(
-            runs=Runs(state_dir, workspace, launcher, Follower(watch)),
-            threads=threads,
-            keys=idempotency,
-            gate=Gate(keys, hosts),
-            workspace=workspace,
-            dev_url=dev_url,
-            dispatcher=remote,
-        )
-        app.state.server = server
-        server.in_background(server.runs.tend)
-        yield
-        for task in server.background:
-            task.cancel()
-        await asyncio.gather(*server.background, return_exceptions=True)
-        await stack.aclose()
-        server.threads.close()
-        server.keys.close()
-        watch.close()
-        await asyncio.to_thread(launcher.close)
+        async with AsyncExitStack() as stack:
+            remote = await stack.enter_async_context(dispatcher()) if dispatcher else None
+            watch = stack.enter_context(closing(FileWatch()))
+            launcher = Launcher({**environ, "AGENT_RUNTIME_STATE_DIR": str(state_dir)})
+            stack.push_async_callback(asyncio.to_thread, launcher.close)
+            if standby:
+                launcher.warm_up()
+            app.state.server = server = Server(
+                runs=Runs(state_dir, workspace, launcher, Follower(watch)),
+                threads=stack.enter_context(closing(threads)),
+                keys=stack.enter_context(closing(idempotency)),
+                gate=Gate(keys, hosts),
+                workspace=workspace,
+                dev_url=dev_url,
+                dispatcher=remote,
+            )
+            stack.push_async_callback(_end, server.background)
+            server.in_background(server.runs.tend)
+            yield
 
     app = Starlette(
         routes=ROUTES,
@@ -184,6 +178,13 @@ class Admission:
             if begun:  # all that is left is to end the connection
                 raise
             await error_response(connection, _refusal(scope, error))(scope, receive, send_with_headers)
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
