@@ -4,9 +4,9 @@ python examples/fc_agent local REQUEST WORKSPACE
 python examples/fc_agent container REQUEST WORKSPACE --image agent-runtime [--engine podman]
 python examples/fc_agent vm REQUEST --image FOLDER [--fork]     FOLDER is what sandbox-image/build-vm has made
 
-`--freezes N` freezes and thaws the run N times, after tool results. `--fork` takes a snapshot at the first freeze, and
-lets a second machine go on from there under a run id of its own. Events are printed as lines; keys are taken from the
-environment. The exit status is that of the run.
+`--freezes N` freezes and thaws the run at most N times, after tool results. `--fork` takes a snapshot at the first
+freeze, and lets a second machine go on from there under a run id of its own. Events are printed as lines; keys are
+taken from the environment. The exit status is that of the run.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ Happening = tuple[str, Any]
 
 def follow(sandbox: Sandbox, freezes: int) -> int:
     """Print the events of the run, and return its exit status. Freezes the run after the first tool results."""
-    code = 1
+    code, is_freezing = 1, False
     for _, what in sandbox.happenings():
         if isinstance(what, int):
             code = what
             continue
         print(json.dumps(what, ensure_ascii=False), flush=True)
-        if what["type"] == "tool_result" and freezes:
-            freezes -= 1
+        if what["type"] == "tool_result" and freezes and not is_freezing:
+            freezes, is_freezing = freezes - 1, True
             sandbox.freeze()
         elif what["type"] == "notice" and what["code"] == "frozen":
             sandbox.thaw()
+            is_freezing = False
     return code
 
 

@@ -83,4 +83,6 @@ def test_the_launcher_follows_runs_in_processes(freezes: str, workspace: Path) -
     check(events, done.returncode)
     assert (done.returncode, (workspace / "steps").read_text()) == (0, "x\nx\n")
     codes = [event["code"] for event in events if event["type"] == "notice"]
-    assert codes == ["frozen", "thawed"] * int(freezes)
+    assert codes == ["frozen", "thawed"] * (len(codes) // 2)
+    # a result that comes while the run freezes, or right before its end, does not freeze it again
+    assert min(1, int(freezes)) <= len(codes) // 2 <= int(freezes)
