@@ -39,7 +39,7 @@ def freeze(run: Running, how: str) -> Event:
         run.process.send_signal(signal.SIGUSR1)
     else:
         run.say(action="freeze")
-    return run.until("notice", 10, code="frozen")
+    return run.until("notice", code="frozen")
 
 
 def in_state(run: Running, state: str, server: ModelServer) -> None:

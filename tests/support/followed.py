@@ -34,7 +34,7 @@ class Running:
                 self.lines.append(line)
                 self._more.notify_all()
 
-    def until(self, kind: str, seconds: float = 20, *, number: int = 1, **fields: Any) -> Event:
+    def until(self, kind: str, seconds: float = 60, *, number: int = 1, **fields: Any) -> Event:
         """The first event of that type that has these fields, or the one of that number."""
         wanted = {"type": kind} | fields
 
@@ -48,7 +48,7 @@ class Running:
             assert event
             return event
 
-    def next_notice(self, code: str, after: int, seconds: float = 20) -> bool:
+    def next_notice(self, code: str, after: int, seconds: float = 60) -> bool:
         """Wait for a notice behind the first `after` lines. Returns False when the run ends without one."""
 
         def found() -> str | None:
@@ -74,7 +74,7 @@ class Running:
         self.say(action="none")
         self.until("error", number=number)
 
-    def end(self, seconds: float = 20) -> Result:
+    def end(self, seconds: float = 60) -> Result:
         code = self.process.wait(seconds)
         self._reader.join()
         assert self.process.stderr

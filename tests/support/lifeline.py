@@ -27,7 +27,7 @@ class Lifeline:
         except BlockingIOError:  # held, and nothing written
             return False
 
-    def released(self, seconds: float = 20) -> bool:
+    def released(self, seconds: float = 60) -> bool:
         """Wait until the last process that holds the FIFO has ended; False when there is one after that time."""
         return bool(self._poll.poll(seconds * 1000))
 
