@@ -20,8 +20,9 @@ from agent_runtime.errors import TranscriptError
 from agent_runtime.importers.claude_files import agent_files, agent_lines, tagged
 from agent_runtime.importers.file_changes import claude_changes
 from agent_runtime.importers.merged import Tagged, merged
-from agent_runtime.importers.session import MAIN, SessionBuilder, SessionInfo
+from agent_runtime.importers.session import MAIN, SessionBuilder
 from agent_runtime.importers.session_lines import Json, SessionLines, read_lines
+from agent_runtime.importers.session_records import SessionInfo
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Image, Text, Usage
 from agent_runtime.protocol.user_events import PlanItem
@@ -91,7 +92,7 @@ class _Importer:
     def line(self, line: Tagged) -> None:
         """Add a line. One that has not the expected form is left out and counted."""
         chain, value = line
-        self.session.at_time(value.get("timestamp"))
+        self.session.records.at_time(value.get("timestamp"))
         try:
             match value.get("type"):
                 case "user":

@@ -22,8 +22,9 @@ from agent_runtime.importers.codex_files import agents_of, identity_of, unwrappe
 from agent_runtime.importers.codex_outputs import content_of, texts_of, tool_output
 from agent_runtime.importers.file_changes import codex_changes
 from agent_runtime.importers.merged import Tagged, merged
-from agent_runtime.importers.session import MAIN, SessionBuilder, SessionInfo
+from agent_runtime.importers.session import MAIN, SessionBuilder
 from agent_runtime.importers.session_lines import Json, SessionLines, read_lines
+from agent_runtime.importers.session_records import SessionInfo
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import Text, Usage, parse_arguments
 from agent_runtime.protocol.user_events import PlanItem
@@ -81,7 +82,7 @@ class _Importer:
     def line(self, tagged: Tagged) -> None:
         """Add a line. One that has not the expected form is left out and counted."""
         value = tagged.value
-        self.session.at_time(value.get("timestamp"))
+        self.session.records.at_time(value.get("timestamp"))
         try:
             payload = value["payload"]
             match value.get("type"):
