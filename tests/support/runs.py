@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
+from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import COMMAND, environment
 
 
@@ -22,6 +23,7 @@ def start_run(
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
+    format: WireFormat = "anthropic",
 ) -> subprocess.Popen[bytes]:
     """Start `agent-runtime run` with these options and return without waiting for it."""
     return subprocess.Popen(
@@ -29,5 +31,5 @@ def start_run(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        env=environment(server.environ("anthropic"), workspace.parent / f"{workspace.name}.state"),
+        env=environment(server.environ(format), workspace.parent / f"{workspace.name}.state"),
     )
