@@ -6,7 +6,6 @@ import pty
 import re
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from agent_runtime.cli.replay import replan
 from agent_runtime.errors import RequestError, TranscriptError
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from agent_runtime.transcripts.reader import read
+from tests.support.waiting import until
 from tests.transcripts.test_reader import JSON
 
 SECONDS = 10.0
@@ -38,9 +38,16 @@ def demo(folder: Path, *options: str) -> tuple[Result, float]:
     return result(done.stdout, done.returncode, done.stderr), time.monotonic() - began
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def binds(taken: socket.socket) -> bool:
+    try:
+        taken.bind(("127.0.0.1", PORT))
+    except OSError:
+        return False
+    return True
+
+
+def lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}/exe").exists()
 
 
 @pytest.mark.timed
@@ -56,7 +63,7 @@ def test_the_demo_writes_a_complete_run_to_a_pipe(tmp_path: Path) -> None:
     assert "<b>2 min</b>" in done.of("tool_result")[-1]["output"]
     # nothing is left
     assert done.complete["left"] == [] and [each["port"] for each in done.complete["ended"]] == [port]
-    assert not listens(port)
+    assert not lives(done.complete["ended"][0]["pid"])
     assert list(tmp_path.glob("agent-runtime-demo-*")) == []
 
 
@@ -67,10 +74,7 @@ def call_of(done: Result, event: dict[str, object]) -> object:
 def test_the_demo_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", PORT))
-        except OSError:
-            pytest.skip(f"port {PORT} is taken by somebody else")
+        until(lambda: binds(taken))  # the demo of another test may have it
         taken.listen()
         done, _ = demo(tmp_path, "--keep", "--record", str(tmp_path / "again.ndjson"))
     assert done.code == 0
@@ -79,17 +83,23 @@ def test_the_demo_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None
     assert f"http://127.0.0.1:{port}" in done.complete["output"]
     kept = Path(done.stderr.removeprefix("kept: ").strip())
     assert sorted(path.name for path in kept.iterdir()) == ["app.py", "reading.py", "test_reading.py"]
-    assert not listens(port)
+    assert not lives(done.complete["ended"][0]["pid"])
     assert read(tmp_path / "again.ndjson").events == done.events
 
 
 def test_the_demo_is_readable_on_a_terminal(tmp_path: Path) -> None:
     # in a terminal of 80 columns, with the recorded pace
-    child, master = pty.fork()
-    if child == 0:
-        os.environ |= {"TERM": "xterm-256color", "TMPDIR": str(tmp_path)}
-        os.environ.pop("NO_COLOR", None)
-        os.execv(sys.executable, [*COMMAND, "demo"])
+    master, terminal = pty.openpty()
+    environ = environment({"TERM": "xterm-256color", "TMPDIR": str(tmp_path)}, tmp_path / "state")
+    child = subprocess.Popen(
+        [*COMMAND, "demo"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environ,
+        start_new_session=True,
+    )
+    os.close(terminal)
     data = b""
     while True:
         try:
@@ -97,9 +107,8 @@ def test_the_demo_is_readable_on_a_terminal(tmp_path: Path) -> None:
         except OSError:
             break
         data += piece
-    _, status = os.waitpid(child, 0)
     os.close(master)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert child.wait(60) == 0
     text = re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
     for said in (
         "▶ bash  python3 -B -m unittest -v",

@@ -130,32 +130,20 @@ def test_answers_are_read_in_the_forms_that_models_write(text: str, value: Any, 
     assert done.code == 0 and done.complete["structuredOutput"] == value
 
 
-@pytest.mark.parametrize("text", ["NaN", "{", "Ada is 36.", '{"name": "Ada"}', '{"name": "Ada", "age": NaN}'])
-def test_invalid_answers_are_refused(text: str, workspace: Path) -> None:
-    with ModelServer([Turn(text=text)], repeat_last=True) as server:
-        done = ask(server, "openai-chat", workspace, PERSON)
-    assert (done.code, done.complete["stopReason"], done.complete["output"]) == (1, "invalid_output", text)
-    assert done.complete["iterations"] == 3
-
-
 @pytest.mark.parametrize(
-    "schema",
-    [
-        "string",
-        [],
-        True,
-        {"type": "objekt"},
-        {"type": "object", "properties": []},
-        {"$ref": "https://example.com/schema.json"},
-        {"$ref": "#/$defs/none"},
-        {"$ref": "file:///etc/passwd"},
-        {"type": "string", "pattern": "("},
-        {"description": "x" * 70_000},
-    ],
+    "texts", [("NaN", "{", "Ada is 36."), ('{"name": "Ada"}', "[]", '{"name": "Ada", "age": NaN}')]
 )
-def test_an_invalid_schema_is_an_invalid_request(schema: Any, workspace: Path) -> None:
+def test_invalid_answers_are_refused(texts: tuple[str, ...], workspace: Path) -> None:
+    """None of three attempts is an answer."""
+    with ModelServer([Turn(text=text) for text in texts]) as server:
+        done = ask(server, "openai-chat", workspace, PERSON)
+    assert (done.code, done.complete["stopReason"]) == (1, "invalid_output")
+    assert (done.complete["output"], done.complete["iterations"]) == (texts[-1], 3)
+
+
+def test_an_invalid_schema_is_an_invalid_request(workspace: Path) -> None:
     with ModelServer([]) as server:
-        done = ask(server, "anthropic", workspace, schema)
+        done = ask(server, "anthropic", workspace, {"type": "objekt"})
         assert server.requests == []
     assert done.code == 2
     assert done.complete["error"]["details"]["field"] == "outputSchema"

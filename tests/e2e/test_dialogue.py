@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,63 +18,19 @@ import pytest
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.testing.model_server import Call, ModelServer, Request, Turn
 from agent_runtime.testing.plugin import Replay
-from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result, run
+from agent_runtime.testing.runtime import COMMAND, Json, environment, run
+from tests.support.followed import Running, running
 
 FORMATS = get_args(WireFormat)
 QUESTION = Call("ask_user", {"question": "Tabs or spaces?", "options": ["tabs", "spaces"]}, id="q1")
 ASKS = [Turn(calls=[QUESTION]), Turn(text="done")]
 
 
-class Dialogue:
-    """A run whose stdin stays open."""
-
-    def __init__(self, process: subprocess.Popen[bytes], request: Json) -> None:
-        self._process = process
-        self._lines: list[bytes] = []
-        self.send(request)
-
-    def send(self, message: Json) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        self._process.stdin.flush()
-
-    def until(self, kind: str) -> Json:
-        """The next event of a type."""
-        assert self._process.stdout
-        for line in self._process.stdout:
-            self._lines.append(line)
-            if (event := json.loads(line))["type"] == kind:
-                return dict(event)
-        raise AssertionError(f"no {kind} event")
-
-    def signal(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-
-    def end(self) -> Result:
-        assert self._process.stdout and self._process.stderr
-        self._lines += self._process.stdout.readlines()
-        return result(b"".join(self._lines), self._process.wait(), self._process.stderr.read())
-
-
-@contextmanager
 def dialogue(
     server: ModelServer, format: WireFormat, workspace: Path, **fields: object
-) -> Iterator[Dialogue]:
-    state = workspace.parent / f"{workspace.name}.state"
-    with subprocess.Popen(
-        [*COMMAND, "run", "--workspace", str(workspace)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(server.environ(format), state),
-    ) as process:
-        killer = threading.Timer(60, process.kill)
-        killer.start()
-        try:
-            yield Dialogue(process, {"prompt": "x", "askUser": True, **fields})
-        finally:
-            killer.cancel()
-            process.kill()
+) -> AbstractContextManager[Running]:
+    """A run that may ask, whose stdin stays open."""
+    return running(server, workspace, request={"prompt": "x", "askUser": True, **fields}, format=format)
 
 
 def result_texts(request: Request) -> str:
@@ -91,9 +48,9 @@ def test_an_answer_reaches_the_model_and_is_replayed(
     ):
         question = talk.until("question")
         assert (question["text"], question["options"]) == ("Tabs or spaces?", ["tabs", "spaces"])
-        talk.send({"action": "answer", "id": "another", "text": "x"})
-        assert talk.until("error")["details"]["field"] == "id"
-        talk.send({"action": "answer", "id": question["id"], "text": "four spaces"})
+        talk.say(action="answer", id="another", text="x")
+        talk.until_invalid("id")
+        talk.say(action="answer", id=question["id"], text="four spaces")
         done = talk.end()
         assert server.violations == []
         assert "four spaces" in result_texts(server.requests[1])
@@ -105,15 +62,21 @@ def test_an_answer_reaches_the_model_and_is_replayed(
         assert [event["text"] for event in again.of("question")] == ["Tabs or spaces?"]
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("fields", [{}, {"threadId": "t"}, {"questionTimeout": 30}])
+@pytest.mark.parametrize(
+    ("format", "fields"),
+    [
+        *((format, {}) for format in FORMATS),
+        ("anthropic", {"threadId": "t"}),
+        ("anthropic", {"questionTimeout": 300}),
+    ],
+)
 def test_the_model_is_informed_at_once_when_nobody_can_answer(
     format: WireFormat, fields: Json, workspace: Path, tmp_path: Path, replay: Replay
 ) -> None:
     transcript = tmp_path / "t.ndjson"
     with ModelServer(ASKS) as server:
         request = {"prompt": "x", "askUser": True, "record": str(transcript), **fields}
-        done = run(request, workspace, server.environ(format), seconds=20)  # stdin is closed
+        done = run(request, workspace, server.environ(format))  # stdin is closed
         assert "Nobody can answer" in result_texts(server.requests[1])
     assert done.code == 0 and len(done.of("question")) == 1
     assert done.of("tool_result")[0]["isError"] is True
@@ -127,8 +90,9 @@ def test_a_question_without_a_thread_times_out(workspace: Path) -> None:
     assert done.code == 0 and "Nobody" in done.of("tool_result")[0]["output"]
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("open_stdin", [True, False])
+@pytest.mark.parametrize(
+    ("open_stdin", "format"), [(True, "anthropic"), *((False, format) for format in FORMATS)]
+)
 def test_a_question_on_a_thread_is_answered_by_the_next_run(
     open_stdin: bool, format: WireFormat, workspace: Path, tmp_path: Path, replay: Replay
 ) -> None:
@@ -154,24 +118,28 @@ def test_input_that_arrived_before_the_timeout_is_used(
     workspace: Path, tmp_path: Path, replay: Replay
 ) -> None:
     transcript = tmp_path / "t.ndjson"
-    fields: Json = {"threadId": "t", "questionTimeout": 1, "record": str(transcript)}
-    with ModelServer(ASKS) as server, dialogue(server, "anthropic", workspace, **fields) as talk:
-        talk.until("question")
-        talk.send({"action": "input", "text": "use spaces"})
+    fields: Json = {"threadId": "t", "questionTimeout": 0.2, "record": str(transcript)}
+
+    def ask(_: Request) -> Turn:
+        talk.say(action="input", text="use spaces")
+        talk.wait_until_read()
+        return ASKS[0]
+
+    with ModelServer([ask, *ASKS[1:]]) as server, dialogue(server, "anthropic", workspace, **fields) as talk:
         done = talk.end()
         assert done.code == 0 and "use spaces" in result_texts(server.requests[1])
     replay(transcript)
 
 
+@pytest.mark.timed
 def test_the_clock_is_stopped_while_a_question_is_open(workspace: Path) -> None:
     with (
         ModelServer(ASKS) as server,
-        dialogue(server, "anthropic", workspace, config={"timeout": 4}, heartbeat=1) as talk,
+        dialogue(server, "anthropic", workspace, config={"timeout": 3}) as talk,
     ):
         question = talk.until("question")
-        for _ in range(5):  # seconds: more than the timeout
-            talk.until("heartbeat")
-        talk.send({"action": "answer", "id": question["id"], "text": "tabs"})
+        time.sleep(3.5)
+        talk.say(action="answer", id=question["id"], text="tabs")
         assert talk.end().code == 0
 
 
@@ -184,9 +152,9 @@ def test_a_question_can_be_cancelled(how: str, workspace: Path, tmp_path: Path, 
     ):
         talk.until("question")
         if how == "control":
-            talk.send({"action": "cancel"})
+            talk.say(action="cancel")
         else:
-            talk.signal()
+            talk.process.send_signal(signal.SIGTERM)
         done = talk.end()
     assert done.complete["status"] == "cancelled"
     assert done.of("tool_result")[0]["outcome"] == "cancelled"
@@ -199,9 +167,9 @@ def test_two_questions_are_open_at_once(workspace: Path) -> None:
         ModelServer([Turn(calls=calls), Turn(text="done")]) as server,
         dialogue(server, "anthropic", workspace) as talk,
     ):
-        ids = [talk.until("question")["id"] for _ in calls]
+        ids = [talk.until("question", number=number)["id"] for number in (1, 2)]
         for id in reversed(ids):
-            talk.send({"action": "answer", "id": id, "text": f"answer to {id}"})
+            talk.say(action="answer", id=id, text=f"answer to {id}")
         done = talk.end()
     assert {event["id"]: event["output"] for event in done.of("tool_result")} == {
         "one": "answer to one",
@@ -230,11 +198,20 @@ def test_questions_are_offered_where_they_are_wanted(fields: Json, expected: boo
     assert ("nobody can answer questions" in json.dumps(server.bodies[0])) is not expected
 
 
-@pytest.mark.parametrize("typed, answer", [("2", "spaces"), ("3", "3"), ("0", "0"), ("tabs", "tabs")])
-def test_the_number_of_an_option_stands_for_it(typed: str, answer: str, workspace: Path) -> None:
-    with ModelServer(ASKS) as server, dialogue(server, "anthropic", workspace) as talk:
-        talk.send({"action": "answer", "id": talk.until("question")["id"], "text": typed})
-        assert talk.end().of("tool_result")[0]["output"] == answer
+def test_the_number_of_an_option_stands_for_it(workspace: Path) -> None:
+    answers = {"2": "spaces", "3": "3", "0": "0", "tabs": "tabs"}
+    calls = [replace(QUESTION, id=f"q{typed}") for typed in answers]
+    with (
+        ModelServer([Turn(calls=calls), Turn(text="done")]) as server,
+        dialogue(server, "anthropic", workspace) as talk,
+    ):
+        for number in range(1, len(answers) + 1):
+            asked = talk.until("question", number=number)
+            talk.say(action="answer", id=asked["id"], text=asked["id"].removeprefix("q"))
+        done = talk.end()
+    assert {event["id"]: event["output"] for event in done.of("tool_result")} == {
+        f"q{typed}": answer for typed, answer in answers.items()
+    }
 
 
 def test_typed_text_answers_the_open_question(workspace: Path) -> None:
@@ -290,20 +267,21 @@ def test_a_plan_is_an_event(format: WireFormat, workspace: Path, tmp_path: Path,
         assert replay(transcript, executed).of("plan")[0]["items"] == PLAN
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {},
-        {"plan": [{"step": "a", "status": "done"}]},
-        {"plan": [{"step": "", "status": "pending"}]},
-        {"plan": [{"step": name, "status": "in_progress"} for name in "ab"]},
-        {"plan": "first read, then write"},
-    ],
-)
-def test_an_invalid_plan_is_explained_to_the_model(arguments: Json, workspace: Path) -> None:
-    with ModelServer([Turn(calls=[Call("update_plan", arguments)]), Turn(text="done")]) as server:
+INVALID_PLANS: list[Json] = [
+    {},
+    {"plan": [{"step": "a", "status": "done"}]},
+    {"plan": [{"step": "", "status": "pending"}]},
+    {"plan": [{"step": name, "status": "in_progress"} for name in "ab"]},
+    {"plan": "first read, then write"},
+]
+
+
+def test_an_invalid_plan_is_explained_to_the_model(workspace: Path) -> None:
+    script = [Turn(calls=[Call("update_plan", arguments)]) for arguments in INVALID_PLANS]
+    with ModelServer([*script, Turn(text="done")]) as server:
         done = run({"prompt": "x"}, workspace, server.environ("anthropic"))
-    assert done.code == 0 and done.of("plan") == [] and done.of("tool_result")[0]["isError"] is True
+    assert done.code == 0 and done.of("plan") == []
+    assert [event["isError"] for event in done.of("tool_result")] == [True] * len(INVALID_PLANS)
 
 
 @pytest.mark.parametrize("format", FORMATS)

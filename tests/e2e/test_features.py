@@ -14,6 +14,7 @@ import pytest
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import run
+from tests.support.followed import running
 from tests.support.formats import FORMATS
 from tests.support.runs import bash
 
@@ -42,9 +43,11 @@ def test_deltas_add_up_to_the_final_texts(format: WireFormat, workspace: Path) -
 
 
 def test_heartbeats_name_the_current_phase(workspace: Path) -> None:
-    with ModelServer([bash("sleep 1"), Turn(text="ok")]) as server:
-        done = run({"prompt": "x", "heartbeat": 0.2}, workspace, server.environ("anthropic"))
-    assert {event["awaiting"] for event in done.of("heartbeat")} >= {"tool"}
+    script = [bash("until [ -e go ]; do sleep 0.02; done"), Turn(text="ok")]
+    with ModelServer(script) as server, running(server, workspace, "--heartbeat", "0.2") as following:
+        following.until("heartbeat", awaiting="tool")
+        (workspace / "go").touch()
+        done = following.end()
     assert all(event["since"].endswith("Z") for event in done.of("heartbeat"))
 
 
@@ -116,7 +119,6 @@ def test_a_background_server_outlives_the_run_and_is_reported(workspace: Path) -
             ]
         ),
         bash("python3 s.py > port & while [ ! -s port ]; do sleep 0.05; done"),
-        bash("sleep 0.6"),
         Turn(text="up"),
     ]
     with ModelServer(script) as server:
@@ -137,7 +139,7 @@ def test_a_background_server_outlives_the_run_and_is_reported(workspace: Path) -
         )
         assert done.complete["devUrl"] == up["url"]
         assert [each["port"] for each in done.complete["devUrls"]] == [port]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/s.py", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/s.py", timeout=60) as answer:
             assert answer.read().decode() == code
     finally:
         os.kill(up["pid"], 9)
@@ -145,7 +147,9 @@ def test_a_background_server_outlives_the_run_and_is_reported(workspace: Path) -
 
 def test_complete_lists_running_and_ended_background_processes(workspace: Path) -> None:
     script = [
-        bash("python3 -m http.server 0 >server.log 2>&1 & sleep 300 & echo started"),
+        bash(
+            "python3 -u -m http.server 0 >server.log 2>&1 & sleep 300 & until [ -s server.log ]; do sleep 0.02; done"
+        ),
         Turn(calls=[Call("exec_command", {"cmd": "python3 -i", "tty": True, "yield_time_ms": 300})]),
         Turn(text="done"),
     ]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent_runtime.engine.clock import FROZEN
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, full, result, run
 from tests.support.runs import bash, start_run
@@ -21,37 +21,30 @@ from tests.support.waiting import until
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 
 
-def run_limited(
-    server: ModelServer, workspace: Path, limits: Sequence[tuple[int, int]], *options: str
-) -> Result:
-    def limit() -> None:
-        for kind, value in limits:
-            resource.setrlimit(kind, (value, value))
-
+def run_limited(server: ModelServer, workspace: Path, limit: str) -> Result:
+    """Run with a limit, an option of prlimit(1)."""
     done = subprocess.run(
-        [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x", *options],
+        ["prlimit", limit, *COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=environment(server.environ("anthropic"), workspace.parent / "state"),
-        preexec_fn=limit,
-        timeout=60,
+        timeout=120,
     )
     return result(done.stdout, done.returncode, done.stderr)
 
 
 def test_a_run_works_with_64_file_descriptors(workspace: Path) -> None:
-    script = [bash(f"echo {number} > f{number}; sleep 3164 & true") for number in range(5)] + [
-        Turn(text="ok")
-    ]
-    with ModelServer(script) as server:
-        done = run_limited(server, workspace, [(resource.RLIMIT_NOFILE, 64)], "--timeout", "40")
-    assert (done.code, len(done.complete["files"])) == (0, 5)
-    subprocess.run(["pkill", "-f", "^sleep 3164$"], check=False)
+    script = [bash(f"echo {number} > f{number}; sleep 300 & true") for number in range(5)]
+    with ModelServer([*script, Turn(text="ok")]) as server:
+        done = run_limited(server, workspace, "--nofile=64")
+    for process in done.complete["left"]:
+        os.kill(process["pid"], signal.SIGKILL)
+    assert (done.code, len(done.complete["files"]), len(done.complete["left"])) == (0, 5, 5)
 
 
 def test_a_run_works_with_little_memory(workspace: Path) -> None:
     with ModelServer([bash("seq 2000000; seq 2000000 >&2"), Turn(text="ok")]) as server:
-        done = run_limited(server, workspace, [(resource.RLIMIT_DATA, 256 << 20)])
+        done = run_limited(server, workspace, f"--data={256 << 20}")
     assert done.code == 0
     (answer,) = done.of("tool_result")
     assert answer["truncated"] and Path(answer["outputFile"]).stat().st_size > 20_000_000
@@ -129,37 +122,36 @@ def _resident(pid: int) -> int:
         return 0
 
 
+@pytest.mark.timed
 def test_a_suspended_run_continues_after_sigcont(workspace: Path) -> None:
     script = [Turn(text="half", fault=Fault(hang_after=3)), Turn(text="whole")]
     with ModelServer(script) as server:
-        process = start_run(server, workspace, "--prompt", "x", "--timeout", "10")
+        process = start_run(server, workspace, "--prompt", "x", "--timeout", str(FROZEN))
         with process:
             until(lambda: bool(server.requests) or process.poll() is not None)
             assert process.poll() is None
             process.send_signal(signal.SIGSTOP)
-            threading.Timer(11, process.send_signal, [signal.SIGCONT]).start()
-            stdout, stderr = process.communicate(timeout=40)
+            time.sleep(FROZEN + 0.5)
+            process.send_signal(signal.SIGCONT)
+            stdout, stderr = process.communicate(timeout=60)
     done = result(stdout, process.returncode, stderr)
     assert (done.code, done.complete["output"]) == (0, "whole")
     assert [notice["code"] for notice in done.of("notice")] == ["thawed"]
     assert [error["retryable"] for error in done.of("error")] == [True]
 
 
-@pytest.mark.parametrize(("closed", "code"), [([0], 0), ([2], 0), ([0, 2], 0), ([1], 74)], ids=str)
-def test_closed_standard_descriptors_are_tolerated(closed: list[int], code: int, workspace: Path) -> None:
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 0), ("2>&-", 0), ("<&- 2>&-", 0), (">&-", 74)], ids=str)
+def test_closed_standard_descriptors_are_tolerated(closed: str, code: int, workspace: Path) -> None:
     """What is opened instead of them gets none of what is meant for them."""
-
-    def close() -> None:
-        for fd in closed:
-            os.close(fd)
-
     with ModelServer([bash("echo said; echo complained >&2"), Turn(text="ok")]) as server:
         done = subprocess.run(
-            [*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"],
+            [
+                *("sh", "-c", f'exec "$@" {closed}', "sh"),
+                *(*COMMAND, "run", "--workspace", str(workspace), "--prompt", "x"),
+            ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
-            preexec_fn=close,
             timeout=60,
         )
     assert (done.returncode, done.stderr) == (code, b"")

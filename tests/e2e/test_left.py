@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent_runtime.system.processes import Process
 from agent_runtime.testing.model_server import Call, ModelServer, Turn
-from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result, run
+from agent_runtime.testing.runtime import Json, Result, run
+from tests.support.followed import running
 
 
 def start(command: str, *, tty: bool) -> Turn:
@@ -31,33 +30,40 @@ def commands(processes: list[Json] | None) -> list[str]:
 
 @pytest.mark.parametrize("tty", [True, False])
 def test_work_that_ends_soon_is_waited_for(tty: bool, workspace: Path) -> None:
-    done = finish([start("sleep 1.5; echo yes > out.txt", tty=tty)], workspace)
+    work = start("until [ -e go ]; do sleep 0.02; done; echo yes > out.txt", tty=tty)
+    with (
+        ModelServer([work, Turn(text="done")]) as server,
+        running(server, workspace, "--tools", "exec_command", format="openai-responses") as run,
+    ):
+        run.until("notice", code="background_awaited")
+        (workspace / "go").touch()
+        done = run.end()
     assert (done.code, done.complete["status"]) == (0, "completed")
-    assert done.complete["files"] == [str(workspace / "out.txt")]
+    assert done.complete["files"] == [str(workspace / "go"), str(workspace / "out.txt")]
     assert "ended" not in done.complete and done.complete["left"] == []
     assert [notice["code"] for notice in done.of("notice")] == ["background_awaited"]
 
 
-@pytest.mark.parametrize("tty", [True, False])
-def test_work_that_takes_longer_continues_and_is_listed(tty: bool, workspace: Path) -> None:
-    done = finish([start("sleep 300; true", tty=tty)], workspace, config={"timeout": 6})
+def test_work_that_takes_longer_continues_and_is_listed(workspace: Path) -> None:
+    works = ["sleep 300; true", "sleep 301; true"]
+    script = [start(work, tty=is_first) for work, is_first in zip(works, (True, False), strict=True)]
+    done = finish(script, workspace, config={"timeout": 9})  # it is waited for until shortly before
     left = done.complete["left"]
     try:
-        assert (done.code, commands(left), done.complete.get("ended")) == (0, ["sleep 300; true"], None)
-        assert left[0]["toolCallId"] and Path(left[0]["logFile"]).exists()
-        living = Process.of(left[0]["pid"])
-        assert living is not None and living.lives
+        assert (done.code, sorted(commands(left)), done.complete.get("ended")) == (0, works, None)
+        for process in left:
+            assert process["toolCallId"] and Path(process["logFile"]).exists()
+            living = Process.of(process["pid"])
+            assert living is not None and living.lives
     finally:
         for process in left:
             os.kill(process["pid"], signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    "command, tty", [("python3 -qi", True), ("bash --norc", True), ("cat", False), ("stty raw; cat", True)]
-)
-def test_programs_that_wait_for_input_are_ended_and_listed(command: str, tty: bool, workspace: Path) -> None:
-    done = finish([start(command, tty=tty)], workspace)
-    assert (done.code, commands(done.complete.get("ended"))) == (0, [command])
+def test_programs_that_wait_for_input_are_ended_and_listed(workspace: Path) -> None:
+    programs = {"python3 -qi": True, "bash --norc": True, "cat": False, "stty raw; cat": True}
+    done = finish([start(command, tty=tty) for command, tty in programs.items()], workspace)
+    assert (done.code, sorted(commands(done.complete.get("ended")))) == (0, sorted(programs))
     assert done.complete["left"] == []
 
 
@@ -69,29 +75,15 @@ def test_programs_that_end_by_themselves_are_not_listed_as_ended(workspace: Path
 
 @pytest.mark.parametrize("how", ["SIGTERM", "cancel"])
 def test_a_run_that_is_cancelled_while_it_waits_is_not_completed(how: str, workspace: Path) -> None:
-    with ModelServer([start("sleep 300; true", tty=True), Turn(text="done")]) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--workspace", str(workspace), "--tools", "exec_command"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(server.environ("openai-responses"), workspace.parent / "state"),
-        )
-        with process:
-            assert process.stdin and process.stdout and process.stderr
-            process.stdin.write(b'{"prompt": "x"}\n')
-            process.stdin.flush()
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if json.loads(line)["type"] == "notice":
-                    break
-            if how == "SIGTERM":
-                process.send_signal(signal.SIGTERM)
-            else:
-                process.stdin.write(b'{"action": "cancel"}\n')
-                process.stdin.flush()
-            lines += process.stdout.readlines()
-            done = result(b"".join(lines), process.wait(), process.stderr.read())
+    with (
+        ModelServer([start("sleep 300; true", tty=True), Turn(text="done")]) as server,
+        running(server, workspace, "--tools", "exec_command", format="openai-responses") as run,
+    ):
+        run.until("notice", code="background_awaited")
+        if how == "SIGTERM":
+            run.process.send_signal(signal.SIGTERM)
+        else:
+            run.say(action="cancel")
+        done = run.end()
     assert done.complete["status"] == "cancelled" and done.complete["output"] == "done"
     assert commands(done.complete["ended"]) == ["sleep 300; true"] and done.complete["left"] == []

@@ -110,5 +110,5 @@ def test_an_abort_prints_the_stack_of_every_thread(workspace: Path) -> None:
                 if b'"tool_call"' in line:
                     break
             os.kill(process.pid, signal.SIGABRT)
-            _, stderr = process.communicate(timeout=30)
+            _, stderr = process.communicate(timeout=60)
     assert b"Thread 0x" in stderr and b"most recent call first" in stderr

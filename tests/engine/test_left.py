@@ -23,9 +23,7 @@ def living() -> Iterator[int]:
 
 @pytest.fixture
 def dead() -> int:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
+    return 4_194_305  # above the highest pid of Linux, so that it is of no other process
 
 
 def server(pid: int) -> RunningServer:

@@ -45,6 +45,27 @@ def test_an_invalid_base_url_is_reported_with_its_variable(url: str, tmp_path: P
         prepared(tmp_path, {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": url})
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "string",
+        [],
+        True,
+        {"type": "objekt"},
+        {"properties": []},
+        {"$ref": "#/$defs/none"},
+        {"description": "x" * 70_000},
+    ],
+)
+def test_an_invalid_output_schema_is_refused_with_its_field(schema: object, tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as refused:
+        prepare(
+            parse({"prompt": "x", "workspace": str(tmp_path), "outputSchema": schema})[0],
+            {"OPENAI_API_KEY": "k"},
+        )
+    assert refused.value.field == "outputSchema"
+
+
 def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     request, _ = parse({"prompt": "x", "workspace": str(tmp_path / "file")})

@@ -27,8 +27,16 @@ __main__.main()
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143), (1, 143), (3, 143)])
-@pytest.mark.parametrize("module", ["argparse", "agent_runtime.cli.main", "agent_runtime.cli.run"])
+@pytest.mark.parametrize(
+    ("module", "number", "code"),
+    [
+        ("argparse", 2, 130),
+        ("argparse", 1, 143),
+        ("agent_runtime.cli.main", 15, 143),
+        ("agent_runtime.cli.run", 2, 130),
+        ("agent_runtime.cli.run", 3, 143),
+    ],
+)
 def test_a_signal_while_modules_are_imported_cancels(
     module: str, number: int, code: int, tmp_path: Path
 ) -> None:

@@ -45,7 +45,7 @@ class StandbyRun:
         self.code: int | None = None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `end`
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(30)
+        self._socket.settimeout(120)
         self._socket.connect(str(standby.path))
         launch = {"cwd": str(self.workspace), "env": environment(environ, self.state), "options": {}}
         preamble = json.dumps({PREAMBLE: launch}).encode() + b"\n"
@@ -70,7 +70,7 @@ class StandbyRun:
     def hang_up(self) -> None:
         """Close its stdin and stdout, and wait for its end."""
         self._close()
-        until(lambda: not Path(f"/proc/{self.pid}").exists(), 4)
+        until(lambda: not Path(f"/proc/{self.pid}").exists())
         assert b"Traceback" not in self.stderr(), self.stderr()
         self._stderr.close()
 
@@ -105,6 +105,10 @@ class StandbyRun:
 
     def stderr(self) -> bytes:
         return os.pread(self._stderr.fileno(), 1 << 20, 0)
+
+    def until_none_lives(self) -> None:
+        """Wait until nothing that the run has started lives: the kernel needs a moment for what was killed."""
+        until(lambda: not self.started())
 
     def started(self) -> list[int]:
         """The living processes that this run has started, recognized by their environment or command line."""
@@ -153,7 +157,7 @@ def kill(processes: list[int]) -> None:
 
 def request_for(format: WireFormat, **fields: Any) -> Json:
     """A request that any scripted turn of these tests can serve, with one retry at most."""
-    config = {"maxRetries": 1, "modelTimeout": 5} | fields.pop("config", {})
+    config = {"maxRetries": 1} | fields.pop("config", {})
     return {"tools": ["bash"], "config": config} | fields
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +30,7 @@ except landlock.LandlockUnavailable as missing:
 @pytest.fixture
 def outside() -> Iterator[Path]:
     """A folder in none of the places that tools may write to; pytest's own are in the temporary one."""
-    path = Path.home() / f".confine-test-{os.getpid()}"
-    path.mkdir(mode=0o777)
+    path = Path(tempfile.mkdtemp(prefix=".confine-test-", dir=Path.home()))
     path.chmod(0o777)
     (path / "file").write_text("untouched\n")
     (path / "file").chmod(0o666)
@@ -83,7 +83,7 @@ WAYS_OUT = {
     "fifo": "mkfifo {}/new",
     "socket": "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"{}/new\")'",
     "new-session": "setsid bash -c 'echo x > {}/new'",
-    "double-fork": "(setsid bash -c '(echo x > {}/new) &' &); sleep 0.3",
+    "double-fork": "(setsid bash -c '(echo x > {}/new; touch tried) &' &); until [ -e tried ]; do sleep 0.02; done",
     "subshell-cd": "(cd {} && echo x > new)",
     "dev-fd": "exec 9<{}/file; echo x > /dev/fd/9",
     "proc-root": "echo x > /proc/self/root{}/new",
@@ -161,15 +161,14 @@ def test_sessions_and_background_processes_are_confined(tools: Tools, outside: P
         Turn(calls=[Call("write_stdin", typed)]),
         Turn(calls=[Call("exec_command", {"cmd": f"echo x > {outside}/new; echo p > piped"})]),
         bash(left),
-        bash("sleep 0.5"),
+        bash("until [ -e typed ] && [ -e late ]; do sleep 0.02; done"),
         tools=["exec_command", "write_stdin", "bash"],
     )
-    until((tools.workspace / "late").exists)
     assert {p.name for p in outside.iterdir()} == {"file"}
     assert {p.name for p in tools.workspace.iterdir()} == {"typed", "piped", "late"}
     assert "left" in done.of("tool_result")[3]["output"]
-    (log,) = [p for p in tools.folder.joinpath("state").rglob("logs/*") if "up" in p.read_text()]
-    assert "left" in log.read_text()
+    logs = tools.folder / "state"
+    until(lambda: [p for p in logs.rglob("logs/*") if {"up", "left"} <= set(p.read_text().split())])
     kill(tools.trial.started())
 
 

@@ -125,7 +125,7 @@ def test_arbitrary_request_lines_never_crash() -> None:
         with os.fdopen(writer, "wb") as file:
             file.write(line[:60_000])
         try:
-            with at_most(5):
+            with at_most(60):
                 raw, _ = read_request(reader)
                 request, unknown = parse(merge(raw, {"model": None, "config": {}}))
             assert request.prompt or request.messages
@@ -186,7 +186,7 @@ def test_arbitrary_control_lines_never_crash() -> None:
     for _ in range(2000):
         line = damage(rng.choice(lines), rng)
         try:
-            with at_most(5):
+            with at_most(60):
                 control = parse_control(line)
             assert control.action in ("pause", "resume", "cancel", "input")
             (control.text or "").encode()
@@ -207,7 +207,7 @@ def test_damaged_transcripts_never_crash(standby: Running, tmp_path: Path) -> No
     for _ in range(800):
         path.write_bytes(damage(whole, rng))
         try:
-            with at_most(10):
+            with at_most(60):
                 read(path)
             outcomes["understood"] += 1
         except TranscriptError as refused:
@@ -228,7 +228,7 @@ def test_damaged_streams_never_crash_the_program(
         with ModelServer([Turn(raw=chunks), Turn(text="ok")], repeat_last=True, strict=False) as server:
             folder = tmp_path / str(number)
             folder.mkdir()
-            request = request_for(format, config={"modelTimeout": 2, "maxRetries": 2})
+            request = request_for(format, config={"modelTimeout": 1, "maxRetries": 2})
             assert StandbyRun(standby, request, server.environ(format), folder).end().code in (0, 1)
 
 

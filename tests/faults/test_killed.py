@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.conversation.tool_pairs import INTERRUPTED
-from agent_runtime.testing.model_server import ModelServer, Turn
+from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from agent_runtime.testing.model_streams import WireFormat
 from tests.cli.standby.conftest import Running
 from tests.faults.standby_runs import StandbyRun, request_for, resumed
 from tests.support.formats import FORMATS
 from tests.support.runs import bash
+from tests.support.waiting import until
 
-KILLS = 12  # of each format
-STEPS = 40  # more than a run has the time for
+KILLS = 8  # of each format
+STEPS = 40  # of a run, which then waits for the model
 MOMENTS = 0.6  # seconds from the first call on, in which it is killed
 
 
@@ -35,16 +36,21 @@ def test_a_killed_run_can_be_continued_at_any_moment(
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with ModelServer([step(n) for n in range(STEPS)], repeat_last=True) as server:
+        steps = (
+            [bash("echo call-0 >> log; touch here; sleep 300")] if number == 1 else map(step, range(STEPS))
+        )
+        with ModelServer([*steps, Turn(fault=Fault(black_hole=True))]) as server:
             request = request_for(format, threadId="t", prompt="the task")
             trial = StandbyRun(standby, request, server.environ(format), folder)
-            if number:  # the first before there is any call
+            if number == 1:  # certainly in the middle of a call
+                until((trial.workspace / "here").exists)
+            elif number:  # the first before there is any call
                 trial.until("tool_call")
                 time.sleep(rng.uniform(0, MOMENTS))
             trial.kill()
             assert server.violations == []
         cut += check(resumed(standby, format, "t", folder), trial.workspace / "log")
-    assert cut  # some were killed in the middle of a call
+    assert cut  # at least the second was killed in the middle of a call
 
 
 def check(messages: list[object], log: Path) -> int:

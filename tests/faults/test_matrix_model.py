@@ -6,6 +6,8 @@ the key, as those of some do.
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +70,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("name", "state", "format"), in_turn(CASES, STATES))
+HANGS = [name for name, case in CASES.items() if case.config]
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "format"), in_turn([name for name in CASES if name not in HANGS], STATES)
+)
 def test_a_passing_provider_fault_is_survived_in_every_state(
     name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
@@ -77,11 +84,27 @@ def test_a_passing_provider_fault_is_survived_in_every_state(
     after = [faulty, Turn(text="recovered")] if case.passes else [faulty]
     trial, done = take(state, after, format, standby, tmp_path, config=case.config)
     check_end(done, case, before)
-    if state == "with-a-server":
-        until(lambda: bool(trial.started()))  # a process that is just being executed cannot be recognized
-    left = trial.started()
-    assert bool(left) == (state == "with-a-server")  # a run that was not cancelled leaves its server up
-    kill(left)
+    # a run that was not cancelled leaves its server up; a process that is just being executed cannot be recognized
+    until(lambda: bool(trial.started()) == (state == "with-a-server"))
+    kill(trial.started())
+
+
+def test_a_provider_that_hangs_once_is_survived(standby: Running, tmp_path: Path) -> None:
+    """All at the same time; the timeout is long enough for the answers of a busy machine."""
+    with ExitStack() as servers:
+        trials: list[tuple[StandbyRun, str, str]] = []
+        for name, state, format in in_turn(HANGS, ("first-call", "between-tools", "after-text")):
+            script = [
+                *STATES[state],
+                Turn(text="never to be final", fault=CASES[name].fault),
+                Turn(text="recovered"),
+            ]
+            server = servers.enter_context(ModelServer(script))
+            request = request_for(format, partial=True, config={"maxRetries": 2, "modelTimeout": 6})
+            (folder := tmp_path / f"{name}-{state}").mkdir()
+            trials.append((StandbyRun(standby, request, server.environ(format), folder), name, state))
+        for trial, name, state in trials:
+            check_end(trial.end(), CASES[name], STATES[state])
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -105,9 +128,11 @@ def test_a_lasting_provider_fault_ends_the_run_with_its_error(
 def test_an_unreachable_provider_ends_the_run_with_an_error(
     format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
-    with ModelServer() as server:
-        environ = server.environ(format)  # its port is free again
-    done = StandbyRun(standby, request_for(format), environ, tmp_path).end()
+    with socket.socket() as bound:  # and not listening: connections are refused
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        environ = ModelServer().environ(format) | {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
+        done = StandbyRun(standby, request_for(format), environ, tmp_path).end()
     assert (done.code, [e["code"] for e in done.of("error")]) == (1, ["provider_error"] * 2)
 
 

@@ -33,7 +33,7 @@ def sh(command: str, **more: object) -> Call:
 
 CASES = {
     "fails": Case(sh("echo why >&2; exit_code() { return 3; }; exit_code"), "failed", 3, "why"),
-    "times-out": Case(sh(f"echo begun; {IDLE} & {IDLE}", timeout=0.3), "timed_out", None, "begun"),
+    "times-out": Case(sh(f"{IDLE} & {IDLE}", timeout=0.3), "timed_out", None, "timed out after 0.3 s"),
     "exits-the-shell": Case(sh("echo leaving; exit 7"), "failed", 7, "leaving"),
     "kills-the-shell": Case(sh("echo last; kill -9 $$"), "failed", 137, "last"),
     "kills-all-it-may": Case(sh(f"{IDLE} & kill -TERM 0; sleep 1"), "failed", 143, "the shell ended"),

@@ -42,7 +42,7 @@ def test_a_run_works_with_an_unusual_proc(way: str, workspace: Path) -> None:
             input=json.dumps({"prompt": "x", "workspace": str(workspace)}).encode(),
             capture_output=True,
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
-            timeout=90,
+            timeout=150,
         )
     outcome = result(done.stdout, done.returncode, done.stderr)
     assert (outcome.code, outcome.of("error"), outcome.of("notice")) == (0, [], [])

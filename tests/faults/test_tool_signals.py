@@ -42,9 +42,11 @@ IGNORED = [
     "killall agent-runtime",
     "(sleep 300 &); sleep 0.2; kill $(ps -o ppid= -p $(pgrep -x sleep)); pkill -x sleep",
     "python3 -c \"import os, signal; [os.kill(int(os.environ['P']), signal.SIGTERM) for _ in range(3)]\"",
-    "(setsid sh -c 'env -i kill $0' $PPID &)",
+    "(setsid sh -c 'env -i kill $0; touch sent' $PPID &); until [ -e sent ]; do sleep 0.01; done",
     "env -i sh -c 'sleep 0.1; kill $0' $PPID & wait",
 ]
+# waits until no signal is pending for the runtime, which then has a moment to note the last one
+TAKEN = "until grep -q '^ShdPnd:.0*$' /proc/$PPID/status; do sleep 0.01; done; sleep 0.2"
 CALLERS = [signal.SIGTERM, signal.SIGINT, signal.SIGPROF, signal.SIGABRT, signal.SIGSEGV, signal.SIGRTMIN + 5]
 WRITES = "while :; do echo tick; sleep 0.02; done & echo $!"
 TICKS = """log=$(ls -t ../state/agent-runtime/runs/*/logs/*.log | tail -1); before=$(wc -c <$log)
@@ -58,13 +60,13 @@ def run(script: list[Turn], workspace: Path) -> Result:
             input=json.dumps({"prompt": "x", "workspace": str(workspace)}).encode(),
             capture_output=True,
             env=environment(server.environ("anthropic"), workspace.parent / "state"),
-            timeout=90,
+            timeout=150,
         )
     return result(done.stdout, done.returncode, done.stderr)
 
 
 def test_a_signal_of_a_tool_is_ignored_and_reported(workspace: Path) -> None:
-    commands = [f"P=$PPID; export P; {command}; sleep 0.3; echo after" for command in [*MISSED, *IGNORED]]
+    commands = [f"P=$PPID; export P; {command}; {TAKEN}; echo after" for command in [*MISSED, *IGNORED]]
     done = run([*map(bash, commands), Turn(text="done")], workspace)
     assert (done.code, done.complete["output"]) == (0, "done")
     outputs = [event["output"] for event in done.of("tool_result")]
@@ -87,7 +89,7 @@ def test_a_signal_of_a_tool_is_ignored_and_reported(workspace: Path) -> None:
     ],
 )
 def test_a_background_server_keeps_its_log(attack: str, workspace: Path) -> None:
-    done = run([bash(WRITES), bash(attack), bash(TICKS, timeout=10), Turn(text="done")], workspace)
+    done = run([bash(WRITES), bash(attack), bash(TICKS, timeout=60), Turn(text="done")], workspace)
     assert done.code == 0
     assert "ticking" in done.of("tool_result")[2]["output"]
 
@@ -97,11 +99,16 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str | int, worksp
     with ModelServer([bash("touch started; sleep 60")]) as server:
         process = start_run(server, workspace, "--prompt", "x")
         until((workspace / "started").exists)
+        sender: subprocess.Popen[bytes] | None = None
         if isinstance(how, int):
             process.send_signal(how)
-        else:  # its sender lives on for a moment, as timeout(1) does
-            subprocess.run(["sh", "-c", "kill $0; sleep 0.2", str(process.pid)])
-        out, _ = process.communicate(timeout=10)
+        else:  # its sender lives on, as timeout(1) does
+            sender = subprocess.Popen(
+                ["sh", "-c", "kill $0; read line", str(process.pid)], stdin=subprocess.PIPE
+            )
+        out, _ = process.communicate(timeout=60)
+        if sender:
+            sender.communicate()
     code = 130 if how == signal.SIGINT else 143
     assert result(out, process.returncode, b"").code == code
 
@@ -135,13 +142,13 @@ def test_a_caller_stops_the_program_and_continues_it(number: int, workspace: Pat
         assert stopped and stopped.si_status == signal.SIGSTOP
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=60)
     assert result(out, process.returncode, b"").code == 143
 
 
 def test_a_tool_does_not_signal_the_standby_or_its_client(workspace: Path, tmp_path: Path) -> None:
     attack = (
-        "for n in TERM TSTP SEGV USR1 PROF INT; do pkill -$n -f agent-runtime; done; sleep 0.3; echo after"
+        f"for n in TERM TSTP SEGV USR1 PROF INT; do pkill -$n -f agent-runtime; done; {TAKEN}; echo after"
     )
     socket = tmp_path / "standby.sock"
     wait = f"until [ -S {socket} ]; do sleep 0.05; done"
@@ -165,8 +172,11 @@ def test_a_tool_does_not_signal_the_standby_or_its_client(workspace: Path, tmp_p
 def test_a_process_started_before_exec_may_signal_the_runtime(workspace: Path) -> None:
     """A watchdog that its launcher left below it."""
     with ModelServer([bash("touch started; sleep 60")]) as server:
-        watchdog = 'until [ -e "$0/started" ]; do sleep 0.05; done; sleep 0.1; kill $$'
-        command = f'(setsid sh -c \'{watchdog.replace("$$", "$1")}\' "$0" $$) & exec "$@"'
+        # it outlives the signal that it sends
+        watchdog = (
+            'until [ -e "$0/started" ]; do sleep 0.05; done; kill $1; while kill -0 $1; do sleep 0.05; done'
+        )
+        command = f'(setsid sh -c \'{watchdog}\' "$0" $$ >/dev/null 2>&1) & exec "$@"'
         done = subprocess.run(
             [
                 "sh",

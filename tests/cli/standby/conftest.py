@@ -27,22 +27,26 @@ class Client:
         self.socket.connect(str(path))
         self.say(request)
         self._lines = self.socket.makefile("rb")
+        self._read: list[Json] = []
 
     def say(self, message: Json) -> None:
         self.socket.sendall(json.dumps(message).encode() + b"\n")
 
     def event(self) -> Json:
         event: Json = json.loads(self._lines.readline())
+        self._read.append(event)
         return event
 
-    def until(self, kind: str) -> Json:
-        while (event := self.event())["type"] != kind:
+    def until(self, kind: str, **fields: Any) -> Json:
+        """The next event of that type that has these fields."""
+        wanted = {"type": kind} | fields
+        while not wanted.items() <= (event := self.event()).items():
             pass
         return event
 
     def events(self, code: int = 0) -> list[Json]:
-        """All the events up to the end, checked against the promises for a run with that exit status."""
-        events = [json.loads(line) for line in self._lines]
+        """All the events of the run up to its end, checked against the promises for a run with that exit status."""
+        events = [*self._read, *(json.loads(line) for line in self._lines)]
         self.close()
         check(events, code)
         return events
@@ -94,7 +98,7 @@ def standing(
         yield Running(process, path)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(60)
         process.stderr.close()
 
 

@@ -74,9 +74,9 @@ def test_only_one_of_two_standbys_started_at_once_listens(tmp_path: Path) -> Non
     (winner,) = (process for process, line in zip(both, lines, strict=True) if "standing by" in line)
     (loser,) = (process for process in both if process is not winner)
     assert "another standby listens there" in "".join(lines)
-    assert loser.wait(30) == 1
+    assert loser.wait(60) == 1
     winner.terminate()
-    assert (winner.wait(30), path.exists()) == (0, False)
+    assert (winner.wait(60), path.exists()) == (0, False)
     for process in both:
         assert process.stderr
         process.stderr.close()

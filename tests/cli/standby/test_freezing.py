@@ -47,6 +47,7 @@ def test_all_runs_are_frozen_and_thawed(standby: Running, tmp_path: Path) -> Non
         clients = [begun(standby, server, tmp_path / run, run) for run in ("run_a", "run_b")]
         frozen = sent(standby, action="freeze")
         late = standby.run(asked(server, prompt="x", workspace=str(tmp_path / "run_a"), runId="run_c"))
+        late.until("notice", code="frozen")
         refused = sent(standby, action="thaw", runId="run_fork")
         requests = len(server.requests)
         (tmp_path / "go").touch()
@@ -77,14 +78,16 @@ def test_a_thaw_renames_the_one_run_of_a_fork(standby: Running, tmp_path: Path) 
 def test_signals_to_the_standby_are_for_all_runs(standby: Running, tmp_path: Path) -> None:
     with ModelServer([answers], repeat_last=True) as server:
         client = begun(standby, server, tmp_path / "a", "run_a")
-        for number in (signal.SIGUSR1, signal.SIGUSR2):
+        for number, code in ((signal.SIGUSR1, "frozen"), (signal.SIGUSR2, "thawed")):
             os.kill(standby.pid, number)
+            client.until("notice", code=code)
         (tmp_path / "go").touch()
         events = client.events()
     assert codes(events) == ["frozen", "thawed"]
 
 
 def test_a_standby_without_runs_answers_at_once(standby: Running) -> None:
+    until(lambda: not standby.children())
     assert sent(standby, action="freeze")["details"] == {"runs": []}
     assert sent(standby, action="thaw")["code"] == "thawed"
 

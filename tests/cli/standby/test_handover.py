@@ -96,7 +96,7 @@ def test_the_exit_status_of_the_run_is_passed_on(
 def test_a_handed_over_run_can_be_cancelled(
     how: str | signal.Signals, code: int, standby: Running, workspace: Path
 ) -> None:
-    with ModelServer([bash("echo $$ > pid; sleep 30")]) as server:
+    with ModelServer([bash("echo $$ > pid; sleep 300")]) as server:
         run = launch(standby, workspace)
         assert run.stdin and run.stdout and run.stderr
         run.stdin.write(json.dumps(asked(server)).encode() + b"\n")
@@ -111,20 +111,20 @@ def test_a_handed_over_run_can_be_cancelled(
         else:
             run.stdin.write(b'{"action":"cancel"}\n')
             run.stdin.flush()
-        out, errors = run.communicate(timeout=20)
+        out, errors = run.communicate(timeout=60)
     done = result(head + out, run.returncode, errors)
     assert (done.code, done.complete["status"]) == (code, "cancelled")
 
 
 def test_a_reader_that_goes_away_ends_the_run(standby: Running, workspace: Path) -> None:
-    with ModelServer([bash("echo said; sleep 1; echo more"), Turn(text="done")]) as server:
+    with ModelServer([bash("echo said; sleep 300"), Turn(text="done")]) as server:
         run = launch(standby, workspace)
         assert run.stdin and run.stdout and run.stderr
         run.stdin.write(json.dumps(asked(server)).encode())
         run.stdin.close()
         run.stdout.readline()
         run.stdout.close()
-        assert (run.wait(20), run.stderr.read()) == (74, b"")
+        assert (run.wait(60), run.stderr.read()) == (74, b"")
         run.stderr.close()
 
 
@@ -139,7 +139,7 @@ def test_a_missing_standby_is_reported(standby: Running, workspace: Path) -> Non
 def test_the_death_of_the_standby_is_reported(standby: Running, workspace: Path) -> None:
     with ModelServer([bash("kill -9 $PPID; sleep 5")]) as server:
         run = launch(standby, workspace)
-        out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=20)
+        out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=60)
     assert (run.returncode, b"complete" in out, b"the run with it" in errors) == (1, False, True)
 
 
@@ -163,6 +163,6 @@ def test_a_signal_while_the_connection_is_not_accepted(
         )
         until(lambda: catches(run.pid, signal.SIGTERM))
         run.send_signal(number)
-        out, errors = run.communicate(timeout=10)
+        out, errors = run.communicate(timeout=60)
     (complete,) = map(json.loads, out.splitlines())
     assert (run.returncode, complete["type"], complete["status"]) == (code, "complete", "cancelled"), errors

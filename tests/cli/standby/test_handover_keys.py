@@ -13,6 +13,7 @@ from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from tests.cli.standby.conftest import Running, asked, standing
 from tests.support.runs import bash
+from tests.support.waiting import until
 
 KEY = "sk-handed-over-0123456789"
 # looks for the key's head and tail apart, so that neither this script nor what it prints holds the key
@@ -84,6 +85,7 @@ def test_the_key_of_the_sender_is_used_and_seen_nowhere(by: str, standby: Runnin
     (workspace / "probe.py").write_text(PROBE)
     fd = pipe(KEY)
     key = {"descriptor": {"ANTHROPIC_API_KEY_FD": str(fd)}, "variable": {"ANTHROPIC_API_KEY": KEY}}[by]
+    until(lambda: not standby.children())  # of other tests
     with ModelServer(
         [
             bash(f"SOCKET={standby.path} STANDBY={standby.pid} python3 -I probe.py; env"),
