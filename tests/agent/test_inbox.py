@@ -118,7 +118,7 @@ def test_control_messages_arrive_in_order_and_closing_stdin_does_not_cancel() ->
 
         async with anyio.create_task_group() as group:
             group.start_soon(listen, reader, b'{"action":"input","text":"zero"}\n', handle)
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await arrived.wait()
             os.write(writer, b'put","text":"two"}')
             os.close(writer)

@@ -23,7 +23,7 @@ from tests.fleet.nats_process import NatsProcess
 from tests.support.waiting import until
 
 Json = dict[str, Any]
-LEASE = 2  # seconds
+LEASE = 20  # seconds: longer than a stall of the machine, and shorter than a test waits
 
 
 def tool_then_done(command: str) -> Callable[[Request], Turn]:
@@ -71,9 +71,11 @@ class Fleet:
     def log(self, process: subprocess.Popen[bytes]) -> str:
         return (self.folder / self.names[self.processes.index(process)]).read_text()
 
-    def runner(self, *options: str, queue: str = "pool", url: str = "") -> subprocess.Popen[bytes]:
-        """A runner that takes requests."""
-        at = ["--nats", url or self.nats.url, "--queue", queue, "--lease", str(LEASE), "--no-standby"]
+    def runner(
+        self, *options: str, queue: str = "pool", url: str = "", lease: int = LEASE
+    ) -> subprocess.Popen[bytes]:
+        """A runner that takes requests. The first one sets the lease of the queue, in seconds."""
+        at = ["--nats", url or self.nats.url, "--queue", queue, "--lease", str(lease), "--no-standby"]
         process = self.start("runner", *at, "--concurrency", "4", *options)
         until(lambda: "takes requests" in self.log(process) or process.poll() is not None)
         return process
@@ -103,10 +105,7 @@ class Fleet:
 
     def complete(self, run_id: str, queue: str = "pool") -> Json:
         """The last event of a run, when it is there; the stream before it is checked."""
-        until(
-            lambda: (found := self.nats.events(run_id, queue)) and found[-1]["type"] == "complete",
-            seconds=40,
-        )
+        self.nats.until_complete(run_id, queue)
         events = self.nats.events(run_id, queue)
         assert [event["seq"] for event in events] == list(range(len(events)))
         assert [event["type"] for event in events].count("complete") == 1
@@ -147,7 +146,7 @@ def fleet(tmp_path: Path, model: ModelServer) -> Iterator[Fleet]:
         process.wait()
         assert process.stdout
         process.stdout.close()
-    nats.kill()
+    nats.close()
     until(lambda: not _left_behind(tmp_path))
 
 

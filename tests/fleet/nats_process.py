@@ -5,33 +5,37 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent_runtime.fleet.connection import Connection, connected
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerInfo
+
+from agent_runtime.errors import RequestError
+from agent_runtime.fleet.connection import TRANSIENT, Connection, connected
 from agent_runtime.fleet.event_log import EventLog
-from agent_runtime.fleet.names import Queue
+from agent_runtime.fleet.names import WORK, Queue
 from agent_runtime.fleet.nats_options import NatsOptions
+from tests.support.ports import ReservedPort
 from tests.support.waiting import until
 
 T = TypeVar("T")
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+SECONDS = 60.0  # to wait for what must come
+_LOOK = 0.05  # seconds between two looks
 
 
 class NatsProcess:
     """A server with JetStream on loopback."""
 
     def __init__(self, folder: Path, config: str = "") -> None:
-        self.port, self._folder = free_port(), folder
+        self._reserved, self._folder = ReservedPort(), folder
+        self.port = self._reserved.number
         self.url = f"nats://127.0.0.1:{self.port}"
         self.log = folder / "nats.log"
         self._config = folder / "nats.conf"
@@ -52,11 +56,16 @@ class NatsProcess:
 
     def reload(self, text: str) -> None:
         self.configure(text)
-        self.process.send_signal(1)  # SIGHUP
+        self.process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+    def close(self) -> None:
+        """Kill the server, and give its port back."""
+        self.kill()
+        self._reserved.close()
 
     def _listens(self) -> bool:
         try:
@@ -66,13 +75,18 @@ class NatsProcess:
         return True
 
     def ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
-        """Ask something over a connection of its own."""
+        """Ask something over a connection of its own; once more when the server does not answer in time."""
 
         async def main() -> T:
             async with connected(NatsOptions(self.url), "test", "test") as connection:
                 return await question(connection)
 
-        return asyncio.run(main())
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                return asyncio.run(main())
+            except (RequestError, *TRANSIENT):
+                assert time.monotonic() < deadline, "the NATS server does not answer"
 
     def events(self, run_id: str, queue: str = "pool") -> list[dict[str, Any]]:
         """The events of a run, in the order of the stream."""
@@ -83,14 +97,52 @@ class NatsProcess:
 
         return self.ask(read)
 
-    def work_left(self) -> int:
-        """The number of requests that are not acknowledged.
+    def until_complete(self, run_id: str, queue: str = "pool") -> None:
+        """Wait until the last event of a run is `complete`."""
 
-        Those that the stream still has after it was killed, although they are acknowledged, do not count.
+        async def is_complete(connection: Connection) -> bool:
+            last = await EventLog(connection, Queue.parse(queue), run_id).last()
+            return last is not None and last.is_complete
+
+        self.ask(_until(is_complete))
+
+    def until_pool(self, condition: Callable[[ConsumerInfo], bool]) -> None:
+        """Wait until a condition holds for the consumer of the pool."""
+
+        async def holds(connection: Connection) -> bool:
+            return condition(await connection.js.consumer_info(WORK, "pool"))
+
+        self.ask(_until(holds))
+
+    def end_leases(self, *numbers: int) -> None:
+        """Let requests of the pool be delivered again at once, as if their leases had ended.
+
+        Args:
+            numbers: of the requests, in the order of their first deliveries, from 1.
         """
 
-        async def count(connection: Connection) -> int:
-            info = await connection.js.consumer_info("RUNTIME_WORK", "pool")
-            return int(info.num_pending or 0) + int(info.num_ack_pending or 0)
+        async def refuse(connection: Connection) -> None:
+            for number in numbers:
+                subject = f"$JS.ACK.{WORK}.pool.1.{number}.{number}.0.0"
+                await connection.client.publish(subject, Msg.Ack.Nak)
+            await connection.client.flush()
 
-        return self.ask(count)
+        self.ask(refuse)
+
+    def until_acknowledged(self) -> None:
+        """Wait until every request of the pool is acknowledged.
+
+        Not for a server that was killed: nats-server 2.9 stores acknowledgements after it has answered them, and
+        after a kill it may count requests for ever that it has removed from the stream.
+        """
+        self.until_pool(lambda info: not info.num_pending and not info.num_ack_pending)
+
+
+def _until(condition: Callable[[Connection], Awaitable[bool]]) -> Callable[[Connection], Awaitable[None]]:
+    async def wait(connection: Connection) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not await condition(connection):
+            assert time.monotonic() < deadline, f"nothing within {SECONDS:g} s"
+            await asyncio.sleep(_LOOK)
+
+    return wait

@@ -15,7 +15,8 @@ import yaml
 from agent_runtime.testing.model_server import ModelServer
 from agent_runtime.testing.runtime import COMMAND, environment
 from tests.fleet.conftest import tool_then_done
-from tests.fleet.nats_process import NatsProcess, free_port
+from tests.fleet.nats_process import NatsProcess
+from tests.support.ports import ReservedPort
 from tests.support.waiting import until
 
 Json = dict[str, Any]
@@ -65,7 +66,7 @@ def test_the_services_of_the_compose_file_work_together(tmp_path: Path) -> None:
     nats_conf = (DEPLOY / "nats.conf").read_text().replace("$NATS_TOKEN", VALUES["NATS_TOKEN"])
     own = "\n".join(line for line in nats_conf.splitlines() if not line.startswith(("listen", "jetstream")))
     nats = NatsProcess(tmp_path, own)
-    ports = {name: free_port() for name in every if name.startswith("server")}
+    ports = {name: ReservedPort() for name in every if name.startswith("server")}
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     started = []
@@ -77,7 +78,7 @@ def test_the_services_of_the_compose_file_work_together(tmp_path: Path) -> None:
                 argument.replace("nats:4222", f"127.0.0.1:{nats.port}")
                 .replace("/state", f"{tmp_path}/{name}")
                 .replace("/workspace", str(workspace))
-                .replace("--port=8080", f"--port={ports.get(name)}")
+                .replace("--port=8080", f"--port={ports[name].number if name in ports else 0}")
                 for argument in service["command"]
             ]
             environ = environment(model.environ("anthropic"), tmp_path)
@@ -88,7 +89,7 @@ def test_the_services_of_the_compose_file_work_together(tmp_path: Path) -> None:
             headers = {"Authorization": f"Bearer {VALUES['AGENT_RUNTIME_KEY']}"}
             for name, port in ports.items():
                 with httpx2.Client(
-                    base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60
+                    base_url=f"http://127.0.0.1:{port.number}", headers=headers, timeout=60
                 ) as client:
                     until(lambda: _is_up(client))
                     body = {"prompt": "x", "stream": False, "runId": name}
@@ -99,8 +100,10 @@ def test_the_services_of_the_compose_file_work_together(tmp_path: Path) -> None:
         finally:
             for process in started:
                 process.terminate()
-            codes = [process.wait(30) for process in started]
-            nats.kill()
+            codes = [process.wait(60) for process in started]
+            nats.close()
+            for port in ports.values():
+                port.close()
     assert codes == [0] * len(codes)
 
 

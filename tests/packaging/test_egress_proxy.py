@@ -92,7 +92,7 @@ def test_nothing_but_model_calls_is_passed_on(path: str, tmp_path: Path) -> None
     with (
         ModelServer([Turn(text="x")]) as server,
         proxy(server, tmp_path) as port,
-        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection,
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection,
     ):
         connection.request("POST", path, b"{}")
         answer = connection.getresponse()

@@ -50,7 +50,7 @@ def test_ctrl_c_on_the_launcher_cancels_the_run(environment: dict[str, str], wor
                 assert launcher.stdout is not None
                 assert launcher.stdout.readline().startswith("bash ")
                 launcher.send_signal(signal.SIGINT)
-                rest, _ = launcher.communicate(timeout=30)
+                rest, _ = launcher.communicate(timeout=60)
             finally:
                 launcher.kill()
     assert launcher.returncode == 130

@@ -60,7 +60,7 @@ async def asking(
     """An asker for a model (or the usual one of a format) at that server."""
     name = MODELS.get(model, model) if isinstance(model, str) else model
     endpoint = replace(resolve(name, environ or server.environ("anthropic")), **changes)
-    transport = connect(endpoint, limits=timeouts or StreamTimeouts(first=5, between=5))
+    transport = connect(endpoint, limits=timeouts or StreamTimeouts(first=60, between=60))
     dropped: list[DroppedParameter] = []
 
     async def on_dropped(item: DroppedParameter) -> None:

@@ -88,26 +88,38 @@ def serving(answers: list[bytes], tls: ssl.SSLContext | None = None) -> Iterator
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     scheme = "https" if tls else "http"
-    yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", requests
-    listener.close()
+    try:
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", requests
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # ends an accept that waits in the thread
+        thread.join()
+        listener.close()
 
 
 def _read(connection: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _received(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length:")[2].split()[0])
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _received(connection)
     return head + b"\r\n\r\n" + body
+
+
+def _received(connection: socket.socket) -> bytes:
+    """The next bytes. Raises ConnectionError at the end of the stream."""
+    if not (data := connection.recv(65536)):
+        raise ConnectionError("the client has closed the connection")
+    return data
 
 
 def client(kind: str, base: str) -> HttpClient:
     url = f"{base}/v1/messages"
     if kind == "direct":
-        return DirectClient(url, address=base, connect_timeout=5, tls=trusted)
-    return HttpxClient(url, {}, address=base, connect_timeout=5)
+        return DirectClient(url, address=base, connect_timeout=60, tls=trusted)
+    return HttpxClient(url, {}, address=base, connect_timeout=60)
 
 
 async def outcome(http: HttpClient, headers: dict[str, str] | None = None) -> Any:
@@ -152,7 +164,7 @@ async def test_a_request_that_cannot_be_written_is_an_error_of_ours(headers: dic
 
 async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
     with serving([sized(BODY)] * 5) as (url, requests):  # closes after each, without saying so
-        http = DirectClient(f"{url}/v1/messages", address=url, connect_timeout=5, tls=trusted)
+        http = DirectClient(f"{url}/v1/messages", address=url, connect_timeout=60, tls=trusted)
         try:
             for _ in range(5):
                 assert await outcome(http) == (200, None, BODY)

@@ -83,7 +83,7 @@ async def streamed(url: str, calls: int = 1) -> list[list[dict[str, Any]]]:
         "ANTHROPIC_API_KEY": "sk-key",
         "ANTHROPIC_CUSTOM_HEADERS": "x-gateway: s",
     }
-    transport = connect(resolve("anthropic:m", environ), limits=StreamTimeouts(first=5, between=5))
+    transport = connect(resolve("anthropic:m", environ), limits=StreamTimeouts(first=60, between=60))
     try:
         return [[chunk async for chunk in transport.stream({"messages": []})] for _ in range(calls)]
     finally:

@@ -85,7 +85,7 @@ def serving(body: bytes) -> Iterator[str]:
 async def asked(format: str, url: str) -> tuple[Answer, list[Delta]]:
     address = {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
     endpoint = resolve(MODELS[format], address | {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"})
-    transport = connect(endpoint, limits=StreamTimeouts(first=5, between=5))
+    transport = connect(endpoint, limits=StreamTimeouts(first=60, between=60))
     adapter = Adapter(wire_for(endpoint), transport)
     deltas: list[Delta] = []
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.connect import connect
 from agent_runtime.providers.endpoints import resolve
-from agent_runtime.providers.transport import StreamTimeouts, progresses
+from agent_runtime.providers.transport import LiveTransport, StreamTimeouts, progresses
 from agent_runtime.testing.model_server import Fault, ModelServer, Turn
 from tests.providers.asking import asking
 from tests.support.formats import formats
+from tests.support.ports import ReservedPort
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
@@ -90,12 +95,37 @@ async def test_a_stream_without_progress_times_out(format: Any, fault: Fault) ->
     assert (error.code, error.retryable) == ("provider_timeout", True)
 
 
-@formats
-async def test_a_slow_stream_with_progress_is_waited_for(format: Any) -> None:
-    turn = Turn("one two three", fault=Fault(slow=0.15))
-    with ModelServer([turn]) as server:
-        async with asking(server, format, timeouts=StreamTimeouts(first=1, between=0.6)) as asker:
-            assert (await asker.ask("go")).message.text == "one two three"
+@pytest.mark.parametrize(("between", "in_time"), [(4.0, True), (6.0, False)])
+async def test_a_slow_stream_with_progress_is_waited_for(
+    between: float, in_time: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, passed = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + passed)
+
+    class Slow:
+        """Each chunk comes that many seconds after the one before it, by a clock of its own."""
+
+        async def events(self, body: Any) -> AsyncIterator[dict[str, Any]]:
+            nonlocal passed
+            for number in range(5):
+                passed += between
+                for _ in range(5):
+                    await anyio.lowlevel.checkpoint()  # a timeout that is due ends the call here
+                yield {"type": "content_block_delta", "index": 0, "delta": {"text": str(number)}}
+
+        async def aclose(self) -> None:
+            pass
+
+    transport = LiveTransport(
+        resolve("anthropic:m", {"ANTHROPIC_API_KEY": "k"}), timeouts=StreamTimeouts(first=100, between=5)
+    )
+    monkeypatch.setattr(transport, "_client", Slow())
+    chunks = []
+    with nullcontext() if in_time else pytest.raises(ProviderError, match="no progress"):
+        async for chunk in transport.stream({}):
+            chunks.append(chunk["delta"]["text"])
+    assert len(chunks) == (5 if in_time else 1)
 
 
 @formats
@@ -111,11 +141,13 @@ async def test_a_complete_turn_counts_although_the_connection_stays_open(format:
 
 @formats
 async def test_a_server_that_does_not_listen_is_a_retryable_error(format: Any) -> None:
+    port = ReservedPort()  # nobody listens on it
+    url = f"http://127.0.0.1:{port.number}"
     with ModelServer([]) as server:
-        pass
-    async with asking(server, format) as asker:
-        with pytest.raises(ProviderError) as caught:
-            await asker.ask("go")
+        async with asking(server, format, base_url=url) as asker:
+            with pytest.raises(ProviderError) as caught:
+                await asker.ask("go")
+    port.close()
     assert (caught.value.code, caught.value.retryable) == ("provider_error", True)
     assert "connect" in caught.value.message
 
@@ -139,7 +171,7 @@ async def test_closing_the_connections_ends_a_call_with_a_retryable_error(format
                 await until_async(lambda: bool(server.requests))
                 # the stream hangs by now, or has yet to begin: both must end
                 await asker.transport.aclose()
-                with anyio.fail_after(3):
+                with anyio.fail_after(60):
                     await ended.wait()
             assert [error.retryable for error in errors] == [True]
             assert (await asker.ask("go")).message.text == "again"

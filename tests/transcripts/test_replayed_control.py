@@ -16,7 +16,7 @@ from agent_runtime.testing.runtime import COMMAND, Result, environment, result
 from tests.transcripts.runs import record, replay
 
 SLEEPS = Turn(
-    text="wait", calls=[("bash", {"command": "echo begun; sleep 20"}), ("bash", {"command": "echo two"})]
+    text="wait", calls=[("bash", {"command": "echo begun; sleep 600"}), ("bash", {"command": "echo two"})]
 )
 
 
@@ -33,7 +33,7 @@ def steered(folder: Path, script: list[Turn], *, until: str, then: dict[str, Any
             env=environment(server.environ("anthropic"), folder / "state"),
         )
         assert process.stdin and process.stdout and process.stderr
-        watchdog = threading.Timer(30, process.kill)
+        watchdog = threading.Timer(120, process.kill)
         watchdog.start()
         process.stdin.write(b'{"prompt":"go"}\n')
         process.stdin.flush()
@@ -105,7 +105,7 @@ def test_a_closed_stdout_ends_every_command_with_its_exit_code(arguments: list[s
         stderr=subprocess.PIPE,
         env=environment({}, tmp_path),
         cwd=tmp_path,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (ExitCode.STDOUT_CLOSED, b"")
