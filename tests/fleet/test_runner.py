@@ -235,6 +235,7 @@ def test_a_request_that_is_queued_twice_is_run_once(fleet: Fleet) -> None:
     fleet.nats.until_pool(lambda info: info.delivered is not None and info.delivered.consumer_seq >= 7)
     (fleet.workspace / "go").touch()
     assert fleet.complete("one")["status"] == "completed" and fleet.acted("one") == "x\n"
+    fleet.nats.end_leases(2, 3, 4)
     fleet.nats.until_acknowledged()
 
 

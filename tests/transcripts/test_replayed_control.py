@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_runtime.errors import ExitCode
-from agent_runtime.testing.model_server import Fault, ModelServer, Turn
+from agent_runtime.testing.model_server import Fault, ModelServer, Request, Scripted, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, environment, result
+from tests.support import waiting
 from tests.transcripts.runs import record, replay
 
 SLEEPS = Turn(
@@ -20,8 +22,11 @@ SLEEPS = Turn(
 )
 
 
-def steered(folder: Path, script: list[Turn], *, until: str, then: dict[str, Any]) -> Result:
-    """A recorded run that is sent a control message once an event of type `until` has come."""
+def steered(folder: Path, script: Sequence[Scripted], *, until: str, then: dict[str, Any]) -> Result:
+    """A recorded run that is sent a control message once an event of type `until` has come.
+
+    When the message is recorded, the file `go` is made: what holds the run until then waits for it.
+    """
     (folder / "live").mkdir()
     with ModelServer(script) as server:
         options = ["--workspace", str(folder / "live"), "--record", str(folder / "t.ndjson"), "--partial"]
@@ -41,8 +46,12 @@ def steered(folder: Path, script: list[Turn], *, until: str, then: dict[str, Any
         for line in process.stdout:
             lines.append(line)
             if json.loads(line)["type"] == until and then:
+                waiting.until(lambda: bool(server.requests))
                 process.stdin.write(json.dumps(then).encode() + b"\n")
                 process.stdin.flush()
+                action = f'"action":"{then["action"]}"'
+                waiting.until(lambda: action in (folder / "t.ndjson").read_text())  # noqa: B023 - used at once
+                (folder / "go").touch()
                 then = {}
         watchdog.cancel()
         with process:
@@ -60,7 +69,7 @@ def same_again(folder: Path, live: Result) -> None:
 
 def test_a_message_to_the_model_is_replayed(tmp_path: Path) -> None:
     script = [
-        Turn(text="one", calls=[("bash", {"command": "sleep 0.3; echo hi"})]),
+        Turn(text="one", calls=[("bash", {"command": f"until [ -e {tmp_path}/go ]; do sleep 0.05; done"})]),
         Turn(text="two", calls=[("bash", {"command": "true"})]),
         Turn(text="the end"),
     ]
@@ -71,15 +80,19 @@ def test_a_message_to_the_model_is_replayed(tmp_path: Path) -> None:
 
 
 def test_a_message_after_the_last_answer_is_replayed(tmp_path: Path) -> None:
-    script = [Turn(text="word " * 200, fault=Fault(slow=0.1)), Turn(text="the end")]
-    live = steered(tmp_path, script, until="text_delta", then={"action": "input", "text": "go on"})
+    def held(request: Request) -> Turn:
+        waiting.until((tmp_path / "go").exists)
+        return Turn(text="word " * 200)
+
+    script = [held, Turn(text="the end")]
+    live = steered(tmp_path, script, until="start", then={"action": "input", "text": "go on"})
     assert (live.code, live.complete["iterations"]) == (0, 2)
     same_again(tmp_path, live)
 
 
 @pytest.mark.parametrize("until", ["tool_output_delta", "text_delta"])
 def test_a_cancel_in_a_tool_or_a_model_call_is_replayed(tmp_path: Path, until: str) -> None:
-    slow = Turn(text="word " * 50, fault=Fault(slow=0.15))
+    slow = Turn(text="word " * 50, fault=Fault(hang_after=4))
     live = steered(
         tmp_path, [SLEEPS if until.startswith("tool") else slow], until=until, then={"action": "cancel"}
     )
