@@ -84,7 +84,7 @@ def test_a_message_after_the_last_answer_is_replayed(tmp_path: Path) -> None:
         waiting.until((tmp_path / "go").exists)
         return Turn(text="word " * 200)
 
-    script = [held, Turn(text="the end")]
+    script: list[Scripted] = [held, Turn(text="the end")]
     live = steered(tmp_path, script, until="start", then={"action": "input", "text": "go on"})
     assert (live.code, live.complete["iterations"]) == (0, 2)
     same_again(tmp_path, live)
