@@ -102,7 +102,10 @@ class Attempt:
         except RequestError as error:
             await give_up(context.connection, context.queue, self._message, self._events, str(error))
             return
-        if await is_elsewhere(context.connection, context.queue, self.run_id, context.lease, deliveries or 1):
+        has_begun = (deliveries or 1) > 1 or await self._events.last() is not None
+        if await is_elsewhere(
+            context.connection, context.queue, self.run_id, context.lease, has_begun=has_begun
+        ):
             return  # it is delivered again after the lease
         last = await self._events.last()
         if last and not last.is_start:

@@ -71,13 +71,21 @@ async def ask(
 
 
 async def is_elsewhere(
-    connection: Connection, queue: Queue, run_id: str, lease: float, deliveries: int
+    connection: Connection, queue: Queue, run_id: str, lease: float, *, has_begun: bool
 ) -> bool:
     """Return whether another runner executes a run: its lease has ended by mistake, or the request was queued twice.
 
-    The runner of a redelivered request may just be connecting to NATS again: it is asked more than once.
+    The runner of a run that has begun may just be connecting to NATS again, or be slow to answer: it is asked more than
+    once. A server that was killed may deliver such a request as if it were new.
+
+    Args:
+        connection: to NATS.
+        queue: of the run.
+        run_id: of the run.
+        lease: seconds.
+        has_begun: whether its request was delivered before, or its log has events.
     """
-    deadline = time.monotonic() + (min(lease / 3, _REACHABLE) if deliveries > 1 else 0.0)
+    deadline = time.monotonic() + (min(lease / 3, _REACHABLE) if has_begun else 0.0)
     while not await ask(connection, queue, run_id):
         heed_cancellation()
         if time.monotonic() >= deadline:
