@@ -79,6 +79,7 @@ def test_fifty_turns_replay_identically_with_recorded_and_real_tools(tmp_path: P
     )
 
 
+@pytest.mark.timed
 def test_two_hundred_turns_with_recorded_tools_take_less_than_two_seconds(tmp_path: Path) -> None:
     def call(number: int) -> Call:
         path = str(tmp_path / "live" / f"{number}.txt")
