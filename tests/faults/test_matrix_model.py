@@ -128,10 +128,10 @@ def test_a_lasting_provider_fault_ends_the_run_with_its_error(
 def test_an_unreachable_provider_ends_the_run_with_an_error(
     format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
-    with socket.socket() as bound:  # and not listening: connections are refused
+    with ModelServer() as server, socket.socket() as bound:  # and not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        environ = ModelServer().environ(format) | {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
+        environ = server.environ(format) | {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
         done = StandbyRun(standby, request_for(format), environ, tmp_path).end()
     assert (done.code, [e["code"] for e in done.of("error")]) == (1, ["provider_error"] * 2)
 
