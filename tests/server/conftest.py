@@ -7,16 +7,18 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from agent_runtime.server.run_files import RunFiles
+from agent_runtime.server.run_files import RunFiles, is_process
+from agent_runtime.system.processes import Process
 from agent_runtime.testing.model_server import ModelServer, Scripted
 from agent_runtime.testing.runtime import COMMAND, environment
+from tests.support.waiting import until
 
 
 @dataclass
@@ -37,16 +39,44 @@ class Served:
         self.process.kill()
         self.process.wait()
 
+    def files(self, run_id: str) -> RunFiles:
+        return RunFiles(self.state / "runs" / run_id)
+
+    def pid(self, run_id: str) -> int:
+        """The pid of a run, which the server stores after it has started the process."""
+
+        def stored() -> int:
+            record = self.files(run_id).record()
+            return record.pid if record else 0
+
+        return until(stored)
+
+    def until_read(self, run_id: str, text: str) -> None:
+        """Wait until a run has read a control message that contains a text: it is in the recording then."""
+        transcript = self.files(run_id).folder / "transcript.ndjson"
+        until(lambda: text in transcript.read_text())
+
 
 Serve = Callable[..., Served]
 
 
+def has_ended(pid: int) -> bool:
+    process = Process.of(pid)
+    return process is None or process.gone
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
+    with servers(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Serve]:
     """Starts servers; a second one with the same folders is a restart."""
     started: list[Served] = []
     models: list[ModelServer] = []
-    workspace = tmp_path / "workspace"
+    workspace = folder / "workspace"
     workspace.mkdir()
 
     def start(
@@ -60,7 +90,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         if model is None:
             model = ModelServer(script or [], **model_options).start()
             models.append(model)
-        state = tmp_path / "state"
+        state = folder / "state"
         command = [
             *COMMAND,
             "serve",
@@ -75,7 +105,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         ]
         process = subprocess.Popen(
             command,
-            env=environment(model.environ("anthropic"), tmp_path / "xdg"),
+            env=environment(model.environ("anthropic"), folder / "xdg"),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -93,13 +123,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     for served in started:
         served.process.terminate()
     for served in started:
-        served.process.wait(10)
+        served.process.wait(60)
         assert served.process.stderr
         served.process.stderr.close()
-    for folder in (tmp_path / "state" / "runs").glob("*"):
-        record = RunFiles(folder).record()
-        if record and record.pid:  # 0 would be the group of this process
-            with suppress(ProcessLookupError):
-                os.killpg(record.pid, signal.SIGTERM)
+    records = [RunFiles(folder).record() for folder in (folder / "state" / "runs").glob("*")]
+    left = [record.pid for record in records if record and is_process(record.pid, record.started)]
+    for pid in left:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.killpg(pid, signal.SIGTERM)
+    until(lambda: all(map(has_ended, left)))
     for model in models:
         model.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -71,8 +71,7 @@ def test_a_run_whose_process_was_killed_gets_its_last_events_once(serve: Serve) 
     with ThreadPoolExecutor() as pool, served.client() as client:
         answer = pool.submit(client.post, "/v1/run", json={"prompt": "go", "runId": "r1", "stream": False})
         until((served.workspace / "started").exists)
-        record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
-        os.kill(record["pid"], 9)
+        os.kill(served.pid("r1"), signal.SIGKILL)
         data = answer.result().json()["data"]
         assert (data["status"], data["error"]["code"], data["error"]["retryable"]) == (
             "failed",
@@ -89,10 +88,10 @@ def test_a_killed_run_that_nobody_follows_has_failed(serve: Serve) -> None:
     served = serve([edited, waiting("never")])
     with served.client() as client:
         with client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
-            until((served.workspace / "started").exists)
-        record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
+            until(lambda: served.files("r1").events.read_text().count('"type":"tool_call"') == 2)
+        pid = served.pid("r1")
         served.kill()
-        os.killpg(record["pid"], 9)
+        os.killpg(pid, signal.SIGKILL)
     with serve(None, model=served.model).client() as client:
         assert [run["status"] for run in client.get("/v1/runs?status=failed").json()["data"]] == ["failed"]
         data = client.get("/v1/runs/r1").json()["data"]
@@ -108,9 +107,8 @@ def test_a_killed_run_gets_its_end_without_being_asked_for(serve: Serve) -> None
     served = serve([waiting("never")])
     with served.client() as client, client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
         until((served.workspace / "started").exists)
-    record = json.loads((served.state / "runs" / "r1" / "process.json").read_text())
+    pid = served.pid("r1")
     served.kill()
-    os.killpg(record["pid"], 9)
+    os.killpg(pid, signal.SIGKILL)
     serve(None, model=served.model)
-    events = served.state / "runs" / "r1" / "events.ndjson"
-    until(lambda: b'"type":"complete"' in events.read_bytes())
+    until(served.files("r1").is_complete)

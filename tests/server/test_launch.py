@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,7 @@ def launcher(model: ModelServer, tmp_path: Path) -> Iterator[Launcher]:
     yield made
     made.close()
     for child in made._children:
-        child.wait(10)
+        child.wait(60)
 
 
 def launch(launcher: Launcher, folder: Path, **fields: object) -> tuple[int, Path]:
@@ -53,7 +54,7 @@ def launch(launcher: Launcher, folder: Path, **fields: object) -> tuple[int, Pat
 
 def ended(events: Path) -> list[Json]:
     """The events of a run that has ended; they are checked."""
-    until(lambda: b'"type":"complete"' in events.read_bytes())
+    until(lambda: re.search(rb'"type":"complete".*\n', events.read_bytes()))
     return result(events.read_bytes(), 0, b"").events
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def test_a_full_pipe_does_not_block() -> None:
     ) as process:
         assert process.stdout and process.stderr
         assert process.stdout.readline() == b"done\n"
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert b"WARNING root: 0 " in process.stderr.read()
 
 
@@ -39,6 +40,7 @@ def test_a_server_whose_log_is_not_read_answers(serve: Serve) -> None:
         (served.state / "runs").write_text("not a folder")  # each request logs an error
         assert served.process.stderr
         reader = served.process.stderr.fileno()
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
         until(lambda: client.post("/v1/run", json={"prompt": "x"}).status_code == 500 and full(reader))
         assert client.get("/healthz").status_code == 200
 

@@ -13,8 +13,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from agent_runtime.testing.model_server import Turn
-from tests.server.conftest import Serve, Served
-from tests.server.test_runs import frames
+from tests.server.conftest import Serve, Served, servers
+from tests.server.test_runs import frames, waiting
 
 
 def encoded(text: str) -> str:
@@ -38,14 +38,14 @@ CURSORS = [
 NUMBERS = ["", "x", "1.0", "1_0", " 5", "+5", "٣", "²", "1" * 5_000, "NaN", "-5"]
 
 
-@pytest.fixture
-def served(serve: Serve) -> Iterator[Served]:
-    served = serve([Turn(text="done")], repeat_last=True)
-    with served.client() as client:
-        client.post(
-            "/v1/run", json={"prompt": "x", "runId": "r1", "threadId": "t1", "stream": False}
-        ).raise_for_status()
-    yield served
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with servers(tmp_path_factory.mktemp("served")) as serve:
+        served = serve([Turn(text="done")], repeat_last=True)
+        body = {"prompt": "x", "runId": "r1", "threadId": "t1", "stream": False}
+        with served.client() as client:
+            client.post("/v1/run", json=body).raise_for_status()
+        yield served
 
 
 def refused(response: httpx2.Response, status: int, field: str | None) -> None:
@@ -101,7 +101,7 @@ def test_paths(served: Served) -> None:
 )
 def test_bodies(body: str, field: str, served: Served) -> None:
     agents = served.workspace / ".agent-runtime" / "agents"
-    agents.mkdir(parents=True)
+    agents.mkdir(parents=True, exist_ok=True)
     (agents / "local.md").write_text(
         '---\nname: local\nmcpServers: {"a": {"command": "cat"}}\n---\nYou work.\n'
     )
@@ -116,15 +116,10 @@ def test_a_trace_context_that_is_invalid_is_ignored(served: Served) -> None:
         assert frames(response.text)[-1][2]["status"] == "completed"
 
 
-def test_control_messages_by_websocket(served: Served) -> None:
-    (served.workspace / "go").unlink(missing_ok=True)
+def test_control_messages_by_websocket(serve: Serve) -> None:
     wrong = ["", "x", "[]", "[" * 50_000, '{"action": "nope"}', '{"action": {"a": 1}}', '{"action": "input"}']
     long = json.dumps({"action": "input", "text": "x" * (5 << 20)})
-    served.model.script[:] = [
-        Turn(calls=[("bash", {"command": "until [ -e go ]; do sleep 0.05; done"})]),
-        Turn(text="done"),
-    ]
-    served.model.repeat_last, served.model._played = True, 0
+    served = serve([waiting(), Turn(text="done")])
     address = served.url.replace("http", "ws")
     with served.client() as client:
         with client.stream("POST", "/v1/run", json={"prompt": "x", "runId": "r2"}) as response:
@@ -137,7 +132,8 @@ def test_control_messages_by_websocket(served: Served) -> None:
             socket.send(b'{"action": "input", "text": "one more thing"}')
             messages: list[dict[str, Any]] = []
             while len([m for m in messages if "error" in m]) < len(wrong) + 2:
-                messages.append(json.loads(socket.recv(timeout=30)))
+                messages.append(json.loads(socket.recv(timeout=60)))
+            served.until_read("r2", "one more thing")
             (served.workspace / "go").touch()
             messages += [json.loads(message) for message in socket]
     errors = [message["error"]["code"] for message in messages if "seq" not in message]

@@ -56,7 +56,7 @@ def test_another_client_may_answer_meanwhile(serve: Serve) -> None:
     body = {"prompt": "x", "askUser": True, "stream": False, "runId": "asks"}
     with (served := serve([QUESTION, Turn(text="done")])).client() as client, ThreadPoolExecutor() as pool:
         waiting = pool.submit(client.post, "/v1/run", json=body)
-        until(lambda: client.get("/v1/runs/asks").status_code == 200, 30)
+        until(lambda: client.get("/v1/runs/asks").status_code == 200)
         with client.stream("GET", "/v1/runs/asks/events") as events:
             assert next(line for line in events.iter_lines() if line == "event: question")
         answered = client.post("/v1/runs/asks/answer", json={"id": "q1", "text": "tabs"})

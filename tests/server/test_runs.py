@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,11 +12,18 @@ import pytest
 
 from agent_runtime.testing.model_server import Turn
 from agent_runtime.testing.runtime import check
-from tests.server.conftest import Serve
+from tests.server.conftest import Serve, Served, servers
 from tests.support.waiting import until
 
 Json = dict[str, Any]
 SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for the tests that need nothing but an answer of the model."""
+    with servers(tmp_path_factory.mktemp("served")) as serve:
+        yield serve([Turn(text="done")], repeat_last=True)
 
 
 def frames(text: str) -> list[tuple[str, str, Json]]:
@@ -61,8 +69,8 @@ def test_a_stream_has_every_event_with_its_seq_as_id(serve: Serve) -> None:
         ("/v1/agents/code-assistant/run", {"message": "x", "stream": False}),
     ],
 )
-def test_the_json_answer_has_the_fields_of_both_api_versions(path: str, body: Json, serve: Serve) -> None:
-    with serve([Turn(text="done")]).client() as client:
+def test_the_json_answer_has_the_fields_of_both_api_versions(path: str, body: Json, served: Served) -> None:
+    with served.client() as client:
         response = client.post(path, json=body, headers={"x-request-id": "req-mine"})
     assert response.status_code == 200, response.text
     data, meta = response.json()["data"], response.json()["meta"]
@@ -95,8 +103,8 @@ def test_the_json_answer_has_the_fields_of_both_api_versions(path: str, body: Js
         (b'{"prompt": "x", "onDisconnect": "maybe"}', 400, "onDisconnect"),
     ],
 )
-def test_a_bad_request_names_its_field(body: bytes, status: int, field: str, serve: Serve) -> None:
-    with serve([]).client() as client:
+def test_a_bad_request_names_its_field(body: bytes, status: int, field: str, served: Served) -> None:
+    with served.client() as client:
         response = client.post("/v1/run", content=body)
         assert response.status_code == status, response.text
         error = response.json()["error"]
@@ -107,10 +115,9 @@ def test_a_bad_request_names_its_field(body: bytes, status: int, field: str, ser
     assert (problem.json()["status"], problem.json()["field"]) == (status, field)
 
 
-def test_a_large_body_is_refused_before_it_is_read(serve: Serve) -> None:
-    served = serve([])
+def test_a_large_body_is_refused_before_it_is_read(served: Served) -> None:
     command = ["curl", "-sS", "-H", f"content-length: {1 << 40}", "-d", "x", f"{served.url}/v1/run"]
-    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert json.loads(done.stdout)["error"]["code"] == "payload_too_large"
 
 
@@ -124,6 +131,7 @@ def test_control_messages_reach_the_run(serve: Serve) -> None:
             assert client.post(f"/v1/runs/r1/{action}").status_code == 200
         assert client.post("/v1/runs/r1/input", json={"text": ""}).status_code == 400
         assert client.post("/v1/runs/r1/input", json={"text": "and this"}).status_code == 200
+        served.until_read("r1", "and this")
         (served.workspace / "go").touch()
         assert answer.result().json()["data"]["status"] == "completed"
         assert client.post("/v1/runs/r1/cancel").status_code == 409
@@ -160,6 +168,8 @@ def test_long_inputs_sent_at_once_arrive_whole(serve: Serve) -> None:
         until((served.workspace / "started").exists)
         sent = pool.map(lambda text: client.post("/v1/runs/r1/input", json={"text": text}).status_code, texts)
         assert list(sent) == [200] * 4
+        for text in texts:
+            served.until_read("r1", text)
         (served.workspace / "go").touch()
         assert answer.result().json()["data"]["status"] == "completed"
     request = json.dumps(served.model.bodies[-1])
@@ -178,9 +188,7 @@ def test_a_client_that_leaves_may_cancel_its_run(serve: Serve) -> None:
     assert last["status"] == "cancelled"
 
 
-def test_concurrent_streams_are_complete(serve: Serve) -> None:
-    served = serve([Turn(text="done")], repeat_last=True)
-
+def test_concurrent_streams_are_complete(served: Served) -> None:
     def stream(number: int) -> list[Json]:
         with served.client() as client:
             return [data for _, _, data in frames(client.post("/v1/run", json={"prompt": f"p{number}"}).text)]
@@ -190,8 +198,8 @@ def test_concurrent_streams_are_complete(serve: Serve) -> None:
             check(events, 0)
 
 
-def test_a_run_for_a_device_is_registered(serve: Serve) -> None:
-    with serve([]).client() as client:
+def test_a_run_for_a_device_is_registered(served: Served) -> None:
+    with served.client() as client:
         body = {"prompt": "x", "executionMode": "local-mac", "targetDeviceId": "d1"}
         data = client.post("/v1/run", json=body).json()["data"]
     assert (data["status"], data["targetDeviceId"]) == ("registered", "d1") and data["runId"].startswith(
@@ -199,8 +207,8 @@ def test_a_run_for_a_device_is_registered(serve: Serve) -> None:
     )
 
 
-def test_a_managed_run_has_no_tools_that_touch_files(serve: Serve) -> None:
-    with serve([Turn(text="done")]).client() as client:
+def test_a_managed_run_has_no_tools_that_touch_files(served: Served) -> None:
+    with served.client() as client:
         body = {"prompt": "x", "executionMode": "managed", "stream": True}
         start = frames(client.post("/v1/run", json=body).text)[0][2]
     assert start["tools"] == ["web_search"] and start["executionMode"] == "managed"

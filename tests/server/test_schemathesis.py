@@ -29,7 +29,7 @@ def test_every_answer_is_described(serve: Serve, tmp_path: Path) -> None:
     served = serve([Turn(text="done")], repeat_last=True, standby=True)
     command = ["schemathesis", "run", f"{served.url}/openapi.json", "--generation-deterministic"]
     program = Path(sys.executable).with_name(command[0])
-    limits = ["--phases", "coverage", "--checks", ",".join(CHECKS), "--request-timeout", "30"]
+    limits = ["--phases", "coverage", "--checks", ",".join(CHECKS), "--request-timeout", "120"]
     for path in OLDER_FORMS:
         limits += ["--exclude-path", path]
     done = subprocess.run(

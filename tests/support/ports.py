@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 
 class ReservedPort:
@@ -21,3 +23,10 @@ class ReservedPort:
     def close(self) -> None:
         """Give the port back."""
         self._socket.close()
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """The number of a port that is reserved until the end of the context."""
+    with closing(ReservedPort()) as port:
+        yield port.number
