@@ -39,8 +39,9 @@ class Editor:
         pass
 
     async def session_update(self, session_id: str, update: Any, **kwargs: Any) -> None:
+        # without waiting for the lock: the answer of the request that follows may be looked at next
+        self.updates.append(update.model_dump(mode="json", by_alias=True, exclude_none=True))
         async with self.changed:
-            self.updates.append(update.model_dump(mode="json", by_alias=True, exclude_none=True))
             self.changed.notify_all()
 
     async def request_permission(self, options: Any, session_id: str, tool_call: Any, **kwargs: Any) -> Any:

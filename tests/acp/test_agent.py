@@ -25,7 +25,7 @@ def drive(script: list[Scripted], state: Path, scenario: Scenario, *options: str
     """Run a scenario against the program; returns the model server, which knows the requests."""
 
     async def run() -> None:
-        async with asyncio.timeout(90), editor(server, state, *options) as client:
+        async with asyncio.timeout(170), editor(server, state, *options) as client:
             await scenario(client)
 
     with ModelServer(script) as server:
@@ -128,8 +128,7 @@ def test_cancelling_ends_the_prompt_and_its_processes(tmp_path: Path) -> None:
         with pytest.raises(RequestError):  # one prompt at a time
             await client.prompt(session, "Another.")
         await client.agent.cancel(session_id=session)
-        async with asyncio.timeout(10):
-            assert (await prompt).stop_reason == "cancelled"
+        assert (await prompt).stop_reason == "cancelled"
         assert client.of_kind("tool_call_update")[-1]["status"] == "failed"
         assert (await client.prompt(session, "Go on.")).stop_reason == "end_turn"
 

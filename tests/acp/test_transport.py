@@ -85,7 +85,7 @@ def test_every_line_that_is_not_a_request_is_answered_with_its_error(tmp_path: P
             assert agent.result(2)["protocolVersion"] == 1
             assert agent.process.stdin
             agent.process.stdin.close()
-            assert agent.process.wait(30) == 0
+            assert agent.process.wait(60) == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(None, 0), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -104,6 +104,6 @@ def test_the_runs_end_with_the_program(number: signal.Signals | None, code: int,
                 agent.process.stdin.close()
             else:
                 agent.process.send_signal(number)
-            assert agent.process.wait(30) == code
+            assert agent.process.wait(60) == code
             until(lambda: not Path(f"/proc/{shell}").exists() or None)
             assert not os.path.exists(f"/proc/{shell}")  # noqa: PTH110

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 import pytest
 
@@ -9,7 +11,9 @@ from agent_runtime.client import ApiError, AsyncClient, Client
 from agent_runtime.client.stream_state import Event
 from agent_runtime.protocol.events import CompleteEvent
 from agent_runtime.testing.model_server import Turn
-from tests.server.conftest import Serve, serve  # noqa: F401
+from tests.server.conftest import Serve, Served, serve  # noqa: F401
+from tests.server.test_runs import waiting
+from tests.support.ports import reserved_port
 
 SCRIPT = [Turn(text="I look.", calls=[("bash", {"command": "echo hi > out.txt"})]), Turn(text="done")]
 
@@ -41,24 +45,24 @@ def test_a_run_can_be_started_followed_and_listed(serve: Serve) -> None:  # noqa
 
 def test_a_stream_continues_after_the_server_was_killed(serve: Serve) -> None:  # noqa: F811
     """The reader waits for the next server, and has every event once."""
-    wait = "touch started; until [ -e go -o ! -e started ]; do sleep 0.05; done"
-    served = serve([Turn(calls=[("bash", {"command": wait})]), Turn(text="done")])
-    port = served.url.rpartition(":")[2]
-
-    async def main() -> list[int]:
-        seqs = []
-        async with AsyncClient(served.url) as client, client.run("go") as run:
-            async for event in run:
-                seqs.append(event.seq)
-                if event.type == "tool_call":
-                    served.kill()
-                    await anyio.to_thread.run_sync(lambda: serve(None, "--port", port, model=served.model))
-                    (served.workspace / "go").touch()
-            assert isinstance(run.complete, CompleteEvent) and run.complete.output == "done"
-        return seqs
-
-    seqs = anyio.run(main)
+    with reserved_port() as port:
+        options = ("--port", str(port))
+        served = serve([waiting(), Turn(text="done")], *options)
+        seqs = anyio.run(_follow, served, lambda: serve(None, *options, model=served.model))
     assert seqs == list(range(len(seqs)))
+
+
+async def _follow(served: Served, restart: Callable[[], Served]) -> list[int]:
+    seqs = []
+    async with AsyncClient(served.url) as client, client.run("go") as run:
+        async for event in run:
+            seqs.append(event.seq)
+            if event.type == "tool_call":
+                served.kill()
+                await anyio.to_thread.run_sync(restart)
+                (served.workspace / "go").touch()
+        assert isinstance(run.complete, CompleteEvent) and run.complete.output == "done"
+    return seqs
 
 
 async def _rest(url: str, run_id: str, after: int) -> list[Event]:

@@ -18,6 +18,7 @@ from typing import Any
 Json = dict[str, Any]
 FAULTS = set(sys.argv[1:])
 LOCK = threading.Lock()
+MEETING = threading.Barrier(5)
 CHILD = [sys.executable, "-c", "import signal,time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"]
 
 
@@ -54,8 +55,14 @@ def leave_children(arguments: Json, meta: Json) -> Json:
 
 
 def sleep(arguments: Json, meta: Json) -> Json:
-    time.sleep(arguments.get("seconds", 600))
-    return text(f"slept {arguments.get('seconds')}")
+    time.sleep(600)
+    return text("slept")
+
+
+def meet(arguments: Json, meta: Json) -> Json:
+    """Returns when five calls are under way."""
+    MEETING.wait()
+    return text("all five are here")
 
 
 def die(arguments: Json, meta: Json) -> Json:
@@ -85,6 +92,7 @@ CALLS: dict[str, Callable[[Json, Json], Any]] = {
     "progress": progress,
     "leave_children": leave_children,
     "sleep": sleep,
+    "meet": meet,
     "die": die,
     "flood": flood,
     "wrong_ids": wrong_ids,
