@@ -50,30 +50,37 @@ class Browser:
         )
         port = profile / "DevToolsActivePort"
         ends = self._process.poll
-        until(lambda: (port.exists() and port.read_text().count("\n")) or ends() is not None, 60)
+        until(lambda: (port.exists() and port.read_text().count("\n")) or ends() is not None)
         assert ends() is None
         self._address = f"127.0.0.1:{port.read_text().split()[0]}"
-        self._sockets = ExitStack()
+        self._pages = ExitStack()
 
     def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
         """A new page of the given size."""
-        request = urllib.request.Request(f"http://{self._address}/json/new?about:blank", method="PUT")
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as response:
-            target = json.load(response)
-        socket = self._sockets.enter_context(
-            connect(target["webSocketDebuggerUrl"], max_size=None, proxy=None)
-        )
+        target = json.loads(self._request("new?about:blank"))
+        self._pages.callback(self._request, f"close/{target['id']}")
+        socket = self._pages.enter_context(connect(target["webSocketDebuggerUrl"], max_size=None, proxy=None))
         page = Page(socket)
         page.prepare(width, height, dark)
         page.send("Page.navigate", url=url)
         page.until("document.readyState === 'complete' && location.href !== 'about:blank'")
         return page
 
+    def _request(self, command: str) -> bytes:
+        request = urllib.request.Request(f"http://{self._address}/json/{command}", method="PUT")
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as response:
+            data: bytes = response.read()
+            return data
+
+    def close_pages(self) -> None:
+        """Close all pages: one whose server has ended would try to connect again for ever."""
+        self._pages.close()
+
     def close(self) -> None:
         """End the browser."""
-        self._sockets.close()
+        self.close_pages()
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 class Page:
@@ -126,13 +133,19 @@ class Page:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 30) -> Any:
+    def until(self, expression: str, seconds: float = 60) -> Any:
         """Wait until an expression is true."""
         try:
             return until(lambda: self.run(f"Boolean({expression})"), seconds)
         except AssertionError:
             page = self.run("document.body.innerText")[:3000]
             raise AssertionError(expression, self.problems, page) from None
+
+    def until_text(self, selector: str, *expected: str) -> None:
+        """Wait until the visible text of an element contains these texts."""
+        for each in expected:
+            element = f"document.querySelector({json.dumps(selector)})"
+            self.until(f"{element}?.innerText.includes({json.dumps(each)})")
 
     def text(self, selector: str = "body") -> str:
         """The visible text of an element."""

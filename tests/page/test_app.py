@@ -9,7 +9,7 @@ import pytest
 from agent_runtime.testing.model_server import Turn
 from tests.page.browser import Browser, Page
 from tests.server.conftest import Serve, serve  # noqa: F401
-from tests.support.waiting import until
+from tests.support.ports import reserved_port
 
 EVIL = "</pre><img src=x onerror=window.hit=1><script>window.hit=1</script>"
 CODE = "def greet(name):\n    return f'hello {name}'  # a greeting\n"
@@ -60,22 +60,23 @@ def test_a_run_is_started_watched_and_steered(
     page.until("document.querySelector('.step.control')?.innerText.includes('good evening')")
     page.click(".controls button", "Pause")
     page.until("document.querySelector('.controls').innerText.includes('Paused')")
+    run_id = page.run("location.hash").removeprefix("#/runs/")
+    served.until_read(run_id, '"action":"pause"')  # and what was sent before
     (served.workspace / "go").touch()
     page.click(".controls button", "Resume")
     page.until("document.querySelector('.status').textContent === 'completed'")
     assert "good evening" in str(served.model.bodies[2]["messages"])
     page.until("document.querySelector('.controls') === null")
-    assert "The model finished its answer." in page.text(".run-head")
-    assert (
-        page.run("document.querySelectorAll('.span').length") == 8
-    )  # of the timeline: 4 model calls, 4 tool calls
+    page.until_text(".run-head", "The model finished its answer.")
+    # of the timeline: 4 model calls, 4 tool calls
+    page.until("document.querySelectorAll('.span').length === 8")
     page.key("n")
     page.until("document.querySelector('.step.current')?.innerText.includes('exit 3')")
     page.run("document.querySelectorAll('aside details').forEach((each) => (each.open = true))")
-    assert "greet.py" in page.text("aside") and "Turns" in page.text("aside")
+    page.until_text("aside", "greet.py", "Turns")
     page.click(".file-row", "greet.py")
     page.until("document.querySelector('.step.current')?.textContent.includes('good morning')")
-    assert page.text(".step.current .t-keyword") == "def"
+    page.until("document.querySelector('.step.current .t-keyword')?.innerText === 'def'")
     page.click(".panel.request summary")
     page.until("document.querySelector('.panel.request').innerText.includes('System prompt')")
     assert page.run("window.hit") is None and EVIL in page.text()
@@ -118,12 +119,11 @@ def test_a_question_is_answered_and_a_server_embedded(browser: Browser, serve: S
         f"echo '<h1>the started page</h1>' > index.html; python3 -c \"{script.removesuffix(')')});"
         'print(s.server_port, flush=True); s.serve_forever()" &'
     ).replace("h.HTTPServer", "s = h.HTTPServer")
-    wait = "until [ -e go ]; do sleep 0.05; done"
     served = serve(
         [
             Turn(calls=[("ask_user", question)]),
             Turn(calls=[("bash", {"command": command})]),
-            Turn(calls=[("bash", {"command": wait})]),
+            waiting("go"),
             Turn(text="done"),
         ]
     )
@@ -156,9 +156,9 @@ def test_a_page_that_is_loaded_again_knows_the_state_of_the_run(browser: Browser
         answer = {"id": json.loads(asked[6:])["id"], "text": "blue"}
         assert client.post("/v1/runs/r1/answer", json=answer).status_code == 200
         page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
-        assert page.run("document.querySelector('.answer') === null")
+        page.until("document.querySelector('.answer') === null")
         assert client.post("/v1/runs/r1/pause").status_code == 200
-        until(lambda: '"action":"pause"' in (served.state / "runs" / "r1" / "transcript.ndjson").read_text())
+        served.until_read("r1", '"action":"pause"')
         page.run("location.reload()")
         page.until("document.querySelector('.live-line')?.textContent.includes('Paused')")
         (served.workspace / "go").touch()
@@ -168,17 +168,19 @@ def test_a_page_that_is_loaded_again_knows_the_state_of_the_run(browser: Browser
 
 
 def test_a_page_goes_on_after_the_server_was_killed(browser: Browser, serve: Serve) -> None:  # noqa: F811
-    served = serve([waiting("go"), Turn(text="the end")])
-    page = browser.open(served.url)
-    started(page, "one")
-    page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
-    served.kill()
-    page.until("document.body.innerText.includes('The connection was lost')")
-    (served.workspace / "go").touch()
-    serve(None, "--port", served.url.rpartition(":")[2], model=served.model)
-    page.until("document.querySelector('.status').textContent === 'completed'")
-    assert "The connection was lost" not in page.text()
-    assert page.text(".steps").count("the end") == 1
+    with reserved_port() as port:
+        served = serve([waiting("go"), Turn(text="the end")], "--port", str(port))
+        page = browser.open(served.url)
+        started(page, "one")
+        page.until("document.querySelector('.live-line').textContent.includes('Running bash')")
+        served.kill()
+        page.until_text("body", "The connection was lost")
+        (served.workspace / "go").touch()
+        serve(None, "--port", str(port), model=served.model)
+        page.until("document.querySelector('.status').textContent === 'completed'")
+        page.until("!document.body.innerText.includes('The connection was lost')")
+        page.until_text(".steps", "the end")
+        assert page.text(".steps").count("the end") == 1
 
 
 def test_a_thread_is_continued(browser: Browser, serve: Serve) -> None:  # noqa: F811

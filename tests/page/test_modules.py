@@ -104,37 +104,39 @@ def test_tokens_add_up_to_their_line() -> None:
         "<a>",
     ]
     lines = ["".join(rng.choices(pieces, k=rng.randint(0, 20))) for _ in range(300)]
-    for path in ("a.py", "a.ts", "a.sql", "a.css", "a.json", "a.html", "a.unknown"):
-        found = node(
-            "syntax.js", f"input.map((line) => m.tokenize(line, m.grammarOf({json.dumps(path)})))", lines
-        )
+    paths = ["a.py", "a.ts", "a.sql", "a.css", "a.json", "a.html", "a.unknown"]
+    tokenize = "input[0].map((path) => input[1].map((line) => m.tokenize(line, m.grammarOf(path))))"
+    for found in node("syntax.js", tokenize, [paths, lines]):
         assert ["".join(text for _, text in tokens) for tokens in found] == lines
 
 
-@pytest.mark.parametrize(
-    ("path", "lines", "kinds"),
-    [
-        (
-            "a.py",
-            ['x = """one', "def two", 'three""" + y', "def f"],
-            ["string", "string", "string", "keyword"],
-        ),
-        ("a.py", ["x = '''", 'def """ two', "'''", "if x"], ["string", "string", "string", "keyword"]),
-        ("a.ts", ["/* one", "return 2", "*/ return"], ["comment", "comment", "comment"]),
-        ("a.ts", ["x = `one", "return \\`", "end`; return"], ["string", "string", "string"]),
-        ("a.sql", ["select /* x", "select", "*/ select"], ["keyword", "comment", "comment"]),
-        ("a.css", ["a { /* x", "color: 3", "*/ } "], ["comment", "comment", "comment"]),
-        ("a.html", ["<!-- x", "<b>", "--><b>"], ["comment", "comment", "comment"]),
-        ("a.py", ['"""one line"""', "def f"], ["string", "keyword"]),
-        ("a.ts", ["// it`s", "return 1"], ["comment", "keyword"]),
-        ("a.py", ['"one', "def f"], ["string", "keyword"]),
-    ],
-)
-def test_comments_and_strings_go_on_in_the_next_line(path: str, lines: list[str], kinds: list[str]) -> None:
-    tokenizer = f"new m.Tokenizer(m.grammarOf({json.dumps(path)}))"
-    found = node("syntax.js", f"((t) => input.map((line) => t.line(line)))({tokenizer})", lines)
-    assert ["".join(text for _, text in tokens) for tokens in found] == lines
-    assert [next(kind for kind, _ in tokens if kind) for tokens in found] == kinds
+LINES_OF = [
+    (
+        "a.py",
+        ['x = """one', "def two", 'three""" + y', "def f"],
+        ["string", "string", "string", "keyword"],
+    ),
+    ("a.py", ["x = '''", 'def """ two', "'''", "if x"], ["string", "string", "string", "keyword"]),
+    ("a.ts", ["/* one", "return 2", "*/ return"], ["comment", "comment", "comment"]),
+    ("a.ts", ["x = `one", "return \\`", "end`; return"], ["string", "string", "string"]),
+    ("a.sql", ["select /* x", "select", "*/ select"], ["keyword", "comment", "comment"]),
+    ("a.css", ["a { /* x", "color: 3", "*/ } "], ["comment", "comment", "comment"]),
+    ("a.html", ["<!-- x", "<b>", "--><b>"], ["comment", "comment", "comment"]),
+    ("a.py", ['"""one line"""', "def f"], ["string", "keyword"]),
+    ("a.ts", ["// it`s", "return 1"], ["comment", "keyword"]),
+    ("a.py", ['"one', "def f"], ["string", "keyword"]),
+]
+
+
+def test_comments_and_strings_go_on_in_the_next_line() -> None:
+    tokenize = """input.map(([path, lines]) => {
+        const tokenizer = new m.Tokenizer(m.grammarOf(path));
+        return lines.map((line) => tokenizer.line(line));
+    })"""
+    results = node("syntax.js", tokenize, [(path, lines) for path, lines, _ in LINES_OF])
+    for found, (_, lines, kinds) in zip(results, LINES_OF, strict=True):
+        assert ["".join(text for _, text in tokens) for tokens in found] == lines
+        assert [next(kind for kind, _ in tokens if kind) for tokens in found] == kinds, lines
 
 
 def test_a_question_that_was_answered_elsewhere_is_closed() -> None:

@@ -181,23 +181,16 @@ def test_the_report_opens_from_disk(browser: Browser, tmp_path: Path, width: int
     (tmp_path / "r.html").write_text(render(read(recorded(tmp_path / "t"))))
     page = browser.open((tmp_path / "r.html").as_uri(), width=width, dark=dark)
     page.until("document.querySelectorAll('.step').length > 8")
-    text = page.text()
-    for expected in (
-        "failed",
-        "max_turns",
-        "The limit on model calls was reached.",
-        "do it",
-        "further input",
-    ):
-        assert expected in text, expected
-    for expected in ("overloaded", "limit_near", "1,000 in", "exit 1", "make"):
-        assert expected in text, expected
+    page.until_text(
+        "body", "failed", "max_turns", "The limit on model calls was reached.", "do it", "further input"
+    )
+    page.until_text("body", "overloaded", "limit_near", "1,000 in", "exit 1", "make")
     assert page.run("getComputedStyle(document.body).backgroundColor") == (
         "rgb(17, 20, 24)" if dark else "rgb(255, 255, 255)"
     )
     assert not page.scrolls_sideways()
     assert page.problems == []
-    assert page.run("document.querySelectorAll('main img').length") == 1
+    page.until("document.querySelectorAll('main img').length === 1")
     page.run("document.querySelector('.timeline').focus()")
     for key in ("ArrowRight", "Enter"):
         page.key(key)
@@ -206,7 +199,7 @@ def test_the_report_opens_from_disk(browser: Browser, tmp_path: Path, width: int
     page.until("document.querySelector('.current').classList.contains('failed')")
     page.type(".toolbar input", "line 20")
     page.until("document.querySelectorAll('.step:not([hidden])').length === 1")
-    assert "line 20\n" in page.text(".step:not([hidden]) .output")
+    page.until_text(".step:not([hidden]) .output", "line 20\n")
     assert [
         url for url in page.requests[1:] if not url.startswith("data:")
     ] == []  # nothing was loaded but the file

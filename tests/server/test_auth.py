@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from starlette.requests import HTTPConnection
 
-from agent_runtime.server import auth
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.errors import ApiError
 
@@ -16,7 +15,7 @@ def connection(key: str) -> HTTPConnection:
 
 def test_a_key_has_as_many_requests_a_minute_as_its_tier_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
-    monkeypatch.setattr(auth.time, "monotonic", lambda: now)
+    monkeypatch.setattr("agent_runtime.server.auth.time.monotonic", lambda: now)
     gate = Gate([ApiKey.parse("one:free"), ApiKey.parse("two")], frozenset())
     remaining = [gate.admit(connection("one"))["X-RateLimit-Remaining"] for _ in range(60)]
     assert remaining == [str(number) for number in range(59, -1, -1)]
