@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from agent_runtime.acp.tool_calls import image_content, input_text, text_content, tool_call
 from agent_runtime.acp.updates import chunk
-from agent_runtime.protocol.messages import Image, Message, Text, Thinking, ToolCall, ToolResult
+from agent_runtime.protocol.messages import Document, Image, Message, Text, Thinking, ToolCall, ToolResult
 
 Json = dict[str, Any]
 
@@ -42,7 +43,10 @@ def _ended(id: str, status: str, content: list[Json]) -> Json:
     return {"sessionUpdate": "tool_call_update", "toolCallId": id, "status": status, "content": content}
 
 
-def _content(block: Text | Image) -> Json:
-    return (
-        text_content(block.text) if isinstance(block, Text) else image_content(block.media_type, block.data)
-    )
+def _content(block: Text | Image | Document) -> Json:
+    if isinstance(block, Text):
+        return text_content(block.text)
+    if isinstance(block, Image):
+        return image_content(block.media_type, block.data)
+    link = {"type": "resource_link", "uri": Path(block.path).absolute().as_uri(), "name": block.name}
+    return {"type": "content", "content": link | {"mimeType": block.media_type}}

@@ -1,4 +1,4 @@
-"""Keeps a history inside the model's window: tool outputs are shortened first, then older turns are summarized.
+"""Keeps a history inside the model's window: documents and tool outputs first, then older turns.
 
 What is kept is not changed, reasoning and native forms included; a call is never separated from its result. There are
 two attempts, the second one shortens more. When the history is still too long after both, or nothing can be
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from agent_runtime.conversation.documents import as_text
 from agent_runtime.conversation.image_limits import left_out
 from agent_runtime.conversation.normalize import CONTINUE, normalize
 from agent_runtime.conversation.plain_text import plain_text
@@ -117,8 +118,9 @@ class Compactor:
 
     async def _shorten(self, messages: Sequence[Message], before: int, force: bool) -> CompactedHistory:
         paused = bool(messages) and isinstance(messages[-1], AssistantMessage)
-        shorter = list(normalize(messages, paused=paused).messages)
-        first = self._estimator.total(shorter)
+        whole = normalize(messages, paused=paused).messages
+        first = self._estimator.total(whole)
+        shorter = list(map(as_text, whole))
         before = max(before, first)
         pressure = before / first  # the provider may have counted more than the estimate
         limit = min(self.budget, before * 2 // 3) if force else self.budget

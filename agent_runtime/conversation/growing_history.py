@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agent_runtime.conversation.clean_messages import NormalizeCache
-from agent_runtime.conversation.image_limits import has_image
+from agent_runtime.conversation.image_limits import has_media
 from agent_runtime.conversation.normalize import CONTINUE, NormalizedHistory, normalized, repair_texts
 from agent_runtime.conversation.tool_pairs import portable_id
 from agent_runtime.protocol.messages import AssistantMessage, Message, ToolResult, UserMessage
@@ -63,7 +63,7 @@ class GrowingHistory:
         if new and not isinstance(new[0], AssistantMessage):
             return None
         ids = set[str]().union(*map(_call_ids, new))
-        if not ids.isdisjoint(self._ids) or any(map(has_image, new)):
+        if not ids.isdisjoint(self._ids) or any(map(has_media, new)):
             return None
         return new if all(_is_answered_within(message, ids) for message in new) else None
 

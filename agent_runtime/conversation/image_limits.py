@@ -1,4 +1,4 @@
-"""Images in requests: converted when they are read, counted and checked when they are sent.
+"""Images and documents in requests: images are converted when they are read, both are counted when they are sent.
 
 Pillow is imported only where there is an image. An image that cannot be sent is replaced by a text that says so: one
 invalid image would make every later call of a conversation fail.
@@ -12,21 +12,22 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 
+from agent_runtime.conversation.documents import has_document
 from agent_runtime.images import SENT, load
 from agent_runtime.lazy import dataclass
-from agent_runtime.protocol.messages import Image, Message, Text, ToolResult, UserBlock, UserMessage
+from agent_runtime.protocol.messages import Document, Image, Message, Text, ToolResult, UserBlock, UserMessage
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The images that a request may carry, by the strictest provider; beyond them the newest images are kept.
+    """The images and documents that a request may carry, by the strictest provider; beyond that the newest are kept.
 
     Source: Anthropic's vision guide (100 images and 32 MB a request, 5 MB an image, 2000 pixels a side where
     there are more than 20).
     """
 
     count: int = 90
-    total_bytes: int = 20 << 20  # of base64
+    total_bytes: int = 20 << 20  # of base64, images and documents
     image_bytes: int = 5 << 20  # of base64
     side: int = 2000  # pixels
 
@@ -47,14 +48,12 @@ def prepare(raw: bytes) -> Image:
         raise UnusableImage(str(error)) from error
 
 
-def fit_images(
-    messages: Sequence[Message], limits: ImageLimits, note: Callable[[str], None]
-) -> list[Message]:
-    """The messages with their newest images inside the limits; the others are replaced by a text."""
+def fit_media(messages: Sequence[Message], limits: ImageLimits, note: Callable[[str], None]) -> list[Message]:
+    """The messages with their newest images and documents inside the limits; the others are replaced by a text."""
     budget = _Budget(limits, note)
     fitted: list[Message] = []
     for message in reversed(messages):
-        fitted.append(_replace(message, budget.fit) if has_image(message) else message)
+        fitted.append(_replace(message, budget.image, budget.document) if has_media(message) else message)
     return fitted[::-1]
 
 
@@ -63,9 +62,14 @@ def has_image(message: Message) -> bool:
     return isinstance(message, UserMessage) and any(map(_images, message.blocks))
 
 
+def has_media(message: Message) -> bool:
+    """Return whether the message contains an image or a document."""
+    return has_image(message) or has_document(message)
+
+
 def left_out(message: Message, reason: str) -> Message:
     """The message with a text in the place of each of its images."""
-    return _replace(message, lambda image: _absent(reason))
+    return _replace(message, lambda image: _absent(reason), lambda document: document)
 
 
 class _Budget:
@@ -75,7 +79,14 @@ class _Budget:
         self._count = 0
         self._bytes = 0
 
-    def fit(self, image: Image) -> Image | Text:
+    def document(self, document: Document) -> Document | Text:
+        if self._bytes + len(document.data) > self._limits.total_bytes:
+            self._note("older documents were sent as their text")
+            return Text(text=document.text)
+        self._bytes += len(document.data)
+        return document
+
+    def image(self, image: Image) -> Image | Text:
         if self._count >= self._limits.count or self._bytes >= self._limits.total_bytes:
             self._note("older images were left out")
             return _absent("too many images; it was one of the older ones")
@@ -121,14 +132,18 @@ def _images(block: UserBlock) -> bool:
     )
 
 
-def _replace(message: Message, fit: Callable[[Image], Image | Text]) -> Message:
-    # backwards: the newest image of a message is counted first
+def _replace(
+    message: Message, fit: Callable[[Image], Image | Text], shorten: Callable[[Document], Document | Text]
+) -> Message:
+    # backwards: the newest of a message is counted first
     if not isinstance(message, UserMessage):
         return message
     blocks: list[UserBlock] = []
     for block in reversed(message.blocks):
         if isinstance(block, Image):
             blocks.append(fit(block))
+        elif isinstance(block, Document):
+            blocks.append(shorten(block))
         elif isinstance(block, ToolResult) and _images(block):
             parts = [fit(part) if isinstance(part, Image) else part for part in reversed(block.content)]
             blocks.append(block.model_copy(update={"content": tuple(reversed(parts))}))

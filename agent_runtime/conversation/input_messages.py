@@ -18,7 +18,15 @@ from agent_runtime.conversation.image_limits import UnusableImage, prepare
 from agent_runtime.errors import RequestError
 from agent_runtime.images import MAX_FILE
 from agent_runtime.lazy import dataclass
-from agent_runtime.protocol.messages import AssistantMessage, Image, Message, Text, UserMessage, clean_text
+from agent_runtime.protocol.messages import (
+    AssistantMessage,
+    Document,
+    Image,
+    Message,
+    Text,
+    UserMessage,
+    clean_text,
+)
 
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
 _PARTS = 'expected an object with type "text", "image" or "file"'
@@ -31,7 +39,7 @@ class InputMessages:
     Attributes:
         messages: its messages.
         system: the text of its system messages; may be empty.
-        notices: what of the attached files the model does not get.
+        notices: what of the attached files no model gets.
     """
 
     messages: list[Message]
@@ -102,11 +110,11 @@ class _Reader:
         self._texts_only = texts_only
         self.notices: list[str] = []
 
-    def blocks(self, item: Mapping[str, Any]) -> list[Text | Image]:
+    def blocks(self, item: Mapping[str, Any]) -> list[Text | Image | Document]:
         content, parts = item.get("content"), item.get("parts")
         if content is None and parts is None:
             raise RequestError(f"{self._field}.content", "expected a text or a list of parts")
-        blocks: list[Text | Image] = []
+        blocks: list[Text | Image | Document] = []
         if isinstance(content, str):
             blocks.append(Text(text=clean_text(content)))
         elif content is not None:
@@ -115,13 +123,13 @@ class _Reader:
             blocks += [block for block in self.parts(f"{self._field}.parts", parts) if block not in blocks]
         return blocks
 
-    def parts(self, field: str, parts: Any) -> list[Text | Image]:
+    def parts(self, field: str, parts: Any) -> list[Text | Image | Document]:
         """Return the blocks of a list of parts; `field` names it in errors."""
         if not isinstance(parts, list):
             raise RequestError(field, f"expected a text or a list of parts, got {_kind(parts)}")
         return [self._part(f"{field}[{index}]", part) for index, part in enumerate(parts)]
 
-    def _part(self, field: str, part: Any) -> Text | Image:
+    def _part(self, field: str, part: Any) -> Text | Image | Document:
         if isinstance(part, str):
             return Text(text=clean_text(part))
         if not isinstance(part, Mapping):
@@ -158,14 +166,14 @@ class _Reader:
             raise RequestError(f"{field}.data", f"expected base64: {error}") from error
         return _prepared(f"{field}.data", raw)
 
-    def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image:
+    def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image | Document:
         path = self._path(field, part)
         if path.suffix.lower() in _IMAGE_SUFFIXES:
             return _prepared(f"{field}.path", read_file(f"{field}.path", path, MAX_FILE))
         attached = attach(f"{field}.path", path)
         if attached.notice:
             self.notices.append(attached.notice)
-        return attached.text
+        return attached.block
 
     def _path(self, field: str, part: Mapping[str, Any]) -> Path:
         path = _string(field, part, "path")

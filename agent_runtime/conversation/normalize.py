@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from agent_runtime.conversation import provider_items as natives
 from agent_runtime.conversation.clean_messages import NormalizeCache, Notes, unless_empty, with_changes
-from agent_runtime.conversation.image_limits import ImageLimits, fit_images
+from agent_runtime.conversation.image_limits import ImageLimits, fit_media
 from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.tool_pairs import pair
 from agent_runtime.lazy import dataclass
@@ -49,7 +49,7 @@ def normalize(
     Args:
         messages: the history, in order.
         paused: the last turn was `pause_turn` and is to be sent back as it is.
-        images: what images may cost.
+        images: what images and documents may cost.
         cache: what is known from earlier calls; a growing history is normalized before every turn of a run.
     """
     turns, found = normalized(messages, paused=paused, images=images, cache=cache)
@@ -69,7 +69,7 @@ def normalized(
     clean = [kept for message in messages if (kept := known.clean(message, notes))]
     turns = _alternate(pair(_settled(clean, paused, notes), notes.add))
     turns = _from_user_to_user(turns, paused, notes)
-    return fit_images(turns, images or ImageLimits(), notes.add), notes.found
+    return fit_media(turns, images or ImageLimits(), notes.add), notes.found
 
 
 def repair_texts(found: Counter[str]) -> tuple[str, ...]:
@@ -82,6 +82,7 @@ def for_model(
     format: WireFormat,
     model: str,
     memo: Memo[Message, Message | None] | None = None,
+    adapt: Callable[[Message], Message] = lambda message: message,
 ) -> Sequence[Message]:
     """A normalized history as one model takes it: turns of another format go as their blocks, and reasoning that was
     signed for another model is left out. The same guarantees hold; a history of this model alone is not changed.
@@ -91,8 +92,11 @@ def for_model(
         format: the wire format of the model.
         model: its name.
         memo: what is known from earlier calls for this model.
+        adapt: changes a message that is not in `memo`; what it returns is as normal as what it was given.
     """
-    each = (Memo() if memo is None else memo).map(messages, lambda message: _fitted(message, format, model))
+    each = (Memo() if memo is None else memo).map(
+        messages, lambda message: _fitted(adapt(message), format, model)
+    )
     fitted = [kept for kept in each if kept is not None]
     if len(fitted) == len(messages) and all(map(operator.is_, fitted, messages)):
         return messages

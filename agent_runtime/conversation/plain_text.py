@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from agent_runtime.protocol.messages import Image, Message, Text, Thinking, ToolCall
+from agent_runtime.protocol.messages import Document, Image, Message, Text, Thinking, ToolCall
 from agent_runtime.protocol.text import truncate_middle
 
 _BLOCK = 4_000  # bytes of one block
@@ -19,7 +19,7 @@ def plain_text(messages: Iterable[Message], limit: int) -> str:
 
 def _sections(message: Message) -> Iterator[str]:
     for block in message.blocks:
-        if isinstance(block, Text):
+        if isinstance(block, Text | Document):
             yield f"## {message.role.capitalize()}\n{truncate_middle(block.text, _BLOCK)}"
         elif isinstance(block, Thinking):
             continue  # its conclusions are in the calls and texts

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from agent_runtime.conversation.documents import as_text, has_document
 from agent_runtime.conversation.image_limits import has_image, left_out
 from agent_runtime.conversation.normalize import NormalizedHistory, normalize
 from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import AssistantMessage, Image, Message, ToolResult
 
 _IMAGES_OUT = "images that the provider refused were left out"
+_DOCUMENTS_OUT = "documents that the provider refused were sent as their text"
 _NATIVE_OUT = "turns that the provider refused in its own form were sent as their blocks"
 
 # `messages.3.content.0`, `messages[3]`, `input[5].id`, `assistant tool call message at index 2`
@@ -30,6 +32,7 @@ _IMAGE = lazy_pattern(
     r"\b(?:images?|media_type)\b|\bimage\.source\b|\bimage_url\b",
     re.I | re.S,
 )
+_DOCUMENT = lazy_pattern(r"\bpdfs?\b|\bdocuments?\b|\bfile_data\b|\binput_file\b|\bfiles?\b|base64", re.I)
 _NATIVE = lazy_pattern(
     r"signature.{0,60}(?:thinking|thought|reasoning)|(?:thinking|thought|reasoning).{0,60}signature|"
     r"\bthinking[`'\"]? blocks?\b|redacted_thinking|encrypted[ _]content|"
@@ -60,14 +63,16 @@ def drop_rejected(
 
     Args:
         messages: the history, normalized.
-        rejection: names a place, or a kind only: an image, or the native form of a turn.
+        rejection: names a place, or a kind only: a document, an image, or the native form of a turn.
         everywhere: leave out all of that kind, although a place is named.
     """
     words = f"{rejection.param} {rejection.message}".strip()
     if _NOT_HISTORY.search(words):
         return None
     place = _PLACE.search(words)
-    if _IMAGE.search(words):
+    if _DOCUMENT.search(words) and any(map(has_document, messages)):
+        suspects, repair = [has_document(message) for message in messages], _DOCUMENTS_OUT
+    elif _IMAGE.search(words):
         suspects, repair = [has_image(message) for message in messages], _IMAGES_OUT
     elif place or _NATIVE.search(words):
         suspects, repair = [_is_native(message) for message in messages], _NATIVE_OUT
@@ -78,7 +83,7 @@ def drop_rejected(
     named = _named(messages, rejection, words)
     if not everywhere and any(suspect and index in named for index, suspect in enumerate(suspects)):
         suspects = [suspect and index in named for index, suspect in enumerate(suspects)]
-    drop = _drop_images if repair is _IMAGES_OUT else _drop_native
+    drop = _DROP[repair]
     kept = [
         drop(message) if suspect else message for message, suspect in zip(messages, suspects, strict=True)
     ]
@@ -101,6 +106,13 @@ def _drop_native(message: Message) -> Message:
 
 def _drop_images(message: Message) -> Message:
     return left_out(message, "the provider refused it")
+
+
+_DROP: dict[str, Callable[[Message], Message]] = {
+    _DOCUMENTS_OUT: as_text,
+    _IMAGES_OUT: _drop_images,
+    _NATIVE_OUT: _drop_native,
+}
 
 
 def _named(messages: Sequence[Message], rejection: Rejection, words: str) -> set[int]:

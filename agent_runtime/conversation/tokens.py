@@ -11,15 +11,17 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from agent_runtime.agent.model import ToolSpec
+from agent_runtime.conversation.documents import documents
 from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.messages import (
+    Document,
     Image,
     Message,
     Text,
@@ -95,7 +97,7 @@ def estimate(text: str) -> int:
 def texts(message: Message) -> Iterable[str]:
     """Return all text of a message that counts as tokens."""
     for block in message.blocks:
-        if isinstance(block, Text | Thinking):
+        if isinstance(block, Text | Thinking | Document):
             yield block.text
         elif isinstance(block, ToolCall):
             yield block.name + block.arguments
@@ -112,6 +114,11 @@ def images(message: Message) -> int:
     )
 
 
+def native_size(document: Document) -> int:
+    """Estimate the tokens of a document where the model reads its format: its text, and a picture of each page."""
+    return estimate(document.text) + document.pages * IMAGE_TOKENS
+
+
 def describe(tools: Sequence[ToolSpec]) -> str:
     """Return the text of the tools' descriptions."""
     return "".join(f"{tool.name}{tool.description}{json.dumps(tool.parameters)}" for tool in tools)
@@ -126,9 +133,16 @@ class Estimator:
     Args:
         system: the system prompt.
         tools: the tools that are offered to the model.
+        reads: whether the model gets a document in its own format.
     """
 
-    def __init__(self, system: str = "", tools: Sequence[ToolSpec] = ()) -> None:
+    def __init__(
+        self,
+        system: str = "",
+        tools: Sequence[ToolSpec] = (),
+        reads: Callable[[Document], bool] = lambda document: False,
+    ) -> None:
+        self._reads = reads
         self._head = system + describe(tools)
         self._head_size = estimate(self._head)
         self._raw = self._head_size  # of all that is in the context, unscaled
@@ -152,12 +166,12 @@ class Estimator:
 
     def total(self, messages: Iterable[Message]) -> int:
         """Estimate the tokens of the context with these messages."""
-        return round((self._head_size + sum(map(_raw, messages))) * self._scale)
+        return round((self._head_size + sum(map(self._size, messages))) * self._scale)
 
     def add(self, message: Message) -> None:
         """Add the estimate of a message that was appended."""
         self._since.append(message)
-        self._raw += _raw(message)
+        self._raw += self._size(message)
 
     def observe(self, usage: Usage | None, turn: Message) -> None:
         """Use the provider's count for the call of a turn that was appended, unless it cannot be true."""
@@ -176,12 +190,12 @@ class Estimator:
 
     def replaced(self, messages: Sequence[Message]) -> None:
         """Estimate everything again: the history was replaced by a shorter one."""
-        self._raw = self._head_size + sum(map(_raw, messages))
+        self._raw = self._head_size + sum(map(self._size, messages))
         self._counted, self._known, self._since = False, 0, list(messages)
 
     def size(self, messages: Iterable[Message]) -> int:
         """Estimate the tokens of messages."""
-        return round(sum(map(_raw, messages)) * self._scale)
+        return round(sum(map(self._size, messages)) * self._scale)
 
     async def counted(self, turn: Message) -> Usage:
         """Estimate the usage of the call of the last observed turn, where the provider's count was not used."""
@@ -199,7 +213,15 @@ class Estimator:
         self._known, self._counted, self._since = tokens, True, []
 
     def _message_tokens(self, message: Message) -> int:
-        return self._tokens(texts(message)) + images(message) * IMAGE_TOKENS + MESSAGE_TOKENS
+        return self._tokens(texts(message)) + self._besides(message)
+
+    def _size(self, message: Message) -> int:
+        return sum(map(estimate, texts(message))) + self._besides(message)
+
+    def _besides(self, message: Message) -> int:
+        """The tokens of a message besides its text."""
+        pages = sum(document.pages for document in documents(message) if self._reads(document))
+        return (images(message) + pages) * IMAGE_TOKENS + MESSAGE_TOKENS
 
     def _tokens(self, texts: Iterable[str]) -> int:
         try:
@@ -208,7 +230,3 @@ class Estimator:
             log.warning("tokens are estimated: the tokenizer cannot be loaded: %s", error)
             return sum(map(estimate, texts))
         return sum(map(self._tokenizer.count, texts))
-
-
-def _raw(message: Message) -> int:
-    return sum(map(estimate, texts(message))) + images(message) * IMAGE_TOKENS + MESSAGE_TOKENS

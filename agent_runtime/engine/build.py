@@ -37,6 +37,7 @@ from agent_runtime.prompting.skills import Skill
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.parameters import reads_document
 from agent_runtime.providers.prices import PriceTable
 from agent_runtime.providers.repair import RepairingModel
 from agent_runtime.providers.retry import ResilientModel
@@ -231,7 +232,11 @@ def _conversation(
 ) -> Conversation:
     config, settings = ctx.config, ctx.config.request.config
     has_search = config.endpoints[0].provider_row.tool_search
-    estimator = Estimator(system, [spec for spec in specs if not (spec.deferred and has_search)])
+    estimator = Estimator(
+        system,
+        [spec for spec in specs if not (spec.deferred and has_search)],
+        reads=lambda document: reads_document(config.endpoints[0], document),
+    )
     return Conversation(
         template=ModelCall(
             model=config.endpoints[0].model,

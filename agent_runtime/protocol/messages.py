@@ -19,6 +19,18 @@ WireFormat = Literal["anthropic", "openai-responses", "openai-chat"]
 NO_OUTPUT = "(no output)"
 MAX_DEPTH = 200  # levels of JSON that are accepted from outside; pydantic serializes at most 255
 
+# the media types of office files, by suffix. Source: OpenAI's guide to file inputs
+_OPEN_XML = "application/vnd.openxmlformats-officedocument"
+OFFICE = {
+    ".docx": f"{_OPEN_XML}.wordprocessingml.document",
+    ".pptx": f"{_OPEN_XML}.presentationml.presentation",
+    ".xlsx": f"{_OPEN_XML}.spreadsheetml.sheet",
+    ".doc": "application/msword",
+    ".ppt": "application/vnd.ms-powerpoint",
+    ".xls": "application/vnd.ms-excel",
+    ".odt": "application/vnd.oasis.opendocument.text",
+}
+
 
 class Frozen(BaseModel):
     """Base of the models: immutable, without extra fields, camelCase in JSON.
@@ -44,6 +56,26 @@ class Image(Frozen):
     type: Literal["image"] = "image"
     media_type: str
     data: str
+
+
+class Document(Frozen):
+    """A file of the user for models that read its format, base64 in `data`.
+
+    `text` is sent in its place to every other model; `loss` says what of the file it lacks. `pages` may be an estimate.
+    """
+
+    type: Literal["document"] = "document"
+    media_type: str
+    path: str
+    data: str
+    pages: int
+    text: str
+    loss: str
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its folder."""
+        return self.path.rpartition("/")[2]
 
 
 class Thinking(Frozen):
@@ -86,7 +118,7 @@ class ToolResult(Frozen):
         return "\n".join(part.text for part in self.content if isinstance(part, Text))
 
 
-UserBlock = Annotated[Text | Image | ToolResult, Field(discriminator="type")]
+UserBlock = Annotated[Text | Image | Document | ToolResult, Field(discriminator="type")]
 AssistantBlock = Annotated[Text | Thinking | ToolCall, Field(discriminator="type")]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from agent_runtime.lazy import dataclass
-from agent_runtime.protocol.messages import WireFormat
+from agent_runtime.protocol.messages import OFFICE, WireFormat
 
 # How a model thinks, and how that is asked for: "none": it does not; "fixed": it does, and no parameter changes it;
 # "switched": it can be switched on and off; "effort": by an effort; "budget", "adaptive", "always": Anthropic's kinds
@@ -47,6 +47,7 @@ class Provider:
     short_ids: bool = False  # tool call ids must be nine letters and digits
     structured: bool = False  # has structured output, which does not hinder tool calls
     hosted_tools: bool = False  # runs web_search itself
+    documents: tuple[str, ...] = ()  # the media types of files that its models read, if they see images
     tool_search: bool = False  # finds deferred tools for the model
     system_role: bool = True  # takes messages of the role `system`
     user_after_tool: bool = True  # takes a user message right after a tool message
@@ -65,6 +66,7 @@ PROVIDERS: dict[str, Provider] = {
         "anthropic",
         structured=True,
         hosted_tools=True,
+        documents=("application/pdf",),
         tool_search=True,
     ),
     "openai": Provider(
@@ -74,6 +76,7 @@ PROVIDERS: dict[str, Provider] = {
         cache_key=True,
         structured=True,
         hosted_tools=True,
+        documents=("application/pdf", *OFFICE.values()),
         tool_search=True,
     ),
     "openai-chat": Provider(
@@ -85,6 +88,7 @@ PROVIDERS: dict[str, Provider] = {
         cache_key=True,
         strict_chat_tools=True,
         structured=True,
+        documents=("application/pdf",),
     ),
     "google": Provider(
         "https://generativelanguage.googleapis.com/v1beta/openai",
@@ -127,7 +131,11 @@ PROVIDERS: dict[str, Provider] = {
         effort_style="reasoning_effort",
     ),
     "openrouter": Provider(
-        "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", parallel_flag=True, effort_style="reasoning"
+        "https://openrouter.ai/api/v1",
+        "OPENROUTER_API_KEY",
+        parallel_flag=True,
+        effort_style="reasoning",
+        documents=("application/pdf",),
     ),
     "ollama": Provider(
         "http://127.0.0.1:11434/v1", "OLLAMA_API_KEY", needs_key=False, effort_style="reasoning_effort"

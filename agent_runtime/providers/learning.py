@@ -156,6 +156,10 @@ def _images(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | 
     return _with_model(endpoint, vision=False) if refusals.NO_IMAGES.search(words) else None
 
 
+def _documents(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
+    return _with_provider(endpoint, documents=()) if refusals.NO_DOCUMENTS.search(words) else None
+
+
 def _messages(endpoint: Endpoint, words: str, body: dict[str, Any]) -> Endpoint | None:
     """The rules of strict chat templates, and fields that messages must have."""
     if endpoint.format != "openai-chat":
@@ -182,7 +186,7 @@ def _structured_output(endpoint: Endpoint, words: str, body: dict[str, Any]) -> 
     return _with_model(endpoint, structured="refused")
 
 
-_HISTORY_RULES: tuple[Rule, ...] = (_images, _messages)
+_HISTORY_RULES: tuple[Rule, ...] = (_images, _documents, _messages)
 # by the error's code
 _RULES: dict[str, tuple[Rule, ...]] = {
     "provider_error": (
@@ -197,5 +201,5 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         *_HISTORY_RULES,
     ),
     "context_overflow": (_output_cap,),
-    "model_not_found": (_images,),
+    "model_not_found": (_images, _documents),
 }

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent_runtime.agent.model import DroppedParameter, Effort, ModelCall
+from agent_runtime.conversation.documents import as_text
 from agent_runtime.conversation.image_limits import has_image, left_out
 from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.normalize import for_model
-from agent_runtime.protocol.messages import Message
+from agent_runtime.conversation.tokens import native_size
+from agent_runtime.protocol.messages import Document, Message
 from agent_runtime.providers.endpoints import Endpoint
 
 EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
@@ -41,7 +43,8 @@ def messages_for(
     dropped: list[DroppedParameter],
     memo: Memo[Message, Message | None] | None = None,
 ) -> Sequence[Message]:
-    """The messages in the form that this model takes. Images are left out where it cannot see: `dropped` says so.
+    """The messages in the form that this model takes: without images where it cannot see, and with the text of the
+    documents that it does not read. `dropped` says so; of the documents only those of messages that are not in `memo`.
 
     `memo` has what is known from earlier calls for this endpoint.
     """
@@ -49,7 +52,24 @@ def messages_for(
     if not endpoint.model_row.vision and any(map(has_image, messages)):
         dropped.append(DroppedParameter("images", f"{endpoint.model} does not take images"))
         messages = [left_out(message, "this model cannot see images") for message in messages]
-    return for_model(messages, endpoint.format, endpoint.model, memo)
+
+    def reads(document: Document) -> bool:
+        if reads_document(endpoint, document):
+            return True
+        reason = f"{endpoint.model} does not take it as a file; {document.loss}"
+        dropped.append(DroppedParameter(document.path, reason))
+        return False
+
+    return for_model(
+        messages, endpoint.format, endpoint.model, memo, adapt=lambda message: as_text(message, reads)
+    )
+
+
+def reads_document(endpoint: Endpoint, document: Document) -> bool:
+    """Return whether a document is sent to this model in its own format: it may take half of the context."""
+    if not endpoint.model_row.vision or document.media_type not in endpoint.provider_row.documents:
+        return False
+    return native_size(document) <= endpoint.context_window // 2
 
 
 def output_limit(call: ModelCall, endpoint: Endpoint, dropped: list[DroppedParameter]) -> int | None:

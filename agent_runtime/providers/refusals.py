@@ -62,6 +62,13 @@ NO_IMAGES = lazy_pattern(
     r"unknown variant [`'\"]?(?:image|input_image)|at most 0 image",
     re.I | re.S,
 )
+NO_DOCUMENTS = lazy_pattern(
+    r"(?:does ?n[o']t|do not|not|no endpoints found that) support (?:the )?(?:pdf|file|document)s?\b|"
+    r"\b(?:pdf|file|document)s? (?:inputs?|contents?|parts?|messages?|blocks?|uploads?)(?: types?)? (?:is|are) not|"
+    r"(?:unknown variant|unknown part type|invalid value|unsupported (?:content|part) type)\W{1,3}"
+    r"(?:file|input_file|document)\b",
+    re.I | re.S,
+)
 USER_AFTER_TOOL = lazy_pattern(
     r"unexpected role ['\"`]?user['\"`]? after role ['\"`]?tool|roles must alternate|"
     r"user message .{0,40}after .{0,20}tool|expected .{0,40}assistant.{0,40} after .{0,20}tool",

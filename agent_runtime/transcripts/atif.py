@@ -126,7 +126,7 @@ class _Builder:
         return {name: value for name, value in found.items() if value}
 
     def _user(self, blocks: Iterable[Json], when: str | None) -> None:
-        texts = [_text(block) for block in blocks if block["type"] in ("text", "image")]
+        texts = [_text(block) for block in blocks if block["type"] in ("text", "image", "document")]
         results = [block for block in blocks if block["type"] == "tool_result"]
         if results and not self._has_prompts and self.steps and "tool_calls" in self.steps[-1]:
             self.steps[-1]["observation"] = {
@@ -173,7 +173,7 @@ class _Builder:
 
 
 def _text(block: Json) -> str:
-    if block["type"] == "text":
+    if block["type"] in ("text", "document"):
         return str(block["text"])
     return f"[image {block['mediaType']}]" if block["type"] == "image" else ""
 

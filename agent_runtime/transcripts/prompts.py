@@ -56,7 +56,7 @@ class PromptLog:
 
 
 def readable(message: Message) -> dict[str, Any]:
-    """Return a message without the provider's own items (the response has them) and without the data of images."""
+    """Return a message without the provider's own items (the response has them) and without the data of files."""
     dumped: dict[str, Any] = message.model_dump(mode="json", by_alias=True, exclude={"native"})
     content: dict[str, Any] = _without_data(dumped)
     return content
@@ -64,7 +64,7 @@ def readable(message: Message) -> dict[str, Any]:
 
 def _without_data(value: Any) -> Any:
     if isinstance(value, dict):
-        if value.get("type") == "image" and isinstance(value.get("data"), str):
+        if value.get("type") in ("image", "document") and isinstance(value.get("data"), str):
             return {**value, "data": f"[{len(value['data']) * 3 // 4} bytes]"}
         return {name: _without_data(item) for name, item in value.items()}
     return [_without_data(item) for item in value] if isinstance(value, list) else value

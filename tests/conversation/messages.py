@@ -11,6 +11,7 @@ from PIL import Image as pillow
 
 from agent_runtime.protocol.messages import (
     AssistantMessage,
+    Document,
     Image,
     Native,
     Text,
@@ -22,7 +23,7 @@ from agent_runtime.protocol.messages import (
 )
 
 
-def user(*blocks: str | Image | ToolResult) -> UserMessage:
+def user(*blocks: str | Image | Document | ToolResult) -> UserMessage:
     return UserMessage(blocks=tuple(Text(text=b) if isinstance(b, str) else b for b in blocks))
 
 
@@ -48,6 +49,12 @@ def encoded(width: int = 4, height: int = 4, kind: str = "PNG") -> bytes:
     out = io.BytesIO()
     pillow.new("RGB", (width, height), "red").save(out, kind)
     return out.getvalue()
+
+
+def pdf(data: str = "JVBERi0=", text: str = "the text", pages: int = 1) -> Document:
+    return Document(
+        media_type="application/pdf", path="/w/a.pdf", data=data, pages=pages, text=text, loss="no images"
+    )
 
 
 def picture(width: int = 4, height: int = 4, kind: str = "PNG", media_type: str = "image/png") -> Image:

@@ -8,11 +8,11 @@ import pytest
 
 from agent_runtime.conversation.compaction import LATEST, SUMMARY, Compactor, ContextLimits
 from agent_runtime.conversation.normalize import normalize
-from agent_runtime.conversation.tokens import Estimator
+from agent_runtime.conversation.tokens import IMAGE_TOKENS, Estimator
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.events import NoticeEvent
 from agent_runtime.protocol.messages import Message, Text, ToolCall, ToolResult, Usage, UserMessage
-from tests.conversation.messages import call, model, native, result, user
+from tests.conversation.messages import call, model, native, pdf, result, user
 
 pytestmark = pytest.mark.anyio
 
@@ -206,6 +206,17 @@ async def test_a_summary_that_overflows_itself_ends_in_a_typed_overflow() -> Non
     with pytest.raises(ProviderError) as failed:
         await fitting.fit(history)
     assert (failed.value.code, asked) == ("context_overflow", 2)
+
+
+async def test_a_document_becomes_its_text_before_anything_is_summarized() -> None:
+    history = [user("Sum up.", pdf(pages=2 * WINDOW // IMAGE_TOKENS)), *turns(1)[1:]]
+    estimator = Estimator(reads=lambda document: True)
+    estimator.replaced(history)
+    summarizer = Summarizer()
+    fitting = Compactor(limits=lambda: LIMITS, estimator=estimator, summarize=summarizer)
+    fitted = await fitting.fit(history)
+    assert fitted.messages == [user("Sum up.", "the text"), *turns(1)[1:]]
+    assert tokens(fitted.notice)[0] > 2 * WINDOW and not summarizer.asked
 
 
 async def test_the_token_count_of_the_provider_decides_and_compaction_terminates() -> None:

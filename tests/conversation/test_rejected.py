@@ -8,7 +8,7 @@ import pytest
 
 from agent_runtime.conversation.rejected import Rejection, drop_rejected
 from agent_runtime.protocol.messages import AssistantMessage, Message
-from tests.conversation.messages import call, model, native, picture, result, user
+from tests.conversation.messages import call, model, native, pdf, picture, result, user
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "sig"}
 
@@ -145,3 +145,22 @@ def test_turns_without_native_items_are_counted_by_their_blocks(index: int, turn
     assert found is not None
     changed = [i for i, (old, new) in enumerate(zip(before, found.messages, strict=True)) if old != new]
     assert changed == [turn]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages.0.content.1.pdf.source.base64.data: The PDF specified was not valid.",
+        "The PDF specified is password protected.",
+        "A maximum of 100 PDF pages may be provided.",
+        "Invalid file data: 'input[0].content[1].file_data'. Expected a base64-encoded data URL",
+        "messages[1].content[1]: The file type you uploaded is not supported. Please try again with a pdf",
+        "messages.0.content.1.document.source.base64.media_type: Input should be 'application/pdf'",
+    ],
+)
+def test_a_refused_document_becomes_its_text_and_other_items_stay(message: str) -> None:
+    before = [user("go", pdf(), picture()), turn(1), user(result("c1"), picture())]
+    found = drop_rejected(before, Rejection(message))
+    assert found is not None
+    assert found.messages == (user("go", "the text", picture()), *before[1:])
+    assert drop_rejected(found.messages, Rejection("A maximum of 100 PDF pages may be provided.")) is None

@@ -9,7 +9,7 @@ import pytest
 
 from agent_runtime.conversation.tokens import IMAGE_TOKENS, Estimator, Tokenizer, estimate
 from agent_runtime.protocol.messages import Usage
-from tests.conversation.messages import call, model, picture, result, user
+from tests.conversation.messages import call, model, pdf, picture, result, user
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +61,12 @@ def test_the_estimate_follows_the_provider() -> None:
 
 def test_an_image_counts_as_a_fixed_number_of_tokens() -> None:
     assert Estimator().size([user(picture())]) == IMAGE_TOKENS + 4
+
+
+def test_the_pages_of_a_document_count_where_the_model_gets_them() -> None:
+    message = user(pdf(text="x" * 400, pages=3))
+    assert Estimator().size([message]) == 100 + 4
+    assert Estimator(reads=lambda document: True).size([message]) == 100 + 3 * IMAGE_TOKENS + 4
 
 
 async def test_tokens_are_counted_locally_when_the_provider_reports_none() -> None:

@@ -15,6 +15,7 @@ from typing_extensions import is_typeddict
 from agent_runtime.agent.model import ModelCall, ToolSpec
 from agent_runtime.protocol.messages import (
     AssistantMessage,
+    Document,
     Image,
     Message,
     Text,
@@ -35,6 +36,7 @@ TYPES: dict[str, Any] = {
 # parameters that the types no longer have: older models take them, and a refusal is learned from
 OLDER = {("anthropic", "temperature")}
 PIXEL = Image(media_type="image/png", data="iVBORw0KGgo=")
+PDF = Document(media_type="application/pdf", path="a.pdf", data="JVBERi0=", pages=1, text="a", loss="")
 TOOL = ToolSpec("bash", "Runs a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
 CALL = ToolCall(id="call_1", name="bash", arguments='{"command": "ls"}', input={"command": "ls"})
 RESULT = ToolResult(id="call_1", name="bash", content=(Text(text="a b"), PIXEL), is_error=False)
@@ -53,6 +55,7 @@ def turns(result: ToolResult) -> list[Message]:
 CALLS: dict[str, dict[str, Any]] = {
     "text": {"messages": [UserMessage.of("go")]},
     "images": {"messages": [UserMessage(blocks=(Text(text="what is it?"), PIXEL))]},
+    "documents": {"messages": [UserMessage(blocks=(Text(text="what is it?"), PDF))]},
     "tools": {"messages": turns(RESULT), "tools": (TOOL,), "parallel_tools": False},
     "a-failed-call": {"messages": turns(FAILED), "tools": (TOOL,)},
     "settings": {

@@ -14,6 +14,7 @@ from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     AssistantMessage,
+    Document,
     Image,
     Message,
     Text,
@@ -140,14 +141,16 @@ def _user(message: UserMessage) -> Iterator[dict[str, Any]]:
             yield _part(block)
 
 
-def _is_blank(block: Text | Image) -> bool:
+def _is_blank(block: Text | Image | Document) -> bool:
     return isinstance(block, Text) and not block.text.strip()
 
 
-def _part(block: Text | Image) -> dict[str, Any]:
+def _part(block: Text | Image | Document) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "text", "text": block.text}
     source = {"type": "base64", "media_type": block.media_type, "data": block.data}
+    if isinstance(block, Document):
+        return {"type": "document", "source": source, "title": block.path}
     return {"type": "image", "source": source}
 
 

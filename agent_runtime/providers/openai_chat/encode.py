@@ -17,6 +17,7 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
     AssistantMessage,
+    Document,
     Image,
     Message,
     Text,
@@ -125,7 +126,7 @@ def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
             if images:
                 content.append({"type": "text", "text": f"The images of {block.name}:"})
                 content += map(_part, images)
-        elif isinstance(block, Image) or block.text.strip():
+        elif not isinstance(block, Text) or block.text.strip():
             content.append(_part(block))
     if len(content) == 1 and content[0]["type"] == "text":
         yield {"role": "user", "content": content[0]["text"]}
@@ -133,10 +134,13 @@ def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         yield {"role": "user", "content": content}
 
 
-def _part(block: Text | Image) -> dict[str, Any]:
+def _part(block: Text | Image | Document) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "text", "text": block.text}
-    return {"type": "image_url", "image_url": {"url": f"data:{block.media_type};base64,{block.data}"}}
+    url = f"data:{block.media_type};base64,{block.data}"
+    if isinstance(block, Document):
+        return {"type": "file", "file": {"filename": block.name, "file_data": url}}
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _assistant(message: AssistantMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     AssistantMessage,
+    Document,
     Image,
     Message,
     Text,
@@ -133,7 +134,7 @@ def _user(message: UserMessage, custom: set[str]) -> Iterator[dict[str, Any]]:
         if isinstance(block, ToolResult):
             kind = "custom_tool_call_output" if _id(block.id) in custom else "function_call_output"
             yield {"type": kind, "call_id": _id(block.id), "output": _output(block)}
-        elif isinstance(block, Image) or block.text.strip():
+        elif not isinstance(block, Text) or block.text.strip():
             content.append(_part(block))
     if content:
         yield {"type": "message", "role": "user", "content": content}
@@ -145,10 +146,12 @@ def _output(result: ToolResult) -> str | list[dict[str, Any]]:
     return result.text
 
 
-def _part(block: Text | Image) -> dict[str, Any]:
+def _part(block: Text | Image | Document) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "input_text", "text": block.text}
     url = f"data:{block.media_type};base64,{block.data}"
+    if isinstance(block, Document):
+        return {"type": "input_file", "filename": block.name, "file_data": url}
     return {"type": "input_image", "detail": "auto", "image_url": url}
 
 
