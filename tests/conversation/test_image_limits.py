@@ -11,7 +11,7 @@ from PIL import Image as pillow
 
 from agent_runtime.conversation.image_limits import ImageLimits, UnusableImage, prepare
 from agent_runtime.conversation.normalize import normalize
-from agent_runtime.protocol.messages import Image, Text, ToolResult
+from agent_runtime.protocol.messages import Image, Message, Text, ToolResult
 from tests.conversation.messages import call, encoded, model, pdf, picture, user
 
 
@@ -110,7 +110,7 @@ def test_the_bytes_of_all_images_are_bounded() -> None:
 
 def test_the_newest_documents_and_images_share_the_bytes_of_a_request() -> None:
     limits = ImageLimits(total_bytes=len(picture().data) + 25)
-    history = [user(pdf("A" * 20, "old")), model("ok"), user(pdf("B" * 20, "new"), picture())]
+    history: list[Message] = [user(pdf("A" * 20, "old")), model("ok"), user(pdf("B" * 20, "new"), picture())]
     fitted = normalize(history, images=limits)
     assert fitted.messages == (user("old"), model("ok"), user(pdf("B" * 20, "new"), picture()))
     assert fitted.repairs == ("older documents were sent as their text",)

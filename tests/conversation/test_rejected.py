@@ -159,7 +159,7 @@ def test_turns_without_native_items_are_counted_by_their_blocks(index: int, turn
     ],
 )
 def test_a_refused_document_becomes_its_text_and_other_items_stay(message: str) -> None:
-    before = [user("go", pdf(), picture()), turn(1), user(result("c1"), picture())]
+    before: list[Message] = [user("go", pdf(), picture()), turn(1), user(result("c1"), picture())]
     found = drop_rejected(before, Rejection(message))
     assert found is not None
     assert found.messages == (user("go", "the text", picture()), *before[1:])

@@ -10,7 +10,7 @@ import pytest
 
 from agent_runtime.agent.model import ModelCall
 from agent_runtime.errors import ProviderError
-from agent_runtime.protocol.messages import OFFICE, AssistantMessage, Document, Text, UserMessage
+from agent_runtime.protocol.messages import OFFICE, AssistantMessage, Document, Message, Text, UserMessage
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.learning import learn
@@ -79,7 +79,7 @@ def test_office_files_are_parts_where_the_api_takes_them() -> None:
 def test_a_file_that_is_sent_as_text_is_encoded_once() -> None:
     wire = wire_for(resolve("openai:gpt-4", {}))
     task = UserMessage(blocks=(Text(text="sum up"), PDF))
-    turns = [task, AssistantMessage(blocks=(Text(text="42"),)), UserMessage.of("and now?")]
+    turns: list[Message] = [task, AssistantMessage(blocks=(Text(text="42"),)), UserMessage.of("and now?")]
     first, _ = wire.encode(ModelCall("gpt-4", "", turns[:1]))
     body, dropped = wire.encode(ModelCall("gpt-4", "", turns))
     assert body["input"][0] is first["input"][0] and not dropped
