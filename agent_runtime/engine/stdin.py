@@ -19,6 +19,10 @@ LINE_LIMIT = 4 << 20  # bytes of one control line
 _EXPECTED = f"expected one JSON object such as {REQUEST_EXAMPLE}"
 
 
+class IncompleteRequest(RequestError):
+    """The input ends before the request does."""
+
+
 def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
     """Read the first JSON object, and return it with the bytes that were read after it.
 
@@ -27,7 +31,8 @@ def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
         begun: bytes that were already read from it.
 
     Raises:
-        RequestError: the input ends before the object does, or is not JSON.
+        IncompleteRequest: the input ends before the object does.
+        RequestError: the input is not JSON, or too long.
     """
     scan = _Braces()
     data = bytearray(begun)
@@ -37,7 +42,7 @@ def read_request(fd: int, begun: bytes = b"") -> tuple[Any, bytes]:
             if data.strip() and scan.feed(data + b"\n"):
                 return decode(bytes(data)), b""  # not an object, and no newline after it
             what = "the input ends before the closing brace" if data.strip() else "the input is empty"
-            raise RequestError("request", f"{_EXPECTED} on stdin: {what}")
+            raise IncompleteRequest("request", f"{_EXPECTED} on stdin: {what}")
         data += piece
         if len(data) > REQUEST_LIMIT:
             raise RequestError("request", f"expected at most {REQUEST_LIMIT} bytes")

@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
 from typing import Any
 
 from agent_runtime.cli.run import answer
 from agent_runtime.cli.standby.freezing import ask
 from agent_runtime.engine.signals import FREEZING, SignalHandler
-from agent_runtime.engine.stdin import read_request
+from agent_runtime.engine.stdin import IncompleteRequest, read_request
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.event_writer import claim_stdout
 from agent_runtime.protocol.control import parse_control
@@ -21,6 +22,10 @@ from agent_runtime.protocol.handover import EXIT, MAX_DESCRIPTORS, PID, PREAMBLE
 
 class _ForAllRuns(BaseException):
     """The client has sent no request, but `freeze` or `thaw`."""
+
+
+class _NotHandedOver(BaseException):
+    """The process that starts the run has ended before it had sent the whole request."""
 
 
 class Attempt:
@@ -62,6 +67,12 @@ class Attempt:
             with suppress(OSError):
                 os.write(self._out, line)
             return ExitCode.COMPLETED
+        except _NotHandedOver:  # no events: whoever reads the stream sees a run that was never started
+            print(
+                "agent-runtime: the process that starts the run has ended before the request was sent",
+                file=sys.stderr,
+            )
+            return ExitCode.FAILED
 
     def _read(self) -> tuple[Any, bytes]:
         """Read the request. With a preamble, take over the environment of its sender first."""
@@ -79,6 +90,10 @@ class Attempt:
         self._become(raw[PREAMBLE])
         try:
             return read_request(0, rest)
+        except (OSError, IncompleteRequest) as error:
+            if len(descriptors) > 1:  # the sender is a program of ours, which writes whole requests
+                raise _NotHandedOver from error
+            raise
         finally:  # an error is reported where the events would be
             _move(descriptors[1:], [0, self._out])
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import certifi
 import pytest
 
+from agent_runtime.protocol.handover import preamble
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Result, catches, environment, result
 from tests.cli.standby.conftest import Json, Running, asked, standing
@@ -166,3 +167,21 @@ def test_a_signal_while_the_connection_is_not_accepted(
         out, errors = run.communicate(timeout=60)
     (complete,) = map(json.loads, out.splitlines())
     assert (run.returncode, complete["type"], complete["status"]) == (code, "complete", "cancelled"), errors
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"prompt": "g'])
+def test_a_run_whose_launcher_dies_before_the_request_is_whole_is_not_started(
+    standby: Running, tmp_path: Path, sent: bytes
+) -> None:
+    """Whoever reads its stream then sees a run that was killed, which may be tried again, and no bad request."""
+    events, log = tmp_path / "events.ndjson", tmp_path / "log.txt"
+    with socket.socket(socket.AF_UNIX) as launcher, events.open("wb") as out, log.open("wb") as errors:
+        launcher.connect(str(standby.path))
+        with Path("/dev/null").open("rb") as stdin:
+            streams = [errors.fileno(), stdin.fileno(), out.fileno()]
+            socket.send_fds(launcher, [preamble(str(tmp_path), {}, {})], streams)
+        pid = json.loads(launcher.makefile("rb").readline())["pid"]
+        launcher.sendall(sent)
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert events.read_bytes() == b""
+    assert "before the request was sent" in log.read_text()
