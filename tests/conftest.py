@@ -17,6 +17,18 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 
+# Programs that the tests start inherit what is ignored, and keep ignoring it: under nohup, or in the background of a
+# script, that would be the signals whose effect is tested.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGTERM, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
