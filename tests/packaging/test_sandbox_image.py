@@ -67,6 +67,41 @@ def test_the_command_on_the_path_is_the_runtime_of_the_image(rootfs: Path) -> No
     assert "prompt" in json.loads(done.stdout)["properties"]
 
 
+# What `shrink.py` leaves out must not be missed: every module, and what is only used at times.
+EVERYTHING = """
+import importlib, io, pkgutil
+import agent_runtime
+for module in pkgutil.walk_packages(agent_runtime.__path__, "agent_runtime."):
+    if not module.name.endswith("__main__") and not module.name.startswith("agent_runtime.testing"):
+        importlib.import_module(module.name)
+import aiohttp, mcp, tiktoken
+import opentelemetry.exporter.otlp.proto.http.trace_exporter, opentelemetry.exporter.otlp.proto.http.metric_exporter
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from nacl.signing import SigningKey
+from PIL import Image, ImageOps
+for format in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "ICO", "PPM"):
+    data = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(data, format)
+    ImageOps.exif_transpose(Image.open(data)).resize((8, 8)).load()
+SigningKey.generate().sign(b"x")
+AESGCM(AESGCM.generate_key(128)).encrypt(bytes(12), b"x", b"")
+print("complete")
+"""
+
+
+def test_nothing_is_missing_that_the_runtime_imports(rootfs: Path) -> None:
+    done = inside(rootfs, ["/opt/agent-runtime/bin/python", "-I", "-c", EVERYTHING])
+    assert done.stdout == "complete\n", done.stdout + done.stderr
+
+
+def test_the_runtime_adds_at_most_90_mb(rootfs: Path) -> None:
+    files = [path.lstat() for path in (rootfs / "opt/agent-runtime").rglob("*")]
+    assert sum(each.st_blocks * 512 for each in files) < 90_000_000
+    site = next(rootfs.glob("opt/agent-runtime/lib/python3*/site-packages"))
+    doubled = [path for path in site.glob("*/*.pyc") if path.with_suffix(".py").exists()]
+    assert not doubled
+
+
 def test_the_agent_cannot_change_its_runtime(rootfs: Path) -> None:
     script = "touch /opt/agent-runtime/x /usr/local/bin/x; find /opt /usr/local -writable -not -type l; id -u"
     done = inside(rootfs, ["bash", "-c", script])

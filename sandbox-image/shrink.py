@@ -1,0 +1,121 @@
+"""Makes an environment small: shrink.py ENVIRONMENT, executed by the Python of that environment, without its packages.
+
+The libraries keep their bytecode and lose sources, docstrings, type stubs, tests, headers, and what UNUSED names. The
+runtime keeps its sources, which make its tracebacks readable. Bytecode is not compared with sources (`unchecked-hash`).
+The Dockerfile and build-rootfs strip symbols from extension modules as well, by `install strip`.
+"""
+
+from __future__ import annotations
+
+import ast
+import compileall
+import importlib.util
+import py_compile
+import runpy
+import shutil
+import sys
+from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]
+from pathlib import Path
+
+OWN = "agent_runtime"
+NOT_FOR_A_RUN = (".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h")
+UNUSED = (
+    # Pillow: AVIF is not read, nothing is drawn with fonts, no colour profile is applied, no window is opened
+    *("PIL/_avif*.so", "pillow.libs/libavif-*"),
+    *(
+        "PIL/_imagingft*.so",
+        "pillow.libs/libfreetype-*",
+        "pillow.libs/libharfbuzz-*",
+        "pillow.libs/libbrotli*",
+    ),
+    *("PIL/_imagingcms*.so", "pillow.libs/liblcms2-*"),
+    "PIL/_imagingtk*.so",
+    "pydantic/v1/",
+    # PyNaCl needs the compiled part of cffi alone
+    *("cffi/", "pycparser/"),
+    # the exporter of OpenTelemetry needs google.rpc alone
+    *(f"google/{name}/" for name in ("api", "cloud", "gapic", "logging", "longrunning", "type")),
+    # the lists of installed files, which are no longer true
+    "*.dist-info/RECORD",
+)
+# What Pygments colours in the output for terminals; it shows other languages as plain text.
+LANGUAGES = (
+    *(
+        "c_cpp",
+        "configs",
+        "css",
+        "data",
+        "diff",
+        "dotnet",
+        "go",
+        "html",
+        "javascript",
+        "jvm",
+        "make",
+        "markup",
+    ),
+    *("perl", "php", "python", "ruby", "rust", "shell", "special", "sql"),
+)
+
+
+def main(environment: Path) -> None:
+    """Shrink the environment. Raises ValueError when nothing matches a pattern of UNUSED: a library has changed."""
+    [site] = environment.glob("lib/python3*/site-packages")
+    for pattern in UNUSED:
+        found = list(site.glob(pattern))
+        if not found:
+            raise ValueError(f"{site}: nothing matches {pattern}; correct the list of {Path(__file__).name}")
+        for path in found:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    keep_lexers(site / "pygments/lexers", set(LANGUAGES))
+    for path in [path for path in site.rglob("*") if path.is_dir() and path.name in ("tests", "__pycache__")]:
+        shutil.rmtree(path, ignore_errors=True)
+    for path in site.rglob("*.*"):
+        if path.suffix in NOT_FOR_A_RUN:
+            path.unlink()
+        elif path.suffix == ".py" and path.relative_to(site).parts[0] != OWN:
+            replace_by_bytecode(path)
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(site / OWN, quiet=1, invalidation_mode=unchecked)
+
+
+def keep_lexers(folder: Path, kept: set[str]) -> None:
+    """Remove the other modules with lexers of Pygments, and their rows in its table."""
+    new = kept
+    while new:
+        trees = [ast.parse((folder / f"{name}.py").read_bytes()) for name in new]
+        imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names = {node.module.rpartition(".")[2] for node in imports if node.module} | {
+            alias.name for node in imports if node.module == "pygments.lexers" for alias in node.names
+        }
+        new = {name for name in names if (folder / f"{name}.py").exists()} - kept
+        kept = kept | new
+    for path in folder.glob("*.py"):
+        if path.stem not in kept | {"__init__", "_mapping"}:
+            path.unlink()
+    table = runpy.run_path(str(folder / "_mapping.py"))["LEXERS"]
+    rows = {name: row for name, row in table.items() if row[0].rpartition(".")[2] in kept}
+    (folder / "_mapping.py").write_text(f"LEXERS = {rows!r}\n", "utf-8")
+
+
+def replace_by_bytecode(path: Path) -> None:
+    """Compile a module without its docstrings, beside its source, and remove that."""
+    source = path.read_bytes()
+    tree = ast.parse(source, path)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+            and isinstance(node.body[0].value, ast.Constant)
+            and isinstance(node.body[0].value.value, str)
+        ):
+            node.body[:1] = [] if len(node.body) > 1 else [ast.copy_location(ast.Pass(), node.body[0])]
+    code = compile(tree, path, "exec", dont_inherit=True, optimize=0)
+    hashed = importlib.util.source_hash(source)
+    path.with_suffix(".pyc").write_bytes(_code_to_hash_pyc(code, hashed, checked=False))
+    path.unlink()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
