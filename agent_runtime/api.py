@@ -41,7 +41,7 @@ from pydantic import BaseModel, TypeAdapter
 from agent_runtime.errors import AgentRuntimeError
 from agent_runtime.protocol.events import AnyEvent, CompleteEvent
 from agent_runtime.protocol.request import Request
-from agent_runtime.protocol.request_body import request_body
+from agent_runtime.protocol.request_body import request_body, unattended
 from agent_runtime.transcripts.reader import Transcript
 
 __all__ = ["Event", "NoAnswer", "Result", "Run", "RuntimeExited", "Transcript", "collect", "replay", "run"]
@@ -73,7 +73,12 @@ class Run:
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, body: bytes | None, env: Mapping[str, str] | None, cwd: str | None
+        self,
+        arguments: Sequence[str],
+        *,
+        body: Mapping[str, Any] | None,
+        env: Mapping[str, str] | None,
+        cwd: str | None,
     ) -> None:
         self._command = [sys.executable, "-I", "-m", "agent_runtime", *arguments]
         self._body, self._cwd = body, cwd
@@ -82,6 +87,12 @@ class Run:
         self._lines: BufferedByteReceiveStream | None = None
         self.exit_code: int | None = None
         self.complete: CompleteEvent | None = None
+
+    def unattended(self) -> Run:
+        """Return the run for a caller that reads no events: unless it has started, no question waits for an answer."""
+        if self._process is None and self._body is not None:
+            self._body = unattended(self._body)
+        return self
 
     async def __aenter__(self) -> Run:
         await self._start()
@@ -164,10 +175,10 @@ class Run:
             assert process.stdout
             self._process, self._lines = process, BufferedByteReceiveStream(process.stdout)
             if self._body is not None:
-                await self._send(self._body)
+                await self._control(self._body)
         return self._lines
 
-    async def _control(self, message: Mapping[str, str]) -> None:
+    async def _control(self, message: Mapping[str, Any]) -> None:
         await self._start()
         await self._send(json.dumps(message).encode() + b"\n")
 
@@ -219,7 +230,7 @@ def run(
     arguments = ["run", "--format", "ndjson"]
     if socket is not None:
         arguments += ["--socket", str(socket)]
-    return Run(arguments, body=json.dumps(body).encode() + b"\n", env=env, cwd=None)
+    return Run(arguments, body=body, env=env, cwd=None)
 
 
 def replay(
@@ -280,8 +291,12 @@ def _parsed(complete: CompleteEvent | None, model: type[M]) -> M:
 
 
 async def collect(run: Run) -> Result:
-    """Wait for the end of a run, and return its events and exit status. Raises RuntimeExited."""
-    async with run:
+    """Wait for the end of a run, and return its events and exit status. Raises RuntimeExited.
+
+    Nobody sees the questions of the run before it has ended. Where the request has no `questionTimeout` they are not
+    waited for: a run on a thread ends with the status `waiting`, another one goes on without an answer.
+    """
+    async with run.unattended():
         events = [event async for event in run]
     assert run.exit_code is not None
     return Result(events, run.exit_code)

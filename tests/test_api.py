@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from pydantic import BaseModel
 
@@ -73,6 +75,21 @@ async def test_a_request_may_be_a_model_or_an_object(workspace: Path, tmp_path: 
         with ModelServer([Turn(text="done")]) as server:
             result = await api.collect(api.run(request, workspace=workspace, env=environ(server, tmp_path)))
         assert (result.exit_code, result.complete.metadata) == (0, [1])
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"askUser": True}, "completed"), ({"ask_user": True, "threadId": "t"}, "waiting")],
+)
+async def test_a_question_that_nobody_sees_does_not_wait(
+    fields: dict[str, Any], status: str, workspace: Path, tmp_path: Path
+) -> None:
+    with ModelServer([Turn(calls=[("ask_user", {"question": "Which?"})]), Turn(text="done")]) as server:
+        run = api.run({"prompt": "go", **fields}, workspace=workspace, env=environ(server, tmp_path))
+        with anyio.fail_after(60):
+            result = await api.collect(run)
+    assert result.complete.status == status
 
 
 async def test_input_pause_and_cancel_reach_the_run(workspace: Path, tmp_path: Path) -> None:

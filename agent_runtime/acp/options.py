@@ -8,7 +8,7 @@ from typing import Any
 from agent_runtime.engine.model_choice import DEFAULT_MODELS
 from agent_runtime.errors import RequestError
 from agent_runtime.providers.endpoints import resolve
-from agent_runtime.providers.model_table import MODELS
+from agent_runtime.providers.model_names import MODEL_NAMES
 
 Json = dict[str, Any]
 
@@ -60,17 +60,8 @@ def default_model(environ: Mapping[str, str]) -> str:
 
 
 def known_models(environ: Mapping[str, str]) -> list[str]:
-    """Return the models of the table whose provider follows from their names and has a key."""
-    found = []
-    for row in MODELS:
-        if row.exact and "*" not in row.pattern:
-            try:
-                endpoint = resolve(row.pattern, environ)
-            except RequestError:
-                continue
-            if endpoint.api_key:
-                found.append(row.pattern)
-    return sorted(found)
+    """Return the names of models whose provider has a key."""
+    return [name for name in MODEL_NAMES if resolve(name, environ).api_key]
 
 
 def _select(id: str, name: str, category: str | None, current: str, values: Any) -> Json:

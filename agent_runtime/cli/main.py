@@ -13,7 +13,7 @@ from agent_runtime.cli import arguments as arguments_of
 from agent_runtime.cli import fleet_arguments
 from agent_runtime.cli.options import overlay
 from agent_runtime.engine.signals import SignalHandler, release
-from agent_runtime.errors import ExitCode
+from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.lazy import dataclass
 from agent_runtime.version import VERSION
 
@@ -188,6 +188,9 @@ def main(argv: Sequence[str]) -> int:
         code = dispatch(arguments)
         if has_stdout:
             sys.stdout.flush()
+    except RequestError as error:  # of commands that have no events to report it in
+        print(f"agent-runtime: {error}", file=sys.stderr)
+        return ExitCode.INVALID_REQUEST
     except BrokenPipeError:  # of commands that print text; runs handle it themselves
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.STDOUT_CLOSED

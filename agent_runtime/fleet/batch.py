@@ -13,13 +13,11 @@ from typing import Any
 
 from agent_runtime.fleet.batch_files import BatchRequest, Results
 from agent_runtime.fleet.batch_runs import RunSource
+from agent_runtime.protocol.request_body import UNANSWERED
 from agent_runtime.server.run import Run, result
 
 _RUN_BYTES = 150 << 20  # memory that is set aside for a run and its tools
 _MOST = 64
-_UNANSWERED = (
-    0.001  # seconds that a question waits where the request gives no time: nobody is asked in a batch
-)
 _BACKOFF = 1.0  # seconds before the first retry of a request; each further one waits twice as long
 
 
@@ -161,7 +159,7 @@ class Batch:
             return earlier, False
         asked = request.request
         if asked.ask_user and asked.question_timeout is None:  # the run would wait for ever
-            asked = asked.model_copy(update={"question_timeout": _UNANSWERED})
+            asked = asked.model_copy(update={"question_timeout": UNANSWERED})
         return await self._runs.start(asked, run_id), True
 
     async def _followed(self, run: Run) -> dict[str, Any]:

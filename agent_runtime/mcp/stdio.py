@@ -118,7 +118,7 @@ class _Reader:
         if not line.strip():
             return None
         try:
-            message = jsonrpc_message_adapter.validate_json(_without_surrogates(line), by_name=False)
+            message = jsonrpc_message_adapter.validate_json(without_surrogates(line), by_name=False)
         except (ValueError, RecursionError):
             if refused := _invalid_answer(line):
                 return SessionMessage(refused)
@@ -144,7 +144,7 @@ class _Reader:
         return False
 
 
-def _without_surrogates(line: bytes) -> bytes:
+def without_surrogates(line: bytes) -> bytes:
     """Replace halves of characters, which servers send when they cut a text, and the parser refuses.
 
     Raises:

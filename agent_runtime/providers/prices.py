@@ -52,7 +52,10 @@ def read_own_prices(environ: Mapping[str, str]) -> dict[str, dict[str, float]]:
         ) from error
     if len(data) > _MAX_FILE:
         raise RequestError(VARIABLE, f"expected a file of at most {_MAX_FILE} bytes: {named}")
-    table = decode(data, VARIABLE, example='{"openai:gpt-5.5": {"input": 5, "output": 30}}')
+    try:
+        table = decode(data, VARIABLE, example='{"openai:gpt-5.5": {"input": 5, "output": 30}}')
+    except RequestError as error:
+        raise RequestError(VARIABLE, f"{named}: {error.problem}") from None
     if not isinstance(table, dict):
         raise RequestError(VARIABLE, f"{named}: {_EXPECTED}")
     return {model: _own_row(f"{named}: {model}", row) for model, row in table.items()}

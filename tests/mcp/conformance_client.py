@@ -1,9 +1,6 @@
 """A client for the official conformance suite: our session with the server of a scenario, and calls of its tools.
 
-    npx @modelcontextprotocol/conformance@0.2.0-alpha.12 client \\
-      --command ".venv/bin/python tests/mcp/conformance_client.py" --scenario tools_call
-
-It needs Node 22 or later. Scenarios of authorization, elicitation and skills are about what is not offered to servers.
+scripts/test-mcp-conformance runs it, and names the scenarios that are left out.
 """
 
 from __future__ import annotations

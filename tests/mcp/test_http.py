@@ -125,7 +125,67 @@ def test_an_address_that_is_no_mcp_server_fails_with_the_reason(workspace: Path,
     failed = notices(done, "mcp_server_failed")
     assert set(failed) == set(kinds)
     assert all(each["details"]["error"] for each in failed.values())
+    assert "HTTP 401 Unauthorized; give a valid token in its `headers`" in failed["401"]["message"]
+    assert "HTTP 500" in failed["500"]["message"]
     assert done.code == 0
+
+
+class Halves(BaseHTTPRequestHandler):
+    """An MCP server whose texts have halves of characters; with the path /events each answer is an event in pieces."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        results = {
+            "initialize": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "s", "version": "1"},
+            },
+            "tools/list": {
+                "tools": [{"name": "cut", "description": "x \ud83d", "inputSchema": {"type": "object"}}]
+            },
+            "tools/call": {"content": [{"type": "text", "text": "a \ud83d b \\ud83d \ud83d\ude00 \udc00"}]},
+        }
+        result = results.get(asked["method"])
+        if "id" not in asked:
+            self._send(202, b"", "text/plain")
+            return
+        outcome = {"result": result} if result else {"error": {"code": -32601, "message": "no \udc00"}}
+        body = json.dumps({"jsonrpc": "2.0", "id": asked["id"], **outcome}).encode()
+        if self.path == "/events":
+            self._send(200, b": hello\n\nevent: message\ndata: " + body + b"\n\n", "text/event-stream")
+        else:
+            self._send(200, body, "application/json")
+
+    def do_GET(self) -> None:
+        self._send(405, b"", "text/plain")
+
+    do_DELETE = do_GET
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for start in range(0, len(body), 7):
+            self.wfile.write(body[start : start + 7])
+            self.wfile.flush()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_halves_of_characters_are_replaced(workspace: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Halves) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        servers = {name: {"url": f"{url}/{name}"} for name in ("json", "events")}
+        done = run(workspace, [Call(f"mcp__{name}__cut", {}) for name in servers], servers)
+        server.shutdown()
+    assert outputs(done) == [("completed", "a \ufffd b \\ud83d \U0001f600 \ufffd")] * 2
 
 
 @pytest.mark.parametrize("options", [(), ("stateless",)])
