@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check format requirements clean bytecode vm vm-test test-harnesses
+.PHONY: demo test check format requirements clean bytecode vm vm-test test-harnesses test-mcp-conformance
 
 demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
@@ -59,6 +59,10 @@ vm-test: vm
 HARBOR_PYTHON ?= python3.12
 test-harnesses: $(VENV)/dev.stamp bytecode
 	$(BIN)/python scripts/test-harnesses --python $(HARBOR_PYTHON)
+
+# The official conformance suite of MCP, from npm, against the client of the runtime.
+test-mcp-conformance: $(VENV)/dev.stamp bytecode
+	$(BIN)/python scripts/test-mcp-conformance
 
 requirements:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -18,7 +18,7 @@ def request_body(request: str | Mapping[str, Any] | Request) -> dict[str, Any]:
 
 
 def unattended(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON object of a request whose questions nobody sees: where it gives no time for answers, none wait."""
+    """Return the JSON object of a request whose questions nobody sees. They wait only where it gives a time."""
     given = dict(body)
     asks = given.get("askUser", given.get("ask_user"))
     limited = given.get("questionTimeout", given.get("question_timeout")) is not None
