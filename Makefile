@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check format requirements clean bytecode vm vm-test test-harnesses test-mcp-conformance
+.PHONY: demo test check format requirements clean bytecode vm vm-test tree-test container-test test-harnesses \
+  test-mcp-conformance
 
 demo: $(VENV)/run.stamp bytecode
 	@$(BIN)/agent-runtime demo
@@ -54,6 +55,14 @@ vm: $(VENV)/dev.stamp bytecode
 
 vm-test: vm
 	$(BIN)/python sandbox-image/vm-test sandbox-image/vm/build
+
+# The same checks of runs as in the machine, in a tree of build-rootfs and in containers; both need root.
+tree-test: $(VENV)/dev.stamp bytecode
+	sandbox-image/build-rootfs sandbox-image/vm/tree
+	$(BIN)/python sandbox-image/sandbox_checks.py tree sandbox-image/vm/tree
+
+container-test: $(VENV)/dev.stamp bytecode
+	sandbox-image/container-test
 
 # Harbor, Inspect and acpx drive the runtime; they are installed in build/harnesses. HARBOR_PYTHON: Python >= 3.12.
 HARBOR_PYTHON ?= python3.12

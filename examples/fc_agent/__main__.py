@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from machines import Machine
 from qemu import Qemu
-from sandboxes import Machine, Processes, container, local
+from sandboxes import Processes, container, local
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "AGENT_RUNTIME_MODEL")
 Sandbox = Processes | Machine

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sandboxes import Machine, connect_unix
+from machines import Machine, connect_unix
 
 BOOT_ARGS = "console=ttyS0 quiet panic=-1 reboot=t"
 

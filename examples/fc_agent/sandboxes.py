@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import os
 import queue
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
-
-from link import Link
 
 Json = dict[str, Any]
 Happening = tuple[str, Json | int]  # the id of a run, and its event, or its exit status at the end
+
+
+def event_of(line: str) -> Json:
+    """Return an event from its line; any other line is `{"text": LINE}`."""
+    return json.loads(line) if line.startswith("{") else {"text": line}
 
 
 class Sandbox(Protocol):
@@ -28,6 +27,9 @@ class Sandbox(Protocol):
 
     def start(self, id: str, request: Json, env: Mapping[str, str] | None = None) -> None:
         """Begin a run. `id` is the caller's name for it."""
+
+    def execute(self, id: str, *arguments: str) -> None:
+        """Execute another command of agent-runtime; a line of its output that is not an event is `{"text": LINE}`."""
 
     def control(self, id: str, line: Json) -> None:
         """Send a control line to a run."""
@@ -56,9 +58,18 @@ class Processes:
         self._under_way: set[str] = set()
 
     def start(self, id: str, request: Json, env: Mapping[str, str] | None = None) -> None:
-        """See Sandbox. The session is new: Ctrl-C reaches this process alone, which cancels the runs."""
+        """See Sandbox."""
+        self._launch(id, ["run"], env)
+        self.control(id, request)
+
+    def execute(self, id: str, *arguments: str) -> None:
+        """See Sandbox."""
+        self._launch(id, arguments)
+
+    def _launch(self, id: str, arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Start a process. Its session is new: Ctrl-C reaches this process alone, which cancels the runs."""
         run = subprocess.Popen(
-            self._prefix,
+            [*self._prefix, *arguments],
             cwd=self._cwd,
             env=os.environ | dict(env or {}),
             stdin=subprocess.PIPE,
@@ -67,13 +78,12 @@ class Processes:
         )
         self._runs[id] = run
         self._under_way.add(id)
-        self.control(id, request)
         threading.Thread(target=self._read, args=(id, run), daemon=True).start()
 
     def _read(self, id: str, run: subprocess.Popen[bytes]) -> None:
         assert run.stdout
         for line in run.stdout:
-            self._queue.put((id, json.loads(line)))
+            self._queue.put((id, event_of(line.decode(errors="replace").rstrip("\n"))))
         self._queue.put((id, run.wait()))
 
     def control(self, id: str, line: Json) -> None:
@@ -111,7 +121,21 @@ class Processes:
 
 def local(workspace: str) -> Processes:
     """Return a sandbox of processes of this machine."""
-    return Processes([sys.executable, "-I", "-m", "agent_runtime", "run"], cwd=workspace)
+    return Processes([sys.executable, "-I", "-m", "agent_runtime"], cwd=workspace)
+
+
+def tree(root: str, workspace: str) -> Processes:
+    """Return a sandbox whose runs are in the tree of build-rootfs, by bubblewrap: namespaces, a root that cannot be
+    written to, the user of the image. The network is that of this machine."""
+    bwrap = f"""
+        bwrap --unshare-pid --unshare-ipc --unshare-uts --die-with-parent --as-pid-1 --clearenv
+        --ro-bind {root} / --proc /proc --dev /dev --bind {workspace} /workspace --chdir /workspace
+        --perms 1777 --tmpfs /tmp --perms 1777 --tmpfs /home/agent --setenv HOME /home/agent
+        --setenv PATH /usr/local/bin:/usr/bin:/bin --setenv LANG C.UTF-8
+        setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs --
+        /opt/agent-runtime/bin/python -I -m agent_runtime
+    """
+    return Processes(bwrap.split())
 
 
 def container(image: str, workspace: str, engine: str = "podman", *options: str) -> Processes:
@@ -123,152 +147,4 @@ def container(image: str, workspace: str, engine: str = "podman", *options: str)
         "--tmpfs=/tmp",
         "--tmpfs=/home/agent",
     ]
-    return Processes(
-        [engine, "run", "--rm", "-i", *flags, "-v", f"{workspace}:/workspace", *options, image, "run"]
-    )
-
-
-class Machine:
-    """A virtual machine of build-vm, over a stream socket to its init.
-
-    Args:
-        connect: returns a new connection; called again when one breaks.
-    """
-
-    def __init__(self, connect: Callable[[], socket.socket]) -> None:
-        self._connect = connect
-        self._link = Link()
-        self._stream: socket.socket | None = None
-        self._under_way: set[str] = set()
-        self._frozen: Json | None = None
-        self.is_ready = False
-
-    def start(self, id: str, request: Json, env: Mapping[str, str] | None = None) -> None:
-        """See Sandbox."""
-        self._under_way.add(id)
-        self._link.send({"start": id, "request": request, "env": dict(env or {})})
-
-    def execute(self, id: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        """Execute another command of agent-runtime; a line of its output that is no event is `{"text": LINE}`."""
-        self._under_way.add(id)
-        self._link.send({"command": id, "arguments": list(arguments), "env": dict(env or {})})
-
-    def control(self, id: str, line: Json) -> None:
-        """See Sandbox."""
-        self._link.send({"control": id, "line": line})
-
-    def happenings(self) -> Iterator[Happening]:
-        """See Sandbox."""
-        while self._under_way:
-            for message in self._exchange():
-                yield from self._happened(message)
-
-    def _happened(self, message: Json) -> Iterator[Happening]:
-        match message:
-            case {"event": str(id), "line": str(line)}:
-                yield id, json.loads(line) if line.startswith("{") else {"text": line}
-            case {"exit": str(id), "code": int(code)}:
-                self._under_way.discard(id)
-                yield id, code
-            case {"vm": "frozen", "runs": dict(runs)}:
-                self._frozen = runs
-            case {"vm": "ready"}:
-                self.is_ready = True
-
-    def wait_ready(self) -> None:
-        """Wait until the machine takes runs."""
-        while not self.is_ready:
-            for message in self._exchange():
-                for _ in self._happened(message):
-                    pass
-
-    def freeze(self) -> None:
-        """See Sandbox."""
-        self._frozen = None
-        self._link.send({"vm": "freeze"})
-
-    @property
-    def is_frozen(self) -> bool:
-        """Whether all runs are frozen, and the disk is written."""
-        return self._frozen is not None
-
-    def wait_frozen(self) -> list[Happening]:
-        """Wait until the machine is frozen, and return what happened until then."""
-        happened: list[Happening] = []
-        while not self.is_frozen:
-            for message in self._exchange():
-                happened += self._happened(message)
-        while (
-            self._link.outgoing
-        ):  # what the guest has sent is acknowledged: the snapshot has nothing to send again
-            self._exchange(0.05)
-        return happened
-
-    def thaw(self, renewals: Mapping[str, Json] | None = None) -> None:
-        """See Sandbox. The machine's clock is set, and its random state renewed."""
-        self._frozen = None
-        message = {"vm": "thaw", "time": time.time(), "entropy": secrets.token_hex(64)}
-        self._link.send(message | {"runs": dict(renewals or {})})
-
-    def fork(self, connect: Callable[[], socket.socket]) -> Machine:
-        """Return this end for another machine of the same snapshot: it knows which messages were received."""
-        copy = Machine(connect)
-        copy._link = self._link.copy()
-        copy._under_way, copy.is_ready = set(self._under_way), True
-        return copy
-
-    def close(self) -> None:
-        """See Sandbox."""
-        self._link.send({"vm": "poweroff"})
-        with suppress(OSError):
-            while self._stream and self._link.outgoing:
-                self._exchange()
-        if self._stream:
-            self._stream.close()
-
-    def _exchange(self, seconds: float = 1.0) -> list[Json]:
-        """Write what there is, wait for something to read, and return the messages."""
-        stream = self._stream
-        if stream is None:
-            stream = self._stream = self._connect()
-            self._link.connect()
-        try:
-            stream.settimeout(seconds)
-            self._write(stream)
-            data = stream.recv(1 << 16)
-        except TimeoutError:
-            return []
-        except ConnectionError:
-            data = b""
-        if not data:
-            stream.close()
-            self._stream = None
-            return []
-        messages = self._link.feed(data)
-        with suppress(OSError):  # acknowledge at once
-            self._write(stream)
-        return messages
-
-    def _write(self, stream: socket.socket) -> None:
-        while self._link.outgoing:
-            del self._link.outgoing[: stream.send(self._link.outgoing[: 1 << 16])]
-
-
-def connect_unix(path: Path, vsock_port: int | None = None, seconds: float = 60) -> socket.socket:
-    """Connect to the socket of a virtio-serial port, or of Firecracker's or cloud-hypervisor's vsock device."""
-    deadline = time.monotonic() + seconds
-    while True:
-        stream = socket.socket(socket.AF_UNIX)
-        try:
-            stream.connect(str(path))
-            if vsock_port is not None:
-                stream.sendall(f"CONNECT {vsock_port}\n".encode())
-                if not stream.recv(32).startswith(b"OK"):
-                    raise ConnectionRefusedError
-        except OSError:
-            stream.close()
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return stream
+    return Processes([engine, "run", "--rm", "-i", *flags, "-v", f"{workspace}:/workspace", *options, image])
