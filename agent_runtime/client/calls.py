@@ -60,9 +60,10 @@ def run(run_id: str) -> Call:
     return Call("GET", f"/v1/runs/{_quoted(run_id)}")
 
 
-def control(run_id: str, action: str, body: Mapping[str, str]) -> Call:
-    """A control message to a run."""
-    return Call("POST", f"/v1/runs/{_quoted(run_id)}/{action}", json=dict(body))
+def control(run_id: str, action: str, fields: Mapping[str, Any]) -> Call:
+    """A control message to a run; fields that are None are left out."""
+    body = {name: value for name, value in fields.items() if value is not None}
+    return Call("POST", f"/v1/runs/{_quoted(run_id)}/{action}", json=body)
 
 
 def listing(path: str, cursor: str | None, **filters: str | int | None) -> Call:

@@ -110,6 +110,29 @@ class Client:
         """Answer a question of a run."""
         self._data(calls.control(run_id, "answer", {"id": question_id, "text": text}))
 
+    def freeze(self, run_id: str) -> None:
+        """Freeze a run for a snapshot of its machine, which may be taken after the notice `frozen`."""
+        self._data(calls.control(run_id, "freeze", {}))
+
+    def thaw(
+        self,
+        run_id: str,
+        *,
+        new_run_id: str | None = None,
+        sandbox_id: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Continue a run after `freeze`.
+
+        Args:
+            run_id: of the run.
+            new_run_id: of its events from now on, when it is a fork of the snapshot.
+            sandbox_id: of the machine that it is on now.
+            env: variables of the tools that have changed.
+        """
+        renewal = {"runId": new_run_id, "sandboxId": sandbox_id, "env": env}
+        self._data(calls.control(run_id, "thaw", renewal))
+
     # -- threads and the server ---------------------------------------------------------------------------------
 
     def threads(self, *, agent: str | None = None) -> Iterator[dict[str, Any]]:
@@ -223,6 +246,20 @@ class RunStream:
     def answer(self, question_id: str, text: str) -> None:
         """Answer a question."""
         self._client.answer(self.run_id, question_id, text)
+
+    def freeze(self) -> None:
+        """Freeze the run; see `Client.freeze`."""
+        self._client.freeze(self.run_id)
+
+    def thaw(
+        self,
+        *,
+        new_run_id: str | None = None,
+        sandbox_id: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Continue after `freeze`; see `Client.thaw`."""
+        self._client.thaw(self.run_id, new_run_id=new_run_id, sandbox_id=sandbox_id, env=env)
 
     def _next(self) -> Event | None:
         if self._messages is None:

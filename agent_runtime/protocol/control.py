@@ -14,6 +14,7 @@ from agent_runtime.protocol.strict_json import decode
 Action = Literal["pause", "resume", "cancel", "input", "answer", "freeze", "thaw"]
 _ACTIONS = get_args(Action)
 _IDENTIFIER = lazy_pattern(r"[A-Za-z0-9._:-]{1,128}")  # as in a request
+_RUN_ID = lazy_pattern(r"[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}")  # likewise
 _VARIABLE = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,4 +92,6 @@ def _identifier(message: dict[str, Any], name: str) -> str | None:
     value = message.get(name, message.get(name.replace("Id", "_id")))
     if value is not None and not (isinstance(value, str) and _IDENTIFIER.fullmatch(value)):
         raise RequestError(name, "expected 1 to 128 letters, digits, `.`, `_`, `:` or `-`")
+    if value is not None and name == "runId" and not _RUN_ID.fullmatch(value):
+        raise RequestError(name, "expected an id that does not begin with `.`")
     return value

@@ -1,4 +1,4 @@
-"""Writing control messages to runs, into the FIFO that is their stdin."""
+"""Control messages to runs: their fields, and writing them into the FIFO that is the stdin of a run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import os
 import select
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from agent_runtime.protocol.control import Action, parse_control
 
 MAX_LINE = 4 << 20  # bytes; the runtime reports longer lines as errors
 _SECONDS = 10.0  # for a run to read what was written before
+ACTIONS = get_args(Action)
+FIELDS = {
+    "pause": ("before",),
+    "input": ("text",),
+    "answer": ("id", "text"),
+    "thaw": ("runId", "run_id", "sandboxId", "sandbox_id", "env"),
+}
 
 
 class NotDelivered(Exception):
@@ -20,6 +29,14 @@ class NotDelivered(Exception):
 
 class TooLong(Exception):
     """A control message is longer than the runtime accepts."""
+
+
+def message_of(action: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a control message with those of the fields that belong to the action. Raises RequestError."""
+    own = {name: fields[name] for name in FIELDS.get(action, ()) if name in fields}
+    message = {"action": action} | own
+    parse_control(json.dumps(message).encode())
+    return message
 
 
 def send(control: Path, message: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ def last_events(run_id: str, thread_id: str | None, stream: list[dict[str, Any]]
     Files, addresses, usage and duration are those of the stream: what the run did after its last event is unknown.
 
     Args:
-        run_id, thread_id: of the run.
+        run_id, thread_id: of the run; an id that it was given when it was thawed is in its events.
         stream: its events; none when it was killed before `start`.
     """
     error = events.ErrorInfo(code="internal_error", message=_MESSAGE, retryable=True)
@@ -49,6 +49,7 @@ def last_events(run_id: str, thread_id: str | None, stream: list[dict[str, Any]]
     )
     last = (events.ErrorEvent(code=error.code, message=_MESSAGE, retryable=True), complete)
     first_seq = stream[-1]["seq"] + 1 if stream else 0
+    run_id = stream[-1]["runId"] if stream else run_id
     payloads = (payload_of(event, seq, run_id) for seq, event in enumerate(last, first_seq))
     return "".join(f"{encode_line(payload)}\n" for payload in payloads)
 

@@ -126,7 +126,15 @@ def _run_paths() -> dict[str, Any]:
             "responses": _responses(),
         }
     }
-    for action in ("cancel", "pause", "resume"):
+    for action, fields in (("pause", {"before": {"const": "tool"}}), ("thaw", _THAW)):
+        paths[f"/v1/runs/{{id}}/{action}"] = {
+            "post": {
+                "summary": f"{action.capitalize()} a run",
+                "requestBody": _free_body(fields),
+                "responses": _responses(),
+            }
+        }
+    for action in ("cancel", "resume", "freeze"):
         paths[f"/v1/runs/{{id}}/{action}"] = {
             "post": {"summary": f"{action.capitalize()} a run", "responses": _responses()}
         }
@@ -215,4 +223,13 @@ def _path_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
+_THAW = {
+    "runId": {"type": "string", "pattern": "^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$"},
+    "sandboxId": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
+    "env": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+        "additionalProperties": {"type": "string"},
+    },
+}
 _LIST = [_query("limit", "integer"), _query("cursor", "string")]  # the parameters of every list

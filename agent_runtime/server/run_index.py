@@ -43,6 +43,8 @@ class RunIndex:
             return None
         if name in self._ended:
             return self._ended[name]
+        if (self._folder / name).is_symlink():  # the id that a run has been given since
+            return None
         files = RunFiles(self._folder / name)
         record = files.record()
         if record is None:  # neither started by a server nor recorded

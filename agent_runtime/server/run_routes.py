@@ -15,14 +15,13 @@ from agent_runtime.errors import RequestError
 from agent_runtime.protocol.strict_json import decode
 from agent_runtime.server.answers import RunStream, identity, read_body, result_of
 from agent_runtime.server.context import Server
+from agent_runtime.server.control import ACTIONS, FIELDS, message_of
 from agent_runtime.server.errors import NO_STORE, ApiError, answer, error_response, expired, not_found
 from agent_runtime.server.paging import number_in, page
 from agent_runtime.server.run import Run
 from agent_runtime.transcripts.store import NAME, summary
 
-_ACTIONS = ("cancel", "pause", "resume", "input", "answer")
 _PROMPT = 200  # characters of a prompt in a list
-_TEXTS = {"input": ("text",), "answer": ("id", "text")}  # the fields of an action
 
 
 async def get_run(http: HttpRequest) -> Response:
@@ -82,17 +81,16 @@ async def run_events(http: HttpRequest) -> Response:
 
 
 async def control_run(http: HttpRequest) -> Response:
-    """`POST /v1/runs/{id}/cancel|pause|resume|input|answer`. Raises ApiError (400, 404, 409)."""
+    """`POST /v1/runs/{id}/cancel|pause|resume|input|answer|freeze|thaw`. Raises ApiError (400, 404, 409)."""
     run = await Server.of(http).run(http.path_params["id"])
     action = http.path_params["action"]
-    if action not in _ACTIONS:
-        raise not_found(f"action {action!r}; expected one of {', '.join(_ACTIONS)}")
-    message = _message(action, await read_body(http) if action in _TEXTS else {})
-    await _send(run, message)
+    if action not in ACTIONS:
+        raise not_found(f"action {action!r}; expected one of {', '.join(ACTIONS)}")
+    await _send(run, _message(action, await read_body(http) if action in FIELDS else {}))
     return answer(http, {"runId": http.path_params["id"], "action": action, "accepted": True})
 
 
-async def _send(run: Run, message: dict[str, str]) -> None:
+async def _send(run: Run, message: dict[str, Any]) -> None:
     """Send a control message to a run. Raises ApiError (409, 413)."""
     if not await run.send(message):
         raise ApiError(409, "conflict", "the run has ended")
@@ -109,16 +107,14 @@ def _after(given: str | None) -> int:
     return after
 
 
-def _message(action: str, body: Any) -> dict[str, str]:
-    """The control message of an action. Raises ApiError 400 when a field is missing."""
-    message = {"action": action}
-    for name in _TEXTS.get(action, ()):
-        text = body.get(name) if isinstance(body, dict) else None
-        if not isinstance(text, str) or not text.strip():
-            what = f"{name}: expected a text that is not empty"
-            raise ApiError(400, "invalid_request", what, details={"field": name})
-        message[name] = text
-    return message
+def _message(action: str, body: Any) -> dict[str, Any]:
+    """The control message of an action. Raises ApiError 400 when a field is wrong or missing."""
+    if not isinstance(body, dict):
+        raise ApiError(400, "invalid_request", "expected a JSON object", details={"field": "request"})
+    try:
+        return message_of(action, body)
+    except RequestError as error:
+        raise ApiError.of(error) from error
 
 
 async def run_socket(socket: WebSocket) -> None:
@@ -154,12 +150,12 @@ async def _receive(socket: WebSocket, run: Run) -> None:
         return
 
 
-def _socket_message(text: str | bytes) -> dict[str, str]:
+def _socket_message(text: str | bytes) -> dict[str, Any]:
     """The control message that a client has sent. Raises ApiError 400."""
     body: Any = None
     with suppress(RequestError):
         body = decode(text)
-    action = body.get("action") if isinstance(body, dict) else None
-    if action not in _ACTIONS:
-        raise ApiError(400, "invalid_request", f"expected an object with an action of {', '.join(_ACTIONS)}")
+    action: Any = body.get("action") if isinstance(body, dict) else None
+    if action not in ACTIONS:
+        raise ApiError(400, "invalid_request", f"expected an object with an action of {', '.join(ACTIONS)}")
     return _message(action, body)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -44,7 +45,12 @@ class LocalRun:
         return self._runs.follow(self.files, self.record, after)
 
     async def send(self, message: dict[str, Any]) -> bool:
-        """Pass on a control message. Raises ApiError: 409 when the run does not read it, 413 when it is too long."""
+        """Pass on a control message.
+
+        Raises ApiError: 409 when the run does not read it, or its new id is taken, 413 when it is too long.
+        """
+        if new_id := message.get("runId", message.get("run_id")):  # of the action `thaw`
+            await asyncio.to_thread(self._runs.add_id, self.files, new_id)
         try:
             await asyncio.to_thread(self.files.send, message)
         except NotDelivered as error:
@@ -93,13 +99,31 @@ class Runs:
     def files(self, run_id: str) -> RunFiles:
         """The files of a run. Raises ApiError: 404, or 410 when they are no longer kept."""
         name = run_id.replace(":", "_")
-        files = RunFiles(self.state_dir / "runs" / name)
-        record = None if "/" in run_id or run_id.startswith(".") else files.record()
-        if record is None and was_removed(self.state_dir, name):
+        is_name = "/" not in run_id and not run_id.startswith(".")
+        first = self._name_of(name) if is_name else None
+        files = RunFiles(self.state_dir / "runs" / (first or name))
+        record = files.record() if is_name else None
+        if record is None and was_removed(self.state_dir, files.folder.name):
             raise expired(f"run {run_id!r} is no longer kept", oldest=None)
-        if record is None or record.run_id != run_id:
+        if record is None or (first is None and record.run_id != run_id):
             raise not_found(f"run {run_id!r:.160}")
         return files
+
+    def _name_of(self, name: str) -> str | None:
+        """The name of the folder of a run that has this name since it was thawed; None when it is no such name."""
+        try:
+            return (self.state_dir / "runs" / name).readlink().name
+        except (OSError, ValueError):  # no link; a name with a NUL
+            return None
+
+    def add_id(self, files: RunFiles, run_id: str) -> None:
+        """Let a run be found by another id too. Raises ApiError 409 when it is that of another run."""
+        name = run_id.replace(":", "_")
+        link = self.state_dir / "runs" / name
+        with suppress(FileExistsError):
+            link.symlink_to(files.folder.name)
+        if files.folder.name not in (name, self._name_of(name)):
+            raise _taken(run_id)
 
     def remove(self, files: RunFiles) -> None:
         """Remove a run that was refused."""
@@ -137,9 +161,9 @@ class Runs:
             new.folder.rename(final)
         except OSError as error:
             shutil.rmtree(new.folder, ignore_errors=True)
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
-            raise ApiError(409, "conflict", f"there is a run {record.run_id!r} already") from None
+            raise _taken(record.run_id) from None
         return RunFiles(final)
 
     def _launch(self, files: RunFiles, request: bytes) -> int:
@@ -168,6 +192,10 @@ class Runs:
         while True:
             await asyncio.to_thread(self.listed)
             await asyncio.sleep(_TEND_SECONDS)
+
+
+def _taken(run_id: str) -> ApiError:
+    return ApiError(409, "conflict", f"there is a run {run_id!r} already")
 
 
 def new_record(

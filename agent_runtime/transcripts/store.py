@@ -47,6 +47,8 @@ def kept_runs(state_dir: Path) -> list[KeptRun]:
     found = []
     with suppress(OSError):
         for folder in (state_dir / "runs").iterdir():
+            if folder.is_symlink():  # the id that a run was given when it was thawed
+                continue
             with suppress(OSError, ValueError, KeyError):
                 found.append(summary(folder / NAME))
     return sorted(found, key=lambda run: run.started, reverse=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from agent_runtime.server.app import ROUTES
+from agent_runtime.server.control import ACTIONS
 from agent_runtime.server.openapi import description
 
 _NOT_DESCRIBED = {"/", "/openapi.json", "/page/{name}"}
-ACTIONS = ("cancel", "pause", "resume", "input", "answer")
 _ACTION = "/v1/runs/{id}/{action:str}"
 
 

@@ -100,6 +100,16 @@ export class Client {
     return this.control(runId, "answer", { id, text });
   }
 
+  /** Freezes a run for a snapshot of its machine, which may be taken after the notice `frozen`. */
+  freeze(runId        )               {
+    return this.control(runId, "freeze");
+  }
+
+  /** Continues a run after `freeze`; a fork of the snapshot may get another id, sandbox and variables of its tools. */
+  thaw(runId        , renewal                                                                       = {})               {
+    return this.control(runId, "thaw", renewal);
+  }
+
   /** A page of the list of threads, the last used first. */
   listThreads(query                                                      = {})                {
     return this.json("GET", "/v1/run/threads", undefined, query);
