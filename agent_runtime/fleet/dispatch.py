@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +25,6 @@ from agent_runtime.fleet.remote_run import RemoteRun, available
 from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError
 from agent_runtime.server.run_files import RunRecord
-from agent_runtime.server.run_index import ListedRun
 
 _AT_ONCE = 32  # questions to NATS for one list
 
@@ -180,18 +179,21 @@ class Dispatch:
             return None
         return RemoteRun(self, RunRecord(**json.loads(entry.value or b"{}")))
 
-    async def listed(self) -> list[ListedRun]:
-        """All runs, the latest first. Raises ApiError 503."""
+    async def records(self) -> list[RunRecord]:
+        """All runs. Raises ApiError 503."""
+        async with available():
+            return [RunRecord(**each) for each in await values(self._runs)]
+
+    async def statuses(self, records: Sequence[RunRecord]) -> list[str]:
+        """The status of each of these runs. Raises ApiError 503."""
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def row(record: RunRecord) -> ListedRun:
+        async def status(record: RunRecord) -> str:
             async with limit:
-                return ListedRun(record, await self._status(record))
+                return await self._status(record)
 
         async with available():
-            records = [RunRecord(**each) for each in await values(self._runs)]
-            rows = await asyncio.gather(*map(row, records))
-        return sorted(rows, key=lambda row: (row.record.created, row.record.run_id), reverse=True)
+            return await asyncio.gather(*map(status, records))
 
     async def _status(self, record: RunRecord) -> str:
         if status := self._ended.get(record.run_id):

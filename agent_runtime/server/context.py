@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,22 @@ class Server:
         return self.runs.find(run_id)
 
     async def listed(self) -> list[ListedRun]:
-        """All runs, the latest first."""
+        """All runs, the latest first; see `with_status`."""
         rows = await asyncio.to_thread(self.runs.listed)
         if self.dispatcher:
-            remote = await self.dispatcher.listed()
+            remote = [ListedRun(record, None) for record in await self.dispatcher.records()]
             ids = {row.record.run_id for row in remote}
             rows = remote + [row for row in rows if row.record.run_id not in ids]
             rows.sort(key=lambda row: (row.record.created, row.record.run_id), reverse=True)
         return rows
+
+    async def with_status(self, rows: Sequence[ListedRun]) -> list[ListedRun]:
+        """The same runs, with the status of each."""
+        unknown = [row.record for row in rows if row.status is None]
+        if not (self.dispatcher and unknown):
+            return list(rows)
+        statuses = iter(await self.dispatcher.statuses(unknown))
+        return [row if row.status else ListedRun(row.record, next(statuses)) for row in rows]
 
     def in_background(self, work: Callable[[], Awaitable[Any]]) -> None:
         """Run something that nobody waits for."""

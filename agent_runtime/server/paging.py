@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from agent_runtime.protocol.cursors import decode_cursor, encode_cursor
 from agent_runtime.server.errors import ApiError
+
+T = TypeVar("T")
 
 _MAX = 200
 _NUMBER = re.compile(
@@ -30,16 +32,28 @@ def limit_of(query: Mapping[str, str]) -> int:
     return limit
 
 
-def page(
-    rows: Sequence[Any], query: Mapping[str, str], *, key: Callable[[Any], tuple[str, ...]]
-) -> tuple[list[Any], dict[str, Any]]:
-    """A page of rows that are sorted by `key`, the largest first. Raises ApiError 400."""
+async def page(
+    rows: Sequence[T],
+    query: Mapping[str, str],
+    *,
+    key: Callable[[T], tuple[str, ...]],
+    select: Callable[[Sequence[T]], Awaitable[list[T]]],
+) -> tuple[list[T], dict[str, Any]]:
+    """A page of what `select` returns of the rows, which are sorted by `key`, the largest first.
+
+    `select` may be slow: it gets no more rows at a time than a page has, and none once the page is full.
+
+    Raises ApiError 400.
+    """
     limit = limit_of(query)
     after = _position(query.get("cursor"))
     left = [row for row in rows if after is None or key(row) < after]
-    found = list(left[:limit])
-    more = len(left) > limit
-    return found, {"hasMore": more, "nextCursor": encode_cursor(key(found[-1])) if more else None}
+    found: list[T] = []
+    for start in range(0, len(left), limit + 1):
+        found += await select(left[start : start + limit + 1])
+        if len(found) > limit:
+            return found[:limit], {"hasMore": True, "nextCursor": encode_cursor(key(found[limit - 1]))}
+    return found, {"hasMore": False, "nextCursor": None}
 
 
 def _position(cursor: str | None) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,6 @@ from agent_runtime.importers.recorded import read_recorded
 from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError
 from agent_runtime.server.run_files import RunRecord
-from agent_runtime.server.run_index import ListedRun
 from agent_runtime.server.stream_file import Line
 from agent_runtime.transcripts.reader import Transcript
 
@@ -89,8 +88,12 @@ class Dispatcher(Protocol):
         """The run with this id."""
         ...
 
-    async def listed(self) -> list[ListedRun]:
-        """All runs, the latest first."""
+    async def records(self) -> list[RunRecord]:
+        """All runs."""
+        ...
+
+    async def statuses(self, records: Sequence[RunRecord]) -> list[str]:
+        """The status of each of these runs."""
         ...
 
 

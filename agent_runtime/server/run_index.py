@@ -12,10 +12,14 @@ from agent_runtime.server.run_files import RunFiles, RunRecord
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run and its status: `running`, or that of its `complete` event."""
+    """A run in a list.
+
+    Attributes:
+        status: `queued`, `running`, or that of its `complete` event; None: not known, see Dispatcher.statuses.
+    """
 
     record: RunRecord
-    status: str
+    status: str | None
 
 
 class RunIndex:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,7 @@ from agent_runtime.server.control import ACTIONS, FIELDS, message_of
 from agent_runtime.server.errors import NO_STORE, ApiError, answer, error_response, expired, not_found
 from agent_runtime.server.paging import number_in, page
 from agent_runtime.server.run import Run
+from agent_runtime.server.run_index import ListedRun
 from agent_runtime.transcripts.store import NAME, summary
 
 _PROMPT = 200  # characters of a prompt in a list
@@ -36,15 +38,28 @@ async def get_run(http: HttpRequest) -> Response:
 async def list_runs(http: HttpRequest) -> Response:
     """`GET /v1/runs`: the latest first; `agent`, `status`, `threadId` filter."""
     server = Server.of(http)
-    wanted = {name: http.query_params.get(name) for name in ("agent", "status", "threadId")}
-    rows = []
-    for run in await server.listed():
-        row = {**identity(run.record), "status": run.status, "createdAt": run.record.created}
-        if all(value is None or row.get(name) == value for name, value in wanted.items()):
-            rows.append(row)
-    found, meta = page(rows, http.query_params, key=lambda row: (row["createdAt"], row["runId"]))
-    rows = await asyncio.to_thread(lambda: [row | _recorded(server, row["runId"]) for row in found])
+    agent, status, thread = (http.query_params.get(name) for name in ("agent", "status", "threadId"))
+    listed = [
+        run
+        for run in await server.listed()
+        if agent in (None, run.record.agent) and thread in (None, run.record.thread_id)
+    ]
+
+    async def select(runs: Sequence[ListedRun]) -> list[ListedRun]:
+        return [run for run in await server.with_status(runs) if status in (None, run.status)]
+
+    found, meta = await page(listed, http.query_params, key=_place, select=select)
+    rows = await asyncio.to_thread(lambda: [_row(server, run) for run in found])
     return answer(http, rows, **meta)
+
+
+def _place(run: ListedRun) -> tuple[str, ...]:
+    return run.record.created, run.record.run_id
+
+
+def _row(server: Server, run: ListedRun) -> dict[str, Any]:
+    known = {**identity(run.record), "status": run.status, "createdAt": run.record.created}
+    return known | _recorded(server, run.record.run_id)
 
 
 def _recorded(server: Server, run_id: str) -> dict[str, Any]:
