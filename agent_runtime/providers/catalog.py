@@ -38,6 +38,7 @@ class Provider:
     key_variable: str
     format: WireFormat = "openai-chat"
     needs_key: bool = True
+    key_header: str = ""  # the header of its key, where that is not the usual one of the format
     max_tokens_field: str = "max_tokens"
     stream_usage: bool = True  # takes stream_options.include_usage
     parallel_flag: bool = False  # takes parallel_tool_calls
@@ -89,6 +90,25 @@ PROVIDERS: dict[str, Provider] = {
         strict_chat_tools=True,
         structured=True,
         documents=("application/pdf",),
+    ),
+    "azure": Provider(
+        "",  # each resource has an address of its own
+        "AZURE_OPENAI_API_KEY",
+        "openai-responses",
+        key_header="api-key",
+        cache_key=True,
+        structured=True,
+        documents=("application/pdf",),
+    ),
+    "azure-chat": Provider(
+        "",
+        "AZURE_OPENAI_API_KEY",
+        key_header="api-key",
+        max_tokens_field="max_completion_tokens",
+        parallel_flag=True,
+        effort_style="reasoning_effort",
+        strict_chat_tools=True,
+        structured=True,
     ),
     "google": Provider(
         "https://generativelanguage.googleapis.com/v1beta/openai",

@@ -20,8 +20,19 @@ from agent_runtime.providers.models import find_model, plain_name
 
 _BARE = lazy_pattern(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
 _GPT = lazy_pattern(r"gpt-|codex-|o\d")
-_OTHER_BASE_VARIABLES = {"google": "GEMINI_BASE_URL", "alibaba": "DASHSCOPE_BASE_URL"}
-_OTHER_KEY_VARIABLES = {"anthropic": "ANTHROPIC_AUTH_TOKEN", "google": "GOOGLE_API_KEY"}
+_OTHER_BASE_VARIABLES = {
+    "google": "GEMINI_BASE_URL",
+    "alibaba": "DASHSCOPE_BASE_URL",
+    "azure": "AZURE_OPENAI_ENDPOINT",
+    "azure-chat": "AZURE_OPENAI_ENDPOINT",
+}
+_TOKEN_VARIABLES = {
+    "anthropic": "ANTHROPIC_AUTH_TOKEN",
+    "azure": "AZURE_OPENAI_AD_TOKEN",
+    "azure-chat": "AZURE_OPENAI_AD_TOKEN",
+}
+_OTHER_KEY_VARIABLES = {"google": "GOOGLE_API_KEY"} | _TOKEN_VARIABLES
+_AZURE = frozenset({"azure", "azure-chat"})
 _FORMATS: dict[str, WireFormat] = {
     "openai": "openai-chat",
     "openai-responses": "openai-responses",
@@ -86,7 +97,11 @@ class Endpoint:
         plain = plain_name(self.model)
         if plain.startswith("claude-") or self.provider == "anthropic":
             return "claude"
-        return "codex" if _GPT.match(plain) or self.provider == "openai" else "platform"
+        is_openai = self.provider in (
+            "openai",
+            "azure",
+        )  # deployments at Azure have names of their users' choice
+        return "codex" if _GPT.match(plain) or is_openai else "platform"
 
 
 def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
@@ -161,6 +176,8 @@ def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     key, is_token = _key(provider, row, environ)
     address = parse_address(environ.get(base_variable(provider)) or row.base_url)
     base_url = address.base_url
+    if provider in _AZURE and base_url.count("/") == 2:  # a host alone
+        base_url += "/openai/v1"
     if row.format == "anthropic":  # the version is a part of the format's path
         base_url = base_url.removesuffix("/v1")
     endpoint = _build(provider, name, row, Address(base_url, address.query), key)
@@ -169,11 +186,12 @@ def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
 
 
 def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str, bool]:
-    """The key of a provider, and whether it is a token; empty when there is none."""
-    if key := (environ.get(row.key_variable) or "").strip():
-        return key, False
+    """The key of a provider, and whether it is a token; empty when there is none. The SDKs choose in the same way."""
+    key = (environ.get(row.key_variable) or "").strip()
     other = (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
-    return other, provider == "anthropic" and bool(other)
+    if other and (not key or provider in _AZURE):
+        return other, provider in _TOKEN_VARIABLES
+    return key, False
 
 
 def _custom(model: Mapping[str, Any], name: str) -> Endpoint:

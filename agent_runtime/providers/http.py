@@ -88,7 +88,9 @@ def _client(endpoint: Endpoint, timeout: float) -> HttpClient:
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
     auth = {}
-    if endpoint.api_key:
+    if endpoint.api_key and (name := endpoint.provider_row.key_header) and not endpoint.key_is_token:
+        auth = {name: endpoint.api_key}
+    elif endpoint.api_key:
         auth = auth_headers(
             endpoint.base_url,
             endpoint.query,

@@ -30,6 +30,7 @@ _EXPECTED = (
 # the ids in the published prices, where they are not our names of providers
 _PROVIDER_IDS = {
     "openai-chat": "openai",
+    "azure-chat": "azure",
     "xai": "x-ai",
     "moonshot": "moonshotai",
 }

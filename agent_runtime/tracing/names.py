@@ -48,6 +48,8 @@ SECONDS_BUCKETS = tuple(0.01 * 2**power for power in range(14))
 
 _PROVIDERS = {
     "openai-chat": "openai",
+    "azure": "azure.ai.openai",
+    "azure-chat": "azure.ai.openai",
     "google": "gcp.gemini",
     "mistral": "mistral_ai",
     "xai": "x_ai",
