@@ -29,7 +29,7 @@ KEPT = 7 * 86_400.0  # seconds that events and what is known of runs are kept
 KEYS_KEPT = 86_400.0  # seconds that an idempotency key is remembered
 PRESENCE_KEPT = 15.0  # seconds after the last sign of life of a runner
 LEASE = 30.0  # seconds; the default of `--lease`
-_CONNECT_SECONDS = 5.0  # for the first connection; afterwards it is tried for ever
+_CONNECT_SECONDS = 10.0  # for the first connection; afterwards it is tried for ever
 _DUPLICATES = (
     120.0  # seconds that message ids are compared; a log is guarded by its last sequence number as well
 )
@@ -162,7 +162,7 @@ async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> 
         inbox: the subjects of answers are `_INBOX.{inbox}.>`.
 
     Raises:
-        RequestError: there is no server within 5 s, or it refuses the credentials.
+        RequestError: there is no server within 10 s, or it refuses the credentials.
     """
     events = _ConnectionEvents()
     connecting = nats.connect(
