@@ -43,6 +43,7 @@ def bash(command: str) -> Turn:
 
 COUNT = "echo x >>steps; sleep 0.2; wc -l <steps; cat /proc/sys/kernel/random/uuid"
 SERVE = "python3 -m http.server --bind 127.0.0.1 $PORT >/dev/null 2>&1 &"
+MOUNTS = "for path in / /workspace /home/agent /var/tmp; do findmnt -no OPTIONS --target $path | cut -d, -f1; done"
 TURNS = {  # by the prompt; the last one is repeated
     "files": [
         bash("printf 'one\\n' >made.txt"),
@@ -56,6 +57,7 @@ TURNS = {  # by the prompt; the last one is repeated
     "steps": [bash(COUNT), bash(COUNT), bash(COUNT), DONE],
     "long": [Turn(text="0123456789" * (LONG // 10))],
     "serve": [bash(SERVE), bash("until [ -e thawed ]; do sleep 0.1; done"), DONE],
+    "mounts": [bash(MOUNTS), DONE],
     "thawed": [bash("touch thawed"), DONE],
 }
 

@@ -18,6 +18,8 @@ _MOUNTS = (  # source, target, type, flags (nosuid 2, nodev 4, noexec 8), option
     ("tmpfs", "/dev/shm", "tmpfs", 2 | 4, "mode=1777"),
     ("cgroup2", "/sys/fs/cgroup", "cgroup2", 2 | 4 | 8, ""),
 )
+_WRITABLE = ("/workspace", "/home/agent", "/var/tmp")
+_READ_ONLY, _REMOUNT, _BIND = 1, 32, 4096
 _RNDADDENTROPY, _RNDRESEEDCRNG = 0x40085203, 0x5207
 _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFFLAGS, _SIOCADDRT = 0x8916, 0x891C, 0x8914, 0x890B
 _UP = 0x1 | 0x40  # IFF_UP, IFF_RUNNING
@@ -25,12 +27,20 @@ _POWER_OFF = 0x4321FEDC
 
 
 def mount_all() -> None:
-    """Mount what programs expect. The initramfs has mounted /proc, /sys and /dev."""
+    """Mount what programs expect, and make the root read-only but for the workspace, the home and /var/tmp.
+
+    The initramfs has mounted /proc, /sys and /dev. Raises OSError when the root stays writable.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     for source, target, kind, flags, options in _MOUNTS:
         with suppress(OSError):
             Path(target).mkdir(parents=True, exist_ok=True)
         libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode())
+    # These stay as they are when the mount of the root, not its file system, becomes read-only.
+    changes = [(target.encode(), _BIND) for target in _WRITABLE]
+    for path, flags in (*changes, (b"/", _REMOUNT | _BIND | _READ_ONLY)):
+        if libc.mount(path, path, None, flags, None):
+            raise OSError(ctypes.get_errno(), f"cannot mount {path.decode()}")
 
 
 def set_up_network(options: dict[str, str]) -> None:

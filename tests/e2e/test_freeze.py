@@ -117,16 +117,25 @@ def test_signals_freeze_and_thaw_too(workspace: Path) -> None:
     )
 
 
-def test_a_fork_has_its_own_variables_key_and_connections(workspace: Path) -> None:
+@pytest.mark.parametrize("by", ["variable", "descriptor"])
+def test_a_fork_has_its_own_variables_key_and_connections(by: str, workspace: Path) -> None:
+    reads, writes = os.pipe()  # the launcher writes the key of a fork when it thaws it
     key = "sk-ant-of-the-fork-0123456789"
     first = "export MINE=kept; touch started; until [ -e go ]; do sleep 0.02; done; cd /"
     script = [bash(first), bash("echo $MINE $WHO $AGENT_RUNTIME_RUN_ID $PWD; env"), DONE]
     request = {"prompt": "go", "env": {"WHO": "before"}}
-    with ModelServer(script) as server, running(server, workspace, request=request) as run:
+    given = {"variable": {"ANTHROPIC_API_KEY": key}, "descriptor": {"ANTHROPIC_API_KEY_FD": str(reads)}}[by]
+    with (
+        ModelServer(script) as server,
+        running(server, workspace, request=request, descriptors=[reads]) as run,
+        os.fdopen(reads),
+        os.fdopen(writes, "w") as pipe,
+    ):
         until((workspace / "started").exists)
         freeze(run, "control")
-        env = {"WHO": "it's\nafter", "ANTHROPIC_API_KEY": key}
-        run.say(action="thaw", runId="run_fork", env=env)
+        pipe.write(key + "\n")
+        pipe.flush()
+        run.say(action="thaw", runId="run_fork", env=given | {"WHO": "it's\nafter"})
         run.until("notice", code="thawed")
         (workspace / "go").touch()
         done = run.end()

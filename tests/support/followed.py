@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,12 @@ def running(
     *options: str,
     request: Event | None = None,
     format: WireFormat = "anthropic",
+    descriptors: Sequence[int] = (),
 ) -> Iterator[Running]:
     """Start a run of the request, with stdin open for control messages. It is killed at the end of the context."""
-    process = start_run(server, workspace, *options, stdin=subprocess.PIPE, format=format)
+    process = start_run(
+        server, workspace, *options, stdin=subprocess.PIPE, format=format, descriptors=descriptors
+    )
     with process:
         run = Running(process)
         assert process.stdin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def start_run(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     format: WireFormat = "anthropic",
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `agent-runtime run` with these options and return without waiting for it."""
     return subprocess.Popen(
@@ -32,4 +34,5 @@ def start_run(
         stdout=stdout,
         stderr=stderr,
         env=environment(server.environ(format), workspace.parent / f"{workspace.name}.state"),
+        pass_fds=descriptors,
     )
