@@ -43,7 +43,9 @@ def bash(command: str) -> Turn:
 
 COUNT = "echo x >>steps; sleep 0.2; wc -l <steps; cat /proc/sys/kernel/random/uuid"
 SERVE = "python3 -m http.server --bind 127.0.0.1 $PORT >/dev/null 2>&1 &"
-MOUNTS = "for path in / /workspace /home/agent /var/tmp; do findmnt -no OPTIONS --target $path | cut -d, -f1; done"
+MOUNTS = (
+    "for path in / /workspace /home/agent /var/tmp; do findmnt -no OPTIONS --target $path | cut -d, -f1; done"
+)
 TURNS = {  # by the prompt; the last one is repeated
     "files": [
         bash("printf 'one\\n' >made.txt"),

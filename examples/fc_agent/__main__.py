@@ -75,6 +75,9 @@ def in_machine(options: argparse.Namespace, request: dict[str, Any], env: dict[s
             vm.go()
             vm.machine.thaw()
             return follow(vm.machine, options.freezes) or code
+        except OSError as error:
+            print(f"fc_agent: the machine has ended: {error}", file=sys.stderr)
+            return 1
         finally:
             vm.close()
             if fork:

@@ -58,14 +58,29 @@ class Machine:
             case {"vm": "frozen", "runs": dict(runs)}:
                 self._frozen = runs
             case {"vm": "ready"}:
+                self._under_way |= {*message.get("runs", ())}
                 self.is_ready = True
+            case {"vm": "error", "message": text}:
+                raise RuntimeError(f"the machine refuses a message: {text}")
 
     def wait_ready(self) -> None:
         """Wait until the machine takes runs."""
+        self._until_ready()
+
+    def _until_ready(self) -> list[Happening]:
+        happened: list[Happening] = []
         while not self.is_ready:
             for message in self._exchange():
-                for _ in self._happened(message):
-                    pass
+                happened += self._happened(message)
+        return happened
+
+    def attach(self) -> list[Happening]:
+        """Take over the runs of a machine that another program has started, such as this one before it ended.
+
+        Returns what that one has not acknowledged.
+        """
+        self._link.send({"vm": "status"})
+        return self._until_ready()
 
     def freeze(self) -> None:
         """See Sandbox."""
@@ -139,8 +154,16 @@ class Machine:
             del self._link.outgoing[: stream.send(self._link.outgoing[: 1 << 16])]
 
 
-def connect_unix(path: Path, vsock_port: int | None = None, seconds: float = 60) -> socket.socket:
-    """Connect to the socket of a virtio-serial port, or of Firecracker's or cloud-hypervisor's vsock device."""
+def connect_unix(
+    path: Path,
+    vsock_port: int | None = None,
+    seconds: float = 60,
+    is_running: Callable[[], bool] = lambda: True,
+) -> socket.socket:
+    """Connect to the socket of a virtio-serial port, or of Firecracker's or cloud-hypervisor's vsock device.
+
+    Raises OSError when that fails for so many seconds, or the machine does not run any more.
+    """
     deadline = time.monotonic() + seconds
     while True:
         stream = socket.socket(socket.AF_UNIX)
@@ -152,7 +175,7 @@ def connect_unix(path: Path, vsock_port: int | None = None, seconds: float = 60)
                     raise ConnectionRefusedError
         except OSError:
             stream.close()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not is_running():
                 raise
             time.sleep(0.05)
         else:

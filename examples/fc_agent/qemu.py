@@ -53,7 +53,9 @@ class Qemu:
         if snapshot:
             line += ["-incoming", f"exec:cat {snapshot / 'memory'}"]
         self.process = subprocess.Popen(line)
-        self._connect = partial(connect_unix, folder / "port.sock")
+        self._connect = partial(
+            connect_unix, folder / "port.sock", is_running=lambda: self.process.poll() is None
+        )
         self.machine = Machine(self._connect)
 
     def snapshot(self, folder: Path) -> None:

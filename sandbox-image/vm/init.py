@@ -8,9 +8,11 @@ connection from the host. Messages (see link.py), from the host:
     {"vm": "freeze"}                                                        freeze all runs; no run begins
     {"command": ID, "arguments": ["demo"]}                                  execute a command of agent-runtime
     {"vm": "thaw", "time": SECONDS, "entropy": HEX, "runs": {ID: {...}}}    thaw them, each with its own fields
+    {"vm": "status"}                                                        answered by {"vm": "ready", ...}
     {"vm": "poweroff"}
 
-and to the host: {"vm": "ready"}, {"event": ID, "line": TEXT}, {"exit": ID, "code": N}, {"vm": "frozen", "runs": {...}}.
+and to the host: {"vm": "ready", "runs": [ID]}, {"event": ID, "line": TEXT}, {"exit": ID, "code": N},
+{"vm": "frozen", "runs": {...}}, {"vm": "error", "message": TEXT} about a message that is invalid.
 """
 
 from __future__ import annotations
@@ -166,7 +168,7 @@ class Init:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         self._woken = woken
-        self._link.send({"vm": "ready", "uptime": float(Path("/proc/uptime").read_text().split()[0])})
+        self._report_ready()
 
     def serve(self) -> None:
         """Serve until the machine is powered off."""
@@ -188,6 +190,13 @@ class Init:
                         self._handle(message)
 
     def _handle(self, message: dict[str, Any]) -> None:
+        """Do what the host asks for. An invalid message is answered, and must not end process 1."""
+        try:
+            self._execute(message)
+        except Exception as error:
+            self._link.send({"vm": "error", "message": f"{type(error).__name__}: {error}"[:1000]})
+
+    def _execute(self, message: dict[str, Any]) -> None:
         match message:
             case {"start": _} if self._waiting is not None:
                 self._waiting.append(message)
@@ -195,7 +204,7 @@ class Init:
                 try:
                     run = Run(message)
                     self._runs[run.socket.fileno()] = run
-                except (OSError, KeyError) as error:
+                except Exception as error:
                     self._link.send({"exit": id, "code": 1, "error": str(error)})
             case {"command": _}:
                 command = Command(message)
@@ -211,6 +220,8 @@ class Init:
                 self._report_frozen()
             case {"vm": "thaw"}:
                 self._thaw(message)
+            case {"vm": "status"}:
+                self._report_ready()
             case {"vm": "poweroff"}:
                 machine.power_off()
 
@@ -245,6 +256,10 @@ class Init:
             del self._runs[fd]
             self._link.send({"exit": run.id, "code": self._codes.pop(run.id, 1)})
         self._report_frozen()
+
+    def _report_ready(self) -> None:
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        self._link.send({"vm": "ready", "uptime": uptime, "runs": [run.id for run in self._runs.values()]})
 
     def _report_frozen(self) -> None:
         """Answer the host when all runs are frozen."""

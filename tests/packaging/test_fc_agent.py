@@ -56,6 +56,74 @@ def test_a_cut_connection_loses_and_repeats_nothing(steps: list[str | int]) -> N
     assert (received["b"], received["a"]) == (sent["a"], sent["b"])
 
 
+GARBAGE = [
+    *(b"", b"x", b"{", b"null", b"[1]", b'"x"', b"\xff\xfe", b"\x00" * 100, b"[" * 100_000, b"1" * 5_000),
+    *(
+        b'{"n": 1}',
+        b'{"n": 1, "m": 5}',
+        b'{"n": "1", "m": {}}',
+        b'{"n": 2, "m": {"x": 0}}',
+        b'{"n": -1, "m": {}}',
+    ),
+    *(b'{"ack": null}', b'{"ack": 99}', b'{"hello": []}', b'{"ack": -1}', b"{" + b'"a":{' * 50_000),
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_between_messages_is_ignored(garbage: bytes) -> None:
+    sender, receiver = link["Link"](), link["Link"]()
+    sender.send({"x": 1})
+    received = receiver.feed(garbage + b"\n" + bytes(sender.outgoing))
+    sender.outgoing.clear()
+    sender.send({"x": 2})
+    received += receiver.feed(bytes(sender.outgoing) + garbage)
+    assert [message["x"] for message in received] == [1, 2]
+
+
+def test_a_line_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, receiver = link["Link"](), link["Link"]()
+    monkeypatch.setitem(link["Link"].feed.__globals__, "MAX_LINE", 10_000)
+    for _ in range(10):
+        assert receiver.feed(b"x" * 5_000) == []
+        assert len(receiver._begun) <= 15_000
+    sender.send({"x": 1})
+    assert receiver.feed(b"\n" + bytes(sender.outgoing)) == [{"x": 1}]
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1, 2, 3])
+def test_a_program_that_has_started_again_goes_on_with_what_was_not_acknowledged(acknowledged: int) -> None:
+    guest, old, new = link["Link"](), link["Link"](), link["Link"]()
+    for number in range(3):
+        guest.send({"x": number})
+        old.send({"y": number})
+
+    def exchange(host: Any) -> tuple[list[Any], list[Any]]:
+        to_host, to_guest = [], []
+        for _ in range(4):
+            to_guest += guest.feed(take(host))
+            to_host += host.feed(take(guest))
+        return to_host, to_guest
+
+    lines = take(guest).splitlines(keepends=True)
+    old.feed(b"".join(lines[:acknowledged]))
+    assert len(guest.feed(take(old))) == 3
+    take(guest)
+    new.send({"y": "new"})
+    new.connect()
+    to_host, to_guest = exchange(new)
+    guest.send({"x": "more"})
+    new.send({"y": "more"})
+    more = exchange(new)
+    assert [each["x"] for each in to_host + more[0]] == [*range(acknowledged, 3), "more"]
+    assert [each["y"] for each in to_guest + more[1]] == ["new", "more"]
+
+
+def take(end: Any) -> bytes:
+    data = bytes(end.outgoing)
+    end.outgoing.clear()
+    return data
+
+
 def test_a_link_without_acknowledgements_has_no_room() -> None:
     end = link["Link"]()
     end.connect()
