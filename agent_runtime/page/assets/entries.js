@@ -1,6 +1,7 @@
 // Displays the steps of a run.
 import { button, clock, duration, folded, h, link, picture, plural, size } from "./dom.js";
 import { diffTable } from "./diff.js";
+import { markdown } from "./markdown.js";
 import { liveText, longText } from "./text.js";
 
 const LABELS = {
@@ -63,11 +64,12 @@ function editTitle(event, workspace) {
   ];
 }
 
+const BY_MODEL = ["reasoning", "text", "answer", "question"]; // texts in Markdown
 const LONG_PROSE = 12_000; // characters; longer texts are folded, and while they arrive only their end is displayed
 
 function prose(entry) {
   const label = `text of the step ${LABELS[entry.kind]}`;
-  if (entry.text.length <= LONG_PROSE) return h("div", { class: "prose" }, entry.text);
+  if (entry.text.length <= LONG_PROSE) return BY_MODEL.includes(entry.kind) ? markdown(entry.text) : h("div", { class: "prose" }, entry.text);
   return entry.running ? liveText(entry.text, label) : longText(entry.text, label);
 }
 
