@@ -55,6 +55,7 @@ class Agent:
         environ: the environment, with the keys of the models.
         values: the configuration values of new sessions; see options.initial_values.
         request: fields of every request, such as `agent`.
+        socket: of a standby server that executes the runs, while there is one.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class Agent:
         environ: Mapping[str, str],
         values: Mapping[str, str],
         request: Mapping[str, Any],
+        socket: Path | None = None,
     ) -> None:
-        self._client, self._environ = client, environ
+        self._client, self._environ, self._socket = client, environ, socket
         self._state_dir, self._files = state_dir, SessionFiles(state_dir)
         self._values, self._request = dict(values), dict(request)
         self._sessions: dict[str, _Session] = {}
@@ -164,6 +166,7 @@ class Agent:
             lambda update: self._update(kept.id, update),
             self._client.send_request,
             forms=self._forms,
+            socket=self._socket,
         )
         session.ended.clear()
         try:

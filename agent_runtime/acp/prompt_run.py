@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from acp.exceptions import RequestError
@@ -39,6 +40,7 @@ class PromptRun:
         notify: sends an update of the session to the client.
         send: sends a request to the client.
         forms: the client can show forms.
+        socket: of a standby server that executes the run, while there is one.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class PromptRun:
         send: Ask,
         *,
         forms: bool,
+        socket: Path | None = None,
     ) -> None:
         self._session, self._updates = session, updates
-        self._notify, self._send, self._forms = notify, send, forms
+        self._notify, self._send, self._forms, self._socket = notify, send, forms, socket
         self._run: api.Run | None = None
         self._cancelled = False
         self._left_open = False  # a question that the next prompt answers
@@ -66,7 +69,8 @@ class PromptRun:
     async def run(self, request: Mapping[str, Any], cwd: str) -> Json:
         """Run a request to its end; returns the result of `session/prompt`. Raises acp's RequestError."""
         try:
-            async with api.run(request, workspace=cwd) as run:
+            standby = self._socket if self._socket and self._socket.is_socket() else None
+            async with api.run(request, workspace=cwd, socket=standby) as run:
                 self._run = run
                 if self._cancelled:
                     await run.cancel()

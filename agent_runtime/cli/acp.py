@@ -10,6 +10,7 @@ import signal
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_runtime.cli.hide_keys import hide_keys
@@ -95,4 +96,5 @@ def _agent(client: Any, arguments: argparse.Namespace) -> Agent:
         environ=os.environ,
         values=values,
         request={"agent": arguments.agent} if arguments.agent else {},
+        socket=Path(arguments.socket) if arguments.socket else None,
     )

@@ -106,6 +106,8 @@ def acp_options(acp: argparse.ArgumentParser) -> None:
     add_option(acp, "--agent")
     acp.add_argument("--no-questions", action="store_true", help="the model does not ask the user")
     add_option(acp, "--state-dir")
+    help = "let the standby server at this socket execute the runs, while there is one"
+    acp.add_argument("--socket", metavar="PATH", help=help)
 
 
 def demo_options(demo: argparse.ArgumentParser) -> None:

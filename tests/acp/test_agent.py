@@ -16,6 +16,7 @@ from PIL import Image
 from agent_runtime.cli.main import main
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Scripted, Turn
 from tests.acp.editor import Editor, editor
+from tests.cli.standby.conftest import standing
 from tests.support.runs import bash
 
 Scenario = Callable[[Editor], Awaitable[None]]
@@ -168,6 +169,33 @@ def test_options_change_the_model_and_the_effort(tmp_path: Path) -> None:
     server = drive([Turn(text="ok")], tmp_path / "state", scenario)
     assert server.bodies[0]["model"] == "claude-opus-4-8"
     assert server.bodies[0]["output_config"]["effort"] == "high"
+
+
+def test_runs_are_executed_by_a_standby_while_there_is_one(tmp_path: Path) -> None:
+    parent = bash("awk '/^PPid/ {print $2}' /proc/$PPID/status")
+    parents: list[int] = []
+
+    with standing(tmp_path) as standby:
+
+        async def scenario(client: Editor) -> None:
+            await client.initialize()
+            session = await client.new(tmp_path)
+            assert (await client.prompt(session, "one")).stop_reason == "end_turn"
+            parents.append(standby.pid)
+            standby.process.terminate()
+            await asyncio.to_thread(standby.process.wait)
+            assert (await client.prompt(session, "two")).stop_reason == "end_turn"
+            assert client.text().endswith("third")
+
+        script: list[Scripted] = [parent, Turn(text="first"), parent, Turn(text="third")]
+        server = drive(script, tmp_path / "state", scenario, "--socket", str(standby.path))
+    [first, second] = [
+        block["content"]
+        for message in server.bodies[-1]["messages"]
+        for block in message["content"]
+        if block["type"] == "tool_result"
+    ]
+    assert str(parents[0]) in str(first) and str(parents[0]) not in str(second)
 
 
 def test_images_and_resources_reach_the_model(tmp_path: Path) -> None:
