@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from agent_runtime.models.base import AliasChoices, Field
 
 FilePath = Annotated[
     str,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
 from agent_runtime.errors import ToolError
+from agent_runtime.models.base import Field
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
 from agent_runtime.errors import ToolError
+from agent_runtime.models.base import Field
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 from agent_runtime.tools._shell_arguments import IGNORED

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field
-
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.models.base import AliasChoices, Field
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 from agent_runtime.tools._paths import FilePath

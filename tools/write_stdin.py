@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from agent_runtime.agent.tool import FunctionTool, Params, ToolContext
+from agent_runtime.models.base import Field
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import prompt
 

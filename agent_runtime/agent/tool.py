@@ -10,9 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
-
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.services import (
@@ -26,7 +24,11 @@ from agent_runtime.agent.services import (
 )
 from agent_runtime.errors import ToolError
 from agent_runtime.lazy import dataclass
+from agent_runtime.models.base import BaseModel, ConfigDict, model_validator
 from agent_runtime.protocol.tool_output import ToolOutput
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 __all__ = ["FunctionTool", "Params", "Tool", "ToolContext", "ToolOutput", "explain"]
 
@@ -129,7 +131,11 @@ class FunctionTool(Generic[P]):
         """Validate the arguments and run the function. Raises ToolError."""
         try:
             params = self.params.model_validate(dict(input))
-        except ValidationError as error:
+        except ValueError as error:
+            from pydantic import ValidationError  # it has been imported to find the error
+
+            if not isinstance(error, ValidationError):
+                raise
             raise ToolError(explain(self.name, error, self.params)) from error
         return await self.run(params, ctx)
 

@@ -15,6 +15,7 @@ from agent_runtime.cli.options import overlay
 from agent_runtime.engine.signals import SignalHandler, release
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.lazy import dataclass
+from agent_runtime.models import use_light_models
 from agent_runtime.version import VERSION
 
 
@@ -229,6 +230,7 @@ def _dispatch_run(arguments: argparse.Namespace) -> int:
 
         return hand_over(arguments, overlay(arguments))
     signals = SignalHandler()  # before the imports, which take most of the time to the first event
+    use_light_models()
     from agent_runtime.cli.run import run_command
 
     return run_command(arguments, overlay(arguments), signals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
@@ -51,7 +52,7 @@ class InitialHistory:
             self.thread.replace([self._masked(message) for message in messages])
 
     def _masked(self, message: Message) -> Message:
-        text = message.model_dump_json()
+        text = json.dumps(message.model_dump(mode="json"), ensure_ascii=False)
         masked = self.mask(text)
         return message if masked == text else type(message).model_validate_json(masked)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
-
 from agent_runtime.errors import ErrorCode
+from agent_runtime.models.base import Field
 from agent_runtime.protocol.event_base import Event, Maybe
 from agent_runtime.protocol.messages import Frozen
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import Field
-
+from agent_runtime.models.base import Field
 from agent_runtime.protocol.messages import Frozen
 
 T = TypeVar("T")

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
 from agent_runtime.errors import ErrorCode
+from agent_runtime.models.base import Field
 from agent_runtime.protocol.complete_event import CompleteEvent as CompleteEvent
 from agent_runtime.protocol.complete_event import ErrorInfo as ErrorInfo
 from agent_runtime.protocol.complete_event import LeftProcess as LeftProcess

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
-
+from agent_runtime.models.base import Field, model_validator
 from agent_runtime.protocol.body import Body, Name, PathName, Seconds
 
 _TYPES = 'expected "stdio" with a `command`, or "http" with a `url`'

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from agent_runtime.models.base import BaseModel, ConfigDict, Field
+from agent_runtime.models.names import to_camel
 
 WireFormat = Literal["anthropic", "openai-responses", "openai-chat"]
 

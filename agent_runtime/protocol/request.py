@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
-from pydantic.alias_generators import to_camel
-
 from agent_runtime.errors import RequestError
+from agent_runtime.models.base import BaseModel, Field, field_validator, model_validator
+from agent_runtime.models.names import to_camel
 from agent_runtime.protocol.body import URL_PATTERN, Body, Count, Name, PathName, Seconds
 from agent_runtime.protocol.mcp_server import McpServer
 from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
@@ -177,10 +176,14 @@ def parse(raw: object) -> tuple[Request, list[str]]:
     unknown = _unknown(body)
     try:
         return Request.model_validate(body), unknown
-    except ValidationError as error:
-        raise with_hint(request_error(error, _PATTERNS), unknown) from error
     except RequestError as error:
         raise with_hint(error, unknown) from error
+    except ValueError as error:
+        from pydantic import ValidationError  # it has been imported to find the error
+
+        if not isinstance(error, ValidationError):
+            raise
+        raise with_hint(request_error(error, _PATTERNS), unknown) from error
 
 
 def normalise(raw: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from agent_runtime.errors import RequestError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 MODEL = (
     'expected "provider:name", or {"provider": "custom", "endpoint": "https://...", "apiKey": "...", '

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent_runtime.errors import TranscriptError
 from agent_runtime.lazy import dataclass
 from agent_runtime.transcripts.records import SCHEMA_VERSION, End, EventRecord, Header, Record, RequestRecord
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def read(path: Path, *, growing: bool = False) -> Transcript:
         path: the file.
         growing: the run may still be active; an incomplete last line is left out.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     adapter: TypeAdapter[Any] = TypeAdapter(Record)
     records: list[Any] = []
     for number, line in _lines(path):

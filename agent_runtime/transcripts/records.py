@@ -16,11 +16,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator
-
 from agent_runtime.errors import ErrorCode, ProviderError
+from agent_runtime.models.base import Field, field_validator
 from agent_runtime.protocol.events import AnyEvent, Event, Maybe, Outcome, Status
 from agent_runtime.protocol.messages import Frozen, Image, Text, WireFormat
 from agent_runtime.protocol.tool_output import ToolOutput
@@ -195,9 +195,9 @@ class ControlRecord(Frozen):
     reason: Maybe[str] = None
 
 
-_EVENTS: dict[str, type[Event]] = {
-    model.model_fields["type"].default: model for model in get_args(get_args(AnyEvent)[0])
-}
+@cache
+def _events() -> dict[str, type[Event]]:
+    return {model.model_fields["type"].default: model for model in get_args(get_args(AnyEvent)[0])}
 
 
 class EventRecord(Frozen):
@@ -210,7 +210,7 @@ class EventRecord(Frozen):
     @field_validator("event")
     @classmethod
     def _is_event(cls, event: dict[str, Any]) -> dict[str, Any]:
-        model = _EVENTS.get(str(event.get("type")))
+        model = _events().get(str(event.get("type")))
         if model is None or type(event.get("seq")) is not int:
             raise ValueError("an event has a known `type` and a `seq` that is an integer")
         # an event that was truncated has more fields than its model

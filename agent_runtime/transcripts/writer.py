@@ -149,7 +149,7 @@ class Recorder:
 
     def end(self, *, status: Status, exit_code: int) -> None:
         """Write the last record, and flush the file to disk."""
-        self._write(End(at=self.now(), status=status, exit_code=exit_code))
+        self._write(End(at=self.now(), status=status, exit_code=int(exit_code)))
         self.close()
 
     def sync(self) -> None:
