@@ -46,7 +46,9 @@ class Params(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_ignored(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _without_ignored(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given  # of a nested model: it is refused
         return {name: value for name, value in given.items() if name not in cls.ignored and value is not None}
 
 

@@ -72,16 +72,17 @@ class LightField:
         exclude_if: returns whether the value is left out of dumps.
     """
 
-    def __init__(self, model: type, name: str, text: str, default: Any, config: Mapping[str, Any]) -> None:
+    def __init__(self, model: type, name: str, text: Any, default: Any, config: Mapping[str, Any]) -> None:
         self.name = name
-        self.annotation = eval(text, vars(sys.modules[model.__module__]))
+        names = vars(sys.modules[model.__module__])
+        self.annotation = eval(text, names) if isinstance(text, str) else text
         self.given = default
         more = _merged(self.annotation, default)
         generated = config["alias_generator"](name) if "alias_generator" in config else name
         self.alias: str = more.get("alias", generated)
         choices = more.get("validation_alias", self.alias)
-        names = choices.choices if isinstance(choices, AliasChoices) else (choices,)
-        self.inputs: tuple[str, ...] = (*names, name) if config.get("populate_by_name") else tuple(names)
+        inputs = choices.choices if isinstance(choices, AliasChoices) else (choices,)
+        self.inputs: tuple[str, ...] = (*inputs, name) if config.get("populate_by_name") else tuple(inputs)
         self.exclude_if: Callable[[Any], bool] | None = more.get("exclude_if")
         self.default = default.default if isinstance(default, FieldArguments) else default
         self.factory: Callable[[], Any] | None = more.get("default_factory")
@@ -129,7 +130,7 @@ def fields_of(model: type, config: Mapping[str, Any]) -> dict[str, LightField]:
         if defaults is None:
             continue  # `LightModel` and its bases
         for name, text in get_annotations(base).items():
-            if not text.startswith("ClassVar") and name != "model_config":
+            if name != "model_config" and not is_class_variable(text):
                 default = defaults.get(name, _MISSING)
                 found[name] = LightField(base, name, text, default, config)
     return found
@@ -138,6 +139,11 @@ def fields_of(model: type, config: Mapping[str, Any]) -> dict[str, LightField]:
 def is_missing(value: object) -> bool:
     """Return whether a field has no default of this value."""
     return value is _MISSING
+
+
+def is_class_variable(annotation: Any) -> bool:
+    """Return whether an annotation, evaluated or not, is that of an attribute of the class."""
+    return str(annotation).startswith(("ClassVar", "typing.ClassVar"))
 
 
 def plain_default(value: Any) -> bool:

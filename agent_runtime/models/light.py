@@ -9,7 +9,13 @@ from typing import Any, ClassVar, Self
 
 from agent_runtime.models.checks import Doubt, never
 from agent_runtime.models.dump import Dump, left_out
-from agent_runtime.models.fields import LightField, ValidatorArguments, fields_of, plain_default
+from agent_runtime.models.fields import (
+    LightField,
+    ValidatorArguments,
+    fields_of,
+    is_class_variable,
+    plain_default,
+)
 
 
 class _LightClass(type):
@@ -53,7 +59,7 @@ class LightModel(metaclass=_LightClass):
                 own.append(value)
             elif type(value).__module__.startswith("pydantic."):
                 foreign[name] = value
-            if name in names and plain_default(value) and not names[name].startswith("ClassVar"):
+            if name in names and plain_default(value) and not is_class_variable(names[name]):
                 defaults[name] = value
                 delattr(cls, name)
         cls._validators = (*cls._validators, *own)
