@@ -10,7 +10,6 @@ from agent_runtime.models.checks import Doubt
 
 _SCALARS = frozenset((str, int, bool, type(None)))
 _MAX_DEPTH = 200  # pydantic refuses more than some 250 levels, each model being one or two of them
-_NAMES = frozenset((frozenset, set))
 
 
 class Dump:

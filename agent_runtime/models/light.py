@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from inspect import get_annotations
 from operator import itemgetter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from agent_runtime.models.checks import Doubt, never
 from agent_runtime.models.dump import Dump, left_out
@@ -31,7 +31,7 @@ class _LightClass(type):
     @property
     def model_fields(cls) -> dict[str, LightField]:
         """The fields by name."""
-        fields: dict[str, LightField] = cls._fields()  # type: ignore[attr-defined]
+        fields: dict[str, LightField] = cls._fields()
         return fields
 
 
@@ -104,7 +104,7 @@ class LightModel(metaclass=_LightClass):
                 if name in found and each.mode == "after":
                     found[name] = each.bound(cls)(found[name])
         state = {name: found[name] if name in found else _default(field) for name, field in fields.items()}
-        made = _instance(cls, state, set(found))
+        made: Self = _instance(cls, state, set(found))
         for each in cls._validators:
             if each.mode == "after" and not each.fields and each.method(made) is not made:
                 raise Doubt
@@ -113,7 +113,7 @@ class LightModel(metaclass=_LightClass):
     @classmethod
     def _found(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Return the values by the names of their fields, checked."""
-        inputs: Mapping[str, LightField] = cls._inputs  # type: ignore[attr-defined]
+        inputs: Mapping[str, LightField] = cls._inputs
         before = [each for each in cls._validators if each.mode == "before" and each.fields]
         found: dict[str, Any] = {}
         for key, value in given.items():
@@ -166,7 +166,7 @@ class LightModel(metaclass=_LightClass):
     def model_dump(
         self,
         *,
-        mode: str = "python",
+        mode: Literal["json", "python"] = "python",
         include: Any = None,
         exclude: Any = None,
         by_alias: bool = False,
@@ -202,7 +202,8 @@ class LightModel(metaclass=_LightClass):
         """See pydantic; a copy is not deep."""
         changes = update or {}
         given: set[str] = self.__pydantic_fields_set__  # type: ignore[attr-defined]
-        return _instance(type(self), {**self.__dict__, **changes}, {*given, *changes})
+        made: Self = _instance(type(self), {**self.__dict__, **changes}, {*given, *changes})
+        return made
 
     @property
     def model_fields_set(self) -> set[str]:

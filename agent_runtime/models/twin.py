@@ -43,7 +43,8 @@ def twin_of(model: Any) -> type[pydantic.BaseModel]:
     for index, validator in enumerate(model._validators):
         body[f"validate_{index}"] = _validator(model, validator)
     body |= {name: value for name, value in model._foreign.items() if name not in body}
-    made: type[pydantic.BaseModel] = type(pydantic.BaseModel)(model.__name__, (pydantic.BaseModel,), body)
+    metaclass: Any = type(pydantic.BaseModel)
+    made: type[pydantic.BaseModel] = metaclass(model.__name__, (pydantic.BaseModel,), body)
     return made
 
 
@@ -89,7 +90,8 @@ def _validator(model: type, validator: ValidatorArguments) -> Any:
 
 def _pydantic(annotation: Any) -> Any:
     """Return an annotation with pydantic's fields in place of their recorded arguments."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin: Any = get_origin(annotation)
+    arguments = get_args(annotation)
     if origin is Annotated:
         base, *more = arguments
         made = [_field(each) if isinstance(each, FieldArguments) else each for each in more]
@@ -97,5 +99,6 @@ def _pydantic(annotation: Any) -> Any:
     if origin in (Union, types.UnionType):
         return reduce(or_, map(_pydantic, arguments))
     if origin in (tuple, list, dict):
-        return origin[tuple(each if each is ... else _pydantic(each) for each in arguments)]
+        generic: Any = origin
+        return generic[tuple(each if each is ... else _pydantic(each) for each in arguments)]
     return annotation

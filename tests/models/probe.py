@@ -73,6 +73,15 @@ MODELS: dict[str, dict[str, dict[str, Any]]] = {
     "tools.grep": {"GrepParams": {"pattern": "a"}},
     "tools.update_plan": {"PlanParams": {"plan": [{"step": "s", "status": "pending"}]}},
 }
+
+
+def _nested(levels: int) -> Any:
+    value: Any = "a"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2**53 + 1, 10**30, 0.0, 1.0, 1.5, -0.5, 1e300, float("nan"), float("inf")),
     *("", " ", "a", "5", "true", "a b", "a\n", "\0", "é", "\ud800", "x" * 300, "http://h", "https://h\n"),
@@ -107,6 +116,7 @@ VALUES: list[Any] = [
     ["openai:a", {"provider": "custom", "name": 1}],
     {"server": {"command": "c", "timeout": 1}},
     {"server": {"command": "c", "url": "u"}},
+    *({"a": _nested(levels)} for levels in (150, 199, 240, 260, 400)),
 ]
 
 

@@ -49,7 +49,7 @@ ORDER = [
     "client",
     "testing",
 ]
-ROOT = {"errors", "version", "images", "lazy", "text_encoding", "__main__"}
+ROOT = {"errors", "version", "images", "lazy", "models", "text_encoding", "__main__"}
 PURE = {"protocol", "agent"}  # no I/O
 IO_MODULES = set(
     ["os", "io", "socket", "subprocess", "asyncio", "shutil", "tempfile", "threading", "signal", "select"]
