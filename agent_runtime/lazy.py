@@ -1,4 +1,4 @@
-"""Dataclasses and regular expressions that are completed when they are first used, which makes the start-up short.
+"""Dataclasses, regular expressions and other objects that are completed at their first use: a short start-up.
 
 `dataclasses.dataclass` compiles up to seven methods for each class, 0.5 ms, and this program has 150 of them. Here a
 class is completed when its first instance is made, and only its `__init__` is compiled; the other methods are shared.
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Any, AnyStr, cast
+from typing import TYPE_CHECKING, Any, AnyStr, TypeVar, cast
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
@@ -28,6 +28,8 @@ else:
         _Completion(cls, frozen=frozen, eq=eq)
         return cls
 
+
+T = TypeVar("T")
 
 _FIELDS, _PARAMS = "__dataclass_fields__", "__dataclass_params__"
 _lock = RLock()
@@ -178,14 +180,28 @@ def lazy_pattern(source: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
 
     It has the methods of a pattern; functions of `re` do not take it as one.
     """
-    return cast("re.Pattern[AnyStr]", _Pattern(partial(re.compile, source, flags)))
+    return deferred(partial(re.compile, source, flags))
 
 
-class _Pattern:
-    def __init__(self, compiled: Callable[[], object]) -> None:
-        self._compiled = compiled
+def deferred(build: Callable[[], T]) -> T:
+    """Return an object that is built at the first use of one of its attributes. It is not an instance of the class.
+
+    An exception of `build` is raised by each use until it succeeds.
+    """
+    return cast("T", _Deferred(build))
+
+
+class _Deferred:
+    def __init__(self, build: Callable[[], object]) -> None:
+        self._build = build
+        self._lock = RLock()
+        self._built: list[object] = []
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._compiled(), name)
-        setattr(self, name, value)  # found without this method from now on
+        with self._lock:
+            if not self._built:
+                self._built.append(self._build())
+        value = getattr(self._built[0], name)
+        if callable(value):
+            setattr(self, name, value)  # found without this method from now on
         return value

@@ -7,12 +7,13 @@ import dataclasses
 import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
 from agent_runtime import lazy
-from agent_runtime.lazy import lazy_pattern
+from agent_runtime.lazy import deferred, lazy_pattern
 
 
 def classes(decorator: Any) -> tuple[Any, Any, Any]:
@@ -154,3 +155,39 @@ def test_a_pattern_is_compiled_once_at_its_first_use(monkeypatch: pytest.MonkeyP
     assert [pattern.findall(text) for text in ("abc", "xby", "")] == [["c"], ["y"], []]
     assert compiled == ["B(.)"]
     assert (pattern.sub(r"\1", "abc"), pattern.pattern, pattern.flags & re.I) == ("ac", "B(.)", re.I)
+
+
+def test_a_deferred_object_is_built_once_at_its_first_use() -> None:
+    built: list[dict[str, int]] = []
+
+    def build() -> dict[str, int]:
+        built.append({"a": 1})
+        return built[-1]
+
+    made = deferred(build)
+    assert built == []
+    assert (made.get("a"), made.get("b"), list(made.keys())) == (1, None, ["a"])
+    assert len(built) == 1
+
+
+def test_a_deferred_object_that_could_not_be_built_is_built_by_the_next_use() -> None:
+    outcomes = iter((OSError("once"), "text"))
+
+    def build() -> str:
+        outcome = next(outcomes)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    made = deferred(build)
+    with pytest.raises(OSError, match="once"):
+        made.upper()
+    assert made.upper() == "TEXT"
+
+
+def test_an_attribute_of_a_deferred_object_that_changes_is_read_each_time() -> None:
+    counter = SimpleNamespace(count=1)
+    made = deferred(lambda: counter)
+    assert made.count == 1
+    counter.count = 2
+    assert made.count == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent_runtime import tools
 from agent_runtime.agent.executor import CallObserver, ToolExecutor
@@ -28,9 +29,7 @@ from agent_runtime.engine.tracing import ToolSpans
 from agent_runtime.engine.user import RecordedAnswers, UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
 from agent_runtime.errors import ProviderError
-from agent_runtime.files.editor import FileEditor
-from agent_runtime.files.worker import FileWorker
-from agent_runtime.lazy import dataclass
+from agent_runtime.lazy import dataclass, deferred
 from agent_runtime.output.deltas import ToolOutputDeltas
 from agent_runtime.output.masking import address_secrets
 from agent_runtime.prompting.skills import Skill
@@ -41,7 +40,6 @@ from agent_runtime.providers.parameters import reads_document
 from agent_runtime.providers.prices import PriceTable
 from agent_runtime.providers.repair import RepairingModel
 from agent_runtime.providers.retry import ResilientModel
-from agent_runtime.search.search import Searcher
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
@@ -49,6 +47,9 @@ from agent_runtime.system.hardening import harden
 from agent_runtime.system.process_title import set_title
 from agent_runtime.system.subreaper import Subreaper, become_subreaper
 from agent_runtime.transcripts.replay_tools import RecordedTool, ReplayedTool
+
+if TYPE_CHECKING:
+    from agent_runtime.engine.build_files import FileServices
 
 
 def prepare_for_tools(ctx: RunContext) -> ShellSettings:
@@ -79,10 +80,17 @@ def build_services(
         if ctx.recorded_tools
         else WorkspaceObserver(ctx.tracker, servers, ctx.sink.emit, ctx.sink.is_behind)
     )
-    worker = FileWorker(ctx.config.request.tool_user)
-    files = _editor(ctx, settings, worker, observer)
-    search = Searcher(files.paths, worker)
-    services = ToolServices(ctx, settings, shell, sessions, files, search, _user(ctx), servers)
+    on_files = deferred(lambda: _file_services(ctx, settings, observer))
+    services = ToolServices(
+        ctx,
+        settings,
+        shell,
+        sessions,
+        files=deferred(lambda: on_files.files),
+        search=deferred(lambda: on_files.search),
+        user=_user(ctx),
+        servers=servers,
+    )
     schema = ctx.config.request.output_schema
     answers = AnswerCheck(schema) if schema is not None else None
     offered = {**_tools(ctx), **mcp_tools}
@@ -142,21 +150,12 @@ def _servers(ctx: RunContext, shell: Shell, sessions: SessionManager) -> DevServ
     )
 
 
-def _editor(
-    ctx: RunContext,
-    settings: ShellSettings,
-    worker: FileWorker,
-    observer: WorkspaceObserver | NullObserver,
-) -> FileEditor:
-    observes = observer if isinstance(observer, WorkspaceObserver) else None
-    return FileEditor(
-        workspace=ctx.config.workspace,
-        worker=worker,
-        home=Path(settings.env["HOME"]),
-        roots=ctx.config.roots,
-        on_change=observes.edited if observes else None,
-        changing=observes.editing if observes else None,
-    )
+def _file_services(
+    ctx: RunContext, settings: ShellSettings, observer: WorkspaceObserver | NullObserver
+) -> FileServices:
+    from agent_runtime.engine.build_files import file_services  # 30 modules that a run may not need
+
+    return file_services(ctx.config, Path(settings.env["HOME"]), observer)
 
 
 def _user(ctx: RunContext) -> UserDialogue:

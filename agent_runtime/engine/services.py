@@ -9,7 +9,7 @@ import anyio
 
 from agent_runtime.agent.executor import ToolExecutor
 from agent_runtime.agent.model import Model
-from agent_runtime.agent.services import OnOutput
+from agent_runtime.agent.services import FileService, OnOutput, SearchService
 from agent_runtime.agent.tool import ToolContext
 from agent_runtime.conversation.answers import AnswerCheck
 from agent_runtime.conversation.conversation import Conversation
@@ -20,12 +20,10 @@ from agent_runtime.engine.costs import CostMeter, RecordedCosts
 from agent_runtime.engine.left import LONGEST_WAIT, ended_processes, left_processes, wait_for_work
 from agent_runtime.engine.user import UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
-from agent_runtime.files.editor import FileEditor
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import ToolCall
 from agent_runtime.protocol.tool_output import ToolOutput
-from agent_runtime.search.search import Searcher
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.settings import ShellSettings
@@ -45,8 +43,8 @@ class ToolServices:
     settings: ShellSettings
     shell: Shell
     sessions: SessionManager
-    files: FileEditor
-    search: Searcher
+    files: FileService
+    search: SearchService
     user: UserDialogue
     servers: DevServerWatcher
 
