@@ -37,9 +37,10 @@ class Process:
 
     @classmethod
     def own(cls) -> Process:
-        """This process."""
+        """This process. Raises RuntimeError where /proc is not mounted, as in a bare chroot."""
         found = cls.of(os.getpid())
-        assert found  # a process can read its own row
+        if not found:
+            raise RuntimeError("/proc is not mounted: mount it, e.g. by `mount -t proc proc ROOT/proc`")
         return found
 
     @property
