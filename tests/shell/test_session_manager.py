@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -17,7 +18,9 @@ from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.processes import descendants
 
-from .conftest import body, number, start, write
+from tests.support.waiting import until_async
+
+from .conftest import UNTIL_GO, body, number, start, start_until, until_waiting, write, write_until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_command_that_ends_returns_its_exit_code(sessions: SessionManager) -> None:
     result = await start(sessions, "echo out; echo err >&2; exit 3")
     assert re.fullmatch(
-        r"Wall time: 0\.\d+ seconds\nProcess exited with code 3\nOutput:\nout\nerr", result.text
+        r"Wall time: \d+\.\d+ seconds\nProcess exited with code 3\nOutput:\nout\nerr", result.text
     )
     assert (result.exit_code, result.outcome, result.is_error) == (3, "failed", True)
 
@@ -35,13 +38,12 @@ async def test_a_command_ended_by_a_signal_is_reported(sessions: SessionManager)
     assert (result.exit_code, body(result)) == (139, "said")
 
 
-async def test_polling_continues_after_the_last_output(sessions: SessionManager) -> None:
-    result = await start(sessions, "for n in 1 2 3 4; do echo $n; sleep 0.4; done; exit 2", seconds=0.6)
-    session = number(result)
-    seen = body(result)
-    last = await sessions.write(session, "", seconds=5, tokens=1000)
-    assert (seen + "\n" + body(last)).split() == ["1", "2", "3", "4"]
-    assert last.exit_code == 2
+async def test_polling_continues_after_the_last_output(sessions: SessionManager, home: Path) -> None:
+    command = "echo 1; echo 2; until test -e on; do sleep 0.02; done; echo 3; echo 4; exit 2"
+    session, seen = await start_until(sessions, command, "2")
+    (home / "on").touch()
+    last = await sessions.write(session, "", seconds=60, tokens=1000)
+    assert (seen, body(last), last.exit_code) == ("1\n2", "3\n4", 2)
     with pytest.raises(ToolError, match=f"there is no session {session}. None is running."):
         await write(sessions, session, "")
 
@@ -52,31 +54,34 @@ async def test_a_session_with_a_terminal_is_interactive(sessions: SessionManager
 
 
 async def test_a_terminal_can_be_written_and_read_by_every_descriptor(sessions: SessionManager) -> None:
-    result = await start(sessions, "echo in >&0; echo err >&2; read x <&1; echo $x", tty=True, seconds=0.5)
-    assert body(result) == "in\nerr"  # tmux writes to its stdin, less reads from its stderr
-    assert await write(sessions, number(result), "yes\n") == "yes\nyes"
+    command = "echo in >&0; echo err >&2; read x <&1; echo $x"
+    session, printed = await start_until(sessions, command, "err", tty=True)
+    assert printed == "in\nerr"  # tmux writes to its stdin, less reads from its stderr
+    assert await write(sessions, session, "yes\n") == "yes\nyes"
 
 
 async def test_input_and_control_characters_are_sent(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "exec python3 -i -q -c 'print(\"ready\")'", tty=True, seconds=0.5))
-    await write(sessions, session, "6*7\n")
-    await write(sessions, session, "import time; time.sleep(60)\n")
-    assert "KeyboardInterrupt" in await write(sessions, session, "\x03", 1.5)
-    ended = await sessions.write(session, "\x04", seconds=5, tokens=100)
+    session = number(await start(sessions, "exec python3 -i -q", tty=True, seconds=0))
+    await until_waiting(sessions, session)
+    assert "42" in await write(sessions, session, "6*7\n")
+    typed = "import time; print('be' + 'gun'); time.sleep(600)\n"
+    await write_until(sessions, session, typed, "begun")
+    assert "KeyboardInterrupt" in await write(sessions, session, "\x03")
+    ended = await sessions.write(session, "\x04", seconds=60, tokens=100)
     assert "Process exited with code" in ended.text
 
 
 async def test_input_is_sent_without_a_terminal(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "test -t 1 || cat", seconds=0.3))
+    session = number(await start(sessions, "test -t 1 || cat", seconds=0))
     assert await write(sessions, session, "hello\n") == "hello"
-    ended = await sessions.write(session, "\x04", seconds=5, tokens=100)
+    ended = await sessions.write(session, "\x04", seconds=60, tokens=100)
     assert ended.exit_code == 0
-    session = number(await start(sessions, "sleep 60", seconds=0.3))
-    assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
+    session, _ = await start_until(sessions, "echo on; exec sleep 600", "on")
+    assert (await sessions.write(session, "\x03", seconds=60, tokens=100)).exit_code == 130
 
 
 async def test_several_sessions_run_at_once(sessions: SessionManager) -> None:
-    numbers = [number(await start(sessions, f"echo from {n}; cat", tty=True, seconds=0.2)) for n in range(3)]
+    numbers = [number(await start(sessions, f"echo from {n}; cat", tty=True, seconds=0)) for n in range(3)]
     for n in reversed(numbers):
         assert f"for {n}" in await write(sessions, n, f"for {n}\n")
     assert len(sessions.background()) == 3
@@ -84,11 +89,11 @@ async def test_several_sessions_run_at_once(sessions: SessionManager) -> None:
 
 async def test_a_program_that_draws_is_rendered(sessions: SessionManager) -> None:
     draw = (
-        r"printf '\033[2J\033[Hmenu\033[3;3Hfirst\033[4;3Hsecond'; read -r x; printf '\033[4;1H>'; sleep 60"
+        r"printf '\033[2J\033[Hmenu\033[3;3Hfirst\033[4;3Hsecond'; read -r x; printf '\033[4;1H>'; read -r x"
     )
-    result = await start(sessions, draw, tty=True, seconds=0.4)
-    assert body(result) == "menu\n\n  first\n  second"
-    assert (await write(sessions, number(result), "\n")).endswith("\n  first\n> second")
+    session, drawn = await start_until(sessions, draw, "second", tty=True)
+    assert drawn == "menu\n\n  first\n  second"
+    assert (await write(sessions, session, "\n")).endswith("\n  first\n> second")
 
 
 async def test_a_background_process_of_an_ended_session_is_listed(sessions: SessionManager) -> None:
@@ -104,21 +109,21 @@ async def test_a_background_process_of_an_ended_session_is_listed(sessions: Sess
 async def test_a_session_beyond_the_limit_is_refused_and_none_is_ended(sessions: SessionManager) -> None:
     sessions._limit = 2
     for seconds in (301, 302):
-        await start(sessions, f"sleep {seconds}", seconds=0.05)
+        await start(sessions, f"sleep {seconds}", seconds=0)
     with pytest.raises(ToolError, match=r"2 sessions run already.*Running: 1 \(sleep 301\), 2 \(sleep 302\)"):
-        await start(sessions, "sleep 303", seconds=0.05)
+        await start(sessions, "sleep 303", seconds=0)
     assert len(sessions.background()) == 2
-    assert (await sessions.write(1, "\x03", seconds=5, tokens=100)).exit_code == 130
-    assert "session ID 3" in (await start(sessions, "sleep 303", seconds=0.05)).text
+    assert (await sessions.write(1, "\x03", seconds=60, tokens=100)).exit_code == 130
+    assert "session ID 3" in (await start(sessions, "sleep 303", seconds=0)).text
 
 
-@pytest.mark.parametrize("command", ["sleep 0.3; echo done", "exec sleep 0.3"])
+@pytest.mark.parametrize("command", ["sleep 0.1; echo done", "exec sleep 0.1"])
 async def test_calls_of_one_turn_wait_for_each_other(sessions: SessionManager, command: str) -> None:
     sessions._limit = 3
     results: list[ToolOutput] = []
 
     async def open_one() -> None:
-        results.append(await start(sessions, command, seconds=9))
+        results.append(await start(sessions, command))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(8):
@@ -147,21 +152,22 @@ async def test_idle_sessions_are_not_ended_for_new_ones(sessions: SessionManager
 async def test_ended_sessions_are_dropped_when_there_are_many(sessions: SessionManager) -> None:
     sessions._limit = 2
     for n in range(3):
-        await start(sessions, f"read -t 0.2 x; echo {n}", seconds=0.01)
-        await sessions._sessions[n + 1].wait(8)
+        await start(sessions, f"read x; echo {n}", seconds=0)
+        await sessions._sessions[n + 1].type(b"\n")
+        await sessions._sessions[n + 1].wait(60)
     result = await start(sessions, "true")
     assert result.text.endswith(
-        "[session 1 (read -t 0.2 x; echo 0) has ended; its output was not asked for and is dropped]"
+        "[session 1 (read x; echo 0) has ended; its output was not asked for and is dropped]"
     )
 
 
 async def test_calls_of_one_session_are_serialized(sessions: SessionManager) -> None:
-    reader = number(await start(sessions, "read -r a; read -r b; echo got $a $b", seconds=0.05))
+    reader = number(await start(sessions, "read -r a; read -r b; echo got $a $b", seconds=0))
     answers: list[str] = []
 
     async def type_one(text: str) -> None:
         try:
-            answers.append(await write(sessions, reader, text, 1))
+            answers.append(await write(sessions, reader, text))
         except ToolError as error:
             answers.append(str(error).partition(".")[0])
 
@@ -171,9 +177,12 @@ async def test_calls_of_one_session_are_serialized(sessions: SessionManager) -> 
     assert answers == ["", "got 1 2", f"session_id: there is no session {reader}"]
 
 
-async def test_a_cancelled_start_ends_the_program(sessions: SessionManager) -> None:
-    with anyio.move_on_after(0.5):
-        await start(sessions, "echo before; (setsid sh -c 'sleep 4711; true' &) ; sleep 4711; true")
+async def test_a_cancelled_start_ends_the_program(sessions: SessionManager, home: Path) -> None:
+    async with anyio.create_task_group() as tasks:
+        command = "echo before; (setsid sh -c 'touch up; sleep 4711; true' &) ; sleep 4711; true"
+        tasks.start_soon(start, sessions, command)
+        await until_async((home / "up").exists)
+        tasks.cancel_scope.cancel()
     partial = sessions.partial("call")
     assert partial is not None and partial.outcome == "cancelled" and "before" in partial.text
     assert sessions.background() == []
@@ -219,17 +228,26 @@ async def test_long_output_is_truncated_and_stored(sessions: SessionManager) -> 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("stty raw -echo; sleep 1", "Process exited with code 0|it has closed its"),
-        ("stty raw -echo; sleep 300", "bytes were not taken"),
-        ("exec <&- >&- 2>&-; sleep 300", "it has closed its|a line of 200000 bytes|session ID 1"),
+        (f"stty raw -echo; touch up; {UNTIL_GO}", "Process exited with code 0|it has closed its"),
+        ("stty raw -echo; touch up; sleep 300", "bytes were not taken"),
+        ("exec <&- >&- 2>&-; touch up; sleep 300", "it has closed its|a line of 200000 bytes|session ID 1"),
     ],
 )
 async def test_writing_to_a_program_that_does_not_read_times_out(
-    sessions: SessionManager, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
+    sessions: SessionManager, home: Path, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyboard, "TIMEOUT", 2.0)
-    assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0.3)).text
-    with anyio.fail_after(20):
+    ready = keyboard.ready
+
+    async def waits(*read: int, **options: Any) -> None:
+        (home / "go").touch()  # the program takes no more
+        await ready(*read, **options)
+
+    monkeypatch.setattr(keyboard, "ready", waits)
+    if UNTIL_GO not in command:
+        monkeypatch.setattr(keyboard, "TIMEOUT", 0.5)
+    assert "session ID 1" in (await start(sessions, command, tty=tty, seconds=0)).text
+    await until_async((home / "up").exists)
+    with anyio.fail_after(100):
         try:
             text = (await sessions.write(1, "x" * 200_000, seconds=0.5, tokens=100)).text
         except ToolError as error:
