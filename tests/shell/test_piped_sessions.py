@@ -10,7 +10,7 @@ import pytest
 from agent_runtime.errors import ToolError
 from agent_runtime.shell.session_manager import SessionManager
 
-from .conftest import body, number, start, write
+from .conftest import body, number, start, start_until, write, write_until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_all_input_arrives(sessions: SessionManager, home: Path, text: str) -> None:
-    session = number(await start(sessions, "cat > f", seconds=0.2))
-    await write(sessions, session, text, 0.1)
-    await write(sessions, session, text + "\x04", 5)
+    session = number(await start(sessions, "cat > f", seconds=0))
+    await write(sessions, session, text, 0)
+    await write(sessions, session, text + "\x04")
     assert (home / "f").read_bytes().decode() == text * 2
 
 
@@ -47,20 +47,20 @@ async def test_stdin_is_not_a_terminal(sessions: SessionManager, command: str) -
 
 
 async def test_a_question_can_be_answered(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "touch x; rm -i x; test ! -e x", seconds=0.5))
-    assert (await sessions.write(session, "y\n", seconds=5, tokens=100)).exit_code == 0
+    session = number(await start(sessions, "touch x; rm -i x; test ! -e x", seconds=0))
+    assert (await sessions.write(session, "y\n", seconds=60, tokens=100)).exit_code == 0
 
 
 async def test_end_of_input_can_be_sent(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "wc -c; sleep 60", seconds=0.2))
-    assert await write(sessions, session, "four\n\x04", 1) == "5"
+    session = number(await start(sessions, "wc -c; sleep 600", seconds=0))
+    assert await write_until(sessions, session, "four\n\x04", "5\n") == "5"
     with pytest.raises(ToolError, match=f"session {session} takes no input: its stdin is at its end"):
         await write(sessions, session, "more")
-    assert (await sessions.write(session, "\x03", seconds=5, tokens=100)).exit_code == 130
+    assert (await sessions.write(session, "\x03", seconds=60, tokens=100)).exit_code == 130
 
 
 async def test_writing_to_a_program_with_closed_stdin_is_reported(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "exec <&-; sleep 60", seconds=0.2))
+    session, _ = await start_until(sessions, "exec <&-; echo on; sleep 600", "on")
     with pytest.raises(ToolError, match="it has closed its stdin"):
         await write(sessions, session, "text")
 
@@ -83,9 +83,9 @@ async def test_background_processes_keep_running(sessions: SessionManager) -> No
 
 async def test_head_and_tail_of_what_has_come_since_the_last_call_are_kept(sessions: SessionManager) -> None:
     command = "seq 1 50000; read x; seq 1000001 1200000; read x; seq 2000001 2300000; read x"
-    session = number(await start(sessions, command, seconds=1))
+    session, _ = await start_until(sessions, command, "\n50000\n")
     for first, last, missing in ((1000001, 1200000, 200000), (2000001, 2300000, 300000)):
-        result = await sessions.write(session, "\n", seconds=9, tokens=100)
+        result = await sessions.write(session, "\n", seconds=60, tokens=100)
         head, _, rest = body(result).partition("[... ")
         lines = head.split()
         # of more than the ring holds the head is gone, and the file has it

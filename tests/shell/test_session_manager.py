@@ -17,7 +17,6 @@ from agent_runtime.shell.session import Session
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.processes import descendants
-
 from tests.support.waiting import until_async
 
 from .conftest import UNTIL_GO, body, number, start, start_until, until_waiting, write, write_until

@@ -10,11 +10,24 @@ import anyio
 import pytest
 
 from agent_runtime.errors import ToolError
-from agent_runtime.shell import live_output, output_buffer, screen
+from agent_runtime.shell import live_output, output_buffer, screen, session
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.system.processes import Process
+from agent_runtime.system.sockets import listeners
+from tests.support.waiting import until_async
 
-from .conftest import Bench, body, number, start, until, write
+from .conftest import (
+    PATIENT,
+    UNTIL_GO,
+    Bench,
+    body,
+    number,
+    start,
+    start_until,
+    until_waiting,
+    write,
+    write_until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -44,10 +57,11 @@ async def test_a_rendering_failure_loses_no_output(
         raise IndexError
 
     monkeypatch.setattr(screen.Screen, "feed", fail)
-    result = await start(sessions, r"printf '\033[2J\033[31mRESULT\033[6n\n'; cat", tty=True, seconds=0.4)
-    assert body(result) == "RESULT"
+    command = r"printf '\033[2J\033[31mRESULT\033[6n\n'; cat"
+    running, printed = await start_until(sessions, command, "RESULT", tty=True)
+    assert printed == "RESULT"
     monkeypatch.undo()
-    assert "drawn again" in await write(sessions, number(result), "\x1b[H drawn again\n")
+    assert "drawn again" in await write(sessions, running, "\x1b[H drawn again\n")
     assert "could not be drawn" in caplog.text
 
 
@@ -56,11 +70,11 @@ async def test_a_rendering_failure_loses_no_output(
 )
 async def test_head_and_tail_of_long_rendered_output_are_kept(sessions: SessionManager, command: str) -> None:
     lines = [str(n) for n in range(1, 60001)]
-    whole = await start(sessions, command, tty=True, tokens=200_000, seconds=20)
+    whole = await start(sessions, command, tty=True, tokens=200_000)
     drawn = body(whole).split("\n")
     assert (drawn[-1], whole.truncated) == ("END", False)
     assert drawn[:-1] == lines or drawn[:-1] == lines[:-1]
-    cut = await start(sessions, command, tty=True, tokens=100, seconds=20)
+    cut = await start(sessions, command, tty=True, tokens=100)
     head, _, rest = body(cut).partition("[... ")
     assert head.split() == lines[:69] and rest.split("\n")[-2:] in (["60000", "END"], ["59999", "END"])
     assert cut.truncated and "lines) cut here; the whole output is in " in rest
@@ -68,7 +82,7 @@ async def test_head_and_tail_of_long_rendered_output_are_kept(sessions: SessionM
 
 
 async def test_head_and_tail_of_a_rendered_flood_are_kept(sessions: SessionManager) -> None:
-    result = await start(sessions, "clear; seq 1 600000; echo END", tty=True, tokens=100, seconds=60)
+    result = await start(sessions, "clear; seq 1 600000; echo END", tty=True, tokens=100, seconds=120)
     head, _, rest = body(result).partition("[... ")
     assert head.split()[:3] == ["1", "2", "3"] and rest.split()[-2:] == ["600000", "END"]
     missing = int(rest.split(" bytes ")[0])
@@ -97,7 +111,11 @@ async def test_output_is_rendered_outside_of_the_event_loop(
     record(live_output, "clean")
     await start(sessions, r"printf '\033[Hdrawn\033[6n'", tty=True)
     await start(sessions, "seq 100")
-    await sh("seq 100; sleep 0.5")
+
+    async def printed(piece: str) -> None:
+        (sh.home / "go").touch()
+
+    await sh.shell.run(f"seq 100; {UNTIL_GO}", timeout=PATIENT, call_id="c", tokens=1000, on_output=printed)
     assert all(used and threading.get_ident() not in used for used in threads.values()), threads
 
 
@@ -108,7 +126,7 @@ tty.setraw(0)
 for query in sys.argv[1:]:
     os.write(1, query.encode().decode("unicode_escape").encode())
     reply = b""
-    while select.select([0], [], [], 3 if not reply else 0.2)[0]:
+    while select.select([0], [], [], 60 if not reply else 0.2)[0]:
         reply += os.read(0, 100)
     termios.tcsetattr(0, termios.TCSANOW, saved)
     print(ascii(reply.decode()))
@@ -120,7 +138,7 @@ termios.tcsetattr(0, termios.TCSANOW, saved)
 async def test_the_terminal_answers_while_the_program_runs(sessions: SessionManager, home: Path) -> None:
     (home / "ask.py").write_text(ASK)
     queries = [r"\033[5n", r"ab\033[6n", r"\033[c", r"\033[3;7H\033[6n", r"\033[?u\033[c", r"\033[18t"]
-    result = await start(sessions, f"python3 ask.py {shlex.join(queries)}", tty=True, seconds=20)
+    result = await start(sessions, f"python3 ask.py {shlex.join(queries)}", tty=True)
     for reply in ("[0n", "[2;3R", "[?62;22c", "[3;7R", "[8;40;120t"):
         assert f"\\x1b{reply}'" in body(result), reply
 
@@ -133,20 +151,21 @@ async def test_a_terminal_query_of_a_shell_session_is_answered(sessions: Session
 
 
 async def test_a_line_that_the_terminal_would_cut_is_refused(sessions: SessionManager, home: Path) -> None:
-    reader = number(await start(sessions, "cat > f; wc -c f", tty=True, seconds=0.3))
+    reader = number(await start(sessions, "cat > f; wc -c f", tty=True, seconds=0))
     await write(sessions, reader, "y" * 4095 + "\n" + "z" * 4000)
     for text in ("x" * 6000 + "\n", "x" * 96, "\nshort\n" + "é" * 2048):
         with pytest.raises(ToolError, match=r"chars: a line of \d+ bytes; .* at most 4095 bytes"):
             await write(sessions, reader, text)
     await write(sessions, reader, "z" * 95 + "\n")
-    await write(sessions, reader, "\x04")
+    ended = await sessions.write(reader, "\x04", seconds=60, tokens=100)
+    assert ended.exit_code == 0
     assert (home / "f").read_bytes() == b"y" * 4095 + b"\n" + b"z" * 4095 + b"\n"
 
 
 async def test_a_program_in_raw_mode_gets_long_lines(sessions: SessionManager, home: Path) -> None:
     command = "stty raw -echo; echo ready; head -c 20001 > f; stty sane; wc -c f"
-    reader = number(await start(sessions, command, tty=True, seconds=0.5))
-    assert "20001 f" in await write(sessions, reader, "x" * 20_000 + "\n", 5)
+    reader, _ = await start_until(sessions, command, "ready", tty=True)
+    assert "20001 f" in await write(sessions, reader, "x" * 20_000 + "\n")
 
 
 def pending_signals(pid: int) -> int:
@@ -168,21 +187,30 @@ async def test_background_processes_keep_running(sessions: SessionManager, left:
 @pytest.mark.parametrize(
     ("command", "typed", "code"),
     [
-        ("exec sleep 60", "\x03", 130),
-        ("exec sleep 60", "\x1c", 131),
-        ("sleep 60; echo after", "\x03", 130),
-        ("trap 'exit 9' INT; sleep 60", "\x03", 9),
-        ("read x; exit $x", "7\n", 7),
-        ("sleep 1; exit 5", "\x1a", 5),
-        ("kill -SEGV $$", "", 139),
+        ("echo on; exec sleep 600", "\x03", 130),
+        ("echo on; exec sleep 600", "\x1c", 131),
+        ("echo on; sleep 600; echo after", "\x03", 130),
+        ("trap 'exit 9' INT; echo on; sleep 600", "\x03", 9),
+        ("echo on; read x; exit $x", "7\n", 7),
     ],
 )
 async def test_exit_codes(sessions: SessionManager, command: str, typed: str, code: int) -> None:
-    result = await start(sessions, command, tty=True, seconds=0.5)
-    if typed:
-        result = await sessions.write(number(result), typed, seconds=9, tokens=100)
+    running, _ = await start_until(sessions, command, "on\r\n", tty=True)
+    result = await sessions.write(running, typed, seconds=60, tokens=100)
     assert result.exit_code == code
-    assert body(result).strip("^C\\Z\n") in ("", "7")
+    assert body(result).strip("^C\\\n") in ("", "7")
+
+
+async def test_a_program_that_the_keyboard_stops_is_continued(sessions: SessionManager, home: Path) -> None:
+    command = "echo on; until test -e more; do sleep 0.02; done; exit 5"
+    running, _ = await start_until(sessions, command, "on\r\n", tty=True)
+    await write_until(sessions, running, "\x1a", "^Z")
+    (home / "more").touch()
+    assert (await sessions.write(running, "", seconds=60, tokens=100)).exit_code == 5
+
+
+async def test_the_exit_code_of_a_program_that_a_signal_ends(sessions: SessionManager) -> None:
+    assert (await start(sessions, "kill -SEGV $$", tty=True)).exit_code == 139
 
 
 async def test_a_program_has_the_terminal_in_the_foreground(sessions: SessionManager) -> None:
@@ -206,20 +234,31 @@ async def test_a_program_has_the_terminal_in_the_foreground(sessions: SessionMan
 async def test_an_answer_is_returned_when_the_program_waits_again(
     sessions: SessionManager, command: str, typed: str, answer: str
 ) -> None:
-    session = number(await start(sessions, command, tty=True, seconds=0.7))
-    with anyio.fail_after(30):
-        assert answer in await write(sessions, session, typed, 300)
+    running = number(await start(sessions, command, tty=True, seconds=0))
+    await until_waiting(sessions, running)
+    with anyio.fail_after(120):
+        assert answer in await write(sessions, running, typed, 300)
 
 
 async def test_an_answer_is_waited_for_while_the_program_is_busy(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "python3 -qi", tty=True, seconds=0.7))
+    running = number(await start(sessions, "python3 -qi", tty=True, seconds=0))
+    await until_waiting(sessions, running)
     code = "import time; print('first'); time.sleep(1.5); print('se' + 'cond')\n"
-    assert "second" in await write(sessions, session, code, 20)
-    session = number(await start(sessions, "bash --norc", tty=True, seconds=0.5))
-    assert "second" in await write(sessions, session, "echo first; sleep 1.5; echo se''cond\n", 20)
+    assert "second" in await write(sessions, running, code)
+    running = number(await start(sessions, "bash --norc", tty=True, seconds=0))
+    await until_waiting(sessions, running)
+    assert "second" in await write(sessions, running, "echo first; sleep 1.5; echo se''cond\n")
 
 
-async def test_interactive_programs_end_with_the_run(sessions: SessionManager) -> None:
+def listens(program: session.Session) -> bool:
+    inodes = {listener.inode for listener in listeners()}
+    return any(process.sockets & inodes for process in program.living())
+
+
+async def test_interactive_programs_end_with_the_run(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_HANG_UP_SECONDS", PATIENT)
     for command, tty in [
         ("bash --norc", True),
         ("python3 -qi", True),
@@ -229,7 +268,14 @@ async def test_interactive_programs_end_with_the_run(sessions: SessionManager) -
         ("python3 -m http.server 0", False),
         ("exec sleep 300", False),
     ]:
-        await start(sessions, command, tty=tty, seconds=1.0)
+        await start(sessions, command, tty=tty, seconds=0)
+    programs = list(sessions._sessions.values())
+    for program in programs[:3]:
+        await until_async(lambda program=program: program.waits_for_input)
+    await until_async(lambda: "on" in programs[3].capture.recent())
+    for program in programs[4:6]:
+        await until_async(lambda program=program: listens(program))
+    await until_async(lambda: programs[6].living()[0].command == "sleep 300")
     await sessions.end_interactive()
     assert [process.command for process in sessions.ended] == ["bash --norc", "python3 -qi", "cat"]
     left = [process.command[:20] for process in sessions.background()]
@@ -243,8 +289,8 @@ async def test_interactive_programs_end_with_the_run(sessions: SessionManager) -
 
 
 async def test_output_after_an_answer_is_not_repeated(sessions: SessionManager) -> None:
-    command = r"printf 'one\033[6n'; read -rsd R x; read x; echo two; read x; printf '\033[2Ethree'; read x"
-    session = number(await start(sessions, command, tty=True, seconds=0.5))
-    assert "two" in (plain := await write(sessions, session, "\n")) and "one" not in plain
-    assert (await write(sessions, session, "\n")).endswith("three")
-    assert await until(sessions, session, "") == ""
+    command = r"printf 'one\033[6n'; read -rsd R x; printf .; read x; echo two; read x; printf '\033[2Ethree'; read x"
+    running, _ = await start_until(sessions, command, "one\x1b[6n.", tty=True)
+    assert "two" in (plain := await write(sessions, running, "\n")) and "one" not in plain
+    assert (await write(sessions, running, "\n")).endswith("three")
+    assert await write(sessions, running, "", 0) == ""
