@@ -25,6 +25,9 @@ from agent_runtime.system.processes import Process
 
 _QUIET_SECONDS = 0.05  # without output, after which what is left running is taken to be idle
 _SETTLE_SECONDS = 1.0  # the longest wait for that
+_TERMINAL_BYTES = (
+    1 << 17
+)  # more than the kernel holds of a terminal's output; it does not say how much that is
 _FORK_SECONDS, _LOOK_SECONDS = (
     0.1,
     0.002,
@@ -174,6 +177,9 @@ class OutputCapture(OutputBuffer):
         self._notify()
 
     def _waiting(self) -> int:
+        """The bytes that have been written and not read, at least."""
+        if os.isatty(self._fd):
+            return _TERMINAL_BYTES
         try:
             return int.from_bytes(fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)), sys.byteorder)
         except OSError:

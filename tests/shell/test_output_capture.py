@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -16,7 +17,7 @@ from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.shell.truncation import OutputStore
 
-from .conftest import Bench
+from .conftest import PATIENT, UNTIL_GO, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,7 @@ def resident() -> int:
 async def test_a_flood_is_bounded_in_memory_and_on_disk(sh: Bench) -> None:
     await sh("true")
     before = resident()
-    result = await sh("yes | head -c 300M", timeout=60)
+    result = await sh("yes | head -c 300M", timeout=120)
     assert resident() - before < 20 << 20
     assert (result.exit_code, result.truncated, result.output_bytes) == (0, True, 300 << 20)
     assert result.output_file == str(sh.home.parent / "logs/call-2.log")
@@ -91,14 +92,14 @@ async def test_output_comes_while_it_is_printed(sh: Bench) -> None:
         arrived.append(piece)
         (sh.home / "go").touch()
 
-    command = "echo one; until [ -e go ]; do sleep 0.05; done; echo two"
-    result = await sh.shell.run(command, timeout=30, call_id="x", tokens=1000, on_output=note)
+    command = f"echo one; {UNTIL_GO}; echo two"
+    result = await sh.shell.run(command, timeout=PATIENT, call_id="x", tokens=1000, on_output=note)
     assert result.outcome == "completed"  # the first line came before the second was printed
     assert arrived == ["one", "\ntwo"]
 
 
 async def test_what_was_printed_before_a_timeout_is_returned(sh: Bench) -> None:
-    result = await sh("printf 'no newline'; sleep 60", timeout=0.5)
+    result = await sh.timed_out("printf 'no newline'; touch up; sleep 600")
     assert result.text.startswith("no newline")
 
 
@@ -108,8 +109,23 @@ async def test_a_command_without_output_says_so(sh: Bench) -> None:
 
 async def test_two_calls_of_one_id_have_two_files(sh: Bench) -> None:
     for _ in range(2):
-        await sh.shell.run("seq 1000", timeout=9, call_id="../a b", tokens=10)
+        await sh.shell.run("seq 1000", timeout=PATIENT, call_id="../a b", tokens=10)
     assert sorted(p.name for p in (sh.home.parent / "logs").iterdir()) == ["_a_b-2.log", "_a_b.log"]
+
+
+async def test_all_output_that_a_terminal_holds_is_read(tmp_path: Path) -> None:
+    """The kernel says of a page of it only that it is there."""
+    master, slave = os.openpty()
+    os.set_blocking(slave, False)
+    written = 0
+    for _ in range(1000):
+        with suppress(BlockingIOError):
+            written += os.write(slave, b"x" * 1000)
+    capture = OutputCapture(master, lambda: OutputStore(tmp_path).log("x"))
+    await capture.drain()
+    capture.close()
+    os.close(slave)
+    assert 4096 < written == capture.total
 
 
 @given(
