@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Bench
+from tests.support.waiting import until_async
+
+from .conftest import UNTIL_GO, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -46,15 +48,21 @@ async def test_a_signal_to_the_group_of_the_shell_leaves_servers_alone(sh: Bench
     await sh("x=1; sleep 400 & echo started")
     await sh(command)
     assert (await sh("echo $x")).text.split("\n")[-1] == "1"
-    assert [process.command for process in sh.shell.background()] == ["sleep 400"]
+    await until_async(lambda: commands(sh) == ["sleep 400"])
 
 
 @pytest.mark.parametrize("number", ["TERM", "HUP", "KILL"])
 async def test_a_signal_to_the_group_of_the_shell_ends_the_jobs_of_its_call(sh: Bench, number: str) -> None:
     await sh("sleep 400 &")
-    result = await sh(f"sleep 401 & setsid sleep 402 & sleep 0.2; kill -{number} 0; sleep 1")
+    own_session = "setsid sh -c 'touch go; exec sleep 402'"
+    result = await sh(f"sleep 401 & {own_session} & {UNTIL_GO}; kill -{number} 0; sleep 60")
     assert (result.outcome, "sleep 401" in result.text) == ("failed", False)
-    assert [process.command for process in sh.shell.background()] == ["sleep 400", "sleep 402"]
+    await until_async(lambda: commands(sh) == ["sleep 400", "sleep 402"])
+
+
+def commands(sh: Bench) -> list[str]:
+    """The commands of what is left running."""
+    return [process.command for process in sh.shell.background()]
 
 
 @pytest.mark.parametrize(
@@ -68,19 +76,19 @@ async def test_a_signal_to_the_group_of_the_shell_ends_the_jobs_of_its_call(sh: 
 )
 async def test_wait_after_the_jobs_of_its_call_have_ended(sh: Bench, command: str) -> None:
     await sh("sleep 400 & sleep 401 &")
-    assert (await sh(f"{command}; echo after", timeout=10)).text == "after"
+    assert (await sh(f"{command}; echo after")).text == "after"
     assert len(sh.shell.background()) == 2
 
 
 async def test_wait_without_jobs_of_its_call_waits_for_earlier_ones(sh: Bench) -> None:
-    await sh("(sleep 1; echo built > built) &")
+    await sh(f"({UNTIL_GO}; sleep 0.3; echo built > built) &")
     await sh("true & wait")
-    assert (await sh("wait; cat built", timeout=10)).text == "built"
+    assert (await sh("touch go; wait; cat built")).text == "built"
 
 
 async def test_wait_waits_for_the_jobs_of_its_call(sh: Bench) -> None:
     await sh("sleep 400 & sleep 401 &")
-    result = await sh("(sleep 0.2; echo a > a) & (sleep 0.3; echo b > b) & wait; cat a b", timeout=10)
+    result = await sh("(sleep 0.2; echo a > a) & (sleep 0.3; echo b > b) & wait; cat a b")
     assert (result.text, result.outcome) == ("a\nb", "completed")
     assert len(sh.shell.background()) == 2
 

@@ -23,9 +23,10 @@ from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
+from tests.support.waiting import until_async
 
 SERVER = (
-    "trap 'echo hup >> hups' HUP PIPE; n=0; "
+    "trap 'echo hup >> hups' HUP PIPE; n=0; echo $BASHPID > pid; "
     "while :; do n=$((n+1)); echo line $n; echo err $n >&2; sleep 0.05; done"
 )
 
@@ -34,10 +35,11 @@ async def main():
     settings = ShellSettings(home, dict(os.environ), OutputStore(home / "logs"))
     shell, sessions = Shell(settings), SessionManager(settings)
     if how == "shell":
-        await shell.run(f"({SERVER}) & echo $! > pid", timeout=9, call_id="c", tokens=100)
+        await shell.run(f"({SERVER}) &", timeout=60, call_id="c", tokens=100)
     else:
-        command, tty = f"echo $$ > pid; {SERVER}", how == "tty"
-        await sessions.open(command, cwd=None, tty=tty, seconds=0.5, tokens=100, call_id="c")
+        await sessions.open(SERVER, cwd=None, tty=how == "tty", seconds=0, tokens=100, call_id="c")
+    pid = home / "pid"
+    await until_async(lambda: pid.exists() and pid.read_text())
     if sys.argv[3] == "kill -9":
         os.kill(os.getpid(), 9)
     await shell.aclose(kill=sys.argv[3] == "kill")
@@ -53,7 +55,7 @@ def start(tmp_path: Path, how: str, end: str) -> tuple[Process | None, Path]:
     subprocess.run(
         [sys.executable, str(program), str(tmp_path), how, end],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        timeout=30,
+        timeout=120,
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -68,6 +70,7 @@ def test_a_server_outlives_the_run_and_writes_its_log(tmp_path: Path, how: str, 
     server, log = start(tmp_path, how, end)
     assert server is not None and not server.gone
     try:
+        until(log.exists)
         size = log.stat().st_size
         until(lambda: log.stat().st_size >= size + 200)
         assert not (tmp_path / "hups").exists()  # it works, and does not wait for input
@@ -91,7 +94,7 @@ def test_a_log_writer_ends_with_its_last_writer_and_bounds_the_log(tmp_path: Pat
         [sys.executable, "-S", output_log.__file__],
         env=output_log.settings(log),
         input=b"".join(b"%d\n" % n for n in range(1_000_000)),
-        timeout=30,
+        timeout=120,
         check=True,
     )
     text = (tmp_path / "log").read_bytes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,13 +36,12 @@ def private() -> Iterator[str]:
     server.server_close()
 
 
-async def at_once(sh: Bench, command: str, within: float = 8.0) -> str:
+async def at_once(sh: Bench, command: str) -> str:
+    """The output of a command that waits for nothing: it has ended before its time is over."""
     program = command.split()[0]
     if shutil.which(program) is None and program not in ("read", "select"):
         pytest.skip(f"{program} is not installed")
-    began = time.monotonic()
-    result = await sh(command, timeout=20)
-    assert time.monotonic() - began < within, result.text
+    result = await sh(command)
     assert result.outcome in ("completed", "failed")
     return result.text
 
@@ -114,9 +112,9 @@ async def test_vim_with_commands_still_runs(sh: Bench) -> None:
 
 
 async def test_npm_init_does_not_ask(sh: Bench) -> None:
-    await at_once(sh, "npm init", within=15)
+    await at_once(sh, "npm init")
     assert (sh.home / "package.json").exists()
 
 
 async def test_apt_does_not_ask(sh: Bench) -> None:
-    await at_once(sh, "apt-get remove --simulate bash", within=15)
+    await at_once(sh, "apt-get remove --simulate bash")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import threading
 from pathlib import Path
 
@@ -168,10 +169,11 @@ async def test_a_program_in_raw_mode_gets_long_lines(sessions: SessionManager, h
     assert "20001 f" in await write(sessions, reader, "x" * 20_000 + "\n")
 
 
-def pending_signals(pid: int) -> int:
-    """The set of the signals that a process has been sent and has not handled."""
+def is_being_hung_up(pid: int) -> bool:
+    """Whether a process has been sent a SIGHUP that it has not handled."""
     fields = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
+    pending = int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)
+    return bool(pending & 1 << signal.SIGHUP - 1)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,9 @@ async def test_background_processes_keep_running(sessions: SessionManager, left:
     result = await start(sessions, f"{left} echo ok", tty=True)
     assert result.exit_code == 0 and body(result).startswith("ok\n[left running]\n")
     process = Process.of(sessions.background()[0].pid)
-    assert process and not pending_signals(process.pid) and process.lives  # the kernel has hung up by now
+    assert process
+    await until_async(lambda: not is_being_hung_up(process.pid))
+    assert process.lives  # the kernel has hung up by now
 
 
 @pytest.mark.parametrize(
