@@ -68,8 +68,8 @@ class Bench:
         limit = Limit(0.7)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(limit.end_when, condition or (self.home / "up").exists)
-            result = await self(command, timeout=limit)
-        return result
+            return await self(command, timeout=limit)
+        raise AssertionError("the group is never cancelled")  # for type checkers
 
     async def saved(self) -> None:
         """Wait until the shell was asked to save its state, which it does while a model thinks."""

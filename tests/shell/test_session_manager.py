@@ -17,6 +17,7 @@ from agent_runtime.shell.session import Session
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.truncation import TruncatedOutput
 from agent_runtime.system.processes import descendants
+from agent_runtime.system.terminate import ready
 from tests.support.waiting import until_async
 
 from .conftest import UNTIL_GO, body, number, start, start_until, until_waiting, write, write_until
@@ -235,8 +236,6 @@ async def test_long_output_is_truncated_and_stored(sessions: SessionManager) -> 
 async def test_writing_to_a_program_that_does_not_read_times_out(
     sessions: SessionManager, home: Path, tty: bool, command: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = keyboard.ready
-
     async def waits(*read: int, **options: Any) -> None:
         (home / "go").touch()  # the program takes no more
         await ready(*read, **options)

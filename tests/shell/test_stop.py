@@ -107,6 +107,7 @@ async def test_a_cancelled_run_ends_in_time_although_sigterm_is_ignored(home: Pa
     bench = Bench(shell, home)
     deaf = "(trap '' TERM; touch up; sleep 600; true)"
     await bench(f"{deaf} & {UNTIL_UP}; rm up")
+    began = 0.0
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bench, deaf)
         await until_async((home / "up").exists)
@@ -134,9 +135,9 @@ async def test_processes_of_earlier_calls_keep_running(sh: Bench) -> None:
         return {process.pid for process in sh.shell.background()}
 
     await until_async(lambda: len(pids()) == 3)  # and not that of `true`
-    before = pids()
+    known = pids()
     assert (await sh.timed_out("sleep 402 & touch up; sleep 600")).outcome == "timed_out"
-    await until_async(lambda: pids() == before)
+    await until_async(lambda: pids() == known)
     before = (sh.home / "beat").read_text()
     await until_async(lambda: (sh.home / "beat").read_text() != before)
 

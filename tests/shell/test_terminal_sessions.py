@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -254,6 +255,10 @@ async def test_an_answer_is_waited_for_while_the_program_is_busy(sessions: Sessi
     assert "second" in await write(sessions, running, "echo first; sleep 1.5; echo se''cond\n")
 
 
+def waits(program: session.Session) -> bool:
+    return program.waits_for_input
+
+
 def listens(program: session.Session) -> bool:
     inodes = {listener.inode for listener in listeners()}
     return any(process.sockets & inodes for process in program.living())
@@ -275,10 +280,10 @@ async def test_interactive_programs_end_with_the_run(
         await start(sessions, command, tty=tty, seconds=0)
     programs = list(sessions._sessions.values())
     for program in programs[:3]:
-        await until_async(lambda program=program: program.waits_for_input)
+        await until_async(partial(waits, program))
     await until_async(lambda: "on" in programs[3].capture.recent())
     for program in programs[4:6]:
-        await until_async(lambda program=program: listens(program))
+        await until_async(partial(listens, program))
     await until_async(lambda: programs[6].living()[0].command == "sleep 300")
     await sessions.end_interactive()
     assert [process.command for process in sessions.ended] == ["bash --norc", "python3 -qi", "cat"]
