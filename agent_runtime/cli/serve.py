@@ -25,6 +25,7 @@ from agent_runtime.fleet.nats_options import AUTO
 from agent_runtime.fleet.own_server import program
 from agent_runtime.server.app import create_app
 from agent_runtime.server.auth import ApiKey
+from agent_runtime.server.http_protocol import TimedProtocol
 from agent_runtime.server.logs import log_to_stderr
 from agent_runtime.server.run import Dispatcher
 from agent_runtime.server.stop_signals import StopSignals
@@ -69,6 +70,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=arguments.drain,
+        http=TimedProtocol,
         ws="websockets-sansio",
     )
     server = uvicorn.Server(config)

@@ -33,7 +33,7 @@ from agent_runtime.server import (
 )
 from agent_runtime.server.auth import ApiKey, Gate
 from agent_runtime.server.context import Server
-from agent_runtime.server.errors import ApiError, error_response, not_found
+from agent_runtime.server.errors import ApiError, error_response, not_found, stopping
 from agent_runtime.server.follow import Follower
 from agent_runtime.server.launch import Launcher
 from agent_runtime.server.run import Dispatcher
@@ -174,6 +174,9 @@ class Admission:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody reads the answer
             return
+        except asyncio.CancelledError:  # the server ends, and has waited for long enough
+            if not begun:
+                await error_response(connection, stopping())(scope, receive, send_with_headers)
         except Exception as error:
             if begun:  # all that is left is to end the connection
                 raise

@@ -68,6 +68,14 @@ def in_progress() -> ApiError:
     return ApiError(409, "conflict", message, headers={"Retry-After": "1"})
 
 
+def stopping() -> ApiError:
+    """The server ends before it could answer."""
+    message = (
+        "the server is being stopped; send the request again, with the same Idempotency-Key if it had one"
+    )
+    return ApiError(503, "unavailable", message, headers={"Retry-After": "1"})
+
+
 def answer(
     connection: HTTPConnection,
     data: Any,

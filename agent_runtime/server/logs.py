@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
 import threading
 from collections import deque
+from contextlib import suppress
 
 _KEPT = 1_000  # records that wait for a slow reader; older ones are left out
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
+_STDERR = 2
 _END_SECONDS = 0.5  # for the rest at the end of the process
 
 
@@ -42,10 +44,11 @@ class BackgroundHandler(logging.Handler):
             self._some.clear()
             while self._waiting:
                 line = self._waiting.popleft()
-                try:
-                    print(line, file=sys.stderr, flush=True)
-                except (OSError, ValueError):  # stderr is closed
-                    continue
+                # not by sys.stderr: the end of the process would wait for its lock while nobody reads
+                data = f"{line}\n".encode(errors="backslashreplace")
+                with suppress(OSError):  # stderr is closed
+                    while data:
+                        data = data[os.write(_STDERR, data) :]
             if not self._some.is_set():
                 self._written.set()
 

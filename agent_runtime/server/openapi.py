@@ -22,6 +22,7 @@ _ERRORS = {
     "422": "the idempotency key was used with another body",
     "429": "too many requests; see Retry-After",
     "500": "a defect of the server",
+    "503": "the server is being stopped, or what executes the run cannot be reached",
 }
 
 

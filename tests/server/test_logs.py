@@ -34,7 +34,7 @@ def test_a_full_pipe_does_not_block() -> None:
         assert b"WARNING root: 0 " in process.stderr.read()
 
 
-def test_a_server_whose_log_is_not_read_answers(serve: Serve) -> None:
+def test_a_server_whose_log_is_not_read_answers_and_ends(serve: Serve) -> None:
     served = serve()
     with served.client() as client:
         (served.state / "runs").write_text("not a folder")  # each request logs an error
@@ -42,11 +42,15 @@ def test_a_server_whose_log_is_not_read_answers(serve: Serve) -> None:
         reader = served.process.stderr.fileno()
         fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
         until(lambda: client.post("/v1/run", json={"prompt": "x"}).status_code == 500 and full(reader))
+        for _ in range(3):  # the thread that writes the log waits for its reader now
+            assert client.post("/v1/run", json={"prompt": "x"}).status_code == 500
         assert client.get("/healthz").status_code == 200
+    served.process.terminate()
+    assert served.process.wait(60) == 0
 
 
-def test_a_record_that_cannot_be_formatted_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_that_cannot_be_formatted_is_written(capfd: pytest.CaptureFixture[str]) -> None:
     handler = BackgroundHandler()
     handler.handle(logging.LogRecord("a", logging.ERROR, "f", 1, "%d", ("x",), None))
     handler.flush()
-    assert capsys.readouterr().err == "ERROR a: '%d'\n"
+    assert capfd.readouterr().err == "ERROR a: '%d'\n"

@@ -12,7 +12,8 @@ import pytest
 
 from agent_runtime.testing.model_server import Turn
 from tests.server.conftest import Serve
-from tests.server.test_runs import frames
+from tests.server.test_runs import frames, waiting
+from tests.support.waiting import until
 
 SENDERS = [
     ("SIGTERM", ["pkill", "-F", "server.pid"]),
@@ -64,3 +65,16 @@ def test_a_signal_of_the_caller_stops_the_server(serve: Serve, number: signal.Si
     assert served.process.wait(60) == 0
     assert served.process.stderr
     assert served.process.stderr.read() == b""
+
+
+def test_a_client_that_waits_gets_503_when_the_server_stops(serve: Serve) -> None:
+    served = serve([waiting(), Turn(text="done")], "--drain", "1")
+    with ThreadPoolExecutor() as pool, served.client() as client:
+        answer = pool.submit(client.post, "/v1/run", json={"prompt": "x", "stream": False})
+        until((served.workspace / "started").exists)
+        served.process.terminate()
+        response = answer.result()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+    assert response.headers["retry-after"] == "1"
+    assert served.process.wait(60) == 0
+    assert served.process.stderr and b"Traceback" not in served.process.stderr.read()
