@@ -55,12 +55,16 @@ def _default_model(environ: Mapping[str, str]) -> str:
     return DEFAULT_MODELS[0][1]
 
 
+_REGION_HINT = "; or set AWS_REGION to the region of the model"
+
+
 def _with_valid_url(endpoint: Endpoint) -> Endpoint:
     if endpoint.base_url is not None and not re.match(r"https?://[^/?#\s]", endpoint.base_url):
         variable = base_variable(endpoint.provider)
         raise RequestError(
             variable,
-            f"expected a URL that begins with http:// or https:// and a host, got {endpoint.base_url!r}",
+            f"expected a URL that begins with http:// or https:// and a host, got {endpoint.base_url!r}"
+            f"{_REGION_HINT if endpoint.provider_row.platform == 'bedrock' else ''}",
         )
     return endpoint
 

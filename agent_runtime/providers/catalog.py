@@ -39,6 +39,7 @@ class Provider:
     format: WireFormat = "openai-chat"
     needs_key: bool = True
     key_header: str = ""  # the header of its key, where that is not the usual one of the format
+    platform: Literal["", "bedrock"] = ""  # of a cloud that has paths and streams of its own
     max_tokens_field: str = "max_tokens"
     stream_usage: bool = True  # takes stream_options.include_usage
     parallel_flag: bool = False  # takes parallel_tool_calls
@@ -89,6 +90,13 @@ PROVIDERS: dict[str, Provider] = {
         cache_key=True,
         strict_chat_tools=True,
         structured=True,
+        documents=("application/pdf",),
+    ),
+    "bedrock": Provider(
+        "",  # each region has an address of its own
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "anthropic",
+        platform="bedrock",
         documents=("application/pdf",),
     ),
     "azure": Provider(

@@ -23,6 +23,7 @@ _GPT = lazy_pattern(r"gpt-|codex-|o\d")
 _OTHER_BASE_VARIABLES = {
     "google": "GEMINI_BASE_URL",
     "alibaba": "DASHSCOPE_BASE_URL",
+    "bedrock": "ANTHROPIC_BEDROCK_BASE_URL",
     "azure": "AZURE_OPENAI_ENDPOINT",
     "azure-chat": "AZURE_OPENAI_ENDPOINT",
 }
@@ -174,7 +175,7 @@ def _canonical(name: str) -> str | None:
 def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     row = PROVIDERS[provider]
     key, is_token = _key(provider, row, environ)
-    address = parse_address(environ.get(base_variable(provider)) or row.base_url)
+    address = parse_address(environ.get(base_variable(provider)) or row.base_url or _regional(row, environ))
     base_url = address.base_url
     if provider in _AZURE and base_url.count("/") == 2:  # a host alone
         base_url += "/openai/v1"
@@ -185,13 +186,19 @@ def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     return replace(endpoint, headers=headers, key_is_token=is_token)
 
 
+def _regional(row: Provider, environ: Mapping[str, str]) -> str:
+    """The address of a provider in the region of the environment; empty when there is none."""
+    region = (environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "").strip()
+    return f"https://bedrock-runtime.{region}.amazonaws.com" if region and row.platform == "bedrock" else ""
+
+
 def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str, bool]:
     """The key of a provider, and whether it is a token; empty when there is none. The SDKs choose in the same way."""
     key = (environ.get(row.key_variable) or "").strip()
     other = (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
     if other and (not key or provider in _AZURE):
         return other, provider in _TOKEN_VARIABLES
-    return key, False
+    return key, row.platform == "bedrock"
 
 
 def _custom(model: Mapping[str, Any], name: str) -> Endpoint:

@@ -8,7 +8,7 @@ from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import host_of, is_azure
 from agent_runtime.version import VERSION
 
-_ANTHROPIC_VERSION = "2026-10-21"  # of the API; the SDK of the same month sends it
+ANTHROPIC_VERSION = "2026-10-21"  # of the API; the SDK of the same month sends it
 # variables whose value is a header, by the variable of the key beside which they are read
 _SINGLE = {"OPENAI_API_KEY": {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}}
 # variables with a header on each line, `name: value`
@@ -52,7 +52,7 @@ def auth_headers(
 
 def default_headers(format: WireFormat) -> dict[str, str]:
     """The headers of every request of a format."""
-    version = {"anthropic-version": _ANTHROPIC_VERSION} if format == "anthropic" else {}
+    version = {"anthropic-version": ANTHROPIC_VERSION} if format == "anthropic" else {}
     return {
         "accept": "application/json",  # what the SDKs send, for streams too
         "content-type": "application/json",

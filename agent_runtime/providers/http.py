@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 
@@ -13,6 +14,7 @@ from agent_runtime.agent.trace import trace_headers
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import without_userinfo
+from agent_runtime.providers.aws_events import CONTENT_TYPE, AwsEventDecoder
 from agent_runtime.providers.direct_http import DirectClient
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
@@ -77,13 +79,19 @@ class EventClient:
 
 
 def _client(endpoint: Endpoint, timeout: float) -> HttpClient:
-    url = endpoint.base_url + _PATHS[endpoint.format]
+    url = endpoint.base_url + _path(endpoint)
     address = without_userinfo(endpoint.base_url)
     if not endpoint.query and not _has_proxy() and DirectClient.can_reach(url):
         return DirectClient(url, address=address, connect_timeout=timeout, tls=trusted)
     from agent_runtime.providers.httpx_client import HttpxClient  # noqa: PLC0415 -- takes 50 ms
 
     return HttpxClient(url, endpoint.query, address=address, connect_timeout=timeout)
+
+
+def _path(endpoint: Endpoint) -> str:
+    if endpoint.provider_row.platform == "bedrock":
+        return f"/model/{quote(endpoint.model, safe=':')}/invoke-with-response-stream"
+    return _PATHS[endpoint.format]
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
@@ -120,7 +128,8 @@ async def _data(response: HttpResponse) -> AsyncIterator[Any]:
     if whole:
         yield json.loads(whole)
         return
-    decoder = EventDecoder()
+    is_aws = response.headers.get("content-type", "").startswith(CONTENT_TYPE)
+    decoder = AwsEventDecoder() if is_aws else EventDecoder()
     async for piece in pieces:
         for name, data in decoder.feed(piece):
             if data.startswith("[DONE]"):

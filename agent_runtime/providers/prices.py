@@ -31,6 +31,7 @@ _EXPECTED = (
 _PROVIDER_IDS = {
     "openai-chat": "openai",
     "azure-chat": "azure",
+    "bedrock": "aws",
     "xai": "x-ai",
     "moonshot": "moonshotai",
 }

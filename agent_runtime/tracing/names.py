@@ -49,6 +49,7 @@ SECONDS_BUCKETS = tuple(0.01 * 2**power for power in range(14))
 _PROVIDERS = {
     "openai-chat": "openai",
     "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
     "azure-chat": "azure.ai.openai",
     "google": "gcp.gemini",
     "mistral": "mistral_ai",

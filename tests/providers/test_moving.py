@@ -23,6 +23,7 @@ MODELS = {
     "anthropic": ["claude-opus-4-6", "claude-sonnet-4-6"],
     "openai": ["gpt-5.5", "gpt-5.4"],
     "openai-chat": ["gpt-5.5", "gpt-4.1"],
+    "bedrock": ["us.anthropic.claude-opus-4-6-v1"],
     "azure": ["gpt-5.2"],
     "azure-chat": ["gpt-4.1"],
     "google": ["gemini-3-flash-preview", "gemini-3-pro-preview"],

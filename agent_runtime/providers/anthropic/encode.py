@@ -26,6 +26,7 @@ from agent_runtime.protocol.messages import (
 from agent_runtime.providers.answer_format import answer_format
 from agent_runtime.providers.anthropic.decode import AnthropicDecoder
 from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.headers import ANTHROPIC_VERSION
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
 from agent_runtime.providers.schema_dialects import ANTHROPIC
@@ -85,7 +86,7 @@ class AnthropicMessages:
             format = {"type": "json_schema", "schema": schema}
             body["output_config"] = body.get("output_config", {}) | {"format": format}
         body |= clean_json({name: value for name, value in body.items() if name != "messages"})
-        return omit(body, endpoint, dropped), dropped
+        return _for_platform(omit(body, endpoint, dropped), endpoint), dropped
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
@@ -110,6 +111,14 @@ class AnthropicMessages:
             else:
                 joined.append(item)
         return joined
+
+
+def _for_platform(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    """The body as the platform takes it: at Bedrock the path says the model, and that the answer is streamed."""
+    if endpoint.provider_row.platform != "bedrock":
+        return body
+    kept = {name: value for name, value in body.items() if name not in ("model", "stream")}
+    return {"anthropic_version": ANTHROPIC_VERSION} | kept
 
 
 # --- messages
