@@ -49,6 +49,7 @@ async def both(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, **options
     return said
 
 
+@pytest.mark.usefixtures("scans_here")
 @pytest.mark.parametrize("options", [{}, {"ignore_case": True}, {"literal": True}], ids=str)
 async def test_patterns_match_the_same_in_both_engines(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
@@ -62,6 +63,7 @@ async def test_patterns_match_the_same_in_both_engines(
     assert sum("No matches" not in said[0] and "refused" not in said[0] for said in found.values()) > 10
 
 
+@pytest.mark.usefixtures("scans_here")
 @pytest.mark.parametrize("name", ["nul", "latin", "le", "open", "empty"])
 async def test_the_path_of_a_file(editor: EditorFixture, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """ripgrep would search a binary file whose path is given up to the NUL."""
@@ -102,6 +104,7 @@ def put_tree(editor: EditorFixture, rules: dict[str, str]) -> None:
     os.mkfifo(editor.folder / "sort/fifo")
 
 
+@pytest.mark.usefixtures("scans_here")
 async def test_the_same_files_whatever_is_ignored_where(
     editor: EditorFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
