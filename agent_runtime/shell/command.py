@@ -16,7 +16,7 @@ from agent_runtime.shell.bash_process import BashProcess
 from agent_runtime.shell.bash_script import STOP
 from agent_runtime.shell.call_processes import CallProcesses
 from agent_runtime.shell.live_output import LiveOutput
-from agent_runtime.shell.output_capture import OutputCapture
+from agent_runtime.shell.output_capture import SHORT_OUTPUT, OutputCapture
 from agent_runtime.shell.result_text import Ending, report
 from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, describe, ended, terminate
@@ -94,7 +94,8 @@ class Command:
     async def result(self) -> ToolOutput:
         """Return the result for the model. To be called after `detach`."""
         final = self.live.sent_bytes if self.live else 0
-        fitted = await run_in_thread(partial(self.capture.fit, self.tokens, final=final))
+        fit = partial(self.capture.fit, self.tokens, final=final)
+        fitted = fit() if self.capture.total <= SHORT_OUTPUT else await run_in_thread(fit)
         self.capture.close()
         log = self.capture.log
         if log and log.lost:

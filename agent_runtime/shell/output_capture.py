@@ -23,6 +23,7 @@ from agent_runtime.shell.output_buffer import PIPE_BYTES, OutputBuffer
 from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.system.processes import Process
 
+SHORT_OUTPUT = 4096  # bytes; what is shorter is fitted in less time than a thread takes to start
 _QUIET_SECONDS = 0.05  # without output, after which what is left running is taken to be idle
 _SETTLE_SECONDS = 1.0  # the longest wait for that
 _TERMINAL_BYTES = (

@@ -18,7 +18,7 @@ import anyio
 from agent_runtime.shell.call_processes import Background, CallProcesses
 from agent_runtime.shell.input_wait import READING_SECONDS, waits_for_input
 from agent_runtime.shell.keyboard import Keyboard
-from agent_runtime.shell.output_capture import OutputCapture
+from agent_runtime.shell.output_capture import SHORT_OUTPUT, OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.shell.session_start import SessionStart, launch, open_pipes, open_terminal
 from agent_runtime.shell.terminal_output import TerminalOutput
@@ -122,6 +122,8 @@ class Session:
 
     async def unread(self, tokens: int) -> TruncatedOutput:
         """The output that has not been reported yet, as text, cut to so many tokens."""
+        if self._screen is None and self.capture.total <= SHORT_OUTPUT:
+            return self._take_unread(tokens)
         return await run_in_thread(self._take_unread, tokens)
 
     def as_background(self) -> Background:

@@ -64,7 +64,7 @@ def processes_named(command: str, workspace: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if line.startswith(command) and (entry / "cwd").readlink() == workspace:
                     found.append(int(entry.name))
             except OSError:
