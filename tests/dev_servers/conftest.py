@@ -16,8 +16,10 @@ from typing import Any
 import anyio
 import pytest
 
+from agent_runtime.dev_servers import watcher
 from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.protocol.events import DevUrlEvent
+from agent_runtime.system.subreaper import become_subreaper
 from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 
@@ -144,17 +146,27 @@ def python(launch: Launch) -> Launch:
 
 
 @pytest.fixture
-def subreaper() -> Iterator[None]:
+def subreaper() -> None:
     """Orphans come to this process, as they come to the runtime."""
-    prctl = ctypes.CDLL(None).prctl
-    assert prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-    yield
-    prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    assert become_subreaper()
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def no_subreaper() -> None:
+    """Orphans do not come to this process, although a test before this one may have made it a subreaper."""
+    assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes its time to answer a request that checks for HTTP."""
+    monkeypatch.setattr(watcher, "_CHECK_SECONDS", 60.0)
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port that the kernel gives to nobody else while the test runs: bound in a way that lets a server listen."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

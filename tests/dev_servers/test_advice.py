@@ -7,14 +7,17 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.dev_servers import server_table
+from agent_runtime.dev_servers import server_table, watcher
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from tests.dev_servers.conftest import Launch, Scene, Watching
 from tests.dev_servers.test_lifecycle import LISTEN, STAY, until_open
 from tests.dev_servers.watchers import make_watcher
+from tests.shell.conftest import Limit, limits
 from tests.support.waiting import until_async
+
+__all__ = ["limits"]
 
 pytestmark = pytest.mark.anyio
 
@@ -24,30 +27,31 @@ def shell_in(folder: Path) -> Shell:
 
 
 @pytest.mark.parametrize(
-    ("command", "seconds"),
+    "command",
     [
-        ("python3 -m http.server {port}", 4),  # the time of the call ends it
-        ("timeout 4 python3 -m http.server {port}", 30),
-        ("python3 -m http.server {port} & until [ -e seen ]; do sleep 0.02; done; kill $!", 30),
-        (
-            "(python3 -m http.server {port} & echo $! > pid); until [ -e seen ]; do sleep 0.02; done; "
-            "kill -9 $(cat pid)",
-            30,
-        ),
-        (
-            "timeout 4 python3 -c 'import socket as s, time; x = s.create_server((\"\", {port})); time.sleep(9)'",
-            30,
-        ),
+        "python3 -m http.server {port}",  # the time of the call ends it
+        "timeout 300 python3 -m http.server {port} & {until_seen}; kill $!",
+        "python3 -m http.server {port} & {until_seen}; kill $!",
+        "(python3 -m http.server {port} & echo $! > pid); {until_seen}; kill -9 $(cat pid)",
     ],
 )
 async def test_a_server_that_ends_with_its_call_is_not_reported_as_listening(
-    watching: Watching, tmp_path: Path, free_port: int, command: str, seconds: float
+    watching: Watching,
+    tmp_path: Path,
+    free_port: int,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    limits: None,
 ) -> None:
+    monkeypatch.setattr(watcher, "START_TIME", 60.0)
+    limit = Limit(100.0)
     shell = shell_in(tmp_path)
 
     async def report_seen(scene: Scene) -> None:
         await scene.event("up", port=free_port)
         (tmp_path / "seen").touch()
+        if "seen" not in command:
+            await limit.end_when(lambda: True)
 
     async with (
         watching(background=shell.background, printed=shell.printed) as scene,
@@ -55,7 +59,8 @@ async def test_a_server_that_ends_with_its_call_is_not_reported_as_listening(
     ):
         tasks.start_soon(report_seen, scene)
         try:
-            await shell.run(command.format(port=free_port), timeout=seconds, call_id="1", tokens=1000)
+            command = command.format(port=free_port, until_seen="until [ -e seen ]; do sleep 0.02; done")
+            await shell.run(command, timeout=limit, call_id="1", tokens=1000)
             await scene.servers.settle()
             advice = scene.servers.advice()
         finally:
@@ -144,8 +149,10 @@ async def test_advice_about_three_hundred_servers_is_short(
 
 MIXED = """
 import signal, socket, sys
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+held = [socket.socket() for _ in range(3)]
+for each in held: each.bind(("127.0.0.1", 0))
 print("Debugger listening on ws://127.0.0.1:%d/x" % held[0].getsockname()[1], flush=True)
+for each in held: each.listen()
 if len(sys.argv) > 1: held.append(socket.create_server(("0.0.0.0", int(sys.argv[1]))))
 signal.pause()
 """
@@ -175,7 +182,7 @@ async def test_servers_that_are_left_running_name_their_log_and_process(
     async with watching(background=shell.background, printed=shell.printed) as scene:
         try:
             command = f"python3 -m http.server {free_port} & {until_open(free_port)}"
-            await shell.run(command, timeout=9, call_id="call_1", tokens=1000)
+            await shell.run(command, timeout=60, call_id="call_1", tokens=1000)
             await scene.servers.settle()
             (left,), (entry,) = scene.servers.left(), shell.background()
         finally:

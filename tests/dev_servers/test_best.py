@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_runtime.dev_servers import watcher
 from agent_runtime.dev_servers.announcements import Announcement
 from agent_runtime.dev_servers.origin import Origin
 from agent_runtime.dev_servers.ownership import OpenPort
@@ -142,8 +143,12 @@ async def test_the_announced_port_is_chosen_among_many(
     async with watching() as scene:
         launch("node", "many.js", str(free_port), log=tmp_path / "log")
         await until_async(lambda: len(scene.events) == 6)
-        found = scene.servers.latest()
-        assert found and (found.port, found.http) == (free_port, True)
+
+        def chosen() -> tuple[int, bool | None] | None:
+            found = scene.servers.latest()
+            return (found.port, found.http) if found else None
+
+        await until_async(lambda: chosen() == (free_port, True))  # it says so last
 
 
 SLOW_BUILD = """
@@ -154,13 +159,14 @@ c, _ = s.accept(); c.recv(1000); time.sleep(60)
 
 
 async def test_a_server_that_is_still_building_is_preferred(
-    watching: Watching, python: Launch, free_port: int
+    watching: Watching, python: Launch, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with watching() as scene:
         python(SLOW_BUILD, str(free_port))
         up = await scene.event("up", port=free_port)
         assert await scene.servers.finish() == []
         assert scene.servers.latest() == up
+        monkeypatch.setattr(watcher, "_CHECK_SECONDS", 0.1)
         text = await scene.servers.locate(free_port, 0.1, check=True)
         assert "may still be starting" in text
         assert scene.servers.latest() == up

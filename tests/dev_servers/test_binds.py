@@ -22,9 +22,7 @@ SERVE = """
 import http.server, socket, sys
 class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args): pass
-servers = []
-port = 0
-for bind in sys.argv[1:]:
+def listen(bind, port):
     host, _, only = bind.partition("=")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     class Server(http.server.ThreadingHTTPServer):
@@ -33,9 +31,15 @@ for bind in sys.argv[1:]:
             if family == socket.AF_INET6:
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(only)))
             super().server_bind()
-    server = Server((host, port), Handler)
-    port = server.server_address[1]
-    servers.append(server)
+    return Server((host, port), Handler)
+binds = sys.argv[1:]
+while True:  # a port that is free on the one address may be in use on the other
+    servers = [listen(binds[0], 0)]
+    try:
+        servers += [listen(bind, servers[0].server_address[1]) for bind in binds[1:]]
+        break
+    except OSError:
+        servers[0].server_close()
 import threading
 for server in servers:
     threading.Thread(target=server.serve_forever).start()
@@ -43,7 +47,7 @@ for server in servers:
 
 
 def get(url: str) -> int:
-    with urlopen(url, timeout=5) as answer:
+    with urlopen(url, timeout=60) as answer:
         return int(answer.status)
 
 

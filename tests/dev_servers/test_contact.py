@@ -61,7 +61,7 @@ c.close(); finish(); time.sleep(60)
 
 
 def talk(port: int, data: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(data)
         connection.recv(1)
 
@@ -141,7 +141,7 @@ async def test_no_request_is_sent_to_a_debugger(
 
 
 NODE_TEST = """
-const test = require("node:test"), assert = require("node:assert"), http = require("http")
+const fs = require("fs"), test = require("node:test"), assert = require("node:assert"), http = require("http")
 test("retries", async () => {
   const seen = []
   const server = http.createServer((request, response) => {
@@ -149,7 +149,9 @@ test("retries", async () => {
   })
   await new Promise(done => server.listen(0, done))
   const url = `http://127.0.0.1:${server.address().port}/job`
-  await fetch(url); await new Promise(done => setTimeout(done, 700)); await fetch(url)
+  await fetch(url)
+  while (!fs.existsSync("seen")) await new Promise(done => setTimeout(done, 20))
+  await fetch(url)
   assert.deepStrictEqual(seen, ["GET /job", "GET /job"])
   server.closeAllConnections(); server.close()
 })
@@ -164,6 +166,7 @@ async def test_a_test_suite_that_counts_requests_passes(
     async with watching() as scene:
         suite = launch("node", "--test", "retry.test.js", log=tmp_path / "log")
         await scene.event("up")
+        (tmp_path / "seen").touch()
         assert await anyio.to_thread.run_sync(suite.wait) == 0, (tmp_path / "log").read_text()
         await scene.event("down")
         assert scene.servers.advice() == ""

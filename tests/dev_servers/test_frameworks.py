@@ -55,9 +55,11 @@ async def test_uvicorn_is_reported_with_its_log(watching: Watching, launch: Laun
 async def test_node_prints_its_base_path(watching: Watching, launch: Launch, tmp_path: Path) -> None:
     async with watching(template="https://{port}-{sandboxId}.example.com", sandbox_id="s1") as scene:
         server = launch("node", "-e", NODE, log=tmp_path / "log")
-        up = await scene.event("up", pid=server.pid)
-        assert up.url == f"https://{up.port}-s1.example.com/base/"
-        assert up.local_url == f"http://localhost:{up.port}/base/"
+        port = (await scene.event("up", pid=server.pid)).port
+        await until_async(lambda: scene.servers.up()[0].http)  # it prints its URL when it listens already
+        (up,) = scene.servers.up()
+        assert up.url == f"https://{port}-s1.example.com/base/"
+        assert up.local_url == f"http://localhost:{port}/base/"
         assert scene.servers.latest() == up
 
 
@@ -73,8 +75,8 @@ async def test_a_base_path_found_only_by_the_tool_is_returned(watching: Watching
         text = await anyio.to_thread.run_sync(os.read, read, 1000)
         os.close(read)
         scene.servers.hint(text.decode())
-        up = await scene.event("up", pid=process.pid)
-        assert up.local_url == f"http://localhost:{up.port}/base/"
+        port = (await scene.event("up", pid=process.pid)).port
+        await until_async(lambda: scene.servers.up()[0].local_url == f"http://localhost:{port}/base/")
         process.kill()
 
 

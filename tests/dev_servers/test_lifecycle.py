@@ -118,6 +118,7 @@ async def test_a_daemonized_server_still_belongs_to_the_run(
         await scene.event("down", pid=daemon)
 
 
+@pytest.mark.usefixtures("no_subreaper")
 async def test_an_escaped_daemon_is_recognized_by_its_environment(
     watching: Watching, python: Launch, launch: Launch, tmp_path: Path
 ) -> None:
@@ -246,7 +247,7 @@ async def test_settle_and_watch_share_each_event_once(
     async with watching() as scene:
         pids = {python(LISTEN + ANSWER + STAY).pid for _ in range(4)}
         settled: list[DevUrlEvent] = []
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             while len(settled + scene.events) < len(pids):
                 settled += await scene.servers.settle()
         emitted = await scene.all_events(launch)
@@ -256,9 +257,9 @@ async def test_settle_and_watch_share_each_event_once(
 async def test_the_final_scan_reports_the_current_state(python: Launch) -> None:
     servers = make_watcher()
     stays, dies = python(LISTEN + ANSWER + STAY), python(LISTEN + ANSWER + STAY)
-    assert await servers.wait_for(None, 10)
+    assert await servers.wait_for(None, 60)
     ups: list[int | None] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while len(ups) < 2:
             ups += [event.pid for event in await servers.settle()]
     assert set(ups) == {stays.pid, dies.pid}
@@ -279,7 +280,7 @@ async def test_the_final_scan_does_not_wait_for_servers_that_are_gone(
         await scene.event("up", pid=server.pid)
         server.kill()
         server.wait()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             events = await scene.servers.finish()
         await until_async(lambda: [e.status for e in scene.events + events] == ["up", "down"])
 

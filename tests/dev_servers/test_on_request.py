@@ -73,7 +73,7 @@ async def test_a_server_elsewhere_of_which_only_the_port_was_named_is_not_of_the
         if before:
             scene.servers.note_call(f"until curl localhost:{free_port}; do sleep 1; done")
         ask(tmp_path, "/", serve(free_port))
-        found = await scene.servers.wait_for(free_port, 15)
+        found = await scene.servers.wait_for(free_port, 60)
         scene.servers.note_call(serve(free_port))  # it is there already
         in_workspace = partial(run_words, tmp_path, tmp_path / "workspace")
         assert found and (found.pid, await scene.all_events(in_workspace)) == (None, [])
@@ -84,7 +84,7 @@ async def test_a_server_below_another_runtime_is_not_of_the_run(
 ) -> None:
     async with daemon(watching, python, tmp_path, OTHER_RUNTIME, "agent-runtime") as scene:
         ask(tmp_path, tmp_path / "workspace", serve(free_port))
-        found = await scene.servers.wait_for(free_port, 15)
+        found = await scene.servers.wait_for(free_port, 60)
         assert found and (found.pid, scene.events) == (None, [])
 
 
@@ -96,7 +96,7 @@ async def test_an_earlier_server_that_restarts_is_not_of_the_run(
     async with daemon(watching, python, tmp_path) as scene:
         earlier.close()
         ask(tmp_path, tmp_path / "workspace", serve(free_port))
-        found = await scene.servers.wait_for(free_port, 15)
+        found = await scene.servers.wait_for(free_port, 60)
         assert found and (found.pid, scene.events) == (None, [])
 
 
@@ -107,7 +107,7 @@ async def test_a_server_in_the_tmux_of_an_earlier_run_is_reported(
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     tmux = ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null"]
-    await anyio.run_process([*tmux, "new-session", "-d", "-s", "dev", "sleep 100"], cwd=workspace)
+    await anyio.run_process([*tmux, "new-session", "-d", "-s", "dev", "sleep 600"], cwd=workspace)
     try:
         runtime = python("import signal\nsignal.pause()")
         async with watching(root_pid=runtime.pid, workspace=workspace) as scene:

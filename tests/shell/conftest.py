@@ -90,10 +90,15 @@ def clean_env(user: str | None = None) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch, limits: None) -> None:
     """Limits of the program that a busy machine may exceed are longer; and `Limit` is one that a test ends."""
     monkeypatch.setattr(keyboard, "TIMEOUT", PATIENT)
     monkeypatch.setattr(terminate, "_KILLING", PATIENT)
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a `Limit` be a time limit that the test ends."""
     move_on_after = anyio.move_on_after
 
     def move_on(delay: float | None, shield: bool = False) -> anyio.CancelScope:
