@@ -58,7 +58,7 @@ def test_a_cancel_during_the_baseline_ends_the_run(
         assert await observer.after(info, output, 0.1) is output
         await tracker.finish(hurried=True)
 
-    timer = threading.Timer(30, looked.set)
+    timer = threading.Timer(120, looked.set)
     timer.start()
     try:
         anyio.run(main)
@@ -82,7 +82,7 @@ def test_a_cancel_ends_the_run_although_the_reader_takes_no_edits(tmp_path: Path
                 until(lambda: full(descriptor) or process.poll() is not None)
                 assert process.poll() is None
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(10) == 143
+                assert process.wait(60) == 143
             finally:
                 process.kill()
 
@@ -114,7 +114,7 @@ def test_a_cancel_after_many_changes_ends_within_the_limit(tmp_path: Path, what:
                 assert process.poll() is None
                 began = time.monotonic()
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(30) == 143
+                assert process.wait(120) == 143
                 assert time.monotonic() - began < 3 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
                 reader.join()
             finally:

@@ -1,6 +1,6 @@
 """Whatever a shell does to a tree, the patches rebuild it.
 
-50 seeds, each with and without git, seen by inotify and by walks. More:
+50 seeds, each with and without git, each seen by inotify and by walks at once. More:
 CHANGES_SEEDS=200 .venv/bin/python -m pytest tests/changes/test_property.py
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,20 +137,25 @@ def seeded(rng: random.Random, tracked: TrackedWorkspace, git: bool) -> None:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("git", [False, True], ids=["bare", "git"])
-def test_patches_rebuild_the_tree(seed: int, git: bool, detection: str, tmp_path: Path) -> None:
+def test_patches_rebuild_the_tree(seed: int, git: bool, blind: Callable[[], None], tmp_path: Path) -> None:
     rng = random.Random(f"{seed} {git}")
     tracked = TrackedWorkspace(tmp_path, keep_git=rng.random() < 0.5)
     seeded(rng, tracked, git)
+    walking = TrackedWorkspace(tmp_path / "walking", tracked.ws, keep_git=tracked.keep_git)
     tracked.begin()
-    assert tracked.tracker.files
-    assert (tracked.tracker.files.watcher is None) == (detection == "walks")
+    blind()
+    walking.begin()
+    assert tracked.tracker.files and tracked.tracker.files.watcher
+    assert walking.tracker.files and not walking.tracker.files.watcher
     for _ in range(rng.randrange(1, 8)):
         before = snapshot(tracked.ws, UNSEEN)
-        events = tracked.run(mutations(rng, tracked.ws, git))
-        touched = {name for event in events for name in (event.path, event.old_path) if name}
+        tracked.sh(mutations(rng, tracked.ws, git))
         after = snapshot(tracked.ws, UNSEEN)
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-        assert touched == set(
+        expected = set(
             tracked.texts(changed - {p for p in changed if p.startswith((b".cache", b"node_modules"))})
         )
+        for events in (tracked.scan(), walking.scan()):
+            assert {name for event in events for name in (event.path, event.old_path) if name} == expected
     tracked.check(UNSEEN)
+    walking.check(UNSEEN)

@@ -167,10 +167,10 @@ def test_background_writers_are_seen_between_calls(
                     assert receive.statistics().current_buffer_used == 0
                 tracked.events += await tracked.tracker.scan(call_id="c1")
             await anyio.run_process(
-                ["bash", "-c", "(echo y >> f; mkdir -p new/deep; echo z > new/deep/f) &"],
+                ["bash", "-c", "(echo y >> f; mkdir -p ../n/deep; echo z > ../n/deep/f; mv ../n new) &"],
                 cwd=tracked.ws,
             )
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 tracked.events += [await receive.receive(), await receive.receive()]
             group.cancel_scope.cancel()
 

@@ -62,17 +62,22 @@ def apply(event: FileEditEvent, tree: Path) -> None:
 
 @dataclass
 class TrackedWorkspace:
-    """`sh` changes things; `scan` looks; `check` holds the promise."""
+    """`sh` changes things; `scan` looks; `check` holds the promise.
+
+    `workspace` is by default a new one in the folder; several trackers may have one in common.
+    """
 
     folder: Path
+    workspace: Path | None = None
     keep_git: bool = True
     track_ignored: bool = False
     events: list[FileEditEvent] = field(default_factory=list)
     expected: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.ws = self.folder / "ws"
-        self.ws.mkdir(parents=True)
+        self.ws = self.workspace or self.folder / "ws"
+        for path in (self.folder, self.ws):
+            path.mkdir(parents=True, exist_ok=True)
 
     def sh(self, script: str) -> None:
         bash(script, self.ws)

@@ -175,7 +175,7 @@ async def test_supplementary_groups_apply_and_other_threads_keep_their_credentia
 def test_nothing_is_imported_with_the_rights_of_the_user(user: UserFixture) -> None:
     """The user may not be able to read the installation, and a failed import can make later ones fail."""
     program = [sys.executable, "-m", "tests.files.imports_as_user", str(user.workspace)]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 

@@ -40,10 +40,10 @@ async def main():
         await until_async(lambda: len(statuses) == 40)
         def zombies():
             return [c for c in children(os.getpid()) if c.state == "Z" and c.pid != waiting.pid]
-        await until_async(lambda: not zombies())
         await shell.aclose(kill=True)
+        await until_async(lambda: not zombies())
         tasks.cancel_scope.cancel()
-    print(os.getpid() == 1, result.exit_code, all(statuses), waiting.wait(), len(zombies()), flush=True)
+    print(os.getpid() == 1, result.exit_code, all(statuses), waiting.wait(), flush=True)
 
 anyio.run(main)
 """
@@ -65,7 +65,7 @@ def run(tmp_path: Path, *before: str) -> str:
 
 
 def test_orphans_are_reaped_as_a_subreaper(tmp_path: Path) -> None:
-    assert run(tmp_path) == "False 9 True 7 0\n"
+    assert run(tmp_path) == "False 9 True 7\n"
 
 
 def test_orphans_are_reaped_as_pid_1(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_orphans_are_reaped_as_pid_1(tmp_path: Path) -> None:
         or subprocess.run([*namespace, "true"], capture_output=True).returncode
     ):
         pytest.skip("process namespaces are not allowed here")
-    assert run(tmp_path, *namespace) == "True 9 True 7 0\n"
+    assert run(tmp_path, *namespace) == "True 9 True 7\n"
 
 
 STORM = """
@@ -101,6 +101,6 @@ anyio.run(main)
 def test_signals_that_arrive_while_the_subreaper_stops(tmp_path: Path) -> None:
     """Python prints a traceback when a handler is reset to the default action while its signal is pending."""
     done = subprocess.run(
-        [sys.executable, "-c", STORM], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", STORM], capture_output=True, text=True, timeout=120, check=True
     )
     assert (done.stdout, done.stderr) == ("", "")

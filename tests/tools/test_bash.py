@@ -80,6 +80,12 @@ async def test_the_wait_argument_is_converted_and_bounded(
     assert await seconds(tool, {**arguments, "yield_time_ms": wanted}, limit) == expected
 
 
+@pytest.mark.parametrize(("tool", "expected"), [("exec_command", 10), ("write_stdin", 5)])
+async def test_a_null_as_the_wait_argument_means_the_default(tool: str, expected: float) -> None:
+    arguments = {"cmd": "x"} if tool == "exec_command" else {"session_id": 1}
+    assert await seconds(tool, {**arguments, "yield_time_ms": None}, None) == expected
+
+
 @pytest.mark.parametrize(
     "extra", ["description", "run_in_background", "login", "justification", "sandbox_permissions"]
 )

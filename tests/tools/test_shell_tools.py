@@ -29,7 +29,7 @@ def context(sh: Bench, sessions: SessionManager) -> ToolContext:
         servers=unused,
         user=unused,
         search=unused,
-        tool_timeout=5,
+        tool_timeout=60,
         output_tokens=100,
     )
 
@@ -43,14 +43,15 @@ def test_every_parameter_has_a_description(name: str) -> None:
 
 
 async def call(name: str, input: Mapping[str, Any], sh: Bench, sessions: SessionManager) -> ToolOutput:
-    return await load(name).call(input, context(sh, sessions))
+    wait = {"yield_time_ms": 60_000} if name == "exec_command" else {}
+    return await load(name).call({**wait, **input}, context(sh, sessions))
 
 
 async def test_the_bash_tool_runs_commands(sh: Bench, sessions: SessionManager) -> None:
     assert (await call("bash", {"command": "x=1; echo hi"}, sh, sessions)).text == "hi"
     assert (await call("bash", {"restart": True}, sh, sessions)).text == "The shell has been restarted."
     assert (await call("bash", {"command": "echo x$x", "restart": False}, sh, sessions)).text == "x"
-    assert (await call("bash", {"command": "sleep 9", "timeout": 0.2}, sh, sessions)).outcome == "timed_out"
+    assert (await call("bash", {"command": "sleep 600", "timeout": 0.2}, sh, sessions)).outcome == "timed_out"
     cut = await call("bash", {"command": "seq 1000"}, sh, sessions)
     assert cut.truncated and cut.output_bytes == 3893
 
@@ -62,11 +63,12 @@ async def test_wrong_arguments_are_named(sh: Bench, sessions: SessionManager, wr
 
 
 async def test_the_session_tools_start_and_write(sh: Bench, sessions: SessionManager) -> None:
-    started = await call("exec_command", {"cmd": "cat", "yield_time_ms": 200}, sh, sessions)
+    started = await call("exec_command", {"cmd": "cat", "yield_time_ms": 0}, sh, sessions)
     assert "session ID 1" in started.text
-    typed = await call("write_stdin", {"session_id": 1, "chars": "hi\n", "yield_time_ms": 300}, sh, sessions)
+    wait = {"session_id": 1, "yield_time_ms": 60_000}
+    typed = await call("write_stdin", {**wait, "chars": "hi\n"}, sh, sessions)
     assert typed.text.endswith("Output:\nhi")
-    ended = await call("write_stdin", {"session_id": 1, "chars": "\x04"}, sh, sessions)
+    ended = await call("write_stdin", {**wait, "chars": "\x04"}, sh, sessions)
     assert ended.exit_code == 0
     elsewhere = await call(
         "exec_command", {"cmd": "pwd", "workdir": "/", "max_output_tokens": 5}, sh, sessions
@@ -79,7 +81,7 @@ async def test_the_session_tools_start_and_write(sh: Bench, sessions: SessionMan
     [
         {"login": True, "shell": "/bin/zsh", "justification": "to see", "sandbox_permissions": "use_default"},
         {"description": "says hi", "with_escalated_permissions": False, "prefix_rule": ["echo"]},
-        {"tty": None, "workdir": None, "yield_time_ms": None, "max_output_tokens": None},
+        {"tty": None, "workdir": None, "max_output_tokens": None},
         {"cwd": "/", "security_risk": "LOW", "is_input": "false"},
         {"timeout_ms": 1, "explanation": "", "environment_id": "local", "run_in_background": False},
     ],
