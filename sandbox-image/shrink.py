@@ -2,7 +2,7 @@
 
 The libraries keep their bytecode and lose sources, docstrings, type stubs, tests, headers, and what UNUSED names. The
 runtime keeps its sources, which make its tracebacks readable. Bytecode is not compared with sources (`unchecked-hash`).
-The Dockerfile and build-rootfs strip symbols from extension modules as well, by `install strip`.
+Extension modules and shared libraries lose what is not loaded: symbols for debuggers, and section headers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib.util
 import py_compile
 import runpy
 import shutil
+import struct
 import sys
 from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]
 from pathlib import Path
@@ -73,6 +74,8 @@ def main(environment: Path) -> None:
     for path in site.rglob("*.*"):
         if path.suffix in NOT_FOR_A_RUN:
             path.unlink()
+        elif ".so" in path.suffixes:
+            strip(path)
         elif path.suffix == ".py" and path.relative_to(site).parts[0] != OWN:
             replace_by_bytecode(path)
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -96,6 +99,22 @@ def keep_lexers(folder: Path, kept: set[str]) -> None:
     table = runpy.run_path(str(folder / "_mapping.py"))["LEXERS"]
     rows = {name: row for name, row in table.items() if row[0].rpartition(".")[2] in kept}
     (folder / "_mapping.py").write_text(f"LEXERS = {rows!r}\n", "utf-8")
+
+
+def strip(path: Path) -> None:
+    """Cut a 64-bit ELF file behind the last segment that is loaded."""
+    data = bytearray(path.read_bytes())
+    if data[:6] != b"\x7fELF\x02\x01":
+        return
+    (table,) = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    ends = [table + size * count]
+    for header in range(table, table + size * count, size):
+        offset, _, _, length = struct.unpack_from("<4Q", data, header + 8)
+        ends.append(offset + length)
+    struct.pack_into("<Q", data, 40, 0)  # there are no section headers
+    struct.pack_into("<HH", data, 60, 0, 0)
+    path.write_bytes(data[: max(ends)])
 
 
 def replace_by_bytecode(path: Path) -> None:
