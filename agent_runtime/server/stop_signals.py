@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from agent_runtime.system.signals import (
     name_of,
     of_another_run,
     sender_of,
+    tools_live,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +48,24 @@ class StopSignals:
         be_prompt()
         while True:
             info = signal.sigwaitinfo(self._numbers)
-            sender = Process.of(sender_of(info))
-            if sender and of_another_run(sender, self._marker):
-                name = name_of(info.si_signo)
-                log.warning("ignored %s from a tool (pid %d)", name, sender.pid)
+            if reason := self._ignored(sender_of(info), info.si_uid):
+                log.warning("ignored %s %s", name_of(info.si_signo), reason)
                 continue
             server.force_exit = server.should_exit
             server.should_exit = True
+
+    def _ignored(self, pid: int, uid: int) -> str:
+        """Return why a signal is not the caller's; "" when it is, or comes from the kernel or another PID namespace.
+
+        A sender that has exited can be a `pkill` of a tool or of the caller. It counts as a tool's while programs of
+        tools are alive, as it does in a run (see engine.tool_signals), unless it had another user than the tools.
+        """
+        sender = Process.of(pid)
+        if sender:
+            return f"from a tool (pid {pid})" if of_another_run(sender, self._marker) else ""
+        if pid and uid == os.getuid() and tools_live(self._marker):
+            return (
+                f"from pid {pid}, which has exited and may have been a tool: programs of tools are running. "
+                "To stop the server, send the signal from a program that does not exit at once, such as a shell"
+            )
+        return ""

@@ -84,6 +84,7 @@ async def fork_thread(http: HttpRequest) -> Response:
     except RequestError as error:
         if "already" in str(error):
             raise ApiError(409, "conflict", str(error)) from error
+        await _existing(server, id)  # it may have been deleted since
         raise ApiError.of(error) from error
     return answer(http, _info(info), status=201)
 

@@ -6,7 +6,7 @@ import os
 import signal
 from contextlib import suppress
 
-from agent_runtime.system.processes import Process, descendants, lineage
+from agent_runtime.system.processes import Process, all_processes, descendants, lineage
 
 STOPPING = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
 # The CPU raises them for an invalid instruction or address, where no Python code can handle them.
@@ -56,6 +56,15 @@ def of_another_run(process: Process, marker: str | None) -> bool:
     """
     own = _runtime_of(marker)
     return any(_runtime_of(above.marker) not in (None, own) for above in lineage(process))
+
+
+def tools_live(marker: str | None) -> bool:
+    """Return whether a program lives that a tool of a run has started; runs of `marker` excepted, see of_another_run.
+
+    Then a signal whose sender has exited, as `pkill` does at once, may come from a tool.
+    """
+    own = _runtime_of(marker)
+    return any(_runtime_of(process.marker) not in (None, own) for process in all_processes().values())
 
 
 def _runtime_of(marker: str | None) -> str | None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
+from agent_runtime.server.stop_signals import StopSignals
+from agent_runtime.system import signals
+from agent_runtime.system.processes import Process
 from agent_runtime.testing.model_server import Turn
 from tests.server.conftest import Serve
 from tests.server.test_runs import frames, waiting
@@ -56,6 +62,50 @@ def test_tools_do_not_stop_the_server(serve: Serve) -> None:
 
 def events(client: httpx2.Client, run_id: str) -> list[dict[str, Any]]:
     return [event for _, _, event in frames(client.get(f"/v1/runs/{run_id}/events").text)]
+
+
+def test_a_signal_of_a_program_that_has_exited_is_ignored_while_tools_run(serve: Serve) -> None:
+    served = serve([waiting(), Turn(text="done")])
+    with ThreadPoolExecutor() as pool, served.client() as client:
+        answer = pool.submit(client.post, "/v1/run", json={"prompt": "x", "stream": False})
+        until((served.workspace / "started").exists)
+        served.process.send_signal(signal.SIGSTOP)  # looks at the signal after the sender has been reaped
+        subprocess.run(["/usr/bin/env", "kill", "-TERM", str(served.process.pid)], check=True)
+        served.process.send_signal(signal.SIGCONT)
+        assert served.process.stderr
+        assert "ignored SIGTERM from pid" in served.process.stderr.readline().decode()
+        (served.workspace / "go").touch()
+        assert answer.result().json()["data"]["status"] == "completed"
+    served.process.terminate()  # this sender lives
+    assert served.process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("marker", "tools", "other_user", "ignored"),
+    [
+        (None, ["run1.2"], False, True),
+        (None, ["run1.2"], True, False),
+        (None, [None], False, False),
+        (None, [], False, False),
+        ("run1.2", ["run1.3", None], False, False),
+        ("run1.2", ["run1.3", "run2.1"], False, True),
+    ],
+)
+def test_a_sender_that_has_exited_counts_as_a_tool_while_tools_live(
+    monkeypatch: pytest.MonkeyPatch, marker: str | None, tools: list[str | None], other_user: bool, ignored: bool
+) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    table = {number: SimpleNamespace(marker=tool) for number, tool in enumerate(tools)}
+    monkeypatch.setattr(signals, "all_processes", lambda: table)
+    monkeypatch.setattr(Process, "own", lambda: SimpleNamespace(marker=marker))
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        stop = StopSignals()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+    assert bool(stop._ignored(ended.pid, os.getuid() + other_user)) == ignored
+    assert not stop._ignored(0, os.getuid())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
