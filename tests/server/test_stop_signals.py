@@ -92,7 +92,11 @@ def test_a_signal_of_a_program_that_has_exited_is_ignored_while_tools_run(serve:
     ],
 )
 def test_a_sender_that_has_exited_counts_as_a_tool_while_tools_live(
-    monkeypatch: pytest.MonkeyPatch, marker: str | None, tools: list[str | None], other_user: bool, ignored: bool
+    monkeypatch: pytest.MonkeyPatch,
+    marker: str | None,
+    tools: list[str | None],
+    other_user: bool,
+    ignored: bool,
 ) -> None:
     with subprocess.Popen(["true"]) as ended:
         pass
