@@ -17,6 +17,7 @@ from agent_runtime.changes import content_store, contents, records
 from agent_runtime.changes.tree_walk import TreeWalk
 from agent_runtime.system.inotify import Inotify
 from tests.changes.workspace import TrackedWorkspace, brief
+from tests.support.permissions import let_others_enter
 
 
 def test_an_inotify_queue_overflow_loses_no_change(tracked: TrackedWorkspace) -> None:
@@ -101,9 +102,7 @@ anyio.run(main, Path("warm").absolute(), "echo x > imports-everything")
 os.setgroups([]); os.setgid(12345); os.setuid(12345)
 print(anyio.run(main, Path({str(tracked.ws)!r}), "echo x > g; rm -f secret; mv closed c2"))
 """
-    for folder in tracked.folder.parents:
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(0o755)
+    let_others_enter(tracked.folder)
     tracked.folder.chmod(0o777)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tracked.folder, capture_output=True, text=True, check=False

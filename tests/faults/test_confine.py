@@ -18,6 +18,7 @@ from agent_runtime.testing.model_server import Call, ModelServer, Turn
 from agent_runtime.testing.runtime import Json, Result
 from tests.cli.standby.conftest import Running
 from tests.faults.standby_runs import IDLE, StandbyRun, kill
+from tests.support.permissions import let_others_enter
 from tests.support.runs import bash
 from tests.support.waiting import until
 
@@ -174,9 +175,7 @@ def test_sessions_and_background_processes_are_confined(tools: Tools, outside: P
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run tools as another user")
 def test_confinement_works_with_a_tool_user(tools: Tools, outside: Path, tmp_path: Path) -> None:
-    for folder in [tmp_path, *tmp_path.parents]:  # pytest's folders are its user's alone
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(0o755)
+    let_others_enter(tmp_path)
     tools.workspace.chmod(0o777)
     done = tools.run(bash(f"id -un; echo x > mine; echo x > {outside}/new"), toolUser="nobody")
     (result,) = done.of("tool_result")

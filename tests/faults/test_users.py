@@ -14,12 +14,15 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, Json, Result, environment, result
+from tests.support.permissions import let_others_enter
 from tests.support.runs import bash
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can change users"
 )
 USER = "games"
+# The kernel counts the processes of a user everywhere: a user of this worker alone.
+USER_ID = 100_000 + os.getpid()
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 # The program and this test's folders belong to root: what reads them may, in the place of a real installation.
 READS = "dac_override,+dac_read_search"
@@ -47,13 +50,12 @@ def as_user(capabilities: str) -> list[str]:
         f"--ambient-caps=+{capabilities}",
         f"--bounding-set=-all,+{capabilities}",
     ]
-    return [*NAMESPACE, "setpriv", "--reuid=1234", "--regid=1234", "--clear-groups", *sets]
+    return [*NAMESPACE, "setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups", *sets]
 
 
 @pytest.fixture
 def folder(workspace: Path) -> Path:
-    for path in (workspace, *workspace.parents[:3]):
-        path.chmod(0o755)
+    let_others_enter(workspace)
     workspace.chmod(0o777)
     return workspace.parent
 
@@ -94,7 +96,8 @@ def test_processes_that_cannot_be_ended_are_reported(folder: Path) -> None:
 @pytest.mark.parametrize("spare", [0, 1])
 def test_the_shell_works_at_the_limit_of_processes(spare: int, folder: Path) -> None:
     """So that the model can end something."""
-    count = "for s in /proc/[0-9]*/task/*; do [ $(stat -c %u $s 2>/dev/null || echo 0) = 1234 ] && c=$((c+1)); done"
+    owner = "$(stat -c %u $s 2>/dev/null || echo 0)"
+    count = f"for s in /proc/[0-9]*/task/*; do [ {owner} = {USER_ID} ] && c=$((c+1)); done"
     fill = f"c=0; {count}; n=$((40-c-{spare})); for ((i=0; i<n; i++)); do sleep 60 & done; echo $n"
     folder.chmod(0o777)
     script = [bash(fill), bash("kill %1 %2 %3; echo killed", timeout=60), bash("ls; echo usable")]

@@ -16,6 +16,7 @@ from agent_runtime.files.atomic_write import Write, write_all
 from agent_runtime.files.safe_paths import walk
 from agent_runtime.files.snapshot import snapshot
 from tests.files.editor_fixture import EditorFixture
+from tests.support.permissions import let_others_enter
 
 pytestmark = pytest.mark.anyio
 
@@ -137,9 +138,7 @@ def test_a_full_disk_keeps_the_file_and_leaves_no_temporary_file(editor: EditorF
 def test_a_file_whose_owner_would_change_is_written_in_place(editor: EditorFixture) -> None:
     editor.put(f="a\n")
     editor.folder.chmod(0o777)
-    for folder in editor.folder.parents:
-        if str(folder).startswith("/tmp/"):
-            folder.chmod(folder.stat().st_mode | 0o555)
+    let_others_enter(editor.folder)
     (editor.folder / "f").chmod(0o666)
     before = (editor.folder / "f").stat()
     child = os.fork()

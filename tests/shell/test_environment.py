@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent_runtime.shell.environment import json_variables, tool_environment
+from tests.support.permissions import let_others_enter
 
 from .conftest import Bench, make_shell
 
@@ -206,8 +207,7 @@ async def test_standard_streams_can_be_opened_again(sh: Bench) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may start commands as another user")
 async def test_commands_run_as_another_user(home: Path) -> None:
-    for place in (home, *home.parents[:3]):
-        place.chmod(0o755)
+    let_others_enter(home)
     shell = make_shell(home, user="nobody")
     try:
         bench = Bench(shell, home)
