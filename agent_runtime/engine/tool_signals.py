@@ -82,7 +82,7 @@ class ToolSignals:
         ancestors = lineage(sender)
         own = next((at for at, process in enumerate(ancestors) if process.pid == self._pid), None)
         if not own:
-            return False
+            return not sender.lives and self._tools_run()  # when it has exited by now, not all was to be seen
         below = ancestors[:own]
         return self._earlier.isdisjoint(below) and self._is_tool(below[-1])
 

@@ -61,8 +61,10 @@ class StopSignals:
         tools are alive, as it does in a run (see engine.tool_signals), unless it had another user than the tools.
         """
         sender = Process.of(pid)
-        if sender:
-            return f"from a tool (pid {pid})" if of_another_run(sender, self._marker) else ""
+        if sender and of_another_run(sender, self._marker):
+            return f"from a tool (pid {pid})"
+        if sender and sender.lives:  # when it has exited by now, not all of it was to be seen
+            return ""
         if pid and uid == os.getuid() and tools_live(self._marker):
             return (
                 f"from pid {pid}, which has exited and may have been a tool: programs of tools are running. "

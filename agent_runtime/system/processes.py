@@ -199,8 +199,20 @@ def lineage(process: Process) -> list[Process]:
     above: Process | None = process
     while above and above not in found:
         found.append(above)
-        above = Process.of(above.ppid)
+        above = _parent(above)
     return found
+
+
+def _parent(process: Process) -> Process | None:
+    """The parent; that of a process whose parent has ended in the meantime is its new one."""
+    while parent := process.ppid:
+        if (found := Process.of(parent)) and found.start <= process.start:
+            return found
+        again = Process.of(process.pid)
+        if not again or again.start != process.start or again.ppid == parent:
+            return None
+        process = again
+    return None
 
 
 def now() -> int:

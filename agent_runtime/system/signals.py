@@ -42,9 +42,11 @@ def may_come_from_below(sender: int, root: int) -> bool:
     process = Process.of(sender)
     if sender == 0 or sender == root:
         return False
-    if process is None:
-        return len(started_by(root)) > _IDLE_SHELL
-    return any(above.pid == root for above in lineage(process))
+    if process and any(above.pid == root for above in lineage(process)):
+        return True
+    if process and process.lives:
+        return False
+    return len(started_by(root)) > _IDLE_SHELL
 
 
 def of_another_run(process: Process, marker: str | None) -> bool:

@@ -18,3 +18,37 @@ def test_where_proc_is_not_mounted_the_error_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(processes, "_read", lambda name: b"")
     with pytest.raises(RuntimeError, match="/proc is not mounted: mount it"):
         Process.own()
+
+
+def stat(pid: int, parent: int, start: int) -> bytes:
+    numbers = [parent, pid, pid, *[0] * 15, start]
+    return f"{pid} (a) b) S {' '.join(map(str, numbers))}".encode()
+
+
+@pytest.mark.parametrize(
+    ("looks", "pids"),
+    [
+        pytest.param([(30, 20, 3), (20, 10, 2), (10, 0, 1)], [30, 20, 10], id="whole"),
+        pytest.param([(30, 20, 3), (20,), (30, 10, 3), (10, 0, 1)], [30, 10], id="parent ends"),
+        pytest.param([(30, 20, 3), (20, 1, 9), (30, 10, 3), (10, 0, 1)], [30, 10], id="pid used again"),
+        pytest.param([(30, 20, 3), (20,), (30,)], [30], id="both end"),
+        pytest.param([(30, 20, 3), (20,), (30, 7, 9)], [30], id="both end, pid used again"),
+        pytest.param([(30, 20, 3), (20,), (30, 20, 3)], [30], id="parent of another user"),
+    ],
+)
+def test_a_lineage_is_right_while_processes_end(
+    monkeypatch: pytest.MonkeyPatch, looks: list[tuple[int, ...]], pids: list[int]
+) -> None:
+    """`looks` is what /proc has, in this order: pid, parent and start of a process, or the pid of one that ended."""
+    waiting = iter(looks)
+
+    def read(name: str) -> bytes:
+        look = next(waiting)
+        assert name == f"{look[0]}/stat"
+        return stat(*look) if len(look) == 3 else b""
+
+    monkeypatch.setattr(processes, "_read", read)
+    first = Process.of(30)
+    assert first
+    assert [process.pid for process in processes.lineage(first)] == pids
+    assert next(waiting, None) is None
