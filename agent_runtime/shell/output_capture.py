@@ -26,9 +26,8 @@ from agent_runtime.system.processes import Process
 SHORT_OUTPUT = 4096  # bytes; what is shorter is fitted in less time than a thread takes to start
 _QUIET_SECONDS = 0.05  # without output, after which what is left running is taken to be idle
 _SETTLE_SECONDS = 1.0  # the longest wait for that
-_TERMINAL_BYTES = (
-    1 << 17
-)  # more than the kernel holds of a terminal's output; it does not say how much that is
+# more than the kernel holds of a terminal's output: it does not say how much that is
+_TERMINAL_BYTES = 1 << 17
 _FORK_SECONDS, _LOOK_SECONDS = (
     0.1,
     0.002,

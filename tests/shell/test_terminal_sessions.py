@@ -92,7 +92,7 @@ async def test_head_and_tail_of_a_rendered_flood_are_kept(sessions: SessionManag
     assert result.truncated and result.output_file
 
 
-async def test_output_is_rendered_outside_of_the_event_loop(
+async def test_output_that_is_not_short_is_rendered_outside_of_the_event_loop(
     sessions: SessionManager, sh: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[str, set[int]] = {}
@@ -112,12 +112,14 @@ async def test_output_is_rendered_outside_of_the_event_loop(
     record(output_buffer, "clean")
     record(live_output, "clean")
     await start(sessions, r"printf '\033[Hdrawn\033[6n'", tty=True)
-    await start(sessions, "seq 100")
+    await start(sessions, "seq 5000")
 
     async def printed(piece: str) -> None:
         (sh.home / "go").touch()
 
-    await sh.shell.run(f"seq 100; {UNTIL_GO}", timeout=PATIENT, call_id="c", tokens=1000, on_output=printed)
+    await sh.shell.run(
+        f"seq 5000; {UNTIL_GO}", timeout=PATIENT, call_id="c", tokens=50_000, on_output=printed
+    )
     assert all(used and threading.get_ident() not in used for used in threads.values()), threads
 
 
