@@ -36,17 +36,7 @@ async def running(
     if user:
         # the directory is entered as that user: `cwd` would be entered before the user is changed
         command = ["sh", "-c", 'cd -P -- "$0" && exec "$@"', str(cwd), *command]
-    process = await anyio.open_process(
-        command,
-        cwd="/" if user else cwd,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=user.groups if user else None,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-        stdin=subprocess.PIPE if request else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = await _started(command, "/" if user else cwd, user, has_input=bool(request))
     try:
         if process.stdin:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -60,6 +50,25 @@ async def running(
                 os.kill(process.pid, signal.SIGKILL)
         with anyio.CancelScope(shield=True):
             await process.aclose()
+
+
+async def _started(
+    command: Sequence[str], cwd: str | Path, user: FileCredentials | None, *, has_input: bool
+) -> Process:
+    """A process that has been started, which a cancel cannot divide: it would leave the process to itself."""
+    with anyio.CancelScope(shield=True):
+        return await anyio.open_process(
+            command,
+            cwd=cwd,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=user.groups if user else None,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    raise AssertionError("the scope is never cancelled")  # for type checkers
 
 
 async def records(process: Process, end: bytes) -> AsyncIterator[bytes]:

@@ -125,19 +125,22 @@ async def test_the_shell_state_survives_a_timeout(sh: Bench) -> None:
     assert (await sh("f; echo $y; pwd")).text == f"g 1\n2\n{sh.home}/sub"
 
 
+STAY = {"sleep 400", "sleep 401"}
+
+
 async def test_processes_of_earlier_calls_keep_running(sh: Bench) -> None:
     await sh(
         "(while :; do sleep 0.1; (true &) ; date +%s%N > beat; done) & sleep 400 & setsid sleep 401 & "
         "until test -s beat; do sleep 0.02; done"
     )
 
-    def pids() -> set[int]:
-        return {process.pid for process in sh.shell.background()}
+    def left() -> dict[int, str]:
+        return {process.pid: process.command for process in sh.shell.background()}
 
-    await until_async(lambda: len(pids()) == 3)  # and not that of `true`
-    known = pids()
+    # without the `true` of the moment, and when `setsid` has forked
+    known = await until_async(lambda: now if {*(now := left()).values()} >= STAY and len(now) == 3 else None)
     assert (await sh.timed_out("sleep 402 & touch up; sleep 600")).outcome == "timed_out"
-    await until_async(lambda: pids() == known)
+    await until_async(lambda: left() == known)
     before = (sh.home / "beat").read_text()
     await until_async(lambda: (sh.home / "beat").read_text() != before)
 
