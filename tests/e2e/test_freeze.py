@@ -176,7 +176,8 @@ def test_deadlines_stand_while_the_run_is_frozen(workspace: Path) -> None:
         (workspace / "go").touch()
         done = run.end()
     assert [each["outcome"] for each in done.of("tool_result")] == ["completed"]
-    assert (done.code, [each["code"] for each in done.of("notice")]) == (0, ["frozen", "thawed"])
+    codes = [each["code"] for each in done.of("notice") if each["code"] != "limit_near"]  # on a busy machine
+    assert (done.code, codes) == (0, ["frozen", "thawed"])
     assert done.of("notice")[1]["details"]["seconds"] >= LIMIT
 
 
