@@ -176,9 +176,9 @@ def test_deadlines_stand_while_the_run_is_frozen(workspace: Path) -> None:
         (workspace / "go").touch()
         done = run.end()
     assert [each["outcome"] for each in done.of("tool_result")] == ["completed"]
-    codes = [each["code"] for each in done.of("notice") if each["code"] != "limit_near"]  # on a busy machine
-    assert (done.code, codes) == (0, ["frozen", "thawed"])
-    assert done.of("notice")[1]["details"]["seconds"] >= LIMIT
+    notices = {each["code"]: each for each in done.of("notice")}  # and `limit_near` on a busy machine
+    assert done.code == 0 and notices.keys() >= {"frozen", "thawed"}
+    assert notices["thawed"]["details"]["seconds"] >= LIMIT
 
 
 def test_an_invalid_thaw_changes_nothing(workspace: Path) -> None:
