@@ -76,16 +76,18 @@ class SocketOwners:
         if self.workspace and (missing := wanted - found.keys()):
             young = [process for process in others if process.start >= before.time]
             for inode, owners in _holders(missing, young).items():
-                if sockets[inode] not in before.ports and self._on_request(owners[0]):
+                if sockets[inode] not in before.ports and self._on_request(owners[0], before):
                     found[inode] = owners
         return found
 
-    def _on_request(self, process: Process) -> bool:
+    def _on_request(self, process: Process, before: Before) -> bool:
         """Return whether a process that does not descend from the run was started for it.
 
-        It was when it began during the run, no other runtime is above it, and it works in the run's workspace or a
-        tool's call had named its command line before it began.
+        It was when it began during the run, it is not of another run, and it works in the run's workspace or a tool's
+        call had named its command line before it began.
         """
+        if _is_of_another_run(process, before):
+            return False
         own = {ancestor.pid for ancestor in lineage(Process.of(self.root) or process)}
         if any(_is_runtime(above) for above in lineage(process) if above.pid not in own):
             return False
@@ -95,6 +97,21 @@ class SocketOwners:
         assert self.workspace
         here = str(self.workspace)
         return any(here == place or f"{here}/" in place for place in (process.cwd, *process.argv))
+
+
+def _is_of_another_run(process: Process, before: Before) -> bool:
+    """Return whether another run has left a process that carries its id.
+
+    A program that an earlier run has left (tmux, a supervisor) gives that id to all that it starts for later ones.
+    """
+    entry = _run_id(process)
+    if entry is None:
+        return False
+    return not any(above.start < before.time and _run_id(above) == entry for above in lineage(process))
+
+
+def _run_id(process: Process) -> str | None:
+    return next((entry for entry in process.environment if entry.startswith(f"{MARKER}=")), None)
 
 
 def _is_runtime(process: Process) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from agent_runtime.dev_servers.socket_owners import MARKER
 from tests.dev_servers.conftest import Launch, Scene, Watching
 from tests.dev_servers.watchers import DAEMON, ask, run_words
 from tests.support.waiting import until_async
@@ -86,6 +87,27 @@ async def test_a_server_below_another_runtime_is_not_of_the_run(
         ask(tmp_path, tmp_path / "workspace", serve(free_port))
         found = await scene.servers.wait_for(free_port, 60)
         assert found and (found.pid, scene.events) == (None, [])
+
+
+async def test_a_server_of_another_run_is_not_of_the_run(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int
+) -> None:
+    """Which has ended and left it, and whose command is one of this run's too."""
+    async with daemon(watching, python, tmp_path) as scene:
+        scene.servers.note_call(serve(free_port))
+        ask(tmp_path, tmp_path / "workspace", f"export {MARKER}=run_other; {serve(free_port)}")
+        found = await scene.servers.wait_for(free_port, 60)
+        assert found and (found.pid, scene.events) == (None, [])
+
+
+async def test_a_server_that_the_daemon_of_an_earlier_run_starts_belongs_to_the_run(
+    watching: Watching, python: Launch, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the daemon starts carries the id of the run that has started the daemon."""
+    monkeypatch.setenv(MARKER, "run_earlier")
+    async with daemon(watching, python, tmp_path) as scene:
+        ask(tmp_path, tmp_path / "workspace", serve(free_port))
+        await scene.event("up", port=free_port)
 
 
 async def test_an_earlier_server_that_restarts_is_not_of_the_run(
