@@ -94,7 +94,7 @@ WAYS: dict[str, tuple[Callable[[StandbyRun], None], int]] = {
 }
 
 
-EACH = [(state, format) for _, state, format in in_turn([""], STATES)]
+EACH: list[tuple[str, WireFormat]] = [(state, format) for _, state, format in in_turn([""], STATES)]
 in_each_state = pytest.mark.parametrize(("state", "format"), EACH)
 not_asking = pytest.mark.parametrize(("state", "format"), [each for each in EACH if each[0] != "asking"])
 
