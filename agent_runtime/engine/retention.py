@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,9 +65,13 @@ def clean(
     used = _used_below(state_dir / "runs")
     removed = [folder for folder in wanted if folder.path.name not in used and not is_held(folder.path)]
     if not dry_run:
-        _note(state_dir, [folder.path.name for folder in removed])
+        names = {folder.path.name for folder in removed}
+        links = _links(state_dir / "runs", names)
+        _note(state_dir, [*sorted(names), *(link.name for link in links)])
         for folder in removed:
             shutil.rmtree(folder.path, ignore_errors=True)
+        for link in links:
+            link.unlink(missing_ok=True)
     return removed
 
 
@@ -105,6 +109,11 @@ def _folders(runs: Path) -> Iterator[RunFolder]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield _measured(Path(entry.path))
+
+
+def _links(runs: Path, names: Collection[str]) -> list[Path]:
+    """The ids that the runs in these folders were given when they were thawed: links to the folders."""
+    return [path for path in runs.iterdir() if path.is_symlink() and path.readlink().name in names]
 
 
 def _measured(folder: Path) -> RunFolder:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_runtime.engine.retention import clean, clean_now_and_then
+from agent_runtime.engine.retention import clean, clean_now_and_then, was_removed
 from agent_runtime.engine.run_folder import hold, remove_empty
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment, run
@@ -45,6 +45,21 @@ def test_the_oldest_runs_are_removed_until_the_size_limit_is_met(tmp_path: Path)
         folder(tmp_path, f"r{number}", days=5 - number, size=1 << 20)
     clean(tmp_path, max_size=(2 << 20) + (1 << 19))
     assert left(tmp_path) == {"r3", "r4"}
+
+
+def test_the_ids_of_thawed_runs_go_with_their_folders(tmp_path: Path) -> None:
+    folder(tmp_path, "old", days=31)
+    folder(tmp_path, "new", days=29)
+    for id, run_id in (("fork", "old"), ("again", "old"), ("kept", "new")):
+        (tmp_path / "runs" / id).symlink_to(run_id)
+    clean(tmp_path)
+    assert {path.name for path in (tmp_path / "runs").iterdir() if path.is_symlink()} == {"kept"}
+    assert [was_removed(tmp_path, name) for name in ("old", "fork", "again", "kept")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_active_runs_and_open_logs_are_kept(tmp_path: Path) -> None:
