@@ -98,10 +98,7 @@ class Endpoint:
         plain = plain_name(self.model)
         if plain.startswith("claude-") or self.provider == "anthropic":
             return "claude"
-        is_openai = self.provider in (
-            "openai",
-            "azure",
-        )  # deployments at Azure have names of their users' choice
+        is_openai = self.provider in ("openai", "azure")  # users choose the names of deployments at Azure
         return "codex" if _GPT.match(plain) or is_openai else "platform"
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = (
-    20.0  # for the head of a request, from the beginning of the connection or the end of the last answer
-)
+# for the head of a request, from the beginning of the connection or the end of the last answer
+HEAD_SECONDS = 20.0
 BODY_SECONDS = 30.0  # without a byte of the body
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
