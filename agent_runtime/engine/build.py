@@ -75,11 +75,7 @@ def build_services(
     """
     shell, sessions = Shell(settings), SessionManager(settings)
     servers = _servers(ctx, shell, sessions)
-    observer = (
-        NullObserver()
-        if ctx.recorded_tools
-        else WorkspaceObserver(ctx.tracker, servers, ctx.sink.emit, ctx.sink.is_behind)
-    )
+    observer = _workspace_observer(ctx, servers)
     on_files = deferred(lambda: _file_services(ctx, settings, observer))
     services = ToolServices(
         ctx,
@@ -95,11 +91,8 @@ def build_services(
     answers = AnswerCheck(schema) if schema is not None else None
     offered = {**_tools(ctx), **mcp_tools}
     available = {**offered, **({TOOL: FinalAnswerTool(answers)} if answers else {})}
-    specs = tuple(
-        spec
-        for spec in (tool.spec() for tool in offered.values())
-        if _is_offered(spec, ctx.config.endpoints[0].format)
-    )
+    format = ctx.config.endpoints[0].format
+    specs = tuple(spec for tool in offered.values() if _is_offered(spec := tool.spec(), format))
     resilient, connections = build_model(ctx)
     model = observed_model(ctx, resilient)
     costs = _costs(ctx, resilient)
@@ -127,6 +120,12 @@ def build_services(
         answers=answers,
         subreaper=Subreaper(),
     )
+
+
+def _workspace_observer(ctx: RunContext, servers: DevServerWatcher) -> WorkspaceObserver | NullObserver:
+    if ctx.recorded_tools:
+        return NullObserver()
+    return WorkspaceObserver(ctx.tracker, servers, ctx.sink.emit, ctx.sink.is_behind)
 
 
 def system_prompt(ctx: RunContext, skills: Sequence[Skill]) -> str:
