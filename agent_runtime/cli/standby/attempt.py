@@ -52,6 +52,7 @@ class Attempt:
         signals = SignalHandler()
         self._out = claim_stdout()
         code = self._answer(signals)
+        self._leave()
         if self._announced:
             self._say(EXIT, code)
         self._hang_up()
@@ -64,6 +65,7 @@ class Attempt:
             )
         except _ForAllRuns as message:
             line = ask(self._channel, message.args[0])
+            self._leave()
             with suppress(OSError):
                 os.write(self._out, line)
             return ExitCode.COMPLETED
@@ -109,6 +111,11 @@ class Attempt:
     def _say(self, what: bytes, number: int) -> None:
         with suppress(OSError):
             self._connection.sendall(what + str(int(number)).encode() + b"}\n")
+
+    def _leave(self) -> None:
+        """Let the standby forget this process before the client has read the end, and may send the next message."""
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
 
     def _hang_up(self) -> None:
         """Close the stream even if other processes have the socket. Unread input would reset the connection."""
