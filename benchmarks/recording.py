@@ -1,8 +1,8 @@
 """What keeping a run costs: `python benchmarks/recording.py [TURNS] [REPEATS]`. Prints one JSON object.
 
 The same scripted run is executed with and without `--no-record`, alternately; each turn is one call of a shell that is
-running already. `ms_per_turn` is the difference of the medians of the process's CPU time (without its children), for a
-run of TURNS (200) turns and for one of half as many: it must not grow with the length of a run.
+running already. `ms_per_turn` is the median difference between the CPU times of the two (of the process without its children), for
+a run of TURNS (200) turns and for one of half as many: it must not grow with the length of a run.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def main(turns: int, repeats: int) -> None:
             for _ in range(repeats):
                 kept.append(cpu_seconds(Path(folder), count))
                 not_kept.append(cpu_seconds(Path(folder), count, "--no-record"))
-            difference = statistics.median(kept) - statistics.median(not_kept)
-            result[f"ms_per_turn_of_{count}"] = round(difference / count * 1000, 3)
+            differences = [one - other for one, other in zip(kept, not_kept, strict=True)]
+            result[f"ms_per_turn_of_{count}"] = round(statistics.median(differences) / count * 1000, 3)
             result[f"whole_ms_per_turn_of_{count}"] = round(statistics.median(kept) / count * 1000, 3)
     print(json.dumps(result, indent=2))
 

@@ -109,11 +109,14 @@ class Masker:
                 forms |= _forms(secret)
         self._forms = sorted(forms, key=len, reverse=True)
         self._longest = len(self._forms[0]) if self._forms else 0
-        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else None
+        self._pattern = lazy_pattern("|".join(map(re.escape, self._forms)))
 
     def __call__(self, text: str) -> str:
         """Return the text with all secrets masked."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        for form in self._forms:  # most texts contain none; to look for each is quicker than the pattern
+            if form in text:
+                return self._pattern.sub(MASK, text)
+        return text
 
     def held_back(self, text: str) -> int:
         """Return how many characters at the end of the text may be the beginning of a secret."""

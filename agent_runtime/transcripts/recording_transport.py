@@ -9,7 +9,7 @@ from typing import Any
 from agent_runtime.agent.model import Transport
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import WireFormat
-from agent_runtime.transcripts.records import Failure, ModelResponseRecord
+from agent_runtime.transcripts.records import Failure
 from agent_runtime.transcripts.writer import Recorder
 
 
@@ -42,17 +42,9 @@ class RecordingTransport:
             raise
         finally:
             now = self._recorder.now()
+            values = {"at": now, "call": call, "format": self._format, "duration_ms": now - began}
             self._recorder.response(
-                ModelResponseRecord(
-                    at=now,
-                    call=call,
-                    format=self._format,
-                    duration_ms=now - began,
-                    chunks=tuple(chunks),
-                    offsets=tuple(offsets),
-                    error=error,
-                    interrupted=interrupted,
-                )
+                {**values, "chunks": chunks, "offsets": offsets, "error": error, "interrupted": interrupted}
             )
 
     async def aclose(self) -> None:
@@ -60,11 +52,11 @@ class RecordingTransport:
         await self._inner.aclose()
 
 
-async def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
-    """Turn an iterator into a generator, which can be closed; an inner generator is closed with it."""
-    try:
-        async for item in stream:
-            yield item
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
+def _generator(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
+    """Return the iterator as a generator, which can be closed."""
+    return stream if isinstance(stream, AsyncGenerator) else _generated(stream)
+
+
+async def _generated(stream: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[dict[str, Any], None]:
+    async for item in stream:
+        yield item

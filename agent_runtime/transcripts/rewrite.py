@@ -6,7 +6,8 @@ Providers stream texts in pieces, and a text to be replaced may be spread over s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def rewrite_chunks(chunks: Sequence[dict[str, Any]], change: Change) -> tuple[di
     Pieces belong to the same text when they have the same position in chunks of the same type and index. When changing
     the whole text differs from changing its pieces, the first piece receives the whole text, the others none.
     """
+    if not _has_changes(chunks, change):
+        return tuple(chunks)
     streams: Streams = {}
     copies = tuple(_collect(chunk, (), streams, change) for chunk in chunks)
     for pieces in streams.values():
@@ -73,6 +76,34 @@ def without_secrets(value: Any) -> Any:
 
 def _is_secret(name: object) -> bool:
     return str(name).lower().replace("_", "").replace("-", "") in _SECRET_FIELDS
+
+
+def _has_changes(chunks: Sequence[dict[str, Any]], change: Change) -> bool:
+    """Return whether any text may change. This is quick, because few responses contain anything to be changed."""
+    texts: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
+    try:
+        for chunk in chunks:
+            _gather(chunk, (), texts)
+    except TypeError:  # a list or an object where chunks have a type or an index
+        return True
+    # a line end separates the texts: nothing that is changed begins or ends with one
+    together = "\n".join(map("".join, texts.values()))
+    return change(together) != together
+
+
+def _gather(value: Any, place: tuple[Any, ...], texts: defaultdict[tuple[Any, ...], list[str]]) -> None:
+    """Add the strings of `value` to `texts` by their position, as `_collect` does."""
+    items: Iterable[tuple[Any, Any]]
+    if isinstance(value, dict):
+        place = (place, *map(value.get, _IDENTITY))
+        items = value.items()
+    else:
+        items = enumerate(value)
+    for key, item in items:
+        if type(item) is str:
+            texts[place, key].append(item)
+        elif isinstance(item, dict | list | tuple):
+            _gather(item, (place, key), texts)
 
 
 def _collect(value: Any, place: tuple[Any, ...], streams: Streams, change: Change) -> Any:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +16,8 @@ from agent_runtime.protocol.events import Status
 from agent_runtime.protocol.messages import Frozen, WireFormat
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.providers.json_body import json_of
+from agent_runtime.transcripts.body_digest import BodyDigest
+from agent_runtime.transcripts.encode import encode
 from agent_runtime.transcripts.records import (
     ControlRecord,
     End,
@@ -55,13 +54,15 @@ class Recorder:
         self._mask = mask
         self._failure = ""  # raised by the next `event`: only there can a notice be emitted
         self._results = 0
+        self._digest = BodyDigest()
         self._last = ("", 0)  # digest of the last body, and how often it was sent
+        self._size = 0  # bytes
         self._began = time.monotonic()
         self._file: int | None = _create(path)
 
     def begin(self, *, runtime_version: str, run_id: str, workspace: Path) -> None:
         """Write the header."""
-        self._write(
+        self._write_record(
             Header(
                 runtime_version=runtime_version,
                 run_id=run_id,
@@ -72,7 +73,7 @@ class Recorder:
 
     def request(self, request: Mapping[str, Any], resolved: Mapping[str, Any]) -> None:
         """Write the request, which includes options of the command line, and what it was resolved to."""
-        self._write(
+        self._write_record(
             RequestRecord(request=without_secrets(dict(request)), resolved=without_secrets(dict(resolved)))
         )
 
@@ -90,8 +91,10 @@ class Recorder:
     def tool_result(self, call_id: str, tool: str, output: ToolOutput, duration_ms: int) -> None:
         """Write the output of a tool."""
         self._results += 1
-        values = {field.name: getattr(output, field.name) for field in fields(output)}
-        self._write(ToolResultRecord(at=self.now(), id=call_id, tool=tool, duration_ms=duration_ms, **values))
+        self._write(
+            ToolResultRecord,
+            {"at": self.now(), "id": call_id, "tool": tool, "duration_ms": duration_ms, **vars(output)},
+        )
 
     def control(
         self,
@@ -111,45 +114,45 @@ class Recorder:
             id=id,
             reason=reason,
         )
-        self._write(record)
+        self._write_record(record)
 
     def mcp_server(self, report: Mapping[str, Any]) -> None:
         """Write what became of an MCP server; see McpServerRecord."""
-        self._write(McpServerRecord(at=self.now(), **report))
+        self._write_record(McpServerRecord(at=self.now(), **report))
 
     def prompt(self, changes: Mapping[str, Any]) -> None:
         """Write what is new in the next model call; see PromptRecord."""
-        self._write(PromptRecord(at=self.now(), call=self.calls, **changes))
+        self._write(PromptRecord, {"at": self.now(), "call": self.calls, **changes})
 
     def sent(self, body: dict[str, Any], *, provider: str, format: WireFormat) -> int:
         """Write the record of a request to a provider. Returns the number of the request."""
         raw = json_of(body)
-        digest = hashlib.sha256(raw).hexdigest()
+        digest = self._digest.of(raw)
         attempt = self._last[1] + 1 if self._last[0] == digest else 1
         self._last = (digest, attempt)
         self.calls += 1
-        record = ModelCallRecord(
-            at=self.now(),
-            call=self.calls,
-            attempt=attempt,
-            provider=provider,
-            format=format,
-            model=str(body.get("model", "")),
-            digest=digest,
-            body_bytes=len(raw),
-            messages=len(body.get("messages") or body.get("input") or ()),
-        )
-        self._write(record)
+        values = {
+            "at": self.now(),
+            "call": self.calls,
+            "attempt": attempt,
+            "provider": provider,
+            "format": format,
+            "model": str(body.get("model", "")),
+            "digest": digest,
+            "body_bytes": len(raw),
+            "messages": len(body.get("messages") or body.get("input") or ()),
+        }
+        self._write(ModelCallRecord, values)
         return self.calls
 
-    def response(self, record: ModelResponseRecord) -> None:
-        """Write a response. Secrets are masked even when they are split over several chunks."""
-        chunks = rewrite_chunks(record.chunks, self._mask)
-        self._write(record.model_copy(update={"chunks": chunks}))
+    def response(self, values: Mapping[str, Any]) -> None:
+        """Write a response, a ModelResponseRecord. Secrets are masked even when they are split over several chunks."""
+        chunks = rewrite_chunks(values["chunks"], self._mask)
+        self._write(ModelResponseRecord, {**values, "chunks": chunks})
 
     def end(self, *, status: Status, exit_code: int) -> None:
         """Write the last record, and flush the file to disk."""
-        self._write(End(at=self.now(), status=status, exit_code=int(exit_code)))
+        self._write_record(End(at=self.now(), status=status, exit_code=int(exit_code)))
         self.close()
 
     def sync(self) -> None:
@@ -169,22 +172,26 @@ class Recorder:
         """Return the milliseconds since the recording started."""
         return int((time.monotonic() - self._began) * 1000)
 
-    def _write(self, record: Frozen) -> None:
+    def _write_record(self, record: Frozen) -> None:
+        self._write(type(record), vars(record))
+
+    def _write(self, kind: type[Frozen], values: Mapping[str, Any]) -> None:
         if self._file is not None:
-            # ASCII keeps lone surrogates escaped: a provider may split a pair over two chunks
-            self._append(self._mask(json.dumps(record.model_dump(by_alias=True), separators=(",", ":"))))
+            self._append(self._mask(encode(kind, values)))
 
     def _append(self, line: str) -> None:
         if self._file is None:
             return
-        start = os.lseek(self._file, 0, os.SEEK_CUR)
+        data = f"{line}\n".encode()
         try:
-            _write_all(self._file, f"{line}\n".encode())
+            _write_all(self._file, data)
         except OSError as error:
             with suppress(OSError):
-                os.ftruncate(self._file, start)  # the records before stay readable
+                os.ftruncate(self._file, self._size)  # the records before stay readable
             self.close()
             self._failure = f"{self.path}: {error.strerror}"
+        else:
+            self._size += len(data)
 
 
 def _create(path: Path) -> int:

@@ -152,17 +152,8 @@ async def test_speed_divides_the_recorded_waits(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(anyio, "sleep", sleep)
     recorder = begun(tmp_path / "t")
-    recorder.response(
-        ModelResponseRecord(
-            at=0,
-            call=1,
-            format="anthropic",
-            duration_ms=400,
-            chunks=tuple(text_chunks("a", "b")),
-            offsets=(100, 300),
-            error=None,
-        )
-    )
+    values = {"at": 0, "call": 1, "format": "anthropic", "duration_ms": 400, "error": None}
+    recorder.response({**values, "chunks": text_chunks("a", "b"), "offsets": [100, 300]})
     recorder.close()
     for speed, expected in ((4.0, [0.025, 0.05, 0.025]), (math.inf, [])):
         waits.clear()
