@@ -1,8 +1,8 @@
 """What keeping a run costs: `python benchmarks/recording.py [TURNS] [REPEATS]`. Prints one JSON object.
 
 The same scripted run is executed with and without `--no-record`, alternately; each turn is one call of a shell that is
-running already. `ms_per_turn` is the median difference between the CPU times of the two (of the process without its children), for
-a run of TURNS (200) turns and for one of half as many: it must not grow with the length of a run.
+running already. `ms_per_turn` is the median difference between the CPU times of the two (of the process without its
+children), for a run of TURNS (200) turns and for one of half as many: it must not grow with the length of a run.
 """
 
 from __future__ import annotations
