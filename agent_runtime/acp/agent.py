@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 from acp import schema
 from acp.exceptions import RequestError as AcpError
 from pydantic import ValidationError
 
 from agent_runtime.acp.history import history_updates
+from agent_runtime.acp.open_sessions import OpenSessions, Session
 from agent_runtime.acp.options import checked, config_options
 from agent_runtime.acp.prompt_run import PromptRun
 from agent_runtime.acp.prompts import mcp_servers, request_message
-from agent_runtime.acp.sessions import KeptSession, SessionFiles, now, title_of
+from agent_runtime.acp.sessions import now, title_of
 from agent_runtime.acp.updates import RunUpdates
-from agent_runtime.conversation.threads.store import ThreadBusy, ThreadStore, ThreadStoreError
+from agent_runtime.conversation.threads.store import ThreadBusy, ThreadStoreError
 from agent_runtime.errors import RequestError
-from agent_runtime.protocol.messages import Message
 from agent_runtime.version import VERSION
 
 Json = dict[str, Any]
@@ -36,14 +35,6 @@ class Client(Protocol):
 
     async def send_request(self, method: str, params: Any = None) -> Any:
         """Send a request, and return its result. Raises acp's RequestError, or ConnectionError."""
-
-
-@dataclass
-class _Session:
-    kept: KeptSession
-    servers: Json = field(default_factory=dict)
-    active: PromptRun | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Agent:
@@ -69,9 +60,8 @@ class Agent:
         socket: Path | None = None,
     ) -> None:
         self._client, self._environ, self._socket = client, environ, socket
-        self._state_dir, self._files = state_dir, SessionFiles(state_dir)
-        self._values, self._request = dict(values), dict(request)
-        self._sessions: dict[str, _Session] = {}
+        self._state_dir, self._request = state_dir, dict(request)
+        self._sessions = OpenSessions(state_dir, values)
         self._forms = False
         self._methods: dict[str, tuple[Any, Callable[[Any], Awaitable[Json | None]]]] = {
             "initialize": (schema.InitializeRequest, self._initialize),
@@ -108,9 +98,7 @@ class Agent:
 
     async def aclose(self) -> None:
         """Cancel all runs, and wait until they have ended."""
-        await asyncio.gather(*(self._stop(session) for session in list(self._sessions.values())))
-
-    # -- methods ----------------------------------------------------------------------------------------------
+        await self._sessions.aclose()
 
     async def _initialize(self, request: schema.InitializeRequest) -> Json:
         client = request.client_capabilities
@@ -129,24 +117,25 @@ class Agent:
         }
 
     async def _new(self, request: schema.NewSessionRequest) -> Json:
-        kept = KeptSession(f"acp-{uuid4().hex}", _folder(request.cwd), updated=now(), options=self._values)
-        session = _Session(kept, mcp_servers(request.mcp_servers))
-        self._files.save(kept)
-        self._sessions[kept.id] = session
-        return {"sessionId": kept.id, "configOptions": self._options(session)}
+        session = self._sessions.create(request.cwd, mcp_servers(request.mcp_servers))
+        return {"sessionId": session.kept.id, "configOptions": self._options(session)}
 
     async def _load(self, request: schema.LoadSessionRequest) -> Json:
-        session, messages = await self._open(request)
+        session, messages = await self._sessions.open(
+            request.session_id, request.cwd, mcp_servers(request.mcp_servers or ())
+        )
         for update in history_updates(messages, session.kept.cwd):
             await self._update(session.kept.id, update)
         return {"configOptions": self._options(session)}
 
     async def _resume(self, request: schema.ResumeSessionRequest) -> Json:
-        session, _ = await self._open(request)
+        session, _ = await self._sessions.open(
+            request.session_id, request.cwd, mcp_servers(request.mcp_servers or ())
+        )
         return {"configOptions": self._options(session)}
 
     async def _list(self, request: schema.ListSessionsRequest) -> Json:
-        page, cursor = await asyncio.to_thread(self._files.list, request.cwd, request.cursor)
+        page, cursor = await asyncio.to_thread(self._sessions.page, request.cwd, request.cursor)
         listed = [
             {"sessionId": kept.id, "cwd": kept.cwd, "title": kept.title or None, "updatedAt": kept.updated}
             for kept in page
@@ -154,7 +143,7 @@ class Agent:
         return {"sessions": listed} | ({"nextCursor": cursor} if cursor else {})
 
     async def _prompt(self, request: schema.PromptRequest) -> Json:
-        session = self._known(request.session_id)
+        session = self._sessions.known(request.session_id)
         if session.active:
             raise AcpError.invalid_request({"message": "a prompt of this session is still going on"})
         text, parts = request_message(request.prompt)
@@ -178,78 +167,26 @@ class Agent:
         finally:
             session.active = None
             session.ended.set()
-            if kept.id in self._sessions:  # not deleted meanwhile
-                session.kept = replace(session.kept, title=kept.title, updated=now(), cost=updates.cost)
-                self._files.save(session.kept)
+            self._sessions.update(session, title=kept.title, updated=now(), cost=updates.cost)
 
     async def _cancel(self, request: schema.CancelNotification) -> None:
-        session = self._sessions.get(request.session_id)
-        if session and session.active:
-            await session.active.cancel()
+        await self._sessions.cancel(request.session_id)
 
     async def _close(self, request: schema.CloseSessionRequest) -> Json:
-        await self._stop(self._known(request.session_id))
-        del self._sessions[request.session_id]
+        await self._sessions.close(request.session_id)
         return {}
 
     async def _delete(self, request: schema.DeleteSessionRequest) -> Json:
-        id = request.session_id
-        if session := self._sessions.get(id):
-            await self._stop(session)
-            self._sessions.pop(id, None)
-        await asyncio.to_thread(self._delete_thread, id)
+        await self._sessions.delete(request.session_id)
         return {}
 
     async def _configure(self, request: schema.SetSessionConfigOptionSelectRequest) -> Json:
-        session = self._known(request.session_id)
+        session = self._sessions.known(request.session_id)
         options = checked(request.config_id, request.value, session.kept.options, self._environ)
-        session.kept = replace(session.kept, options=options)
-        self._files.save(session.kept)
+        self._sessions.update(session, options=options)
         return {"configOptions": self._options(session)}
 
-    # -- sessions ---------------------------------------------------------------------------------------------
-
-    def _known(self, id: str) -> _Session:
-        if (session := self._sessions.get(id)) is None:
-            raise AcpError(-32002, f"unknown session {id!r:.140}: create, load or resume it first")
-        return session
-
-    async def _open(self, request: Any) -> tuple[_Session, list[Message]]:
-        """Return a session that was kept, with its messages. Raises acp's RequestError where there is none."""
-        id, cwd = request.session_id, _folder(request.cwd)
-        kept = self._files.get(id)
-        messages = await asyncio.to_thread(self._messages, id)
-        if kept is None and not messages:
-            raise AcpError(-32002, f"there is no session {id!r:.140}")
-        known = self._sessions.get(id)
-        if known and known.active:
-            raise AcpError.invalid_request({"message": "a prompt of this session is still going on"})
-        kept = kept or KeptSession(id, cwd, updated=now())
-        kept = replace(kept, cwd=cwd, options=self._values | kept.options)
-        session = self._sessions[id] = _Session(kept, mcp_servers(request.mcp_servers or ()))
-        return session, messages
-
-    async def _stop(self, session: _Session) -> None:
-        if session.active:
-            await session.active.cancel()
-            await session.ended.wait()
-
-    def _messages(self, id: str) -> list[Message]:
-        store = ThreadStore(self._state_dir)
-        try:
-            return store.record(id)
-        finally:
-            store.close()
-
-    def _delete_thread(self, id: str) -> None:
-        store = ThreadStore(self._state_dir)
-        try:
-            store.delete(id)
-        finally:
-            store.close()
-        self._files.delete(id)
-
-    def _body(self, session: _Session, text: str, parts: Iterable[Json]) -> Json:
+    def _body(self, session: Session, text: str, parts: Iterable[Json]) -> Json:
         options = session.kept.options
         body = self._request | {
             "prompt": text,
@@ -266,15 +203,8 @@ class Agent:
             body["config"] = {"effort": options["effort"]}
         return body
 
-    def _options(self, session: _Session) -> list[Json]:
+    def _options(self, session: Session) -> list[Json]:
         return config_options(session.kept.options, self._environ)
 
     async def _update(self, id: str, update: Json) -> None:
         await self._client.send_notification("session/update", {"sessionId": id, "update": update})
-
-
-def _folder(cwd: str) -> str:
-    path = Path(cwd)
-    if "\0" in cwd or not path.is_absolute() or not path.is_dir():
-        raise RequestError("cwd", f"expected the absolute path of a folder, got {cwd!r:.200}")
-    return str(path)
