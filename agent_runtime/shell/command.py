@@ -23,7 +23,8 @@ from agent_runtime.system.terminate import CANCEL_GRACE, GRACE, describe, ended,
 from agent_runtime.system.threads import run_in_thread
 
 CLOSE_SECONDS = 0.5  # seconds for the EXIT trap of a shell that was asked to stop
-_EXIT_SECONDS = 0.05  # for what has closed its output to end; it is not left running
+_EXIT_SECONDS = 0.05  # for what has closed its output, or was killed, to end: it is not left running
+_LEAVE_SECONDS = 0.01  # for what still has the output: it goes on, unless it has been asked to end
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Command:
         self.ending.seconds = time.monotonic() - self.began
         await self.capture.drain()
         self.pipe.unlink(missing_ok=True)
-        await ended(self.processes.living(), _EXIT_SECONDS)
+        await self._wait_for_exits()
         if not self.capture.ended:
             self.processes.log_writer = self.capture.hand_over()
         self.ending.left = self.processes.background()
@@ -103,6 +104,14 @@ class Command:
                 f"{log.lost} bytes of the output could not be written to {log.path}: {log.error}"
             )
         return report(self.ending, fitted)
+
+    async def _wait_for_exits(self) -> None:
+        staying, leaving = [], []
+        for process in self.processes.living():
+            stays = not self.capture.ended and self.capture.is_open_in(process) and not process.is_dying
+            (staying if stays else leaving).append(process)
+        await ended(staying, _LEAVE_SECONDS)
+        await ended(leaving, _EXIT_SECONDS)
 
     def _jobs(self) -> list[Process]:
         """Return the processes of the call that are in the session of the shell."""

@@ -104,6 +104,10 @@ class OutputCapture(OutputBuffer):
             if self.total == seen and not any(process.state in "RD" for process in filters):
                 return
 
+    def is_open_in(self, process: Process) -> bool:
+        """Whether a process has the writing end open; False where that may not be looked at."""
+        return os.readlink(f"/proc/self/fd/{self._fd}") in process.open_files().values()  # noqa: PTH115
+
     async def drain(self) -> None:
         """Read what has been written so far, then stop reading."""
         self._stopping = True

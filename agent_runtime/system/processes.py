@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_PF_EXITING = 0x4  # of the flags in /proc/PID/stat
 MARKER = "AGENT_RUNTIME_CALL"  # the variable that names the call which a process comes from
 
 
@@ -47,6 +49,17 @@ class Process:
     def gone(self) -> bool:
         """Whether it had ended, and may not have been reaped."""
         return self.state in "ZX"
+
+    @property
+    def is_dying(self) -> bool:
+        """Whether it is on its way to its end: the kernel has begun it, or has SIGKILL pending for it, as after every
+        signal that ends a process which does not handle it.
+        """
+        stat = _read(f"{self.pid}/stat")
+        if not stat or int(stat[stat.rindex(b")") + 2 :].split()[6]) & _PF_EXITING:
+            return True
+        pending = re.search(rb"^SigPnd:\s*([0-9a-f]+)", _read(f"{self.pid}/status"), re.MULTILINE)
+        return pending is not None and bool(int(pending[1], 16) & 1 << signal.SIGKILL - 1)
 
     @property
     def age(self) -> float:

@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from agent_runtime.shell import output_capture
+from agent_runtime.shell import command, output_capture
 from tests.support.waiting import until_async
 
 from .conftest import PATIENT, UNTIL_GO, Bench
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    "command",
+    "line",
     [
         "sleep 300 & echo hi",
         "setsid sleep 300 & echo hi",
@@ -29,11 +29,21 @@ pytestmark = pytest.mark.anyio
         "sleep 300 | sleep 300 & echo hi",
     ],
 )
-async def test_returns_at_once_while_a_grandchild_holds_stdout(sh: Bench, command: str) -> None:
-    result = await sh(command)
+async def test_returns_at_once_while_a_grandchild_holds_stdout(sh: Bench, line: str) -> None:
+    result = await sh(line)
     assert result.text.startswith("hi\n[left running]\n- pid ")
     assert (result.outcome, result.exit_code) == ("completed", 0)
     assert sh.shell.background()[0].log_file == str(sh.home.parent / "logs/call-1.log")
+
+
+@pytest.mark.parametrize("ending", ["kill $!", "kill -9 $!", "kill -INT $!"])
+async def test_a_job_that_was_killed_is_not_left_running(
+    sh: Bench, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(command, "_EXIT_SECONDS", PATIENT)
+    started = "until grep -q sleep /proc/$!/cmdline; do sleep 0.02; done"
+    result = await sh(f"sleep 300 & {started}; {ending}")
+    assert (result.text, sh.shell.background()) == ("(no output)", [])
 
 
 async def test_output_through_tee_is_whole(sh: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -18,6 +19,27 @@ def test_where_proc_is_not_mounted_the_error_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(processes, "_read", lambda name: b"")
     with pytest.raises(RuntimeError, match="/proc is not mounted: mount it"):
         Process.own()
+
+
+@pytest.mark.parametrize(
+    ("flags", "pending", "is_dying"),
+    [
+        pytest.param(0x400000, 0, False, id="runs"),
+        pytest.param(0x400000, 1 << signal.SIGTERM - 1, False, id="has not handled SIGTERM yet"),
+        pytest.param(0x400000, 1 << signal.SIGKILL - 1, True, id="a signal ends it"),
+        pytest.param(0x400004, 0, True, id="exits"),
+    ],
+)
+def test_a_process_on_its_way_to_its_end_is_dying(
+    monkeypatch: pytest.MonkeyPatch, flags: int, pending: int, is_dying: bool
+) -> None:
+    files = {
+        "7/stat": f"7 (a) b) S 1 7 7 0 -1 {flags} {' 0' * 12} 5".encode(),
+        "7/status": f"Name:\ta) b\nShdPnd:\t{0:016x}\nSigPnd:\t{pending:016x}\n".encode(),
+    }
+    monkeypatch.setattr(processes, "_read", lambda name: files.get(name, b""))
+    assert Process(7, 1, 7, "S", 5).is_dying == is_dying
+    assert Process(8, 1, 8, "S", 5).is_dying  # has ended
 
 
 def stat(pid: int, parent: int, start: int) -> bytes:
