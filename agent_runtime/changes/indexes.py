@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from agent_runtime.git.index import INDEX_ERRORS, Tracked
 from agent_runtime.git.repository import Repository, nested
@@ -36,6 +35,11 @@ class Indexes:
         self._seen[b""] = _stat(self._repository.index)
         return _read(self._repository)
 
+    @property
+    def is_outer_current(self) -> bool:
+        """Whether the outer index has not changed since it was read."""
+        return self._repository is None or self._seen.get(b"") == _stat(self._repository.index)
+
     def changed(self, folders: Iterable[bytes]) -> Iterator[tuple[bytes, Tracked]]:
         """Yield (folder, its tracked names) of every repository whose index was not read in its present form.
 
@@ -62,7 +66,7 @@ def _read(repository: Repository) -> tuple[Tracked, int]:
 
 def _stat(file: bytes) -> _Stat:
     try:
-        st = Path(os.fsdecode(file)).stat()
+        st = os.stat(file)  # noqa: PTH116 -- after every call
     except OSError:
         return 0, 0, 0
     return st.st_mtime_ns, st.st_size, st.st_ino

@@ -81,6 +81,12 @@ class Ledger:
             suspects, "shell", call_id, also=list(self._records.extra.keys() - self._expected)
         )
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether `scan` would certainly find nothing; see TrackedFiles.is_quiet."""
+        is_waiting = self._deferred or self._unlisted or self._records.extra or self._records.linked
+        return not is_waiting and self._files.is_quiet
+
     def note(self, paths: Sequence[Path], call_id: str) -> Iterator[FileEditEvent]:
         """Return the changes of exactly these paths, as an edit tool left them."""
         suspects: Suspects = {}

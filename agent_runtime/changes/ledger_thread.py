@@ -71,6 +71,15 @@ class LedgerThread:
         if self._baseline and self._baseline.is_alive():
             await to_thread.run_sync(self._baseline.join, abandon_on_cancel=True)
 
+    def is_quiet(self) -> bool:
+        """Return whether a scan would certainly find nothing, so that no thread has to look."""
+        if self._ledger is None or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return not self._found and self._ledger.is_quiet
+        finally:
+            self._lock.release()
+
     async def run(self, work: Callable[[Ledger], None], seconds: float = math.inf) -> None:
         """Run work in a thread, which stops soon after `seconds`. When this is cancelled, the thread goes on."""
         from anyio import to_thread

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from agent_runtime.git.ignore_patterns import HEAVY, Rules, parse
 from agent_runtime.git.repository import Repository, nested
@@ -90,6 +89,11 @@ class Scope:
         """Whether `info/exclude` or the user's ignore file changed since this was last asked."""
         before, self._user_files = self._user_files, self._stat_user_files()
         return before != self._user_files
+
+    @property
+    def is_current(self) -> bool:
+        """Whether `user_files_changed` would return False."""
+        return self._user_files == self._stat_user_files()
 
     def _stat_user_files(self) -> list[tuple[int, int]]:
         return [_written(file) for file in self._excludes]
@@ -184,7 +188,7 @@ class _FolderRules:
 
 def _written(file: bytes) -> tuple[int, int]:
     try:
-        st = Path(os.fsdecode(file)).stat()
+        st = os.stat(file)  # noqa: PTH116 -- after every call
     except OSError:
         return 0, 0
     return st.st_mtime_ns, st.st_size

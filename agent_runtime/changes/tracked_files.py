@@ -71,6 +71,15 @@ class TrackedFiles:
         """The number of names that something happened to since the last look."""
         return len(self._noticed.files) + len(self._noticed.folders)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a look would certainly find nothing. This takes a few calls of stat, and changes nothing."""
+        if self.watcher is None or self.watcher.is_queued or self.unvisited or self._noticed.lost:
+            return False
+        if self._rules_changed or self.walk.unlisted or self.tree.unreadable or self.tree.repositories:
+            return False
+        return self.tree.scope.is_current and (self._everything or self._indexes.is_outer_current)
+
     def look(
         self,
         suspects: Suspects,

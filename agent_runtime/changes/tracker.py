@@ -131,6 +131,8 @@ class ChangeTracker:
 
     async def scan(self, *, call_id: str | None) -> list[FileEditEvent]:
         """Return what shell commands changed since the last look. `call_id` if no other call was running."""
+        if self._thread.is_quiet():
+            return []
         return await self._thread.look(lambda ledger: ledger.scan(call_id))
 
     async def finish(self, *, hurried: bool = False) -> list[FileEditEvent]:

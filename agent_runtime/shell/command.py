@@ -106,7 +106,8 @@ class Command:
         return report(self.ending, fitted)
 
     async def _wait_for_exits(self) -> None:
-        staying, leaving = [], []
+        staying: list[Process] = []
+        leaving: list[Process] = []
         for process in self.processes.living():
             stays = not self.capture.ended and self.capture.is_open_in(process) and not process.is_dying
             (staying if stays else leaving).append(process)

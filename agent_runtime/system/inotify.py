@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import struct
+import sys
+import termios
 import weakref
 from dataclasses import field
 
@@ -67,6 +70,14 @@ class Inotify:
         if watch is not None and self._folders.get(watch) == folder:
             del self._folders[watch]
             self._libc.inotify_rm_watch(self.fd, watch)
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether anything is queued. True when the descriptor is closed."""
+        try:
+            return bool(int.from_bytes(fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4)), sys.byteorder))
+        except OSError:
+            return True
 
     def drain(self) -> Noticed:
         """Return everything queued until now. Raises OSError when the descriptor is closed."""
