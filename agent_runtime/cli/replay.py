@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from agent_runtime import tools
 from agent_runtime.cli.options import named_by_option
 from agent_runtime.cli.run import formatted
@@ -29,6 +27,7 @@ from agent_runtime.engine.run import Run
 from agent_runtime.engine.run_config import RunConfig, state_dir
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError, TranscriptError
+from agent_runtime.models.twin import adapter_of
 from agent_runtime.output.event_writer import claim_stdout
 from agent_runtime.protocol.request import parse
 from agent_runtime.providers.endpoint_records import current_form
@@ -159,11 +158,12 @@ def replan(
 
 def resolved(transcript: Transcript) -> run_config.Resolved:
     """Return the recorded configuration. Raises ValueError, which names what is damaged."""
-    adapter = TypeAdapter(run_config.Resolved)
     recorded = dict(transcript.request.resolved)
     if isinstance(endpoints := recorded.get("endpoints"), list):
         recorded["endpoints"] = [current_form(endpoint) for endpoint in endpoints]
-    found = adapter.validate_json(json.dumps(recorded), strict=True)
+    found: run_config.Resolved = adapter_of(run_config.Resolved).validate_json(
+        json.dumps(recorded), strict=True
+    )
     built_in = {name for name in found.tools if not name.startswith(run_config.MCP_PREFIX)}
     if unknown := built_in - set(tools.names()):
         raise ValueError(f"tools: there is no tool {', '.join(sorted(unknown))}")

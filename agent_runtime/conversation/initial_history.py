@@ -73,12 +73,11 @@ class InitialHistory:
     @classmethod
     def replayed(cls, recorded: Mapping[str, Any]) -> InitialHistory:
         """Return the history in a transcript; it is not stored. Raises ValueError when it is damaged."""
-        from pydantic import TypeAdapter
+        from agent_runtime.models.twin import adapter_of
 
-        adapter: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
         task = recorded.get("task")
         return cls(
-            messages=adapter.validate_python(recorded.get("messages")),
+            messages=adapter_of(list[Message]).validate_python(recorded.get("messages")),
             task=None if task is None else UserMessage.model_validate(task),
             system=str(recorded.get("system", "")),
             notices=tuple(map(str, recorded.get("notices") or ())),

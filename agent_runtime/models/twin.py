@@ -20,9 +20,9 @@ from agent_runtime.models.fields import (
 
 
 @cache
-def adapter_of(model: type[Any]) -> TypeAdapter[Any]:
-    """Return the validator and serializer of a light class."""
-    return TypeAdapter(model)
+def adapter_of(annotation: Any) -> TypeAdapter[Any]:
+    """Return the validator and serializer of a light class or another type. Making one takes milliseconds."""
+    return TypeAdapter(annotation)
 
 
 @cache

@@ -48,9 +48,11 @@ def read(path: Path, *, growing: bool = False) -> Transcript:
         path: the file.
         growing: the run may still be active; an incomplete last line is left out.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    adapter: TypeAdapter[Any] = TypeAdapter(Record)
+    from agent_runtime.models.twin import adapter_of
+
+    adapter = adapter_of(Record)
     records: list[Any] = []
     for number, line in _lines(path):
         if growing and not line.endswith(b"\n"):

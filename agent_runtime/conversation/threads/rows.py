@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from agent_runtime.conversation.threads.database import ThreadStoreError
+from agent_runtime.models.twin import adapter_of
 from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolCall, UserMessage, too_deep
 
 _TITLE = 200  # characters
@@ -21,9 +22,9 @@ def encode(messages: Sequence[Message]) -> str:
 
 def decode(thread: str, row: str) -> list[Message]:
     """The messages of a row. Raises ThreadStoreError."""
-    adapter: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
     try:
-        return adapter.validate_python(json.loads(row))
+        messages: list[Message] = adapter_of(list[Message]).validate_python(json.loads(row))
+        return messages
     except (ValidationError, ValueError) as error:
         raise ThreadStoreError(
             f"the thread {thread!r} holds a message that cannot be read: {error}"
