@@ -12,7 +12,7 @@ import agent_runtime
 from agent_runtime.cli.main import main
 from agent_runtime.cli.options import OPTIONS, named_by_option
 from agent_runtime.errors import RequestError
-from agent_runtime.testing.runtime import COMMAND
+from agent_runtime.testing.runtime import COMMAND, environment
 
 
 @pytest.mark.parametrize(
@@ -138,3 +138,30 @@ def test_an_error_names_the_option(words: list[str], message: str) -> None:
     assert error["message"].startswith(message)
     assert error["details"]["expected"] in error["message"]
     assert not error["details"]["expected"].startswith("expected")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["models"], 0),
+        (["runs", "--json"], 0),
+        (["show", "none"], 2),
+        (["export", "none", "--format", "atif"], 2),
+        (["import", "codex", "none"], 2),
+        (["threads", "show", "none"], 2),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else None,
+)
+def test_the_program_prints_the_text_or_the_error_of_a_command(
+    words: list[str], status: int, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, *words],
+        capture_output=True,
+        text=True,
+        env=environment({}, tmp_path / "state"),
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, bool(done.stdout), bool(done.stderr)) == (status, not status, bool(status))
+    assert done.stderr.startswith("agent-runtime: ") == bool(status)

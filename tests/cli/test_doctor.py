@@ -17,13 +17,12 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer
 from agent_runtime.testing.runtime import COMMAND, environment
+from tests.support.commands import command
 
 
 def doctor(environ: Mapping[str, str], home: Path) -> tuple[int, dict[str, tuple[str, str]], str]:
     """Exit status, what was found by name (its status, and the fact), and the whole output."""
-    done = subprocess.run(
-        [*COMMAND, "doctor"], capture_output=True, text=True, env=environment(environ, home), check=False
-    )
+    done = command("doctor", state=home, environ=environ)
     assert done.stderr == ""
     lines = re.findall(r"^(ok|note|MISSING) +([^:]+): (.*)$", done.stdout, re.MULTILINE)
     return done.returncode, {name: (status, fact) for status, name, fact in lines}, done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from atif import Trajectory
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from agent_runtime.testing.model_server import Call, Fault, Turn
-from agent_runtime.testing.model_streams import WireFormat
-from agent_runtime.testing.runtime import COMMAND
 from agent_runtime.testing.scripted import ScriptedRun, run_scripted
+from tests.support.commands import command
+from tests.support.formats import FORMATS
 
 SCRIPT = [
     Turn(text="I look first.", calls=[Call("bash", {"command": "echo one"}), Call("nothing", "no JSON")]),
@@ -30,21 +29,22 @@ HISTORY = [
 
 
 def export(path: Path, format: str) -> Any:
-    done = subprocess.run(
-        [*COMMAND, "export", str(path), "--format", format], capture_output=True, text=True, check=False
-    )
+    done = command("export", path, "--format", format, state=path.parent)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.fixture(params=["anthropic", "openai-responses", "openai-chat"])
-def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[ScriptedRun, Path]:
-    format: WireFormat = request.param
-    path = tmp_path / "t.ndjson"
-    (tmp_path / "w").mkdir()
+@pytest.fixture(scope="module", params=FORMATS)
+def recorded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ScriptedRun, Path]:
+    folder = tmp_path_factory.mktemp("recorded")
+    path, workspace = folder / "t.ndjson", folder / "w"
+    workspace.mkdir()
     options = ["--record", str(path)]
-    where = tmp_path / "w"
-    done = run_scripted(SCRIPT, where, format=format, messages=HISTORY, options=options, tools=["bash"])
+    done = run_scripted(
+        SCRIPT, workspace, format=request.param, messages=HISTORY, options=options, tools=["bash"]
+    )
     return done, path
 
 
@@ -103,7 +103,6 @@ def test_a_trace_is_valid_and_always_the_same(recorded: tuple[ScriptedRun, Path]
 def test_exporting_anything_else_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for run in ("gone", str(tmp_path / "empty")):
-        command = [*COMMAND, "export", run, "--format", "atif", "--state-dir", str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = command("export", run, "--format", "atif", state=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("agent-runtime: ")

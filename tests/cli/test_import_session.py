@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from atif import Trajectory
 
-from agent_runtime.testing.runtime import COMMAND
+from agent_runtime.testing.runtime import COMMAND, environment
 from tests.importers.test_sessions import ANSWER, CLAUDE, FILES, SESSIONS
+from tests.support.commands import command
 
 CODEX = SESSIONS / "codex-0.171.jsonl"
-
-
-def command(*words: str | Path, state: Path) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"AGENT_RUNTIME_STATE_DIR": str(state)}
-    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, env=env, check=False)
 
 
 @pytest.mark.parametrize(("source", "path"), [("codex", CODEX), ("claude", CLAUDE)])
@@ -37,7 +32,13 @@ def test_an_imported_session_is_a_run(source: str, path: Path, tmp_path: Path) -
     for name in (run, path):
         assert command("report", name, "-o", page, state=tmp_path).returncode == 0
         assert ANSWER in page.read_text()
-    replayed = command("replay", run, "--workspace", tmp_path, state=tmp_path)
+    replayed = subprocess.run(
+        [*COMMAND, "replay", run, "--workspace", tmp_path],
+        capture_output=True,
+        text=True,
+        env=environment({}, tmp_path),
+        check=False,
+    )
     assert replayed.returncode == 2
     assert "has no responses" not in replayed.stdout
     assert "imported from" in replayed.stdout

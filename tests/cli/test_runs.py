@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,23 +11,13 @@ import pytest
 
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import COMMAND, environment, run
+from tests.support.commands import command
 
 
-def command(*words: str, state: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words],
-        capture_output=True,
-        text=True,
-        env=environment({}, state),
-        cwd=state.parent,
-        check=False,
-    )
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state directory of two runs, the ids of which are run-one and run-two."""
-    workspace = tmp_path / "w"
+    workspace = tmp_path_factory.mktemp("runs") / "w"
     workspace.mkdir()
     for run_id in ("run-one", "run-two"):
         script = [
@@ -38,12 +29,29 @@ def state(tmp_path: Path) -> Path:
                 {"prompt": f"prompt of {run_id}", "runId": run_id}, workspace, server.environ("anthropic")
             )
             assert done.code == 0
-    return tmp_path / "w.state"
+    return workspace.with_name("w.state")
+
+
+@pytest.fixture
+def state(kept: Path, tmp_path: Path) -> Path:
+    """A copy of it, for one test."""
+    return shutil.copytree(kept, tmp_path / "state")
+
+
+def replay(name: str, *options: str, state: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "replay", name, "--tools", "recorded", *options],
+        capture_output=True,
+        text=True,
+        env=environment({}, state),
+        cwd=state.parent,
+        check=False,
+    )
 
 
 def test_runs_are_listed_the_latest_first(state: Path) -> None:
     listed = json.loads(command("runs", "--json", state=state).stdout)
-    assert [kept["runId"] for kept in listed] == ["run-two", "run-one"]
+    assert [row["runId"] for row in listed] == ["run-two", "run-one"]
     assert listed[0]["status"] == "completed"
     assert (listed[0]["prompt"], listed[0]["iterations"]) == ("prompt of run-two", 2)
     assert listed[0]["tokens"] > 0 and listed[0]["size"] > 0 and listed[0]["model"] == "claude-sonnet-4-5"
@@ -64,13 +72,13 @@ def test_show_takes_an_id_a_prefix_or_last(name: str, expected: str, state: Path
 def test_report_and_replay_take_ids(state: Path, tmp_path: Path) -> None:
     assert command("report", "last", "-o", str(tmp_path / "r.html"), state=state).returncode == 0
     assert "answer of run-two" in (tmp_path / "r.html").read_text()
-    again = command("replay", "run-one", "--tools", "recorded", "--verify", state=state)
+    again = replay("run-one", "--verify", state=state)
     assert again.returncode == 0, again.stderr
 
 
 def test_a_file_of_events_is_shown_and_reported(state: Path, tmp_path: Path) -> None:
     events = tmp_path / "events.ndjson"
-    events.write_text(command("replay", "last", "--tools", "recorded", state=state).stdout)
+    events.write_text(replay("last", state=state).stdout)
     assert "answer of run-two" in command("show", str(events), state=state).stdout
     assert command("report", str(events), "-o", str(tmp_path / "r.html"), state=state).returncode == 0
     assert "answer of run-two" in (tmp_path / "r.html").read_text()

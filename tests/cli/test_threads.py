@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from agent_runtime.conversation.threads.store import ThreadStore
 from agent_runtime.protocol.messages import AssistantMessage, Text, ToolCall, ToolResult, UserMessage
-from agent_runtime.testing.runtime import COMMAND, environment
+from tests.support.commands import command
 
-Threads = Callable[..., subprocess.CompletedProcess[str]]
+Threads = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -36,14 +36,9 @@ def threads(tmp_path: Path) -> Threads:
     )
     store.close()
 
-    def execute(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*COMMAND, "threads", arguments[0], "--state-dir", str(tmp_path), *arguments[1:]],
-            capture_output=True,
-            text=True,
-            env=environment({}, tmp_path),
-            check=False,
-        )
+    def execute(*arguments: str, code: int = 0) -> CompletedProcess[str]:
+        state = ("--state-dir", str(tmp_path))
+        done = command("threads", arguments[0], *state, *arguments[1:], state=tmp_path / "other")
         assert done.returncode == code, done.stderr
         return done
 
