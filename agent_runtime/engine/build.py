@@ -35,7 +35,7 @@ from agent_runtime.output.masking import address_secrets
 from agent_runtime.prompting.skills import Skill
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
-from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.keys import file_names, secret_names
 from agent_runtime.providers.parameters import reads_document
 from agent_runtime.providers.prices import PriceTable
 from agent_runtime.providers.repair import RepairingModel
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 def prepare_for_tools(ctx: RunContext) -> ShellSettings:
     """Protect the runtime from what it starts, and return the settings with which that is started."""
     become_subreaper()
-    hidden = _hidden_variables(ctx)
-    settings = shell_settings(ctx, hidden)
-    harden(hidden)
+    secrets = _secret_variables(ctx)
+    settings = shell_settings(ctx, secrets | file_names(ctx.config.endpoints))
+    harden(secrets)
     set_title("agent-runtime")
     return settings
 
@@ -134,8 +134,8 @@ def system_prompt(ctx: RunContext, skills: Sequence[Skill]) -> str:
     return f"{text}\n{ctx.history.system}".strip() if ctx.history.system else text
 
 
-def _hidden_variables(ctx: RunContext) -> frozenset[str]:
-    keys = key_variables() | {endpoint.key_variable for endpoint in ctx.config.endpoints}
+def _secret_variables(ctx: RunContext) -> frozenset[str]:
+    keys = secret_names(ctx.config.endpoints)
     collectors = {name for name in ctx.environ if re.fullmatch(r"OTEL_EXPORTER_OTLP_(\w+_)?HEADERS", name)}
     return frozenset(keys | collectors | address_secrets(ctx.environ).keys())
 

@@ -11,6 +11,7 @@ from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.tracing import TracedModel
 from agent_runtime.errors import ProviderError
 from agent_runtime.lazy import dataclass
+from agent_runtime.output.masking import is_common
 from agent_runtime.protocol import events
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
@@ -43,7 +44,7 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
     """Build the model of a run, with one transport per configured model, and return it with its connections."""
     endpoints = ctx.config.endpoints
     limits = StreamTimeouts.of(ctx.config.limits)
-    live = [] if ctx.player else [connect(endpoint, limits=limits) for endpoint in endpoints]
+    live = [] if ctx.player else [_connection(ctx, endpoint, limits) for endpoint in endpoints]
     transports = [
         _transport(ctx, endpoint, live[index] if live else None) for index, endpoint in enumerate(endpoints)
     ]
@@ -126,6 +127,13 @@ def _sleep(ctx: RunContext) -> Callable[[float], Awaitable[None]]:
 def _wire(ctx: RunContext, endpoint: Endpoint) -> Wire:
     wire = wire_for(endpoint)
     return ReplayWire(wire) if ctx.player and not ctx.recorder else wire
+
+
+def _connection(ctx: RunContext, endpoint: Endpoint, limits: StreamTimeouts) -> LiveTransport:
+    def mask(secrets: Sequence[str]) -> None:
+        ctx.masker.add([secret for secret in secrets if not is_common(secret)])
+
+    return connect(endpoint, limits=limits, report_secrets=mask)
 
 
 def _transport(ctx: RunContext, endpoint: Endpoint, live: LiveTransport | None) -> Transport:

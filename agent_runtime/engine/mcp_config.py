@@ -14,7 +14,8 @@ from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.output.masking import header_secrets, named_as_secret, url_secrets, without_scheme
 from agent_runtime.prompting.agent_definitions import Agent
 from agent_runtime.protocol.request import Request
-from agent_runtime.providers.endpoints import Endpoint, key_variables
+from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.keys import file_names, secret_names
 from agent_runtime.shell.environment import is_key
 
 _OPTION = lazy_pattern(r"-{0,2}([A-Za-z][\w-]*)[=:]\s*(.+)", re.DOTALL)
@@ -38,7 +39,7 @@ def mcp_servers(
         if request.workspace_mcp and os.path.lexists(shared)
         else None,
     ]
-    hidden = key_variables() | {endpoint.key_variable for endpoint in endpoints}
+    hidden = secret_names(endpoints) | file_names(endpoints)
     keys = {name: value for name, value in environ.items() if is_key(name, hidden)}
     keys |= {f"model[{index}]": each.api_key for index, each in enumerate(endpoints) if each.api_key}
     return config.configured(sources, {**environ, **request.env}, keys)

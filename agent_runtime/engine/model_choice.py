@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import Agent
 from agent_runtime.protocol.request import CustomModel, Request
-from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, provider_of_key, resolve
+from agent_runtime.providers.endpoint_checks import check_address
+from agent_runtime.providers.endpoints import Endpoint, key_variables, provider_of_key, resolve
 from agent_runtime.providers.keys import from_request
 
 # the default model depends on the key that is set
@@ -34,9 +34,12 @@ def chosen_models(request: Request, agent: Agent, environ: Mapping[str, str]) ->
 
     def place(item: str | CustomModel) -> Endpoint:
         if isinstance(item, str):
-            return _with_valid_url(resolve(item, environ))
-        key = {"apiKey": key_of(item.api_key)} if item.api_key else {}
-        return resolve(item.model_dump(by_alias=True, exclude_none=True) | key, environ)
+            endpoint = resolve(item, environ)
+        else:
+            key = {"apiKey": key_of(item.api_key)} if item.api_key else {}
+            endpoint = resolve(item.model_dump(by_alias=True, exclude_none=True) | key, environ)
+        check_address(endpoint)
+        return endpoint
 
     return tuple(map(place, wanted))
 
@@ -53,20 +56,6 @@ def _default_model(environ: Mapping[str, str]) -> str:
             f" the keys that are set ({', '.join(others)}); `agent-runtime models` lists names",
         )
     return DEFAULT_MODELS[0][1]
-
-
-_REGION_HINT = "; or set AWS_REGION to the region of the model"
-
-
-def _with_valid_url(endpoint: Endpoint) -> Endpoint:
-    if endpoint.base_url is not None and not re.match(r"https?://[^/?#\s]", endpoint.base_url):
-        variable = base_variable(endpoint.provider)
-        raise RequestError(
-            variable,
-            f"expected a URL that begins with http:// or https:// and a host, got {endpoint.base_url!r}"
-            f"{_REGION_HINT if endpoint.provider_row.platform == 'bedrock' else ''}",
-        )
-    return endpoint
 
 
 def own_prices_of(

@@ -12,8 +12,7 @@ from agent_runtime.engine.services import RunServices
 from agent_runtime.errors import RequestError
 from agent_runtime.output.masking import is_common, named_as_secret
 from agent_runtime.protocol.control import Renewal
-from agent_runtime.providers.endpoints import key_variables
-from agent_runtime.providers.keys import received
+from agent_runtime.providers.keys import received, secret_names
 
 
 class RunIdentity:
@@ -48,7 +47,8 @@ class RunIdentity:
             env = await run_sync(received, env)
         except RequestError as error:
             problem = str(error)
-        keys = {name: value for name, value in env.items() if name in key_variables()}
+        secret = secret_names(ctx.config.endpoints)
+        keys = {name: value for name, value in env.items() if name in secret}
         variables = {name: value for name, value in env.items() if name not in keys}
         passwords = [value for name, value in variables.items() if named_as_secret(name)]
         ctx.masker.add([*keys.values()], [value for value in passwords if not is_common(value)])

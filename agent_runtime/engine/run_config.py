@@ -109,7 +109,8 @@ class RunConfig:
         """Return what a transcript records of it, so that a replay needs neither this environment nor its keys."""
         # MCP servers are not started by a replay, and may hold secrets
         agent = asdict(self.agent) | {"path": str(self.agent.path), "mcp_servers": None}
-        endpoints = [{**asdict(endpoint), "api_key": None, "headers": {}} for endpoint in self.endpoints]
+        secret: dict[str, Any] = {"api_key": None, "headers": {}, "credentials": {}}
+        endpoints = [asdict(endpoint) | secret for endpoint in self.endpoints]
         return {
             "agent": agent,
             "endpoints": endpoints,

@@ -19,6 +19,7 @@ from agent_runtime.providers.endpoints import key_variables
 def run_masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list[str]]:
     """Return the masker for the secrets of the run, and the names of variables that are too common to be masked."""
     keys = [endpoint.api_key for endpoint in config.endpoints if endpoint.api_key]
+    keys += [secret for endpoint in config.endpoints for secret in endpoint.credentials.values()]
     queries = [item for endpoint in config.endpoints for item in endpoint.query.items()]
     keys += [value for name, value in queries if value and named_as_secret(name)]
     keys += [secret for endpoint in config.endpoints for secret in header_secrets(endpoint.headers)]

@@ -38,8 +38,13 @@ class Provider:
     key_variable: str
     format: WireFormat = "openai-chat"
     needs_key: bool = True
-    key_header: str = ""  # the header of its key, where that is not the usual one of the format
-    platform: Literal["", "bedrock"] = ""  # of a cloud that has paths and streams of its own
+    key_headers: tuple[
+        str, ...
+    ] = ()  # the headers of its key, where they are not the usual ones of the format
+    platform: Literal["", "bedrock", "vertex"] = ""  # of a cloud that has paths and bodies of its own
+    credentials: Literal["", "aws", "google"] = (
+        ""  # of a cloud, which authorize requests where there is no key
+    )
     max_tokens_field: str = "max_tokens"
     stream_usage: bool = True  # takes stream_options.include_usage
     parallel_flag: bool = False  # takes parallel_tool_calls
@@ -96,14 +101,35 @@ PROVIDERS: dict[str, Provider] = {
         "",  # each region has an address of its own
         "AWS_BEARER_TOKEN_BEDROCK",
         "anthropic",
+        key_headers=("authorization",),
         platform="bedrock",
+        credentials="aws",
         documents=("application/pdf",),
+    ),
+    "vertex": Provider(
+        "",  # each region has an address of its own
+        "ANTHROPIC_VERTEX_ACCESS_TOKEN",
+        "anthropic",
+        key_headers=("authorization",),
+        platform="vertex",
+        credentials="google",
+        documents=("application/pdf",),
+    ),
+    "foundry": Provider(
+        "",  # each resource has an address of its own
+        "ANTHROPIC_FOUNDRY_API_KEY",
+        "anthropic",
+        key_headers=("x-api-key", "api-key"),
+        structured=True,
+        hosted_tools=True,
+        documents=("application/pdf",),
+        tool_search=True,
     ),
     "azure": Provider(
         "",  # each resource has an address of its own
         "AZURE_OPENAI_API_KEY",
         "openai-responses",
-        key_header="api-key",
+        key_headers=("api-key",),
         cache_key=True,
         structured=True,
         documents=("application/pdf",),
@@ -111,7 +137,7 @@ PROVIDERS: dict[str, Provider] = {
     "azure-chat": Provider(
         "",
         "AZURE_OPENAI_API_KEY",
-        key_header="api-key",
+        key_headers=("api-key",),
         max_tokens_field="max_completion_tokens",
         parallel_flag=True,
         effort_style="reasoning_effort",

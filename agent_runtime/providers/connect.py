@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent_runtime.agent.model import Wire
@@ -26,8 +27,13 @@ def wire_for(endpoint: Endpoint) -> Wire:
     return OpenAIChat(endpoint)
 
 
-def connect(endpoint: Endpoint, *, limits: StreamTimeouts | None = None) -> LiveTransport:
+def connect(
+    endpoint: Endpoint,
+    *,
+    limits: StreamTimeouts | None = None,
+    report_secrets: Callable[[Sequence[str]], None] = lambda secrets: None,
+) -> LiveTransport:
     """A transport to the endpoint. Cheap: what HTTP needs is imported at the first call, in a thread."""
     from agent_runtime.providers.transport import LiveTransport
 
-    return LiveTransport(endpoint, timeouts=limits)
+    return LiveTransport(endpoint, timeouts=limits, report_secrets=report_secrets)

@@ -15,6 +15,7 @@ from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import Address, host_of, parse_address
 from agent_runtime.providers.catalog import PROVIDERS, ModelRow, Provider, ToolFamily
+from agent_runtime.providers.clouds import place_of, secret_variables
 from agent_runtime.providers.headers import environment_headers
 from agent_runtime.providers.models import find_model, plain_name
 
@@ -24,6 +25,7 @@ _OTHER_BASE_VARIABLES = {
     "google": "GEMINI_BASE_URL",
     "alibaba": "DASHSCOPE_BASE_URL",
     "bedrock": "ANTHROPIC_BEDROCK_BASE_URL",
+    "vertex": "ANTHROPIC_VERTEX_BASE_URL",
     "azure": "AZURE_OPENAI_ENDPOINT",
     "azure-chat": "AZURE_OPENAI_ENDPOINT",
 }
@@ -31,9 +33,10 @@ _TOKEN_VARIABLES = {
     "anthropic": "ANTHROPIC_AUTH_TOKEN",
     "azure": "AZURE_OPENAI_AD_TOKEN",
     "azure-chat": "AZURE_OPENAI_AD_TOKEN",
+    "foundry": "ANTHROPIC_FOUNDRY_AUTH_TOKEN",
 }
 _OTHER_KEY_VARIABLES = {"google": "GOOGLE_API_KEY"} | _TOKEN_VARIABLES
-_AZURE = frozenset({"azure", "azure-chat"})
+_AZURE = frozenset({"azure", "azure-chat", "foundry"})  # where a token comes before a key
 _FORMATS: dict[str, WireFormat] = {
     "openai": "openai-chat",
     "openai-responses": "openai-responses",
@@ -46,10 +49,13 @@ class Endpoint:
     """One model at one place, with all that its wire and transport must know. Plain values only: it is recorded.
 
     provider: the name that events carry.
-    api_key: None although the provider needs one ends the first call with an authentication_error.
+    api_key: None although the provider needs one ends the first call with an authentication_error, unless its cloud
+        has credentials.
     query: what is sent behind the `?` of every request.
     key_is_token: the key is a bearer token (ANTHROPIC_AUTH_TOKEN).
     headers: further headers from the environment, names in lower case; may hold secrets.
+    region, project: of a cloud; see `clouds.Place`.
+    credentials: variables with credentials of the cloud.
     omitted: fields of the request body that the provider refused, `a.b` for a field inside another.
     """
 
@@ -63,6 +69,9 @@ class Endpoint:
     omitted: tuple[str, ...] = ()
     key_is_token: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    region: str = ""
+    project: str = ""
+    credentials: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}:{self.model})"  # the key must reach no log
@@ -80,7 +89,7 @@ class Endpoint:
     @property
     def needs_key(self) -> bool:
         """Whether a key is required."""
-        return self.provider_row.needs_key
+        return self.provider_row.needs_key and not self.provider_row.credentials
 
     @property
     def context_window(self) -> int:
@@ -96,7 +105,10 @@ class Endpoint:
     def tool_family(self) -> ToolFamily:
         """The tools that the model was trained on."""
         plain = plain_name(self.model)
-        if plain.startswith("claude-") or self.provider == "anthropic":
+        is_anthropic = (
+            self.format == "anthropic" and self.provider in PROVIDERS
+        )  # deployments may have any name
+        if plain.startswith("claude-") or is_anthropic:
             return "claude"
         is_openai = self.provider in ("openai", "azure")  # users choose the names of deployments at Azure
         return "codex" if _GPT.match(plain) or is_openai else "platform"
@@ -118,9 +130,12 @@ def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpo
 
 
 def rekeyed(endpoint: Endpoint, environ: Mapping[str, str]) -> Endpoint:
-    """The endpoint with the key that the environment has for its provider, if it has one."""
+    """The endpoint with the key or the credentials that the environment has for its provider, if it has any."""
     key, is_token = _key(endpoint.provider, endpoint.provider_row, environ)
-    return replace(endpoint, api_key=key, key_is_token=is_token) if key else endpoint
+    if key:
+        return replace(endpoint, api_key=key, key_is_token=is_token)
+    credentials = {} if endpoint.api_key else _credentials(endpoint.provider_row, environ)
+    return replace(endpoint, credentials=credentials) if credentials else endpoint
 
 
 def key_variables() -> frozenset[str]:
@@ -172,21 +187,22 @@ def _canonical(name: str) -> str | None:
 def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     row = PROVIDERS[provider]
     key, is_token = _key(provider, row, environ)
-    address = parse_address(environ.get(base_variable(provider)) or row.base_url or _regional(row, environ))
-    base_url = address.base_url
-    if provider in _AZURE and base_url.count("/") == 2:  # a host alone
-        base_url += "/openai/v1"
-    if row.format == "anthropic":  # the version is a part of the format's path
+    place = place_of(provider, row, (environ.get(base_variable(provider)) or "").strip(), environ)
+    base_url = place.address.base_url
+    if row.format == "anthropic" and not row.platform:  # the version is a part of the format's path
         base_url = base_url.removesuffix("/v1")
-    endpoint = _build(provider, name, row, Address(base_url, address.query), key)
-    headers = environment_headers(row.key_variable, environ)
-    return replace(endpoint, headers=headers, key_is_token=is_token)
+    return replace(
+        _build(provider, name, row, Address(base_url, place.address.query), key),
+        headers=environment_headers(row.key_variable, environ),
+        key_is_token=is_token,
+        region=place.region,
+        project=place.project,
+        credentials=_credentials(row, environ),
+    )
 
 
-def _regional(row: Provider, environ: Mapping[str, str]) -> str:
-    """The address of a provider in the region of the environment; empty when there is none."""
-    region = (environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "").strip()
-    return f"https://bedrock-runtime.{region}.amazonaws.com" if region and row.platform == "bedrock" else ""
+def _credentials(row: Provider, environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in secret_variables(row) if environ.get(name)}
 
 
 def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str, bool]:
@@ -195,7 +211,7 @@ def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str,
     other = (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
     if other and (not key or provider in _AZURE):
         return other, provider in _TOKEN_VARIABLES
-    return key, row.platform == "bedrock"
+    return key, False
 
 
 def _custom(model: Mapping[str, Any], name: str) -> Endpoint:

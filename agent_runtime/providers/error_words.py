@@ -107,6 +107,9 @@ BAD_OUTPUT_WORDS = _any(
 KEY_WORDS = _any(
     r"(?:invalid|incorrect|expired|unknown) api[- _]key|api[- _]key (?:is )?(?:not valid|invalid|expired)",
     r"api_key_invalid|invalid x-api-key|(?:no|missing) api[- _]key",
+    # AWS
+    r"UnrecognizedClient|InvalidClientTokenId|ExpiredToken|MissingAuthenticationToken|InvalidSignature|"
+    r"IncompleteSignature|SignatureDoesNotMatch|security token included in the request",
 )
 
 NO_MODEL_WORDS = _any(

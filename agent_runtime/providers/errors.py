@@ -56,6 +56,8 @@ def map_error(
     if status is None:
         status = _inner_status(body)
     kinds, message = _read(body)
+    if aws := headers.get("x-amzn-errortype"):  # ThrottlingException:http://internal.amazon.com/coral/...
+        kinds.insert(0, aws.partition(":")[0].lower())
     message = message or fallback or f"the provider answered with status {status}"
     code, retryable = _base_resp(body) or _classify(kinds, message, status)
     asked = retry_after(headers, time.time() if now is None else now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import host_of, is_azure
@@ -12,7 +12,13 @@ ANTHROPIC_VERSION = "2026-10-21"  # of the API; the SDK of the same month sends 
 # variables whose value is a header, by the variable of the key beside which they are read
 _SINGLE = {"OPENAI_API_KEY": {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}}
 # variables with a header on each line, `name: value`
-_CUSTOM = {"ANTHROPIC_API_KEY": "ANTHROPIC_CUSTOM_HEADERS", "OPENAI_API_KEY": "OPENAI_CUSTOM_HEADERS"}
+_CUSTOM = {
+    "ANTHROPIC_API_KEY": "ANTHROPIC_CUSTOM_HEADERS",
+    "AWS_BEARER_TOKEN_BEDROCK": "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_VERTEX_ACCESS_TOKEN": "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_FOUNDRY_API_KEY": "ANTHROPIC_CUSTOM_HEADERS",
+    "OPENAI_API_KEY": "OPENAI_CUSTOM_HEADERS",
+}
 
 
 def environment_headers(key_variable: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -35,14 +41,16 @@ def auth_headers(
     """The headers that carry the key.
 
     Anthropic reads a key from `x-api-key`, and a token (`ANTHROPIC_AUTH_TOKEN`) from `Authorization`. Other servers
-    of its format read either. Azure reads a key from `api-key`, and a token of Entra ID from `Authorization`. All
-    others read `Authorization`.
+    of its format read either. Azure reads a key from `api-key`, for models of Anthropic from `x-api-key`, and a token
+    of Entra ID from `Authorization`. All others read `Authorization`.
     """
     bearer = {"authorization": f"Bearer {key}"}
     host = host_of(base_url)
     if is_azure(host):
         is_entra = key.count(".") == 2 and key.startswith("eyJ")
-        return bearer if is_token or is_entra else {"api-key": key}
+        if is_token or is_entra:
+            return bearer
+        return {"api-key": key, "x-api-key": key} if format == "anthropic" else {"api-key": key}
     if format == "anthropic" and not is_token:
         return {"x-api-key": key} if host == "api.anthropic.com" else {"x-api-key": key, **bearer}
     if "api-version" in query or "/openai/deployments/" in f"{base_url}/":
@@ -50,9 +58,14 @@ def auth_headers(
     return bearer
 
 
-def default_headers(format: WireFormat) -> dict[str, str]:
-    """The headers of every request of a format."""
-    version = {"anthropic-version": ANTHROPIC_VERSION} if format == "anthropic" else {}
+def key_headers(names: Iterable[str], key: str) -> dict[str, str]:
+    """The headers of these names with the key."""
+    return {name: f"Bearer {key}" if name == "authorization" else key for name in names}
+
+
+def default_headers(format: WireFormat, platform: str = "") -> dict[str, str]:
+    """The headers of every request of a format. On the platform of a cloud the body has the version of the API."""
+    version = {"anthropic-version": ANTHROPIC_VERSION} if format == "anthropic" and not platform else {}
     return {
         "accept": "application/json",  # what the SDKs send, for streams too
         "content-type": "application/json",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import anyio
 
@@ -14,11 +14,12 @@ from agent_runtime.agent.trace import trace_headers
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import without_userinfo
+from agent_runtime.providers.authorization import Authorization, Credentials, credentials_of
 from agent_runtime.providers.aws_events import CONTENT_TYPE, AwsEventDecoder
 from agent_runtime.providers.direct_http import DirectClient
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.errors import cut, map_error
-from agent_runtime.providers.headers import auth_headers, default_headers
+from agent_runtime.providers.headers import auth_headers, default_headers, key_headers
 from agent_runtime.providers.http_errors import lower_case, map_status, other_error, request_id
 from agent_runtime.providers.http_response import HttpClient, HttpResponse
 from agent_runtime.providers.json_body import json_of
@@ -42,8 +43,10 @@ class EventClient:
     Args:
         endpoint: where requests go.
         connect_timeout: seconds until a connection is established.
+        report_secrets: is called with secrets that are not in the endpoint: access tokens, keys of credentials.
 
     Raises:
+        ProviderError: there are no credentials, or no project.
         Exception: for an invalid proxy, certificate or URL.
     """
 
@@ -52,15 +55,24 @@ class EventClient:
         endpoint: Endpoint,
         *,
         connect_timeout: float,
+        report_secrets: Callable[[Sequence[str]], None],
     ) -> None:
+        credentials = credentials_of(endpoint)
+        url = endpoint.base_url + _path(endpoint, credentials)
+        self._url = f"{url}?{urlencode(endpoint.query, quote_via=quote)}" if endpoint.query else url
         self._headers = _headers(endpoint)
-        self._http = _client(endpoint, connect_timeout)
+        self._http = _client(endpoint, url, connect_timeout)
+        self._authorization = (
+            Authorization(credentials, without_userinfo(endpoint.base_url), report_secrets)
+            if credentials
+            else None
+        )
 
     async def events(self, body: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """POST the body; yield the decoded data of each event, pings left out. Raises ProviderError."""
         content = _encoded(body)
         try:
-            response = await self._http.post(content, self._headers | trace_headers())
+            response = await self._post(content)
             try:
                 if not 200 <= response.status_code < 300:
                     raise await map_status(response)
@@ -73,13 +85,25 @@ class EventClient:
         except Exception as error:
             raise self._http.error(error) or other_error(error) from error
 
+    async def _post(self, content: bytes) -> HttpResponse:
+        headers = self._headers | trace_headers()
+        if self._authorization is None:
+            return await self._http.post(content, headers)
+        response = await self._http.post(
+            content, await self._authorization.headers(self._url, content) | headers
+        )
+        if self._authorization.renews(response.status_code, lower_case(response)):
+            await response.aclose()
+            authorized = await self._authorization.headers(self._url, content)
+            response = await self._http.post(content, authorized | headers)
+        return response
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
 
-def _client(endpoint: Endpoint, timeout: float) -> HttpClient:
-    url = endpoint.base_url + _path(endpoint)
+def _client(endpoint: Endpoint, url: str, timeout: float) -> HttpClient:
     address = without_userinfo(endpoint.base_url)
     if not endpoint.query and not _has_proxy() and DirectClient.can_reach(url):
         return DirectClient(url, address=address, connect_timeout=timeout, tls=trusted)
@@ -88,16 +112,27 @@ def _client(endpoint: Endpoint, timeout: float) -> HttpClient:
     return HttpxClient(url, endpoint.query, address=address, connect_timeout=timeout)
 
 
-def _path(endpoint: Endpoint) -> str:
-    if endpoint.provider_row.platform == "bedrock":
-        return f"/model/{quote(endpoint.model, safe=':')}/invoke-with-response-stream"
-    return _PATHS[endpoint.format]
+def _path(endpoint: Endpoint, credentials: Credentials | None) -> str:
+    """The path behind the base URL. Raises ProviderError when it needs a project, and there is none."""
+    platform, model = endpoint.provider_row.platform, quote(endpoint.model, safe=":@")
+    if platform == "bedrock":
+        return f"/model/{model}/invoke-with-response-stream"
+    if platform != "vertex":
+        return _PATHS[endpoint.format]
+    project = endpoint.project or (credentials.project if credentials else "")
+    if not project:
+        message = (
+            "no project of Google Cloud: set ANTHROPIC_VERTEX_PROJECT_ID; the credentials do not name one"
+        )
+        raise ProviderError("authentication_error", message, retryable=False)
+    place = f"/projects/{quote(project, safe=':')}/locations/{endpoint.region}"
+    return f"{place}/publishers/anthropic/models/{model}:streamRawPredict"
 
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
-    auth = {}
-    if endpoint.api_key and (name := endpoint.provider_row.key_header) and not endpoint.key_is_token:
-        auth = {name: endpoint.api_key}
+    row, auth = endpoint.provider_row, {}
+    if endpoint.api_key and row.key_headers and not endpoint.key_is_token:
+        auth = key_headers(row.key_headers, endpoint.api_key)
     elif endpoint.api_key:
         auth = auth_headers(
             endpoint.base_url,
@@ -106,7 +141,7 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
             endpoint.api_key,
             is_token=endpoint.key_is_token,
         )
-    return default_headers(endpoint.format) | auth | endpoint.headers
+    return default_headers(endpoint.format, row.platform) | auth | endpoint.headers
 
 
 def _has_proxy() -> bool:

@@ -11,7 +11,7 @@ from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.http_response import HttpResponse
 
 _MAX_BODY = 1 << 20  # bytes of an error's body that are read
-_REQUEST_IDS = ("request-id", "x-request-id", "x-groq-request-id")
+_REQUEST_IDS = ("request-id", "x-request-id", "x-groq-request-id", "x-amzn-requestid", "apim-request-id")
 
 
 async def map_status(response: HttpResponse) -> ProviderError:

@@ -8,15 +8,30 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agent_runtime.errors import RequestError
-from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.clouds import file_variables, secret_variables
+from agent_runtime.providers.endpoints import Endpoint, key_variables
 
 _SUFFIX = "_FD"
 _PREFIX = "fd:"
 _MAX_KEY = 64 << 10  # bytes
 _TIMEOUT = 5.0  # seconds for the writer of a pipe
+
+
+def secret_names(endpoints: Iterable[Endpoint]) -> frozenset[str]:
+    """Return the variables that hold keys, and the credentials of clouds that authorize requests to the endpoints."""
+    named = {endpoint.key_variable for endpoint in endpoints}
+    return key_variables().union(
+        named, *(secret_variables(each.provider_row) for each in endpoints if not each.api_key)
+    )
+
+
+def file_names(endpoints: Iterable[Endpoint]) -> frozenset[str]:
+    """Return the variables that name files with such credentials. The libraries of the clouds read these variables."""
+    rows = [endpoint.provider_row for endpoint in endpoints if not endpoint.api_key]
+    return frozenset().union(*map(file_variables, rows))
 
 
 def received(environ: Mapping[str, str]) -> dict[str, str]:

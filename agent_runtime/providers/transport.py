@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +16,8 @@ from agent_runtime.providers.errors import cut
 
 if TYPE_CHECKING:
     from agent_runtime.providers.http import EventClient
+
+_SETUP = 30.0  # seconds for what precedes a connection: importing modules, asking a metadata server for the project
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class LiveTransport:
     Args:
         endpoint: where to send them.
         timeouts: how long to wait for progress.
+        report_secrets: is called with secrets of credentials, which are found at the first call and change later.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class LiveTransport:
         endpoint: Endpoint,
         *,
         timeouts: StreamTimeouts | None = None,
+        report_secrets: Callable[[Sequence[str]], None] = lambda secrets: None,
     ) -> None:
         self._endpoint = endpoint
+        self._report_secrets = report_secrets
         self._timeouts = timeouts or StreamTimeouts()
         self._client: EventClient | None = None
         self._waiting: set[anyio.CancelScope] = set()
@@ -92,15 +97,25 @@ class LiveTransport:
 
     async def _connected(self) -> EventClient:
         if self._client is None:
-            # an import cannot be cancelled, only abandoned
-            self._client = await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
+            with anyio.move_on_after(_SETUP):
+                # an import cannot be cancelled, only abandoned
+                self._client = await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
+                return self._client
+            message = f"the connection to {self._endpoint.provider} was not prepared within {_SETUP:g} s"
+            raise ProviderError("provider_timeout", message, retryable=True)
         return self._client
 
     def _connect(self) -> EventClient:
         from agent_runtime.providers.http import EventClient
 
         try:
-            return EventClient(self._endpoint, connect_timeout=self._timeouts.connect)
+            return EventClient(
+                self._endpoint,
+                connect_timeout=self._timeouts.connect,
+                report_secrets=self._report_secrets,
+            )
+        except ProviderError:
+            raise
         except Exception as error:  # an invalid proxy or certificate in the environment
             message = f"no connection can be made to {self._endpoint.provider}: {error}"
             raise ProviderError("provider_error", message, retryable=False) from error

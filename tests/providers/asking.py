@@ -82,3 +82,16 @@ def results(turn: Turn, *texts: str) -> UserMessage:
             for call, text in zip(turn.message.calls, said, strict=True)
         )
     )
+
+
+@asynccontextmanager
+async def asking_at(
+    model: str | Mapping[str, Any], environ: Mapping[str, str], **options: Any
+) -> AsyncIterator[Asker]:
+    """An asker for the model that an environment gives; `options`: of `connect`."""
+    endpoint = resolve(model, environ)
+    transport = connect(endpoint, **options)
+    try:
+        yield Asker(Adapter(wire_for(endpoint), transport), endpoint, transport)
+    finally:
+        await transport.aclose()

@@ -23,7 +23,7 @@ BEARER = {"authorization": "Bearer k"}
     [
         ("https://api.anthropic.com", "anthropic", {"x-api-key": "k"}),
         ("https://gateway.example", "anthropic", {"x-api-key": "k", **BEARER}),
-        ("https://x.services.ai.azure.com/anthropic", "anthropic", {"api-key": "k"}),
+        ("https://x.services.ai.azure.com/anthropic", "anthropic", {"api-key": "k", "x-api-key": "k"}),
         ("https://api.openai.com/v1", "openai-chat", BEARER),
         ("https://gateway.example/v1", "openai-chat", BEARER),
         ("https://x.openai.azure.com/openai/v1", "openai-responses", {"api-key": "k"}),

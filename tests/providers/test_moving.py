@@ -24,6 +24,8 @@ MODELS = {
     "openai": ["gpt-5.5", "gpt-5.4"],
     "openai-chat": ["gpt-5.5", "gpt-4.1"],
     "bedrock": ["us.anthropic.claude-opus-4-6-v1"],
+    "vertex": ["claude-sonnet-4-5@20250929"],
+    "foundry": ["my-deployment"],
     "azure": ["gpt-5.2"],
     "azure-chat": ["gpt-4.1"],
     "google": ["gemini-3-flash-preview", "gemini-3-pro-preview"],

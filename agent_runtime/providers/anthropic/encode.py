@@ -114,10 +114,12 @@ class AnthropicMessages:
 
 
 def _for_platform(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """The body as the platform takes it: at Bedrock the path says the model, and that the answer is streamed."""
-    if endpoint.provider_row.platform != "bedrock":
+    """The body as the platform takes it: the path says the model, and at Bedrock that the answer is streamed."""
+    platform = endpoint.provider_row.platform
+    if not platform:
         return body
-    kept = {name: value for name, value in body.items() if name not in ("model", "stream")}
+    in_path = ("model", "stream") if platform == "bedrock" else ("model",)
+    kept = {name: value for name, value in body.items() if name not in in_path}
     return {"anthropic_version": ANTHROPIC_VERSION} | kept
 
 
