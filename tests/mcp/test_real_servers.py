@@ -13,6 +13,7 @@ import pytest
 
 from agent_runtime.testing.plugin import Replay
 from tests.mcp.test_servers import call, notices, outputs, run
+from tests.support.npm import UNREACHABLE
 
 
 def test_the_public_time_and_git_servers_work(workspace: Path, tmp_path: Path, replay: Replay) -> None:
@@ -36,12 +37,6 @@ def test_the_public_time_and_git_servers_work(workspace: Path, tmp_path: Path, r
     assert wrong[0] == "failed"
     assert "a.txt" in status[1]
     assert outputs(replay(transcript)) == outputs(done)
-
-
-# what npm says when the registry cannot be reached, or does not answer
-UNREACHABLE = (
-    "ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|SOCKET_TIMEOUT|UNREACH|EPIPE|code E(429|5[0-9][0-9])|network"
-)
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
