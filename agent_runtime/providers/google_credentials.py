@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +110,16 @@ class _Request(transport.Request):
         try:
             opener = urllib.request.build_opener(handler)
             with opener.open(request, timeout=timeout or CONNECT_SECONDS) as response:
-                return _Response(response.status, dict(response.headers), response.read())
+                return _Response(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return _Response(error.code, dict(error.headers), error.read())
+                return _Response(error.code, error.headers, error.read())
         except (OSError, ValueError) as error:
             raise TransportError(error) from error  # type: ignore[no-untyped-call]
 
 
 class _Response(transport.Response):
-    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
+    def __init__(self, status: int, headers: Message, data: bytes) -> None:
         self._status, self._headers, self._data = status, headers, data
 
     @property
@@ -126,7 +127,7 @@ class _Response(transport.Response):
         return self._status
 
     @property
-    def headers(self) -> Mapping[str, str]:
+    def headers(self) -> Message:  # whose names have no case, as google-auth requires
         return self._headers
 
     @property
@@ -153,4 +154,4 @@ def _secrets_in(file: Path) -> list[str]:
 def _failed(what: str, error: Exception) -> ProviderError:
     retryable = isinstance(error, TransportError) or bool(getattr(error, "retryable", False))
     code: ErrorCode = "provider_error" if retryable else "authentication_error"
-    return ProviderError(code, f"{what}: {error}", retryable=retryable)
+    return ProviderError(code, f"{what}: {error.args[0] if error.args else error}", retryable=retryable)
