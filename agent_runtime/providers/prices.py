@@ -32,6 +32,8 @@ _PROVIDER_IDS = {
     "openai-chat": "openai",
     "azure-chat": "azure",
     "bedrock": "aws",
+    "vertex": "google",
+    "foundry": "azure",
     "xai": "x-ai",
     "moonshot": "moonshotai",
 }

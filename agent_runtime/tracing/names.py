@@ -50,6 +50,8 @@ _PROVIDERS = {
     "openai-chat": "openai",
     "azure": "azure.ai.openai",
     "bedrock": "aws.bedrock",
+    "vertex": "gcp.vertex_ai",
+    "foundry": "anthropic",  # as the SDK of Anthropic has it
     "azure-chat": "azure.ai.openai",
     "google": "gcp.gemini",
     "mistral": "mistral_ai",
