@@ -19,6 +19,9 @@ _LONGEST_WORD = (
 )
 _WORDS = lazy_pattern(r"[a-z]+([-_. ][a-z]+)*", re.IGNORECASE)
 _KEY_PREFIXES = ("sk-", "pk-", "rk-", "sk_", "pk_", "key-", "gsk_", "xai-", "hf_", "ghp_", "AIza", "rt_")
+_HEAD = (
+    8  # characters by which the beginning of a form is searched for; some forms are 10,000 characters long
+)
 _SHORTEST_FORM = 8  # characters of an encoded form: a shorter base64 text may occur by chance
 
 _SECRET_NAME = lazy_pattern(
@@ -108,7 +111,7 @@ class Masker:
             if len(secret) >= SHORTEST:
                 forms |= _forms(secret)
         self._forms = sorted(forms, key=len, reverse=True)
-        self._longest = len(self._forms[0]) if self._forms else 0
+        self._beginnings = {form[:length] for form in forms for length in range(1, min(_HEAD, len(form)))}
         self._pattern = lazy_pattern("|".join(map(re.escape, self._forms)))
 
     def __call__(self, text: str) -> str:
@@ -120,11 +123,10 @@ class Masker:
 
     def held_back(self, text: str) -> int:
         """Return how many characters at the end of the text may be the beginning of a secret."""
-        for length in range(min(self._longest - 1, len(text)), 0, -1):
-            tail = text[-length:]
-            if any(form.startswith(tail) for form in self._forms):
-                return length
-        return 0
+        if held := max((_overlap(text, form) for form in self._forms), default=0):
+            return held
+        lengths = range(min(_HEAD - 1, len(text)), 0, -1)
+        return next((length for length in lengths if text[-length:] in self._beginnings), 0)
 
 
 class StreamMasker:
@@ -148,6 +150,16 @@ class StreamMasker:
         """Return the text that was held back, at the end of the stream."""
         rest, self._held = self._held, ""
         return rest
+
+
+def _overlap(text: str, form: str) -> int:
+    """Return how many characters at the end of the text begin the form: at least _HEAD, and not all of it; else 0."""
+    at = max(0, len(text) - len(form) + 1)
+    while (at := text.find(form[:_HEAD], at)) >= 0:
+        if form.startswith(text[at:]):
+            return len(text) - at
+        at += 1
+    return 0
 
 
 def _forms(secret: str) -> set[str]:

@@ -108,3 +108,14 @@ def test_paths_and_diffs_are_masked_for_keys_only() -> None:
 )
 def test_a_url_is_shown_without_its_password(url: str, masked: str) -> None:
     assert mask_url(url) == masked
+
+
+@given(
+    secrets=st.lists(st.text("ab1", min_size=1, max_size=14), min_size=1, max_size=3),
+    text=st.text("ab1", max_size=40),
+)
+def test_the_longest_end_that_may_begin_a_secret_is_held_back(secrets: list[str], text: str) -> None:
+    mask = Masker(secrets)
+    beginnings = {form[:length] for form in mask._forms for length in range(1, len(form))}
+    expected = next((length for length in range(len(text), 0, -1) if text[-length:] in beginnings), 0)
+    assert mask.held_back(text) == expected
