@@ -14,6 +14,7 @@ from agent_runtime.cli.finding import Finding
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.lazy import dataclass
 from agent_runtime.output.masking import is_common
+from agent_runtime.providers.clouds import cloud_variables
 from agent_runtime.providers.endpoints import key_variables
 
 # Prefixes of keys, and how many characters follow at least
@@ -21,7 +22,8 @@ _FORMS = re.compile(
     rb"(?<![A-Za-z0-9])(?:"
     rb"sk-ant-[\w-]{20,}|sk-[\w-]{20,}|sk_[\w-]{24,}|AIza[\w-]{30,}|gsk_\w{20,}|xai-\w{20,}|hf_[A-Za-z0-9]{20,}"
     rb"|pplx-\w{20,}|nvapi-[\w-]{20,}|csk-\w{20,}|fw_\w{20,}|r8_\w{20,}|tgp_v1_[\w-]{20,}|cohere-\w{20,}"
-    rb"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|AKIA[0-9A-Z]{16}|ya29\.[\w-]{20,})"
+    rb"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|A[KS]IA[0-9A-Z]{16}|ya29\.[\w-]{20,}"
+    rb"|GOCSPX-[\w-]{20,})"
 )
 _LARGEST = 8 << 20  # bytes that are read of one file
 _SECONDS = 20.0  # for all files
@@ -77,7 +79,7 @@ def examine_keys(environ: Mapping[str, str], proc: Path = Path("/proc")) -> Iter
 
 def in_environment(environ: Mapping[str, str]) -> list[Found]:
     """Return the keys in an environment, by their form or by the names of their variables."""
-    named = key_variables()
+    named = key_variables() | cloud_variables()
     descriptors = {f"{name}_FD" for name in named}
     found = []
     for name, value in environ.items():

@@ -1,8 +1,9 @@
-"""The checks of `doctor` about providers: API keys, and base URLs by a real request."""
+"""The checks of `doctor` about providers: API keys, credentials of clouds, and base URLs by a real request."""
 
 from __future__ import annotations
 
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,14 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent_runtime.cli.finding import Finding
-from agent_runtime.errors import RequestError
+from agent_runtime.errors import ProviderError, RequestError
 from agent_runtime.output.masking import mask_url
+from agent_runtime.providers.authorization import credentials_of
 from agent_runtime.providers.catalog import PROVIDERS
-from agent_runtime.providers.endpoints import base_variable, key_variables, resolve
+from agent_runtime.providers.endpoint_checks import check_address
+from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, resolve
 from agent_runtime.providers.tls import trusted
 from agent_runtime.version import VERSION
 
 _SECONDS = 5.0  # for one request, the handshake included
+_CREDENTIALS_SECONDS = 20.0  # a machine that is in no cloud is known by servers that do not answer
 _OLDEST = 1_767_225_600  # 2026-01-01: with an earlier clock, current certificates are not valid yet
 
 
@@ -32,12 +36,43 @@ def keys(environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     try:
         endpoint = resolve(model, environ)
+        check_address(endpoint)
     except RequestError as error:
         yield Finding("model", False, True, f"AGENT_RUNTIME_MODEL is {model}", error.problem)
         return
     key = endpoint.key_variable
+    if endpoint.provider_row.credentials and not (endpoint.api_key or environ.get(f"{key}_FD")):
+        problem = _missing_credentials(endpoint)
+        advice = (
+            f"export {key}, or what the credentials need: {model} (AGENT_RUNTIME_MODEL) needs one of them"
+        )
+        yield Finding("credentials", not problem, True, f"of {model}: {problem or 'found'}", advice)
+        return
     enough = not endpoint.needs_key or bool(endpoint.api_key or environ.get(f"{key}_FD"))
     yield Finding("keys", enough, True, fact, f"export {key}: {model} (AGENT_RUNTIME_MODEL) needs it")
+
+
+def _missing_credentials(endpoint: Endpoint) -> str:
+    """Return why the credentials of a cloud cannot authorize requests; "" when they can."""
+    problems: list[str] = []
+    thread = threading.Thread(target=lambda: problems.append(_problem(endpoint)), daemon=True)
+    thread.start()
+    thread.join(_CREDENTIALS_SECONDS)
+    return problems[0] if problems else f"not found within {_CREDENTIALS_SECONDS:g} s"
+
+
+def _problem(endpoint: Endpoint) -> str:
+    try:
+        credentials = credentials_of(endpoint)
+        if credentials is None:
+            return ""
+        credentials.headers(endpoint.base_url, b"")
+        needs_project = endpoint.provider_row.platform == "vertex" and not endpoint.project
+        if needs_project and not credentials.project:
+            return "ANTHROPIC_VERTEX_PROJECT_ID is not set, and the credentials name no project"
+    except ProviderError as error:
+        return error.message
+    return ""
 
 
 def base_urls(environ: Mapping[str, str]) -> Iterator[Finding]:

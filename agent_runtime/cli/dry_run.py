@@ -28,6 +28,7 @@ def dry_run(config: RunConfig, environ: Mapping[str, str]) -> dict[str, Any]:
                 "baseUrl": endpoint.base_url,
                 "keyVariable": endpoint.key_variable,
                 "keySet": endpoint.api_key is not None,
+                "credentials": "" if endpoint.api_key else endpoint.provider_row.credentials,
                 "contextWindow": endpoint.context_window,
             }
             for endpoint in config.endpoints

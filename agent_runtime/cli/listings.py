@@ -56,6 +56,7 @@ def models_command(arguments: argparse.Namespace) -> int:
             "format": provider.format,
             "keyVariable": provider.key_variable,
             "keySet": bool(os.environ.get(provider.key_variable)),
+            "credentials": provider.credentials,
             "baseUrl": provider.base_url,
             "baseUrlVariable": base_variable(name),
         }
@@ -69,7 +70,7 @@ def models_command(arguments: argparse.Namespace) -> int:
     )
     print(f"\nPrices: US dollars for a million tokens, {source()}.")
     print()
-    _print_table(providers, ("name", "format", "keyVariable", "keySet", "baseUrlVariable"))
+    _print_table(providers, ("name", "format", "keyVariable", "keySet", "credentials", "baseUrlVariable"))
     return ExitCode.COMPLETED
 
 

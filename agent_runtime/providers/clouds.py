@@ -63,6 +63,11 @@ def place_of(provider: str, row: Provider, given: str, environ: Mapping[str, str
     return Place(address)
 
 
+def cloud_variables() -> frozenset[str]:
+    """Return the variables whose values are credentials of any cloud."""
+    return frozenset().union(*_SECRETS.values())
+
+
 def secret_variables(row: Provider) -> frozenset[str]:
     """Return the variables whose values are credentials of the provider's cloud."""
     return _SECRETS.get(row.credentials, frozenset())

@@ -64,6 +64,12 @@ def test_doctor_succeeds_on_a_complete_machine(tmp_path: Path) -> None:
             "ftp://me:[secret]@h",
         ),
         ({"OPENAI_API_KEY": "k", "PATH": "/nonexistent"}, "bash", "install bash"),
+        ({"AGENT_RUNTIME_MODEL": "vertex:claude-x"}, "model", "the region of the models at Vertex AI"),
+        (
+            {"AGENT_RUNTIME_MODEL": "bedrock:x", "AWS_REGION": "r", "AWS_EC2_METADATA_DISABLED": "true"},
+            "credentials",
+            "no credentials of AWS were found: set AWS_BEARER_TOKEN_BEDROCK",
+        ),
     ],
 )
 def test_doctor_names_what_is_missing(environ: dict[str, str], name: str, says: str, tmp_path: Path) -> None:
@@ -71,6 +77,13 @@ def test_doctor_names_what_is_missing(environ: dict[str, str], name: str, says: 
     assert (code, found[name][0]) == (1, "MISSING")
     assert says in output
     assert output.splitlines()[-1] == f"required and missing: {name}"
+
+
+def test_doctor_finds_the_credentials_of_a_cloud(tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-key", "AWS_REGION": "r"}
+    code, found, output = doctor({"AGENT_RUNTIME_MODEL": "bedrock:x"} | keys, tmp_path)
+    assert (code, found["credentials"]) == (0, ("ok", "of bedrock:x: found"))
+    assert "a-secret-key" not in output
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ REAL = [
     f"AIza{BODY}{BODY}",
     f"gsk_{BODY}",
     f"xai-{BODY}",
+    f"GOCSPX-{BODY}",
 ]
 PLACEHOLDERS = [
     *(
@@ -46,7 +47,7 @@ def test_placeholders_are_no_keys(value: str) -> None:
 
 
 def test_a_key_without_a_known_form_is_known_by_its_variable() -> None:
-    assert in_environment({"MISTRAL_API_KEY": BODY})
+    assert in_environment({"MISTRAL_API_KEY": BODY}) and in_environment({"AWS_SECRET_ACCESS_KEY": BODY})
     assert not in_environment({"BUILD_ID": BODY})
     assert in_environment({"ANTHROPIC_API_KEY_FD": "3"})
 
