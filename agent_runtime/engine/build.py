@@ -21,6 +21,7 @@ from agent_runtime.dev_servers.watcher import DevServerWatcher
 from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
+from agent_runtime.engine.clock import call_when_idle
 from agent_runtime.engine.context import RunContext
 from agent_runtime.engine.costs import CostMeter, RecordedCosts
 from agent_runtime.engine.prompt import rendered_prompt
@@ -73,7 +74,7 @@ def build_services(
         settings: how processes are started.
         mcp_tools: the tools of MCP servers.
     """
-    shell, sessions = Shell(settings), SessionManager(settings)
+    shell, sessions = Shell(settings), SessionManager(settings, when_idle=call_when_idle)
     servers = _servers(ctx, shell, sessions)
     observer = _workspace_observer(ctx, servers)
     on_files = deferred(lambda: _file_services(ctx, settings, observer))

@@ -8,6 +8,7 @@ A freeze that is announced stops the clock itself.
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,25 @@ class RunClock:
                 return
 
 
+class _IdleSelector(selectors.DefaultSelector):
+    """Calls functions before it begins to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions: list[Callable[[], None]] = []
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """See selectors.BaseSelector."""
+        if not self.functions or (timeout is not None and timeout <= 0):
+            return super().select(timeout)
+        if not (found := super().select(0)):
+            functions, self.functions = self.functions, []
+            for function in functions:
+                function()
+            found = super().select(0)  # they may have scheduled something
+        return found
+
+
 class RunEventLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is that of a clock: frozen time moves all its deadlines.
 
@@ -110,9 +130,21 @@ class RunEventLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__()
+        self._idle = _IdleSelector()
+        super().__init__(self._idle)
         self._now = now
 
     def time(self) -> float:
         """Return the time of the clock."""
         return self._now()
+
+    def call_when_idle(self, function: Callable[[], None]) -> None:
+        """Call a function once, when there is nothing to do but to wait. To be called in the loop."""
+        self._idle.functions.append(function)
+
+
+def call_when_idle(function: Callable[[], None]) -> None:
+    """Call a function once, when the event loop has nothing to do but to wait."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, RunEventLoop)
+    loop.call_when_idle(function)

@@ -106,8 +106,10 @@ class RunServices:
             lambda emit: self.subreaper.run(),
             lambda emit: self._end_when_stopped(),
         ]
-        if {"bash", "exec_command"}.intersection(ctx.config.tools):
+        if "bash" in ctx.config.tools:
             always.append(lambda emit: self.tools.shell.prepare())
+        elif "exec_command" in ctx.config.tools and not ctx.recorded_tools:
+            always.append(lambda emit: self.tools.sessions.prepare())
         return always if ctx.recorded_tools else [*always, ctx.tracker.watch, self.tools.servers.watch]
 
     async def _end_when_stopped(self) -> None:

@@ -62,7 +62,7 @@ class CallProcesses:
         self._began, self._closed = now(), math.inf
         known = [*descendants(self.root), *children(os.getpid())]
         known += self._others(known)
-        self._before = set(known)
+        self._before = {process for process in known if process.pid != self.root}
 
     def close(self) -> None:
         """Note that the call is over: what the shell starts from now on belongs to another call."""

@@ -20,10 +20,9 @@ from agent_runtime.shell.input_wait import READING_SECONDS, waits_for_input
 from agent_runtime.shell.keyboard import Keyboard
 from agent_runtime.shell.output_capture import SHORT_OUTPUT, OutputCapture
 from agent_runtime.shell.output_log import BoundedLog
-from agent_runtime.shell.session_start import SessionStart, launch, open_pipes, open_terminal
+from agent_runtime.shell.session_program import SessionProgram
 from agent_runtime.shell.terminal_output import TerminalOutput
 from agent_runtime.shell.truncation import TruncatedOutput
-from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, ready, terminate
 from agent_runtime.system.threads import run_in_thread
@@ -36,48 +35,48 @@ _HANG_UP_SECONDS = 0.5  # for a program to end after a hang-up
 class Session:
     """A running program, its unreported output, and its keyboard.
 
-    Raises OSError when the program cannot be started.
+    Args:
+        program: waits for the command; owned from now on. It is given the command, and begins with `begin`.
+        command: for bash.
+        call_id: the call that starts it.
+        open_log: opens the file for what does not fit in memory; called at most once.
     """
 
     def __init__(
-        self, start: SessionStart, *, call_id: str, marker: str, open_log: Callable[[], BoundedLog]
+        self, program: SessionProgram, command: str, *, call_id: str, open_log: Callable[[], BoundedLog]
     ) -> None:
-        self.start = start
+        self.command = command
         self.lock = anyio.Lock()  # for the call that types, waits and reads; others come after it
         self.used = time.monotonic()
-        self.processes = CallProcesses(0, marker, marker, call_id)
+        self.pid = program.pid
+        self.processes = CallProcesses(self.pid, program.marker, program.marker, call_id)
         self.was_hung_up = False
         self._reported = 0  # bytes of the output
-        ends = open_terminal(start) if start.tty else open_pipes(start)
-        held, self._hold = os.pipe2(os.O_CLOEXEC)
-        try:
-            self._process = launch(start, ends, held=held, marker=marker)
-            self._pidfd = os.pidfd_open(self._process.pid)
-        except BaseException:
-            for fd in (ends.keyboard, ends.output, self._hold):
-                if fd >= 0:
-                    os.close(fd)
-            raise
-        finally:
-            for fd in (held, ends.stdin, ends.written):
-                os.close(fd)
-        self.pid = self.processes.root = self._process.pid
+        self.program, self._pidfd, self._is_terminal = program, program.pidfd, program.settings.tty
+        program.give(command)
+        ends, settings = program.ends, program.settings
         self._input = ends.name
-        self._keyboard = Keyboard(ends.keyboard, is_terminal=start.tty, program=self._pidfd)
-        self._screen = TerminalOutput(ends.keyboard, start.rows, start.columns) if start.tty else None
+        self._keyboard = Keyboard(ends.keyboard, is_terminal=settings.tty, program=self._pidfd)
+        self._screen = (
+            TerminalOutput(ends.keyboard, settings.rows, settings.columns) if settings.tty else None
+        )
         on_data = self._screen.answer if self._screen else None
         self.capture = OutputCapture(ends.output, open_log, on_data=on_data)
 
     @property
     def ended(self) -> int | None:
         """The exit code (128 + N for signal N); None while it runs."""
-        code = self._process.poll()
-        return code if code is None or code >= 0 else 128 - code
+        return self.program.ended
 
-    async def begin(self) -> None:
-        """Start the program, in its own control group where these are available."""
-        self.processes.group = await run_in_thread(ControlGroup.of, self.pid, self.processes.marker)
-        self._go()
+    def begin(self) -> None:
+        """Let the program begin. By now it should be in its control group."""
+        self.processes.group = self.program.group
+        self.program.go()
+
+    @property
+    def began(self) -> bool:
+        """Whether the program has begun. One that was killed before has not."""
+        return self.program.began
 
     async def wait(self, seconds: float) -> None:
         """Wait for the program to end, at most this many seconds; then also for the rest of its output."""
@@ -108,7 +107,7 @@ class Session:
 
         Raises OSError when it has closed its stdin or does not take it all, ToolError for what its terminal would cut.
         """
-        if self.start.tty:
+        if self._is_terminal:
             await self._keyboard.type(data)
             return
         for piece in re.split(b"([\x03\x04])", data):
@@ -129,7 +128,7 @@ class Session:
     def as_background(self) -> Background:
         """This session as something that runs; its output has no log file while it is a session."""
         calls = self.processes
-        return Background(self.pid, self.start.command, None, calls.started, calls.call_id)
+        return Background(self.pid, self.command, None, calls.started, calls.call_id)
 
     def living(self) -> list[Process]:
         """All living processes of the session."""
@@ -144,7 +143,7 @@ class Session:
             return True
         # editors and shells of languages wait for several things at once, and read single keys
         is_sleeping = not any(process.state in "RD" for process in foreground)
-        return self.start.tty and is_sleeping and self._keyboard.takes_keys
+        return self._is_terminal and is_sleeping and self._keyboard.takes_keys
 
     async def end(self) -> None:
         """End all processes of the session."""
@@ -156,7 +155,7 @@ class Session:
         foreground, or the end of stdin where that is a pipe. A program may ignore it and go on.
         """
         self.was_hung_up = True
-        if self.start.tty:
+        if self._is_terminal:
             commands = [process.pid for process in self.processes.living() if process.ppid == self.pid]
             for pid in {*commands, *(process.pid for process in self._foreground())}:
                 with contextlib.suppress(OSError):
@@ -174,14 +173,13 @@ class Session:
             hold = [self._keyboard.fd] if self._keyboard.fd >= 0 else []
             self.processes.log_writer = self.capture.hand_over(hold=hold)
         self.capture.close()
-        self._go()
         if self._screen:
             self._screen.close()
         self._keyboard.close()
-        os.close(self._pidfd)
+        self.program.let_go()
         if self.ended is None:
-            self._process.returncode = 0  # it outlives the runtime, which does not wait for it
-            if not self.start.tty:
+            self.program.process.returncode = 0  # it outlives the runtime, which does not wait for it
+            if not self._is_terminal:
                 self.processes.root = (
                     0  # the program itself; on a terminal it is a shell that waits for the program
                 )
@@ -196,7 +194,7 @@ class Session:
 
     def _foreground(self) -> list[Process]:
         # the processes that may read what is typed
-        if not self.start.tty:
+        if not self._is_terminal:
             return self.living()
         found = []
         with contextlib.suppress(OSError):
@@ -206,8 +204,3 @@ class Session:
                     if os.getpgid(process.pid) == group:
                         found.append(process)
         return found
-
-    def _go(self) -> None:
-        if self._hold >= 0:
-            os.close(self._hold)
-            self._hold = -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import anyio
 
@@ -11,13 +12,13 @@ from agent_runtime.protocol.events import Outcome
 from agent_runtime.protocol.messages import clean_text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.background import BackgroundProcesses
-from agent_runtime.shell.call_processes import Background, marker_of
+from agent_runtime.shell.call_processes import Background
+from agent_runtime.shell.program_starter import ProgramStarter
 from agent_runtime.shell.result_text import left_running, report_session
 from agent_runtime.shell.session import Session
-from agent_runtime.shell.session_start import SessionStart, checked_command
+from agent_runtime.shell.session_program import checked_command
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.sockets import known_listeners
-from agent_runtime.system.subreaper import become_subreaper
 
 
 class SessionManager:
@@ -26,18 +27,27 @@ class SessionManager:
     Args:
         settings: how they run; `cwd` is where they start by default.
         limit: how many may run at once.
+        when_idle: calls a function when the event loop has nothing else to do.
 
     Attributes:
         ended: the programs that `end_interactive` has ended.
     """
 
-    def __init__(self, settings: ShellSettings, *, limit: int = 16) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: ShellSettings,
+        *,
+        limit: int = 16,
+        when_idle: Callable[[Callable[[], None]], None] = lambda call: call(),
+    ) -> None:
+        self._settings, self._when_idle = settings, when_idle
+        self._programs = ProgramStarter(settings)
         self._limit = limit
         self._sessions: dict[int, Session] = {}
         self._number = 0
         self._opening = anyio.Lock()
         self._call_over = anyio.Event()  # replaced each time that it is set
+        self._calls_over = anyio.Event()  # the same, when there is nothing else to do after a call
         self._left = BackgroundProcesses()
         self._partials: dict[str, ToolOutput] = {}
         self.ended: list[Background] = []
@@ -71,8 +81,11 @@ class SessionManager:
             self._sessions[number] = session
         try:
             async with session.lock:
-                await session.begin()
-                await session.wait(seconds)
+                await self._run(session, seconds)
+                if session.ended is not None and not session.began:
+                    await session.close()
+                    session = self._sessions[number] = await self._start(command, cwd, tty, call_id)
+                    await self._run(session, seconds)
                 return await self._report(number, tokens, started, notes)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
@@ -86,6 +99,16 @@ class SessionManager:
             raise
         finally:
             self._announce()
+            self._when_idle(self._calls_over.set)
+
+    async def prepare(self) -> None:
+        """After each call, prepare for the next one while nothing else is to be done. Runs until cancelled."""
+        self._when_idle(self._calls_over.set)
+        while True:
+            await self._calls_over.wait()
+            self._calls_over = anyio.Event()
+            await self._left.forget_ended()
+            await self._programs.prepare()
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
         """Write to a session, and return what it has printed since the last call.
@@ -165,6 +188,7 @@ class SessionManager:
             else:
                 await self.end_interactive()
             async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._programs.aclose)
                 for number in list(self._sessions):
                     tasks.start_soon(self._let_go, number)
             await self._left.detach()
@@ -174,15 +198,16 @@ class SessionManager:
         directory = self._settings.cwd / (cwd or "")
         if not directory.is_dir():
             raise ToolError(f"workdir: expected a directory, got {directory}")
-        become_subreaper()
-        settings = self._settings
-        env = await settings.environment()
-        start = SessionStart(command, directory, env, tty, settings.user, settings.confine)
-        marker = marker_of(f"session-{self._number}")
         try:
-            return Session(start, call_id=call_id, marker=marker, open_log=lambda: settings.logs.log(call_id))
+            program = await self._programs.take(directory, tty=tty)
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
+        return Session(program, command, call_id=call_id, open_log=lambda: self._settings.logs.log(call_id))
+
+    async def _run(self, session: Session, seconds: float) -> None:
+        await self._programs.join_group(session.program)
+        session.begin()
+        await session.wait(seconds)
 
     async def _type(self, number: int, session: Session, text: str) -> None:
         try:
@@ -241,7 +266,7 @@ class SessionManager:
         waiting = [number for number in ended if not self._sessions[number].lock.locked()]
         notes = []
         for number in sorted(waiting, key=lambda number: self._sessions[number].used)[: -self._limit]:
-            command = self._sessions[number].start.command[:100]
+            command = self._sessions[number].command[:100]
             notes.append(
                 f"[session {number} ({command}) has ended; its output was not asked for and is dropped]"
             )
@@ -249,5 +274,5 @@ class SessionManager:
         return notes
 
     def _listed(self) -> str:
-        running = ", ".join(f"{n} ({s.start.command[:60]})" for n, s in self._sessions.items())
+        running = ", ".join(f"{n} ({s.command[:60]})" for n, s in self._sessions.items())
         return f"Running: {running}." if running else "None is running."

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import time
+from functools import partial
+
+import anyio
+
 from agent_runtime.agent.limits import Budget, Limits
-from agent_runtime.engine.clock import FROZEN, TICK, RunClock
+from agent_runtime.engine.clock import FROZEN, TICK, RunClock, RunEventLoop, call_when_idle
 from agent_runtime.protocol.messages import Usage
 
 
@@ -77,3 +83,21 @@ def test_a_limit_is_near_when_another_step_like_the_last_would_reach_it() -> Non
     budget.spend(Usage(input_tokens=350), 0.0)
     seconds = 41
     assert set(budget.near()) == {"max_total_tokens", "timeout"}
+
+
+def test_what_can_wait_is_done_when_nothing_else_is_to_be_done() -> None:
+    async def main() -> list[str]:
+        done: list[str] = []
+        call_when_idle(lambda: done.append("idle"))
+        for number in range(3):
+            await asyncio.sleep(0)
+            done.append(str(number))
+        waited = asyncio.Event()
+        call_when_idle(waited.set)
+        await waited.wait()
+        return done
+
+    assert anyio.run(main, backend_options={"loop_factory": partial(RunEventLoop, time.monotonic)}) == [
+        *"012",
+        "idle",
+    ]

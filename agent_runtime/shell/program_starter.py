@@ -1,0 +1,83 @@
+"""Starts the programs of sessions, where possible before their commands are known: while the model is awaited."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+from agent_runtime.shell.call_processes import marker_of
+from agent_runtime.shell.session_program import ProgramSettings, SessionProgram
+from agent_runtime.shell.settings import ShellSettings
+from agent_runtime.system.subreaper import become_subreaper
+from agent_runtime.system.threads import run_in_thread
+
+
+class ProgramStarter:
+    """Has at most one program that waits for a command. One that has ended, or was started otherwise than the next
+    command needs it, is replaced.
+
+    Args:
+        settings: how they run; `cwd` is where they start by default.
+    """
+
+    def __init__(self, settings: ShellSettings) -> None:
+        self._settings = settings
+        self._number = 0  # of the last program
+        self._has_groups = True  # until one was refused
+        self._waiting: SessionProgram | None = None
+        self._cwd = settings.cwd  # of the last command
+        self._lock = anyio.Lock()
+
+    async def take(self, cwd: Path, *, tty: bool) -> SessionProgram:
+        """Return a program that waits for its command. Raises OSError when it cannot be started.
+
+        Args:
+            cwd: its directory.
+            tty: give it a terminal of its own.
+        """
+        self._cwd = cwd
+        settings = await self._program(cwd, tty=tty)
+        async with self._lock:
+            waiting = self._waiting
+            if waiting and waiting.suits(settings):
+                self._waiting = None
+                return waiting
+        return self._start(settings)
+
+    async def join_group(self, program: SessionProgram) -> None:
+        """Put the program into a control group of its own, where these are available."""
+        if program.group is None and self._has_groups:
+            self._has_groups = await run_in_thread(program.join_group)
+
+    async def prepare(self) -> None:
+        """Start the program of the next command, where it is most likely to run: in the directory of the last one."""
+        settings = await self._program(self._cwd, tty=False)
+        async with self._lock:
+            if self._waiting and self._waiting.suits(settings):
+                return
+            await self._discard()
+            with suppress(OSError):  # as when the directory is gone, or at a limit: the next call says so
+                self._waiting = self._start(settings)
+                await self.join_group(self._waiting)
+
+    async def aclose(self) -> None:
+        """End the program that waits."""
+        async with self._lock:
+            await self._discard()
+
+    async def _program(self, cwd: Path, *, tty: bool) -> ProgramSettings:
+        settings = self._settings
+        env = await settings.environment()
+        return ProgramSettings(cwd, env, tty, settings.user, settings.confine)
+
+    def _start(self, settings: ProgramSettings) -> SessionProgram:
+        become_subreaper()
+        self._number += 1
+        return SessionProgram(settings, marker_of(f"session-{self._number}"))
+
+    async def _discard(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting:
+            await run_in_thread(waiting.discard)

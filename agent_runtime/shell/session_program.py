@@ -1,0 +1,227 @@
+"""The program of a session: a bash that waits until it is given its command, its descriptors, and its control group.
+
+It takes some milliseconds to get there, so it may be started before its command is known (see program_starter).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_runtime.errors import ToolError
+from agent_runtime.lazy import dataclass, lazy_pattern
+from agent_runtime.system import processes
+from agent_runtime.system.cgroup import ControlGroup
+from agent_runtime.system.processes import Process
+from agent_runtime.system.spawn import spawn
+
+if TYPE_CHECKING:
+    from agent_runtime.system.landlock import Confinement
+
+LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
+ROWS, COLUMNS = 40, 120
+# These programs search their stdin in the place of files when it is a pipe.
+_SEARCHES_STDIN = lazy_pattern(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
+# {0} is the descriptor of the script. A line on stdin says when it is complete.
+_WAITING = r": waits for a command; \builtin read -r _ && \builtin . /proc/self/fd/{0}"
+# On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a
+# session ends, the kernel hangs up the foreground job of the terminal; by then that is the leader itself, so what the
+# command left in the background lives on. A job that Ctrl-Z stops is continued at once: no shell is there to do it.
+_LEADER = """trap : INT
+exec {o}>&1 {e}>&2 >/dev/null 2>&1
+bash -c "$1" >&$o 2>&$e {o}>&- {e}>&-; s=$?
+while [[ $(jobs -sp) ]]; do fg; s=$?; done; exit $s"""
+
+
+@dataclass(frozen=True)
+class ProgramSettings:
+    """What a program is started with.
+
+    Attributes:
+        cwd: its directory.
+        env: its variables.
+        tty: give it a pseudo-terminal of its own.
+        user: whom it runs as; None for the user of this process.
+        confine: where it may write.
+        rows, columns: the size of its terminal.
+    """
+
+    cwd: Path
+    env: Mapping[str, str]
+    tty: bool
+    user: str | None
+    confine: Confinement | None = None
+    rows: int = ROWS
+    columns: int = COLUMNS
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The descriptors of a session.
+
+    Attributes:
+        keyboard: what is typed is written here; -1 when nothing can be typed.
+        output: what the program prints is read here.
+        stdin, written: the program's ends of these two.
+        name: of the file that is its stdin, as /proc/PID/fd shows it.
+    """
+
+    keyboard: int
+    output: int
+    stdin: int
+    written: int
+    name: str
+
+
+def checked_command(command: str) -> str:
+    """Return the command. Raises ToolError for one that no command line can hold."""
+    if "\0" in command:
+        raise ToolError("cmd: expected text without NUL characters; remove them")
+    if len(command.encode()) > LONGEST_COMMAND:
+        raise ToolError(f"cmd: expected at most {LONGEST_COMMAND} bytes; write a script file and run that")
+    return command
+
+
+class SessionProgram:
+    """A process that waits for its command. When the runtime ends before that, it ends too.
+
+    Args:
+        settings: what it is started with.
+        marker: value of processes.MARKER in its environment.
+
+    Attributes:
+        ends: its descriptors.
+        process: the process. Whoever has the program waits for it.
+        pidfd: can be read when it has ended.
+        group: the control group that it is in; None before `join_group`, and where there are none.
+
+    Raises OSError when it cannot be started.
+    """
+
+    def __init__(self, settings: ProgramSettings, marker: str) -> None:
+        self.settings, self.marker = settings, marker
+        self.group: ControlGroup | None = None
+        self._is_refused = False  # it ended before it could take the command
+        self.ends = _open_terminal(settings) if settings.tty else _open_pipes()
+        held, self._release = os.pipe2(os.O_CLOEXEC)
+        self._script = os.memfd_create("command")
+        try:
+            self.process = self._start(held)
+            self.pidfd = os.pidfd_open(self.process.pid)
+        except BaseException:
+            for fd in (self.ends.keyboard, self.ends.output, self._release, self._script):
+                os.close(fd)
+            raise
+        finally:
+            for fd in (held, self.ends.stdin, self.ends.written):
+                os.close(fd)
+        self.pid = self.process.pid
+
+    @property
+    def ended(self) -> int | None:
+        """The exit code (128 + N for signal N); None while it runs."""
+        code = self.process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def suits(self, settings: ProgramSettings) -> bool:
+        """Return whether it waits for a command, and has been started as these settings would start it now."""
+        found = Process.of(self.pid) if self.ended is None else None
+        if found is None or found.state in "Tt" or found.is_dying or settings != self.settings:
+            return False
+        with suppress(OSError):
+            there, here = Path(f"/proc/{self.pid}/cwd").stat(), settings.cwd.stat()
+            return os.path.samestat(there, here)  # a directory may be removed, and made again
+        return False
+
+    def join_group(self) -> bool:
+        """Put it into a control group of its own. Blocking. Returns False where there are none."""
+        self.group = ControlGroup.of(self.pid, self.marker)
+        return self.group is not None
+
+    def give(self, command: str) -> None:
+        """Give it its command."""
+        if not self.settings.tty and _SEARCHES_STDIN.search(command):
+            os.close(self.ends.keyboard)
+            self.ends = replace(self.ends, keyboard=-1, name=os.devnull)
+        os.write(self._script, self._script_of(command).encode())
+
+    def go(self) -> None:
+        """Let it execute the command. Does nothing when it has ended: see `began`."""
+        try:
+            os.write(self._release, b"\n")
+        except BrokenPipeError:
+            self._is_refused = True
+
+    @property
+    def began(self) -> bool:
+        """Whether it has taken the command. One that was killed while it waited has not."""
+        unread = int.from_bytes(fcntl.ioctl(self._release, termios.FIONREAD, bytes(4)), sys.byteorder)
+        return not (unread or self._is_refused)
+
+    def let_go(self) -> None:
+        """Close what was needed to start it."""
+        for fd in (self._release, self._script, self.pidfd):
+            os.close(fd)
+
+    def discard(self) -> None:
+        """End it before it has begun. Blocking."""
+        self.process.kill()
+        self.process.wait()
+        for fd in (self.ends.keyboard, self.ends.output):
+            os.close(fd)
+        self.let_go()
+        if self.group:
+            self.group.close()
+
+    def _start(self, held: int) -> subprocess.Popen[bytes]:
+        settings, ends = self.settings, self.ends
+        env = {**settings.env, processes.MARKER: self.marker}
+        if settings.tty:
+            env.pop("VIMINIT", None)  # it ends an editor that has no keyboard
+            env |= {"TERM": "xterm-256color", "LINES": str(settings.rows), "COLUMNS": str(settings.columns)}
+        return spawn(
+            ["bash", "-c", _WAITING.format(self._script)],
+            cwd=settings.cwd,
+            env=env,
+            stdin=held,
+            stdout=ends.written,
+            stderr=ends.written,
+            pass_fds=[self._script] if settings.tty else [self._script, ends.stdin],
+            user=settings.user,
+            confine=settings.confine,
+        )
+
+    def _script_of(self, command: str) -> str:
+        """Return what the waiting bash executes: it becomes the program that runs the command."""
+        ends, quoted = self.ends, shlex.quote(command)
+        if self.settings.tty:
+            leader = f"bash --noprofile --norc -ic {shlex.quote(_LEADER)} {ends.name} {quoted}"
+            return f"\\builtin exec <>{ends.name} {leader} {self._script}<&-"
+        stdin = f"&{ends.stdin}" if ends.keyboard >= 0 else os.devnull
+        return f"\\builtin exec bash -c {quoted} <{stdin} {ends.stdin}<&- {self._script}<&-"
+
+
+def _open_terminal(settings: ProgramSettings) -> Ends:
+    """A pseudo-terminal that belongs to the user of the session. Raises OSError when there is none left."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", settings.rows, settings.columns, 0, 0))
+    if settings.user:
+        os.fchown(slave, pwd.getpwnam(settings.user).pw_uid, -1)
+    return Ends(master, os.dup(master), slave, os.dup(slave), os.ttyname(slave))
+
+
+def _open_pipes() -> Ends:
+    output, written = os.pipe2(os.O_CLOEXEC)
+    stdin, keyboard = os.pipe2(os.O_CLOEXEC)
+    return Ends(keyboard, output, stdin, written, os.readlink(f"/proc/self/fd/{keyboard}"))  # noqa: PTH115
