@@ -28,6 +28,7 @@ from agent_runtime.server.auth import ApiKey
 from agent_runtime.server.http_protocol import TimedProtocol
 from agent_runtime.server.logs import log_to_stderr
 from agent_runtime.server.run import Dispatcher
+from agent_runtime.server.socket_protocol import MAX_MESSAGE, BoundedSocket
 from agent_runtime.server.stop_signals import StopSignals
 from agent_runtime.system.process_title import set_title
 
@@ -71,7 +72,8 @@ def serve_command(arguments: argparse.Namespace) -> int:
         access_log=False,
         timeout_graceful_shutdown=arguments.drain,
         http=TimedProtocol,
-        ws="websockets-sansio",
+        ws=BoundedSocket,
+        ws_max_size=MAX_MESSAGE,
     )
     server = uvicorn.Server(config)
     signals.listen(server)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from agent_runtime.protocol.control import Action, parse_control
 
 MAX_LINE = 4 << 20  # bytes; the runtime reports longer lines as errors
-_SECONDS = 10.0  # for a run to read what was written before
+SECONDS = 10.0  # for a run to read what was written before
 ACTIONS = get_args(Action)
 FIELDS = {
     "pause": ("before",),
@@ -49,7 +49,7 @@ def send(control: Path, message: dict[str, Any]) -> None:
         fd = os.open(control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # nobody has it open for reading
         raise NotDelivered("the run has ended") from None
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + SECONDS
     try:
         _lock(fd, deadline)  # a pipe takes more than PIPE_BUF bytes in pieces
         rest = memoryview(line)

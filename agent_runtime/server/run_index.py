@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from agent_runtime.server.run_files import RunFiles, RunRecord
 
@@ -32,6 +35,8 @@ class RunIndex:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ended: dict[str, ListedRun] = {}
+        self._lock = Lock()
+        self._recent: tuple[float, list[ListedRun]] = (-math.inf, [])  # when they were listed, the rows
 
     def rows(self) -> list[ListedRun]:
         """All runs, the latest first."""
@@ -41,6 +46,15 @@ class RunIndex:
         self._ended = {name: self._ended[name] for name in names if name in self._ended}
         rows = filter(None, map(self._row, names))
         return sorted(rows, key=lambda row: (row.record.created, row.record.run_id), reverse=True)
+
+    def recent_rows(self, seconds: float) -> list[ListedRun]:
+        """All runs, the latest first, as they were at most so many seconds ago: for those who ask again and again."""
+        with self._lock:
+            listed, rows = self._recent
+            if time.monotonic() - listed > seconds:
+                rows = self.rows()
+                self._recent = (time.monotonic(), rows)
+            return rows
 
     def _row(self, name: str) -> ListedRun | None:
         if name.startswith("."):  # a folder that is being prepared

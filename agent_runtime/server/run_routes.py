@@ -142,27 +142,37 @@ async def run_socket(socket: WebSocket) -> None:
         await socket.send_denial_response(error_response(socket, error))
         return
     await socket.accept()
-    server.in_background(lambda: _receive(socket, run))
+    # whichever ends first: the run, or the client, who may leave while nothing happens
+    sending = asyncio.ensure_future(_send_events(socket, run, after))
+    receiving = asyncio.ensure_future(_receive(socket, run))
     try:
+        done, _ = await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        sending.cancel()
+        receiving.cancel()
+        await asyncio.wait({sending, receiving})
+
+
+async def _send_events(socket: WebSocket, run: Run, after: int) -> None:
+    """Send the events of the run, and close the socket after the last one."""
+    with suppress(WebSocketDisconnect, RuntimeError):  # the client has gone; the run goes on
         async for lines in run.follow(after):
             for line in lines:
                 await socket.send_text(line.text.decode())
         await socket.close(1000)
-    except (WebSocketDisconnect, RuntimeError):
-        return  # the client has gone; the run goes on
 
 
 async def _receive(socket: WebSocket, run: Run) -> None:
     """Pass the control messages of a client to the run; what cannot be passed on is answered with an error."""
-    try:
+    with suppress(WebSocketDisconnect, RuntimeError):
         while (message := await socket.receive())["type"] == "websocket.receive":
             try:
                 # a message without text is binary
                 await _send(run, _socket_message(message.get("text") or message.get("bytes") or b""))
             except ApiError as error:
                 await socket.send_text(json.dumps({"error": {"code": error.code, "message": error.message}}))
-    except (WebSocketDisconnect, RuntimeError):
-        return
 
 
 def _socket_message(text: str | bytes) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from agent_runtime.server.launch import Launcher, Streams
 from agent_runtime.server.run import read_transcript
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.run_index import ListedRun, RunIndex
+from agent_runtime.server.senders import Senders
 from agent_runtime.server.stream_file import Line, first_seq
 from agent_runtime.system.processes import Process
 from agent_runtime.transcripts.reader import Transcript
@@ -52,7 +53,7 @@ class LocalRun:
         if new_id := message.get("runId", message.get("run_id")):  # of the action `thaw`
             await asyncio.to_thread(self._runs.add_id, self.files, new_id)
         try:
-            await asyncio.to_thread(self.files.send, message)
+            await self._runs.senders.send(self.files, message)
         except NotDelivered as error:
             raise ApiError(409, "conflict", str(error)) from error
         except TooLong as error:
@@ -89,12 +90,16 @@ class Runs:
         workspace: of requests that name none.
         launcher: starts their processes.
         follower: reads their streams.
+
+    Attributes:
+        senders: write their control messages.
     """
 
     def __init__(self, state_dir: Path, workspace: Path, launcher: Launcher, follower: Follower) -> None:
         self.state_dir, self._workspace = state_dir, workspace
         self._launcher, self._follower = launcher, follower
         self._index = RunIndex(state_dir / "runs")
+        self.senders = Senders()
 
     def files(self, run_id: str) -> RunFiles:
         """The files of a run. Raises ApiError: 404, or 410 when they are no longer kept."""
@@ -186,6 +191,10 @@ class Runs:
     def listed(self) -> list[ListedRun]:
         """All runs, the latest first."""
         return self._index.rows()
+
+    def recently_listed(self, seconds: float) -> list[ListedRun]:
+        """All runs, the latest first, as they were at most so many seconds ago."""
+        return self._index.recent_rows(seconds)
 
     async def tend(self) -> None:
         """Give killed runs their last events, also those that nobody follows, or whose disk was full. Never returns."""

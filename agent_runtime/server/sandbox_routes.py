@@ -70,7 +70,7 @@ class SandboxLogs:
     def read(self) -> list[dict[str, Any]]:
         """The lines that were added since the last call."""
         found = []
-        for run in reversed(self._runs.listed()):
+        for run in reversed(self._runs.recently_listed(_LOOK)):
             if run.record.sandbox_id == self._sandbox_id:
                 found += [
                     {"runId": run.record.run_id, "line": line.decode("utf-8", "replace")}
@@ -80,9 +80,12 @@ class SandboxLogs:
 
     def _new_lines(self, run_id: str, *, ended: bool) -> list[bytes]:
         offset = self._offsets.get(run_id, 0)
-        with self._runs.files(run_id).log.open("rb") as file:
-            file.seek(offset)
-            data = file.read(_PIECE)
+        try:
+            with self._runs.files(run_id).log.open("rb") as file:
+                file.seek(offset)
+                data = file.read(_PIECE)
+        except (ApiError, FileNotFoundError):  # no longer kept, or not started by a server
+            return []
         whole = data.rfind(b"\n") + 1
         if not whole and (ended or len(data) == _PIECE):
             whole = len(data)  # the last line of a run may have no end

@@ -10,7 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-_TAIL = 1 << 21  # bytes at the end of a file that contain its last event, which has at most 1 MiB
+_TAILS = (
+    1 << 14,
+    1 << 21,
+)  # bytes at the end of a file that may, and that must contain its last event: 1 MiB at most
 _NEAR = 1 << 16  # bytes that are read, not searched
 # as the runtime writes them; saves parsing the rest
 _HEAD = re.compile(rb'(\{"kind":"event","at":\d+,"event":)?\{"type":"(\w+)","seq":(\d+),')
@@ -46,12 +49,14 @@ def events_in(lines: Iterable[bytes]) -> list[Line]:
 
 def complete_in(file: BinaryIO) -> dict[str, Any] | None:
     """Return the `complete` event when it is the last event of a file."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - _TAIL))
-    for data in reversed(file.read().split(b"\n")):
-        if (event := event_in(data)) is not None:
-            complete: dict[str, Any] | None = json.loads(event.text) if event.type == "complete" else None
-            return complete
+    size = file.seek(0, os.SEEK_END)
+    for tail in _TAILS:
+        file.seek(max(0, size - tail))
+        lines = file.read().split(b"\n")
+        for data in reversed(lines[1:] if tail < size else lines):  # the first one may not be whole
+            if (event := event_in(data)) is not None:
+                complete: dict[str, Any] | None = json.loads(event.text) if event.type == "complete" else None
+                return complete
     return None
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +17,9 @@ from websockets.sync.client import connect
 
 from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.run_index import ListedRun
+from agent_runtime.server.run_routes import run_socket
 from agent_runtime.server.sandbox_routes import SandboxLogs
+from agent_runtime.server.stream_file import Line
 from agent_runtime.testing.model_server import Turn
 from tests.server.conftest import Serve
 from tests.server.test_runs import waiting
@@ -56,6 +62,77 @@ def test_a_refused_websocket_has_the_status_and_the_error(serve: Serve) -> None:
         assert json.loads(refused.value.response.body or b"")["error"]["code"] == code
 
 
+class SilentRun:
+    """A run of which nothing is heard."""
+
+    def __init__(self) -> None:
+        self.followers = 0
+        self.is_followed = asyncio.Event()
+
+    async def follow(self, after: int) -> AsyncIterator[list[Line]]:
+        self.followers += 1
+        self.is_followed.set()
+        try:
+            await asyncio.Event().wait()
+            yield []
+        finally:
+            self.followers -= 1
+
+
+class FakeSocket:
+    """The socket of a client that leaves as soon as it follows the run."""
+
+    def __init__(self, run: SilentRun) -> None:
+        async def found(run_id: str) -> SilentRun:
+            return run
+
+        server = SimpleNamespace(run=found)
+        self.app = SimpleNamespace(state=SimpleNamespace(server=server))
+        self.path_params, self.query_params = {"run_id": "r1"}, dict[str, str]()
+        self._run = run
+
+    async def accept(self) -> None:
+        pass
+
+    async def receive(self) -> dict[str, str]:
+        await self._run.is_followed.wait()
+        return {"type": "websocket.disconnect"}
+
+
+def test_a_client_that_leaves_while_nothing_happens_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        run = SilentRun()
+        await asyncio.wait_for(run_socket(FakeSocket(run)), 30)  # type: ignore[arg-type]
+        assert run.is_followed.is_set() and run.followers == 0
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_a_flood_is_refused_and_reaches_nobody_else(serve: Serve) -> None:
+    served = serve([waiting(), Turn(text="done")])
+    with served.client() as client, client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
+        until((served.workspace / "started").exists)
+    address = f"{served.url.replace('http', 'ws')}/v1/run/code-assistant/stream/r1"
+    with connect(address) as other:
+        floods: list[str | bytes] = ["x" * 10_000_000, b"\xff" * 5_000_000]
+        for flood, compression in itertools.product(floods, [None, "deflate"]):
+            with connect(address, compression=compression) as socket:
+                with suppress(ConnectionClosed):  # it may be refused while it sends
+                    socket.send(flood)
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:
+                        socket.recv(timeout=60)
+            assert closed.value.rcvd and closed.value.rcvd.code == 1009
+        (served.workspace / "go").touch()
+        events = []
+        with pytest.raises(ConnectionClosed):
+            while True:
+                events.append(json.loads(other.recv(timeout=60)))
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert events[-1]["output"] == "done"
+
+
 class FakeRuns:
     """One run of a sandbox, and its log."""
 
@@ -65,7 +142,7 @@ class FakeRuns:
     def files(self, run_id: str) -> RunFiles:
         return RunFiles(self.folder)
 
-    def listed(self) -> list[ListedRun]:
+    def recently_listed(self, seconds: float) -> list[ListedRun]:
         record = SimpleNamespace(run_id="r1", sandbox_id="s1")
         return [ListedRun(record, self.status)]  # type: ignore[arg-type]
 
@@ -82,6 +159,10 @@ def test_logs_are_read_in_whole_lines(tmp_path: Path) -> None:
     runs.status = "completed"
     assert logs.read() == [{"runId": "r1", "line": "second"}]
     assert SandboxLogs(runs, "other").read() == []  # type: ignore[arg-type]
+
+
+def test_a_run_without_a_log_has_no_lines(tmp_path: Path) -> None:
+    assert SandboxLogs(FakeRuns(tmp_path), "s1").read() == []  # type: ignore[arg-type]
 
 
 def test_a_line_longer_than_a_piece_is_not_held_back(tmp_path: Path) -> None:
