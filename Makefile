@@ -79,7 +79,7 @@ requirements:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra acp --extra build --extra mcp --extra nats --extra otel pyproject.toml -o requirements/image.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra acp --extra bedrock --extra build --extra mcp --extra nats --extra otel --extra vertex \
+	  --extra acp --extra azure --extra bedrock --extra build --extra mcp --extra nats --extra otel --extra vertex \
 	  --extra dev pyproject.toml -o requirements/dev.txt
 
 clean:

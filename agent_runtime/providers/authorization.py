@@ -13,8 +13,12 @@ from agent_runtime.agent.limits import CONNECT_SECONDS
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.endpoints import Endpoint
 
-_MODULES = {"aws": "aws_credentials", "google": "google_credentials"}
-_LIBRARIES = {"aws": ("botocore", "bedrock"), "google": ("google-auth", "vertex")}  # and their extras
+_MODULES = {"aws": "aws_credentials", "azure": "azure_credentials", "google": "google_credentials"}
+_LIBRARIES = {  # and their extras
+    "aws": ("botocore", "bedrock"),
+    "azure": ("azure-identity", "azure"),
+    "google": ("google-auth", "vertex"),
+}
 
 
 class Credentials(Protocol):

@@ -71,9 +71,9 @@ class AwsCredentials:
         except (BotoCoreError, ClientError, OSError, ValueError, RuntimeError, KeyError) as error:
             raise _failed(error, retryable=False) from error
         if found is None:
-            variable = self._endpoint.key_variable
             message = (
-                f"no API key and no credentials of AWS were found: set {variable}, AWS_PROFILE or the keys"
+                f"no API key and no credentials of AWS were found: set {self._endpoint.key_variable}, AWS_PROFILE, "
+                "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
             raise ProviderError("authentication_error", message, retryable=False)
         return found

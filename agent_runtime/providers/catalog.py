@@ -38,13 +38,9 @@ class Provider:
     key_variable: str
     format: WireFormat = "openai-chat"
     needs_key: bool = True
-    key_headers: tuple[
-        str, ...
-    ] = ()  # the headers of its key, where they are not the usual ones of the format
+    key_headers: tuple[str, ...] = ()  # where they are not the usual ones of the format
     platform: Literal["", "bedrock", "vertex"] = ""  # of a cloud that has paths and bodies of its own
-    credentials: Literal["", "aws", "google"] = (
-        ""  # of a cloud, which authorize requests where there is no key
-    )
+    credentials: Literal["", "aws", "azure", "google"] = ""  # of a cloud, used where there is no key
     max_tokens_field: str = "max_tokens"
     stream_usage: bool = True  # takes stream_options.include_usage
     parallel_flag: bool = False  # takes parallel_tool_calls
@@ -120,6 +116,7 @@ PROVIDERS: dict[str, Provider] = {
         "ANTHROPIC_FOUNDRY_API_KEY",
         "anthropic",
         key_headers=("x-api-key", "api-key"),
+        credentials="azure",
         structured=True,
         hosted_tools=True,
         documents=("application/pdf",),
@@ -130,6 +127,7 @@ PROVIDERS: dict[str, Provider] = {
         "AZURE_OPENAI_API_KEY",
         "openai-responses",
         key_headers=("api-key",),
+        credentials="azure",
         cache_key=True,
         structured=True,
         documents=("application/pdf",),
@@ -138,6 +136,7 @@ PROVIDERS: dict[str, Provider] = {
         "",
         "AZURE_OPENAI_API_KEY",
         key_headers=("api-key",),
+        credentials="azure",
         max_tokens_field="max_completion_tokens",
         parallel_flag=True,
         effort_style="reasoning_effort",

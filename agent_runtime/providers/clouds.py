@@ -14,6 +14,7 @@ from agent_runtime.providers.catalog import Provider
 
 # variables with credentials of a cloud: where they authorize model requests, no tool sees them
 _SECRETS: Mapping[str, frozenset[str]] = {
+    "azure": frozenset({"AZURE_CLIENT_SECRET"}),
     "aws": frozenset(
         {
             "AWS_ACCESS_KEY_ID",

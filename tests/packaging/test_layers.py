@@ -166,6 +166,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         "genai_prices": "genai-prices",
         "mcp_types": "mcp",
         "acp": "agent-client-protocol",
+        "azure": "azure-identity",
         "google": "google-auth",
         "nats": "nats-py",
         "jsonschema_rs": "jsonschema-rs",

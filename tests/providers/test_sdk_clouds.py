@@ -7,6 +7,8 @@ from typing import Any
 
 import anthropic
 import pytest
+from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
+from anthropic.lib.vertex import AnthropicVertex, AsyncAnthropicVertex
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.providers.endpoints import resolve
@@ -36,11 +38,11 @@ VERTEX = {"CLOUD_ML_REGION": REGION, "ANTHROPIC_VERTEX_PROJECT_ID": "example.com
 
 
 def bedrock(url: str, **options: Any) -> Any:
-    return anthropic.AsyncAnthropicBedrock(base_url=url, aws_region=REGION, max_retries=0, **options)
+    return AsyncAnthropicBedrock(base_url=url, aws_region=REGION, max_retries=0, **options)
 
 
 def vertex(url: str) -> Any:
-    return anthropic.AsyncAnthropicVertex(
+    return AsyncAnthropicVertex(
         base_url=f"{url}/v1", region=REGION, project_id="example.com:p", access_token="t", max_retries=0
     )
 
@@ -138,14 +140,14 @@ async def test_a_request_is_that_of_the_sdk(case: str, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("region", ["us-east5", "europe-west1", "global", "us", "eu"])
 def test_the_address_of_a_region_is_that_of_the_sdk_at_vertex(region: str) -> None:
-    theirs = anthropic.AnthropicVertex(region=region, project_id="p", access_token="t")
+    theirs = AnthropicVertex(region=region, project_id="p", access_token="t")
     ours = resolve("vertex:m", {"CLOUD_ML_REGION": region})
     assert f"{ours.base_url}/" == str(theirs.base_url)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1"])
 def test_the_address_of_a_region_is_that_of_the_sdk_at_bedrock(region: str) -> None:
-    theirs = anthropic.AnthropicBedrock(aws_region=region, api_key="k")
+    theirs = AnthropicBedrock(aws_region=region, api_key="k")
     assert f"{resolve('bedrock:m', {'AWS_REGION': region}).base_url}" == str(theirs.base_url).rstrip("/")
 
 
