@@ -45,6 +45,7 @@ from agent_runtime.system.file_watch import FileWatch
 log = logging.getLogger(__name__)
 
 _OPEN = ("/", "/healthz", "/readyz", "/openapi.json")  # need no key; neither do the files of the page
+_WITH_HEADERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _THREADS = 64  # started as they are needed
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -163,7 +164,7 @@ class Admission:
         async def send_with_headers(message: Message) -> None:
             nonlocal begun
             begun = True
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            if message["type"] in _WITH_HEADERS:
                 more = [(name.lower().encode(), value.encode()) for name, value in added.items()]
                 message["headers"] = [*message.get("headers", ()), *more]
             await send(message)

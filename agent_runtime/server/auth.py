@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Gate:
         window = self._windows.get(key.value)
         if window is None or now - window.started >= _WINDOW:
             window = self._windows[key.value] = Window(now)
-        reset = max(1, round(window.started + _WINDOW - now))
+        reset = math.ceil(window.started + _WINDOW - now)  # who waits for so long is not too early
         headers = {"X-RateLimit-Limit": str(key.limit), "X-RateLimit-Reset": str(reset)}
         if window.count >= key.limit:
             limits = headers | {"X-RateLimit-Remaining": "0", "Retry-After": str(reset)}

@@ -82,6 +82,7 @@ class Launcher:
         """End the standby; its runs go on."""
         if self._standby:
             self._standby.close()
+        self.reap()
 
     def _replace(self, standby: _Standby) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ from agent_runtime.system.processes import Process
 from agent_runtime.transcripts.store import NAME
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """What is kept of a run beside its stream.
 

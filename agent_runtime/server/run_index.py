@@ -13,7 +13,7 @@ from threading import Lock
 from agent_runtime.server.run_files import RunFiles, RunRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedRun:
     """A run in a list.
 

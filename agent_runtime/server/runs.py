@@ -200,6 +200,7 @@ class Runs:
         """Give killed runs their last events, also those that nobody follows, or whose disk was full. Never returns."""
         while True:
             await asyncio.to_thread(self.listed)
+            self._launcher.reap()
             await asyncio.sleep(_TEND_SECONDS)
 
 

@@ -31,7 +31,8 @@ def test_a_run_is_followed_and_controlled_by_websocket(serve: Serve) -> None:
     with served.client() as client, client.stream("POST", "/v1/run", json={"prompt": "go", "runId": "r1"}):
         until((served.workspace / "started").exists)
     address = f"{served.url.replace('http', 'ws')}/v1/run/code-assistant/stream/r1"
-    with connect(address) as socket:
+    with connect(address, additional_headers={"x-request-id": "mine"}) as socket:
+        assert socket.response and socket.response.headers["x-request-id"] == "mine"
         socket.send("no JSON")
         socket.send(json.dumps({"action": "answer", "id": "q1"}))
         socket.send(json.dumps({"action": "input", "text": "and this"}))
