@@ -10,7 +10,9 @@ from websockets.frames import CloseCode, Frame
 
 from agent_runtime.server.control import MAX_LINE
 
-MAX_MESSAGE = MAX_LINE  # bytes; a longer message is refused with 1009 as soon as its length is known
+# bytes; a longer message is refused with 1009 as soon as its length is known, one that is longer than a run takes
+# is answered with an error
+MAX_MESSAGE = 2 * MAX_LINE
 MAX_FRAGMENTS = 4_096  # of one message; each takes memory, even if it is empty
 LINGER_SECONDS = 5.0  # for a client to read why it is refused, while what it sends is discarded
 _READ = 1 << 14  # bytes that are read at once: thousands of frames of a flood, while other clients wait
