@@ -27,6 +27,11 @@ class BackgroundProcesses:
         """Return what is still running, as it is reported to the model."""
         return [process for call in self._calls for process in call.background()]
 
+    @property
+    def count(self) -> int:
+        """The number of calls that are not forgotten."""
+        return len(self._calls)
+
     async def forget_ended(self) -> None:
         """Forget the calls whose processes have all ended."""
         over = [call for call in self._calls if call.over]

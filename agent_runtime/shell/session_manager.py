@@ -20,6 +20,8 @@ from agent_runtime.shell.session_program import checked_command
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.sockets import known_listeners
 
+_MANY_LEFT = 8
+
 
 class SessionManager:
     """Starts and keeps interactive sessions.
@@ -72,7 +74,8 @@ class SessionManager:
         started = time.monotonic()
         # one after the other, so that none takes the place that another has waited for
         async with self._opening:
-            await self._left.forget_ended()
+            if self._left.count > _MANY_LEFT:  # otherwise `prepare` does it, when there is time
+                await self._left.forget_ended()
             notes = await self._drop_ended()
             await self._wait_for_place()
             self._number += 1
@@ -107,8 +110,8 @@ class SessionManager:
         while True:
             await self._calls_over.wait()
             self._calls_over = anyio.Event()
-            await self._left.forget_ended()
             await self._programs.prepare()
+            await self._left.forget_ended()
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
         """Write to a session, and return what it has printed since the last call.

@@ -137,7 +137,7 @@ class SessionProgram:
     def suits(self, settings: ProgramSettings) -> bool:
         """Return whether it waits for a command, and has been started as these settings would start it now."""
         found = Process.of(self.pid) if self.ended is None else None
-        if found is None or found.state in "Tt" or found.is_dying or settings != self.settings:
+        if found is None or found.state in "Tt" or settings != self.settings:
             return False
         with suppress(OSError):
             there, here = Path(f"/proc/{self.pid}/cwd").stat(), settings.cwd.stat()
