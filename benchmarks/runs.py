@@ -212,7 +212,7 @@ def machine() -> dict[str, object]:
 
 
 # the format that each speaks
-_FORMATS = {"codex": ("Responses",), "claude": ("Messages",), "pi": ("Messages",)}
+_FORMATS = {"codex": ("Responses",), "claude": ("Messages",), "pi": ("Messages",), "opencode": ("Messages",)}
 
 
 def _installed() -> list[str]:
