@@ -106,6 +106,7 @@ class SessionManager:
 
     async def prepare(self) -> None:
         """After each call, prepare for the next one while nothing else is to be done. Runs until cancelled."""
+        await self._settings.prepare()
         self._when_idle(self._calls_over.set)
         while True:
             await self._calls_over.wait()

@@ -7,8 +7,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+
 from agent_runtime.lazy import dataclass
 from agent_runtime.shell.truncation import OutputStore
+from agent_runtime.system.cgroup import speed_up
+from agent_runtime.system.threads import run_in_thread
 
 if TYPE_CHECKING:
     from agent_runtime.shell.login_environment import LoginEnvironment
@@ -41,6 +45,12 @@ class ShellSettings:
         """Return the environment of a command."""
         variables = await self.login.variables() if self.login else self.env
         return {**variables, **self.changed}
+
+    async def prepare(self) -> None:
+        """Read the login files, and meanwhile prepare for the first control group: both take milliseconds."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_in_thread, speed_up)
+            await self.environment()
 
     def set_variables(self, variables: Mapping[str, str]) -> None:
         """Give commands other values of these variables from now on, also those of a shell that is running."""

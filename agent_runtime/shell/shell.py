@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -109,8 +110,11 @@ class Shell:
         return result
 
     async def prepare(self) -> None:
-        """Read the login files in advance, for which the first call would otherwise wait."""
-        await self._settings.environment()
+        """Read the login files and start the shell, for which the first call would otherwise wait."""
+        await self._settings.prepare()
+        async with self._lock:
+            with suppress(OSError):  # as at the limit of processes: the first call says so
+                await self._started()
 
     def partial(self, call_id: str) -> ToolOutput | None:
         """Return the output of a call that was cancelled; once only."""
@@ -146,7 +150,7 @@ class Shell:
                 )  # what its EXIT trap starts
                 self._group = None
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._close_bash, CLOSE_SECONDS)
+                tasks.start_soon(self._close_bash, CLOSE_SECONDS if self._number else 0)
                 if kill:
                     tasks.start_soon(self._left.end)
             if kill:
@@ -157,20 +161,18 @@ class Shell:
 
     async def _begin(self, command: str, call_id: str, tokens: int, live: LiveOutput | None) -> Command:
         await self._left.forget_ended()
-        self._number += 1
         ending = Ending()
         if self._bash and self._bash.ended is not None:  # by a background process, since the last call
-            ending.notes.append(await self._replaced())
-        if self._scratch is None:
-            self._scratch = ScratchDir(self._settings.user)
-        bash = self._bash or await self._start(self._scratch)
+            if self._number:
+                ending.notes.append(await self._replaced())
+            else:
+                await self._close_bash(0)
+        self._number += 1
+        bash, scratch = await self._started()
         bash.export(self._settings.changed)
-        marker = self._marker()
-        if self._group is None and self._has_groups:
-            self._group = await run_in_thread(ControlGroup.of, bash.pid, marker)
-            self._has_groups = self._group is not None
+        marker = self._marker(scratch)
         processes = self._processes(bash, marker, call_id)
-        pipe = self._scratch.pipe(str(self._number))
+        pipe = scratch.pipe(str(self._number))
         fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         capture = OutputCapture(fd, lambda: self._settings.logs.log(call_id))
         bash.give(
@@ -215,18 +217,26 @@ class Shell:
         self._cwd = state.directory() or self._cwd
         return new_shell(state, since, self._cwd)
 
+    async def _started(self) -> tuple[BashProcess, ScratchDir]:
+        """The shell, which is in a group where there are any, and its folder."""
+        scratch = self._scratch = self._scratch or ScratchDir(self._settings.user)
+        bash = self._bash = self._bash or await self._start(scratch)
+        if self._group is None and self._has_groups:
+            self._group = await run_in_thread(ControlGroup.of, bash.pid, self._marker(scratch))
+            self._has_groups = self._group is not None
+        return bash, scratch
+
     async def _start(self, scratch: ScratchDir) -> BashProcess:
         become_subreaper()
         env = await self._settings.environment()
-        self._bash = BashProcess(
+        return BashProcess(
             cwd=existing(self._cwd),
             env=env,
-            marker=f"{self._marker()}.shell",
+            marker=f"{self._marker(scratch)}.shell",
             state=scratch.state,
             user=self._settings.user,
             confine=self._settings.confine,
         )
-        return self._bash
 
     async def _close_bash(self, seconds: float) -> None:
         bash, self._bash = self._bash, None
@@ -246,6 +256,5 @@ class Shell:
             ending.notes.append(f"[the working directory {deleted} no longer exists; now in {found}]")
         return found
 
-    def _marker(self) -> str:
-        assert self._scratch
-        return marker_of(f"{self._scratch.name}.{self._number}")
+    def _marker(self, scratch: ScratchDir) -> str:
+        return marker_of(f"{scratch.name}.{self._number}")

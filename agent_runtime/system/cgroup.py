@@ -87,6 +87,17 @@ class ControlGroup:
             _write(self._folder.parent / "cgroup.procs", pid)
 
 
+def speed_up() -> None:
+    """Let the next group be made at once. Blocking, some 10 ms.
+
+    That is what the kernel waits for at the first move of a process (rcu_sync); those within 20 ms after it are fast.
+    Here this process is moved to where it is.
+    """
+    if (folder := _own_folder()) is not None:
+        with contextlib.suppress(OSError):
+            _write(folder / "cgroup.procs", os.getpid())
+
+
 def available() -> bool:
     """Whether this process may make groups."""
     return _own_folder() is not None
