@@ -44,7 +44,7 @@ def keys(environ: Mapping[str, str]) -> Iterator[Finding]:
     if endpoint.provider_row.credentials and not (endpoint.api_key or environ.get(f"{key}_FD")):
         problem = _missing_credentials(endpoint)
         advice = (
-            f"export {key}, or what the credentials need: {model} (AGENT_RUNTIME_MODEL) needs one of them"
+            f"export {key}, or give credentials (docs/clouds.md): {model} (AGENT_RUNTIME_MODEL) needs them"
         )
         yield Finding("credentials", not problem, True, f"of {model}: {problem or 'found'}", advice)
         return

@@ -26,6 +26,8 @@ from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.tls import trusted
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+# the last ones for files that do not have what they should
+_ERRORS = (GoogleAuthError, OSError, ValueError, AttributeError, KeyError, TypeError)
 _SECRETS = ("private_key", "refresh_token", "client_secret")  # fields of files with credentials
 
 
@@ -58,7 +60,7 @@ class GoogleCredentials:
             if not found.valid:
                 try:
                     found.refresh(self._request)
-                except (GoogleAuthError, OSError, ValueError) as error:
+                except _ERRORS as error:
                     raise _failed("no access token of Google Cloud was given", error) from error
             return {"authorization": f"Bearer {found.token}"}
 
@@ -79,10 +81,9 @@ class GoogleCredentials:
         if self._found is None:
             try:
                 found, project = google.auth.default(scopes=[_SCOPE], request=self._request)
-            except (GoogleAuthError, OSError, ValueError) as error:
-                what = (
-                    f"{self._endpoint.key_variable} is not set, and no credentials of Google Cloud were found"
-                )
+            except _ERRORS as error:
+                where = f" in {_file()}" if _file().exists() else ""
+                what = f"{self._endpoint.key_variable} is not set, and Google Cloud has no credentials{where}"
                 raise _failed(what, error) from error
             self._found, self._project = found, project or ""
         return self._found
@@ -138,7 +139,7 @@ class _Response(transport.Response):
 def _file() -> Path:
     """The file with the application default credentials, which need not exist."""
     named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    folder = os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud"
+    folder = os.environ.get("CLOUDSDK_CONFIG") or Path(os.environ.get("HOME") or "/", ".config", "gcloud")
     return Path(named) if named else Path(folder, "application_default_credentials.json")
 
 

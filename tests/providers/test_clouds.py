@@ -12,8 +12,10 @@ import pytest
 from agent_runtime.agent.model import Turn as ModelTurn
 from agent_runtime.errors import ProviderError, RequestError
 from agent_runtime.protocol.messages import Usage
+from agent_runtime.providers.clouds import cloud_variables
 from agent_runtime.providers.endpoint_checks import check_address
 from agent_runtime.providers.endpoints import rekeyed, resolve
+from agent_runtime.providers.keys import file_names, secret_names
 from agent_runtime.providers.models import find_model
 from agent_runtime.providers.prices import PriceTable
 from agent_runtime.testing.model_server import ModelServer, Turn
@@ -127,6 +129,28 @@ def test_credentials_of_a_fork_replace_those_of_its_origin() -> None:
     with_key = resolve("bedrock:m", {"AWS_BEARER_TOKEN_BEDROCK": "k"})
     assert rekeyed(with_key, new) == with_key
     assert rekeyed(resolve("bedrock:m", old), {"AWS_BEARER_TOKEN_BEDROCK": "k"}).api_key == "k"
+
+
+@pytest.mark.parametrize(
+    ("model", "environ", "secrets", "files"),
+    [
+        ("bedrock:m", {}, {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}, set()),
+        ("bedrock:m", {"AWS_BEARER_TOKEN_BEDROCK": "k"}, set(), set()),
+        ("vertex:m", {}, set(), {"GOOGLE_APPLICATION_CREDENTIALS"}),
+        ("vertex:m", {"ANTHROPIC_VERTEX_ACCESS_TOKEN": "t"}, set(), set()),
+        ("foundry:m", {}, {"AZURE_CLIENT_SECRET"}, set()),
+        ("azure:m", {"AZURE_OPENAI_AD_TOKEN": "t"}, set(), set()),
+        ("anthropic:m", {}, set(), set()),
+    ],
+)
+def test_variables_are_secret_where_they_authorize_requests(
+    model: str, environ: Mapping[str, str], secrets: set[str], files: set[str]
+) -> None:
+    endpoints = [resolve("openai:m", {}), resolve(model, environ)]
+    found = secret_names(endpoints)
+    assert found >= secrets | {"ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK", "ANTHROPIC_FOUNDRY_API_KEY"}
+    assert bool(found & cloud_variables()) is bool(secrets)
+    assert file_names(endpoints) == files
 
 
 async def outcome_of(asker: Any) -> ModelTurn | str:

@@ -273,7 +273,18 @@ async def test_without_a_token_a_call_fails(
     assert (failed.value.code, failed.value.retryable) == (code, retryable)
 
 
-@pytest.mark.parametrize("content", [None, "no JSON", "{}", '{"type": "service_account"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "no JSON",
+        "{}",
+        "[]",
+        '{"type": "service_account"}',
+        '{"type": "external_account"}',
+        '{"type": "authorized_user"}',
+    ],
+)
 async def test_without_usable_credentials_a_call_says_what_is_missing(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
