@@ -13,7 +13,9 @@ _MESSAGE = "the process of the run was killed, or the disk was full, before it c
 _COUNTS = ("inputTokens", "outputTokens", "cachedInputTokens", "cacheWriteTokens", "reasoningTokens")
 
 
-def last_events(run_id: str, thread_id: str | None, stream: list[dict[str, Any]]) -> str:
+def last_events(
+    run_id: str, thread_id: str | None, stream: list[dict[str, Any]], message: str = _MESSAGE
+) -> str:
     """Return the `error` and the `complete` event as two lines.
 
     Files, addresses, usage and duration are those of the stream: what the run did after its last event is unknown.
@@ -21,8 +23,9 @@ def last_events(run_id: str, thread_id: str | None, stream: list[dict[str, Any]]
     Args:
         run_id, thread_id: of the run; an id that it was given when it was thawed is in its events.
         stream: its events; none when it was killed before `start`.
+        message: of the error.
     """
-    error = events.ErrorInfo(code="internal_error", message=_MESSAGE, retryable=True)
+    error = events.ErrorInfo(code="internal_error", message=message, retryable=True)
     start = stream[0] if stream and stream[0]["type"] == "start" else {}
     files, deleted = _files(stream)
     servers = _servers(stream)
@@ -47,7 +50,7 @@ def last_events(run_id: str, thread_id: str | None, stream: list[dict[str, Any]]
         metadata=start.get("metadata"),
         error=error,
     )
-    last = (events.ErrorEvent(code=error.code, message=_MESSAGE, retryable=True), complete)
+    last = (events.ErrorEvent(code=error.code, message=message, retryable=True), complete)
     first_seq = stream[-1]["seq"] + 1 if stream else 0
     run_id = stream[-1]["runId"] if stream else run_id
     payloads = (payload_of(event, seq, run_id) for seq, event in enumerate(last, first_seq))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from endings import KILLED, Endings
 from link import Link
 from sandboxes import Happening, Json, event_of
 
@@ -25,12 +26,14 @@ class Machine:
         self._link = Link()
         self._stream: socket.socket | None = None
         self._under_way: set[str] = set()
+        self._endings = Endings()
         self._frozen: Json | None = None
         self.is_ready = False
 
     def start(self, id: str, request: Json, env: Mapping[str, str] | None = None) -> None:
         """See Sandbox."""
         self._under_way.add(id)
+        self._endings.begin(id, request)
         self._link.send({"start": id, "request": request, "env": dict(env or {})})
 
     def execute(self, id: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
@@ -43,18 +46,32 @@ class Machine:
         self._link.send({"control": id, "line": line})
 
     def happenings(self) -> Iterator[Happening]:
-        """See Sandbox."""
+        """See Sandbox. When the machine has ended, or cannot be reached any more, so have its runs."""
         while self._under_way:
-            for message in self._exchange():
+            try:
+                messages = self._exchange()
+            except OSError as error:
+                yield from self._lost(f"the machine has ended ({error.strerror or error})")
+                return
+            for message in messages:
                 yield from self._happened(message)
+
+    def _lost(self, reason: str) -> Iterator[Happening]:
+        for id in sorted(self._under_way):
+            yield from self._ended(id, KILLED, reason)
+
+    def _ended(self, id: str, code: int, reason: str, last: Json | None = None) -> Iterator[Happening]:
+        for event in self._endings.end(id, reason, last):
+            yield id, event
+        self._under_way.discard(id)
+        yield id, code
 
     def _happened(self, message: Json) -> Iterator[Happening]:
         match message:
             case {"event": str(id), "line": str(line)}:
-                yield id, event_of(line)
+                yield id, self._endings.take(id, event_of(line))
             case {"exit": str(id), "code": int(code)}:
-                self._under_way.discard(id)
-                yield id, code
+                yield from self._ended(id, code, message.get("reason", "it was killed"), message.get("last"))
             case {"vm": "frozen", "runs": dict(runs)}:
                 self._frozen = runs
             case {"vm": "ready"}:
@@ -113,7 +130,7 @@ class Machine:
     def fork(self, connect: Callable[[], socket.socket]) -> Machine:
         """Return this end for another machine of the same snapshot: it knows which messages were received."""
         copy = Machine(connect)
-        copy._link = self._link.copy()
+        copy._link, copy._endings = self._link.copy(), self._endings.copy()
         copy._under_way, copy.is_ready = set(self._under_way), True
         return copy
 
@@ -122,7 +139,7 @@ class Machine:
         self._link.send({"vm": "poweroff"})
         with suppress(OSError):
             while self._stream and self._link.outgoing:
-                self._exchange()
+                self._exchange(0.05)
         if self._stream:
             self._stream.close()
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from endings import Endings
+
 Json = dict[str, Any]
 Happening = tuple[str, Json | int]  # the id of a run, and its event, or its exit status at the end
 
@@ -20,6 +22,11 @@ Happening = tuple[str, Json | int]  # the id of a run, and its event, or its exi
 def event_of(line: str) -> Json:
     """Return an event from its line; any other line is `{"text": LINE}`."""
     return json.loads(line) if line.startswith("{") else {"text": line}
+
+
+def status_of(code: int) -> int:
+    """Return the exit status as a shell has it, from one that is negative for a signal."""
+    return 128 - code if code < 0 else code
 
 
 class Sandbox(Protocol):
@@ -35,7 +42,10 @@ class Sandbox(Protocol):
         """Send a control line to a run."""
 
     def happenings(self) -> Iterator[Happening]:
-        """Yield what happens in all runs, until none is under way."""
+        """Yield what happens in all runs, until none is under way.
+
+        The events of each run end with `complete`, however it has ended: see Endings.
+        """
         ...
 
     def freeze(self) -> None:
@@ -56,9 +66,11 @@ class Processes:
         self._runs: dict[str, subprocess.Popen[bytes]] = {}
         self._queue: queue.Queue[Happening] = queue.Queue(64)  # bounded: a slow reader slows the runs
         self._under_way: set[str] = set()
+        self._endings = Endings()
 
     def start(self, id: str, request: Json, env: Mapping[str, str] | None = None) -> None:
         """See Sandbox."""
+        self._endings.begin(id, request)
         self._launch(id, ["run"], env)
         self.control(id, request)
 
@@ -82,8 +94,10 @@ class Processes:
 
     def _read(self, id: str, run: subprocess.Popen[bytes]) -> None:
         assert run.stdout
-        for line in run.stdout:
-            self._queue.put((id, event_of(line.decode(errors="replace").rstrip("\n"))))
+        with run.stdout:
+            for line in run.stdout:
+                if line.endswith(b"\n") or not line.startswith(b"{"):  # half an event is none
+                    self._queue.put((id, event_of(line.decode(errors="replace").rstrip("\n"))))
         self._queue.put((id, run.wait()))
 
     def control(self, id: str, line: Json) -> None:
@@ -98,9 +112,14 @@ class Processes:
         """See Sandbox."""
         while self._under_way:
             id, what = self._queue.get()
-            if isinstance(what, int):
-                self._under_way.discard(id)
-            yield id, what
+            if not isinstance(what, int):
+                yield id, self._endings.take(id, what)
+                continue
+            code = status_of(what)
+            for event in self._endings.end(id, f"its process has ended with status {code}"):
+                yield id, event
+            self._under_way.discard(id)
+            yield id, code
 
     def freeze(self) -> None:
         """See Sandbox."""
@@ -117,6 +136,9 @@ class Processes:
         for run in self._runs.values():
             run.send_signal(signal.SIGTERM)
             run.wait()
+            assert run.stdin
+            with suppress(BrokenPipeError):
+                run.stdin.close()
 
 
 def local(workspace: str) -> Processes:

@@ -1,4 +1,4 @@
-"""What the init of the image does to the machine: mounts, network, clock, random state, power. Needs root."""
+"""What the init of the image does to the machine: mounts, network, clock, random state, memory, power. Needs root."""
 
 from __future__ import annotations
 
@@ -71,6 +71,28 @@ def add_entropy(data: bytes) -> None:
     with Path("/dev/urandom").open("wb", buffering=0) as device:
         fcntl.ioctl(device, _RNDADDENTROPY, struct.pack("ii", 8 * len(data), len(data)) + data)
         fcntl.ioctl(device, _RNDRESEEDCRNG)
+
+
+def spare_from_memory_shortage(pid: int) -> None:
+    """Let the kernel kill this process, and those that it will start, after others when memory is short."""
+    with suppress(OSError):  # it has ended
+        Path(f"/proc/{pid}/oom_score_adj").write_text("-500")
+
+
+def was_killed_for_memory(pid: int) -> bool:
+    """Return whether the kernel has killed this process because memory was short, as its log says."""
+    device = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                if b"Killed process %d " % pid in os.read(device, 8192):
+                    return True
+            except BrokenPipeError:  # the record has been overwritten
+                continue
+            except BlockingIOError:  # there are no more
+                return False
+    finally:
+        os.close(device)
 
 
 def power_off() -> None:

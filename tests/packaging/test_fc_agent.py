@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import runpy
 import subprocess
@@ -20,7 +21,10 @@ from tests.support.runs import bash
 
 REPO = Path(__file__).resolve().parents[2]
 EXAMPLE = REPO / "examples/fc_agent"
+sys.path.insert(0, str(EXAMPLE))
 link: Any = runpy.run_path(str(EXAMPLE / "link.py"))
+sandboxes: Any = importlib.import_module("sandboxes")
+sys.path.remove(str(EXAMPLE))
 
 STEPS = st.lists(st.one_of(st.sampled_from(["a sends", "b sends", "cut"]), st.integers(1, 200)), max_size=60)
 
@@ -154,3 +158,34 @@ def test_the_launcher_follows_runs_in_processes(freezes: str, workspace: Path) -
     assert codes == ["frozen", "thawed"] * (len(codes) // 2)
     # a result that comes while the run freezes, or right before its end, does not freeze it again
     assert min(1, int(freezes)) <= len(codes) // 2 <= int(freezes)
+
+
+def event(type: str, seq: int, **more: Any) -> str:
+    return json.dumps({"type": type, "seq": seq, "ts": "2026-01-01T00:00:00.000Z", "runId": "run_1"} | more)
+
+
+START, COMPLETE = event("start", 0), event("complete", 1, status="completed")
+
+
+@pytest.mark.parametrize(
+    ("script", "types", "code"),
+    [
+        (f"echo '{START}'; echo '{COMPLETE}'", ["start", "complete"], 0),
+        (f"echo '{START}'; kill -9 $$", ["start", "error", "complete"], 137),
+        (f"echo '{START}'; printf '%s' '{COMPLETE[:-9]}'; kill -9 $$", ["start", "error", "complete"], 137),
+        (f"echo '{START}'; echo '{COMPLETE}'; kill -9 $$", ["start", "complete"], 137),
+        ("kill -9 $$", ["error", "complete"], 137),
+        ("exit 125", ["error", "complete"], 125),  # of a container that could not be started
+    ],
+)
+def test_a_process_that_ends_before_its_last_event_has_complete(
+    script: str, types: list[str], code: int
+) -> None:
+    sandbox = sandboxes.Processes(["sh", "-c", script])
+    sandbox.start("a", {"prompt": "x", "runId": "run_1"})
+    *events, (_, ended) = sandbox.happenings()
+    assert ([each["type"] for _, each in events], ended) == (types, code)
+    assert [each["seq"] for _, each in events] == list(range(len(events)))
+    error = events[-1][1].get("error", {"message": ""})
+    assert (f"its process has ended with status {code}" in error["message"]) == ("error" in types)
+    sandbox.close()
