@@ -10,7 +10,6 @@ import anyio
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.shell.session_program import ProgramSettings, SessionProgram
 from agent_runtime.shell.settings import ShellSettings
-from agent_runtime.system.spawn import unignore_signals
 from agent_runtime.system.subreaper import become_subreaper
 from agent_runtime.system.threads import run_in_thread
 
@@ -60,9 +59,9 @@ class ProgramStarter:
             if self._waiting and self._waiting.suits(settings):
                 return
             await self._discard()
-            unignore_signals()
             with suppress(OSError):  # as when the directory is gone, or at a limit: the next call says so
-                self._waiting = await run_in_thread(self._start_in_group, settings)
+                self._waiting = self._start(settings)
+                await self.join_group(self._waiting)
 
     async def aclose(self) -> None:
         """End the program that waits."""
@@ -73,11 +72,6 @@ class ProgramStarter:
         settings = self._settings
         env = await settings.environment()
         return ProgramSettings(cwd, env, tty, settings.user, settings.confine)
-
-    def _start_in_group(self, settings: ProgramSettings) -> SessionProgram:
-        program = self._start(settings)
-        self._has_groups = self._has_groups and program.join_group()
-        return program
 
     def _start(self, settings: ProgramSettings) -> SessionProgram:
         self._number += 1

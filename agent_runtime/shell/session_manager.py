@@ -108,11 +108,12 @@ class SessionManager:
         """After each call, prepare for the next one while nothing else is to be done. Runs until cancelled."""
         await self._settings.prepare()
         self._when_idle(self._calls_over.set)
-        while True:
-            await self._calls_over.wait()
-            self._calls_over = anyio.Event()
-            await self._programs.prepare()
-            await self._left.forget_ended()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self._calls_over.wait()
+                self._calls_over = anyio.Event()
+                await self._programs.prepare()
+                tasks.start_soon(self._left.forget_ended)
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
         """Write to a session, and return what it has printed since the last call.

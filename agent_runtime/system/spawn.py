@@ -63,7 +63,7 @@ def spawn(
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             args,
-            executable=executable,
+            executable=executable or (None if entry else _found(args[0], env)),
             cwd=cwd,
             env=dict(env),
             stdin=stdin,
@@ -91,6 +91,22 @@ def _prefer_as_oom_victim(pid: int) -> None:
         own = int(Path("/proc/self/oom_score_adj").read_text())
         adjustment = min(own + _OOM_ADJUSTMENT, _MAX_OOM_ADJUSTMENT)
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(adjustment))
+
+
+def _found(program: str, env: Mapping[str, str]) -> str | None:
+    """Return the path of a program. Each folder in which a child looks for it costs the kernel a failed execve.
+
+    None where the child has to look for it itself.
+    """
+    if "/" in program:
+        return None
+    for folder in env.get("PATH", "").split(":"):
+        path = f"{folder}/{program}"
+        if not folder.startswith("/"):
+            return None  # relative to the working directory of the child
+        if os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112 -- for each program started
+            return path
+    return None
 
 
 def _wait_for_exec(pid: int) -> None:

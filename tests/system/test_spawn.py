@@ -34,3 +34,36 @@ def test_when_memory_is_short_the_program_is_killed_before_the_runtime(
     assert started.wait(60) == 0
     assert adjusted == min(OWN + adjustment, 1_000)
     assert int(Path("/proc/self/oom_score_adj").read_text()) == OWN
+
+
+@pytest.mark.parametrize(
+    "path", ["empty:good", "folder:good:other", "text:good", "good:other", "empty:other"]
+)
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_a_program_is_found_as_a_shell_finds_it(tmp_path: Path, path: str, is_relative: bool) -> None:
+    for folder in ("empty", "folder/say", "text", "good", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "text/say").write_text("#!/bin/sh\necho text")
+    for name in ("good", "other"):
+        (tmp_path / name / "say").write_text(f"#!/bin/sh\necho {name}")
+        (tmp_path / name / "say").chmod(0o755)
+    folders = path.split(":") if is_relative else [str(tmp_path / folder) for folder in path.split(":")]
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    with Path(os.devnull).open("r+b") as null, os.fdopen(reading) as output:
+        started = spawn(
+            ["say"],
+            cwd=tmp_path,
+            env={"PATH": ":".join(folders)},
+            stdin=null.fileno(),
+            stdout=writing,
+            stderr=null.fileno(),
+        )
+        os.close(writing)
+        assert output.read() == ("other\n" if "good" not in path else "good\n")
+    assert started.wait(60) == 0
+
+
+@pytest.mark.parametrize("env", [{}, {"PATH": ""}, {"PATH": "/nonexistent"}, {"PATH": "/nonexistent:"}])
+def test_a_program_that_is_not_there_is_an_error(env: dict[str, str]) -> None:
+    with Path(os.devnull).open("r+b") as null, pytest.raises(FileNotFoundError, match="no-such-program"):
+        spawn(["no-such-program"], cwd="/", env=env, stdin=null.fileno(), stdout=2, stderr=2)
