@@ -158,7 +158,7 @@ async def test_a_call_can_be_cancelled_while_a_token_is_waited_for(monkeypatch: 
 
     def silent(request: Received) -> Answer:
         gate.wait(60)
-        return Answer(500)
+        return Answer(400)  # which is not tried again
 
     with serving(silent) as other:
         use(other.url, monkeypatch)

@@ -320,7 +320,7 @@ async def test_a_call_can_be_cancelled_while_a_token_is_waited_for(
 
     def silent(request: Received) -> Answer:
         gate.wait(60)
-        return Answer(500)
+        return Answer(400)  # which is not tried again
 
     with serving(silent) as other:
         (variable,) = configure("file", Tokens(key), other.url, tmp_path).items()
