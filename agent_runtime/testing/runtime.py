@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.shell.login_environment import SWITCH as LOGIN_FILES
+
 COMMAND = (sys.executable, "-I", "-m", "agent_runtime")
 LINE_LIMIT = 1 << 20
 
@@ -39,9 +41,10 @@ class Result:
 
 
 def environment(extra: Mapping[str, str], state: Path) -> dict[str, str]:
-    """Return an environment without the API keys of this machine, with a state directory for the test."""
+    """Return an environment without the API keys and login files of this machine, with a state directory."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {"XDG_STATE_HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra)
+    own = {"XDG_STATE_HOME": str(state), "PYTHONDONTWRITEBYTECODE": "1", LOGIN_FILES: "0"}
+    return kept | own | dict(extra)
 
 
 def run(

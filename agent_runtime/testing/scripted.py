@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent_runtime.shell.login_environment import SWITCH as LOGIN_FILES
 from agent_runtime.testing.model_server import ModelServer, Request, Scripted
 from agent_runtime.testing.model_streams import WireFormat
 from agent_runtime.testing.runtime import COMMAND, Result, result
@@ -48,7 +49,8 @@ def run_scripted(
         prompt: the task.
         format: the wire format of the model.
         options: options of `agent-runtime run`.
-        env: variables that are added to the environment of this process, from which API keys are removed.
+        env: variables that are added to the environment of this process, from which API keys are removed. Login files
+            are not read: with those of the machine the first command of a run may take a second.
         timeout: maximum duration of the run in seconds.
         fields: further fields of the request.
     """
@@ -60,7 +62,7 @@ def run_scripted(
             [*COMMAND, "run", "--workspace", str(workspace), "--format", "ndjson", *options],
             input=json.dumps({"prompt": prompt} | fields).encode(),
             capture_output=True,
-            env=kept | server.environ(format) | dict(env or {}),
+            env=kept | {LOGIN_FILES: "0"} | server.environ(format) | dict(env or {}),
             timeout=timeout,
             check=False,
         )

@@ -25,6 +25,7 @@ from pydantic.alias_generators import to_camel
 from agent_runtime.errors import ErrorCode, ExitCode
 from agent_runtime.protocol.events import AnyEvent, Event, NoticeCode
 from agent_runtime.providers.catalog import PROVIDERS
+from agent_runtime.shell.login_environment import SWITCH as LOGIN_FILES
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 
 REPO = Path(__file__).parents[2]
@@ -88,7 +89,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     bin = Path(sys.executable).parent
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}
     # a dry run: a mistake here installs nothing
-    return kept | state | {"PATH": f"{bin}:{kept['PATH']}", "PIP_DRY_RUN": "1"}
+    own = {"PATH": f"{bin}:{kept['PATH']}", "PIP_DRY_RUN": "1", LOGIN_FILES: "0"}
+    return kept | state | own
 
 
 def script(document: Path) -> str:
@@ -121,6 +123,7 @@ def run(code: str, cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
     return shell.returncode, output
 
 
+@pytest.mark.long
 def test_every_command_of_the_documents_runs_in_one_shell(
     checkout: Path, environment: dict[str, str]
 ) -> None:
@@ -160,6 +163,7 @@ def test_the_python_program_of_the_readme_runs(tmp_path: Path, environment: dict
     assert done.stdout.splitlines() == ["bash {'command': 'ls'}", "0 two"]
 
 
+@pytest.mark.long
 def test_the_tool_and_its_test_in_the_contributors_guide_work(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
