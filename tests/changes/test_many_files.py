@@ -13,6 +13,8 @@ from agent_runtime.protocol import events
 from tests.changes.workspace import TrackedWorkspace
 from tests.dev_servers.watchers import make_watcher
 
+pytestmark = pytest.mark.long
+
 
 class SteppingClock:
     """A clock that goes on by one step whenever it is read: a machine of a known speed."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from agent_runtime.testing.model_server import Call, Fault, ModelServer, Request, Turn
 from tests.cli.standby.conftest import Running
 from tests.faults.standby_runs import StandbyRun, kill, request_for
@@ -95,6 +97,7 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_a_thousand_turns_with_random_faults_leak_nothing(standby: Running, tmp_path: Path) -> None:
     soak = Soak()
     with ModelServer([soak], repeat_last=True) as server:

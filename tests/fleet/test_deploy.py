@@ -19,6 +19,8 @@ from tests.fleet.nats_process import NatsProcess
 from tests.support.ports import ReservedPort
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 Json = dict[str, Any]
 DEPLOY = Path(__file__).parents[2] / "deploy"
 VALUES = {"NATS_TOKEN": "nats-token", "AGENT_RUNTIME_KEY": "api-key"}

@@ -6,8 +6,12 @@ import json
 import subprocess
 from typing import Any
 
+import pytest
+
 from tests.fleet.conftest import Fleet, tool_then_done
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
 
 Json = dict[str, Any]
 

@@ -8,6 +8,8 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 
+import pytest
+
 from agent_runtime.fleet.connection import Connection
 from agent_runtime.fleet.event_log import EventLog
 from agent_runtime.fleet.messages import publish
@@ -17,6 +19,8 @@ from agent_runtime.testing.model_server import Fault, Request, Turn
 from tests.fleet.conftest import Fleet, tool_then_done
 from tests.support.ports import ReservedPort
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
 
 SHORT = 2  # seconds; for runs that fail when their lease ends
 WAIT = 'echo x >> "$NAME"; until [ -e go ]; do sleep 0.05; done'

@@ -14,6 +14,8 @@ from agent_runtime.fleet.names import Queue
 from tests.fleet.conftest import Fleet, tool_then_done
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 Json = dict[str, Any]
 WAIT = 'echo x >> "$NAME"; until [ -e go ]; do sleep 0.05; done'
 

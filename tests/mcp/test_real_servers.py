@@ -15,6 +15,8 @@ from agent_runtime.testing.plugin import Replay
 from tests.mcp.test_servers import call, notices, outputs, run
 from tests.support.npm import UNREACHABLE
 
+pytestmark = pytest.mark.long
+
 
 def test_the_public_time_and_git_servers_work(workspace: Path, tmp_path: Path, replay: Replay) -> None:
     (workspace / "a.txt").write_text("one\n")

@@ -15,9 +15,8 @@ import pytest
 REPO = Path(__file__).parents[2]
 IMAGE = REPO / "sandbox-image"
 TOOLS = ("mmdebstrap", "bwrap", "unshare", "apt-get")
-pytestmark = pytest.mark.timeout(
-    600
-)  # the first test builds the tree: half a minute, or minutes on a busy machine
+# the first test builds the tree: half a minute, or minutes on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 UNREACHABLE = 75  # build-rootfs: packages or wheels could not be fetched
 
 

@@ -8,7 +8,11 @@ import zipfile
 from configparser import ConfigParser
 from pathlib import Path
 
+import pytest
+
 from .conftest import Built
+
+pytestmark = pytest.mark.long
 
 
 def contents(wheel: Path) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ CHECKS = (
 OLDER_FORMS = ("/v1/run/{slug}", "/v1/agents/{slug}/run")  # take the same body as /v1/run
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_every_answer_is_described(serve: Serve, tmp_path: Path) -> None:
     served = serve([Turn(text="done")], repeat_last=True, standby=True)
