@@ -1,6 +1,7 @@
 """Captures the output of a process, at the speed of its pipe and in bounded memory.
 
-A thread reads into a buffer (see output_buffer). The pipe of processes that outlive the call is handed to a helper.
+It is read into a buffer (see output_buffer): in the event loop, since most outputs are short, and a longer one in a
+thread. The pipe of processes that outlive the call is handed to a helper.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from agent_runtime.shell.output_log import BoundedLog
 from agent_runtime.system.processes import Process
 
 SHORT_OUTPUT = 4096  # bytes; what is shorter is fitted in less time than a thread takes to start
+_LONG_OUTPUT = 256 << 10  # bytes, after which a thread reads
 _QUIET_SECONDS = 0.05  # without output, after which what is left running is taken to be idle
 _SETTLE_SECONDS = 1.0  # the longest wait for that
 # more than the kernel holds of a terminal's output: it does not say how much that is
@@ -41,12 +43,13 @@ def _is_forked(process: Process) -> bool:
 
 
 class OutputCapture(OutputBuffer):
-    """The output of one command, which a thread reads until no process can write any more.
+    """The output of one command, which is read until no process can write any more.
 
     Args:
         fd: the reading end of a pipe, or a pseudo-terminal's master; owned from now on, made non-blocking.
         open_log: opens the file for what does not fit in memory; called at most once.
-        on_data: called in the reading thread with this object and the number of bytes that were just read.
+        on_data: called with this object and the number of bytes that were just read; in a thread where one can be
+            started, from the beginning.
     """
 
     def __init__(
@@ -64,16 +67,15 @@ class OutputCapture(OutputBuffer):
         self._awaited = False
         self._done = False
         self._stopping = False
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._pump, name="output", daemon=True)
+        self._wake = -1  # wakes the thread
+        self._thread: threading.Thread | None = None
         os.set_blocking(fd, False)
         with contextlib.suppress(OSError):  # a terminal, or the user's limit of pipe memory is reached
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        try:
-            self._thread.start()
-        except RuntimeError:  # at the limit of processes: `kill` must work without a new thread
-            for source in (fd, self._wake):
-                self._loop.add_reader(source, self._read_in_loop)
+        self._may_start_thread = True
+        self._loop.add_reader(fd, self._read_in_loop)
+        if on_data:
+            self._read_in_thread()
 
     async def more(self, seen: int) -> None:
         """Wait until there are more than `seen` bytes, or the output has ended."""
@@ -89,7 +91,10 @@ class OutputCapture(OutputBuffer):
         second. Processes without an input are not waited for: what a command starts with `&` is one, as soon as its
         redirections are made.
         """
-        began = time.monotonic()
+        began, seen = time.monotonic(), -1
+        while not self._thread and seen < self.total:  # what the loop has not seen yet
+            seen = self.total
+            self._read_in_loop()
         while not self.ended and time.monotonic() < began + _SETTLE_SECONDS:
             found = list(writers())
             filters = [process for process in found if process.has_input]
@@ -111,7 +116,9 @@ class OutputCapture(OutputBuffer):
     async def drain(self) -> None:
         """Read what has been written so far, then stop reading."""
         self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        self._read_in_loop()
+        if self._thread:
+            os.eventfd_write(self._wake, 1)
         while True:
             self._awaited = True
             if self._done:
@@ -120,8 +127,10 @@ class OutputCapture(OutputBuffer):
 
     def close(self) -> None:
         """Close the descriptors and the file. Only after `drain`."""
-        if self._thread.ident is not None:
+        if self._thread:
             self._thread.join()
+        elif not self._done:
+            self._loop.remove_reader(self._fd)
         for fd in (self._fd, self._wake):
             if fd >= 0:
                 os.close(fd)
@@ -136,6 +145,18 @@ class OutputCapture(OutputBuffer):
         `hold`: descriptors that the helper keeps open until then.
         """
         return LogWriter(self._fd, self.spilled(), hold=hold)
+
+    def _read_in_thread(self) -> None:
+        """Let a thread read from now on, where one can be started: at the limit of processes none can."""
+        self._may_start_thread = False
+        thread = threading.Thread(target=self._pump, name="output", daemon=True)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._loop.remove_reader(self._fd)
+        try:
+            thread.start()
+            self._thread = thread
+        except RuntimeError:
+            self._loop.add_reader(self._fd, self._read_in_loop)
 
     def _pump(self) -> None:
         poll = select.poll()
@@ -163,7 +184,9 @@ class OutputCapture(OutputBuffer):
         self._notify()
 
     def _read_in_loop(self) -> None:
-        """Read in the event loop when no thread can be started."""
+        """Read what there is, where no thread does that."""
+        if self._thread or self._done:
+            return
         remaining = self._waiting() if self._stopping else 1
         while remaining > 0 and not self.ended:
             with self.lock:
@@ -174,10 +197,11 @@ class OutputCapture(OutputBuffer):
                 self._on_data(self, count)
             remaining -= count
         if self.ended or self._stopping:
-            for source in (self._fd, self._wake):
-                self._loop.remove_reader(source)
+            self._loop.remove_reader(self._fd)
             self.ended = self.ended or is_at_end(self._fd)
             self._done = True
+        elif self.total > _LONG_OUTPUT and self._may_start_thread:
+            self._read_in_thread()
         self._notify()
 
     def _waiting(self) -> int:

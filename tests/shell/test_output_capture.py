@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -105,6 +106,52 @@ async def test_what_was_printed_before_a_timeout_is_returned(sh: Bench) -> None:
 
 async def test_a_command_without_output_says_so(sh: Bench) -> None:
     assert (await sh("true")).text == "(no output)"
+
+
+@pytest.fixture
+async def captured(tmp_path: Path) -> AsyncIterator[tuple[OutputCapture, Path]]:
+    """The reader of a FIFO that nothing has opened, and the FIFO."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    capture = OutputCapture(fd, lambda: BoundedLog(str(tmp_path / "log"), 64 << 20))
+    yield capture, fifo
+    await capture.drain()
+    capture.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 256 << 10, (256 << 10) + 1, 3 << 20])
+@pytest.mark.parametrize("has_threads", [True, False])
+async def test_only_a_long_output_is_read_by_a_thread(
+    captured: tuple[OutputCapture, Path], size: int, has_threads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    capture, fifo = captured
+    data = os.urandom(size)
+    writer = await anyio.open_process(["sh", "-c", f"cat >{fifo}"], stdout=None, stderr=None)
+    assert writer.stdin
+    if not has_threads:
+        monkeypatch.setattr("agent_runtime.shell.output_capture.threading.Thread.start", refuse)
+    await writer.stdin.send(data or b"")
+    await writer.stdin.aclose()
+    while not capture.ended:
+        await capture.more(capture.total)
+    await writer.wait()
+    assert capture.total == size
+    assert capture.read(max(0, size - (2 << 20)), size) == data[-(2 << 20) :]
+    assert (capture._thread is not None) == (has_threads and size > 256 << 10)
+
+
+async def test_nothing_is_waited_for_from_a_pipe_that_nobody_opened(
+    captured: tuple[OutputCapture, Path],
+) -> None:
+    capture, _ = captured
+    await anyio.lowlevel.checkpoint()
+    assert (capture.total, capture.ended) == (0, False)
+    await capture.drain()
+    assert capture.total == 0
 
 
 async def test_two_calls_of_one_id_have_two_files(sh: Bench) -> None:
