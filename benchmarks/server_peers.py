@@ -27,7 +27,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from peer_servers import OWN, SERVERS, AgentServer, Followed
+from agent_servers import AgentServer, Followed
+from peer_servers import OWN, SERVERS
 
 _USAGE = {"input_tokens": 10, "output_tokens": 1}
 _MESSAGE = {
@@ -38,7 +39,7 @@ _MESSAGE = {
     "stop_reason": None,
     "usage": _USAGE,
 }
-_MESSAGES = [
+_MESSAGES: list[dict[str, Any]] = [
     {"type": "message_start", "message": _MESSAGE | {"content": []}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "done"}},
@@ -123,7 +124,7 @@ async def measure(server: AgentServer, tasks: int, followers: int, streams: int)
         await asyncio.wait_for(server.ready(), 120)
         pid = server.process.pid
         await server.task(1)  # what is loaded with the first task
-        await asyncio.sleep(2)
+        await asyncio.sleep(10)  # for what is prepared in the background
         alone, cpu_alone = await several(server, tasks, 1)
         followed, cpu_followed = await several(server, tasks, followers)
         events = sum(each.events for each in followed) - sum(each.events for each in alone)
