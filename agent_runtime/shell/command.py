@@ -87,9 +87,11 @@ class Command:
         self.ending.seconds = time.monotonic() - self.began
         await self.capture.drain()
         self.pipe.unlink(missing_ok=True)
-        await self._wait_for_exits()
+        is_alone = not await self._wait_for_exits()
         if not self.capture.ended:
             self.processes.log_writer = self.capture.hand_over()
+        elif is_alone:
+            return  # no process is left that could start another one
         self.ending.left = self.processes.background()
 
     async def result(self) -> ToolOutput:
@@ -105,7 +107,8 @@ class Command:
             )
         return report(self.ending, fitted)
 
-    async def _wait_for_exits(self) -> None:
+    async def _wait_for_exits(self) -> bool:
+        """Wait for processes that are about to end. Returns whether there were any processes."""
         staying: list[Process] = []
         leaving: list[Process] = []
         for process in self.processes.living():
@@ -113,6 +116,7 @@ class Command:
             (staying if stays else leaving).append(process)
         await ended(staying, _LEAVE_SECONDS)
         await ended(leaving, _EXIT_SECONDS)
+        return bool(staying or leaving)
 
     def _jobs(self) -> list[Process]:
         """Return the processes of the call that are in the session of the shell."""

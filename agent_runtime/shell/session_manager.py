@@ -113,6 +113,9 @@ class SessionManager:
                 await self._calls_over.wait()
                 self._calls_over = anyio.Event()
                 await self._programs.prepare()
+                idle = anyio.Event()  # the answer of the model may have come by now
+                self._when_idle(idle.set)
+                await idle.wait()
                 tasks.start_soon(self._left.forget_ended)
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
