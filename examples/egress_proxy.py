@@ -3,8 +3,10 @@
 ANTHROPIC_API_KEY=... OPENAI_API_KEY=... python examples/egress_proxy.py --port 8080 [--cert FILE --key FILE]
 
 In the sandbox: ANTHROPIC_BASE_URL=http://HOST:8080/anthropic, OPENAI_BASE_URL=http://HOST:8080/openai/v1, and
-ANTHROPIC_API_KEY=placeholder, OPENAI_API_KEY=placeholder. With a certificate it speaks https; SSL_CERT_FILE in the
-sandbox names the authority. Only the paths of model calls are passed on, and answers as they come.
+ANTHROPIC_API_KEY=placeholder, OPENAI_API_KEY=placeholder. Bedrock and Foundry have the same, with /bedrock in
+ANTHROPIC_BEDROCK_BASE_URL and /foundry in ANTHROPIC_FOUNDRY_BASE_URL; the proxy has to know where they are, by
+BEDROCK_UPSTREAM and FOUNDRY_UPSTREAM. With a certificate it speaks https; SSL_CERT_FILE in the sandbox names the
+authority. Only the paths of model calls are passed on, and answers as they come.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
+import re
 import ssl
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,10 +28,13 @@ HOP_BY_HOP = {
     "content-length",
     "authorization",
     "x-api-key",
+    "api-key",
 }
 PATHS = {
-    "/anthropic": ("/v1/messages",),
-    "/openai": ("/v1/responses", "/v1/chat/completions"),
+    "/anthropic": r"/v1/messages",
+    "/openai": r"/v1/(responses|chat/completions)",
+    "/bedrock": r"/model/[^/]+/invoke-with-response-stream",
+    "/foundry": r"/v1/messages",
 }
 
 
@@ -43,12 +49,28 @@ class Upstream:
 
 def upstreams() -> dict[str, Upstream]:
     """Return the places by their prefixes; `*_UPSTREAM` in the environment leads to another one."""
-    anthropic = os.environ.get("ANTHROPIC_UPSTREAM", "https://api.anthropic.com")
-    openai = os.environ.get("OPENAI_UPSTREAM", "https://api.openai.com")
-    return {
-        "/anthropic": Upstream(anthropic, "x-api-key", os.environ.get("ANTHROPIC_API_KEY", "")),
-        "/openai": Upstream(openai, "authorization", f"Bearer {os.environ.get('OPENAI_API_KEY', '')}"),
+    env = os.environ
+    found = {
+        "/anthropic": Upstream(
+            env.get("ANTHROPIC_UPSTREAM", "https://api.anthropic.com"),
+            "x-api-key",
+            env.get("ANTHROPIC_API_KEY", ""),
+        ),
+        "/openai": Upstream(
+            env.get("OPENAI_UPSTREAM", "https://api.openai.com"),
+            "authorization",
+            f"Bearer {env.get('OPENAI_API_KEY', '')}",
+        ),
+        "/bedrock": Upstream(
+            env.get("BEDROCK_UPSTREAM", ""),
+            "authorization",
+            f"Bearer {env.get('AWS_BEARER_TOKEN_BEDROCK', '')}",
+        ),
+        "/foundry": Upstream(
+            env.get("FOUNDRY_UPSTREAM", ""), "x-api-key", env.get("ANTHROPIC_FOUNDRY_API_KEY", "")
+        ),
     }
+    return {prefix: upstream for prefix, upstream in found.items() if upstream.url}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,10 +84,10 @@ class Handler(BaseHTTPRequestHandler):
         prefix = "/" + self.path.split("/")[1]
         path = self.path.removeprefix(prefix)
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if urlsplit(path).path not in PATHS.get(prefix, ()):
+        upstream = self.upstreams.get(prefix)
+        if upstream is None or not re.fullmatch(PATHS[prefix], urlsplit(path).path):
             self.send_error(403, "not the path of a model call")
             return
-        upstream = self.upstreams[prefix]
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
         url = urlsplit(upstream.url)
         connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection

@@ -15,11 +15,17 @@ import pytest
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.testing.model_server import ModelServer, Turn
 from agent_runtime.testing.runtime import environment, run
+from tests.providers.cloud_servers import Server, as_frames, as_sse, chunks_of, serving
 from tests.support.formats import FORMATS
 from tests.support.runs import bash
 
 REPO = Path(__file__).resolve().parents[2]
-KEYS = {"ANTHROPIC_API_KEY": "sk-ant-outside-0123456789", "OPENAI_API_KEY": "sk-outside-0123456789"}
+KEYS = {
+    "ANTHROPIC_API_KEY": "sk-ant-outside-0123456789",
+    "OPENAI_API_KEY": "sk-outside-0123456789",
+    "AWS_BEARER_TOKEN_BEDROCK": "bedrock-outside-0123456789",
+    "ANTHROPIC_FOUNDRY_API_KEY": "foundry-outside-0123456789",
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +44,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def proxy(server: ModelServer, folder: Path, *options: str) -> Iterator[int]:
-    upstreams = {"ANTHROPIC_UPSTREAM": server.url, "OPENAI_UPSTREAM": server.url}
+def proxy(server: ModelServer | Server, folder: Path, *options: str) -> Iterator[int]:
+    names = ("ANTHROPIC_UPSTREAM", "OPENAI_UPSTREAM", "BEDROCK_UPSTREAM", "FOUNDRY_UPSTREAM")
+    upstreams = dict.fromkeys(names, server.url)
     process = subprocess.Popen(
         [sys.executable, REPO / "examples/egress_proxy.py", "--port", "0", *options],
         env=environment({**KEYS, **upstreams}, folder),
@@ -83,6 +90,28 @@ def test_a_run_without_a_key_works(
     expected = KEYS["ANTHROPIC_API_KEY"] if format == "anthropic" else f"Bearer {KEYS['OPENAI_API_KEY']}"
     assert all(expected in headers for headers in sent)
     assert not any("placeholder" in str(headers) for headers in sent)
+
+
+@pytest.mark.parametrize("cloud", ["bedrock", "foundry"])
+def test_a_run_without_the_key_of_a_cloud_works(cloud: str, workspace: Path) -> None:
+    answer = as_frames if cloud == "bedrock" else as_sse
+    with (
+        serving(lambda _: answer(chunks_of(Turn("done")))) as server,
+        proxy(server, workspace.parent) as port,
+    ):
+        base = f"http://127.0.0.1:{port}/{cloud}"
+        placeholders = dict.fromkeys(("AWS_BEARER_TOKEN_BEDROCK", "ANTHROPIC_FOUNDRY_API_KEY"), "placeholder")
+        places = {f"ANTHROPIC_{cloud.upper()}_BASE_URL": base, "NO_PROXY": "127.0.0.1"}
+        done = run(
+            {"prompt": "go", "model": f"{cloud}:us.anthropic.m-v1:0"}, workspace, places | placeholders
+        )
+    assert (done.code, done.complete["output"]) == (0, "done")
+    headers = server.requests[0].headers
+    assert KEYS[next(name for name in KEYS if cloud.upper() in name)] in (
+        headers.get("x-api-key"),
+        headers.get("authorization", "").removeprefix("Bearer "),
+    )
+    assert "placeholder" not in str(headers)
 
 
 @pytest.mark.parametrize(
