@@ -77,15 +77,16 @@ def spawn(
         )
 
     started = _in_thread(lambda: confine(start) if confine else start())
-    _prefer_as_oom_victim(started.pid)
     _wait_for_exec(started.pid)
+    _prefer_as_oom_victim(started.pid)
     return started
 
 
 def _prefer_as_oom_victim(pid: int) -> None:
     """Let the kernel kill this process first when memory is short.
 
-    By itself it would choose the run: the pages that a run shares with its standby count as its own.
+    By itself it would choose the run: the pages that a run shares with its standby count as its own. Until the new
+    program is executed, the file belongs to root where this process is hardened.
     """
     with suppress(OSError, ValueError):  # no /proc, the process has ended, or it is another user's
         own = int(Path("/proc/self/oom_score_adj").read_text())

@@ -75,7 +75,11 @@ import importlib, io, pkgutil
 import agent_runtime
 for module in pkgutil.walk_packages(agent_runtime.__path__, "agent_runtime."):
     if not module.name.endswith("__main__") and not module.name.startswith("agent_runtime.testing"):
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name not in ("azure", "botocore", "google.auth"):  # of extras that the image does not have
+                raise
 import aiohttp, mcp, tiktoken
 import opentelemetry.exporter.otlp.proto.http.trace_exporter, opentelemetry.exporter.otlp.proto.http.metric_exporter
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

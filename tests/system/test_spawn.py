@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from agent_runtime.system import spawn as module
 from agent_runtime.system.spawn import spawn
 
+REPO = Path(__file__).resolve().parents[2]
 OWN = int(Path("/proc/self/oom_score_adj").read_text())
 
 
@@ -67,3 +70,29 @@ def test_a_program_is_found_as_a_shell_finds_it(tmp_path: Path, path: str, is_re
 def test_a_program_that_is_not_there_is_an_error(env: dict[str, str]) -> None:
     with Path(os.devnull).open("r+b") as null, pytest.raises(FileNotFoundError, match="no-such-program"):
         spawn(["no-such-program"], cwd="/", env=env, stdin=null.fileno(), stdout=2, stderr=2)
+
+
+HARDENED = """
+import os, pathlib, subprocess, sys
+from agent_runtime.system.hardening import harden
+from agent_runtime.system.spawn import spawn
+
+if os.getuid() == 0:
+    os.setuid(65534)
+harden([])
+for _ in range(20):
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    started = spawn(["cat"], cwd="/", env={"PATH": os.defpath}, stdin=reading, stdout=1, stderr=2)
+    print(pathlib.Path(f"/proc/{started.pid}/oom_score_adj").read_text(), end="")
+    os.close(reading)
+    os.close(writing)
+    started.wait()
+"""
+
+
+def test_a_hardened_runtime_without_privileges_adjusts_every_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HARDENED], capture_output=True, text=True, cwd=REPO, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {int(line) for line in done.stdout.split()} == {min(OWN + 500, 1_000)}

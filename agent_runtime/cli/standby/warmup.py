@@ -14,7 +14,8 @@ _LATE = (  # modules that this package and its libraries import at first use
 )
 # subpackages that no run needs; some import packages that may not be installed, such as pytest
 _NOT_OF_RUNS = frozenset(("api", "cli", "client", "fleet", "server", "testing"))
-_EXTRAS = frozenset(("mcp", "mcp_types", "opentelemetry"))  # packages of extras, which may not be installed
+# packages of extras, which may not be installed
+_EXTRAS = frozenset(("azure", "botocore", "google", "mcp", "mcp_types", "opentelemetry"))
 
 
 def warm_up() -> None:
