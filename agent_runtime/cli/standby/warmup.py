@@ -13,7 +13,7 @@ _LATE = (  # modules that this package and its libraries import at first use
     *("encodings.utf_8_sig", "encodings.unicode_escape"),
 )
 # subpackages that no run needs; some import packages that may not be installed, such as pytest
-_NOT_OF_RUNS = frozenset(("api", "cli", "client", "fleet", "server", "testing"))
+_NOT_OF_RUNS = frozenset(("acp", "api", "cli", "client", "fleet", "server", "testing"))
 # packages of extras, which may not be installed
 _EXTRAS = frozenset(("azure", "botocore", "google", "mcp", "mcp_types", "opentelemetry"))
 
