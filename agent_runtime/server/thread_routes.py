@@ -82,8 +82,6 @@ async def fork_thread(http: HttpRequest) -> Response:
     try:
         info = await asyncio.to_thread(server.threads.fork, id, new, at=at)
     except RequestError as error:
-        if "already" in str(error):
-            raise ApiError(409, "conflict", str(error)) from error
         await _existing(server, id)  # it may have been deleted since
         raise ApiError.of(error) from error
     return answer(http, _info(info), status=201)

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import httpx2
+import pytest
+
+from agent_runtime.conversation.threads.store import ThreadInfo, ThreadStore
+from agent_runtime.protocol.messages import AssistantMessage, Text, UserMessage
+from agent_runtime.server.app import create_app
 from agent_runtime.testing.model_server import Turn
 from tests.server.conftest import Serve
 from tests.server.test_runs import waiting
@@ -46,6 +56,64 @@ def test_a_thread_in_use_is_a_conflict(serve: Serve) -> None:
         assert client.delete("/v1/run/threads/t").status_code == 409
         (served.workspace / "go").touch()
         assert first.result().status_code == 200
+
+
+class Racing:
+    """The threads of a server, of which one is deleted by somebody else when it is about to be forked or deleted."""
+
+    def __init__(self, store: ThreadStore) -> None:
+        self._store = store
+
+    def get(self, id: str) -> ThreadInfo | None:
+        return self._store.get(id)
+
+    def fork(self, id: str, new: str, *, at: int | None = None) -> ThreadInfo:
+        self._store.delete(id)
+        return self._store.fork(id, new, at=at)
+
+    def delete(self, id: str) -> None:
+        self._store.delete(id)
+        self._store.delete(id)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/run/threads/t/fork", {"as": "new"}),
+        ("POST", "/v1/run/threads/t/fork", {"as": "new", "at": 1}),
+        ("POST", "/v1/run/threads/t/fork", {}),
+        ("DELETE", "/v1/run/threads/t", None),
+    ],
+)
+def test_a_thread_that_is_deleted_meanwhile(
+    method: str, path: str, body: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    host = "127.0.0.1:1"
+    app = create_app(
+        state_dir=tmp_path,
+        workspace=tmp_path,
+        keys=[],
+        hosts=frozenset({host}),
+        environ={},
+        standby=False,
+    )
+
+    async def main() -> httpx2.Response:
+        async with (
+            app.router.lifespan_context(app),
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=f"http://{host}") as client,
+        ):
+            server = app.state.server
+            turn = AssistantMessage(blocks=(Text(text="done"),))
+            server.threads.append("t", "a", [UserMessage.of("go"), turn])
+            app.state.server = replace(server, threads=Racing(server.threads))
+            return await client.request(method, path, json=body)
+
+    answer = asyncio.run(main())
+    if method == "DELETE":  # it is gone, as was asked for
+        assert answer.json()["data"] == {"id": "t", "deleted": True}
+    else:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_the_description_names_every_route(serve: Serve) -> None:

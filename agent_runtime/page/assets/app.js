@@ -55,7 +55,7 @@ function comparison(first, second) {
       refresh();
     };
   }
-  display(h("h2", {}, "Two runs"), table, h("div", { class: "compare" }, runs.map((run) => run.element)));
+  display(h("section", { "aria-label": "Two runs" }, h("h2", {}, "Two runs"), table, h("div", { class: "compare" }, runs.map((run) => run.element))));
   open = runs;
 }
 
