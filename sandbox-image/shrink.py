@@ -2,7 +2,8 @@
 
 The libraries keep their bytecode and lose sources, docstrings, type stubs, tests, headers, and what UNUSED names. The
 runtime keeps its sources, which make its tracebacks readable. Bytecode is not compared with sources (`unchecked-hash`).
-Extension modules and shared libraries lose what is not loaded: symbols for debuggers, and section headers.
+Extension modules and shared libraries lose what is not loaded: symbols for debuggers, section headers, and gaps.
+The metadata of distributions loses the descriptions.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ import struct
 import sys
 from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]
 from pathlib import Path
+from typing import NamedTuple
 
 OWN = "agent_runtime"
+_LOAD, _X86_64 = 1, 62  # PT_LOAD, EM_X86_64
+_PAGE, _LARGEST_PAGE = 1 << 12, 1 << 16  # bytes; other processors may have larger pages
+_HEADER = struct.Struct("<IIQQQQQQ")  # of a segment
+
+
 NOT_FOR_A_RUN = (".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h")
 UNUSED = (
     # Pillow: AVIF is not read, nothing is drawn with fonts, no colour profile is applied, no window is opened
@@ -32,6 +39,8 @@ UNUSED = (
     *("PIL/_imagingcms*.so", "pillow.libs/liblcms2-*"),
     "PIL/_imagingtk*.so",
     "pydantic/v1/",
+    "jsonschema/benchmarks/",
+    "anyio/_backends/_trio.py",
     # PyNaCl needs the compiled part of cffi alone
     *("cffi/", "pycparser/"),
     # the exporter of OpenTelemetry needs google.rpc alone
@@ -59,6 +68,17 @@ LANGUAGES = (
 )
 
 
+class _Header(NamedTuple):
+    type: int
+    flags: int
+    offset: int
+    address: int
+    physical: int
+    length: int
+    memory: int
+    align: int
+
+
 def main(environment: Path) -> None:
     """Shrink the environment. Raises ValueError when nothing matches a pattern of UNUSED: a library has changed."""
     [site] = environment.glob("lib/python3*/site-packages")
@@ -68,6 +88,8 @@ def main(environment: Path) -> None:
             raise ValueError(f"{site}: nothing matches {pattern}; correct the list of {Path(__file__).name}")
         for path in found:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in site.glob("*.dist-info/METADATA"):  # without the description, which follows the headers
+        path.write_text(path.read_text("utf-8").partition("\n\n")[0] + "\n", "utf-8")
     keep_lexers(site / "pygments/lexers", set(LANGUAGES))
     for path in [path for path in site.rglob("*") if path.is_dir() and path.name in ("tests", "__pycache__")]:
         shutil.rmtree(path, ignore_errors=True)
@@ -102,19 +124,35 @@ def keep_lexers(folder: Path, kept: set[str]) -> None:
 
 
 def strip(path: Path) -> None:
-    """Cut a 64-bit ELF file behind the last segment that is loaded."""
-    data = bytearray(path.read_bytes())
+    """Keep of a 64-bit ELF file the segments that are loaded, one behind the other on pages.
+
+    Some linkers leave gaps of up to 2 MiB between them.
+    """
+    data = path.read_bytes()
     if data[:6] != b"\x7fELF\x02\x01":
         return
+    (machine,) = struct.unpack_from("<H", data, 18)
     (table,) = struct.unpack_from("<Q", data, 32)
     size, count = struct.unpack_from("<HH", data, 54)
-    ends = [table + size * count]
-    for header in range(table, table + size * count, size):
-        offset, _, _, length = struct.unpack_from("<4Q", data, header + 8)
-        ends.append(offset + length)
-    struct.pack_into("<Q", data, 40, 0)  # there are no section headers
-    struct.pack_into("<HH", data, 60, 0, 0)
-    path.write_bytes(data[: max(ends)])
+    headers = {at: _Header(*_HEADER.unpack_from(data, at)) for at in range(table, table + size * count, size)}
+    loaded = sorted((each for each in headers.values() if each.type == _LOAD), key=lambda each: each.offset)
+    if not loaded or loaded[0].offset:  # the first one has the headers
+        return
+    page = _PAGE if machine == _X86_64 else _LARGEST_PAGE
+    new = bytearray()
+    moves: dict[_Header, int] = {}
+    for each in loaded:
+        new += bytes((each.address - len(new)) % page)  # an address and its offset are equal modulo the page
+        moves[each] = len(new) - each.offset
+        new += data[each.offset : each.offset + each.length]
+    for at, each in headers.items():
+        inside = [load for load in loaded if load.offset <= each.offset < load.offset + load.length]
+        align = min(each.align, page) if each.type == _LOAD else each.align
+        offset = each.offset + (moves[inside[0]] if inside else 0)
+        _HEADER.pack_into(new, at, *each._replace(offset=offset, align=align))
+    struct.pack_into("<Q", new, 40, 0)  # there are no section headers
+    struct.pack_into("<HH", new, 60, 0, 0)
+    path.write_bytes(new)
 
 
 def replace_by_bytecode(path: Path) -> None:

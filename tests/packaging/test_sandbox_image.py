@@ -100,9 +100,9 @@ def test_nothing_is_missing_that_the_runtime_imports(rootfs: Path) -> None:
     assert done.stdout == "complete\n", done.stdout + done.stderr
 
 
-def test_the_runtime_adds_at_most_90_mib(rootfs: Path) -> None:
+def test_the_runtime_adds_at_most_90_mb(rootfs: Path) -> None:
     files = [path.lstat() for path in (rootfs / "opt/agent-runtime").rglob("*")]
-    assert sum(each.st_blocks * 512 for each in files) < 90 << 20
+    assert sum(each.st_blocks * 512 for each in files) < 90_000_000
     site = next(rootfs.glob("opt/agent-runtime/lib/python3*/site-packages"))
     doubled = [path for path in site.glob("*/*.pyc") if path.with_suffix(".py").exists()]
     assert not doubled
