@@ -40,6 +40,8 @@ class Session:
         command: for bash.
         call_id: the call that starts it.
         open_log: opens the file for what does not fit in memory; called at most once.
+
+    Raises OSError when there are no descriptors left.
     """
 
     def __init__(
@@ -61,7 +63,11 @@ class Session:
             TerminalOutput(ends.keyboard, settings.rows, settings.columns) if settings.tty else None
         )
         on_data = self._screen.answer if self._screen else None
-        self.capture = OutputCapture(ends.output, open_log, on_data=on_data)
+        try:
+            self.capture = OutputCapture(ends.output, open_log, on_data=on_data)
+        except OSError:
+            program.process.kill()
+            raise
 
     @property
     def ended(self) -> int | None:

@@ -17,6 +17,7 @@ from agent_runtime.shell.program_starter import ProgramStarter
 from agent_runtime.shell.result_text import left_running, report_session
 from agent_runtime.shell.session import Session
 from agent_runtime.shell.session_program import checked_command
+from agent_runtime.shell.session_table import SessionTable
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.system.sockets import known_listeners
 
@@ -44,12 +45,11 @@ class SessionManager:
     ) -> None:
         self._settings, self._when_idle = settings, when_idle
         self._programs = ProgramStarter(settings)
-        self._limit = limit
-        self._sessions: dict[int, Session] = {}
-        self._number = 0
+        self._sessions = SessionTable(limit)
         self._opening = anyio.Lock()
-        self._call_over = anyio.Event()  # replaced each time that it is set
-        self._calls_over = anyio.Event()  # the same, when there is nothing else to do after a call
+        self._calls_over = (
+            anyio.Event()
+        )  # set when there is nothing else to do after a call, and replaced then
         self._left = BackgroundProcesses()
         self._partials: dict[str, ToolOutput] = {}
         self.ended: list[Background] = []
@@ -77,17 +77,16 @@ class SessionManager:
             if self._left.count > _MANY_LEFT:  # otherwise `prepare` does it, when there is time
                 await self._left.forget_ended()
             notes = await self._drop_ended()
-            await self._wait_for_place()
-            self._number += 1
-            number = self._number
+            await self._sessions.wait_for_place()
             session = await self._start(command, cwd, tty, call_id)
-            self._sessions[number] = session
+            number = self._sessions.add(session)
         try:
             async with session.lock:
                 await self._run(session, seconds)
                 if session.ended is not None and not session.began:
-                    await session.close()
-                    session = self._sessions[number] = await self._start(command, cwd, tty, call_id)
+                    killed, session = session, await self._start(command, cwd, tty, call_id)
+                    self._sessions[number] = session
+                    await self._close(killed)
                     await self._run(session, seconds)
                 return await self._report(number, tokens, started, notes)
         except anyio.get_cancelled_exc_class():
@@ -101,7 +100,7 @@ class SessionManager:
                 )
             raise
         finally:
-            self._announce()
+            self._sessions.call_is_over()
             self._when_idle(self._calls_over.set)
 
     async def prepare(self) -> None:
@@ -137,8 +136,8 @@ class SessionManager:
                             await session.wait(seconds)
                         return await self._report(number, tokens, started, [])
             finally:
-                self._announce()
-        raise ToolError(f"session_id: there is no session {number}. {self._listed()}")
+                self._sessions.call_is_over()
+        raise ToolError(f"session_id: there is no session {number}. {self._sessions.listed()}")
 
     def partial(self, call_id: str) -> ToolOutput | None:
         """Return the result of a start that was cancelled; once only."""
@@ -146,11 +145,11 @@ class SessionManager:
 
     def background(self) -> list[Background]:
         """Return what is running: sessions, and processes that ended sessions left running."""
-        return [session.as_background() for session in self._running().values()] + self._left.background()
+        return [session.as_background() for session in self._sessions.running()] + self._left.background()
 
     def printed(self) -> list[str]:
         """Return the end of the output of each running session."""
-        return [session.capture.recent() for session in self._running().values()]
+        return [session.capture.recent() for session in self._sessions.running()]
 
     def working(self) -> list[Background]:
         """Return the programs that work: those that neither wait for input nor are servers."""
@@ -161,7 +160,7 @@ class SessionManager:
         inodes = {listener.inode for listener in known_listeners()}
         return [
             session
-            for session in self._running().values()
+            for session in self._sessions.running()
             if not session.was_hung_up and not any(process.sockets & inodes for process in session.living())
         ]
 
@@ -208,9 +207,11 @@ class SessionManager:
             raise ToolError(f"workdir: expected a directory, got {directory}")
         try:
             program = await self._programs.take(directory, tty=tty)
+            return Session(
+                program, command, call_id=call_id, open_log=lambda: self._settings.logs.log(call_id)
+            )
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
-        return Session(program, command, call_id=call_id, open_log=lambda: self._settings.logs.log(call_id))
 
     async def _run(self, session: Session, seconds: float) -> None:
         await self._programs.join_group(session.program)
@@ -249,38 +250,19 @@ class SessionManager:
 
     async def _let_go(self, number: int) -> None:
         if session := self._sessions.pop(number, None):
-            await session.close()
-            self._left.add(session.processes)
+            await self._close(session)
 
-    def _announce(self) -> None:
-        over, self._call_over = self._call_over, anyio.Event()
-        over.set()
-
-    def _running(self) -> dict[int, Session]:
-        return {number: session for number, session in self._sessions.items() if session.ended is None}
-
-    async def _wait_for_place(self) -> None:
-        while len(running := self._running()) >= self._limit:
-            if not any(session.lock.locked() for session in running.values()):
-                raise ToolError(
-                    f"cmd: not started, because {len(running)} sessions run already, which is the limit. End one of "
-                    f"them with write_stdin (\\u0003 or \\u0004) first. {self._listed()}"
-                )
-            await self._call_over.wait()
+    async def _close(self, session: Session) -> None:
+        await session.close()
+        self._left.add(session.processes)
 
     async def _drop_ended(self) -> list[str]:
         """Forget the programs that have ended and whose end was not reported, when they are too many."""
-        ended = [number for number, session in self._sessions.items() if session.ended is not None]
-        waiting = [number for number in ended if not self._sessions[number].lock.locked()]
         notes = []
-        for number in sorted(waiting, key=lambda number: self._sessions[number].used)[: -self._limit]:
+        for number in self._sessions.superfluous():
             command = self._sessions[number].command[:100]
             notes.append(
                 f"[session {number} ({command}) has ended; its output was not asked for and is dropped]"
             )
             await self._let_go(number)
         return notes
-
-    def _listed(self) -> str:
-        running = ", ".join(f"{n} ({s.command[:60]})" for n, s in self._sessions.items())
-        return f"Running: {running}." if running else "None is running."

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LONGEST_COMMAND = 120_000  # bytes; one argument of execve may have 131,072
 ROWS, COLUMNS = 40, 120
+_MFD_NOEXEC_SEAL = 8  # linux/memfd.h
 # These programs search their stdin in the place of files when it is a pipe.
 _SEARCHES_STDIN = lazy_pattern(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
 # {0} is the descriptor of the script. A line on stdin says when it is complete.
@@ -115,7 +116,7 @@ class SessionProgram:
         self._is_refused = False  # it ended before it could take the command
         self.ends = _open_terminal(settings) if settings.tty else _open_pipes()
         held, self._release = os.pipe2(os.O_CLOEXEC)
-        self._script = os.memfd_create("command")
+        self._script = _memory_file()
         try:
             self.process = self._start(held)
             self.pidfd = os.pidfd_open(self.process.pid)
@@ -219,6 +220,14 @@ def _open_terminal(settings: ProgramSettings) -> Ends:
     if settings.user:
         os.fchown(slave, pwd.getpwnam(settings.user).pw_uid, -1)
     return Ends(master, os.dup(master), slave, os.dup(slave), os.ttyname(slave))
+
+
+def _memory_file() -> int:
+    """A file in memory. It is not executable, which a system may demand (sysctl vm.memfd_noexec)."""
+    try:
+        return os.memfd_create("command", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+    except OSError:  # before Linux 6.3
+        return os.memfd_create("command")
 
 
 def _open_pipes() -> Ends:

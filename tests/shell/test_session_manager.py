@@ -107,7 +107,7 @@ async def test_a_background_process_of_an_ended_session_is_listed(sessions: Sess
 
 
 async def test_a_session_beyond_the_limit_is_refused_and_none_is_ended(sessions: SessionManager) -> None:
-    sessions._limit = 2
+    sessions._sessions._limit = 2
     for seconds in (301, 302):
         await start(sessions, f"sleep {seconds}", seconds=0)
     with pytest.raises(ToolError, match=r"2 sessions run already.*Running: 1 \(sleep 301\), 2 \(sleep 302\)"):
@@ -119,7 +119,7 @@ async def test_a_session_beyond_the_limit_is_refused_and_none_is_ended(sessions:
 
 @pytest.mark.parametrize("command", ["sleep 0.1; echo done", "exec sleep 0.1"])
 async def test_calls_of_one_turn_wait_for_each_other(sessions: SessionManager, command: str) -> None:
-    sessions._limit = 3
+    sessions._sessions._limit = 3
     results: list[ToolOutput] = []
 
     async def open_one() -> None:
@@ -132,7 +132,7 @@ async def test_calls_of_one_turn_wait_for_each_other(sessions: SessionManager, c
 
 
 async def test_idle_sessions_are_not_ended_for_new_ones(sessions: SessionManager) -> None:
-    sessions._limit = 2
+    sessions._sessions._limit = 2
     said: list[str] = []
 
     async def open_one() -> None:
@@ -150,7 +150,7 @@ async def test_idle_sessions_are_not_ended_for_new_ones(sessions: SessionManager
 
 
 async def test_ended_sessions_are_dropped_when_there_are_many(sessions: SessionManager) -> None:
-    sessions._limit = 2
+    sessions._sessions._limit = 2
     for n in range(3):
         await start(sessions, f"read x; echo {n}", seconds=0)
         await sessions._sessions[n + 1].type(b"\n")
