@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-_BLOCK = 1 << 14  # bytes
+_BLOCK = 1 << 12  # bytes
 
 
 class BodyDigest:

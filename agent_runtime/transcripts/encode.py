@@ -19,24 +19,29 @@ def encode(kind: type[Frozen], values: Mapping[str, Any]) -> str:
     runtime itself made them, and a response may have thousands of chunks. ASCII keeps lone surrogates escaped, because
     a provider may split a pair over two chunks.
     """
-    record = {}
+    return _ENCODER.encode(members(kind, values))
+
+
+def members(kind: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of the JSON object of a model, by their names in JSON. The values are left as they are."""
+    found = {}
     for name, alias, default, is_left_out in _fields(kind):
         value = values.get(name, default)
         if is_left_out is None or not is_left_out(value):
-            record[alias] = value
-    return _ENCODER.encode(record)
+            found[alias] = value
+    return found
 
 
 @cache
-def _fields(kind: type[Frozen]) -> list[tuple[str, str, Any, Any]]:
+def _fields(kind: type[BaseModel]) -> list[tuple[str, str, Any, Any]]:
     """Return for each field its name, its name in JSON, its default, and what says whether it is left out."""
     return [
         (name, to_camel(name), field.default, field.exclude_if) for name, field in kind.model_fields.items()
     ]
 
 
-def _dumped(value: BaseModel) -> dict[str, Any]:
-    return value.model_dump(mode="json", by_alias=True)
+def _members(value: BaseModel) -> dict[str, Any]:
+    return members(type(value), vars(value))
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_dumped, check_circular=False)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_members, check_circular=False)

@@ -14,7 +14,9 @@ from typing import Any
 from agent_runtime.agent.model import Model, ModelCall, OnDelta, ToolSpec, Turn
 from agent_runtime.errors import ReplayMismatch
 from agent_runtime.lazy import dataclass
+from agent_runtime.models.base import BaseModel
 from agent_runtime.protocol.messages import Message
+from agent_runtime.transcripts.encode import members
 from agent_runtime.transcripts.masks import Masks
 from agent_runtime.transcripts.records import PromptRecord
 from agent_runtime.transcripts.rewrite import Change, rewrite
@@ -57,17 +59,25 @@ class PromptLog:
 
 def readable(message: Message) -> dict[str, Any]:
     """Return a message without the provider's own items (the response has them) and without the data of files."""
-    dumped: dict[str, Any] = message.model_dump(mode="json", by_alias=True, exclude={"native"})
-    content: dict[str, Any] = _without_data(dumped)
+    found = members(type(message), vars(message))
+    found.pop("native", None)
+    content: dict[str, Any] = _without_data(found)
     return content
 
 
 def _without_data(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get("type") in ("image", "document") and isinstance(value.get("data"), str):
-            return {**value, "data": f"[{len(value['data']) * 3 // 4} bytes]"}
-        return {name: _without_data(item) for name, item in value.items()}
-    return [_without_data(item) for item in value] if isinstance(value, list) else value
+    """Return the JSON of a value, with the size of the data of images and documents in its place."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_without_data(item) for item in value]
+    if not isinstance(value, dict | BaseModel):
+        return value
+    items = value if isinstance(value, dict) else members(type(value), vars(value))
+    found = {name: _without_data(item) for name, item in items.items()}
+    if found.get("type") in ("image", "document") and isinstance(found.get("data"), str):
+        found["data"] = f"[{len(found['data']) * 3 // 4} bytes]"
+    return found
 
 
 @dataclass(frozen=True)
