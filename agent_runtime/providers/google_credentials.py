@@ -48,7 +48,7 @@ class GoogleCredentials:
 
     @property
     def project(self) -> str:
-        """See authorization.Credentials."""
+        """The project of the credentials; empty when they say none. Raises ProviderError."""
         with self._lock:
             self._load()
         return self._project

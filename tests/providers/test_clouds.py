@@ -97,7 +97,9 @@ def test_what_is_missing_in_the_environment_is_named(
 
 def test_a_key_of_bedrock_needs_no_region_at_another_address() -> None:
     environ = {"ANTHROPIC_BEDROCK_BASE_URL": "http://h", "AWS_BEARER_TOKEN_BEDROCK": "k"}
-    check_address(resolve("bedrock:m", environ))
+    endpoint = resolve("bedrock:m", environ)
+    check_address(endpoint)
+    assert (endpoint.base_url, endpoint.region) == ("http://h", "")
 
 
 @pytest.mark.parametrize(
