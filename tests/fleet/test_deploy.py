@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from agent_runtime.testing.model_server import ModelServer
-from agent_runtime.testing.runtime import COMMAND, environment
+from agent_runtime.testing.runtime import COMMAND, catches, environment
 from tests.fleet.conftest import tool_then_done
 from tests.fleet.nats_process import NatsProcess
 from tests.support.ports import ReservedPort
@@ -99,6 +101,8 @@ def test_the_services_of_the_compose_file_work_together(tmp_path: Path) -> None:
                     listed = client.get("/v1/runs").json()["data"]
                     assert name in [run["runId"] for run in listed]
             assert (workspace / "acted").read_text() == "x\n" * len(ports)
+            for process in started:  # a runner may have had no run, and be starting still
+                until(partial(catches, process.pid, signal.SIGTERM))
         finally:
             for process in started:
                 process.terminate()
