@@ -14,7 +14,8 @@ from agent_runtime.server.control import MAX_LINE
 # is answered with an error
 MAX_MESSAGE = 2 * MAX_LINE
 MAX_FRAGMENTS = 4_096  # of one message; each takes memory, even if it is empty
-LINGER_SECONDS = 5.0  # for a client to read why it is refused, while what it sends is discarded
+# for a client to read why it is refused, while what it sends is discarded: before the end of the stream, and after it
+ANSWER_SECONDS, LINGER_SECONDS = 0.5, 5.0
 _READ = 1 << 14  # bytes that are read at once: thousands of frames of a flood, while other clients wait
 
 
@@ -56,9 +57,13 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.stop_keepalive()
-        if self.transport.can_write_eof():  # not over TLS
-            self.transport.write_eof()
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(ANSWER_SECONDS, self._end)
+
+    def _end(self) -> None:
+        """Send nothing more, which makes clients close the connection; some would not see the reason before."""
+        if self.transport.can_write_eof():  # not over TLS
+            self.transport.write_eof()
         self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)

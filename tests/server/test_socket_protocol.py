@@ -142,7 +142,7 @@ async def opened() -> AsyncIterator[Opened]:
 def test_a_client_is_refused_with_a_code_that_it_can_read(
     sent: bytes, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket_protocol, "LINGER_SECONDS", 3600)
+    monkeypatch.setattr(socket_protocol, "ANSWER_SECONDS", 3600)
 
     async def main() -> None:
         async with opened() as connection:
@@ -152,7 +152,7 @@ def test_a_client_is_refused_with_a_code_that_it_can_read(
             await asyncio.wait_for(connection.ended.wait(), 30)
             assert connection.last["code"] == code
             # it reads on, so that the answer is not lost by a reset; nothing comes of what it reads
-            assert connection.transport.has_ended and connection.transport.reads
+            assert connection.transport.reads
             connection.protocol.data_received(b"\xff" * 100_000)
             connection.protocol.data_received(frame(TEXT, b"{}"))
             assert connection.answer() == answer and not connection.transport.is_closing()
@@ -161,12 +161,14 @@ def test_a_client_is_refused_with_a_code_that_it_can_read(
 
 
 def test_a_refused_client_that_stays_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_protocol, "ANSWER_SECONDS", 0.05)
     monkeypatch.setattr(socket_protocol, "LINGER_SECONDS", 0.05)
 
     async def main() -> None:
         async with opened() as connection:
             connection.protocol.data_received(frame(3))
             await asyncio.wait_for(connection.transport.closed.wait(), 30)
+            assert connection.transport.has_ended
 
     anyio.run(main)
 
@@ -190,7 +192,7 @@ def test_messages_at_the_limits_arrive() -> None:
                 1,
                 MAX_FRAGMENTS - 1,
             ]
-            assert not connection.transport.has_ended
+            assert not connection.protocol.close_sent
 
     anyio.run(main)
 
