@@ -102,6 +102,12 @@ class ServerLink:
         finally:
             self.fail(error or "the run is being ended")
 
+    async def end_unused(self) -> None:
+        """End the process that `launch` has started, where `run` has not used it."""
+        process, self._process = self._process, None
+        if process:
+            await process.end(at_once=True)
+
     def fail(self, error: str) -> None:
         """Note that there will be no further session, and why."""
         self._error = error

@@ -54,6 +54,7 @@ class McpServers:
             for link in self.links:
                 link.fail(f"the MCP client cannot be imported: {error}")
         finally:
+            await self._end_unused()
             self._ended.set()
 
     async def ready(self) -> list[ServerReport]:
@@ -70,3 +71,10 @@ class McpServers:
         for link in self.links:
             link.close()
         await self._ended.wait()
+
+    async def _end_unused(self) -> None:
+        """End the processes whose links have not run: the run was stopped, or the import failed, before that."""
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tasks:
+                for link in self.links:
+                    tasks.start_soon(link.end_unused)
