@@ -43,9 +43,8 @@ class ScriptedModel:
         self.arrivals: list[Arrival] = []
         self.pid: int | None = None  # of the program
         self.sample_memory = False
-        self.by_conversation = (
-            False  # count the turns of each conversation: several runs use this server at once
-        )
+        # count the turns of each conversation: several runs use this server at once
+        self.by_conversation = False
         self._answered: float | None = None
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))

@@ -15,9 +15,8 @@ from agent_runtime.protocol import events
 from agent_runtime.protocol.events import usage_report
 from agent_runtime.protocol.messages import Text, Thinking, ToolResult, UserMessage
 
-MAX_CUT_CALLS = (
-    3  # consecutive turns with tool calls that were truncated by the output limit, before the run ends
-)
+# consecutive turns with tool calls that were truncated by the output limit, before the run ends
+MAX_CUT_CALLS = 3
 
 EMPTY_ANSWER = (
     "<system-reminder>Your last answer was empty. If the task is done, state the result; otherwise continue."

@@ -73,9 +73,8 @@ class Ledger:
         self._unlisted.clear()
         self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
         if len(suspects) > _MANY and self._deadline.is_short:
-            self._deferred |= (
-                suspects  # to make some of so many diffs would use the time in which all can be named
-            )
+            # to make some of so many diffs would use the time in which all can be named
+            self._deferred |= suspects
             suspects = {}
         yield from self._report(
             suspects, "shell", call_id, also=list(self._records.extra.keys() - self._expected)

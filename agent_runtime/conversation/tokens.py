@@ -43,9 +43,8 @@ SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"  # a
 IMAGE_TOKENS = 1600  # what an image of usual size costs (Anthropic: width x height / 750, at most about 1600)
 MESSAGE_TOKENS = 4  # role and separators
 BYTES_PER_TOKEN = 4
-PLAUSIBLE = (
-    0.25  # a provider's count of the whole context that is less than this part of its messages cannot be true
-)
+# a provider's count of the whole context that is less than this part of its messages cannot be true
+PLAUSIBLE = 0.25
 
 # tiktoken_ext.openai_public.o200k_base; its loader would fetch the data
 _WORD = r"[^\r\n\p{L}\p{N}]?"

@@ -18,9 +18,8 @@ from agent_runtime.files.text_file import Edit, TextFile, end_of, split_lines
 from agent_runtime.files.text_match import Matches, Span
 from agent_runtime.lazy import lazy_pattern
 
-_COMPARED = (
-    300_000  # pairs of equal lines, or words of a line; beyond it the whole of the changed part is new
-)
+# pairs of equal lines, or words of a line; beyond it the whole of the changed part is new
+_COMPARED = 300_000
 _PAIRED = 50  # changed lines that are paired with each other by their words
 _TOKEN = lazy_pattern(r"\w+|.", re.DOTALL)
 _SENTENCE = frozenset(",.;:!?")

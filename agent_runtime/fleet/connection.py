@@ -30,9 +30,8 @@ KEYS_KEPT = 86_400.0  # seconds that an idempotency key is remembered
 PRESENCE_KEPT = 15.0  # seconds after the last sign of life of a runner
 LEASE = 30.0  # seconds; the default of `--lease`
 _CONNECT_SECONDS = 10.0  # for the first connection; afterwards it is tried for ever
-_DUPLICATES = (
-    120.0  # seconds that message ids are compared; a log is guarded by its last sequence number as well
-)
+# seconds that message ids are compared; a log is guarded by its last sequence number as well
+_DUPLICATES = 120.0
 _REFUSALS = 3  # in a row, after which the connection is not tried again
 _AUTH = re.compile(r"authori[sz]ation|authentication", re.IGNORECASE)
 # what a request to NATS raises while a server is being restarted

@@ -48,9 +48,8 @@ class SessionBuilder:
     _messages: list[dict[str, Any]] = field(default_factory=list)
     _turn: int = 0
     _turns: dict[str, int] = field(default_factory=dict)  # the open turn of each chain
-    _held: tuple[int, str] | None = (
-        None  # the last text of the model, until it is known whether it is the answer
-    )
+    # the last text of the model, until it is known whether it is the answer
+    _held: tuple[int, str] | None = None
     _calls: dict[str, _Call] = field(default_factory=dict)
     _known_calls: set[str] = field(default_factory=set)
     _tools: dict[str, None] = field(default_factory=dict)

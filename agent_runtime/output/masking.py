@@ -14,14 +14,12 @@ from agent_runtime.lazy import lazy_pattern
 MASK = "[secret]"
 SHORTEST = 6  # characters of a key; masking a shorter value would garble ordinary words
 _SHORTEST_VALUE, _SHORTEST_NUMBER = 8, 10  # characters of a password, and of one that is a number
-_LONGEST_WORD = (
-    16  # letters, `-` and `_` alone: a shorter value is a word or two, such as `postgres` or `lm-studio`
-)
+# letters, `-` and `_` alone: a shorter value is a word or two, such as `postgres` or `lm-studio`
+_LONGEST_WORD = 16
 _WORDS = lazy_pattern(r"[a-z]+([-_. ][a-z]+)*", re.IGNORECASE)
 _KEY_PREFIXES = ("sk-", "pk-", "rk-", "sk_", "pk_", "key-", "gsk_", "xai-", "hf_", "ghp_", "AIza", "rt_")
-_HEAD = (
-    8  # characters by which the beginning of a form is searched for; some forms are 10,000 characters long
-)
+# characters by which the beginning of a form is searched for; some forms are 10,000 characters long
+_HEAD = 8
 _SHORTEST_FORM = 8  # characters of an encoded form: a shorter base64 text may occur by chance
 
 _SECRET_NAME = lazy_pattern(

@@ -105,9 +105,8 @@ class Endpoint:
     def tool_family(self) -> ToolFamily:
         """The tools that the model was trained on."""
         plain = plain_name(self.model)
-        is_anthropic = (
-            self.format == "anthropic" and self.provider in PROVIDERS
-        )  # deployments may have any name
+        # deployments may have any name
+        is_anthropic = self.format == "anthropic" and self.provider in PROVIDERS
         if plain.startswith("claude-") or is_anthropic:
             return "claude"
         is_openai = self.provider in ("openai", "azure")  # users choose the names of deployments at Azure

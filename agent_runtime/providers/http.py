@@ -32,9 +32,8 @@ _PATHS: dict[WireFormat, str] = {
     "openai-responses": "/responses",
     "openai-chat": "/chat/completions",
 }
-_DRAIN = (
-    0.5  # seconds for the end of a body behind its last event, without which its connection is not used again
-)
+# seconds for the end of a body behind its last event, without which its connection is not used again
+_DRAIN = 0.5
 
 
 class EventClient:

@@ -22,9 +22,8 @@ from agent_runtime.system.descriptor_limit import Limit, descriptor_limit, limit
 log = logging.getLogger(__name__)
 
 _PROGRAM = (sys.executable, "-I", "-m", "agent_runtime")
-_SECONDS = (
-    30.0  # for a standby to answer with the pid of a run; it takes milliseconds on a machine that responds
-)
+# for a standby to answer with the pid of a run; it takes milliseconds on a machine that responds
+_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-_TAILS = (
-    1 << 14,
-    1 << 21,
-)  # bytes at the end of a file that may, and that must contain its last event: 1 MiB at most
+# bytes at the end of a file that may, and that must contain its last event, which has at most 1 MiB
+_TAILS = (1 << 14, 1 << 21)
 _NEAR = 1 << 16  # bytes that are read, not searched
 # as the runtime writes them; saves parsing the rest
 _HEAD = re.compile(rb'(\{"kind":"event","at":\d+,"event":)?\{"type":"(\w+)","seq":(\d+),')

@@ -21,9 +21,8 @@ UNFINISHED = lazy_pattern(
 )  # at the end of a text
 ESCAPE = lazy_pattern(f"{CSI}|{STRING}|{OTHER}")
 
-_WIDTH = (
-    1000  # columns of the line that `clean` edits; a longer line continues on the next row, as on a terminal
-)
+# columns of the line that `clean` edits; a longer line continues on the next row, as on a terminal
+_WIDTH = 1000
 _SCREEN = 200  # columns that the screen of a person has at most
 # CSI and escape sequences that move in the line or erase in it
 _EDIT = lazy_pattern(r"\x1b\[[0-9]*[GCDKPXa`@]|\x1b\[[su]|\x1b[78]")

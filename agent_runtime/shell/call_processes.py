@@ -71,9 +71,8 @@ class CallProcesses:
     def living(self) -> list[Process]:
         """Return the living processes without the shell, parents before their children."""
         found = descendants(self.root, skip=self._is_anothers)
-        helper = (
-            self.log_writer.pid if self.log_writer else 0
-        )  # its marker cannot be read while it is being started
+        # its marker cannot be read while it is being started
+        helper = self.log_writer.pid if self.log_writer else 0
         for child in children(os.getpid()):
             if (
                 child.pid not in (self.root, helper)

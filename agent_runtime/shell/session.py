@@ -186,9 +186,8 @@ class Session:
         if self.ended is None:
             self.program.process.returncode = 0  # it outlives the runtime, which does not wait for it
             if not self._is_terminal:
-                self.processes.root = (
-                    0  # the program itself; on a terminal it is a shell that waits for the program
-                )
+                # the program itself; on a terminal it is a shell that waits for the program
+                self.processes.root = 0
 
     def _take_unread(self, tokens: int) -> TruncatedOutput:
         if self._screen:

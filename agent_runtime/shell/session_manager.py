@@ -47,9 +47,8 @@ class SessionManager:
         self._programs = ProgramStarter(settings)
         self._sessions = SessionTable(limit)
         self._opening = anyio.Lock()
-        self._calls_over = (
-            anyio.Event()
-        )  # set when there is nothing else to do after a call, and replaced then
+        # set when there is nothing else to do after a call, and replaced then
+        self._calls_over = anyio.Event()
         self._left = BackgroundProcesses()
         self._partials: dict[str, ToolOutput] = {}
         self.ended: list[Background] = []

@@ -19,9 +19,8 @@ from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile, split_lines
 from agent_runtime.lazy import dataclass
 
-_LARGE = (
-    64 << 20
-)  # bytes of a file, and its lines: lists of all of them are made in calls that cannot be interrupted
+# bytes of a file, and its lines: lists of all of them are made in calls that cannot be interrupted
+_LARGE = 64 << 20
 _MANY_LINES = 4_000_000
 
 

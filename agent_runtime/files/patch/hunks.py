@@ -64,9 +64,8 @@ def _new_text(file: TextFile, hunk: Hunk, place: HunkLocation, bounds: Sequence[
     as_given = hunk.has_line_ends
     out: list[str] = []
     at = place.start
-    replaced = (
-        place.start
-    )  # the line whose line end an added one takes: of a run of removed ones, each in turn
+    # the line whose line end an added one takes: of a run of removed ones, each in turn
+    replaced = place.start
     for line in place.lines:
         if line.tag == "+":
             text = line.text + "\n"
