@@ -99,7 +99,7 @@ class ChangeTracker:
     def _turn(self) -> anyio.Lock:
         from anyio import Lock
 
-        return Lock()
+        return Lock(fast_acquire=True)
 
     def begin(self) -> None:
         """Start the first look; returns when it is done, or after 50 ms. `ready` awaits the rest."""

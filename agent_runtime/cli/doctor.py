@@ -19,7 +19,7 @@ from agent_runtime.cli.finding import Finding
 from agent_runtime.engine.run_config import state_dir
 from agent_runtime.errors import ExitCode
 from agent_runtime.system import landlock
-from agent_runtime.system.cgroup import available
+from agent_runtime.system.cgroup import own_folder
 from agent_runtime.version import VERSION
 
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -153,7 +153,7 @@ def _proc() -> Finding:
 
 
 def _groups() -> Finding:
-    usable = available()
+    usable = own_folder() is not None
     advice = "mount cgroup2 writable: without it only /proc says which processes belong to a call"
     return Finding("cgroups", usable, False, "usable" if usable else "not usable here", advice)
 

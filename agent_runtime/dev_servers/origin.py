@@ -34,7 +34,7 @@ class Origin:
     @classmethod
     def of(cls, process: Process, port: int, root: int) -> Origin:
         """What is known of the process that listens on a port. `root`: the runtime, which is not part of it."""
-        above, words = _up_to(root, lineage(process)), process.argv
+        above, words = _up_to(root, list(lineage(process))), process.argv
         return cls(
             command=command_line(process),
             above=frozenset(above),

@@ -69,7 +69,7 @@ class ServerTable:
     def _lock(self) -> anyio.Lock:
         from anyio import Lock
 
-        return Lock()
+        return Lock(fast_acquire=True)
 
     @property
     def is_going(self) -> bool:

@@ -98,6 +98,8 @@ class EventSink:
     async def _drain(self) -> None:
         if self._stop.reason is not None:
             return  # a reader that has stopped reading must not delay the end
+        if self._writer.write_ready():
+            return
         with self._stop.scope():
             try:
                 await self._writer.drain()

@@ -79,7 +79,7 @@ class ToolSignals:
             return self._tools_run()
         if of_another_run(sender, self._marker):  # of this run, or of another one of the same user
             return True
-        ancestors = lineage(sender)
+        ancestors = list(lineage(sender))
         own = next((at for at, process in enumerate(ancestors) if process.pid == self._pid), None)
         if not own:
             return not sender.lives and self._tools_run()  # when it has exited by now, not all was to be seen

@@ -114,9 +114,10 @@ class WorkspaceObserver:
             await self._emit_all([*await self.tracker.scan(call_id=call_id), *self.tracker.notices()])
 
     async def _emit_all(self, found: Iterable[events.Event]) -> None:
-        with anyio.CancelScope(shield=True):  # a change is found only once, so its event must not be lost
-            for event in found:
-                await self.emit(event)
+        if events := list(found):
+            with anyio.CancelScope(shield=True):  # a change is found only once, so its event must not be lost
+                for event in events:
+                    await self.emit(event)
 
 
 @dataclass

@@ -184,7 +184,7 @@ class FileEditor:
             wanted = {place.real for place in places}
         async with AsyncExitStack() as locked:
             for real in sorted(wanted):
-                await locked.enter_async_context(self._locks.setdefault(real, anyio.Lock()))
+                await locked.enter_async_context(self._locks.setdefault(real, anyio.Lock(fast_acquire=True)))
             places, opened = await self._worker.run(find)
             with opened:
                 if {place.real for place in places} != wanted:

@@ -171,6 +171,11 @@ class EventWriter:
             self._write_ready()
         return not self._pending
 
+    def write_ready(self) -> bool:
+        """Write what the reader takes at once. Returns whether it has taken everything."""
+        self._write_ready()
+        return not self._pending and not self.closed
+
     def _write_ready(self) -> None:
         while self._pending and not self.closed and (self._direct or self._writable()):
             head = self._pending[0]

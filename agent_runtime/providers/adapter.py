@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
@@ -86,14 +87,11 @@ class Adapter:
         return _read(decoder.finish)
 
     async def _next(self, stream: AsyncIterator[dict[str, Any]], decoder: Decoder) -> dict[str, Any] | None:
-        with anyio.move_on_after(self._linger if decoder.complete else None):
-            try:
-                return await anext(stream)
-            except StopAsyncIteration:
-                return None
-            except ProviderError:
-                if not decoder.complete:
-                    raise  # a connection that breaks after the turn's end loses nothing
+        if not decoder.complete:
+            return await anext(stream, None)
+        # a connection that breaks after the turn's end loses nothing
+        with anyio.move_on_after(self._linger), suppress(ProviderError):
+            return await anext(stream, None)
         return None
 
     async def _report(self, dropped: Sequence[DroppedParameter]) -> None:

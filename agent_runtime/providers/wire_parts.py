@@ -6,14 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from agent_runtime.agent.model import StopReason
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
-    AssistantMessage,
-    Message,
     ToolCall,
     Usage,
     clean_text,
@@ -158,30 +156,6 @@ def tool_call(
 def sendable_input(call: ToolCall) -> dict[str, Any]:
     """The call's input as an object, also where the model wrote something else."""
     return call.input if call.input is not None else {INVALID: call.arguments}
-
-
-class Ids:
-    """Gives each call an id that no other call of the conversation has: the provider's, where that is usable.
-
-    Deterministic, so that a replay arrives at the same ids.
-    """
-
-    def __init__(self, messages: Iterable[Message], fits: str = r".+") -> None:
-        turns = (message for message in messages if isinstance(message, AssistantMessage))
-        blocks = chain.from_iterable(turn.blocks for turn in turns)
-        self._used = {block.id for block in blocks if isinstance(block, ToolCall)}
-        self._number = len(self._used)
-        self._fits = re.compile(fits, re.S)
-
-    def take(self, id: object) -> str:
-        """The id itself, or a new one when it is missing, taken, or unfit to be sent back."""
-        if isinstance(id, str) and id not in self._used and self._fits.fullmatch(id):
-            self._used.add(id)
-            return id
-        while (made := f"call_{self._number:06d}") in self._used:
-            self._number += 1
-        self._used.add(made)
-        return made
 
 
 def short_id(id: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import anyio
 
 from agent_runtime.shell.call_processes import Background, CallProcesses
+from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.processes import Process
 from agent_runtime.system.terminate import CANCEL_GRACE, terminate
 from agent_runtime.system.threads import run_in_thread
@@ -58,9 +59,13 @@ class BackgroundProcesses:
 
 
 async def _let_go(calls: Iterable[CallProcesses]) -> None:
-    async with anyio.create_task_group() as tasks:
-        for call in calls:
-            if call.log_writer:
-                call.log_writer.detach()
-            if call.group:
-                tasks.start_soon(run_in_thread, call.group.close)
+    kept: list[ControlGroup] = []
+    for call in calls:
+        if call.log_writer:
+            call.log_writer.detach()
+        if call.group and not call.group.remove():
+            kept.append(call.group)
+    if kept:
+        async with anyio.create_task_group() as tasks:
+            for group in kept:
+                tasks.start_soon(run_in_thread, group.close)

@@ -114,8 +114,10 @@ class Command:
         for process in self.processes.living():
             stays = not self.capture.ended and self.capture.is_open_in(process) and not process.is_dying
             (staying if stays else leaving).append(process)
-        await ended(staying, _LEAVE_SECONDS)
-        await ended(leaving, _EXIT_SECONDS)
+        if staying:
+            await ended(staying, _LEAVE_SECONDS)
+        if leaving:
+            await ended(leaving, _EXIT_SECONDS)
         return bool(staying or leaving)
 
     def _jobs(self) -> list[Process]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
 
 from agent_runtime.shell.ansi import clean
 from agent_runtime.shell.displayed import may_move_back
@@ -50,6 +53,14 @@ class LiveOutput:
                 await self._lines(text, end)
             elif len(data) > self._budget:
                 return
+
+    @asynccontextmanager
+    async def following(self, capture: OutputCapture) -> AsyncIterator[None]:
+        """Held while the command runs: lines are sent as they come, see `follow`."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.follow, capture)
+            yield
+            tasks.cancel_scope.cancel()
 
     async def finish(self, text: str) -> None:
         """Send the rest of the text that the model gets."""

@@ -64,7 +64,7 @@ class LoginEnvironment:
     ) -> None:
         self._base, self._fixed, self._hidden = dict(base), fixed, hidden
         self._user, self._confine = user, confine
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._variables: Mapping[str, str] | None = None
 
     async def variables(self) -> Mapping[str, str]:

@@ -26,10 +26,9 @@ class ProgramStarter:
         become_subreaper()
         self._settings = settings
         self._number = 0  # of the last program
-        self._has_groups = True  # until one was refused
         self._waiting: SessionProgram | None = None
         self._cwd = settings.cwd  # of the last command
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
 
     async def take(self, cwd: Path, *, tty: bool) -> SessionProgram:
         """Return a program that waits for its command. Raises OSError when it cannot be started.
@@ -47,11 +46,6 @@ class ProgramStarter:
                 return waiting
         return self._start(settings)
 
-    async def join_group(self, program: SessionProgram) -> None:
-        """Put the program into a control group of its own, where these are available."""
-        if program.group is None and self._has_groups:
-            self._has_groups = await run_in_thread(program.join_group)
-
     async def prepare(self) -> None:
         """Start the program of the next command, where it is most likely to run: in the directory of the last one."""
         settings = await self._program(self._cwd, tty=False)
@@ -61,7 +55,6 @@ class ProgramStarter:
             await self._discard()
             with suppress(OSError):  # as when the directory is gone, or at a limit: the next call says so
                 self._waiting = self._start(settings)
-                await self.join_group(self._waiting)
 
     async def aclose(self) -> None:
         """End the program that waits."""

@@ -36,7 +36,7 @@ class Session:
     """A running program, its unreported output, and its keyboard.
 
     Args:
-        program: waits for the command; owned from now on. It is given the command, and begins with `begin`.
+        program: waits for the command; owned from now on. It is given the command, and begins with `run`.
         command: for bash.
         call_id: the call that starts it.
         open_log: opens the file for what does not fit in memory; called at most once.
@@ -48,10 +48,12 @@ class Session:
         self, program: SessionProgram, command: str, *, call_id: str, open_log: Callable[[], BoundedLog]
     ) -> None:
         self.command = command
-        self.lock = anyio.Lock()  # for the call that types, waits and reads; others come after it
+        self.lock = anyio.Lock(
+            fast_acquire=True
+        )  # for the call that types, waits and reads; others come after it
         self.used = time.monotonic()
         self.pid = program.pid
-        self.processes = CallProcesses(self.pid, program.marker, program.marker, call_id)
+        self.processes = CallProcesses(self.pid, program.marker, program.marker, call_id, program.group)
         self.was_hung_up = False
         self._reported = 0  # bytes of the output
         self.program, self._pidfd, self._is_terminal = program, program.pidfd, program.settings.tty
@@ -74,10 +76,10 @@ class Session:
         """The exit code (128 + N for signal N); None while it runs."""
         return self.program.ended
 
-    def begin(self) -> None:
-        """Let the program begin. By now it should be in its control group."""
-        self.processes.group = self.program.group
+    async def run(self, seconds: float) -> None:
+        """Let the program begin, and wait for it: see `wait`."""
         self.program.go()
+        await self.wait(seconds)
 
     @property
     def began(self) -> bool:

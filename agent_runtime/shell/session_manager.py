@@ -46,7 +46,7 @@ class SessionManager:
         self._settings, self._when_idle = settings, when_idle
         self._programs = ProgramStarter(settings)
         self._sessions = SessionTable(limit)
-        self._opening = anyio.Lock()
+        self._opening = anyio.Lock(fast_acquire=True)
         # set when there is nothing else to do after a call, and replaced then
         self._calls_over = anyio.Event()
         self._left = BackgroundProcesses()
@@ -81,12 +81,12 @@ class SessionManager:
             number = self._sessions.add(session)
         try:
             async with session.lock:
-                await self._run(session, seconds)
+                await session.run(seconds)
                 if session.ended is not None and not session.began:
                     killed, session = session, await self._start(command, cwd, tty, call_id)
                     self._sessions[number] = session
                     await self._close(killed)
-                    await self._run(session, seconds)
+                    await session.run(seconds)
                 return await self._report(number, tokens, started, notes)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
@@ -106,15 +106,14 @@ class SessionManager:
         """After each call, prepare for the next one while nothing else is to be done. Runs until cancelled."""
         await self._settings.prepare()
         self._when_idle(self._calls_over.set)
-        async with anyio.create_task_group() as tasks:
-            while True:
-                await self._calls_over.wait()
-                self._calls_over = anyio.Event()
-                await self._programs.prepare()
-                idle = anyio.Event()  # the answer of the model may have come by now
-                self._when_idle(idle.set)
-                await idle.wait()
-                tasks.start_soon(self._left.forget_ended)
+        while True:
+            await self._calls_over.wait()
+            self._calls_over = anyio.Event()
+            await self._programs.prepare()
+            idle = anyio.Event()  # the answer of the model may have come by now
+            self._when_idle(idle.set)
+            await idle.wait()
+            await self._left.forget_ended()
 
     async def write(self, number: int, text: str, *, seconds: float, tokens: int) -> ToolOutput:
         """Write to a session, and return what it has printed since the last call.
@@ -211,11 +210,6 @@ class SessionManager:
             )
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
-
-    async def _run(self, session: Session, seconds: float) -> None:
-        await self._programs.join_group(session.program)
-        session.begin()
-        await session.wait(seconds)
 
     async def _type(self, number: int, session: Session, text: str) -> None:
         try:

@@ -35,7 +35,8 @@ _MFD_NOEXEC_SEAL = 8  # linux/memfd.h
 # These programs search their stdin in the place of files when it is a pipe.
 _SEARCHES_STDIN = lazy_pattern(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
 # {0} is the descriptor of the script. A line on stdin says when it is complete.
-_WAITING = r": waits for a command; \builtin read -r _ && \builtin . /proc/self/fd/{0}"
+_WAITING = r"\builtin read -r _ && \builtin . /proc/self/fd/{0}"
+_ENTERING = r"{{ \builtin printf 0 >&{0}; }} 2>/dev/null; \builtin exec {0}>&-; "  # a control group
 # On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a
 # session ends, the kernel hangs up the foreground job of the terminal; by then that is the leader itself, so what the
 # command left in the background lives on. A job that Ctrl-Z stops is continued at once: no shell is there to do it.
@@ -105,24 +106,26 @@ class SessionProgram:
         ends: its descriptors.
         process: the process. Whoever has the program waits for it.
         pidfd: can be read when it has ended.
-        group: the control group that it is in; None before `join_group`, and where there are none.
+        group: the control group that it enters before it does anything else; None where there are none.
 
     Raises OSError when it cannot be started.
     """
 
     def __init__(self, settings: ProgramSettings, marker: str) -> None:
         self.settings, self.marker = settings, marker
-        self.group: ControlGroup | None = None
         self._is_refused = False  # it ended before it could take the command
         self.ends = _open_terminal(settings) if settings.tty else _open_pipes()
         held, self._release = os.pipe2(os.O_CLOEXEC)
         self._script = _memory_file()
+        self.group = ControlGroup.create(marker)
         try:
             self.process = self._start(held)
             self.pidfd = os.pidfd_open(self.process.pid)
         except BaseException:
             for fd in (self.ends.keyboard, self.ends.output, self._release, self._script):
                 os.close(fd)
+            if self.group:
+                self.group.close()
             raise
         finally:
             for fd in (held, self.ends.stdin, self.ends.written):
@@ -144,11 +147,6 @@ class SessionProgram:
             there, here = Path(f"/proc/{self.pid}/cwd").stat(), settings.cwd.stat()
             return os.path.samestat(there, here)  # a directory may be removed, and made again
         return False
-
-    def join_group(self) -> bool:
-        """Put it into a control group of its own. Blocking. Returns False where there are none."""
-        self.group = ControlGroup.of(self.pid, self.marker)
-        return self.group is not None
 
     def give(self, command: str) -> None:
         """Give it its command."""
@@ -191,17 +189,24 @@ class SessionProgram:
         if settings.tty:
             env.pop("VIMINIT", None)  # it ends an editor that has no keyboard
             env |= {"TERM": "xterm-256color", "LINES": str(settings.rows), "COLUMNS": str(settings.columns)}
-        return spawn(
-            ["bash", "-c", _WAITING.format(self._script)],
-            cwd=settings.cwd,
-            env=env,
-            stdin=held,
-            stdout=ends.written,
-            stderr=ends.written,
-            pass_fds=[self._script] if settings.tty else [self._script, ends.stdin],
-            user=settings.user,
-            confine=settings.confine,
-        )
+        inherited = [self._script] if settings.tty else [self._script, ends.stdin]
+        entrance = [self.group.entrance()] if self.group else []
+        waiting = "".join(map(_ENTERING.format, entrance)) + _WAITING.format(self._script)
+        try:
+            return spawn(
+                ["bash", "-c", f": waits for a command; {waiting}"],
+                cwd=settings.cwd,
+                env=env,
+                stdin=held,
+                stdout=ends.written,
+                stderr=ends.written,
+                pass_fds=inherited + entrance,
+                user=settings.user,
+                confine=settings.confine,
+            )
+        finally:
+            for fd in entrance:
+                os.close(fd)
 
     def _script_of(self, command: str) -> str:
         """Return what the waiting bash executes: it becomes the program that runs the command."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import anyio
@@ -49,7 +49,7 @@ class Shell:
         self._group: ControlGroup | None = None  # calls share it until one leaves something in it
         self._has_groups = True  # until one was refused
         self._number = 0
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._left = BackgroundProcesses()
         self._running: OutputCapture | None = None  # of the call under way
         self._partials: dict[str, ToolOutput] = {}
@@ -92,11 +92,8 @@ class Shell:
             self._running = call.capture
             call.ending.cancelled = True  # unless it gets to its end
             try:
-                async with anyio.create_task_group() as tasks:
-                    if live:
-                        tasks.start_soon(live.follow, call.capture)
+                async with live.following(call.capture) if live else nullcontext():
                     await call.until_end(timeout)
-                    tasks.cancel_scope.cancel()
                 call.ending.cancelled = False
             finally:
                 self._running = None

@@ -9,55 +9,70 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from functools import lru_cache
 from pathlib import Path
+
+from agent_runtime.system.kernel_files import read, write
 
 _PREFIX = "agent-runtime."
 _ROUNDS = 20  # attempts to move out what forks while it is being moved
 
 
 class ControlGroup:
-    """A group of processes, below the one that the runtime itself is in. No limits are set on it.
+    """A group of processes, below the one that the runtime itself is in. No limits are set on it."""
 
-    Moving a process takes the kernel some 10 ms, and all methods block: call them from a thread."""
-
-    def __init__(self, folder: Path, path: Path) -> None:
+    def __init__(self, folder: Path, prefix: str) -> None:
         self._folder = folder
-        self._path = path  # as the kernel names it
+        self._prefix = prefix  # of the paths of all groups of the runtime, as the kernel names them
+        self._path = prefix + folder.name.removeprefix(_PREFIX)
+
+    @classmethod
+    def create(cls, name: str) -> ControlGroup | None:
+        """Create an empty group.
+
+        None where there are no groups, or the runtime may not make one: an older version, read-only, a limit on their
+        number.
+        """
+        path = _path_of("self")
+        if (own := _swept_folder(path)) is None:
+            return None
+        try:
+            (own / f"{_PREFIX}{name}").mkdir()
+        except OSError:
+            return None
+        return cls(own / f"{_PREFIX}{name}", f"{path.rstrip('/')}/{_PREFIX}")
 
     @classmethod
     def of(cls, pid: int, name: str) -> ControlGroup | None:
-        """Create a group that contains a process, and what it starts from now on.
+        """Create a group that contains a process, and what it starts from now on. See `create`.
 
-        None where there are no groups, or the runtime may not make one: an older version, read-only, threaded, a limit
-        on their number."""
-        path, own = _path_of("self"), _own_folder()
-        if own is None:
-            return None
-        _sweep(own)
-        group = cls(own / f"{_PREFIX}{name}", path / f"{_PREFIX}{name}")
-        try:
-            group._folder.mkdir()
-        except OSError:
+        Blocking: the kernel takes some 10 ms to move a process. One that moves itself costs only itself that time, see
+        `entrance`.
+        """
+        if (group := cls.create(name)) is None:
             return None
         try:
-            _write(group._folder / "cgroup.procs", pid)
-        except OSError:
+            write(f"{group._folder}/cgroup.procs", pid)
+        except OSError:  # as in a threaded hierarchy
             group.close()
             return None
         return group
 
+    def entrance(self) -> int:
+        """Return a descriptor: a process of any user that writes 0 to it enters the group, where one may be moved to
+        it (Linux 5.16; before, only a process that may write to the file itself). Raises OSError.
+        """
+        return os.open(self._folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+
     def holds(self, pid: int) -> bool | None:
         """Whether that process is in it; None when it is in no group of the runtime: it has been moved."""
         path = _path_of(pid)
-        known = path.parent == self._path.parent and path.name.startswith(_PREFIX)
+        known = path.startswith(self._prefix) and "/" not in path[len(self._prefix) :]
         return path == self._path if known else None
 
     def pids(self) -> list[int]:
         """The processes in it, without zombies."""
-        try:
-            pids = [int(pid) for pid in (self._folder / "cgroup.procs").read_bytes().split()]
-        except OSError:
-            return []
+        pids = map(int, read(f"{self._folder}/cgroup.procs").split())
         return [pid for pid in pids if pid]  # 0: of a PID namespace that is not visible here
 
     def kill(self, spare: int = 0) -> None:
@@ -65,26 +80,30 @@ class ControlGroup:
         if spare in self.pids():
             self._move_out(spare)
         with contextlib.suppress(OSError):
-            _write(self._folder / "cgroup.kill", 1)
+            write(f"{self._folder}/cgroup.kill", 1)
+
+    def remove(self) -> bool:
+        """Remove the group, unless there are processes or groups in it. Returns whether it has gone."""
+        try:
+            self._folder.rmdir()
+        except OSError as error:
+            return error.errno != errno.EBUSY
+        return True
 
     def close(self) -> None:
-        """Remove the group. Processes that still run are moved to the runtime's own group."""
+        """Remove the group. Blocking: processes that still run are moved to the runtime's own group."""
         for _ in range(_ROUNDS):
+            if self.remove():
+                return
             for inner in sorted(self._folder.rglob("*/"), reverse=True):  # made by what ran in it
                 with contextlib.suppress(OSError):
                     inner.rmdir()
-            try:
-                self._folder.rmdir()
-                return
-            except OSError as error:
-                if error.errno != errno.EBUSY:
-                    return
             for pid in self.pids():
                 self._move_out(pid)
 
     def _move_out(self, pid: int) -> None:
         with contextlib.suppress(OSError):
-            _write(self._folder.parent / "cgroup.procs", pid)
+            write(f"{self._folder.parent}/cgroup.procs", pid)
 
 
 def speed_up() -> None:
@@ -93,56 +112,47 @@ def speed_up() -> None:
     That is what the kernel waits for at the first move of a process (rcu_sync); those within 20 ms after it are fast.
     Here this process is moved to where it is.
     """
-    if (folder := _own_folder()) is not None:
+    if folder := own_folder():
         with contextlib.suppress(OSError):
-            _write(folder / "cgroup.procs", os.getpid())
+            write(f"{folder}/cgroup.procs", os.getpid())
 
 
-def available() -> bool:
-    """Whether this process may make groups."""
-    return _own_folder() is not None
+def own_folder() -> Path | None:
+    """The folder of the group that this process is in; None where it may not make groups there."""
+    return _folder_of(_path_of("self"))
 
 
-def _sweep(folder: Path) -> None:
-    # left by runtimes that were killed; the kernel keeps those that have processes
-    for left in folder.glob(f"{_PREFIX}*"):
+@lru_cache(maxsize=1)
+def _swept_folder(path: str) -> Path | None:
+    """The folder of the runtime's own group, without groups left by runtimes that were killed. The kernel keeps those
+    that have processes.
+    """
+    folder = _folder_of(path)
+    for left in folder.glob(f"{_PREFIX}*") if folder else ():
         if not Path("/proc", left.name.split(".")[1]).exists():
             with contextlib.suppress(OSError):
                 left.rmdir()
+    return folder
 
 
-def _write(file: Path, number: int) -> None:
-    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)  # never created: something else may be mounted there
-    try:
-        os.write(fd, str(number).encode())
-    finally:
-        os.close(fd)
-
-
-def _own_folder() -> Path | None:
+def _folder_of(path: str) -> Path | None:
     # a cgroup namespace or a bind mount may show a part of the hierarchy: `root` is what is mounted there
-    path = _path_of("self")
-    if ".." in path.parts:  # outside of the namespace
+    if ".." in path.split("/"):  # outside of the namespace
         return None
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return None
-    for line in mounts:
+    for line in os.fsdecode(read("/proc/self/mountinfo")).splitlines():
         mount, _, file_system = line.partition(" - ")
         if file_system.startswith("cgroup2 "):
             root, point = mount.split()[3:5]
-            if path.is_relative_to(root):
-                folder = Path(point) / path.relative_to(root)
+            if Path(path).is_relative_to(root):
+                folder = Path(point) / Path(path).relative_to(root)
                 if os.access(folder / "cgroup.procs", os.W_OK):
                     return folder
     return None
 
 
-def _path_of(pid: int | str) -> Path:
+def _path_of(pid: int | str) -> str:
     # /proc/PID/cgroup has a line `0::PATH` for version 2
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/cgroup").read_text("utf-8", "surrogateescape").splitlines():
-            if line.startswith("0::"):
-                return Path(line[3:])
-    return Path()
+    for line in os.fsdecode(read(f"/proc/{pid}/cgroup")).splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return ""

@@ -7,9 +7,12 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+from agent_runtime.system.kernel_files import link, read
 
 _PF_EXITING = 0x4  # of the flags in /proc/PID/stat
 MARKER = "AGENT_RUNTIME_CALL"  # the variable that names the call which a process comes from
@@ -31,7 +34,7 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> Process | None:
         """The process of that pid, or None (proc_pid_stat(5))."""
-        stat = _read(f"{pid}/stat")
+        stat = read(f"/proc/{pid}/stat")
         if not stat:
             return None
         fields = stat[stat.rindex(b")") + 2 :].split()
@@ -55,10 +58,10 @@ class Process:
         """Whether it is on its way to its end: the kernel has begun it, or has SIGKILL pending for it, as after every
         signal that ends a process which does not handle it.
         """
-        stat = _read(f"{self.pid}/stat")
+        stat = read(f"/proc/{self.pid}/stat")
         if not stat or int(stat[stat.rindex(b")") + 2 :].split()[6]) & _PF_EXITING:
             return True
-        pending = re.search(rb"^SigPnd:\s*([0-9a-f]+)", _read(f"{self.pid}/status"), re.MULTILINE)
+        pending = re.search(rb"^SigPnd:\s*([0-9a-f]+)", read(f"/proc/{self.pid}/status"), re.MULTILINE)
         return pending is not None and bool(int(pending[1], 16) & 1 << signal.SIGKILL - 1)
 
     @property
@@ -85,19 +88,19 @@ class Process:
     @property
     def command(self) -> str:
         """Its command line, on one line; the name alone where there is none."""
-        words = _read(f"{self.pid}/cmdline").replace(b"\0", b" ").decode("utf-8", "replace").split()
-        return " ".join(words) or _read(f"{self.pid}/comm").decode("utf-8", "replace").strip()
+        words = read(f"/proc/{self.pid}/cmdline").replace(b"\0", b" ").decode("utf-8", "replace").split()
+        return " ".join(words) or read(f"/proc/{self.pid}/comm").decode("utf-8", "replace").strip()
 
     @property
     def argv(self) -> tuple[str, ...]:
         """Its command line, word by word; empty for a zombie or a process that has gone."""
-        words = _read(f"{self.pid}/cmdline").rstrip(b"\0 ").split(b"\0")
+        words = read(f"/proc/{self.pid}/cmdline").rstrip(b"\0 ").split(b"\0")
         return tuple(word.decode("utf-8", "replace") for word in words if word)
 
     @property
     def cwd(self) -> str:
         """Its working directory; "" when it has gone or may not be looked at."""
-        return _link(f"{self.pid}/cwd")
+        return link(f"/proc/{self.pid}/cwd")
 
     @property
     def sockets(self) -> set[int]:
@@ -107,7 +110,7 @@ class Process:
 
     def open_file(self, descriptor: int) -> str:
         """What a descriptor leads to, as /proc/PID/fd names it; "" when it is closed or may not be looked at."""
-        return _link(f"{self.pid}/fd/{descriptor}")
+        return link(f"/proc/{self.pid}/fd/{descriptor}")
 
     def open_files(self) -> dict[int, str]:
         """What its descriptors lead to, as /proc/PID/fd names it; empty when it has gone or is another user's."""
@@ -115,18 +118,18 @@ class Process:
             numbers = os.listdir(f"/proc/{self.pid}/fd")  # noqa: PTH208 - half the cost
         except OSError:
             return {}
-        return {int(number): _link(f"{self.pid}/fd/{number}") for number in numbers}
+        return {int(number): link(f"/proc/{self.pid}/fd/{number}") for number in numbers}
 
     @property
     def environment(self) -> tuple[str, ...]:
         """The entries (`NAME=value`) of the environment that it was started with; empty when it may not be read."""
-        entries = _read(f"{self.pid}/environ").split(b"\0")
+        entries = read(f"/proc/{self.pid}/environ").split(b"\0")
         return tuple(entry.decode("utf-8", "replace") for entry in entries if entry)
 
     @property
     def marker(self) -> str | None:
         """The value of MARKER that it was started with."""
-        for entry in _read(f"{self.pid}/environ").split(b"\0"):
+        for entry in read(f"/proc/{self.pid}/environ").split(b"\0"):
             if entry.startswith(MARKER.encode() + b"="):
                 return entry[len(MARKER) + 1 :].decode("utf-8", "replace")
         return None
@@ -163,12 +166,11 @@ def children(pid: int) -> list[Process]:
     """The children of a process, those of all its threads."""
     try:
         with os.scandir(f"/proc/{pid}/task") as tasks:
-            found = b"".join(_read(f"{pid}/task/{task.name}/children") for task in tasks)
+            found = b"".join(read(f"/proc/{pid}/task/{task.name}/children") for task in tasks)
     except OSError:
         return []
-    if found or Path(f"/proc/{pid}/task/{pid}/children").exists():
+    if found or _has_lists_of_children():
         return _existing(map(int, found.split()))
-    # a kernel without CONFIG_PROC_CHILDREN
     numbers = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [process for process in _existing(numbers) if process.ppid == pid]
 
@@ -206,14 +208,14 @@ def below(table: Mapping[int, Process], root: int) -> set[Process]:
     return found
 
 
-def lineage(process: Process) -> list[Process]:
+def lineage(process: Process) -> Iterator[Process]:
     """A process and its ancestors, from the process itself upwards."""
-    found: list[Process] = []
+    found: set[Process] = set()
     above: Process | None = process
     while above and above not in found:
-        found.append(above)
+        yield above
+        found.add(above)
         above = _parent(above)
-    return found
 
 
 def _parent(process: Process) -> Process | None:
@@ -235,7 +237,7 @@ def now() -> int:
 
 def memory(pid: int) -> int:
     """Return the private memory of a process in bytes; 0 when it has gone."""
-    pages = [int(field) for field in _read(f"{pid}/statm").split()]
+    pages = [int(field) for field in read(f"/proc/{pid}/statm").split()]
     return (pages[1] - pages[2]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
 
 
@@ -245,25 +247,11 @@ def kill_descendants() -> None:
         process.send(signal.SIGKILL)
 
 
+@cache
+def _has_lists_of_children() -> bool:
+    """Whether the kernel was built with CONFIG_PROC_CHILDREN."""
+    return Path("/proc/thread-self/children").exists()
+
+
 def _existing(pids: Iterable[int]) -> list[Process]:
     return [process for process in map(Process.of, pids) if process is not None]
-
-
-def _link(name: str) -> str:
-    try:
-        return os.readlink(f"/proc/{name}")  # noqa: PTH115 - half the cost
-    except OSError:
-        return ""
-
-
-def _read(name: str) -> bytes:
-    # not by pathlib: this is most of what a call costs
-    pieces = []
-    with contextlib.suppress(OSError):
-        fd = os.open(f"/proc/{name}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while piece := os.read(fd, 1 << 16):
-                pieces.append(piece)
-        finally:
-            os.close(fd)
-    return b"".join(pieces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import _thread
 import os
 import pwd
 import signal
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_runtime.system.kernel_files import read, write
 from agent_runtime.system.processes import Process
 
 if TYPE_CHECKING:
@@ -89,9 +91,8 @@ def _prefer_as_oom_victim(pid: int) -> None:
     program is executed, the file belongs to root where this process is hardened.
     """
     with suppress(OSError, ValueError):  # no /proc, the process has ended, or it is another user's
-        own = int(Path("/proc/self/oom_score_adj").read_text())
-        adjustment = min(own + _OOM_ADJUSTMENT, _MAX_OOM_ADJUSTMENT)
-        Path(f"/proc/{pid}/oom_score_adj").write_text(str(adjustment))
+        own = int(read("/proc/self/oom_score_adj"))
+        write(f"/proc/{pid}/oom_score_adj", min(own + _OOM_ADJUSTMENT, _MAX_OOM_ADJUSTMENT))
 
 
 def _found(program: str, env: Mapping[str, str]) -> str | None:
@@ -123,19 +124,22 @@ def _in_thread(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen
     """Start the program in a thread that blocks no signals, so that it does not block any either."""
     outcome: list[subprocess.Popen[bytes]] = []
     failure: list[BaseException] = []
+    over = _thread.allocate_lock()
 
     def run() -> None:
         try:
             outcome.append(_unblocked(start))
         except BaseException as error:
             failure.append(error)
+        finally:
+            over.release()
 
-    thread = threading.Thread(target=run, name="spawn")
+    over.acquire()
     try:
-        thread.start()
+        _thread.start_new_thread(run, ())  # Thread.start() would wait once more, for the thread to begin
     except RuntimeError:  # at the limit of processes
         return _unblocked(start)
-    thread.join()
+    over.acquire()
     if failure:
         raise failure[0]
     return outcome[0]

@@ -4,6 +4,7 @@ it (codex#42717, claude-code#29096)."""
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.system import cgroup
 from agent_runtime.system.processes import Process
 from agent_runtime.system.subreaper import Subreaper
-from tests.shell.conftest import Bench, make_shell, start
+from tests.shell.conftest import Bench, make_shell, settings, start
 from tests.support.lifeline import Lifeline
 from tests.support.waiting import until_async
 
@@ -36,7 +37,7 @@ MOVING = (
 
 def groups() -> list[Path]:
     """The groups that this process has made."""
-    own = cgroup._own_folder()
+    own = cgroup.own_folder()
     return list(own.glob(f"agent-runtime.{marker_of('')}*")) if own else []
 
 
@@ -94,6 +95,23 @@ async def test_orphans_are_attributed_to_the_call_that_started_them(sh: Bench) -
 
 
 @pytest.mark.usefixtures("grouped")
+@pytest.mark.parametrize("tty", [False, True], ids=["pipes", "terminal"])
+@pytest.mark.parametrize("user", [None, "nobody"])
+async def test_a_session_is_in_a_group_of_its_own_before_its_command(
+    home: Path, user: str | None, tty: bool
+) -> None:
+    if user and os.geteuid():
+        pytest.skip("only root starts programs of other users")
+    home.chmod(0o755)
+    sessions = SessionManager(settings(Path("/"), user))
+    found = {(await start(sessions, "grep ^0:: /proc/self/cgroup", tty=tty)).text for _ in range(2)}
+    await sessions.aclose(kill=True)
+    names = {re.search(rf"agent-runtime[.]{re.escape(marker_of('session'))}-\d+$", text, re.M) for text in found}
+    assert None not in names and len(names) == 2
+    assert groups() == []
+
+
+@pytest.mark.usefixtures("grouped")
 async def test_no_group_is_left_behind(home: Path) -> None:
     before = groups()
     shell = make_shell(home)
@@ -112,10 +130,11 @@ async def test_no_group_is_left_behind(home: Path) -> None:
 
 @pytest.mark.usefixtures("grouped")
 async def test_groups_of_a_killed_runtime_are_removed_by_the_next_one(sh: Bench) -> None:
-    own = cgroup._own_folder()
+    own = cgroup.own_folder()
     assert own
     left = own / f"agent-runtime.{1 << 22}.left"  # the kernel gives only lower pids
     left.mkdir()
+    cgroup._swept_folder.cache_clear()  # as in a new process
     await sh("true")
     assert not left.exists()
 

@@ -16,7 +16,7 @@ def test_a_process_finds_itself() -> None:
 
 
 def test_where_proc_is_not_mounted_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_read", lambda name: b"")
+    monkeypatch.setattr(processes, "read", lambda name: b"")
     with pytest.raises(RuntimeError, match="/proc is not mounted: mount it"):
         Process.own()
 
@@ -34,10 +34,10 @@ def test_a_process_on_its_way_to_its_end_is_dying(
     monkeypatch: pytest.MonkeyPatch, flags: int, pending: int, is_dying: bool
 ) -> None:
     files = {
-        "7/stat": f"7 (a) b) S 1 7 7 0 -1 {flags} {' 0' * 12} 5".encode(),
-        "7/status": f"Name:\ta) b\nShdPnd:\t{0:016x}\nSigPnd:\t{pending:016x}\n".encode(),
+        "/proc/7/stat": f"7 (a) b) S 1 7 7 0 -1 {flags} {' 0' * 12} 5".encode(),
+        "/proc/7/status": f"Name:\ta) b\nShdPnd:\t{0:016x}\nSigPnd:\t{pending:016x}\n".encode(),
     }
-    monkeypatch.setattr(processes, "_read", lambda name: files.get(name, b""))
+    monkeypatch.setattr(processes, "read", lambda name: files.get(name, b""))
     assert Process(7, 1, 7, "S", 5).is_dying == is_dying
     assert Process(8, 1, 8, "S", 5).is_dying  # has ended
 
@@ -66,10 +66,10 @@ def test_a_lineage_is_right_while_processes_end(
 
     def read(name: str) -> bytes:
         look = next(waiting)
-        assert name == f"{look[0]}/stat"
+        assert name == f"/proc/{look[0]}/stat"
         return stat(*look) if len(look) == 3 else b""
 
-    monkeypatch.setattr(processes, "_read", read)
+    monkeypatch.setattr(processes, "read", read)
     first = Process.of(30)
     assert first
     assert [process.pid for process in processes.lineage(first)] == pids

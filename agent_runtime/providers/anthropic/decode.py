@@ -5,10 +5,10 @@ Blocks of all types are kept as they came: they go back to the provider with the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from agent_runtime.agent.model import Delta, ModelCall, Turn
+from agent_runtime.agent.model import Delta, Turn
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantBlock,
@@ -18,10 +18,10 @@ from agent_runtime.protocol.messages import (
     Usage,
 )
 from agent_runtime.providers.anthropic.blocks import Block
+from agent_runtime.providers.call_ids import Ids
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.wire_parts import (
     CUT_STOPS,
-    Ids,
     count_of,
     counted,
     object_of,
@@ -42,9 +42,9 @@ class AnthropicDecoder:
     it twice and overstate how full the context is. What comes after a message's end and repeats it counts once.
     """
 
-    def __init__(self, model: str, call: ModelCall) -> None:
+    def __init__(self, model: str, known_ids: Collection[str]) -> None:
         self._model = model
-        self._ids = Ids(call.messages, fits=r"[a-zA-Z0-9_-]+")
+        self._ids = Ids(known_ids, fits=r"[a-zA-Z0-9_-]+")
         self._blocks: list[Block] = []
         self._open: dict[Any, Block] = {}
         self._usage: dict[str, Any] = {}

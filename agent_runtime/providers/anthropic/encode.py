@@ -25,6 +25,7 @@ from agent_runtime.protocol.messages import (
 )
 from agent_runtime.providers.answer_format import answer_format
 from agent_runtime.providers.anthropic.decode import AnthropicDecoder
+from agent_runtime.providers.call_ids import KnownIds
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.headers import ANTHROPIC_VERSION
 from agent_runtime.providers.learning import learn
@@ -57,6 +58,7 @@ class AnthropicMessages:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._fitted: Memo[Message, Message | None] = Memo()
+        self._known_ids = KnownIds()
         self._encoded: Memo[Message, dict[str, Any] | None] = Memo()
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
@@ -90,7 +92,7 @@ class AnthropicMessages:
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
-        return AnthropicDecoder(self._endpoint.model, call)
+        return AnthropicDecoder(self._endpoint.model, self._known_ids.of(call.messages))
 
     def adapted(self, error: ProviderError, body: dict[str, Any]) -> AnthropicMessages | None:
         """See agent.model.Wire."""

@@ -10,7 +10,8 @@ from typing import Any
 from agent_runtime.agent.model import Delta
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import ToolCall, parse_arguments
-from agent_runtime.providers.wire_parts import ArgumentPieces, Ids, object_of, text_of, tool_call
+from agent_runtime.providers.call_ids import Ids
+from agent_runtime.providers.wire_parts import ArgumentPieces, object_of, text_of, tool_call
 
 _RETURNED = ("extra_content", "provider_specific_fields")  # fields that some providers expect back unchanged
 

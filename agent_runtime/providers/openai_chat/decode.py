@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from agent_runtime.agent.model import Delta, ModelCall, StopReason, Turn
+from agent_runtime.agent.model import Delta, StopReason, Turn
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantBlock,
@@ -14,6 +14,7 @@ from agent_runtime.protocol.messages import (
     Text,
     Thinking,
 )
+from agent_runtime.providers.call_ids import Ids
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.openai_chat.calls import Calls
 from agent_runtime.providers.openai_chat.reasoning import (
@@ -26,7 +27,6 @@ from agent_runtime.providers.openai_chat.reasoning import (
 from agent_runtime.providers.openai_chat.usage import usage_of
 from agent_runtime.providers.wire_parts import (
     CUT_STOPS,
-    Ids,
     Pieces,
     count_of,
     object_of,
@@ -48,9 +48,9 @@ class ChatDecoder:
     choices count, and the text of the first one that has any.
     """
 
-    def __init__(self, model: str, call: ModelCall) -> None:
+    def __init__(self, model: str, known_ids: Collection[str]) -> None:
         self._model = model
-        self._calls = Calls(Ids(call.messages))
+        self._calls = Calls(Ids(known_ids))
         self._text = Pieces()
         self._thoughts = Pieces()
         self._thought_field = ""

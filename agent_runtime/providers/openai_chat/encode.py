@@ -27,6 +27,7 @@ from agent_runtime.protocol.messages import (
     WireFormat,
 )
 from agent_runtime.providers.answer_format import FORMAT_NAME, answer_format
+from agent_runtime.providers.call_ids import KnownIds
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.openai_chat.decode import ChatDecoder
@@ -45,6 +46,7 @@ class OpenAIChat:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._fitted: Memo[Message, Message | None] = Memo()
+        self._known_ids = KnownIds()
         self._system: Memo[str, dict[str, Any]] = Memo()
         self._encoded: Memo[Message, list[dict[str, Any]]] = Memo()
 
@@ -82,7 +84,7 @@ class OpenAIChat:
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
-        return ChatDecoder(self._endpoint.model, call)
+        return ChatDecoder(self._endpoint.model, self._known_ids.of(call.messages))
 
     def adapted(self, error: ProviderError, body: dict[str, Any]) -> OpenAIChat | None:
         """See agent.model.Wire."""

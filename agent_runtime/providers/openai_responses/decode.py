@@ -5,10 +5,10 @@ Output items of all types are kept as they came: they go back to the provider wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from agent_runtime.agent.model import Delta, DeltaKind, ModelCall, StopReason, Turn
+from agent_runtime.agent.model import Delta, DeltaKind, StopReason, Turn
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantBlock,
@@ -17,12 +17,12 @@ from agent_runtime.protocol.messages import (
     ToolCall,
     Usage,
 )
+from agent_runtime.providers.call_ids import Ids
 from agent_runtime.providers.errors import cut, map_error
 from agent_runtime.providers.openai_responses.item_list import ItemList
 from agent_runtime.providers.openai_responses.items import Item, whole_item
 from agent_runtime.providers.wire_parts import (
     CUT_STOPS,
-    Ids,
     count_of,
     counted,
     object_of,
@@ -55,9 +55,9 @@ _AFTER_END = frozenset({"response.created", "response.output_item.done", *_ENDS}
 class ResponsesDecoder:
     """Builds a turn from the events of one stream."""
 
-    def __init__(self, model: str, call: ModelCall) -> None:
+    def __init__(self, model: str, known_ids: Collection[str]) -> None:
         self._model = model
-        self._ids = Ids(call.messages)
+        self._ids = Ids(known_ids)
         self._items = ItemList()
         self._sequence: dict[int, dict[str, Any]] = {}
         self._response: dict[str, Any] = {}

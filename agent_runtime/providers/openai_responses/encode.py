@@ -24,6 +24,7 @@ from agent_runtime.protocol.messages import (
     WireFormat,
 )
 from agent_runtime.providers.answer_format import FORMAT_NAME, answer_format
+from agent_runtime.providers.call_ids import KnownIds
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.openai_responses.decode import ResponsesDecoder
@@ -55,6 +56,7 @@ class OpenAIResponses:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._fitted: Memo[Message, Message | None] = Memo()
+        self._known_ids = KnownIds()
         self._input = _Input(frozenset())
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
@@ -93,7 +95,7 @@ class OpenAIResponses:
 
     def decoder(self, call: ModelCall) -> Decoder:
         """A decoder for the answer."""
-        return ResponsesDecoder(self._endpoint.model, call)
+        return ResponsesDecoder(self._endpoint.model, self._known_ids.of(call.messages))
 
     def adapted(self, error: ProviderError, body: dict[str, Any]) -> OpenAIResponses | None:
         """See agent.model.Wire."""
