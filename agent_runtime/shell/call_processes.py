@@ -88,6 +88,11 @@ class CallProcesses:
         """Whether all processes have ended."""
         return not (self.group and self.group.pids()) and not self.living()
 
+    @property
+    def empty_group(self) -> ControlGroup | None:
+        """The control group, when there is no process in it any more."""
+        return self.group if self.group and not self.group.pids() else None
+
     def background(self) -> list[Background]:
         """Return the processes as they are reported to the model: the topmost of each tree."""
         living = self.living()

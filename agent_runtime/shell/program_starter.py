@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import anyio
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.shell.session_program import ProgramSettings, SessionProgram
 from agent_runtime.shell.settings import ShellSettings
+from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.subreaper import become_subreaper
 from agent_runtime.system.threads import run_in_thread
+
+
+_numbers = itertools.count(1)  # of the programs of this process, which may have several runs
 
 
 class ProgramStarter:
@@ -25,8 +30,8 @@ class ProgramStarter:
     def __init__(self, settings: ShellSettings) -> None:
         become_subreaper()
         self._settings = settings
-        self._number = 0  # of the last program
         self._waiting: SessionProgram | None = None
+        self._groups: list[ControlGroup] = []  # empty ones; to make and to remove one may take milliseconds
         self._cwd = settings.cwd  # of the last command
         self._lock = anyio.Lock(fast_acquire=True)
 
@@ -56,10 +61,17 @@ class ProgramStarter:
             with suppress(OSError):  # as when the directory is gone, or at a limit: the next call says so
                 self._waiting = self._start(settings)
 
+    def reuse(self, group: ControlGroup) -> None:
+        """Give a control group without processes to a later program."""
+        self._groups.append(group)
+
     async def aclose(self) -> None:
         """End the program that waits."""
         async with self._lock:
             await self._discard()
+        groups, self._groups = self._groups, []
+        for group in groups:
+            await run_in_thread(group.close)
 
     async def _program(self, cwd: Path, *, tty: bool) -> ProgramSettings:
         settings = self._settings
@@ -67,10 +79,18 @@ class ProgramStarter:
         return ProgramSettings(cwd, env, tty, settings.user, settings.confine)
 
     def _start(self, settings: ProgramSettings) -> SessionProgram:
-        self._number += 1
-        return SessionProgram(settings, marker_of(f"session-{self._number}"))
+        marker = marker_of(f"session-{next(_numbers)}")
+        group = self._groups.pop() if self._groups else ControlGroup.create(marker)
+        try:
+            return SessionProgram(settings, marker, group)
+        except OSError:
+            if group:
+                self.reuse(group)
+            raise
 
     async def _discard(self) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting:
             await run_in_thread(waiting.discard)
+            if waiting.group:
+                self.reuse(waiting.group)

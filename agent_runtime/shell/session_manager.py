@@ -193,9 +193,9 @@ class SessionManager:
             else:
                 await self.end_interactive()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._programs.aclose)
                 for number in list(self._sessions):
                     tasks.start_soon(self._let_go, number)
+            await self._programs.aclose()
             await self._left.detach()
 
     async def _start(self, command: str, cwd: str | None, tty: bool, call_id: str) -> Session:
@@ -233,21 +233,28 @@ class SessionManager:
             )
         await session.capture.drain()
         fitted = await session.unread(tokens)
-        await self._let_go(number)
-        notes = notes + left_running(session.processes.background())
+        notes = notes + left_running(await self._let_go(number))
         outcome: Outcome = "failed" if code else "completed"
         seconds = time.monotonic() - started
         return report_session(
             fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes
         )
 
-    async def _let_go(self, number: int) -> None:
-        if session := self._sessions.pop(number, None):
-            await self._close(session)
+    async def _let_go(self, number: int) -> list[Background]:
+        session = self._sessions.pop(number, None)
+        return await self._close(session) if session else []
 
-    async def _close(self, session: Session) -> None:
+    async def _close(self, session: Session) -> list[Background]:
+        """Detach a session. Returns what it leaves running."""
         await session.close()
-        self._left.add(session.processes)
+        processes = session.processes
+        processes.close()
+        left, group = processes.background(), processes.empty_group
+        if group and not left and not processes.log_writer:
+            self._programs.reuse(group)
+        else:
+            self._left.add(processes)
+        return left
 
     async def _drop_ended(self) -> list[str]:
         """Forget the programs that have ended and whose end was not reported, when they are too many."""

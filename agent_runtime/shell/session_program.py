@@ -36,7 +36,7 @@ _MFD_NOEXEC_SEAL = 8  # linux/memfd.h
 _SEARCHES_STDIN = lazy_pattern(r"(?:^|[\s;|&(/'\"`])(?:rg|ag|ack|ugrep)(?=\s|$)")
 # {0} is the descriptor of the script. A line on stdin says when it is complete.
 _WAITING = r"\builtin read -r _ && \builtin . /proc/self/fd/{0}"
-_ENTERING = r"{{ \builtin printf 0 >&{0}; }} 2>/dev/null; \builtin exec {0}>&-; "  # a control group
+_ENTERING = r"{{ \builtin printf 0 >&{0}; }} 2>/dev/null; "  # a control group; {0} is its entrance
 # On a terminal an interactive bash leads the session and runs the command as its foreground job. When the leader of a
 # session ends, the kernel hangs up the foreground job of the terminal; by then that is the leader itself, so what the
 # command left in the background lives on. A job that Ctrl-Z stops is continued at once: no shell is there to do it.
@@ -101,31 +101,28 @@ class SessionProgram:
     Args:
         settings: what it is started with.
         marker: value of processes.MARKER in its environment.
+        group: an empty control group, which it enters before it does anything else; None where there are none.
 
     Attributes:
         ends: its descriptors.
         process: the process. Whoever has the program waits for it.
         pidfd: can be read when it has ended.
-        group: the control group that it enters before it does anything else; None where there are none.
 
     Raises OSError when it cannot be started.
     """
 
-    def __init__(self, settings: ProgramSettings, marker: str) -> None:
-        self.settings, self.marker = settings, marker
+    def __init__(self, settings: ProgramSettings, marker: str, group: ControlGroup | None) -> None:
+        self.settings, self.marker, self.group = settings, marker, group
         self._is_refused = False  # it ended before it could take the command
         self.ends = _open_terminal(settings) if settings.tty else _open_pipes()
         held, self._release = os.pipe2(os.O_CLOEXEC)
         self._script = _memory_file()
-        self.group = ControlGroup.create(marker)
         try:
             self.process = self._start(held)
             self.pidfd = os.pidfd_open(self.process.pid)
         except BaseException:
             for fd in (self.ends.keyboard, self.ends.output, self._release, self._script):
                 os.close(fd)
-            if self.group:
-                self.group.close()
             raise
         finally:
             for fd in (held, self.ends.stdin, self.ends.written):
@@ -180,8 +177,6 @@ class SessionProgram:
         for fd in (self.ends.keyboard, self.ends.output):
             os.close(fd)
         self.let_go()
-        if self.group:
-            self.group.close()
 
     def _start(self, held: int) -> subprocess.Popen[bytes]:
         settings, ends = self.settings, self.ends
@@ -189,8 +184,8 @@ class SessionProgram:
         if settings.tty:
             env.pop("VIMINIT", None)  # it ends an editor that has no keyboard
             env |= {"TERM": "xterm-256color", "LINES": str(settings.rows), "COLUMNS": str(settings.columns)}
-        inherited = [self._script] if settings.tty else [self._script, ends.stdin]
         entrance = [self.group.entrance()] if self.group else []
+        self._inherited = [self._script, *entrance] if settings.tty else [self._script, *entrance, ends.stdin]
         waiting = "".join(map(_ENTERING.format, entrance)) + _WAITING.format(self._script)
         try:
             return spawn(
@@ -200,7 +195,7 @@ class SessionProgram:
                 stdin=held,
                 stdout=ends.written,
                 stderr=ends.written,
-                pass_fds=inherited + entrance,
+                pass_fds=self._inherited,
                 user=settings.user,
                 confine=settings.confine,
             )
@@ -211,11 +206,12 @@ class SessionProgram:
     def _script_of(self, command: str) -> str:
         """Return what the waiting bash executes: it becomes the program that runs the command."""
         ends, quoted = self.ends, shlex.quote(command)
+        closed = " ".join(f"{fd}<&-" for fd in self._inherited)
         if self.settings.tty:
             leader = f"bash --noprofile --norc -ic {shlex.quote(_LEADER)} {ends.name} {quoted}"
-            return f"\\builtin exec <>{ends.name} {leader} {self._script}<&-"
+            return f"\\builtin exec <>{ends.name} {leader} {closed}"
         stdin = f"&{ends.stdin}" if ends.keyboard >= 0 else os.devnull
-        return f"\\builtin exec bash -c {quoted} <{stdin} {ends.stdin}<&- {self._script}<&-"
+        return f"\\builtin exec bash -c {quoted} <{stdin} {closed}"
 
 
 def _open_terminal(settings: ProgramSettings) -> Ends:

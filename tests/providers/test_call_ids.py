@@ -9,7 +9,9 @@ from agent_runtime.providers.call_ids import Ids, KnownIds
 
 
 def turn(*ids: str) -> AssistantMessage:
-    return AssistantMessage(blocks=tuple(ToolCall(id=id, name="bash", arguments="{}", input={}) for id in ids))
+    return AssistantMessage(
+        blocks=tuple(ToolCall(id=id, name="bash", arguments="{}", input={}) for id in ids)
+    )
 
 
 def test_a_conversation_that_grows_knows_the_ids_of_all_its_turns() -> None:

@@ -52,8 +52,9 @@ async def test_a_question_can_be_answered(sessions: SessionManager) -> None:
 
 
 async def test_end_of_input_can_be_sent(sessions: SessionManager) -> None:
-    session = number(await start(sessions, "wc -c; sleep 600", seconds=0))
-    assert await write_until(sessions, session, "four\n\x04", "5\n") == "5"
+    # bash ignores an interrupt while it waits for a program that then exits by itself: `wc` has exited when "on" comes
+    session = number(await start(sessions, "wc -c; echo on; sleep 600", seconds=0))
+    assert await write_until(sessions, session, "four\n\x04", "on\n") == "5\non"
     with pytest.raises(ToolError, match=f"session {session} takes no input: its stdin is at its end"):
         await write(sessions, session, "more")
     assert (await sessions.write(session, "\x03", seconds=60, tokens=100)).exit_code == 130

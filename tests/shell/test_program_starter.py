@@ -73,6 +73,18 @@ async def test_a_command_sees_no_difference(
     assert {"SHLVL=1", "n-m=1", "REPLY=a reply"} <= set(directly)
 
 
+@pytest.mark.parametrize("tty", [False, True], ids=["pipes", "terminal"])
+async def test_a_command_inherits_nothing_but_its_standard_streams(
+    sessions: SessionManager, tty: bool
+) -> None:
+    await sessions._programs.prepare()
+    await waiting(sessions)
+    for _ in range(2):  # the first one has waited, unless it has a terminal
+        result = await start(sessions, "echo /proc/$$/fd/*; echo /proc/self/fd/*", tty=tty)
+        named = {Path(name).name for name in body(result).split()}
+        assert named <= {"0", "1", "2", "3"}  # 3: for the pattern
+
+
 @pytest.mark.parametrize(
     "text",
     [
