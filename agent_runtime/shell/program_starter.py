@@ -15,7 +15,6 @@ from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.subreaper import become_subreaper
 from agent_runtime.system.threads import run_in_thread
 
-
 _numbers = itertools.count(1)  # of the programs of this process, which may have several runs
 
 

@@ -4,7 +4,6 @@ it (codex#42717, claude-code#29096)."""
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
