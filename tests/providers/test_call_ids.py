@@ -24,7 +24,7 @@ def test_a_conversation_that_grows_knows_the_ids_of_all_its_turns() -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_ids_of_messages_that_have_gone_are_free_again(kept: int) -> None:
-    known, messages = KnownIds(), [UserMessage.of("go"), turn("a"), turn("b"), turn("c")]
+    known, messages = KnownIds(), list[Message]([UserMessage.of("go"), turn("a"), turn("b"), turn("c")])
     known.of(messages)
     shorter = messages[: 1 + kept]
     assert set(known.of(shorter)) == set("abc"[:kept])
