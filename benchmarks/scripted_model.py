@@ -7,13 +7,13 @@ program offers. It writes its answers from sockets and threads directly, so that
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ _ARGUMENTS = ("command", "cmd")
 class Arrival:
     """A request: when it was complete and when the answer before it was sent (seconds), and what the program had used.
 
-    cpu: seconds of all its threads. pss: kB of the program's process.
+    cpu: seconds of all threads of the program's process group. pss: its memory in kB.
     """
 
     at: float
@@ -95,19 +95,31 @@ class ScriptedModel:
         self._answered = time.perf_counter()
         return answer
 
+    @cached_property
+    def _group(self) -> list[Path]:
+        """The processes of the program at its first request: some start another one that does the work."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if self.pid and int(stat.read_text().rpartition(")")[2].split()[2]) == self.pid:
+                    found.append(stat.parent)
+        return found
+
     def _cpu(self) -> float:
         used = 0
-        with suppress(OSError):
-            for task in os.listdir(f"/proc/{self.pid}/task"):  # noqa: PTH208
-                used += int(Path(f"/proc/{self.pid}/task/{task}/schedstat").read_text().split()[0])
+        for process in self._group:
+            with suppress(OSError):
+                for task in (process / "task").iterdir():
+                    used += int((task / "schedstat").read_text().split()[0])
         return used / 1e9
 
     def _pss(self) -> int:
-        if self.sample_memory:
+        total = 0
+        for process in self._group if self.sample_memory else ():
             with suppress(OSError):
-                lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
-                return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        return 0
+                lines = (process / "smaps_rollup").read_text().splitlines()
+                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total
 
 
 def _shell_call(tools: Sequence[dict[str, Any]]) -> tuple[str, str, bool] | None:

@@ -10,6 +10,18 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+class Growth(Generic[S]):
+    """Follows a list from one state to the next, by the identity of its items."""
+
+    def __init__(self) -> None:
+        self._items: Sequence[S] = ()
+
+    def since(self, items: Sequence[S]) -> Sequence[S] | None:
+        """Return the items behind those of the last state; None when the list does not begin with all of those."""
+        known, self._items = self._items, tuple(items)
+        return self._items[len(known) :] if _begins_with(items, known) else None
+
+
 class Memo(Generic[S, T]):
     """Results by the identity of the items, which must not be changed in place. Holds those of the last list only."""
 
@@ -30,13 +42,10 @@ class Memo(Generic[S, T]):
         self._items, self._results = list(items), results
         return list(results)
 
-    def is_extended_by(self, items: Sequence[S]) -> bool:
-        """Return whether the list begins with all items of the last one."""
-        return self._common(items) == len(self._items)
-
     def _common(self, items: Sequence[S]) -> int:
-        known = self._items
-        if len(items) >= len(known) and all(map(operator.is_, known, items)):
-            return len(known)
-        different = (n for n, (old, new) in enumerate(zip(known, items, strict=False)) if old is not new)
-        return next(different, min(len(known), len(items)))
+        same = list(map(operator.is_, self._items, items))
+        return same.index(False) if False in same else len(same)
+
+
+def _begins_with(items: Sequence[S], beginning: Sequence[S]) -> bool:
+    return len(items) >= len(beginning) and all(map(operator.is_, beginning, items))

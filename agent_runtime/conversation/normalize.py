@@ -97,9 +97,9 @@ def for_model(
     each = (Memo() if memo is None else memo).map(
         messages, lambda message: _fitted(adapt(message), format, model)
     )
-    fitted = [kept for kept in each if kept is not None]
-    if len(fitted) == len(messages) and all(map(operator.is_, fitted, messages)):
+    if all(map(operator.is_, each, messages)):
         return messages
+    fitted = [kept for kept in each if kept is not None]
     notes = Notes()
     paused = bool(messages) and isinstance(messages[-1], AssistantMessage)
     return _from_user_to_user(_alternate(pair(fitted, notes.add)), paused, notes)

@@ -5,27 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from agent_runtime.conversation.memo import Memo
-from agent_runtime.protocol.messages import AssistantMessage, Message, ToolCall
+from agent_runtime.conversation.memo import Growth
+from agent_runtime.protocol.messages import AssistantMessage, Message
 
 
 class KnownIds:
     """The ids of the calls in a conversation that grows. Each message is looked at once."""
 
     def __init__(self) -> None:
-        self._messages: Memo[Message, None] = Memo()
+        self._messages: Growth[Message] = Growth()
         self._ids: set[str] = set()
 
     def of(self, messages: Sequence[Message]) -> Collection[str]:
         """Return the ids of all calls in these messages. They hold until the next call of this method."""
-        if not self._messages.is_extended_by(messages):
-            self._messages, self._ids = Memo(), set()
-        self._messages.map(messages, self._add)
+        new = self._messages.since(messages)
+        if new is None:
+            self._ids, new = set(), messages
+        turns = (message for message in new if isinstance(message, AssistantMessage))
+        self._ids.update(call.id for turn in turns for call in turn.calls)
         return self._ids
-
-    def _add(self, message: Message) -> None:
-        if isinstance(message, AssistantMessage):
-            self._ids.update(block.id for block in message.blocks if isinstance(block, ToolCall))
 
 
 class Ids:

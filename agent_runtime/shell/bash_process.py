@@ -175,7 +175,8 @@ class BashProcess:
     async def status(self, number: int) -> int | None:
         """Wait for the end of a command. Returns its exit status; None when the shell itself has ended."""
         while True:
-            for line in self._received.split(b"\n")[:-1]:
+            *lines, self._received = self._received.split(b"\n")
+            for line in lines:
                 reported, _, rest = line.partition(b" ")
                 status, _, options = rest.partition(b" ")
                 if reported == str(number).encode():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from agent_runtime.agent.model import Decoder, DroppedParameter, Effort, ModelCall, ToolSpec
-from agent_runtime.conversation.memo import Memo
+from agent_runtime.conversation.memo import Growth, Memo
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
@@ -60,6 +59,8 @@ class AnthropicMessages:
         self._fitted: Memo[Message, Message | None] = Memo()
         self._known_ids = KnownIds()
         self._encoded: Memo[Message, dict[str, Any] | None] = Memo()
+        self._growth: Growth[dict[str, Any] | None] = Growth()
+        self._joined: list[dict[str, Any]] = []
 
     def encode(self, call: ModelCall) -> tuple[dict[str, Any], Sequence[DroppedParameter]]:
         """The body, with cache breakpoints behind the tools and system prompt and the last user messages."""
@@ -101,18 +102,20 @@ class AnthropicMessages:
 
     def _messages(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """The messages; two of one role in a row become one. What is returned may be changed, but not what is in it."""
-        encoded = [item for item in self._encoded.map(messages, _message) if item is not None]
-        roles = [item["role"] for item in encoded]
-        if all(map(operator.ne, roles, roles[1:])):
-            return encoded
-        joined: list[dict[str, Any]] = []
-        for item in encoded:
+        encoded = self._encoded.map(messages, _message)
+        new = self._growth.since(encoded)
+        if new is None:
+            self._joined, new = [], encoded
+        joined = self._joined
+        for item in new:
+            if item is None:
+                continue
             if joined and joined[-1]["role"] == item["role"]:
                 content = [*joined[-1]["content"], *item["content"]]
                 joined[-1] = {"role": item["role"], "content": _results_first(item["role"], content)}
             else:
                 joined.append(item)
-        return joined
+        return list(joined)
 
 
 def _for_platform(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:

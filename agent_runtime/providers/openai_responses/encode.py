@@ -103,7 +103,7 @@ class OpenAIResponses:
         return OpenAIResponses(endpoint) if endpoint else None
 
     def _items(self, messages: Sequence[Message], free: frozenset[str]) -> list[dict[str, Any]]:
-        if free != self._input.free or not self._input.known.is_extended_by(messages):
+        if free != self._input.free:
             self._input = _Input(free)
         return list(chain.from_iterable(self._input.known.map(messages, self._input.items)))
 
@@ -125,6 +125,9 @@ class _Input:
             items = list(_user(message, self._custom))
         else:
             items = list(_assistant(message, self.free))
+        self._custom -= {
+            item["call_id"] for item in items if item.get("type") == "function_call"
+        }  # used again
         self._custom |= {item["call_id"] for item in items if item.get("type") == "custom_tool_call"}
         cleaned: list[dict[str, Any]] = clean_json(items)
         return cleaned
