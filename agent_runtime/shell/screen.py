@@ -80,11 +80,6 @@ class Screen:
         self._last = " "  # the character that REP repeats
         self._charsets, self._shifted = ["B", "B"], 0
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the output so far ends inside a control sequence."""
-        return bool(self._unfinished)
-
     def feed(self, data: bytes) -> None:
         """Print bytes, which may end inside a character or a control sequence."""
         text = self._unfinished + self._decoder.decode(data)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 
-from agent_runtime.lazy import lazy_pattern
+from agent_runtime.lazy import deferred, lazy_pattern
 from agent_runtime.protocol.text import split_ends
 from agent_runtime.shell.ansi import UNFINISHED
 from agent_runtime.shell.output_buffer import HEAD, RING
@@ -24,10 +25,9 @@ log = logging.getLogger(__name__)
 
 _DRAWN = RING // 2  # bytes that are drawn at once; of a longer output only the beginning and the end
 _PIECE = 64 << 10
-# what may be a query: a control sequence that asks for an answer, or one whose end has not come yet
-_QUERY = lazy_pattern(
-    rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\]1[01];\?)|" + UNFINISHED.pattern.encode()
-)
+_QUERY = lazy_pattern(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\]1[01];\?)")  # it asks for an answer
+_UNFINISHED = deferred(lambda: re.compile(UNFINISHED.pattern.encode()))
+_UNFINISHED_LIMIT = 4096  # bytes; a query is shorter, or begins as one
 
 
 class TerminalOutput:
@@ -48,12 +48,15 @@ class TerminalOutput:
         self._reported = 0  # bytes of the output
         self._not_drawn = 0  # up to this byte the drawing has failed
         self._replies = Replies(keyboard)
+        self._unfinished = b""  # a control sequence at the end of the output so far
 
     def answer(self, capture: OutputCapture, size: int) -> None:
         """Answer the queries in the last `size` bytes of the output, which have just come."""
-        piece = capture.read(capture.total - size, capture.total)
-        with self._lock:
-            if self._screen.is_waiting or _QUERY.search(piece):
+        piece = self._unfinished + capture.read(capture.total - size, capture.total)
+        unfinished = _UNFINISHED.search(piece, max(piece.rfind(b"\x1b"), 0))
+        self._unfinished = piece[unfinished.start() :][:_UNFINISHED_LIMIT] if unfinished else b""
+        if _QUERY.search(piece):
+            with self._lock:
                 self._draw(capture, capture.total)
 
     def report(self, capture: OutputCapture, tokens: int) -> TruncatedOutput:

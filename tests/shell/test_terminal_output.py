@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import tty
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -76,23 +77,50 @@ def test_each_line_is_reported_once_in_order(
 async def test_a_terminal_query_is_answered_wherever_it_is_split(
     tmp_path: Path, query: bytes, reply: bytes
 ) -> None:
-    for at in range(len(query)):
+    ends = list(range(len(query)))
+    splits = [[0, at, len(query)] for at in ends] + [[*ends, len(query)]]
+    for split in splits:
         master, slave = os.openpty()
         tty.setraw(slave)
         terminal = TerminalOutput(master, 40, 120)
         capture = OutputCapture(
             os.dup(master), lambda: OutputStore(tmp_path).log("x"), on_data=terminal.answer
         )
-        for piece in (b"ab" + query[:at], query[at:]):
+        for piece in [b"ab", *(query[start:end] for start, end in pairwise(split))]:
             before = capture.total
             os.write(slave, piece)
             while capture.total < before + len(piece):
                 await capture.more(capture.total)
         with anyio.fail_after(5):
             await anyio.wait_readable(slave)
-        assert os.read(slave, 100) == reply, at
+        assert os.read(slave, 100) == reply, split
         await capture.drain()
         terminal.close()
         capture.close()
         os.close(master)
         os.close(slave)
+
+
+@pytest.mark.parametrize(
+    "sequence", [b"\x1b[31m", b"\x1b[1;38;5;208m", b"\x1b]0;title\x07", b"\x1b[0K", b"\x1b(B"]
+)
+@pytest.mark.anyio
+async def test_output_that_places_no_text_is_not_drawn_wherever_it_is_split(
+    tmp_path: Path, sequence: bytes
+) -> None:
+    read, write = os.pipe()
+    terminal = TerminalOutput(-1, 40, 120)
+    capture = OutputCapture(read, lambda: OutputStore(tmp_path).log("x"), on_data=terminal.answer)
+    for at in range(len(sequence) + 1):
+        for piece in (b"a line " + sequence[:at], sequence[at:] + b"\r\n"):
+            before = capture.total
+            os.write(write, piece)
+            while capture.total < before + len(piece):
+                await capture.more(capture.total)
+    assert terminal._drawn == 0
+    lines = terminal.report(capture, 1000).text.splitlines()
+    assert [line.rstrip() for line in lines] == ["a line"] * (len(sequence) + 1)
+    await capture.drain()
+    terminal.close()
+    capture.close()
+    os.close(write)
