@@ -6,35 +6,24 @@ httpx2 takes 50 ms to import, and twice as long as this for each request; see `h
 from __future__ import annotations
 
 import re
-import select
-import socket
 import ssl
-import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin
 
 import anyio
 import h11
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 
 from agent_runtime.errors import ProviderError
 from agent_runtime.providers.address import without_userinfo
 from agent_runtime.providers.content_coding import ContentDecoder
+from agent_runtime.providers.direct_connection import Connection, ConnectionFailed
 from agent_runtime.providers.http_errors import invalid_event, not_connected, not_sent, timed_out
-from agent_runtime.providers.tcp_options import KEEP_IDLE, TCP_KEEPALIVE
 
 _PLAIN_URL = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::(\d{1,5}))?(/[\w.~/:@%+,=-]*)", re.ASCII)
-_PIECE = 64 << 10  # bytes read at once
 _MAX_REDIRECTS = 10
-_MAX_HEADERS = 100 << 10  # bytes
-_READ_ERRORS = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
-
-
-class ConnectionFailed(Exception):
-    """A connection could not be made, or has broken."""
 
 
 class ConnectTimeout(Exception):
@@ -66,8 +55,8 @@ class DirectClient:
         self._host, self._port = host.strip("[]"), int(port or (443 if self._tls else 80))
         self._host_header = host if port is None else f"{host}:{port}"
         self._connect_timeout = connect_timeout
-        self._idle: list[_Connection] = []
-        self._open: set[_Connection] = set()
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
 
     @staticmethod
     def can_reach(url: str) -> bool:
@@ -134,7 +123,7 @@ class DirectClient:
         for connection in list(self._open):
             await self._close(connection)
 
-    async def _take_idle(self) -> _Connection | None:
+    async def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_usable():
@@ -142,7 +131,7 @@ class DirectClient:
             await self._close(connection)
         return None
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> Connection:
         try:
             with anyio.fail_after(self._connect_timeout):
                 stream = await self._stream()
@@ -150,7 +139,7 @@ class DirectClient:
             raise ConnectTimeout(str(error)) from error
         except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
             raise ConnectionFailed(str(error)) from error
-        connection = _Connection(stream)
+        connection = Connection(stream)
         self._open.add(connection)
         return connection
 
@@ -165,84 +154,22 @@ class DirectClient:
             tls_standard_compatible=False,
         )
 
-    async def _end(self, connection: _Connection) -> None:
+    async def _end(self, connection: Connection) -> None:
         if connection in self._open and connection.start_next():
             self._idle.append(connection)
         else:
             await self._close(connection)
 
-    async def _close(self, connection: _Connection) -> None:
+    async def _close(self, connection: Connection) -> None:
         self._open.discard(connection)
         with anyio.CancelScope(shield=True):
             await connection.aclose()
 
 
-class _Connection:
-    """One connection, which takes one request after another."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self._socket: socket.socket = stream.extra(SocketAttribute.raw_socket)
-        for option in TCP_KEEPALIVE:
-            self._socket.setsockopt(*option)
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADERS)
-        self._idle_since = 0.0
-
-    async def send(self, request: h11.Request, content: bytes) -> h11.Response:
-        """Send a request, and return the head of its response. Raises ConnectionFailed, h11.ProtocolError."""
-        head = self._http.send(request) or b""
-        body = self._http.send(h11.Data(data=content)) or b""
-        self._http.send(h11.EndOfMessage())
-        # a server that refuses a body may close the connection before it has read all, and answer nevertheless
-        with suppress(*_READ_ERRORS):
-            await self._stream.send(head + body)
-        while True:
-            event = await self.next_event()
-            if isinstance(event, h11.Response):
-                return event
-
-    async def next_event(self) -> Any:
-        """Return the next event of h11. Raises ConnectionFailed, h11.RemoteProtocolError."""
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            try:
-                data = await self._stream.receive(_PIECE)
-            except anyio.EndOfStream:
-                data = b""
-            except _READ_ERRORS as error:
-                raise ConnectionFailed(str(error.__cause__ or error)) from error
-            if not data and self._http.their_state is h11.SEND_RESPONSE:
-                raise ConnectionFailed("Server disconnected without sending a response.")
-            self._http.receive_data(data)
-        return event
-
-    def start_next(self) -> bool:
-        """Make it ready for the next request; returns False when it cannot take one."""
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            return False
-        self._http.start_next_cycle()
-        self._idle_since = time.monotonic()
-        return True
-
-    def is_usable(self) -> bool:
-        """Return whether an idle connection can be used: not for too long, and not closed by the server meanwhile."""
-        if time.monotonic() - self._idle_since > KEEP_IDLE or self._socket.fileno() < 0:
-            return False
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)  # nothing but its end can be read from an idle connection
-
-    async def aclose(self) -> None:
-        """Close it; the rest of a response is lost."""
-        with suppress(*_READ_ERRORS, OSError):
-            await anyio.aclose_forcefully(self._stream)
-
-
 class DirectResponse:
     """See HttpResponse."""
 
-    def __init__(
-        self, head: h11.Response, connection: _Connection, end: Callable[[_Connection], Any]
-    ) -> None:
+    def __init__(self, head: h11.Response, connection: Connection, end: Callable[[Connection], Any]) -> None:
         self.status_code = head.status_code
         self.reason_phrase = head.reason.decode("ascii", "replace")
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,24 +12,19 @@ from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     AssistantMessage,
-    Document,
-    Image,
     Message,
-    Text,
-    ToolCall,
     ToolResult,
-    UserMessage,
     WireFormat,
 )
 from agent_runtime.providers.answer_format import answer_format
 from agent_runtime.providers.anthropic.decode import AnthropicDecoder
+from agent_runtime.providers.anthropic.messages import encoded_message, results_first
 from agent_runtime.providers.call_ids import KnownIds
 from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.headers import ANTHROPIC_VERSION
 from agent_runtime.providers.learning import learn
 from agent_runtime.providers.parameters import messages_for, nearest_effort, omit, output_limit, refuse
 from agent_runtime.providers.schema_dialects import ANTHROPIC
-from agent_runtime.providers.wire_parts import sendable_input
 
 CACHE = {"type": "ephemeral"}
 # the last user messages that end in a cache breakpoint; four breakpoints are allowed in all
@@ -102,7 +96,7 @@ class AnthropicMessages:
 
     def _messages(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """The messages; two of one role in a row become one. What is returned may be changed, but not what is in it."""
-        encoded = self._encoded.map(messages, _message)
+        encoded = self._encoded.map(messages, encoded_message)
         new = self._growth.since(encoded)
         if new is None:
             self._joined, new = [], encoded
@@ -112,7 +106,7 @@ class AnthropicMessages:
                 continue
             if joined and joined[-1]["role"] == item["role"]:
                 content = [*joined[-1]["content"], *item["content"]]
-                joined[-1] = {"role": item["role"], "content": _results_first(item["role"], content)}
+                joined[-1] = {"role": item["role"], "content": results_first(item["role"], content)}
             else:
                 joined.append(item)
         return list(joined)
@@ -128,72 +122,11 @@ def _for_platform(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     return {"anthropic_version": ANTHROPIC_VERSION} | kept
 
 
-# --- messages
-
-
-def _message(message: Message) -> dict[str, Any] | None:
-    """The message; None when nothing in it can be sent."""
-    blocks = list(_user(message) if isinstance(message, UserMessage) else _assistant(message))
-    if not blocks:
-        return None
-    encoded: dict[str, Any] = clean_json({"role": message.role, "content": blocks})
-    return encoded | {"content": _results_first(message.role, encoded["content"])}
-
-
-def _results_first(role: str, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(blocks, key=lambda block: role == "user" and block["type"] != "tool_result")
-
-
-def _user(message: UserMessage) -> Iterator[dict[str, Any]]:
-    for block in message.blocks:
-        if isinstance(block, ToolResult):
-            content = [_part(part) for part in block.content if not _is_blank(part)]
-            result: dict[str, Any] = {"type": "tool_result", "tool_use_id": _id(block.id), "content": content}
-            # an error may carry text only
-            if block.is_error and all(part["type"] == "text" for part in content):
-                result["is_error"] = True
-            yield result
-        elif not _is_blank(block):
-            yield _part(block)
-
-
-def _is_blank(block: Text | Image | Document) -> bool:
-    return isinstance(block, Text) and not block.text.strip()
-
-
-def _part(block: Text | Image | Document) -> dict[str, Any]:
-    if isinstance(block, Text):
-        return {"type": "text", "text": block.text}
-    source = {"type": "base64", "media_type": block.media_type, "data": block.data}
-    if isinstance(block, Document):
-        return {"type": "document", "source": source, "title": block.path}
-    return {"type": "image", "source": source}
-
-
-def _assistant(message: AssistantMessage) -> Iterator[dict[str, Any]]:
-    if message.native is not None:
-        yield from message.native.items
-        return
-    for block in message.blocks:
-        if isinstance(block, Text) and block.text.strip():
-            yield {"type": "text", "text": block.text}
-        elif isinstance(block, ToolCall):
-            input = sendable_input(block)
-            yield {"type": "tool_use", "id": _id(block.id), "name": block.name, "input": input}
-
-
-def _id(id: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", id) or "call"
-
-
 def _add_breakpoints(messages: list[dict[str, Any]]) -> None:
     users = (index for index in reversed(range(len(messages))) if messages[index]["role"] == "user")
     for index in islice(users, CACHED_MESSAGES):
         *content, last = messages[index]["content"]
         messages[index] = messages[index] | {"content": [*content, last | {"cache_control": CACHE}]}
-
-
-# --- tools
 
 
 def _tools(specs: Sequence[ToolSpec], endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -215,9 +148,6 @@ def _tool(spec: ToolSpec, endpoint: Endpoint) -> dict[str, Any] | None:
         return dict(native)
     tool = {"name": spec.name, "description": spec.description, "input_schema": spec.parameters}
     return tool | {"defer_loading": True} if spec.deferred and endpoint.provider_row.tool_search else tool
-
-
-# --- parameters
 
 
 def _default_limit(endpoint: Endpoint) -> int:
