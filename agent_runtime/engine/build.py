@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent_runtime import tools
 from agent_runtime.agent.executor import CallObserver, ToolExecutor
-from agent_runtime.agent.model import AnswerFormat, Delta, Model, ModelCall, ToolSpec
+from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import Tool
 from agent_runtime.conversation.answer_schema import TOOL
 from agent_runtime.conversation.answers import AnswerCheck, FinalAnswerTool
-from agent_runtime.conversation.compaction import Compactor, ContextLimits
-from agent_runtime.conversation.conversation import Conversation
-from agent_runtime.conversation.tokens import Estimator
 from agent_runtime.dev_servers.urls import Template
 from agent_runtime.dev_servers.watcher import DevServerWatcher
+from agent_runtime.engine.build_conversation import build_conversation, context_limits
 from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
@@ -29,15 +27,11 @@ from agent_runtime.engine.services import RunServices, ToolServices
 from agent_runtime.engine.tracing import ToolSpans
 from agent_runtime.engine.user import RecordedAnswers, UserDialogue
 from agent_runtime.engine.workspace_observer import NullObserver, WorkspaceObserver
-from agent_runtime.errors import ProviderError
-from agent_runtime.lazy import dataclass, deferred
+from agent_runtime.lazy import deferred
 from agent_runtime.output.deltas import ToolOutputDeltas
 from agent_runtime.output.masking import address_secrets
 from agent_runtime.prompting.skills import Skill
-from agent_runtime.protocol import events
-from agent_runtime.protocol.messages import Message
 from agent_runtime.providers.keys import file_names, secret_names
-from agent_runtime.providers.parameters import reads_document
 from agent_runtime.providers.prices import PriceTable
 from agent_runtime.providers.repair import RepairingModel
 from agent_runtime.providers.retry import ResilientModel
@@ -97,8 +91,8 @@ def build_services(
     resilient, connections = build_model(ctx)
     model = observed_model(ctx, resilient)
     costs = _costs(ctx, resilient)
-    conversation = _conversation(
-        ctx, model, costs, _context_limits(ctx, resilient), system, specs, answers.format if answers else None
+    conversation = build_conversation(
+        ctx, model, costs, context_limits(ctx, resilient), system, specs, answers.format if answers else None
     )
     return RunServices(
         ctx=ctx,
@@ -201,92 +195,9 @@ def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> 
     return observers
 
 
-def _context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], ContextLimits]:
-    """Return a function that returns the limits of the model in use; they change with a fallback model."""
-
-    def limits() -> ContextLimits:
-        now = model.current
-        reserve = ctx.config.limits.max_tokens or min(now.max_output, now.context_window // 4)
-        return ContextLimits(now.context_window, reserve)
-
-    return limits
-
-
 def _costs(ctx: RunContext, model: ResilientModel) -> CostMeter | RecordedCosts:
     if ctx.replay:
         return RecordedCosts(ctx.replay.transcript)
     endpoints = {f"{endpoint.provider}:{endpoint.model}": endpoint for endpoint in ctx.config.endpoints}
     table = PriceTable(ctx.config.own_prices)
     return CostMeter(table, lambda: endpoints[model.current.label], ctx.budget, ctx.sink.emit)
-
-
-def _conversation(
-    ctx: RunContext,
-    model: Model,
-    costs: CostMeter | RecordedCosts,
-    limits: Callable[[], ContextLimits],
-    system: str,
-    specs: tuple[ToolSpec, ...],
-    answer: AnswerFormat | None,
-) -> Conversation:
-    config, settings = ctx.config, ctx.config.request.config
-    has_search = config.endpoints[0].provider_row.tool_search
-    estimator = Estimator(
-        system,
-        [spec for spec in specs if not (spec.deferred and has_search)],
-        reads=lambda document: reads_document(config.endpoints[0], document),
-    )
-    return Conversation(
-        template=ModelCall(
-            model=config.endpoints[0].model,
-            system=system,
-            messages=(),
-            tools=specs,
-            max_tokens=config.limits.max_tokens,
-            temperature=config.temperature,
-            effort=settings.effort,
-            thinking=settings.thinking,
-            parallel_tools=settings.parallel_tools is not False,
-            answer=answer,
-            cache_key=config.request.thread_id or config.run_id,
-        ),
-        limits=limits,
-        estimator=estimator,
-        compactor=Compactor(
-            limits=limits, estimator=estimator, summarize=Summarizer(ctx, model, costs, limits)
-        ),
-        history=ctx.history,
-        notify=ctx.sink.emit,
-    )
-
-
-@dataclass(frozen=True)
-class Summarizer:
-    """Summarizes older messages by a model call. It is not a turn of the run, but its usage is counted."""
-
-    ctx: RunContext
-    model: Model
-    costs: CostMeter | RecordedCosts
-    limits: Callable[[], ContextLimits]
-
-    async def __call__(self, messages: list[Message]) -> str:
-        """Return the summary. Raises ProviderError when the call fails, or the summary is empty."""
-        call = ModelCall(model=self.ctx.config.endpoints[0].model, system="", messages=messages)
-        turn = await self.model.turn(call, _ignore)
-        usage = turn.usage
-        if usage is None or not usage.input_tokens:  # not reported by the provider
-            estimator = Estimator()
-            estimator.replaced(messages)
-            usage = await estimator.counted(turn.message)
-        budget = self.ctx.budget
-        cost = await self.costs.cost(usage)
-        budget.spend(usage, cost, turns=0)
-        window = (0, self.limits().window)
-        await self.ctx.sink.emit(events.usage_report(usage, budget.turns, window, cost))
-        if not turn.message.text.strip():
-            raise ProviderError("provider_error", "the summary of the conversation is empty", retryable=False)
-        return turn.message.text
-
-
-async def _ignore(delta: Delta) -> None:
-    """Deltas of a summary are not emitted."""
