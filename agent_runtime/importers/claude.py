@@ -18,13 +18,14 @@ from typing import Any
 
 from agent_runtime.errors import TranscriptError
 from agent_runtime.importers.claude_files import agent_files, agent_lines, tagged
+from agent_runtime.importers.claude_values import content_of, usage_of
 from agent_runtime.importers.file_changes import claude_changes
 from agent_runtime.importers.merged import Tagged, merged
 from agent_runtime.importers.session import MAIN, SessionBuilder
 from agent_runtime.importers.session_lines import Json, SessionLines, read_lines
 from agent_runtime.importers.session_records import SessionInfo
 from agent_runtime.lazy import dataclass
-from agent_runtime.protocol.messages import Image, Text, Usage
+from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.user_events import PlanItem
 from agent_runtime.transcripts.reader import Transcript
 
@@ -115,7 +116,7 @@ class _Importer:
         results = [part for part in parts if part.get("type") == "tool_result"]
         for part in results:
             self._result(part, value.get("toolUseResult"))
-        given = _content([part for part in parts if part.get("type") != "tool_result"])
+        given = content_of([part for part in parts if part.get("type") != "tool_result"])
         text = next((part.text for part in given if isinstance(part, Text)), "")
         if chain != MAIN:
             self._introduce(chain, text)
@@ -152,7 +153,7 @@ class _Importer:
         if id not in self._counted and isinstance(message.get("usage"), dict):
             self._counted.add(id)
             usage = self._usages.get(id) or message["usage"]
-            self.session.usage(turn, _usage(usage), str(message.get("model") or ""))
+            self.session.usage(turn, usage_of(usage), str(message.get("model") or ""))
 
     def _part(self, chain: str, turn: int, part: Json) -> None:
         match part["type"]:
@@ -187,7 +188,7 @@ class _Importer:
             raise ValueError(f"a result of {id or 'no call'}, which is not a call without a result")
         content = part.get("content")
         content = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        found = _content(content if isinstance(content, list) else [])
+        found = content_of(content if isinstance(content, list) else [])
         is_error = bool(part.get("is_error"))
         text = next((each.text for each in found if isinstance(each, Text)), "")
         code = _EXIT_CODE.match(text) if is_error else None
@@ -220,33 +221,5 @@ class _Importer:
         if attachment.get("type") == "queued_command" and chain == MAIN:
             prompt = attachment.get("prompt")
             self.session.user(
-                _content([{"type": "text", "text": prompt}] if isinstance(prompt, str) else prompt)
+                content_of([{"type": "text", "text": prompt}] if isinstance(prompt, str) else prompt)
             )
-
-
-def _content(parts: Any) -> tuple[Text | Image, ...]:
-    found: list[Text | Image] = []
-    for part in parts if isinstance(parts, list) else ():
-        if not isinstance(part, dict):
-            continue
-        source = part.get("source")
-        if isinstance(part.get("text"), str):
-            if part["text"]:
-                found.append(Text(text=part["text"]))
-        elif part.get("type") == "image" and isinstance(source, dict) and isinstance(source.get("data"), str):
-            found.append(Image(media_type=str(source.get("media_type")), data=source["data"]))
-        elif part.get("type"):
-            found.append(Text(text=f"[{part['type']}]"))
-    return tuple(found)
-
-
-def _usage(given: Json) -> Usage:
-    cached, written = (
-        int(given.get(name) or 0) for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
-    )
-    return Usage(
-        input_tokens=int(given.get("input_tokens") or 0) + cached + written,
-        output_tokens=int(given.get("output_tokens") or 0),
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-    )
