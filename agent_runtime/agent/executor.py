@@ -11,16 +11,17 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 
+from agent_runtime.agent.call_events import call_event, result_event
 from agent_runtime.agent.services import OnOutput
 from agent_runtime.agent.tool import Tool, ToolContext
 from agent_runtime.errors import AgentRuntimeError, ToolError
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
-from agent_runtime.protocol.messages import NO_OUTPUT, Image, Text, ToolCall, ToolResult, clean_text
+from agent_runtime.protocol.messages import NO_OUTPUT, Text, ToolCall, ToolResult, clean_text
 from agent_runtime.protocol.tool_output import ToolOutput
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class ToolExecutor:
     ) -> None:
         for index, call in batch:
             reported.add(index)
-            await self.emit(_call_event(call, turn))
+            await self.emit(call_event(call, turn))
         async with anyio.create_task_group() as group:
             for index, call in batch:
                 group.start_soon(self._run_one, index, call, turn, answered)
@@ -186,7 +187,7 @@ class ToolExecutor:
         call = info.call
         log.debug("%s %s: %s after %.3f s", call.name, call.id, output.outcome, seconds)
         output = await self.observer.after(info, output, seconds)
-        await self.emit(_result_event(call, output, info.turn, seconds))
+        await self.emit(result_event(call, output, info.turn, seconds))
         content = tuple(
             Text(text=clean_text(part.text) or NO_OUTPUT) if isinstance(part, Text) else part
             for part in output.content
@@ -205,7 +206,7 @@ class ToolExecutor:
         for index, call in enumerate(calls):
             if index not in answered:
                 if index not in reported:
-                    await self.emit(_call_event(call, turn))
+                    await self.emit(call_event(call, turn))
                 output = _refused("The run ended before this call was started.", outcome="not_started")
                 info = CallInfo(call, self.tools.get(call.name), turn)
                 answered[index] = await self._answer(info, output, 0.0)
@@ -219,35 +220,3 @@ _CUT = (
 
 def _refused(text: str, outcome: events.Outcome = "failed") -> ToolOutput:
     return ToolOutput.of(text, is_error=True, outcome=outcome)
-
-
-def _call_event(call: ToolCall, turn: int) -> events.ToolCallEvent:
-    given: Any = call.arguments if call.input is None else call.input
-    return events.ToolCallEvent(id=call.id, tool=call.name, input=given, turn=turn)
-
-
-def output_text(output: ToolOutput) -> str:
-    """Return the `output` of a `tool_result` event: the texts that the model receives, and a line for each image."""
-    texts = [
-        f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]"
-        if isinstance(part, Image)
-        else part.text
-        for part in output.content
-    ]
-    return clean_text("\n".join(texts))
-
-
-def _result_event(call: ToolCall, output: ToolOutput, turn: int, seconds: float) -> events.ToolResultEvent:
-    return events.ToolResultEvent(
-        id=call.id,
-        tool=call.name,
-        output=output_text(output),
-        is_error=output.is_error,
-        outcome=output.outcome,
-        duration_ms=round(seconds * 1000),
-        exit_code=output.exit_code,
-        truncated=output.truncated or None,
-        output_bytes=output.output_bytes,
-        output_file=output.output_file,
-        turn=turn,
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 
-from agent_runtime.agent.executor import CallInfo, output_text
+from agent_runtime.agent.call_events import output_text
+from agent_runtime.agent.executor import CallInfo
 from agent_runtime.agent.model import Delta, OnDelta
 from agent_runtime.output.masking import Masker, StreamMasker
 from agent_runtime.protocol import events
