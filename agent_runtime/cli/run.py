@@ -19,7 +19,8 @@ from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.engine.stdin import read_request
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.event_writer import claim_stdout
-from agent_runtime.protocol.request import normalise, parse
+from agent_runtime.protocol.request import parse
+from agent_runtime.protocol.request_forms import normalise
 from agent_runtime.protocol.strict_json import decode
 from agent_runtime.providers.keys import received
 

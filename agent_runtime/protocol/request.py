@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from agent_runtime.errors import RequestError
 from agent_runtime.models.base import BaseModel, Field, field_validator, model_validator
-from agent_runtime.models.names import to_camel
 from agent_runtime.protocol.body import URL_PATTERN, Body, Count, Name, PathName, Seconds
 from agent_runtime.protocol.mcp_server import McpServer
-from agent_runtime.protocol.messages import MAX_DEPTH, clean_text, too_deep
+from agent_runtime.protocol.messages import MAX_DEPTH, too_deep
 from agent_runtime.protocol.request_errors import URL, given, kind, request_error, with_hint
+from agent_runtime.protocol.request_forms import normalise, without_surrogates
 
 _TRACEPARENT = r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 IDENTIFIER = r"^[A-Za-z0-9._:-]{1,128}$"
@@ -151,28 +151,13 @@ class Request(Body):
         return list(self.model) if isinstance(self.model, list) else [self.model]
 
 
-# names of the older body, and the fields that belong into `config`
-_SYNONYMS = {"message": "prompt", "agentSlug": "agent", "thread": "threadId"}
-_IN_CONFIG = (
-    "maxTurns",
-    "maxTokens",
-    "maxTotalTokens",
-    "maxCost",
-    "temperature",
-    "timeout",
-    "toolTimeout",
-    "effort",
-    "maxRetries",
-)
-
-
 def parse(raw: object) -> tuple[Request, list[str]]:
     """Return the validated request and a remark for each unknown field. Raises RequestError."""
     if not isinstance(raw, dict):
         raise RequestError("request", f"expected one JSON object, got {kind(raw)}")
     if deep := next((name for name, value in raw.items() if too_deep(value)), None):
         raise RequestError(deep, f"expected at most {MAX_DEPTH} levels of nesting")
-    body = normalise(_clean(raw))
+    body = normalise(without_surrogates(raw))
     unknown = _unknown(body)
     try:
         return Request.model_validate(body), unknown
@@ -184,59 +169,6 @@ def parse(raw: object) -> tuple[Request, list[str]]:
         if not isinstance(error, ValidationError):
             raise
         raise with_hint(request_error(error, _PATTERNS), unknown) from error
-
-
-def normalise(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the body in its newer form: camelCase, `prompt`, `agent`, and all limits under `config`."""
-    body: dict[str, Any] = {}
-    for key, value in raw.items():
-        name = _camel(key)
-        body.setdefault(_SYNONYMS.get(name, name), value)
-    for old, new in _SYNONYMS.items():  # both given: the newer name wins, whatever their order
-        if old in raw and new in raw:
-            body[new] = raw[new]
-    config = body.get("config")
-    lifted = {name: body.pop(name) for name in _IN_CONFIG if name in body}
-    if config is None or isinstance(config, dict):
-        body["config"] = lifted | {_camel(key): value for key, value in (config or {}).items()}
-    for name in (
-        "askUser",
-        "params",
-        "context",
-        "env",
-        "mounts",
-        "stream",
-        "partial",
-        "confine",
-        "trackIgnored",
-        "workspaceMcp",
-    ):
-        if body.get(name, ...) is None:  # many serializers write null for a field that is not given
-            del body[name]
-    if isinstance(body.get("mounts"), list):
-        body["mounts"] = [_camel_keys(mount) for mount in body["mounts"]]
-    if isinstance(servers := body.get("mcpServers"), dict):
-        body["mcpServers"] = {name: _camel_keys(server) for name, server in servers.items()}
-    model = body.get("model")
-    body["model"] = [_camel_keys(item) for item in model] if isinstance(model, list) else _camel_keys(model)
-    return body
-
-
-def _clean(value: Any) -> Any:
-    """Return the JSON value without lone surrogates, which a `\\ud800` escape can contain."""
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, dict):
-        return {clean_text(key): _clean(item) for key, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, list) else value
-
-
-def _camel(key: str) -> str:
-    return to_camel(key) if "_" in key else key
-
-
-def _camel_keys(value: Any) -> Any:
-    return {_camel(k): v for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unknown(body: dict[str, Any]) -> list[str]:
