@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from agent_runtime.testing.model_streams import Json, WireFormat
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.turns import Json
 
 _KEYWORDS = frozenset(
     [

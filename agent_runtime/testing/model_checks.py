@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from agent_runtime.testing.answer_checks import answer_violations
-from agent_runtime.testing.model_streams import Json, WireFormat
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.turns import Json
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+\Z")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")

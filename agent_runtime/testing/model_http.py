@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
-from agent_runtime.testing.model_streams import Fault, Json, Turn, WireFormat
+from agent_runtime.testing.model_streams import WireFormat
+from agent_runtime.testing.turns import Fault, Json, Turn
 
 _PATHS: dict[str, WireFormat] = {
     "/messages": "anthropic",

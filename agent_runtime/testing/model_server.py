@@ -23,7 +23,8 @@ from typing import Any, cast
 
 from agent_runtime.testing.model_checks import violations
 from agent_runtime.testing.model_http import Handler, HttpServer, Request
-from agent_runtime.testing.model_streams import Call, Fault, Json, Turn, WireFormat, events, sign
+from agent_runtime.testing.model_streams import WireFormat, events, sign
+from agent_runtime.testing.turns import Call, Fault, Json, Turn
 
 __all__ = ["Call", "Fault", "ModelServer", "Request", "Turn", "sign"]
 

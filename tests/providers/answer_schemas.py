@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_runtime.testing.model_streams import Json
+from agent_runtime.testing.turns import Json
 
 PERSON = {
     "type": "object",

@@ -15,7 +15,7 @@ from agent_runtime.protocol.messages import UserMessage, WireFormat
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.testing.answer_checks import answer_violations
-from agent_runtime.testing.model_streams import Json
+from agent_runtime.testing.turns import Json
 from tests.providers.answer_schemas import PERSON, SCHEMAS
 
 MODELS: dict[WireFormat, str] = {

@@ -16,7 +16,8 @@ from agent_runtime.protocol.messages import UserMessage
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
-from agent_runtime.testing.model_streams import Turn, events
+from agent_runtime.testing.model_streams import events
+from agent_runtime.testing.turns import Turn
 from tests.providers.asking import MODELS
 from tests.support.formats import FORMATS
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agent_runtime.errors import RequestError
-from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.endpoints import Endpoint, key_variables, resolve
+from agent_runtime.providers.provider_table import PROVIDERS
 
 KEYS = {row.key_variable: f"key of {row.key_variable}" for row in PROVIDERS.values()}
 

@@ -12,11 +12,12 @@ import pytest
 from agent_runtime.agent.model import ModelCall, ToolSpec
 from agent_runtime.conversation.normalize import normalize
 from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolResult, UserMessage
-from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import Endpoint, resolve
+from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.testing.model_checks import violations
-from agent_runtime.testing.model_streams import Turn, events, sign
+from agent_runtime.testing.model_streams import events, sign
+from agent_runtime.testing.turns import Turn
 
 # one model for each provider, and a second one of its own where reasoning is signed
 MODELS = {

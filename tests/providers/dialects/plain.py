@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from agent_runtime.testing.model_streams import Call, Turn, events
+from agent_runtime.testing.model_streams import events
+from agent_runtime.testing.turns import Call, Turn
 
 Json = dict[str, Any]
 Dialect = Callable[[list[Json]], list[Json]]
