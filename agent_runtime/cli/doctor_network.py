@@ -15,9 +15,9 @@ from agent_runtime.cli.finding import Finding
 from agent_runtime.errors import ProviderError, RequestError
 from agent_runtime.output.masking import mask_url
 from agent_runtime.providers.authorization import credentials_of
-from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.endpoint_checks import check_address
 from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, resolve
+from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.providers.tls import trusted
 from agent_runtime.version import VERSION
 

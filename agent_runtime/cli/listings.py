@@ -13,10 +13,11 @@ from agent_runtime import tools
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
 from agent_runtime.protocol.messages import Usage
-from agent_runtime.providers.catalog import PROVIDERS, ModelRow
+from agent_runtime.providers.catalog import ModelRow
 from agent_runtime.providers.endpoints import base_variable
 from agent_runtime.providers.model_table import MODELS
 from agent_runtime.providers.prices import PriceTable, read_own_prices
+from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.providers.published_prices import source
 
 Row = dict[str, Any]

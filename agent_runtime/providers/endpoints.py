@@ -14,10 +14,11 @@ from agent_runtime.errors import RequestError
 from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import Address, host_of, parse_address
-from agent_runtime.providers.catalog import PROVIDERS, ModelRow, Provider, ToolFamily
+from agent_runtime.providers.catalog import ModelRow, Provider, ToolFamily
 from agent_runtime.providers.clouds import place_of, secret_variables
 from agent_runtime.providers.headers import environment_headers
 from agent_runtime.providers.models import find_model, plain_name
+from agent_runtime.providers.provider_table import PROVIDERS
 
 _BARE = lazy_pattern(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
 _GPT = lazy_pattern(r"gpt-|codex-|o\d")

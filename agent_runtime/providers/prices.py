@@ -14,8 +14,8 @@ from typing import Any
 from agent_runtime.errors import RequestError
 from agent_runtime.protocol.messages import Usage
 from agent_runtime.protocol.strict_json import decode
-from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.models import plain_name
+from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.providers.published_prices import published_cost
 from agent_runtime.system.safe_open import read_bounded
 

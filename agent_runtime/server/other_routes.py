@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
-from agent_runtime.providers.catalog import PROVIDERS
 from agent_runtime.providers.model_table import MODELS
+from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.server.context import Server
 from agent_runtime.server.errors import answer
 from agent_runtime.server.openapi import description

@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 
 from agent_runtime.errors import ErrorCode, ExitCode
 from agent_runtime.protocol.events import AnyEvent, Event, NoticeCode
-from agent_runtime.providers.catalog import PROVIDERS
+from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.shell.login_environment import SWITCH as LOGIN_FILES
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 
