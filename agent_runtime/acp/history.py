@@ -8,7 +8,7 @@ from typing import Any
 
 from agent_runtime.acp.tool_calls import image_content, input_text, text_content, tool_call
 from agent_runtime.acp.updates import chunk
-from agent_runtime.protocol.messages import Document, Image, Message, Text, Thinking, ToolCall, ToolResult
+from agent_runtime.protocol.messages import Content, Image, Message, Text, Thinking, ToolCall, ToolResult
 
 Json = dict[str, Any]
 
@@ -43,10 +43,11 @@ def _ended(id: str, status: str, content: list[Json]) -> Json:
     return {"sessionUpdate": "tool_call_update", "toolCallId": id, "status": status, "content": content}
 
 
-def _content(block: Text | Image | Document) -> Json:
+def _content(block: Content) -> Json:
     if isinstance(block, Text):
         return text_content(block.text)
     if isinstance(block, Image):
         return image_content(block.media_type, block.data)
-    link = {"type": "resource_link", "uri": Path(block.path).absolute().as_uri(), "name": block.name}
-    return {"type": "content", "content": link | {"mimeType": block.media_type}}
+    uri = Path(block.path).as_uri() if block.path.startswith("/") else block.path
+    link = {"type": "resource_link", "uri": uri, "name": block.name, "mimeType": block.media_type}
+    return {"type": "content", "content": link}

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from acp.exceptions import RequestError
 from acp.schema import (
+    BlobResourceContents,
     EmbeddedResourceContentBlock,
     HttpMcpServer,
     ImageContentBlock,
@@ -32,14 +33,11 @@ def request_message(blocks: Sequence[Any]) -> tuple[str, list[Json]]:
         elif isinstance(block, ImageContentBlock):
             parts.append({"type": "image", "mediaType": block.mime_type, "data": block.data})
         elif isinstance(block, ResourceContentBlock):
-            texts.append(_link(block))
-        elif isinstance(block, EmbeddedResourceContentBlock) and isinstance(
-            block.resource, TextResourceContents
-        ):
-            resource = block.resource
-            parts.append({"type": "text", "text": f'<file uri="{resource.uri}">\n{resource.text}\n</file>'})
+            texts.append(_reference(block.uri))
+        elif isinstance(block, EmbeddedResourceContentBlock):
+            parts.append(_embedded(block.resource))
         else:
-            what = "expected text, an image, a resource link or an embedded text resource"
+            what = "expected text, an image, a resource link or an embedded resource"
             raise RequestError.invalid_params({"field": f"prompt[{number}]", "message": what})
     prompt = "\n".join(texts)
     if not prompt.strip() and not parts:
@@ -49,10 +47,20 @@ def request_message(blocks: Sequence[Any]) -> tuple[str, list[Json]]:
     return (prompt if prompt.strip() else _ATTACHED), parts
 
 
-def _link(block: ResourceContentBlock) -> str:
+def _embedded(resource: TextResourceContents | BlobResourceContents) -> Json:
+    if isinstance(resource, TextResourceContents):
+        return {"type": "text", "text": f'<file uri="{resource.uri}">\n{resource.text}\n</file>'}
+    media_type = resource.mime_type or "application/octet-stream"
+    return {"type": "file", "name": _reference(resource.uri), "mediaType": media_type, "data": resource.blob}
+
+
+def _reference(uri: str) -> str:
     """Return a reference that the model can follow: the path of a file, or the URI."""
-    url = urlsplit(block.uri)
-    return unquote(url.path) if url.scheme == "file" else block.uri
+    try:
+        url = urlsplit(uri)
+    except ValueError:
+        return uri
+    return unquote(url.path) if url.scheme == "file" else uri
 
 
 def mcp_servers(servers: Iterable[Any]) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent_runtime.protocol import events
-from agent_runtime.protocol.messages import Image, ToolCall, clean_text
+from agent_runtime.protocol.messages import Text, ToolCall, clean_text
 from agent_runtime.protocol.tool_output import ToolOutput
 
 
@@ -16,11 +16,11 @@ def call_event(call: ToolCall, turn: int) -> events.ToolCallEvent:
 
 
 def output_text(output: ToolOutput) -> str:
-    """Return the `output` of a `tool_result` event: the texts that the model receives, and a line for each image."""
+    """Return the `output` of a `tool_result` event: the texts for the model, and a line for each image or document."""
     texts = [
-        f"[image {part.media_type}, {len(part.data) * 3 // 4} bytes]"
-        if isinstance(part, Image)
-        else part.text
+        part.text
+        if isinstance(part, Text)
+        else f"[{part.type} {part.media_type}, {len(part.data) * 3 // 4} bytes]"
         for part in output.content
     ]
     return clean_text("\n".join(texts))

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from agent_runtime.protocol.messages import Document, Message, Text, UserBlock, UserMessage
+from agent_runtime.protocol.messages import (
+    Content,
+    Document,
+    Message,
+    Text,
+    ToolResult,
+    UserBlock,
+    UserMessage,
+)
 
 
 def documents(message: Message) -> Iterator[Document]:
-    """Return the documents of a message."""
+    """Return the documents of a message, in its tool results too."""
     if isinstance(message, UserMessage):
-        yield from (block for block in message.blocks if isinstance(block, Document))
+        for block in message.blocks:
+            parts = block.content if isinstance(block, ToolResult) else (block,)
+            yield from (part for part in parts if isinstance(part, Document))
 
 
 def has_document(message: Message) -> bool:
@@ -22,8 +32,14 @@ def as_text(message: Message, keep: Callable[[Document], bool] = lambda document
     """Return the message with a text in the place of each document that is not kept; itself when all are."""
     if not isinstance(message, UserMessage) or not has_document(message):
         return message
+
+    def fitted(part: Content) -> Content:
+        return Text(text=part.text) if isinstance(part, Document) and not keep(part) else part
+
     blocks: tuple[UserBlock, ...] = tuple(
-        Text(text=block.text) if isinstance(block, Document) and not keep(block) else block
+        block.model_copy(update={"content": tuple(map(fitted, block.content))})
+        if isinstance(block, ToolResult)
+        else fitted(block)
         for block in message.blocks
     )
     return message if blocks == message.blocks else message.model_copy(update={"blocks": blocks})

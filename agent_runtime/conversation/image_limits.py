@@ -15,7 +15,16 @@ from collections.abc import Callable, Sequence
 from agent_runtime.conversation.documents import has_document
 from agent_runtime.images import SENT, load
 from agent_runtime.lazy import dataclass
-from agent_runtime.protocol.messages import Document, Image, Message, Text, ToolResult, UserBlock, UserMessage
+from agent_runtime.protocol.messages import (
+    Content,
+    Document,
+    Image,
+    Message,
+    Text,
+    ToolResult,
+    UserBlock,
+    UserMessage,
+)
 
 
 @dataclass(frozen=True)
@@ -138,15 +147,17 @@ def _replace(
     # backwards: the newest of a message is counted first
     if not isinstance(message, UserMessage):
         return message
+
+    def replaced(part: Content) -> Content:
+        if isinstance(part, Image):
+            return fit(part)
+        return shorten(part) if isinstance(part, Document) else part
+
     blocks: list[UserBlock] = []
     for block in reversed(message.blocks):
-        if isinstance(block, Image):
-            blocks.append(fit(block))
-        elif isinstance(block, Document):
-            blocks.append(shorten(block))
-        elif isinstance(block, ToolResult) and _images(block):
-            parts = [fit(part) if isinstance(part, Image) else part for part in reversed(block.content)]
+        if isinstance(block, ToolResult):
+            parts = [replaced(part) for part in reversed(block.content)]
             blocks.append(block.model_copy(update={"content": tuple(reversed(parts))}))
         else:
-            blocks.append(block)
+            blocks.append(replaced(block))
     return message.model_copy(update={"blocks": tuple(reversed(blocks))})

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent_runtime.conversation.attached_files import attach, read_file
+from agent_runtime.conversation.attached_files import Attached, attach, attach_data, read_file
 from agent_runtime.conversation.image_limits import UnusableImage, prepare
 from agent_runtime.errors import RequestError
 from agent_runtime.images import MAX_FILE
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.messages import (
     AssistantMessage,
-    Document,
+    Content,
     Image,
     Message,
     Text,
@@ -110,11 +110,11 @@ class _Reader:
         self._texts_only = texts_only
         self.notices: list[str] = []
 
-    def blocks(self, item: Mapping[str, Any]) -> list[Text | Image | Document]:
+    def blocks(self, item: Mapping[str, Any]) -> list[Content]:
         content, parts = item.get("content"), item.get("parts")
         if content is None and parts is None:
             raise RequestError(f"{self._field}.content", "expected a text or a list of parts")
-        blocks: list[Text | Image | Document] = []
+        blocks: list[Content] = []
         if isinstance(content, str):
             blocks.append(Text(text=clean_text(content)))
         elif content is not None:
@@ -123,13 +123,13 @@ class _Reader:
             blocks += [block for block in self.parts(f"{self._field}.parts", parts) if block not in blocks]
         return blocks
 
-    def parts(self, field: str, parts: Any) -> list[Text | Image | Document]:
+    def parts(self, field: str, parts: Any) -> list[Content]:
         """Return the blocks of a list of parts; `field` names it in errors."""
         if not isinstance(parts, list):
             raise RequestError(field, f"expected a text or a list of parts, got {_kind(parts)}")
         return [self._part(f"{field}[{index}]", part) for index, part in enumerate(parts)]
 
-    def _part(self, field: str, part: Any) -> Text | Image | Document:
+    def _part(self, field: str, part: Any) -> Content:
         if isinstance(part, str):
             return Text(text=clean_text(part))
         if not isinstance(part, Mapping):
@@ -151,26 +151,26 @@ class _Reader:
                 raise RequestError(field, "expected `data` (base64) or `path` of the image")
             path = self._path(field, part)
             return _prepared(f"{field}.path", read_file(f"{field}.path", path, MAX_FILE))
-        data = _string(field, part, "data")
-        media_type = part.get("mediaType", part.get("media_type"))
-        if data.startswith("data:"):
-            head, _, data = data.partition(",")
-            media_type = head.removeprefix("data:").partition(";")[0] or media_type
-        if not isinstance(media_type, str) or not media_type.startswith("image/"):
+        media_type, raw = _data(field, part)
+        if not media_type.startswith("image/"):
             raise RequestError(
                 f"{field}.mediaType", f'expected an image type such as "image/png", got {media_type!r:.40}'
             )
-        try:
-            raw = base64.b64decode("".join(data.split()), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise RequestError(f"{field}.data", f"expected base64: {error}") from error
         return _prepared(f"{field}.data", raw)
 
-    def _file(self, field: str, part: Mapping[str, Any]) -> Text | Image | Document:
+    def _file(self, field: str, part: Mapping[str, Any]) -> Content:
+        if part.get("data") is not None:
+            media_type, raw = _data(field, part)
+            if media_type.startswith("image/"):
+                return _prepared(f"{field}.data", raw)
+            name = _string(field, part, "name") if part.get("name") is not None else "attachment"
+            return self._noticed(attach_data(clean_text(name), media_type, raw))
         path = self._path(field, part)
         if path.suffix.lower() in _IMAGE_SUFFIXES:
             return _prepared(f"{field}.path", read_file(f"{field}.path", path, MAX_FILE))
-        attached = attach(f"{field}.path", path)
+        return self._noticed(attach(f"{field}.path", path))
+
+    def _noticed(self, attached: Attached) -> Content:
         if attached.notice:
             self.notices.append(attached.notice)
         return attached.block
@@ -180,6 +180,23 @@ class _Reader:
         if not path or "\0" in path:
             raise RequestError(f"{field}.path", "expected the path of a file")
         return self._workspace / clean_text(path)
+
+
+def _data(field: str, part: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return the media type and the bytes of a part with `data`: base64, or a data URL of it."""
+    data = _string(field, part, "data")
+    media_type = part.get("mediaType", part.get("media_type"))
+    if data.startswith("data:"):
+        head, _, data = data.partition(",")
+        media_type = head.removeprefix("data:").partition(";")[0] or media_type
+    if not isinstance(media_type, str):
+        raise RequestError(
+            f"{field}.mediaType", f'expected a type such as "image/png", got {_kind(media_type)}'
+        )
+    try:
+        return media_type, base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(f"{field}.data", f"expected base64: {error}") from error
 
 
 def _prepared(field: str, raw: bytes) -> Image:

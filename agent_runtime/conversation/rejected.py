@@ -9,7 +9,7 @@ from agent_runtime.conversation.documents import as_text, has_document
 from agent_runtime.conversation.image_limits import has_image, left_out
 from agent_runtime.conversation.normalize import NormalizedHistory, normalize
 from agent_runtime.lazy import dataclass, lazy_pattern
-from agent_runtime.protocol.messages import AssistantMessage, Image, Message, ToolResult
+from agent_runtime.protocol.messages import AssistantMessage, Message, Text, ToolResult
 
 _IMAGES_OUT = "images that the provider refused were left out"
 _DOCUMENTS_OUT = "documents that the provider refused were sent as their text"
@@ -148,5 +148,5 @@ def _entries(message: Message, *, responses: bool) -> int:
             return 1
         return len(message.native.items) if message.native else len(message.blocks)
     results = [block for block in message.blocks if isinstance(block, ToolResult)]
-    pictured = any(isinstance(part, Image) for result in results for part in result.content)
-    return len(results) + (len(results) < len(message.blocks) or (pictured and not responses))
+    has_media = any(not isinstance(part, Text) for result in results for part in result.content)
+    return len(results) + (len(results) < len(message.blocks) or (has_media and not responses))

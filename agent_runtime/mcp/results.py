@@ -1,4 +1,4 @@
-"""The result of an MCP tool as a tool output: texts and structured content within a limit, and images."""
+"""The result of an MCP tool as a tool output: texts and structured content within a limit, images and documents."""
 
 from __future__ import annotations
 
@@ -20,21 +20,29 @@ from mcp_types import (
 )
 
 from agent_runtime import images
+from agent_runtime.conversation.attached_files import attach_data
 from agent_runtime.errors import ToolError
-from agent_runtime.protocol.messages import Image, Text
+from agent_runtime.protocol.messages import Content, Document, Image, Text
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.truncation import OutputStore
 
-MAX_IMAGES = 20
+MAX_IMAGES = 20  # of the images, and as many documents
 
 
 def tool_output(result: CallToolResult, *, call_id: str, tokens: int, outputs: OutputStore) -> ToolOutput:
-    """Return the output of a call. Texts of more than `tokens` are truncated, and the whole is kept in `outputs`."""
+    """Return the output of a call. Blocking: images are decoded, and the text of PDFs is extracted.
+
+    Texts of more than `tokens` are truncated, and the whole is kept in `outputs`; so is the text of each document.
+    """
     parts = [*_limited(_parts(result.content)), *_structured(result)]
     text = "\n".join(part.text for part in parts if isinstance(part, Text))
     fitted = outputs.fit(text, tokens=tokens, call_id=call_id)
     if fitted.truncated:
-        parts = [Text(text=fitted.text), *(part for part in parts if isinstance(part, Image))]
+        parts = [Text(text=fitted.text), *(part for part in parts if not isinstance(part, Text))]
+    for index, part in enumerate(parts):
+        if isinstance(part, Document):
+            words = outputs.fit(part.text, tokens=tokens, call_id=call_id).text
+            parts[index] = part.model_copy(update={"text": words})
     return ToolOutput(
         content=tuple(parts),
         is_error=result.is_error,
@@ -63,7 +71,7 @@ def _is_same(text: str, value: Any) -> bool:
     return found == value or (isinstance(value, dict) and list(value.values()) in ([found], [text]))
 
 
-def _parts(content: Iterable[Any]) -> Iterator[Text | Image]:
+def _parts(content: Iterable[Any]) -> Iterator[Content]:
     for block in content:
         match block:
             case TextContent():
@@ -80,14 +88,18 @@ def _parts(content: Iterable[Any]) -> Iterator[Text | Image]:
                 yield from _resource(block.resource)
 
 
-def _resource(resource: TextResourceContents | BlobResourceContents) -> Iterator[Text | Image]:
+def _resource(resource: TextResourceContents | BlobResourceContents) -> Iterator[Content]:
     if isinstance(resource, TextResourceContents):
         yield Text(text=f"[resource {resource.uri}]\n{resource.text}")
     elif (resource.mime_type or "").startswith("image/"):
         yield from _image(resource.blob, resource.mime_type or "", str(resource.uri))
     else:
-        kind = resource.mime_type or "binary data"
-        yield Text(text=f"[resource {resource.uri}, {kind}, {_size(resource.blob)} bytes: not passed on]")
+        try:
+            data = base64.b64decode("".join(resource.blob.split()), validate=True)
+        except ValueError:
+            yield Text(text=f"[resource {resource.uri}: left out, because it is not valid base64]")
+        else:
+            yield attach_data(str(resource.uri), resource.mime_type or "", data).block
 
 
 def _image(data: str, media_type: str, title: str) -> Iterator[Text | Image]:
@@ -100,14 +112,18 @@ def _image(data: str, media_type: str, title: str) -> Iterator[Text | Image]:
         yield Text(text=f"[{title}, {media_type}: left out. {error}]")
 
 
-def _limited(parts: Iterable[Text | Image]) -> Iterator[Text | Image]:
-    count = 0
+def _limited(parts: Iterable[Content]) -> Iterator[Content]:
+    counts = {Image: 0, Document: 0}
     for part in parts:
-        count += isinstance(part, Image)
-        if count <= MAX_IMAGES or isinstance(part, Text):
+        if isinstance(part, Text):
             yield part
-    if count > MAX_IMAGES:
-        yield Text(text=f"[{count - MAX_IMAGES} more images were left out]")
+            continue
+        counts[type(part)] += 1
+        if counts[type(part)] <= MAX_IMAGES:
+            yield part
+    for kind, count in counts.items():
+        if count > MAX_IMAGES:
+            yield Text(text=f"[{count - MAX_IMAGES} more {kind.__name__.lower()}s were left out]")
 
 
 def _size(data: str) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+from anyio import to_thread
 
 from agent_runtime.agent.model import ToolSpec
 from agent_runtime.agent.tool import ToolContext
@@ -143,7 +145,10 @@ class McpTool:
 
         with anyio.move_on_after(seconds):
             result = await self.caller.call(self.tool.remote_name, input, on_progress)
-            return tool_output(result, call_id=ctx.call_id, tokens=ctx.output_tokens, outputs=self.outputs)
+            convert = partial(
+                tool_output, call_id=ctx.call_id, tokens=ctx.output_tokens, outputs=self.outputs
+            )
+            return await to_thread.run_sync(convert, result, abandon_on_cancel=True)
         known = f" Its last progress: {last}." if last else ""
         text = f"[the server {self.server.name} has not answered within {seconds:g} s.{known}]"
         return ToolOutput.of(text, is_error=True, outcome="timed_out")

@@ -30,6 +30,8 @@ OFFICE = {
     ".xls": "application/vnd.ms-excel",
     ".odt": "application/vnd.oasis.opendocument.text",
 }
+PDF = "application/pdf"
+_SUFFIXES = {media_type: suffix for suffix, media_type in OFFICE.items()} | {PDF: ".pdf"}
 
 
 class Frozen(BaseModel):
@@ -59,7 +61,7 @@ class Image(Frozen):
 
 
 class Document(Frozen):
-    """A file of the user for models that read its format, base64 in `data`.
+    """A file for models that read its format, base64 in `data`; `path` may be a URI or a name.
 
     `text` is sent in its place to every other model; `loss` says what of the file it lacks. `pages` may be an estimate.
     """
@@ -74,8 +76,15 @@ class Document(Frozen):
 
     @property
     def name(self) -> str:
-        """The name of the file, without its folder."""
-        return self.path.rpartition("/")[2]
+        """The name of the file, without its folder and with the suffix of its type, by which OpenAI knows the type."""
+        path = self.path.split("?")[0].split("#")[0] if "://" in self.path else self.path
+        name = path.rstrip("/").rpartition("/")[2] or "document"
+        suffix = _SUFFIXES.get(self.media_type, "")
+        return name if name.lower().endswith(suffix) else name + suffix
+
+
+Content = Text | Image | Document
+ContentBlock = Annotated[Content, Field(discriminator="type")]
 
 
 class Thinking(Frozen):
@@ -108,14 +117,14 @@ class ToolResult(Frozen):
     type: Literal["tool_result"] = "tool_result"
     id: str
     name: str
-    content: tuple[Annotated[Text | Image, Field(discriminator="type")], ...]
+    content: tuple[ContentBlock, ...]
     is_error: bool = False
     freeform: bool = False
 
     @property
     def text(self) -> str:
-        """The text parts, joined."""
-        return "\n".join(part.text for part in self.content if isinstance(part, Text))
+        """The texts, and the texts of the documents, joined."""
+        return "\n".join(part.text for part in self.content if isinstance(part, Text | Document))
 
 
 UserBlock = Annotated[Text | Image | Document | ToolResult, Field(discriminator="type")]

@@ -7,14 +7,14 @@ from typing import Any
 
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol.events import Outcome
-from agent_runtime.protocol.messages import Image, Text
+from agent_runtime.protocol.messages import Content, Text
 
 
 @dataclass(frozen=True)
 class ToolOutput:
     """The result of a tool: `content` goes to the model, the other fields into the `tool_result` event."""
 
-    content: tuple[Text | Image, ...]
+    content: tuple[Content, ...]
     is_error: bool = False
     outcome: Outcome = "completed"
     exit_code: int | None = None

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, get_args
 from agent_runtime.errors import ErrorCode, ProviderError
 from agent_runtime.models.base import Field, field_validator
 from agent_runtime.protocol.events import AnyEvent, Event, Maybe, Outcome, Status
-from agent_runtime.protocol.messages import Frozen, Image, Text, WireFormat
+from agent_runtime.protocol.messages import ContentBlock, Frozen, WireFormat
 from agent_runtime.protocol.tool_output import ToolOutput
 
 SCHEMA_VERSION = 1
@@ -151,14 +151,14 @@ class ModelResponseRecord(Frozen):
 
 
 class ToolResultRecord(Frozen):
-    """The result of a tool call: `content` as the model received it, including images."""
+    """The result of a tool call: `content` as the model received it, including images and documents."""
 
     kind: Literal["tool_result"] = "tool_result"
     at: int
     id: str
     tool: str
     duration_ms: int
-    content: tuple[Annotated[Text | Image, Field(discriminator="type")], ...]
+    content: tuple[ContentBlock, ...]
     is_error: bool = False
     outcome: Outcome = "completed"
     exit_code: Maybe[int] = None

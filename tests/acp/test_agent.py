@@ -198,6 +198,11 @@ def test_runs_are_executed_by_a_standby_while_there_is_one(tmp_path: Path) -> No
     assert str(parents[0]) in str(first) and str(parents[0]) not in str(second)
 
 
+def blob(uri: str, media_type: str, data: bytes) -> dict[str, Any]:
+    encoded = base64.b64encode(data).decode()
+    return {"type": "resource", "resource": {"uri": uri, "mimeType": media_type, "blob": encoded}}
+
+
 def test_images_and_resources_reach_the_model(tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (40, 40), "red").save(picture, "PNG")
@@ -206,6 +211,9 @@ def test_images_and_resources_reach_the_model(tmp_path: Path) -> None:
         {"type": "image", "mimeType": "image/png", "data": base64.b64encode(picture.getvalue()).decode()},
         {"type": "resource", "resource": {"uri": "file:///n.txt", "text": "the note"}},
         {"type": "resource_link", "uri": f"file://{tmp_path}/a%20b.txt", "name": "a b"},
+        blob("https://x.example/r?id=1", "application/pdf", b"%PDF-1.7\0"),
+        blob("file:///w/a.zip", "application/zip", b"PK\3\4\0"),
+        blob("file:///w/dot", "image/png", picture.getvalue()),
     ]
 
     async def scenario(client: Editor) -> None:
@@ -215,14 +223,17 @@ def test_images_and_resources_reach_the_model(tmp_path: Path) -> None:
         await client.agent._conn.send_request("session/prompt", request)
         await client.agent.load_session(cwd=str(tmp_path), session_id=session, mcp_servers=[])
         shown = [update["content"]["type"] for update in client.of_kind("user_message_chunk")]
-        assert shown == ["text", "image", "text"]
+        assert shown == ["text", "image", "text", "resource_link", "text", "image"]
         with pytest.raises(RequestError, match="Invalid params"):
             audio = {"type": "audio", "mimeType": "audio/wav", "data": "UklGRg=="}
             await client.agent._conn.send_request("session/prompt", {"sessionId": session, "prompt": [audio]})
 
     server = drive([Turn(text="red")], tmp_path / "state", scenario)
     content = server.bodies[0]["messages"][0]["content"]
-    assert "image" in [block["type"] for block in content]
+    kinds = [block["type"] for block in content]
+    assert kinds == ["text", "image", "text", "document", "text", "image"]
+    assert content[3]["title"] == "https://x.example/r?id=1"
+    assert "/w/a.zip (application/zip) is left out: it is binary" in content[4]["text"]
     assert "the note" in str(content) and f"{tmp_path}/a b.txt" in str(content)
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from agent_runtime.conversation.attached_files import MAX_FILE_TEXT
 from agent_runtime.conversation.image_limits import prepare
-from agent_runtime.conversation.input_messages import InputMessages, read_messages
+from agent_runtime.conversation.input_messages import InputMessages, read_messages, read_task
 from agent_runtime.errors import RequestError
+from agent_runtime.protocol.messages import OFFICE, Document
 from tests.conversation.messages import encoded, model, user
 
 PNG = encoded()
@@ -66,6 +67,40 @@ def test_files_are_read_as_text_and_bounded(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("part", "media_type", "name"),
+    [
+        ({"name": "r.pdf", "mediaType": "application/pdf"}, "application/pdf", "r.pdf"),
+        ({"media_type": "application/pdf"}, "application/pdf", "attachment.pdf"),
+        ({"name": "/w/a/r", "mediaType": "application/x-pdf"}, "application/pdf", "r.pdf"),
+        ({"name": "r.pdf", "data": "data:application/pdf;base64,JVBERi0A"}, "application/pdf", "r.pdf"),
+        ({"name": "r.docx", "mediaType": "", "data": "UEsDBAA="}, OFFICE[".docx"], "r.docx"),
+    ],
+)
+def test_files_by_data(part: dict[str, Any], media_type: str, name: str, tmp_path: Path) -> None:
+    task, _ = read_task("go", [{"type": "file", "data": "JVBERi0A"} | part], workspace=tmp_path)
+    document = task.blocks[1]
+    assert isinstance(document, Document)
+    assert (document.media_type, document.name) == (media_type, name)
+
+
+def test_a_text_by_data_has_its_name_and_another_file_a_note(tmp_path: Path) -> None:
+    data = [base64.b64encode(each).decode() for each in (b"x" * (MAX_FILE_TEXT + 1), b"\0\1", PNG)]
+    kinds = [("text/plain", "a.txt"), ("application/zip", "a.zip"), ("image/png", "a")]
+    parts = [
+        {"type": "file", "data": each, "mediaType": kind, "name": name}
+        for each, (kind, name) in zip(data, kinds, strict=True)
+    ]
+    task, notices = read_task("go", parts, workspace=tmp_path)
+    assert task == user(
+        "go",
+        f'<file path="a.txt">\n{"x" * MAX_FILE_TEXT}\n[cut here; the rest is left out]\n</file>',
+        "[The content of a.zip (application/zip) is left out: it is binary.]",
+        prepare(PNG),
+    )
+    assert notices == ("a.zip: the model gets the name only: the file is binary",)
+
+
 def content(*parts: Any) -> list[Any]:
     return [{"role": "user", "content": list(parts)}]
 
@@ -96,6 +131,10 @@ def content(*parts: Any) -> list[Any]:
         (content({"type": "image", "path": "missing.png"}), "messages[0].content[0].path"),
         (content({"type": "file"}), "messages[0].content[0].path"),
         (content({"type": "file", "path": "missing"}), "messages[0].content[0].path"),
+        (content({"type": "file", "data": DATA}), "messages[0].content[0].mediaType"),
+        (content({"type": "file", "data": 5, "mediaType": "a/b"}), "messages[0].content[0].data"),
+        (content({"type": "file", "data": "%%", "mediaType": "a/b"}), "messages[0].content[0].data"),
+        (content({"type": "file", "data": "", "mediaType": "a/b", "name": 5}), "messages[0].content[0].name"),
         (content({"type": "file", "path": "."}), "messages[0].content[0].path"),
         (content({"type": "file", "path": "pipe"}), "messages[0].content[0].path"),
         ([*content("hi"), {"role": "assistant", "content": "hello"}], "messages"),

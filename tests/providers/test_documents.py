@@ -9,8 +9,20 @@ from typing import Any
 import pytest
 
 from agent_runtime.agent.model import ModelCall
+from agent_runtime.conversation.image_limits import ImageLimits, fit_media
+from agent_runtime.conversation.rejected import Rejection, drop_rejected
+from agent_runtime.conversation.tokens import IMAGE_TOKENS, Estimator
 from agent_runtime.errors import ProviderError
-from agent_runtime.protocol.messages import OFFICE, AssistantMessage, Document, Message, Text, UserMessage
+from agent_runtime.protocol.messages import (
+    OFFICE,
+    AssistantMessage,
+    Document,
+    Message,
+    Text,
+    ToolCall,
+    ToolResult,
+    UserMessage,
+)
 from agent_runtime.providers.connect import wire_for
 from agent_runtime.providers.endpoints import resolve
 from agent_runtime.providers.learning import learn
@@ -151,3 +163,72 @@ def test_a_thread_with_a_document_goes_on_at_another_provider(tmp_path: Path) ->
     assert "file_data" in json.dumps(second.requests[0].body["messages"])
     assert "file_data" not in json.dumps(third.requests[0].body["messages"])
     assert "It is a PDF" in json.dumps(third.requests[0].body["messages"])
+
+
+RESULT = ToolResult(id="call_1", name="get", content=(Text(text="found"), PDF))
+CALL = AssistantMessage(blocks=(ToolCall(id="call_1", name="get", arguments="{}", input={}),))
+
+
+def result_entries(model: str, *content: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """The entries of a request behind the call, and the parameters that are reported."""
+    result = RESULT.model_copy(update={"content": content}) if content else RESULT
+    history: list[Message] = [UserMessage.of("go"), CALL, UserMessage(blocks=(result,))]
+    body, dropped = wire_for(resolve(model, {})).encode(ModelCall(model, "", history))
+    entries = body.get("messages") or body["input"]
+    return entries[2:], [item.parameter for item in dropped]
+
+
+def test_the_document_of_a_result_is_a_part_of_it() -> None:
+    [message], reported = result_entries("claude-sonnet-4-6")
+    [result] = message["content"]
+    assert result["content"] == [
+        {"type": "text", "text": "found"},
+        {"type": "document", "source": SOURCE, "title": "/w/r.pdf"},
+    ]
+    [output], more = result_entries("gpt-5.5")
+    assert output["output"] == [
+        {"type": "input_text", "text": "found"},
+        {"type": "input_file", "filename": "r.pdf", "file_data": URL},
+    ]
+    assert reported == more == []
+
+
+@pytest.mark.parametrize(("content", "text"), [((), "found"), ((PDF,), "(see the files below)")])
+def test_the_document_of_a_result_follows_it_in_chat_completions(content: Any, text: str) -> None:
+    [result, message], reported = result_entries("openai-chat:gpt-4o", *content)
+    assert result["content"] == text
+    assert message["content"] == [
+        {"type": "text", "text": "The files of get:"},
+        {"type": "file", "file": {"filename": "r.pdf", "file_data": URL}},
+    ]
+    assert reported == []
+
+
+@pytest.mark.parametrize(
+    "model", ["groq:openai/gpt-oss-120b", "openai:gpt-3.5-turbo", "mistral:mistral-large-latest"]
+)
+def test_the_text_of_a_result_s_document_is_sent_where_the_model_does_not_take_it(model: str) -> None:
+    entries, reported = result_entries(model)
+    assert PDF.data not in str(entries) and PDF.text in str(entries) and "found" in str(entries)
+    assert reported == [PDF.path]
+
+
+@pytest.mark.parametrize("words", ["messages.2.content.0: invalid PDF", "Could not process document"])
+def test_the_document_of_a_result_that_is_refused_is_sent_as_its_text(words: str) -> None:
+    found = drop_rejected([UserMessage.of("go"), CALL, UserMessage(blocks=(RESULT,))], Rejection(words))
+    assert found is not None
+    [result] = found.messages[2].blocks
+    assert isinstance(result, ToolResult)
+    assert result.content == (Text(text="found"), Text(text=PDF.text))
+
+
+def test_the_documents_of_results_count_in_requests() -> None:
+    size = Estimator(reads=lambda document: True).size([UserMessage(blocks=(RESULT,))])
+    assert size > PDF.pages * IMAGE_TOKENS
+    large = PDF.model_copy(update={"data": "A" * (11 << 20)})
+    results = tuple(
+        RESULT.model_copy(update={"id": f"call_{number}", "content": (large,)}) for number in (1, 2)
+    )
+    [fitted] = fit_media([UserMessage(blocks=results)], ImageLimits(), lambda what: None)
+    kept = [part.type for block in fitted.blocks if isinstance(block, ToolResult) for part in block.content]
+    assert kept == ["text", "document"]

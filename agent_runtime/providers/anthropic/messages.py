@@ -9,8 +9,8 @@ from typing import Any
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantMessage,
+    Content,
     Document,
-    Image,
     Message,
     Text,
     ToolCall,
@@ -47,11 +47,11 @@ def _user(message: UserMessage) -> Iterator[dict[str, Any]]:
             yield _part(block)
 
 
-def _is_blank(block: Text | Image | Document) -> bool:
+def _is_blank(block: Content) -> bool:
     return isinstance(block, Text) and not block.text.strip()
 
 
-def _part(block: Text | Image | Document) -> dict[str, Any]:
+def _part(block: Content) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "text", "text": block.text}
     source = {"type": "base64", "media_type": block.media_type, "data": block.data}

@@ -17,8 +17,8 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.protocol.messages import (
     NO_OUTPUT,
     AssistantMessage,
+    Content,
     Document,
-    Image,
     Message,
     Text,
     ToolCall,
@@ -118,16 +118,18 @@ def _system(text: str) -> dict[str, Any]:
 
 
 def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
-    """The results first, each a message; then all else, with the images of the results, which may carry text only."""
+    """The results first, each a message of text only; then all else, with the images and files of the results."""
     content: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, ToolResult):
-            images = [part for part in block.content if isinstance(part, Image)]
-            text = block.text or ("(see the image below)" if images else NO_OUTPUT)
+            texts = [part.text for part in block.content if isinstance(part, Text)]
+            media = [part for part in block.content if not isinstance(part, Text)]
+            kind = "files" if any(isinstance(part, Document) for part in media) else "images"
+            text = "\n".join(texts) or (f"(see the {kind} below)" if media else NO_OUTPUT)
             yield {"role": "tool", "tool_call_id": _id(block.id, endpoint), "content": text}
-            if images:
-                content.append({"type": "text", "text": f"The images of {block.name}:"})
-                content += map(_part, images)
+            if media:
+                content.append({"type": "text", "text": f"The {kind} of {block.name}:"})
+                content += map(_part, media)
         elif not isinstance(block, Text) or block.text.strip():
             content.append(_part(block))
     if len(content) == 1 and content[0]["type"] == "text":
@@ -136,7 +138,7 @@ def _user(message: UserMessage, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         yield {"role": "user", "content": content}
 
 
-def _part(block: Text | Image | Document) -> dict[str, Any]:
+def _part(block: Content) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "text", "text": block.text}
     url = f"data:{block.media_type};base64,{block.data}"

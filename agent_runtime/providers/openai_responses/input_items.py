@@ -12,8 +12,8 @@ from agent_runtime.conversation.memo import Memo
 from agent_runtime.conversation.provider_items import clean_json
 from agent_runtime.protocol.messages import (
     AssistantMessage,
+    Content,
     Document,
-    Image,
     Message,
     Text,
     ToolCall,
@@ -81,12 +81,12 @@ def _user(message: UserMessage, custom: set[str]) -> Iterator[dict[str, Any]]:
 
 
 def _output(result: ToolResult) -> str | list[dict[str, Any]]:
-    if any(isinstance(part, Image) for part in result.content):
+    if any(not isinstance(part, Text) for part in result.content):
         return [_part(part) for part in result.content]
     return result.text
 
 
-def _part(block: Text | Image | Document) -> dict[str, Any]:
+def _part(block: Content) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "input_text", "text": block.text}
     url = f"data:{block.media_type};base64,{block.data}"
