@@ -15,6 +15,7 @@ from agent_runtime.importers.session_values import (
     complete_event,
     cut,
     milliseconds,
+    result_event,
     text_of,
 )
 from agent_runtime.lazy import dataclass
@@ -151,38 +152,19 @@ class SessionBuilder:
                 f"a result of {id or 'a call without an id'}, which is not a call without a result"
             )
         self._close_turn(call.chain)
-        outcome = outcome or ("failed" if is_error else "completed")
         duration = duration_ms if duration_ms is not None else milliseconds(call.began, self.records.now)
-        text = "\n".join(
-            part.text if isinstance(part, Text) else f"[image {part.media_type}]" for part in content
+        record = ToolResultRecord(
+            at=self.records.at,
+            id=id,
+            tool=call.tool,
+            duration_ms=duration,
+            content=content,
+            is_error=is_error,
+            outcome=outcome or ("failed" if is_error else "completed"),
+            exit_code=exit_code,
         )
-        self.records.add(
-            ToolResultRecord(
-                at=self.records.at,
-                id=id,
-                tool=call.tool,
-                duration_ms=duration,
-                content=content,
-                is_error=is_error,
-                outcome=outcome,
-                exit_code=exit_code,
-            )
-        )
-        output = cut(text)
-        self.records.emit(
-            event.ToolResultEvent(
-                id=id,
-                tool=call.tool,
-                output=output,
-                is_error=is_error,
-                outcome=outcome,
-                duration_ms=duration,
-                exit_code=exit_code,
-                output_bytes=len(text.encode()) if output != text else None,
-                truncated=True if output != text else None,
-                turn=call.turn,
-            )
-        )
+        self.records.add(record)
+        self.records.emit(result_event(record, call.turn))
 
     def edits(self, id: str, changes: Iterable[FileChange]) -> None:
         """Add the changes of files that a call has made."""

@@ -9,6 +9,7 @@ from typing import Any
 from agent_runtime.protocol import events as event
 from agent_runtime.protocol.messages import Image, Text, Usage
 from agent_runtime.protocol.text import truncate_middle
+from agent_runtime.transcripts.records import ToolResultRecord
 
 UNKNOWN_TIME = "1970-01-01T00:00:00.000Z"
 _MAX_TEXT = 200_000  # bytes of a text in an event; the whole output of a tool is in its own record
@@ -45,6 +46,26 @@ def milliseconds(begin: str, end: str) -> int:
     if not begin or not end:
         return 0
     return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds() * 1000))
+
+
+def result_event(record: ToolResultRecord, turn: int) -> event.ToolResultEvent:
+    """Return the event of a recorded result, with a text that fits into it."""
+    text = "\n".join(
+        part.text if isinstance(part, Text) else f"[image {part.media_type}]" for part in record.content
+    )
+    output = cut(text)
+    return event.ToolResultEvent(
+        id=record.id,
+        tool=record.tool,
+        output=output,
+        is_error=record.is_error,
+        outcome=record.outcome,
+        duration_ms=record.duration_ms,
+        exit_code=record.exit_code,
+        output_bytes=len(text.encode()) if output != text else None,
+        truncated=True if output != text else None,
+        turn=turn,
+    )
 
 
 def complete_event(
