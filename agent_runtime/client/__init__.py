@@ -13,10 +13,12 @@ A stream that is interrupted continues by itself after the last event that was r
 
 from __future__ import annotations
 
-from agent_runtime.client.asynchronous import AsyncClient, AsyncRunStream
+from agent_runtime.client.async_run_stream import AsyncRunStream
+from agent_runtime.client.asynchronous import AsyncClient
 from agent_runtime.client.errors import ApiError, StreamLost
+from agent_runtime.client.run_stream import RunStream
 from agent_runtime.client.stream_state import Event, OtherEvent
-from agent_runtime.client.synchronous import Client, RunStream
+from agent_runtime.client.synchronous import Client
 
 __all__ = [
     "ApiError",

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from typing import Any, Self
 
-import anyio
 import httpx2
 
 from agent_runtime.client import calls
+from agent_runtime.client.async_run_stream import AsyncRunStream
 from agent_runtime.client.calls import Call
-from agent_runtime.client.errors import ApiError
-from agent_runtime.client.stream_state import (
-    INTERRUPTIONS,
-    MAX_EVENT_SIZE,
-    Event,
-    InterruptedStream,
-    NothingFollows,
-    OtherEvent,
-    StreamState,
-)
+from agent_runtime.client.stream_state import OtherEvent
 from agent_runtime.protocol.events import CompleteEvent
 from agent_runtime.protocol.request import Request
 from agent_runtime.protocol.request_body import request_body
@@ -66,7 +56,7 @@ class AsyncClient:
     def run(self, request: str | Mapping[str, Any] | Request) -> AsyncRunStream:
         """Return a new run as a stream of events. It is started when the first event is requested."""
         call = calls.start(request_body(request), stream=True, key=uuid.uuid4().hex)
-        return AsyncRunStream(self, call)
+        return AsyncRunStream(self.http, call, max_retries=self.max_retries)
 
     async def run_to_end(self, request: str | Mapping[str, Any] | Request) -> CompleteEvent | OtherEvent:
         """Execute a run, and return its last event."""
@@ -78,7 +68,8 @@ class AsyncClient:
 
     def events(self, run_id: str, after: int = -1) -> AsyncRunStream:
         """Return the events of a run, those after the event with `seq` `after`."""
-        return AsyncRunStream(self, calls.events(run_id, after), run_id=run_id, after=after)
+        call = calls.events(run_id, after)
+        return AsyncRunStream(self.http, call, max_retries=self.max_retries, run_id=run_id, after=after)
 
     async def get_run(self, run_id: str) -> dict[str, Any]:
         """Return the status of a run, or its result when it has ended."""
@@ -92,27 +83,27 @@ class AsyncClient:
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run."""
-        await self._data(calls.control(run_id, "cancel", {}))
+        await self._data(calls.control(run_id, "cancel"))
 
     async def pause(self, run_id: str) -> None:
         """Pause a run before its next model call or tool call."""
-        await self._data(calls.control(run_id, "pause", {}))
+        await self._data(calls.control(run_id, "pause"))
 
     async def resume(self, run_id: str) -> None:
         """Continue a run after `pause`."""
-        await self._data(calls.control(run_id, "resume", {}))
+        await self._data(calls.control(run_id, "resume"))
 
     async def input(self, run_id: str, text: str) -> None:
         """Send a user message to a run."""
-        await self._data(calls.control(run_id, "input", {"text": text}))
+        await self._data(calls.control(run_id, "input", text=text))
 
     async def answer(self, run_id: str, question_id: str, text: str) -> None:
         """Answer a question of a run."""
-        await self._data(calls.control(run_id, "answer", {"id": question_id, "text": text}))
+        await self._data(calls.control(run_id, "answer", id=question_id, text=text))
 
     async def freeze(self, run_id: str) -> None:
         """Freeze a run for a snapshot of its machine, which may be taken after the notice `frozen`."""
-        await self._data(calls.control(run_id, "freeze", {}))
+        await self._data(calls.control(run_id, "freeze"))
 
     async def thaw(
         self,
@@ -130,8 +121,7 @@ class AsyncClient:
             sandbox_id: of the machine that it is on now.
             env: variables of the tools that have changed.
         """
-        renewal = {"runId": new_run_id, "sandboxId": sandbox_id, "env": env}
-        await self._data(calls.control(run_id, "thaw", renewal))
+        await self._data(calls.thaw(run_id, new_run_id, sandbox_id, env))
 
     # -- threads and the server ---------------------------------------------------------------------------------
 
@@ -176,118 +166,3 @@ class AsyncClient:
             cursor = body["meta"].get("nextCursor")
             if cursor is None:
                 return
-
-
-class AsyncRunStream:
-    """The events of a run; returned by `AsyncClient.run` and `AsyncClient.events`.
-
-    Leaving the `async with` block closes the connection; the run itself goes on.
-
-    Attributes:
-        run_id, thread_id: known when the first event was received.
-    """
-
-    def __init__(self, client: AsyncClient, first: Call, *, run_id: str = "", after: int = -1) -> None:
-        self._client, self._first = client, first
-        self.run_id, self.thread_id = run_id, ""
-        self._state = StreamState(client.max_retries, after)
-        self._connection = AsyncExitStack()
-        self._messages: AsyncIterator[httpx2.ServerSentEvent] | None = None
-
-    @property
-    def complete(self) -> CompleteEvent | OtherEvent | None:
-        """The last event of the run; None before it was received."""
-        return self._state.complete
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.aclose()
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        """Return the next event. Raises ApiError when the server refuses, and StreamLost when it stays away."""
-        while self._state.complete is None:
-            try:
-                event = await self._next()
-            except NothingFollows:
-                break
-            except INTERRUPTIONS as error:
-                await self._disconnect()
-                await anyio.sleep(self._state.delay(error))
-                continue
-            if event is not None:
-                return event
-        await self.aclose()
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._disconnect()
-
-    async def cancel(self) -> None:
-        """Cancel the run."""
-        await self._client.cancel(self.run_id)
-
-    async def pause(self) -> None:
-        """Pause the run before its next model call or tool call."""
-        await self._client.pause(self.run_id)
-
-    async def resume(self) -> None:
-        """Continue after `pause`."""
-        await self._client.resume(self.run_id)
-
-    async def input(self, text: str) -> None:
-        """Send a user message, which is delivered before the next model call."""
-        await self._client.input(self.run_id, text)
-
-    async def answer(self, question_id: str, text: str) -> None:
-        """Answer a question."""
-        await self._client.answer(self.run_id, question_id, text)
-
-    async def freeze(self) -> None:
-        """Freeze the run; see `AsyncClient.freeze`."""
-        await self._client.freeze(self.run_id)
-
-    async def thaw(
-        self,
-        *,
-        new_run_id: str | None = None,
-        sandbox_id: str | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> None:
-        """Continue after `freeze`; see `AsyncClient.thaw`."""
-        await self._client.thaw(self.run_id, new_run_id=new_run_id, sandbox_id=sandbox_id, env=env)
-
-    async def _next(self) -> Event | None:
-        if self._messages is None:
-            self._messages = await self._connect()
-        try:
-            message = await anext(self._messages)
-        except StopAsyncIteration:
-            raise InterruptedStream("the stream ended before `complete`") from None
-        return self._state.accept(message)
-
-    async def _connect(self) -> AsyncIterator[httpx2.ServerSentEvent]:
-        known = self.run_id and self._state.after >= 0
-        call = calls.events(self.run_id, self._state.after) if known else self._first
-        source = await self._connection.enter_async_context(
-            self._client.http.sse(
-                call.path, method=call.method, max_event_size=MAX_EVENT_SIZE, **call.options()
-            )
-        )
-        if not source.response.is_success:
-            await source.response.aread()
-            raise ApiError.of(source.response)
-        if source.response.status_code == 204:
-            raise NothingFollows
-        self.run_id = source.response.headers.get("x-run-id", self.run_id)
-        self.thread_id = source.response.headers.get("x-thread-id", self.thread_id)
-        return aiter(source)
-
-    async def _disconnect(self) -> None:
-        self._messages = None
-        await self._connection.aclose()

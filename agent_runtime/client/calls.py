@@ -60,10 +60,15 @@ def run(run_id: str) -> Call:
     return Call("GET", f"/v1/runs/{_quoted(run_id)}")
 
 
-def control(run_id: str, action: str, fields: Mapping[str, Any]) -> Call:
+def control(run_id: str, action: str, **fields: Any) -> Call:
     """A control message to a run; fields that are None are left out."""
     body = {name: value for name, value in fields.items() if value is not None}
     return Call("POST", f"/v1/runs/{_quoted(run_id)}/{action}", json=body)
+
+
+def thaw(run_id: str, new_run_id: str | None, sandbox_id: str | None, env: Mapping[str, str] | None) -> Call:
+    """Continue a frozen run; what is not None has changed."""
+    return control(run_id, "thaw", runId=new_run_id, sandboxId=sandbox_id, env=env)
 
 
 def listing(path: str, cursor: str | None, **filters: str | int | None) -> Call:

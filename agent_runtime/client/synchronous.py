@@ -1,27 +1,17 @@
-"""The client without asyncio; made from `asynchronous.py` by scripts/make-client."""
+"""The client without asyncio; made by scripts/make-client."""
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any, Self
 
 import httpx2
 
 from agent_runtime.client import calls
 from agent_runtime.client.calls import Call
-from agent_runtime.client.errors import ApiError
-from agent_runtime.client.stream_state import (
-    INTERRUPTIONS,
-    MAX_EVENT_SIZE,
-    Event,
-    InterruptedStream,
-    NothingFollows,
-    OtherEvent,
-    StreamState,
-)
+from agent_runtime.client.run_stream import RunStream
+from agent_runtime.client.stream_state import OtherEvent
 from agent_runtime.protocol.events import CompleteEvent
 from agent_runtime.protocol.request import Request
 from agent_runtime.protocol.request_body import request_body
@@ -66,7 +56,7 @@ class Client:
     def run(self, request: str | Mapping[str, Any] | Request) -> RunStream:
         """Return a new run as a stream of events. It is started when the first event is requested."""
         call = calls.start(request_body(request), stream=True, key=uuid.uuid4().hex)
-        return RunStream(self, call)
+        return RunStream(self.http, call, max_retries=self.max_retries)
 
     def run_to_end(self, request: str | Mapping[str, Any] | Request) -> CompleteEvent | OtherEvent:
         """Execute a run, and return its last event."""
@@ -78,7 +68,8 @@ class Client:
 
     def events(self, run_id: str, after: int = -1) -> RunStream:
         """Return the events of a run, those after the event with `seq` `after`."""
-        return RunStream(self, calls.events(run_id, after), run_id=run_id, after=after)
+        call = calls.events(run_id, after)
+        return RunStream(self.http, call, max_retries=self.max_retries, run_id=run_id, after=after)
 
     def get_run(self, run_id: str) -> dict[str, Any]:
         """Return the status of a run, or its result when it has ended."""
@@ -92,27 +83,27 @@ class Client:
 
     def cancel(self, run_id: str) -> None:
         """Cancel a run."""
-        self._data(calls.control(run_id, "cancel", {}))
+        self._data(calls.control(run_id, "cancel"))
 
     def pause(self, run_id: str) -> None:
         """Pause a run before its next model call or tool call."""
-        self._data(calls.control(run_id, "pause", {}))
+        self._data(calls.control(run_id, "pause"))
 
     def resume(self, run_id: str) -> None:
         """Continue a run after `pause`."""
-        self._data(calls.control(run_id, "resume", {}))
+        self._data(calls.control(run_id, "resume"))
 
     def input(self, run_id: str, text: str) -> None:
         """Send a user message to a run."""
-        self._data(calls.control(run_id, "input", {"text": text}))
+        self._data(calls.control(run_id, "input", text=text))
 
     def answer(self, run_id: str, question_id: str, text: str) -> None:
         """Answer a question of a run."""
-        self._data(calls.control(run_id, "answer", {"id": question_id, "text": text}))
+        self._data(calls.control(run_id, "answer", id=question_id, text=text))
 
     def freeze(self, run_id: str) -> None:
         """Freeze a run for a snapshot of its machine, which may be taken after the notice `frozen`."""
-        self._data(calls.control(run_id, "freeze", {}))
+        self._data(calls.control(run_id, "freeze"))
 
     def thaw(
         self,
@@ -130,8 +121,7 @@ class Client:
             sandbox_id: of the machine that it is on now.
             env: variables of the tools that have changed.
         """
-        renewal = {"runId": new_run_id, "sandboxId": sandbox_id, "env": env}
-        self._data(calls.control(run_id, "thaw", renewal))
+        self._data(calls.thaw(run_id, new_run_id, sandbox_id, env))
 
     # -- threads and the server ---------------------------------------------------------------------------------
 
@@ -175,118 +165,3 @@ class Client:
             cursor = body["meta"].get("nextCursor")
             if cursor is None:
                 return
-
-
-class RunStream:
-    """The events of a run; returned by `Client.run` and `Client.events`.
-
-    Leaving the `with` block closes the connection; the run itself goes on.
-
-    Attributes:
-        run_id, thread_id: known when the first event was received.
-    """
-
-    def __init__(self, client: Client, first: Call, *, run_id: str = "", after: int = -1) -> None:
-        self._client, self._first = client, first
-        self.run_id, self.thread_id = run_id, ""
-        self._state = StreamState(client.max_retries, after)
-        self._connection = ExitStack()
-        self._messages: Iterator[httpx2.ServerSentEvent] | None = None
-
-    @property
-    def complete(self) -> CompleteEvent | OtherEvent | None:
-        """The last event of the run; None before it was received."""
-        return self._state.complete
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Event]:
-        return self
-
-    def __next__(self) -> Event:
-        """Return the next event. Raises ApiError when the server refuses, and StreamLost when it stays away."""
-        while self._state.complete is None:
-            try:
-                event = self._next()
-            except NothingFollows:
-                break
-            except INTERRUPTIONS as error:
-                self._disconnect()
-                time.sleep(self._state.delay(error))
-                continue
-            if event is not None:
-                return event
-        self.close()
-        raise StopIteration
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._disconnect()
-
-    def cancel(self) -> None:
-        """Cancel the run."""
-        self._client.cancel(self.run_id)
-
-    def pause(self) -> None:
-        """Pause the run before its next model call or tool call."""
-        self._client.pause(self.run_id)
-
-    def resume(self) -> None:
-        """Continue after `pause`."""
-        self._client.resume(self.run_id)
-
-    def input(self, text: str) -> None:
-        """Send a user message, which is delivered before the next model call."""
-        self._client.input(self.run_id, text)
-
-    def answer(self, question_id: str, text: str) -> None:
-        """Answer a question."""
-        self._client.answer(self.run_id, question_id, text)
-
-    def freeze(self) -> None:
-        """Freeze the run; see `Client.freeze`."""
-        self._client.freeze(self.run_id)
-
-    def thaw(
-        self,
-        *,
-        new_run_id: str | None = None,
-        sandbox_id: str | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> None:
-        """Continue after `freeze`; see `Client.thaw`."""
-        self._client.thaw(self.run_id, new_run_id=new_run_id, sandbox_id=sandbox_id, env=env)
-
-    def _next(self) -> Event | None:
-        if self._messages is None:
-            self._messages = self._connect()
-        try:
-            message = next(self._messages)
-        except StopIteration:
-            raise InterruptedStream("the stream ended before `complete`") from None
-        return self._state.accept(message)
-
-    def _connect(self) -> Iterator[httpx2.ServerSentEvent]:
-        known = self.run_id and self._state.after >= 0
-        call = calls.events(self.run_id, self._state.after) if known else self._first
-        source = self._connection.enter_context(
-            self._client.http.sse(
-                call.path, method=call.method, max_event_size=MAX_EVENT_SIZE, **call.options()
-            )
-        )
-        if not source.response.is_success:
-            source.response.read()
-            raise ApiError.of(source.response)
-        if source.response.status_code == 204:
-            raise NothingFollows
-        self.run_id = source.response.headers.get("x-run-id", self.run_id)
-        self.thread_id = source.response.headers.get("x-thread-id", self.thread_id)
-        return iter(source)
-
-    def _disconnect(self) -> None:
-        self._messages = None
-        self._connection.close()
