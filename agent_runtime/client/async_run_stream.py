@@ -1,4 +1,4 @@
-"""The stream of a run's events for asyncio and trio, which is continued when it is interrupted."""
+"""The stream of a run's events for asyncio and trio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of a run's events without asyncio, which is continued when it is interrupted; made by scripts/make-client."""
+"""The stream of a run's events without asyncio; made by scripts/make-client."""
 
 from __future__ import annotations
 
