@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +11,7 @@ from typing import Any, cast
 from acp import schema, spawn_agent_process
 from acp.client.connection import ClientSideConnection
 
-from agent_runtime.testing.model_server import ModelServer
+from agent_runtime.testing.model_server import ModelServer, Scripted
 from agent_runtime.testing.runtime import COMMAND, environment
 
 Json = dict[str, Any]
@@ -111,3 +111,19 @@ async def editor(
     ) as (connection, _):
         client.agent = connection
         yield client
+
+
+Scenario = Callable[[Editor], Awaitable[None]]
+
+
+def drive(script: list[Scripted], state: Path, scenario: Scenario, *options: str) -> ModelServer:
+    """Run a scenario against the program; returns the model server, which knows the requests."""
+
+    async def run() -> None:
+        async with asyncio.timeout(170), editor(server, state, *options) as client:
+            await scenario(client)
+
+    with ModelServer(script) as server:
+        asyncio.run(run())
+        assert server.violations == []
+    return server

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,10 @@ from acp.exceptions import RequestError
 from PIL import Image
 
 from agent_runtime.cli.main import main
-from agent_runtime.testing.model_server import Call, Fault, ModelServer, Scripted, Turn
-from tests.acp.editor import Editor, editor
+from agent_runtime.testing.model_server import Call, Fault, Scripted, Turn
+from tests.acp.editor import Editor, drive
 from tests.cli.standby.conftest import standing
 from tests.support.runs import bash
-
-Scenario = Callable[[Editor], Awaitable[None]]
-
-
-def drive(script: list[Scripted], state: Path, scenario: Scenario, *options: str) -> ModelServer:
-    """Run a scenario against the program; returns the model server, which knows the requests."""
-
-    async def run() -> None:
-        async with asyncio.timeout(170), editor(server, state, *options) as client:
-            await scenario(client)
-
-    with ModelServer(script) as server:
-        asyncio.run(run())
-        assert server.violations == []
-    return server
 
 
 def test_a_prompt_streams_its_text_thoughts_calls_and_diffs(tmp_path: Path) -> None:
@@ -235,54 +219,6 @@ def test_images_and_resources_reach_the_model(tmp_path: Path) -> None:
     assert content[3]["title"] == "https://x.example/r?id=1"
     assert "/w/a.zip (application/zip) is left out: it is binary" in content[4]["text"]
     assert "the note" in str(content) and f"{tmp_path}/a b.txt" in str(content)
-
-
-QUESTION = Turn(calls=[Call("ask_user", {"question": "Which?", "options": ["red", "blue"]}, id="call_q")])
-OPEN = Turn(calls=[Call("ask_user", {"question": "Which?"}, id="call_q")])
-
-
-@pytest.mark.parametrize(
-    ("turn", "forms", "choice", "sent"),
-    [(QUESTION, False, 1, "blue"), (OPEN, True, 0, "blue")],
-    ids=["options", "form"],
-)
-def test_a_question_is_asked_in_the_client(
-    tmp_path: Path, turn: Turn, forms: bool, choice: int, sent: str
-) -> None:
-    async def scenario(client: Editor) -> None:
-        client.choose = lambda options: choice
-        await client.initialize(forms=forms)
-        result = await client.prompt(await client.new(tmp_path), "Paint.")
-        assert result.stop_reason == "end_turn"
-        assert len(client.permissions + client.forms) == 1
-
-    server = drive([turn, Turn(text="ok")], tmp_path / "state", scenario)
-    assert sent in str(server.bodies[1]["messages"][-1])
-
-
-@pytest.mark.parametrize("turn", [QUESTION, OPEN], ids=["dismissed", "without a form"])
-def test_a_question_that_cannot_be_answered_now_is_answered_by_the_next_prompt(
-    tmp_path: Path, turn: Turn
-) -> None:
-    async def scenario(client: Editor) -> None:
-        client.choose = lambda options: None
-        await client.initialize()
-        session = await client.new(tmp_path)
-        assert (await client.prompt(session, "Paint.")).stop_reason == "end_turn"
-        assert "Which?" in client.text()
-        assert (await client.prompt(session, "green")).stop_reason == "end_turn"
-
-    server = drive([turn, Turn(text="ok")], tmp_path / "state", scenario)
-    assert "green" in str(server.bodies[1]["messages"][-1])
-
-
-def test_without_questions_the_model_has_no_tool_to_ask(tmp_path: Path) -> None:
-    async def scenario(client: Editor) -> None:
-        await client.initialize()
-        await client.prompt(await client.new(tmp_path), "Go.")
-
-    server = drive([Turn(text="ok")], tmp_path / "state", scenario, "--no-questions")
-    assert "ask_user" not in str(server.bodies[0]["tools"])
 
 
 def test_a_plan_is_shown(tmp_path: Path) -> None:
