@@ -12,7 +12,7 @@ from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from tests.dev_servers.conftest import Launch, Scene, Watching
-from tests.dev_servers.test_lifecycle import LISTEN, STAY, until_open
+from tests.dev_servers.scripts import LISTEN, STAY, until_open
 from tests.dev_servers.watchers import make_watcher
 from tests.shell.conftest import Limit, limits
 from tests.support.waiting import until_async

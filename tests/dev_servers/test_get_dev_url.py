@@ -21,7 +21,7 @@ from agent_runtime.shell.shell import Shell
 from agent_runtime.shell.truncation import OutputStore
 from agent_runtime.tools import load
 from tests.dev_servers.conftest import Launch, Watching
-from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY, until_open
+from tests.dev_servers.scripts import ANSWER, LISTEN, STAY, until_open
 from tests.dev_servers.watchers import make_watcher
 from tests.support.waiting import until_async
 

@@ -1,4 +1,4 @@
-"""How servers come and go: late, as daemons, dying, restarting, with workers, asked for at once."""
+"""How servers come and go: late, as daemons, dying, with workers, asked for at once."""
 
 from __future__ import annotations
 
@@ -15,32 +15,12 @@ from agent_runtime.dev_servers.socket_owners import MARKER
 from agent_runtime.protocol.events import DevUrlEvent
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.system.processes import Process
-from tests.dev_servers.conftest import Launch, Scene, Watching
+from tests.dev_servers.conftest import Launch, Watching
+from tests.dev_servers.scripts import ANSWER, LISTEN, STAY, UNTIL_GO
 from tests.dev_servers.watchers import listening_port, make_watcher
 from tests.support.waiting import until_async
 
 pytestmark = pytest.mark.anyio
-
-LISTEN = """
-import socket, sys, time
-s = socket.create_server(("0.0.0.0", int(sys.argv[1]) if len(sys.argv) > 1 else 0), backlog=50)
-"""
-STAY = "\nimport signal\nsignal.alarm(180); signal.pause()\n"  # ends by itself when the test cannot end it
-UNTIL_GO = "\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
-ANSWER = """
-import threading
-def answer():
-    while True:
-        c, _ = s.accept()
-        c.recv(1000); c.sendall(b"HTTP/1.0 204 No Content\\r\\n\\r\\n"); c.close()
-threading.Thread(target=answer, daemon=True).start()
-"""
-
-
-def until_open(port: int) -> str:
-    """A command that waits until something listens on a port of this machine."""
-    return f"until (echo > /dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done"
-
 
 # Two forks; goes on when both parents have ended, for until then it descends from who started it.
 DAEMONISE = """
@@ -164,81 +144,6 @@ async def test_workers_are_one_server_led_by_their_parent(watching: Watching, py
         assert up.pid == leader.pid
         assert [left.pid for left in scene.servers.left()] == [leader.pid]
         assert scene.events == [up]
-
-
-# Closes its port when there is the file `go`, and opens it again when there is the file `again`.
-RESTART = """
-import http.server, os, sys, time
-for until in ("go", "never"):
-    server = http.server.HTTPServer(("0.0.0.0", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)
-    server.timeout = 0.05
-    while not os.path.exists(until):
-        server.handle_request()
-    server.server_close()
-    while not os.path.exists("again"): time.sleep(0.01)
-"""
-
-
-async def restart(scene: Scene, folder: Path, port: int) -> None:
-    """Let `RESTART` restart, as soon as the watcher has noticed that the port is closed."""
-    (folder / "go").touch()
-    await until_async(lambda: scene.servers._servers.is_going)
-    (folder / "again").touch()
-    await until_async(lambda: not scene.servers._servers.is_going)
-
-
-async def test_a_quick_restart_on_the_same_port_makes_no_event(
-    watching: Watching,
-    python: Launch,
-    launch: Launch,
-    tmp_path: Path,
-    free_port: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(server_table, "GRACE", 3600.0)
-    async with watching() as scene:
-        server = python(RESTART, str(free_port))
-        up = await scene.event("up", pid=server.pid)
-        await restart(scene, tmp_path, free_port)
-        assert await scene.all_events(launch, closed=False) == [up]
-        assert scene.servers.up()[0] == up
-
-
-REBIND = RESTART.replace(
-    'for until in ("go", "never")', "for host, until in (('127.0.0.1', 'go'), ('0.0.0.0', 'never'))"
-)
-REBIND = REBIND.replace('("0.0.0.0", int', "(host, int")
-
-
-async def test_a_quick_restart_that_others_can_reach_is_reported(
-    watching: Watching, python: Launch, tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_table, "GRACE", 3600.0)
-    async with watching() as scene:
-        server = python(REBIND, str(free_port))
-        await scene.event("up", pid=server.pid)
-        await restart(scene, tmp_path, free_port)
-        await until_async(lambda: scene.events[2:])
-        reported = [(event.status, event.loopback_only, event.pid) for event in scene.events]
-        assert reported == [("up", True, server.pid), ("down", True, server.pid), ("up", False, server.pid)]
-        assert scene.servers.up() == scene.events[2:]
-        assert "loopback" not in scene.servers.advice()
-
-
-async def test_another_program_on_the_port_is_another_server(
-    watching: Watching, python: Launch, free_port: int
-) -> None:
-    async with watching() as scene:
-        first = python(LISTEN + ANSWER + STAY, str(free_port))
-        await scene.event("up", pid=first.pid)
-        first.kill()
-        first.wait()
-        second = python(LISTEN + ANSWER + STAY, str(free_port), "another")
-        up = await scene.event("up", pid=second.pid)
-        assert [(event.status, event.pid) for event in scene.events] == [
-            ("up", first.pid), ("down", first.pid), ("up", second.pid),
-        ]  # fmt: skip
-        assert scene.servers.up() == [up]
 
 
 async def test_settle_and_watch_share_each_event_once(

@@ -16,7 +16,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.system import sockets
 from agent_runtime.system.processes import Process
 from tests.dev_servers.conftest import Launch, Watching
-from tests.dev_servers.test_lifecycle import ANSWER, LISTEN, STAY, UNTIL_GO
+from tests.dev_servers.scripts import ANSWER, LISTEN, STAY, UNTIL_GO
 from tests.dev_servers.watchers import DAEMON, listening_port, make_watcher, run_words
 from tests.support.waiting import until_async
 
