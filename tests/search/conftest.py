@@ -14,7 +14,7 @@ import pytest
 
 from agent_runtime.errors import ToolError
 from agent_runtime.files.worker import FileWorker
-from agent_runtime.search import python_search, scan, search
+from agent_runtime.search import python_search, ripgrep, scan, search
 from tests.files.conftest import editor
 
 __all__ = ["editor"]
@@ -47,3 +47,10 @@ def scans_here(monkeypatch: pytest.MonkeyPatch) -> None:
             yield record
 
     monkeypatch.setattr(python_search, "_scan", records)
+
+
+@pytest.fixture(params=[True, False], ids=["ripgrep", "python"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Each test runs with each engine that there is."""
+    monkeypatch.setattr(ripgrep, "available", lambda: bool(request.param))
+    return bool(request.param)
