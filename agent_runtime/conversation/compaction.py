@@ -40,10 +40,14 @@ _REASON = "the conversation was shortened"
 
 @dataclass(frozen=True)
 class ContextLimits:
-    """The limits of the model in use, in tokens: its context window, and the reserve for its output."""
+    """The limits of the model in use, in tokens: its context window, and the reserve for its output.
+
+    `model` is the position of the model in the list of the run: it changes when another one is used.
+    """
 
     window: int
     reserve: int
+    model: int = 0
 
 
 class CompactedHistory(NamedTuple):

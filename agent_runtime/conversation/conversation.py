@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field, replace
 
 from agent_runtime.agent.model import ModelCall, Repair, Turn
@@ -37,6 +37,8 @@ class Conversation:
     history: InitialHistory
     notify: Callable[[events.NoticeEvent], Awaitable[None]]
     messages: list[Message] = field(default_factory=list)
+    _model: int = 0  # the one that the estimate is for; see ContextLimits
+    _sent: Sequence[Message] = ()  # of the last call that was made here
     _paused: bool = False  # the last turn was `pause_turn`: it is sent back as it is
     _reported: set[str] = field(default_factory=set)
     _growing: GrowingHistory = field(default_factory=GrowingHistory)
@@ -68,6 +70,16 @@ class Conversation:
         Raises ProviderError when it cannot be made to fit.
         """
         return replace(self.template, messages=await self._fitting(force=False))
+
+    async def refit(self, call: ModelCall) -> ModelCall:
+        """Return a call again, inside the window of the model in use: it was made for another one.
+
+        A call whose messages are not those of the conversation is returned as it is. Raises ProviderError when it
+        cannot be made to fit.
+        """
+        if call.messages is not self._sent:
+            return call
+        return replace(call, messages=await self._fitting(force=False))
 
     async def repair(self, call: ModelCall, error: ProviderError, *, again: bool = False) -> Repair | None:
         """Return a call that may succeed where `call` was refused: shorter, or without what caused the error.
@@ -110,6 +122,9 @@ class Conversation:
         return Repair(replace(call, tools=remaining))
 
     async def _fitting(self, *, force: bool) -> tuple[Message, ...]:
+        if (model := self.limits().model) != self._model:
+            self._model = model
+            self.estimator.renew(self.messages)
         fitted, notice = await self.compactor.fit(self.messages, force)
         if notice is not None:
             self.messages = list(fitted)
@@ -118,6 +133,7 @@ class Conversation:
             await self.notify(notice)
         normalized = self._growing.normalize(fitted, paused=self._paused)
         await self._report(normalized.repairs)
+        self._sent = normalized.messages
         return normalized.messages
 
     async def _report(self, repairs: tuple[str, ...]) -> None:

@@ -131,18 +131,18 @@ class Estimator:
 
     Args:
         system: the system prompt.
-        tools: the tools that are offered to the model.
-        reads: whether the model gets a document in its own format.
+        tools: returns the tools whose descriptions the model in use gets.
+        reads: whether the model in use gets a document in its own format.
     """
 
     def __init__(
         self,
         system: str = "",
-        tools: Sequence[ToolSpec] = (),
+        tools: Callable[[], Sequence[ToolSpec]] = tuple,
         reads: Callable[[Document], bool] = lambda document: False,
     ) -> None:
-        self._reads = reads
-        self._head = system + describe(tools)
+        self._system, self._tools, self._reads = system, tools, reads
+        self._head = system + describe(tools())
         self._head_size = estimate(self._head)
         self._raw = self._head_size  # of all that is in the context, unscaled
         self._scale = 1.0
@@ -191,6 +191,12 @@ class Estimator:
         """Estimate everything again: the history was replaced by a shorter one."""
         self._raw = self._head_size + sum(map(self._size, messages))
         self._counted, self._known, self._since = False, 0, list(messages)
+
+    def renew(self, messages: Sequence[Message]) -> None:
+        """Estimate everything again, the tools too: another model is in use, to which these messages are new."""
+        self._head = self._system + describe(self._tools())
+        self._head_size = estimate(self._head)
+        self.replaced(messages)
 
     def size(self, messages: Iterable[Message]) -> int:
         """Estimate the tokens of messages."""

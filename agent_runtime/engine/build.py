@@ -15,7 +15,7 @@ from agent_runtime.conversation.answer_schema import TOOL
 from agent_runtime.conversation.answers import AnswerCheck, FinalAnswerTool
 from agent_runtime.dev_servers.urls import Template
 from agent_runtime.dev_servers.watcher import DevServerWatcher
-from agent_runtime.engine.build_conversation import build_conversation, context_limits
+from agent_runtime.engine.build_conversation import build_conversation
 from agent_runtime.engine.build_model import build_model, observed_model
 from agent_runtime.engine.build_shell import shell_settings
 from agent_runtime.engine.call_observers import CallRecorder, ObserverChain, ReplayProgress
@@ -88,11 +88,11 @@ def build_services(
     available = {**offered, **({TOOL: FinalAnswerTool(answers)} if answers else {})}
     format = ctx.config.endpoints[0].format
     specs = tuple(spec for tool in offered.values() if _is_offered(spec := tool.spec(), format))
-    resilient, connections = build_model(ctx)
+    resilient, connections = build_model(ctx, lambda call: conversation.refit(call))
     model = observed_model(ctx, resilient)
     costs = _costs(ctx, resilient)
     conversation = build_conversation(
-        ctx, model, costs, context_limits(ctx, resilient), system, specs, answers.format if answers else None
+        ctx, model, costs, resilient, system, specs, answers.format if answers else None
     )
     return RunServices(
         ctx=ctx,
@@ -198,6 +198,5 @@ def _observers(ctx: RunContext, workspace: WorkspaceObserver | NullObserver) -> 
 def _costs(ctx: RunContext, model: ResilientModel) -> CostMeter | RecordedCosts:
     if ctx.replay:
         return RecordedCosts(ctx.replay.transcript)
-    endpoints = {f"{endpoint.provider}:{endpoint.model}": endpoint for endpoint in ctx.config.endpoints}
     table = PriceTable(ctx.config.own_prices)
-    return CostMeter(table, lambda: endpoints[model.current.label], ctx.budget, ctx.sink.emit)
+    return CostMeter(table, lambda: ctx.config.endpoints[model.position], ctx.budget, ctx.sink.emit)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from agent_runtime.agent.model import AnswerFormat, Delta, Model, ModelCall, ToolSpec
 from agent_runtime.conversation.compaction import Compactor, ContextLimits
@@ -15,30 +14,35 @@ from agent_runtime.errors import ProviderError
 from agent_runtime.lazy import dataclass
 from agent_runtime.protocol import events
 from agent_runtime.protocol.messages import Message
+from agent_runtime.providers.endpoints import Endpoint
 from agent_runtime.providers.parameters import reads_document
 from agent_runtime.providers.retry import ResilientModel
-
-if TYPE_CHECKING:
-    pass
 
 
 def build_conversation(
     ctx: RunContext,
     model: Model,
     costs: CostMeter | RecordedCosts,
-    limits: Callable[[], ContextLimits],
+    resilient: ResilientModel,
     system: str,
     specs: tuple[ToolSpec, ...],
     answer: AnswerFormat | None,
 ) -> Conversation:
-    """Return the conversation, with the tools of `specs` in each of its model calls."""
+    """Return the conversation, with the tools of `specs` in each of its model calls.
+
+    Its estimates and limits are those of the model of `resilient` that is in use.
+    """
     config, settings = ctx.config, ctx.config.request.config
-    has_search = config.endpoints[0].provider_row.tool_search
-    estimator = Estimator(
-        system,
-        [spec for spec in specs if not (spec.deferred and has_search)],
-        reads=lambda document: reads_document(config.endpoints[0], document),
-    )
+    limits = _context_limits(ctx, resilient)
+
+    def endpoint() -> Endpoint:
+        return config.endpoints[resilient.position]
+
+    def described() -> Sequence[ToolSpec]:
+        has_search = endpoint().provider_row.tool_search
+        return [spec for spec in specs if not (spec.deferred and has_search)]
+
+    estimator = Estimator(system, described, reads=lambda document: reads_document(endpoint(), document))
     return Conversation(
         template=ModelCall(
             model=config.endpoints[0].model,
@@ -63,13 +67,13 @@ def build_conversation(
     )
 
 
-def context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], ContextLimits]:
+def _context_limits(ctx: RunContext, model: ResilientModel) -> Callable[[], ContextLimits]:
     """Return a function that returns the limits of the model in use; they change with a fallback model."""
 
     def limits() -> ContextLimits:
         now = model.current
         reserve = ctx.config.limits.max_tokens or min(now.max_output, now.context_window // 4)
-        return ContextLimits(now.context_window, reserve)
+        return ContextLimits(now.context_window, reserve, model.position)
 
     return limits
 

@@ -16,7 +16,7 @@ from agent_runtime.protocol import events
 from agent_runtime.providers.adapter import Adapter
 from agent_runtime.providers.connect import connect, wire_for
 from agent_runtime.providers.endpoints import Endpoint
-from agent_runtime.providers.retry import Candidate, ResilientModel, RetryPolicy
+from agent_runtime.providers.retry import Candidate, Refit, ResilientModel, RetryPolicy
 from agent_runtime.providers.transport import LiveTransport, StreamTimeouts
 from agent_runtime.transcripts.player import ReplayTransport, ReplayWire
 from agent_runtime.transcripts.prompts import RecordedPrompts
@@ -40,8 +40,11 @@ class ModelConnections:
             transport.rekey(keys)
 
 
-def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
-    """Build the model of a run, with one transport per configured model, and return it with its connections."""
+def build_model(ctx: RunContext, refit: Refit) -> tuple[ResilientModel, ModelConnections]:
+    """Build the model of a run, with one transport per configured model, and return it with its connections.
+
+    `refit` shortens a call for a fallback model.
+    """
     endpoints = ctx.config.endpoints
     limits = StreamTimeouts.of(ctx.config.limits)
     live = [] if ctx.player else [_connection(ctx, endpoint, limits) for endpoint in endpoints]
@@ -64,6 +67,7 @@ def build_model(ctx: RunContext) -> tuple[ResilientModel, ModelConnections]:
         policy=RetryPolicy(max_retries=ctx.config.limits.max_retries),
         report=notices.failed,
         on_fallback=notices.fell_back,
+        refit=refit,
         gate=ctx.gate,
         sleep=_sleep(ctx),
     )

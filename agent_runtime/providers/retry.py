@@ -58,6 +58,7 @@ class Candidate:
 
 Report = Callable[[ProviderError, int, int], Awaitable[None]]  # the error, the attempt (from 1), retry in ms
 OnFallback = Callable[[Candidate, Candidate, ProviderError], Awaitable[None]]
+Refit = Callable[[ModelCall], Awaitable[ModelCall]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -81,6 +82,11 @@ async def _nothing(*_: object) -> None:
     """The default callback: reports nothing."""
 
 
+async def _unchanged(call: ModelCall) -> ModelCall:
+    """The default of `refit`."""
+    return call
+
+
 class ResilientModel:
     """A model with retries and fallbacks.
 
@@ -90,6 +96,7 @@ class ResilientModel:
         policy: the bounds.
         report: called with every failure that will be tried again, before the wait.
         on_fallback: called when the next model is used.
+        refit: returns a call in the size that the next model takes; may raise ProviderError.
         gate: awaited before each attempt. A call that fails while it is closed, because its connection was dropped,
             is made again when it is open; this does not count as a retry.
         sleep, rand: injected by tests.
@@ -102,6 +109,7 @@ class ResilientModel:
         policy: RetryPolicy | None = None,
         report: Report = _nothing,
         on_fallback: OnFallback = _nothing,
+        refit: Refit = _unchanged,
         gate: Gate | None = None,
         sleep: Sleep = anyio.sleep,
         rand: Callable[[], float] = random.random,
@@ -110,6 +118,8 @@ class ResilientModel:
         self._policy = policy or RetryPolicy()
         self._report = report
         self._on_fallback = on_fallback
+        self._refit = refit
+        self._position = 0
         self._gate = gate
         self._sleep = sleep
         self._rand = rand
@@ -117,7 +127,12 @@ class ResilientModel:
     @property
     def current(self) -> Candidate:
         """The model in use."""
-        return self._candidates[0]
+        return self._candidates[self._position]
+
+    @property
+    def position(self) -> int:
+        """The position of the model in use in the list of models."""
+        return self._position
 
     async def turn(self, call: ModelCall, on_delta: OnDelta) -> Turn:
         """Run one turn. Raises ProviderError when it failed after all attempts."""
@@ -143,6 +158,7 @@ class ResilientModel:
             if self._is_better_elsewhere(error, wait):
                 await self._report(error, attempt, 0)
                 await self._fall_back(error)
+                call = await self._refit(call)
                 retries = 0
                 continue
             if wait is None:
@@ -158,7 +174,7 @@ class ResilientModel:
         """Return whether to use the next model: there is one, and this one is missing, overloaded, or out of
         attempts.
         """
-        if len(self._candidates) < 2:
+        if self._position + 1 == len(self._candidates):
             return False
         return error.code in _ELSEWHERE or (error.retryable and wait is None)
 
@@ -175,5 +191,6 @@ class ResilientModel:
         return wait if waited + wait <= policy.total_wait else None
 
     async def _fall_back(self, error: ProviderError) -> None:
-        failed = self._candidates.pop(0)
+        failed = self.current
+        self._position += 1
         await self._on_fallback(failed, self.current, error)

@@ -75,6 +75,27 @@ def test_the_next_model_is_used_when_one_is_not_found(workspace: Path) -> None:
     assert [notice["code"] for notice in done.of("notice")] == ["fallback_model"]
 
 
+def test_the_call_is_shortened_for_a_next_model_with_a_smaller_window(workspace: Path) -> None:
+    words = "a word of the history " * 1_500
+    messages = [{"role": role, "content": words} for role in ("user", "assistant") * 3]
+    script = [Turn(fault=Fault(404, code="not_found_error")), Turn(text="a summary"), Turn(text="here")]
+    request = {
+        "prompt": "go on",
+        "messages": messages,
+        "model": ["claude-gone-1", "openai-chat:gpt-4"],
+        "tools": ["read_file"],
+        "systemPrompt": "Be brief.",
+    }
+    with ModelServer(script) as server:
+        done = run(request, workspace, server.environ("anthropic"))
+    assert (done.code, done.complete["output"]) == (0, "here")
+    codes = [notice["code"] for notice in done.of("notice") if notice["code"] != "price_unknown"]
+    assert codes == ["fallback_model", "context_compacted"]
+    whole, _, shortened = (len(json.dumps(body)) for body in server.bodies)
+    assert whole > 6 * len(words) > 8 * shortened
+    assert done.of("usage")[-1]["contextWindow"] == 8192
+
+
 def test_a_hosted_tool_that_the_account_may_not_use_is_left_out(workspace: Path) -> None:
     refusal = Fault(400, message="tools.4: web_search is not enabled for your organization")
     with ModelServer([Turn(fault=refusal), Turn(text="without")]) as server:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -54,12 +54,14 @@ class Scenario:
         self.reports: list[tuple[str, int, int]] = []
         self.fallbacks: list[tuple[str, str]] = []
         self.deltas: list[Delta] = []
+        self.refitted: list[tuple[str, int]] = []
         rand: Callable[[], float] = lambda: jitter  # noqa: E731
         self.model = ResilientModel(
             [Candidate(f"model-{i}", attempt) for i, attempt in enumerate(self.attempts)],
             policy=policy,
             report=self._report,
             on_fallback=self._on_fallback,
+            refit=self._refit,
             sleep=self._sleep,
             rand=rand,
         )
@@ -72,6 +74,10 @@ class Scenario:
 
     async def _on_fallback(self, failed: Candidate, then: Candidate, why: ProviderError) -> None:
         self.fallbacks.append((failed.name, then.name))
+
+    async def _refit(self, call: ModelCall) -> ModelCall:
+        self.refitted.append((call.system, self.model.position))
+        return replace(call, system=f"{call.system}, shorter")
 
     async def _take(self, delta: Delta) -> None:
         self.deltas.append(delta)
@@ -163,6 +169,15 @@ async def test_the_next_model_is_used_at_once_and_stays(code: str, retryable: bo
         [(code, 1, 0)],
     )
     assert [call.model for call in scenario.attempts[1].calls] == ["model-1", "model-1"]
+
+
+async def test_the_call_is_fitted_to_each_next_model() -> None:
+    gone = error("model_not_found", retryable=False)
+    scenario = Scenario([gone], [error(), gone], [error(), turn()])
+    await scenario.turn()
+    assert scenario.refitted == [("", 1), (", shorter", 2)]
+    sent = [[call.system for call in attempt.calls] for attempt in scenario.attempts]
+    assert sent == [[""], [", shorter"] * 2, [", shorter, shorter"] * 2]
 
 
 async def test_the_next_model_is_used_when_the_first_ran_out_of_retries() -> None:
