@@ -24,6 +24,8 @@ def dry_run(config: RunConfig, environ: Mapping[str, str]) -> dict[str, Any]:
             {
                 "provider": endpoint.provider,
                 "name": endpoint.model,
+                "baseModel": endpoint.base_model or endpoint.model,
+                "toolFamily": endpoint.tool_family,
                 "format": endpoint.format,
                 "baseUrl": endpoint.base_url,
                 "keyVariable": endpoint.key_variable,

@@ -14,8 +14,10 @@ from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent, known_agents
 from agent_runtime.protocol.messages import Usage
 from agent_runtime.providers.catalog import ModelRow
+from agent_runtime.providers.deployments import deployments
 from agent_runtime.providers.endpoints import base_variable
 from agent_runtime.providers.model_table import MODELS
+from agent_runtime.providers.models import find_model
 from agent_runtime.providers.prices import PriceTable, read_own_prices
 from agent_runtime.providers.provider_table import PROVIDERS
 from agent_runtime.providers.published_prices import source
@@ -37,7 +39,10 @@ _MAKERS = {  # the first letters of models, and who sells them
 
 
 def models_command(arguments: argparse.Namespace) -> int:
-    """Print the known models with their prices, and the providers with their key variables."""
+    """Print the known models with their prices, the deployments, and the providers with their key variables.
+
+    Raises RequestError when the environment lists prices or deployments that are not valid.
+    """
     prices = PriceTable(read_own_prices(os.environ))
     models: list[Row] = [
         {
@@ -63,14 +68,23 @@ def models_command(arguments: argparse.Namespace) -> int:
         }
         for name, provider in PROVIDERS.items()
     ]
+    named = [
+        {"name": name, "model": model, "contextWindow": find_model(model).context_window}
+        for name, model in deployments(os.environ).items()
+    ]
     if arguments.json:
-        return _print_json({"models": models, "providers": providers, "pricesFrom": source()})
+        return _print_json(
+            {"models": models, "deployments": named, "providers": providers, "pricesFrom": source()}
+        )
     _print_table(
         [row | (row["prices"] or {}) for row in models],
         ("name", "contextWindow", "maxOutput", "images", "input", "output", "cachedInput", "cacheWrite"),
     )
     print(f"\nPrices: US dollars for a million tokens, {source()}.")
     print()
+    if named:
+        _print_table(named, ("name", "model", "contextWindow"))
+        print()
     _print_table(providers, ("name", "format", "keyVariable", "keySet", "credentials", "baseUrlVariable"))
     return ExitCode.COMPLETED
 

@@ -66,7 +66,7 @@ class CostMeter:
 
     def _cost(self, usage: Usage) -> float | None:
         at = self._current()
-        return self._table.cost(at.provider, at.model, at.base_url, usage)
+        return self._table.cost(at.provider, at.model, at.base_url, usage, at.base_model)
 
 
 class RecordedCosts:

@@ -73,7 +73,7 @@ def own_prices_of(
     own = read_own_prices(environ)
     table = PriceTable(own)
     for endpoint in endpoints if max_cost is not None else ():
-        if not table.has(endpoint.provider, endpoint.model, endpoint.base_url):
+        if not table.has(endpoint.provider, endpoint.model, endpoint.base_url, endpoint.base_model):
             raise RequestError(
                 "config.maxCost",
                 f"expected a model whose price is known, got {endpoint.provider}:{endpoint.model}; "

@@ -16,12 +16,12 @@ from agent_runtime.protocol.messages import WireFormat
 from agent_runtime.providers.address import Address, host_of, parse_address
 from agent_runtime.providers.catalog import ModelRow, Provider, ToolFamily
 from agent_runtime.providers.clouds import place_of, secret_variables
+from agent_runtime.providers.deployments import base_model, is_gpt, tool_family
 from agent_runtime.providers.headers import environment_headers
-from agent_runtime.providers.models import find_model, plain_name
+from agent_runtime.providers.models import find_model
 from agent_runtime.providers.provider_table import PROVIDERS
 
 _BARE = lazy_pattern(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
-_GPT = lazy_pattern(r"gpt-|codex-|o\d")
 _OTHER_BASE_VARIABLES = {
     "google": "GEMINI_BASE_URL",
     "alibaba": "DASHSCOPE_BASE_URL",
@@ -57,6 +57,7 @@ class Endpoint:
     headers: further headers from the environment, names in lower case; may hold secrets.
     region, project: of a cloud; see `clouds.Place`.
     credentials: variables with credentials of the cloud.
+    base_model: the model behind a name that a user has chosen; empty where the name is that of the model.
     omitted: fields of the request body that the provider refused, `a.b` for a field inside another.
     """
 
@@ -73,6 +74,7 @@ class Endpoint:
     region: str = ""
     project: str = ""
     credentials: dict[str, str] = field(default_factory=dict)
+    base_model: str = ""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}:{self.model})"  # the key must reach no log
@@ -105,13 +107,7 @@ class Endpoint:
     @property
     def tool_family(self) -> ToolFamily:
         """The tools that the model was trained on."""
-        plain = plain_name(self.model)
-        # deployments may have any name
-        is_anthropic = self.format == "anthropic" and self.provider in PROVIDERS
-        if plain.startswith("claude-") or is_anthropic:
-            return "claude"
-        is_openai = self.provider in ("openai", "azure")  # users choose the names of deployments at Azure
-        return "codex" if _GPT.match(plain) or is_openai else "platform"
+        return tool_family(self.provider, self.format, self.base_model or self.model, self.model_row)
 
 
 def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
@@ -126,7 +122,7 @@ def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpo
         endpoint = resolve(f"{model.get('provider')}:{name}", environ)
         given = model.get("apiKey")
         return replace(endpoint, api_key=given, key_is_token=False) if given else endpoint
-    return _custom(model, name)
+    return _custom(model, name, environ)
 
 
 def rekeyed(endpoint: Endpoint, environ: Mapping[str, str]) -> Endpoint:
@@ -192,7 +188,7 @@ def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     if row.format == "anthropic" and not row.platform:  # the version is a part of the format's path
         base_url = base_url.removesuffix("/v1")
     return replace(
-        _build(provider, name, row, Address(base_url, place.address.query), key),
+        _build(provider, name, row, Address(base_url, place.address.query), key, environ),
         headers=environment_headers(row.key_variable, environ),
         key_is_token=is_token,
         region=place.region,
@@ -214,7 +210,7 @@ def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str,
     return key, False
 
 
-def _custom(model: Mapping[str, Any], name: str) -> Endpoint:
+def _custom(model: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Endpoint:
     url = str(model.get("endpoint") or "")
     if not re.match(r"https?://[^/]", url):
         raise RequestError("model.endpoint", f"expected an http(s) URL: {url!r}")
@@ -232,14 +228,19 @@ def _custom(model: Mapping[str, Any], name: str) -> Endpoint:
     elif base_url.count("/") == 2:  # a host alone
         base_url += "/v1"
     provider, key = str(model.get("provider") or "custom"), str(model.get("apiKey") or "")
-    return _build(provider, name, _row_at(base_url, format), Address(base_url, address.query), key)
+    return _build(provider, name, _row_at(base_url, format), Address(base_url, address.query), key, environ)
 
 
-def _build(provider: str, name: str, row: Provider, address: Address, key: str) -> Endpoint:
-    model = find_model(name)
-    if model.thinking == "effort" and _GPT.match(plain_name(name)):
+def _build(
+    provider: str, name: str, row: Provider, address: Address, key: str, environ: Mapping[str, str]
+) -> Endpoint:
+    base = base_model(provider, name, environ)
+    model = find_model(base or name)
+    if model.thinking == "effort" and is_gpt(base or name):
         row = replace(row, max_tokens_field="max_completion_tokens")
-    return Endpoint(provider, name, address.base_url, key.strip() or None, row, model, address.query)
+    return Endpoint(
+        provider, name, address.base_url, key.strip() or None, row, model, address.query, base_model=base
+    )
 
 
 def _row_at(base_url: str, format: WireFormat) -> Provider:

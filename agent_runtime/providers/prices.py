@@ -86,11 +86,13 @@ class PriceTable:
     def __init__(self, own: OwnPrices, when: datetime | None = None) -> None:
         self._own, self._when = own, when
 
-    def has(self, provider: str, model: str, base_url: str) -> bool:
+    def has(self, provider: str, model: str, base_url: str, base_model: str = "") -> bool:
         """Return whether the price of a model is known; see `cost`."""
-        return self.cost(provider, model, base_url, Usage(input_tokens=1)) is not None
+        return self.cost(provider, model, base_url, Usage(input_tokens=1), base_model) is not None
 
-    def cost(self, provider: str, model: str, base_url: str, usage: Usage) -> float | None:
+    def cost(
+        self, provider: str, model: str, base_url: str, usage: Usage, base_model: str = ""
+    ) -> float | None:
         """Return what a model call costs; None when the price of the model is not known.
 
         Args:
@@ -98,9 +100,11 @@ class PriceTable:
             model: the model as it was requested.
             base_url: the address of the endpoint.
             usage: of one call.
+            base_model: the model behind a name that a user has chosen; empty where there is no such name.
         """
-        row = self._own.get(f"{provider}:{model}") or self._own.get(model)
-        return _by_row(row, usage) if row else self._published(provider, model, base_url, usage)
+        names = (f"{provider}:{model}", model, f"{provider}:{base_model}", base_model)
+        row = next((self._own[name] for name in names if name in self._own), None)
+        return _by_row(row, usage) if row else self._published(provider, base_model or model, base_url, usage)
 
     def _published(self, provider: str, model: str, base_url: str, usage: Usage) -> float | None:
         when = self._when or datetime.now(UTC)

@@ -119,7 +119,14 @@ def test_a_dry_run_calls_no_model_and_shows_the_prompt(tmp_path: Path) -> None:
                 "7",
             ],
             capture_output=True,
-            env=environment(server.environ("anthropic"), tmp_path / "state"),
+            env=environment(
+                server.environ("anthropic")
+                | {
+                    "AGENT_RUNTIME_DEPLOYMENTS": "prod=claude-sonnet-4-6",
+                    "AGENT_RUNTIME_MODEL": "anthropic:prod",
+                },
+                tmp_path / "state",
+            ),
             stdin=subprocess.DEVNULL,
             check=True,
         )
@@ -127,7 +134,9 @@ def test_a_dry_run_calls_no_model_and_shows_the_prompt(tmp_path: Path) -> None:
     plan = json.loads(done.stdout)
     assert "PURPLE RULE" in plan["systemPrompt"]
     assert plan["limits"]["maxTurns"] == 7
-    assert plan["models"][0]["keySet"] is True
+    [model] = plan["models"]
+    assert model["keySet"] is True
+    assert (model["name"], model["baseModel"], model["toolFamily"]) == ("prod", "claude-sonnet-4-6", "claude")
     assert {tool["name"] for tool in plan["tools"]} >= {"bash", "str_replace_based_edit_tool"}
     assert b"sk-ant" not in done.stdout
 
