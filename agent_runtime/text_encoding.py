@@ -68,7 +68,7 @@ class Encoding:
 
     @property
     def label(self) -> str:
-        """As a person names it."""
+        """Its name in messages."""
         if not self.known:
             return f"not known (shown as {self.codec})"
         return self.codec + (" with BOM" if self.bom else "")

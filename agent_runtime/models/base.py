@@ -1,4 +1,4 @@
-"""pydantic's names, for modules that define models. What a model may use of pydantic is what is named here."""
+"""The names of pydantic that models may use: pydantic's own, or those of the light models."""
 
 from __future__ import annotations
 

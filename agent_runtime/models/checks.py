@@ -14,7 +14,7 @@ _EXACT = 2**53  # integers below are exact as floats
 
 
 class Doubt(Exception):
-    """It takes pydantic to say whether the value is valid."""
+    """Only pydantic can decide whether the value is valid."""
 
 
 def check_of(annotation: Any, config: Mapping[str, Any]) -> Check:
@@ -120,7 +120,7 @@ def _union(members: Sequence[Any], config: Mapping[str, Any]) -> Check:
 
     def check(value: Any) -> Any:
         if len(models) > 1 and type(value) is dict:
-            raise Doubt  # which of them is meant
+            raise Doubt  # several of them may be meant
         for each in checks:
             try:
                 return each(value)

@@ -9,7 +9,7 @@ from typing import Any
 from agent_runtime.models.checks import Doubt
 
 _SCALARS = frozenset((str, int, bool, type(None)))
-_MAX_DEPTH = 200  # pydantic refuses more than some 250 levels, each model being one or two of them
+_MAX_DEPTH = 200  # pydantic refuses more than about 250 levels; a model counts as one or two
 
 
 class Dump:
@@ -20,7 +20,7 @@ class Dump:
         self._exclude_none, self._exclude_defaults = exclude_none, exclude_defaults
 
     def model(self, instance: Any, depth: int, is_left_out: Callable[[str], bool] | None) -> dict[str, Any]:
-        """Return the object. Raises Doubt for values that pydantic has its own way with."""
+        """Return the object. Raises Doubt for values that only pydantic can serialize."""
         fields = type(instance)._fields()
         found: dict[str, Any] = {}
         for name, value in instance.__dict__.items():

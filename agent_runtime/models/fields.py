@@ -22,7 +22,7 @@ def ConfigDict(**config: Any) -> dict[str, Any]:
 
 
 class AliasChoices:
-    """The names of which a value may be given under one."""
+    """Several names; a value may be given under any one of them."""
 
     def __init__(self, *choices: str) -> None:
         self.choices = choices
@@ -47,7 +47,7 @@ class ValidatorArguments:
         self.method, self.fields, self.mode = method, fields, mode
 
     def bound(self, model: type) -> Callable[[Any], Any]:
-        """Return the function of one value, of a validator that is not a method of the finished model."""
+        """Return the validator, which must not need an instance, as a function of one value."""
         function: Callable[[Any], Any] = self.method.__get__(None, model)
         return function
 
@@ -115,7 +115,7 @@ def _merged(annotation: Any, default: Any) -> dict[str, Any]:
 
 
 def _is_light(annotation: Any) -> bool:
-    """Return whether there is nothing of pydantic's own in it, which only pydantic can apply."""
+    """Return whether the annotation contains nothing that only pydantic can apply."""
     if get_origin(annotation) is Annotated:
         base, *more = get_args(annotation)
         return all(isinstance(each, FieldArguments) for each in more) and _is_light(base)
@@ -137,7 +137,7 @@ def fields_of(model: type, config: Mapping[str, Any]) -> dict[str, LightField]:
 
 
 def is_missing(value: object) -> bool:
-    """Return whether a field has no default of this value."""
+    """Return whether the value says that a field has no default."""
     return value is _MISSING
 
 

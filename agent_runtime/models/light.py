@@ -90,7 +90,7 @@ class LightModel(metaclass=_LightClass):
             return cls._made(fields, given)
         except Doubt:
             raise
-        except Exception as error:  # of a validator: pydantic reports it in its form
+        except Exception as error:  # raised by a validator: pydantic reports it in its own form
             raise Doubt from error
 
     @classmethod

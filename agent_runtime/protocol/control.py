@@ -20,7 +20,7 @@ _VARIABLE = lazy_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class Renewal:
-    """What a thawed run has in place of what it had before, when it is a fork of the snapshot.
+    """What replaces the values that a run had when it was frozen, if it is thawed as a fork of its snapshot.
 
     Attributes:
         run_id: of the events from now on.

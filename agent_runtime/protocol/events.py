@@ -130,7 +130,7 @@ class FileEditEvent(Event):
 
 
 class DevUrlEvent(Event):
-    """A server that the run started has begun, or has stopped, to listen."""
+    """A server that the run started has begun or stopped listening."""
 
     type: Literal["dev_url"] = "dev_url"
     url: str
@@ -145,9 +145,10 @@ class DevUrlEvent(Event):
 
 
 class UsageEvent(Event):
-    """After each model call: its tokens, and those in the context. `estimated`: counted by the runtime.
+    """Sent after each model call: its tokens, and those in the context.
 
-    The provider has then reported no usage. `cost_usd` is None when the price of the model is not known.
+    `estimated`: counted by the runtime, because the provider reported no usage. `cost_usd` is None when the price of the
+    model is not known.
     """
 
     type: Literal["usage"] = "usage"

@@ -14,7 +14,7 @@ class McpServer(Body):
     """A server: a program that speaks MCP on its stdin and stdout, or the URL of one (streamable HTTP).
 
     `${VAR}` and `${VAR:-default}` in strings are replaced by variables of the environment. `timeout` limits a tool
-    call: in milliseconds from 1000 on, as in Claude Code; a smaller number is in seconds.
+    call: in milliseconds from 1000 on, as in Claude Code; smaller numbers are in seconds.
     """
 
     type: Literal["stdio", "http", "streamable-http"] | None = None

@@ -8,7 +8,7 @@ _MARKER_BYTES = 64  # reserved for the marker of `truncate_middle`
 def truncate_middle(text: str, limit: int) -> str:
     """The text in at most `limit` bytes of UTF-8, its middle replaced by a marker that names the bytes cut.
 
-    A `limit` below 64 leaves the marker alone.
+    With a `limit` below 64, only the marker is returned.
     """
     size = len(_encode(text))
     if size <= limit:

@@ -422,7 +422,7 @@ export interface CustomModel {
   name: string;
 }
 
-/** A server that the run started has begun, or has stopped, to listen. */
+/** A server that the run started has begun or stopped listening. */
 export interface DevUrlEvent {
   seq: number;
   ts: string;
@@ -509,7 +509,7 @@ export interface LeftProcess {
   logFile?: string | null;
 }
 
-/** A server: a program that speaks MCP on its stdin and stdout, or the URL of one (streamable HTTP). `${VAR}` and `${VAR:-default}` in strings are replaced by variables of the environment. `timeout` limits a tool call: in milliseconds from 1000 on, as in Claude Code; a smaller number is in seconds. */
+/** A server: a program that speaks MCP on its stdin and stdout, or the URL of one (streamable HTTP). `${VAR}` and `${VAR:-default}` in strings are replaced by variables of the environment. `timeout` limits a tool call: in milliseconds from 1000 on, as in Claude Code; smaller numbers are in seconds. */
 export interface McpServer {
   type?: "stdio" | "http" | "streamable-http" | null;
   command?: string | null;
@@ -787,7 +787,7 @@ export interface TotalUsage {
   estimated?: boolean | null;
 }
 
-/** After each model call: its tokens, and those in the context. `estimated`: counted by the runtime. The provider has then reported no usage. `cost_usd` is None when the price of the model is not known. */
+/** Sent after each model call: its tokens, and those in the context. `estimated`: counted by the runtime, because the provider reported no usage. `cost_usd` is None when the price of the model is not known. */
 export interface UsageEvent {
   seq: number;
   ts: string;
