@@ -27,7 +27,7 @@ _CONTAINERS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 
 @dataclass(frozen=True)
 class Attached:
-    """A file for the model. `notice` says what of it no model gets; it may be empty."""
+    """A file for the model. `notice` says which part of it no model receives; it may be empty."""
 
     block: Text | Document
     notice: str = ""
@@ -37,7 +37,8 @@ def attach(field: str, path: Path) -> Attached:
     """Return a file as text, decoded as the tools do, or as a document.
 
     A document is a PDF or an office file. It contains the text that is sent to models which do not read its format: of
-    a PDF what the program `pdftotext` finds, where that is installed. Of other binary files the model learns the path.
+    a PDF what the program `pdftotext` finds, where that is installed. Of other binary files the model is given the path
+    only.
 
     Args:
         field: the part of the request, for errors.
@@ -86,7 +87,7 @@ class _Source:
 
     @property
     def name_only(self) -> str:
-        """What the model gets of a file that has no text."""
+        """What the model receives of a file that has no text."""
         return f"the model gets the {'path' if self.is_on_disk else 'name'} only"
 
     @property

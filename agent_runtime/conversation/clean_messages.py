@@ -79,7 +79,7 @@ def clean_message(message: Message, notes: Notes) -> Message | None:
 
 def with_changes(message: M, **changes: object) -> M:
     """Return a copy with these fields changed; the message itself when they are the same."""
-    # most messages are valid, and each of them passes here before every model call
+    # this runs for each message before every model call, and most messages are valid
     same = all((old := getattr(message, name)) is value or old == value for name, value in changes.items())
     return message if same else message.model_copy(update=changes)
 

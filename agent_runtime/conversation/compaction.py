@@ -30,8 +30,8 @@ Summarize = Callable[[list[Message]], Awaitable[str]]
 SUMMARY = "<conversation-summary>"
 LATEST = "The latest instructions, in full:"
 REMINDER = "<system-reminder>"  # begins messages that the program itself writes
-_MARGIN = 0.05  # of the window: estimates err
-_ENOUGH = 0.9  # of what fits: shortened outputs that get there need no summary
+_MARGIN = 0.05  # of the window, because estimates are not exact
+_ENOUGH = 0.9  # of what fits: when shortened outputs reach it, no summary is needed
 _READING = 0.6  # of what fits is given to the summarizing model; half of that in the second attempt
 _MAX_PRESSURE = 4.0
 _ATTEMPTS = 2
@@ -108,7 +108,7 @@ class Compactor:
         if before <= self.budget and not force:
             self._in_a_row = 0
             return CompactedHistory(list(messages), None)
-        if self._estimator.known <= self.budget:  # it had helped; the messages since then are too long
+        if self._estimator.known <= self.budget:  # shortening did help; the messages added since are too long
             self._in_a_row = 0
         if self._running:  # the request for the summary was too long: the attempt that made it handles this
             raise ProviderError(

@@ -29,7 +29,7 @@ def has_document(message: Message) -> bool:
 
 
 def as_text(message: Message, keep: Callable[[Document], bool] = lambda document: False) -> Message:
-    """Return the message with a text in the place of each document that is not kept; itself when all are."""
+    """Return the message with a text in the place of each document that is not kept; the message itself if all are."""
     if not isinstance(message, UserMessage) or not has_document(message):
         return message
 

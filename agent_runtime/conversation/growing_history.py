@@ -17,9 +17,9 @@ _START = UserMessage.of("start")  # stands for what comes before new turns
 
 
 class GrowingHistory:
-    """Gives the same as `normalize`, by its rules, for one history before each of its requests.
+    """Returns what `normalize` would, for one history before each of its requests.
 
-    New turns are normalized by themselves where nothing in them concerns older ones; otherwise everything is.
+    New turns are normalized by themselves if nothing in them concerns older ones; otherwise the whole history is.
     """
 
     def __init__(self) -> None:

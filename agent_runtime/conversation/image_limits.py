@@ -53,7 +53,7 @@ def prepare(raw: bytes) -> Image:
     """
     try:
         return load(raw, "the image").image
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them raise
+    except Exception as error:  # for damaged files, Pillow's decoders raise exceptions of many types
         raise UnusableImage(str(error)) from error
 
 

@@ -25,7 +25,7 @@ class InitialHistory:
     """The history before the first turn, and where what follows is kept.
 
     `messages` were there before; `task` is new, and is kept with all that comes after it. `mask` hides keys
-    from what is kept. `notices` say what of attached files the model does not get.
+    from what is kept. `notices` say which parts of attached files the model does not receive.
     """
 
     messages: list[Message] = field(default_factory=list)

@@ -39,7 +39,7 @@ class InputMessages:
     Attributes:
         messages: its messages.
         system: the text of its system messages; may be empty.
-        notices: what of the attached files no model gets.
+        notices: which parts of the attached files no model receives.
     """
 
     messages: list[Message]

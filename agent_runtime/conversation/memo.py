@@ -1,4 +1,4 @@
-"""Keeps what was computed from each item of a growing list: a turn costs what is new, not what the list is long."""
+"""Keeps what was computed from each item of a growing list, so that the cost of a turn depends on the new items only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a valid request history of any history: one cut anywhere (a killed run), another model's, or a caller's own.
+"""Turns any history into one that a request may have: one that a killed run left, another model's, or a caller's own.
 
 `normalize` guarantees:
 

@@ -72,7 +72,7 @@ def normalize_items(native: Native, model: str | None) -> tuple[Native | None, s
 
 
 def _is_empty(item: dict[str, Any]) -> bool:
-    # Responses: reasoning that was neither encrypted nor written out means nothing to a server that stored nothing
+    # Responses: without encrypted content or text, reasoning means nothing to a server that has not stored it
     if item.get("type") == "reasoning":
         return not has_reasoning(item)
     if "type" in item:
@@ -81,7 +81,7 @@ def _is_empty(item: dict[str, Any]) -> bool:
 
 
 def has_reasoning(item: dict[str, Any]) -> bool:
-    """Does a reasoning item of Responses carry reasoning, encrypted or written out? A summary alone is none."""
+    """Return whether a reasoning item of Responses has reasoning, encrypted or as text; a summary does not count."""
     content = item.get("content")
     texts = (
         [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
@@ -121,7 +121,7 @@ def keep(native: Native, items: Sequence[dict[str, Any]]) -> Native | None:
 def same_model(one: str, other: str) -> bool:
     """Return whether two names mean the same model.
 
-    The name in an answer may have a date that the requested one has not.
+    The name in an answer may have a date that the requested name lacks.
     """
     return _DATE.sub("", one) == _DATE.sub("", other)
 

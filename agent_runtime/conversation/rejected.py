@@ -48,7 +48,7 @@ class Rejection:
 
     message: the provider's message.
     param: the parameter that it names; empty when it names none.
-    has_system: does the request have a system prompt? It counts as a message in Chat Completions.
+    has_system: whether the request has a system prompt, which counts as a message in Chat Completions.
     """
 
     message: str

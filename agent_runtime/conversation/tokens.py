@@ -144,12 +144,12 @@ class Estimator:
         self._system, self._tools, self._reads = system, tools, reads
         self._head = system + describe(tools())
         self._head_size = estimate(self._head)
-        self._raw = self._head_size  # of all that is in the context, unscaled
+        self._raw = self._head_size  # of the whole context, unscaled
         self._scale = 1.0
         self._known = 0  # tokens, counted by the provider or by the tokenizer
         self._since: list[Message] = []  # what came after that
         self._tokenizer: Tokenizer | None = None
-        self._counted = False  # is `_known` a count of the whole context before `_since`?
+        self._counted = False  # whether `_known` counts the whole context before `_since`
 
     @property
     def context(self) -> int:

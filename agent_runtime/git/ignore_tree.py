@@ -9,7 +9,7 @@ from agent_runtime.git.ignore_patterns import Rules, parse
 from agent_runtime.lazy import dataclass
 from agent_runtime.system.safe_open import read_bounded
 
-_FILES = (".rgignore", ".ignore", ".gitignore")  # an earlier one wins, in whatever directory it is
+_FILES = (".rgignore", ".ignore", ".gitignore")  # an earlier one wins, whichever directory it is in
 _NONE = (None,) * len(_FILES)
 _MAX_BYTES = 1 << 20  # of such a file; the rest is not read
 

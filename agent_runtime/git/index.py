@@ -14,7 +14,7 @@ _STAT = struct.Struct(">10I")  # ctime s, ns, mtime s, ns, dev, ino, mode, uid, 
 _MASK = 0xFFFFFFFF
 _ENTRY = 60  # bytes of an entry's stat and SHA-1 id
 _SHA1 = 20  # bytes
-UNVOUCHED = bytes(_ENTRY)  # in place of an entry: the name is tracked, nothing is known of its content
+UNVOUCHED = bytes(_ENTRY)  # in place of an entry: the name is tracked, but nothing is known about its content
 _RACY_NS = 50_000_000  # a file changed this shortly before the index was written may have changed after it
 
 Tracked = dict[bytes, dict[bytes, bytes]]  # directory -> name -> 60 bytes: stat and id, as in the index

@@ -30,7 +30,7 @@ _PLAIN = lazy_pattern(rb'(?!.* /)[^\x00-\x1f\x7f"\\]*')  # git misreads an unquo
 
 @dataclass(frozen=True)
 class Side:
-    """A file before or after. `data` is None where the content was not kept. A symlink's is its target."""
+    """A file before or after. `data` is None where the content was not kept; for a symlink it is the target."""
 
     path: bytes
     mode: int
@@ -58,9 +58,10 @@ class Patch:
 def make_patch(old: Side | None, new: Side | None) -> Patch:
     """Return the patch from one side to the other. None: the file does not exist. Different paths make a rename."""
     if old and new and (old.mode == 0o120000) != (new.mode == 0o120000):
-        gone, come = make_patch(old, None), make_patch(None, new)  # no patch leads from a file to a symlink
-        whole = gone.text + come.text if gone.text and come.text else b""
-        return Patch(whole, come.additions, gone.deletions, gone.binary or come.binary)
+        # no patch turns a file into a symlink
+        deletion, creation = make_patch(old, None), make_patch(None, new)
+        whole = deletion.text + creation.text if deletion.text and creation.text else b""
+        return Patch(whole, creation.additions, deletion.deletions, deletion.binary or creation.binary)
     header = _head(old, new)
     if old and new and old.oid == new.oid != UNKNOWN:
         return Patch(header, binary=new.binary)

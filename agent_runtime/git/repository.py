@@ -107,7 +107,7 @@ def is_git_directory(folder: bytes) -> bool:
 
 
 def gitfile_target(folder: bytes) -> bytes | None:
-    """Return the absolute path that the file `.git` in this directory names; None when it is no such file."""
+    """Return the absolute path that the file `.git` in this directory names; None when it is not such a file."""
     dot_git = join(folder, b".git")
     target = b"" if is_folder(dot_git) else read_file(dot_git).removeprefix(b"gitdir:").strip()
     return os.path.normpath(under(folder, target)) if target else None

@@ -2,8 +2,8 @@
 
 The greedy algorithm of Eugene W. Myers, "An O(ND) Difference Algorithm and Its Variations" (1986): row `d` holds, for
 each diagonal `k = x - y`, how far into the old lines `d` edits lead. Its time grows with the square of the edits.
-Past the bound, the path that has come furthest is kept, as git's xdiff does, and the search goes on from its end with
-a smaller bound.
+When the bound is reached, the longest path so far is kept, as in git's xdiff, and the search continues from its end
+with a smaller bound.
 """
 
 from __future__ import annotations

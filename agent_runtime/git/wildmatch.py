@@ -2,8 +2,8 @@
 
 A literal pattern is looked up by hash. The others are found by the literal text that they begin or end with, and all
 patterns that share one run together as one nondeterministic automaton whose states are the bits of an integer. A lookup
-takes at most len(text) steps, each of a few operations on as many bits as the patterns have characters: there is no
-pattern that makes it exponential, or even quadratic.
+takes at most len(text) steps, each of a few operations on as many bits as the patterns have characters, so no pattern
+makes it exponential, or even quadratic.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         with contextlib.suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        # fails here, not at the first message, when it cannot be written
+        # fails here, not at the first message, if the database cannot be written
         connection.execute("BEGIN IMMEDIATE")
         with connection:
             if version == 0:
