@@ -1,1 +1,1 @@
-"""The models: pure modules for each wire format, one transport for all, and what wraps them."""
+"""The models: pure modules for each wire format, one transport for all of them, and the models that wrap them."""

@@ -89,7 +89,7 @@ class Adapter:
     async def _next(self, stream: AsyncIterator[dict[str, Any]], decoder: Decoder) -> dict[str, Any] | None:
         if not decoder.complete:
             return await anext(stream, None)
-        # a connection that breaks after the turn's end loses nothing
+        # nothing is lost by a connection that breaks after the end of the turn
         with anyio.move_on_after(self._linger), suppress(ProviderError):
             return await anext(stream, None)
         return None
@@ -102,7 +102,7 @@ class Adapter:
 
 
 def _read(decode: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Decode; an unexpected error is the provider's, whose stream has a shape that no decoder expects."""
+    """Decode. An unexpected exception means that the provider's stream has a form that no decoder knows."""
     try:
         return decode(*args, **kwargs)
     except ProviderError:

@@ -73,7 +73,7 @@ class Authorization:
     Args:
         credentials: of the cloud.
         address: the base URL of the endpoint, for messages.
-        report: is called with the secrets that are in use, whenever they are others.
+        report: is called with the secrets that are in use, whenever they have changed.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Authorization:
         raise ProviderError("provider_timeout", message, retryable=True)
 
     def renews(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Return whether a refused request may be accepted with credentials that are found anew."""
+        """Return whether a refused request may be accepted after the credentials have been found again."""
         if not self._credentials.are_refused(status, headers):
             return False
         self._credentials.forget()

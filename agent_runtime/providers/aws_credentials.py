@@ -55,7 +55,7 @@ class AwsCredentials:
         return [text for text in (frozen.secret_key, frozen.token) if text] if frozen else []
 
     def are_refused(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Return whether the credentials are refused, and not what they may do."""
+        """Return whether the credentials themselves are refused, not only an action that they do not permit."""
         return status in (401, 403) and _NOT_ALLOWED not in headers.get("x-amzn-errortype", "").lower()
 
     def forget(self) -> None:

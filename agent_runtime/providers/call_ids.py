@@ -1,4 +1,4 @@
-"""The ids of calls, of which each is unique in its conversation."""
+"""The ids of calls: each is unique in its conversation."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class DirectClient:
         return _PLAIN_URL.fullmatch(url) is not None
 
     async def post(self, content: bytes, headers: Mapping[str, str]) -> DirectResponse:
-        """Send a request, also to where the server redirects it, within the origin: the key is for this one.
+        """Send a request, also to where the server redirects it within the origin, for which alone the key is meant.
 
         Raises ConnectionFailed, ConnectTimeout, h11.ProtocolError, UnicodeEncodeError; ProviderError for a redirect
         to another origin.

@@ -64,7 +64,7 @@ def key_headers(names: Iterable[str], key: str) -> dict[str, str]:
 
 
 def default_headers(format: WireFormat, platform: str = "") -> dict[str, str]:
-    """The headers of every request of a format. On the platform of a cloud the body has the version of the API."""
+    """The headers of every request of a format. On the platform of a cloud, the version of the API is in the body."""
     version = {"anthropic-version": ANTHROPIC_VERSION} if format == "anthropic" and not platform else {}
     return {
         "accept": "application/json",  # what the SDKs send, for streams too

@@ -32,7 +32,7 @@ _PATHS: dict[WireFormat, str] = {
     "openai-responses": "/responses",
     "openai-chat": "/chat/completions",
 }
-# seconds for the end of a body behind its last event, without which its connection is not used again
+# seconds to wait for the end of a body after its last event; otherwise the connection cannot be reused
 _DRAIN = 0.5
 
 

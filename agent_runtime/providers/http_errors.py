@@ -15,7 +15,7 @@ _REQUEST_IDS = ("request-id", "x-request-id", "x-groq-request-id", "x-amzn-reque
 
 
 async def map_status(response: HttpResponse) -> ProviderError:
-    """The error that a response with a status of failure means. Its body is read as far as it comes."""
+    """The error for a response with a status of failure. As much of its body is read as arrives."""
     content = bytearray()
     with suppress(Exception):  # of the client
         async for piece in response.aiter_bytes():

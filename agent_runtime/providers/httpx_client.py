@@ -80,7 +80,7 @@ class HttpxClient:
         await self._http.aclose()
 
     async def _same_origin(self, request: httpx2.Request) -> None:
-        """Redirects are followed within the origin: the key is for this one."""
+        """Follow redirects within the origin only, for which alone the key is meant."""
         if request.url.origin != self._url.origin:
             here, there = (
                 without_userinfo(str(self._url.copy_with(path="/"))),

@@ -45,7 +45,7 @@ def received(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def from_request(api_key: str) -> str:
-    """The key that a request's `apiKey` is, or that the descriptor holds which it names. Raises RequestError."""
+    """The key in a request's `apiKey`, or in the descriptor that it names. Raises RequestError."""
     number = api_key.removeprefix(_PREFIX)
     return api_key if number == api_key else _read(number, "model.apiKey")
 

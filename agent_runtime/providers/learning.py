@@ -1,7 +1,7 @@
 """Learns from refusals: a 400 that names a parameter changes the rows of the endpoint for the rest of the run.
 
-The tables cannot know every model behind every name. What they do not know is tried, and learned from the provider's
-answer. `learn` is pure: the next request is encoded for the endpoint that it returns.
+The tables cannot know every model. Parameters that they do not know about are sent, and what the provider refuses is
+learned from its answer. `learn` is pure: the next request is encoded for the endpoint that it returns.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def messages_for(
 
 
 def reads_document(endpoint: Endpoint, document: Document) -> bool:
-    """Return whether a document is sent to this model in its own format: it may take half of the context."""
+    """Return whether a document is sent to this model in its own format; it may take up to half of the context."""
     if not endpoint.model_row.vision or document.media_type not in endpoint.provider_row.documents:
         return False
     return native_size(document) <= endpoint.context_window // 2

@@ -27,7 +27,7 @@ UNKNOWN_FIELD = lazy_pattern(
     r"(?:unknown|unrecogni[sz]ed|unexpected|unsupported) (?:name|parameter|field|property|argument|keyword)",
     re.I,
 )
-# about something inside a field that is required: words in the message do not name other fields
+# it is about something inside a required field: other words of the message do not name fields
 _INSIDE = lazy_pattern(r"^\W*(?P<root>tools|messages|input|system|contents)[.\[]|invalid schema", re.I)
 _PROPERTY = lazy_pattern(r"(?:property|field|name|key|parameter|argument) ['\"`](\w+)['\"`]", re.I)
 _TOO_MANY_TOKENS = tuple(

@@ -11,7 +11,7 @@ MAX_REPAIRS = 2  # of one call: what the refusal names by its place, then all of
 
 @dataclass(frozen=True)
 class RepairingModel:
-    """What the loop calls: a model, and the conversation that can repair a refused call."""
+    """The model that the loop calls: it lets the conversation repair calls that the provider refused."""
 
     model: Model
     repairer: Repairer

@@ -28,7 +28,7 @@ async def whole_or_events(response: HttpResponse) -> tuple[str, AsyncIterator[by
         head += piece
         if head.strip():
             break
-    if not head.lstrip().startswith((b"{", b"[", b"<")):  # no line of an event stream begins so
+    if not head.lstrip().startswith((b"{", b"[", b"<")):  # no line of an event stream begins like this
         return "", _joined(head, pieces)
     body = bytearray(head)
     async for piece in pieces:

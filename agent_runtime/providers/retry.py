@@ -63,7 +63,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class Gate(Protocol):
-    """Holds attempts back; see agent.step_gate.StepGate."""
+    """Lets attempts wait; see agent.step_gate.StepGate."""
 
     @property
     def is_closed(self) -> bool:
@@ -92,7 +92,7 @@ class ResilientModel:
 
     Args:
         candidates: the models, in the order of preference. Once another one is used, it stays for the run:
-            its reasoning and its cache are worth more than the first one's return.
+            its reasoning and its cache are worth more than going back to the first one.
         policy: the bounds.
         report: called with every failure that will be tried again, before the wait.
         on_fallback: called when the next model is used.

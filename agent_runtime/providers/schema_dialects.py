@@ -1,4 +1,4 @@
-"""What the strict modes of providers take of JSON Schema: one dialect for each vendor, and its limits of size."""
+"""The part of JSON Schema that the strict modes of providers accept: one dialect for each vendor, and its limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent_runtime.lazy import dataclass
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a strict mode takes.
+    """What a strict mode accepts.
 
     required: every property must be required: an optional one is sent as one that may be null.
     recursive: a schema may refer to itself.

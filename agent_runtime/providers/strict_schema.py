@@ -1,6 +1,6 @@
-"""Translates JSON Schemas into the part that the strict modes of providers take.
+"""Translates JSON Schemas into the part of the language that the strict modes of providers accept.
 
-A translation may accept more than the original, by which the answer is always checked when it has come. What cannot be
+A translation may accept more than the original, so every answer is checked against the original. What cannot be
 translated raises NotExpressible.
 """
 
@@ -23,7 +23,7 @@ _ANNOTATIONS = frozenset(
         *("$schema", "$id", "$defs", "definitions", "discriminator"),
     )
 )
-# what gives a value its form; all other keywords only restrict it further
+# keywords that define the form of a value; all others only restrict it further
 _SHAPES = frozenset(["type", "properties", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"])
 _OPEN = ("patternProperties", "prefixItems", "$dynamicRef", "$anchor", "unevaluatedProperties")
 _DESCRIBED = 200  # characters of a restriction that is described to the model

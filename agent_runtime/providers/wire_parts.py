@@ -90,7 +90,7 @@ class Pieces:
 
 
 class ArgumentPieces(Pieces):
-    """The arguments of a call. What a gateway has sent twice is in their text once."""
+    """The arguments of a call. What a gateway sent twice is in their text once."""
 
     @property
     def text(self) -> str:
@@ -181,7 +181,7 @@ def counted(**tokens: int) -> Usage | None:
 
 
 def whole_input(prompt: int, cached: int, written: int) -> int:
-    """The tokens of the whole prompt. Providers that leave its cached parts out report more of these than of it."""
+    """The tokens of the whole prompt. Providers that exclude its cached part may report more tokens of that."""
     return prompt + cached + written if cached + written > prompt else prompt
 
 

@@ -14,7 +14,7 @@ from agent_runtime.providers.wire_parts import ArgumentPieces, Pieces, sendable_
 
 NewText = tuple[DeltaKind, str]
 
-# what a delta of a known type adds to the block's field of that name; its other fields do not belong to the block
+# by the type of a delta, the field that it adds to the block's field of the same name; its other fields do not count
 _GROWS = {
     "text_delta": ("text",),
     "thinking_delta": ("thinking",),
@@ -128,7 +128,7 @@ class Block:
         return whole if isinstance(whole, str) else json.dumps(whole, ensure_ascii=False)
 
     def complete(self, whole: Block) -> None:
-        """The same block, whole: its arguments count where those of the deltas are not a JSON object."""
+        """Take the same block of a whole message, whose arguments are used if those of the deltas are not a JSON object."""
         if self.type == "tool_use" and (not self.arguments or parse_arguments(self.arguments) is None):
             self.input.complete(whole.arguments)
 

@@ -39,7 +39,7 @@ class AnthropicDecoder:
 
     Two messages in one stream (gateways that call tools themselves do that) are one turn: blocks of both, and the stop
     reason and usage of the last, as in the SDK. Each message's prompt contains the one before it, so a sum would count
-    it twice and overstate how full the context is. What comes after a message's end and repeats it counts once.
+    it twice and overstate how full the context is. Whatever repeats a message after its end is ignored.
     """
 
     def __init__(self, model: str, known_ids: Collection[str]) -> None:
@@ -79,7 +79,7 @@ class AnthropicDecoder:
         return ()
 
     def _whole(self, message: dict[str, Any]) -> Iterator[Delta]:
-        """A whole message: in the place of a stream, or beside one. Then only what no event has brought is taken."""
+        """A whole message, instead of a stream or in addition to one: then only what the events lacked is taken."""
         known = list(self._blocks)
         types = {block.type for block in known}
         if not known:
@@ -200,7 +200,7 @@ def _match(known: Sequence[Block], whole: Block) -> Block | None:
 
 
 def _usage(usage: dict[str, Any]) -> Usage | None:
-    """`input_tokens` is what was neither read from the cache nor written to it; ours is the whole."""
+    """Anthropic's `input_tokens` exclude those read from or written to the cache; ours include them."""
     cached = count_of(usage.get("cache_read_input_tokens"))
     by_age = object_of(usage.get("cache_creation"))  # ephemeral_5m_input_tokens, ephemeral_1h_input_tokens
     written = count_of(usage.get("cache_creation_input_tokens")) or sum(map(count_of, by_age.values()))

@@ -113,7 +113,7 @@ class AnthropicMessages:
 
 
 def _for_platform(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """The body as the platform takes it: the path says the model, and at Bedrock that the answer is streamed."""
+    """The body for the platform, where the path names the model and, at Bedrock, asks for a stream."""
     platform = endpoint.provider_row.platform
     if not platform:
         return body

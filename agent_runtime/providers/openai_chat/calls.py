@@ -135,7 +135,7 @@ class Calls:
         return calls
 
     def blocks(self, *, is_cut: bool) -> Iterator[ToolCall]:
-        """The calls as we have them. `is_cut`: the answer was cut, and the last call may be a fragment."""
+        """The calls as our blocks. `is_cut`: the answer was cut, and the last call may be a fragment."""
         calls = self._calls
         for call in calls:
             text = call.arguments.text

@@ -23,7 +23,7 @@ def thinking_text(part: Part) -> str:
 
 
 def add_part(parts: list[Part], part: Part) -> None:
-    """A content part continues the one before it where both are text, or both are reasoning."""
+    """Add a content part. It continues the one before it if both are text, or both are reasoning."""
     last = parts[-1] if parts else {}
     if part.get("type") == last.get("type") == "text":
         last["text"] = text_of(last.get("text")) + text_of(part.get("text"))
@@ -39,7 +39,7 @@ def add_part(parts: list[Part], part: Part) -> None:
 
 
 def add_detail(details: list[Part], detail: Part) -> None:
-    """A piece of a reasoning detail (OpenRouter) adds to the one of the same index and type."""
+    """Add a piece of a reasoning detail (OpenRouter) to the one of the same index and type."""
     key = (detail.get("index"), detail.get("type"))
     known = next((d for d in details if (d.get("index"), d.get("type")) == key and key[0] is not None), None)
     if known is None:
@@ -53,7 +53,7 @@ def add_detail(details: list[Part], detail: Part) -> None:
 
 
 def add_block(blocks: list[Part], block: Part) -> None:
-    """A piece of a signed thinking block (LiteLLM, for Anthropic) adds to the last one, until that is signed."""
+    """Add a piece of a signed thinking block (LiteLLM, for Anthropic) to the last block, unless that is signed."""
     last = blocks[-1] if blocks else {}
     if block.get("type") == last.get("type") == "thinking" and not last.get("signature"):
         last["thinking"] = text_of(last.get("thinking")) + text_of(block.get("thinking"))

@@ -9,7 +9,7 @@ from agent_runtime.providers.wire_parts import count_of, counted, object_of, who
 
 
 def usage_of(usage: dict[str, Any] | None) -> Usage | None:
-    """xAI and Gemini count reasoning in the total only: the output is the total without the prompt."""
+    """Return the usage. xAI and Gemini count reasoning in the total only: the output is the total minus the prompt."""
     if not usage:
         return None
     details = object_of(usage.get("prompt_tokens_details"))

@@ -48,7 +48,7 @@ _ENDS = (
     "response.failed",
     "response.cancelled",
 )
-# what may still count once a response is over: another one, and items that it did not have
+# events that still count after the end of a response: another response, and items that this one did not have
 _AFTER_END = frozenset({"response.created", "response.output_item.done", *_ENDS})
 
 
@@ -120,7 +120,7 @@ class ResponsesDecoder:
             item.call_id = self._ids.take(item.given)
 
     def _close(self, chunk: dict[str, Any]) -> Iterator[Delta]:
-        """The item is whole; some providers never said that it began."""
+        """An item is complete; some providers never send its beginning."""
         whole, place = whole_item(chunk.get("item")), chunk.get("output_index")
         known = self._items.find(whole, place, closes=True)
         if known is None and self.complete:

@@ -23,7 +23,7 @@ class Item:
     """An output item that is being built.
 
     item: as it opened, or as it closed. call_id: our id of a call. place: its `output_index`. texts: its texts, by
-    kind, field and number. done: has it been closed?
+    kind, field and number. done: whether it has been closed.
     """
 
     item: dict[str, Any]
@@ -74,7 +74,7 @@ class Item:
         return self.texts.setdefault((kind, where, index), make())
 
     def close(self) -> Iterator[tuple[DeltaKind, str]]:
-        """The item is whole: what of it no delta has brought. What only deltas brought is kept."""
+        """Complete the item; returns the text that no delta contained. What only deltas contained is kept."""
         self.done = True
         for kind, where, index, text in _texts(self.item):
             if text and (rest := self.part(kind, where, index).complete(text)):
@@ -106,7 +106,7 @@ class Item:
         return item | {"call_id": self.call_id} if self.call_id else item
 
     def blocks(self, *, is_cut: bool) -> Iterator[AssistantBlock]:
-        """What the item holds for us."""
+        """The item as our blocks."""
         item = clean_json(self.filled())
         is_cut = is_cut or item.get("status") == "incomplete"
         for kind, where, _, text in _texts(item):
