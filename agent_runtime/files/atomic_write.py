@@ -2,9 +2,9 @@
 
 A new version is written beside the file, flushed and renamed over it, with the file's mode, owner and extended
 attributes. Where that is not possible (a bind-mounted file, a directory without write permission, an owner that would
-change) the file is written in place. A file with several hard links is renamed over too: the other names keep the
-former text. Writing through them would change files that nobody asked about, such as those of a package store that
-several projects share, and could not be atomic.
+change) the file is written in place. A file with several hard links is replaced too: its other names keep the former
+text. Writing through them would change files that nobody asked about, such as those of a package store that several
+projects share, and could not be atomic.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _named(change: Write) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = os.fspath(change.place.real)  # in place of the temporary file beside it
+        error.filename = os.fspath(change.place.real)  # instead of the temporary file beside it
         raise
 
 
@@ -181,7 +181,7 @@ class _Staged:
             try:
                 os.rmdir(name, dir_fd=parent)
             except OSError:
-                break  # it is not empty any more
+                break  # it is no longer empty
 
     def close(self) -> None:
         for parent, _ in self.made:
@@ -221,7 +221,7 @@ class _Staged:
             os.mkdir(name, dir_fd=parent)
             made = True
         except FileExistsError:
-            made = False  # by another change of this set
+            made = False  # another change of this set has created it
         self.folder = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         if made:
             self.made.append((parent, name))

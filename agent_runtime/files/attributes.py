@@ -29,7 +29,7 @@ def copy_attributes(fd: int, like: Snapshot | None, executable: bool | None) -> 
             try:
                 os.setxattr(fd, name, value)
             except OSError:
-                continue  # of a kind that only the system sets
+                continue  # only the system sets attributes of this kind
     if executable is not None:
         mode = mode | (mode & 0o444) >> 2 if executable else mode & ~0o111
     os.fchmod(fd, mode)

@@ -1,10 +1,10 @@
 """Reading and editing files: the engine under every tool that does either.
 
-Rules that hold for all tools. Bytes outside the change stay as they are. A change is atomic, and a patch of several
-files is all or nothing. Two edits of one file follow each other. A file that has changed on disk since the model last
-saw it through these tools is refused with its present text, which then counts as seen. A file that the model never saw
-may be edited (the old text, or a patch's context, proves that it knows it) and overwritten, as by any editor's
-"save as".
+These rules hold for all tools. Bytes outside the change stay as they are. A change is atomic, and a patch of several
+files is all or nothing. Edits of the same file are made one after the other. If a file has changed on disk since the
+model last saw it through these tools, the edit is refused with the present text, which then counts as seen. A file that
+the model never saw may be edited, because the old text or the context of a patch proves that it knows the file, and it
+may be overwritten, as with "save as" in any editor.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FileEditor:
         workspace: where relative paths begin.
         on_change: awaited with every path touched (both ends of a move) and the call's id, after the change
             and while no other call may edit these files.
-        changing: entered with every path that may be touched, for as long as it may.
+        changing: a context that is entered with every path that may be touched, until the change is made.
         roots: confine changes to what is below these; None: anywhere. Symlinks are followed before the check.
         worker: runs the file work, with the rights of the user of the tools.
         home: what `~` stands for; None: the home directory of this process.

@@ -38,7 +38,7 @@ def is_elision(line: str) -> bool:
 
 
 def _kind(there: str, given: str) -> str:
-    """In what two lines differ when that is hard to see."""
+    """How two lines differ, if the difference is hard to see."""
     if there.strip() == given.strip():
         return (
             " only in its indentation" if there.rstrip() != given.rstrip() else " only in blanks at its end"

@@ -1,4 +1,4 @@
-"""Where a block of lines is in a file: exactly, or else but for blanks or typographic characters.
+"""Where a block of lines is in a file: exactly, or else ignoring blanks or typographic characters.
 
 All searches take time in proportion to the file, however often its lines repeat.
 """
@@ -31,7 +31,7 @@ BLANKS = "but for blanks at the beginnings of lines; added lines are indented as
 class Shift:
     """How the file's indentation differs from the model's: `remove` at the front of a line, then put `add`.
 
-    With `each`, every step of `remove` in the indentation is one of `add`: blanks for tabs, or the reverse.
+    With `each`, every occurrence of `remove` in the indentation becomes one of `add`: blanks for tabs, or the reverse.
     """
 
     remove: str = ""
@@ -64,7 +64,7 @@ def fold(text: str) -> str:
 
 
 def most_counted(size: int) -> int:
-    """How many places of something of this size are counted: each costs time in proportion to it."""
+    """Return how many places of a text of this size are counted: each takes time in proportion to the size."""
     return min(_COUNTED, max(100, _COMPARED // max(1, size)))
 
 
@@ -99,7 +99,7 @@ class Lines:
         return EXACT, []
 
     def shifted(self, block: Sequence[str]) -> list[Hit]:
-        """Return every place where the block fits when all of its lines are indented by the same more, or less.
+        """Return every place where the block fits when the indentation of all its lines is changed by the same amount.
 
         Empty when too many places would have to be examined to be sure that there is only one.
         """

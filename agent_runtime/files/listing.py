@@ -1,4 +1,4 @@
-"""Directory listings, some levels deep, bounded however much there is."""
+"""Directory listings of several levels, bounded in size."""
 
 from __future__ import annotations
 

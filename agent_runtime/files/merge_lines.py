@@ -1,8 +1,8 @@
-"""New text in the place of old, with the file's own bytes for what the two have in common.
+"""Puts new text in the place of old text, and keeps the file's own bytes for what the two have in common.
 
-A model repeats what it does not change, and not always to the byte: it writes LF for every line end, loses blanks at
+A model repeats lines that it does not change, but not always exactly: it writes LF for every line end, loses blanks at
 line ends, and writes plain quotes for typographic ones. So its old and its new text are compared with each other, and
-lines that are in both stay as they are in the file. A line that it wrote anew is written as given.
+lines that are in both stay as they are in the file. New lines are written as given.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str
     Raises ToolError when a line of `new` cannot be indented as the place in the file is.
     """
     start, end = file.offset(span.start), file.offset(span.end)
-    if span.open_end:  # the file goes on having no line end there
+    if span.open_end:  # the last line of the file still has no line end
         old, new = old.removesuffix("\n"), new.removesuffix("\n")
     if matches.how == EXACT and "\n" not in old and "\n" not in new:
         return Edit(start, end, new)
@@ -62,7 +62,7 @@ def replacement(file: TextFile, matches: Matches, span: Span, old: str, new: str
 
 
 def opcodes(mine: Sequence[str], wanted: Sequence[str]) -> list[Opcode]:
-    """Return difflib's opcodes, found fast for what is equal at both ends, in bounded time for the rest."""
+    """Return difflib's opcodes in bounded time: what is equal at both ends is found without difflib."""
     head = 0
     while head < min(len(mine), len(wanted)) and mine[head] == wanted[head]:
         head += 1

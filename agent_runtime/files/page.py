@@ -116,7 +116,7 @@ def page_of_large(
 
 
 def _range(first: int | None, last: int | None, total: int | None, display: str) -> tuple[int, int]:
-    low = first or 1  # 0 is the first line to some models
+    low = first or 1  # some models count from 0
     high = (1 << 62) if last in (None, -1) else int(last or 0)
     if low < 1:
         raise ToolError(f"Lines are counted from 1; line {low} of {display} was asked for.")
@@ -130,7 +130,7 @@ def _range(first: int | None, last: int | None, total: int | None, display: str)
 
 
 def _oddities(file: TextFile) -> list[str]:
-    """What cannot be seen in the lines and matters for an edit."""
+    """What the lines do not show, and an edit must know."""
     notes: list[str] = []
     if file.encoding.label != "utf-8":
         notes.append(f"encoding: {file.encoding.label}")

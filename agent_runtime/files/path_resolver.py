@@ -1,4 +1,4 @@
-"""Paths as the model writes them, resolved to places, and the check of which places may be changed."""
+"""Resolves paths as the model writes them to places, and checks which places may be changed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class PathResolver:
         """Return what exists at another spelling of the path. Raises ToolError when that is more than one place."""
         found: dict[Path, Place] = {}
         for spelling in spellings(path):
-            with suppress(ToolError):  # a spelling may be anything
+            with suppress(ToolError):  # a spelling need not be a valid path
                 place = opened.enter_context(self._walk(spelling.path, follow))
                 if place.lstat() is not None:
                     found.setdefault(place.real, replace(place, spelling=spelling))
@@ -141,7 +141,7 @@ class PathResolver:
             refuse_processes(place.real, path)
             if not stat.S_ISDIR((status := self.status(place, path)).st_mode):
                 refuse_special(place.real, status, path)
-            # an unreadable file has no matches, which must not be taken for an answer
+            # otherwise an unreadable file would be reported as one without matches
             os.close(os.open(place.name, _TO_READ, dir_fd=place.folder))
             return place.real
 

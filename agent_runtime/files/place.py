@@ -98,7 +98,7 @@ def refuse_processes(real: Path, display: str) -> None:
 
 
 def missing(place: Place, display: str) -> ToolError:
-    """Return the error for a path at which nothing is, with the names that may have been meant."""
+    """Return the error for a path that does not exist, with the names that may have been meant."""
     if place.dangling is not None:
         return ToolError(f"{display} is a dangling symlink: nothing is at {clean_text(place.dangling)}.")
     if place.missing:

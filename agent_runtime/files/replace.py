@@ -1,6 +1,7 @@
 """The three ways to change one file's text: replace a piece, insert lines, give it new content. No I/O.
 
-Each returns the file's new bytes and the message for the model: where, how it matched, and how the place looks now.
+Each returns the file's new bytes and a message for the model: where the change is, how the text matched, and the lines
+around the change.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def _absent(file: TextFile, old: str, new: str, display: str) -> str:
 
 
 def _unescaped(text: str) -> tuple[str, str]:
-    """Text with its escapes undone (a model may have escaped it twice), and which they are."""
+    """Text without its escapes, which a model may have written twice, and the escapes that were found."""
     escapes = dict.fromkeys(re.findall(r'\\([nt\\"])', text))
     instead = " and ".join(f"{_ESCAPES[escape][1]} for `\\{escape}`" for escape in escapes)
     return re.sub(r'\\([nt\\"])', lambda found: _ESCAPES[found[1]][0], text), instead

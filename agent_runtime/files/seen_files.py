@@ -45,8 +45,8 @@ class SeenFiles:
     def decode(self, real: Path, data: bytes) -> TextFile:
         """The text of a file, in the encoding that was found first.
 
-        An edit of ours may change the evidence for an encoding, but it does not change the encoding. A file that was
-        changed by others meanwhile is looked at afresh.
+        An edit of ours may change the evidence for an encoding, but it does not change the encoding. The
+        encoding of a file that others have changed meanwhile is detected again.
         """
         known = self._encodings.get(real) if self._digests.get(real) == _digest(data) else None
         file = decode(data, known)

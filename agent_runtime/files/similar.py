@@ -1,6 +1,6 @@
 """What a model may have meant when its text is not in the file: the places that are most like it.
 
-The cost is bounded: lines that are frequent in the file count for little and are left out where they are too many.
+The cost is bounded: lines that are frequent in the file count for little, and are left out if there are too many.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _keys(lines: Sequence[str]) -> list[str]:
 
 
 def _key(line: str) -> str:
-    """A line without what a model easily gets wrong: case, blanks, typographic and composed characters."""
+    """A line without the differences that models easily overlook: case, blanks, typographic and composed characters."""
     line = line[: 2 * _LONG]
     if not line.isascii():
         line = fold(unicodedata.normalize("NFC", line))
@@ -217,7 +217,7 @@ def _bounds(keys: Sequence[str], wanted: Sequence[str], start: int, margin: int)
 
 
 def _agreeing(keys: Sequence[str], wanted: Sequence[str], at: int, step: int) -> int:
-    """How many lines of the block, from its beginning or backwards from its end, are those of the file at `at`."""
+    """Return how many lines of the block, from its beginning or backwards from its end, equal those at `at`."""
     count, mine = 0, 0 if step > 0 else len(wanted) - 1
     while 0 <= at < len(keys) and 0 <= mine < len(wanted) and keys[at] == wanted[mine]:
         count, at, mine = count + 1, at + step, mine + step

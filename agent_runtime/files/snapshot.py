@@ -13,7 +13,7 @@ from agent_runtime.system.safe_open import open_regular
 
 MAX_SIZE = 256 << 20  # bytes; a larger file is not held in memory to be edited
 _BLOCK = 1 << 20
-_DROPPED = ("security.capability",)  # the kernel removes capabilities from a program that is written to
+_DROPPED = ("security.capability",)  # the kernel removes the capabilities of a program when it is written to
 
 
 @dataclass(frozen=True)

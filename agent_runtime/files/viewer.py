@@ -53,7 +53,7 @@ class Viewer:
             try:
                 return self._as_image(place, path)
             except ToolError:
-                if kind:  # a text may begin as an image does
+                if kind:  # a text may begin like an image
                     raise
         if kind:
             raise ToolError(f"{path} is {kind} ({status.st_size:,} bytes), not text.")

@@ -1,4 +1,4 @@
-"""Which paths a glob, or a part of a path, selects. A path may be spelled in several ways and means the same."""
+"""Decides which paths a glob, or a part of a path, selects; different spellings of a path are treated alike."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class _Spellings:
 
 
 def _simplified(text: str) -> str:
-    """Without `./`, `//`, and what `..` takes back, and with the home directory for `~`."""
+    """The path without `./`, `//` and `..`, and with the home directory for `~`."""
     text = str(Path.home()) + text[1:] if text.startswith("~/") else text
     simple = posixpath.normpath(text) if re.search(r"(^|/)\.{0,2}/|/\.{1,2}$", text) else text
     if simple == ".":
@@ -126,12 +126,12 @@ def _simplified(text: str) -> str:
 
 
 def _normal(text: str) -> str:
-    """In a form that is the same for all paths that look the same."""
+    """The text in a form that is equal for all paths that look the same."""
     return text if text.isascii() else look(text)
 
 
 def _spelled(glob: str) -> list[str]:
-    """The glob, and what it is without quotes, `file:` and variables. Backslashes stay: they escape what is special."""
+    """The glob as given, and without quotes, `file:` and variables. Backslashes stay, as escapes."""
     return [glob, *(other.path for other in spellings(glob) if other.sure and "\\" not in glob)]
 
 

@@ -55,7 +55,7 @@ async def running(
 async def _started(
     command: Sequence[str], cwd: str | Path, user: FileCredentials | None, *, has_input: bool
 ) -> Process:
-    """A process that has been started, which a cancel cannot divide: it would leave the process to itself."""
+    """Start a process. Cannot be cancelled halfway, which would leave a process that nobody ends."""
     with anyio.CancelScope(shield=True):
         return await anyio.open_process(
             command,

@@ -46,7 +46,7 @@ class SearchReport:
         return not self._full
 
     def text(self, nothing: str, notes: list[str]) -> str:
-        """Return the whole: the lines, or `nothing`, and notes."""
+        """Return the whole text: the lines, or `nothing` if there are none, and notes."""
         if self._lines and self._lines[-1] == "--":
             self._lines.pop()
         what = "files" if self.mode != "content" else "matches"

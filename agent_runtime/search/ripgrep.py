@@ -88,7 +88,7 @@ async def search(query: Query, base: Path, worker: FileWorker) -> AsyncGenerator
 
 
 def _pattern(query: Query) -> str:
-    """The pattern with the rest of the line, else each match in a line is reported, which may be millions."""
+    """The pattern, extended to the rest of the line: otherwise every match is reported, maybe millions in a line."""
     pattern = query.pattern
     if "\0" in pattern or len(pattern) > 100_000:
         raise Unsupported("not possible as an argument")
@@ -120,7 +120,7 @@ async def _running(
     if ignore.named:
         command.append("--no-ignore-parent")
     if ignore.named or not ignore.repository:
-        # else .gitignore files would not apply
+        # otherwise .gitignore files would not apply
         command.append("--no-require-git")
     async with running([*command, "--", target], cwd=folder, user=worker.credentials) as process:
         yield process, folder

@@ -150,7 +150,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _import_pattern(request: dict[str, Any]) -> _Pattern | None:
-    """The compiled pattern, in the limits that then hold for the whole process."""
+    """The compiled pattern. Sets limits that then hold for the whole process."""
     import regex  # type: ignore[import-untyped]
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
@@ -161,7 +161,7 @@ def _import_pattern(request: dict[str, Any]) -> _Pattern | None:
     # full case folding (`ß` as `ss`), which ripgrep does not have either, misses matches
     as_ripgrep = ("(?-f)" + _ESCAPE.sub(_translated, request["pattern"]), regex.VERSION1)
     literal = (regex.escape(request["pattern"]), regex.VERSION0)
-    # what is not valid for one may be valid for the other: `[[]`
+    # a pattern may be valid in one version of the syntax only: `[[]`
     variants = [literal] if request["literal"] else [as_ripgrep, (request["pattern"], regex.VERSION0)]
     reason: Exception | None = None
     for pattern, version in variants:
@@ -177,7 +177,7 @@ def _import_pattern(request: dict[str, Any]) -> _Pattern | None:
 
 
 def _translated(escape: re.Match[str]) -> str:
-    """An escape of ripgrep's patterns as one of `regex`."""
+    """The form in `regex` of an escape in ripgrep's patterns."""
     if escape[1]:
         return rf"\U{int(escape[1], 16):08x}"
     return _RENAMED.get(escape[0], escape[0])

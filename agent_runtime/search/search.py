@@ -96,7 +96,7 @@ class Searcher:
         empty = partial(SearchReport, self._paths.display_path, "files", limit, tokens * BYTES_PER_TOKEN)
         spelled, report = pattern, empty()
         with anyio.move_on_after(_TIMEOUT) as timer:
-            # another spelling counts where nothing has the literal one
+            # other spellings are tried if nothing has the literal name
             for spelled in [pattern, *(spelling.path for spelling in spellings(pattern))][:_SPELLINGS]:
                 report = empty()
                 await self._list(scope, _selects(spelled, where), report)
@@ -127,7 +127,7 @@ class Searcher:
         return await self._worker.run(resolve)
 
     async def _found(self, query: Query, base: Path) -> AsyncGenerator[FileMatches, None]:
-        """The files with matches, in order: by ripgrep as far as it goes, then in Python."""
+        """The files with matches, in order: found by ripgrep as far as it can, then in Python."""
         last: tuple[bytes, ...] = ()
         if ripgrep.available():
             try:

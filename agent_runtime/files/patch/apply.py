@@ -19,7 +19,7 @@ from agent_runtime.files.snapshot import Snapshot, snapshot, snapshot_link
 from agent_runtime.files.text_file import TextFile, split_lines
 from agent_runtime.lazy import dataclass
 
-# bytes of a file, and its lines: lists of all of them are made in calls that cannot be interrupted
+# bytes and lines of a file: calls that make lists of all lines cannot be interrupted
 _LARGE = 64 << 20
 _MANY_LINES = 4_000_000
 
@@ -145,7 +145,7 @@ class PatchApplier:
         return f"{self.display_path(source.place.real)} -> {self.display_path(target.place.real)}"
 
     def _existing(self, file: FilePatch) -> _Entry:
-        """The first of the file's names at which something is."""
+        """The first of the file's names that exists."""
         entries = [self._entry(name) for name in (file.path, *file.others)]
         return next((entry for entry in entries if entry.data is not None), entries[0])
 

@@ -111,7 +111,7 @@ class DiffSection:
         )
 
     def _without_directory(self) -> str | None:
-        """The name below two directories that were compared (`diff -ru old new`); None when it is not so."""
+        """The name below two directories that were compared (`diff -ru old new`); None when these were not compared."""
         if not self.old or not self.new or _NOTHING in (self.old, self.new):
             return None
         (first, _, old), (second, _, new) = self.old.partition("/"), self.new.partition("/")

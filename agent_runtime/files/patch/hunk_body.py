@@ -1,4 +1,4 @@
-"""Which lines of a unified diff belong to a hunk, also where its header counts them wrong or not at all."""
+"""Finds which lines of a unified diff belong to a hunk, even if its header has wrong counts or none."""
 
 from __future__ import annotations
 

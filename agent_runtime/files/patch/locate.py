@@ -27,7 +27,7 @@ class HunkLocation:
         start: its first line in the file, from 0.
         end: the line after its last.
         lines: the lines of the hunk that are used: blank ones at its end are left out where the file has none.
-        how: with which tolerance it matched.
+        how: the tolerance with which it matched.
     """
 
     start: int

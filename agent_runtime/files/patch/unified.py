@@ -13,7 +13,7 @@ from agent_runtime.lazy import lazy_pattern
 
 _HUNK = lazy_pattern(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
 _QUOTED = lazy_pattern(r'"(?:\\.|[^"\\])*"|\S+')
-# what begins or ends a message between two diffs
+# lines with which a message between two diffs begins or ends
 _MESSAGE = lazy_pattern(r"From [0-9a-f]{7,64}\b|commit [0-9a-f]{7,64}\b|Index: |diff |Only in ")
 _SIGNATURE = lazy_pattern(r"--\s*$")
 _BULLET = lazy_pattern(r"[-+] \S|-{2,}$")
