@@ -1,4 +1,4 @@
-"""The first look: lists the tree at the beginning of a run, and keeps every old text."""
+"""The baseline: lists the tree at the beginning of a run, and keeps every old text."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from agent_runtime.system.inotify import Inotify
 
 log = logging.getLogger(__name__)
 
-_KERNEL_FOLDERS = (b"/proc", b"/sys", b"/dev", b"/run")  # not files to track, should the workspace be `/`
-_TICK_NS = 10_000_000  # the times of files lag behind the clock by up to a tick
+_KERNEL_FOLDERS = (b"/proc", b"/sys", b"/dev", b"/run")  # not to be tracked if the workspace is `/`
+_TICK_NS = 10_000_000  # the times of files may be one tick behind the clock
 
 
 def take_baseline(

@@ -1,4 +1,4 @@
-"""Contents that are kept nowhere else, in one file without a name: it is gone with the process, however that ends."""
+"""Contents that are kept nowhere else, in one file without a name, which is gone with the process however that ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _nameless(directory: Path) -> int:
 
 
 class ContentStore:
-    """Append-only. Holds at most `limit` bytes; what is added past that is not kept (NOWHERE), and `full` is set.
+    """An append-only store. It holds at most `limit` bytes; further contents are not kept (NOWHERE), and `full` is set.
 
     Args:
         directory: where the file lives, outside the workspace; /var/tmp or /tmp if it cannot be written.

@@ -40,7 +40,7 @@ class Content:
         return self.data is None or b"\0" in self.data
 
     def entry(self, offset: int) -> Entry:
-        """Return what is remembered of it."""
+        """Return the entry that is remembered for it."""
         return unpack(pack_stat(self.stat, self.oid, offset))
 
 
@@ -91,7 +91,7 @@ def sha256_of(path: bytes, data: bytes | None) -> str:
 
 
 class Contents:
-    """Old contents of text files, from wherever they are kept: those of binary files are needed by no diff.
+    """Old contents of text files, from wherever they are kept. No diff needs those of binary files.
 
     Args:
         store: for those that git does not have.

@@ -1,4 +1,4 @@
-"""Lets the event loop end work that a thread does: the thread asks between two steps."""
+"""Lets the event loop end the work of a thread, which checks the deadline between two steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the change tracker could not do: one notice for each kind of limit, so that a missing event is not a mystery."""
+"""Records what the change tracker could not do: one notice for each kind of limit, which explains missing events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered of one file: its stat, the id of its content (git's blob id), and where that content is kept.
+"""What is remembered about one file: its stat, the id of its content (git's blob id), and where that content is kept.
 
 A tree of 100,000 files is held in memory, so an entry is packed into 64 bytes and unpacked when it is used.
 """
@@ -27,7 +27,7 @@ _WRITTEN_BYTES = 20  # the same: mode, size and time of writing
 _OID_END = SIGNATURE_BYTES + len(UNKNOWN)
 _NOT_READ = UNKNOWN + struct.pack("<q", NOWHERE)  # the rest of an entry that is known by its stat alone
 _64_BITS = (1 << 64) - 1  # file systems keep times from before 1970 and after 2554, which wrap around
-PENDING_TAIL = struct.pack("<q", PENDING)  # how a packed entry ends that is not read yet
+PENDING_TAIL = struct.pack("<q", PENDING)  # the end of a packed entry whose file was not read yet
 
 RACY_NS = 50_000_000  # longer than any kernel's clock tick: a write this soon may leave the same times
 

@@ -39,7 +39,7 @@ class FileDiff:
     sha256: str | None = None
 
 
-NO_DIFF = FileDiff()  # of a change that is only named
+NO_DIFF = FileDiff()  # for a change that is reported without a diff
 
 
 class FileDiffs:
@@ -65,7 +65,7 @@ class FileDiffs:
         self._files = DiffFiles(diff_dir, degradation)
         self._contents = contents
         self._deadline = deadline
-        # what the diffs so far make of paths that have a change without a diff
+        # the entry that the diffs so far lead to, for paths that have a change without a diff
         self._diverged: dict[bytes, Entry | None] = {}
 
     def make(self, change: Change, blobs: Blobs, ident: IdentAttribute, limit: int) -> FileDiff:

@@ -14,7 +14,7 @@ _REMEMBERED = 10_000  # paths
 
 
 class IgnoredChanges:
-    """Counts what is cheap to know: a folder's time, the names directly in it, and files beside tracked ones."""
+    """Counts what is cheap to find: by the time of a folder, the names in it, and files beside tracked ones."""
 
     def __init__(self, root: bytes) -> None:
         self._root = root

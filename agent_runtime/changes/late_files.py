@@ -61,7 +61,7 @@ class LateFiles:
         return True
 
     def no_longer_ignored(self) -> Suspects:
-        """The files that were ignored and are not by the rules of now."""
+        """The files that were ignored, and are not by the present rules."""
         late: Suspects = {}
         for folder, names in list(self._tree.folders.items()):
             if folder in self._tree.partial:

@@ -73,7 +73,7 @@ class Ledger:
         self._unlisted.clear()
         self._deferred = {path: suspects.pop(path) for path in self._expected & suspects.keys()}
         if len(suspects) > _MANY and self._deadline.is_short:
-            # to make some of so many diffs would use the time in which all can be named
+            # making some of these many diffs would take the time that naming all of them needs
             self._deferred |= suspects
             suspects = {}
         yield from self._report(
@@ -87,7 +87,7 @@ class Ledger:
         return not is_waiting and self._files.is_quiet
 
     def note(self, paths: Sequence[Path], call_id: str) -> Iterator[FileEditEvent]:
-        """Return the changes of exactly these paths, as an edit tool left them."""
+        """Return the changes of exactly these paths, after an edit tool has written them."""
         suspects: Suspects = {}
         extra: list[bytes] = []
         for path in sorted(self._keys(paths)):  # a file that became a folder before what is in it
@@ -102,7 +102,7 @@ class Ledger:
                 if path and (path in self._tree.folders or is_folder(under(self._root, path))):
                     self._files.walk.visit(
                         parent(path), base(path), suspects
-                    )  # a whole folder, made, moved or gone
+                    )  # a whole folder was created, moved or deleted
         yield from self._report(suspects, "tool", call_id, also=extra)
 
     def expect(self, paths: Sequence[Path]) -> set[bytes]:
@@ -209,7 +209,7 @@ class Ledger:
         return [change for change in found if change]
 
     def _keys(self, paths: Sequence[Path]) -> set[bytes]:
-        """A symlink stands for what it points to as well."""
+        """The keys of these paths; for a symlink also that of its target."""
         keys: set[bytes] = set()
         for path in paths:
             own = located(self._root, os.fsencode(path))

@@ -41,8 +41,9 @@ class OldContents:
     def doubt(self, repository: Repository) -> None:
         """Read the files that may differ from their blobs, though git's index says that they are unchanged.
 
-        Conversions of line ends, encodings and filters come between the two, by settings that may have been another
-        user's or have changed since. Nearly all change the size; where one may not, or reading is cheap, all are read.
+        A file may differ from its blob by conversions of line ends, encodings and filters, whose settings may have been
+        another user's or have changed since. Nearly all of them change the size. Where one may not, or where reading
+        is cheap, all files are read.
         """
         entries = self._tree.entries()
         vouched = (item for item in entries if unpack(item[3]).offset == IN_GIT)

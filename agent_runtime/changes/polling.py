@@ -1,9 +1,10 @@
 """Polling the folders that the run works in, with watchfiles, where there is no inotify.
 
-inotify's queue (see `inotify`) can be read at the moment when a command has ended, which a library that delivers
-later from a thread of its own does not allow. Without inotify, watchfiles polls outside of the interpreter. It keeps
-an entry for every file (15 MB for 100,000), makes them while it holds the interpreter's lock, and compares whole
-seconds; so it gets few folders and only says when to look there. The walk of the whole tree decides what has changed.
+inotify's queue (see `system.inotify`) can be read at the moment when a command has ended, which is not possible with a
+library that delivers later from a thread of its own. Without inotify, watchfiles polls outside of the interpreter. It
+keeps an entry for every file (15 MB for 100,000), makes them while it holds the interpreter's lock, and compares whole
+seconds; so it is given few folders, and only says when to look there. The walk of the whole tree decides what has
+changed.
 """
 
 from __future__ import annotations

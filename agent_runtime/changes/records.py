@@ -49,12 +49,12 @@ class Records:
             if old in (LATE, UNSEEN):
                 return self._begin_to_track(path, None if old == LATE else _UNSEEN)
             return self._read(path, unpack(old) if isinstance(old, bytes) else old)
-        except Exception as error:  # this file is lost to the run; the others are not
+        except Exception as error:  # only this file cannot be tracked; the others go on
             self._degradation.note("failed", path, error)
             return None
 
     def _read(self, path: bytes, old: Entry | None) -> Change | None:
-        """Read a suspect. What it is now is what it was from here on."""
+        """Read a suspect, and remember what it is now."""
         content = None
         if not self._lost_its_folder(path):
             content = read_content(under(self._root, path), deadline=self._deadline)
@@ -97,7 +97,7 @@ class Records:
         return "delete" if new is None else "modify" if old else "create"
 
     def _lost_its_folder(self, path: bytes) -> bool:
-        """Whether its folder gave way to a symlink, which takes the files with it, whatever the link leads to."""
+        """Whether its folder was replaced by a symlink, with which its files are gone, whatever the link leads to."""
         return path not in self.extra and parent(path) not in self._tree.folders
 
     def _begin_to_track(self, path: bytes, before: Entry | None) -> Change | None:

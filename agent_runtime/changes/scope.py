@@ -1,6 +1,6 @@
 """What belongs to the tracked tree: the ignore rules of each directory, read when first needed.
 
-The rules are git's. Where no rule speaks of a name, directories that tools fill with thousands of files are left out
+The rules are git's. Where no rule matches a name, directories that tools fill with thousands of files are left out
 too, so that installing packages does not report each of their files.
 """
 
@@ -182,7 +182,7 @@ class _FolderRules:
         return self._rules.ignores(path, name, is_folder)
 
     def negates(self, name: bytes) -> bool:
-        """Whether a pattern with `!` may speak of something below a directory of this name."""
+        """Whether a pattern with `!` may match something below a directory of this name."""
         return any(name + b"/" in pattern for pattern in self._negated)
 
 

@@ -154,7 +154,7 @@ class TrackedFiles:
         self._noticed.lost |= seen.lost
 
     def _add_late(self, suspects: Suspects) -> None:
-        """Add files that begin to count: ignored until the rules changed, or until git tracked them."""
+        """Add files that are tracked from now on: ignored until the rules changed, or until git tracked them."""
         late: Suspects = {}
         if self._rules_changed:
             self._rules_changed = False

@@ -15,14 +15,14 @@ How a changed file becomes one `file_edit` event:
 
 What it guarantees:
     The diffs, applied in the order of the events, lead from the tree at `begin` to the tree at the end. So events
-    must be emitted in the order in which they were found: hold `turn()` over a call of `note`, `scan` or `finish`
-    and the emitting of what it returned.
+    must be emitted in the order in which they were found: hold `turn()` while `note`, `scan` or `finish` is called and
+    its events are emitted.
 
 What it costs, and where it stops:
-    Each look costs what has changed, not what there is. A run that is stopped has no time for many diffs: `finish`
-    makes those that it can, `last_events` has the events of further files, and `net` names all of them.
-    `notices` reports what could not be done, each kind of limit once (`degradation`). A file that cannot be handled is
-    left out alone.
+    The cost of a look depends on what has changed, not on the size of the tree. A run that is stopped has no time for
+    many diffs: `finish` makes those that it can, `last_events` has the events of further files, and `net` names all of
+    them. `notices` reports what could not be done, each kind of limit once (`degradation`). If a file cannot be
+    handled, only that file is left out.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ _FINISH = 15.0  # seconds for the last look of a run that was not stopped
 _BY_STAT = 0.35  # seconds after a last look that was too short, in which changes are found by stat alone
 _NET_WAIT = 0.4  # seconds that `net` waits for a thread that still works
 _NET = 0.4  # seconds that `net` may take
-_POLL = 2.0  # seconds between walks without inotify, or twenty times as long as one takes
+_POLL = 2.0  # seconds between walks without inotify, at least; otherwise 20 times the duration of a walk
 
 
 class ChangeTracker:
-    """See the module. Failures to track are noticed and logged; they never fail a run.
+    """See the module. Failures to track are reported by notices and logged; they never fail a run.
 
     Args:
         workspace: the tree; need not be a repository, or may be a folder of one.
@@ -136,9 +136,10 @@ class ChangeTracker:
         return await self._thread.look(lambda ledger: ledger.scan(call_id))
 
     async def finish(self, *, hurried: bool = False) -> list[FileEditEvent]:
-        """A last look: at everything, or, `hurried`, at what inotify reported; none when no tool ever ran.
+        """Take a last look: at everything, or, if `hurried`, at what inotify reported; none if no tool ever ran.
 
-        Bounded in time. Without inotify a hurried look is at everything too, unless that is known to take too long.
+        It is bounded in time. Without inotify, a hurried look is at everything too, unless that is known to take too
+        long.
         """
         files = self._thread.files
         if not self._thread.used or files is None:
@@ -156,7 +157,7 @@ class ChangeTracker:
     def last_events(self, found: Sequence[FileEditEvent]) -> Generator[FileEditEvent, None, None]:
         """Yield what `finish` found, and then an event without a diff for each change that it had no time for.
 
-        What is not taken before the iterator is closed is reported by a notice, and is in `net` only.
+        Events that were not taken when the iterator is closed are reported by a notice; `net` has their files.
         """
         yielded = 0
         with self._thread.here(wait=0, seconds=math.inf) as ledger:
@@ -172,10 +173,7 @@ class ChangeTracker:
                     self._degradation.note("time", details=details)
 
     def hurry(self) -> None:
-        """Bound every look from now on, the one that is under way too: the run is being stopped.
-
-        What a look leaves is continued by the next one.
-        """
+        """Bound every look from now on, also the present one, which the next continues: the run is being stopped."""
         self._thread.hurry()
 
     def notices(self) -> list[NoticeEvent]:
@@ -200,7 +198,7 @@ class ChangeTracker:
                     with anyio.CancelScope(shield=True):  # what was found is not found again
                         for event in [*found, *self.notices()]:
                             await emit(event)
-                    if found:  # a writer that goes on is reported less and less often
+                    if found:  # a file that is written continuously is reported less and less often
                         pause = (
                             min(2 * pause, _SETTLE_MOST) if began - reported < 2 * _SETTLE_MOST else _SETTLE
                         )
@@ -208,7 +206,7 @@ class ChangeTracker:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Held while a tool runs that may change files: the `scan` after it reports what it did."""
+        """Held while a tool runs that may change files; the `scan` after it reports its changes."""
         self._held += 1
         try:
             yield
@@ -217,7 +215,7 @@ class ChangeTracker:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Held by one task at a time over looking and emitting. Not reentrant."""
+        """Held by one task at a time, which looks for changes and emits them. Not reentrant."""
         async with self._turn:
             yield
 

@@ -1,6 +1,6 @@
 """Finding what differs from the tree as it was last seen.
 
-Nothing is read here, only listed: what looks different is a suspect, and its content decides later (see `ledger`). A
+Files are not read here, only listed: what looks different is a suspect, and its content decides later (see `ledger`). A
 name that cannot be handled is skipped and noted; it does not end the walk.
 """
 
@@ -65,13 +65,13 @@ class TreeWalk:
         vouched = raw is not None and raw != UNVOUCHED
         where = IN_GIT if raw and vouched and vouches(raw, st, written) else PENDING
         packed = pack_stat(st, oid_of(raw) if raw and vouched else UNKNOWN, where)
-        if packed[:4] != bytes(4):  # a socket, FIFO or device has no mode of git's
+        if packed[:4] != bytes(4):  # git has no mode for a socket, FIFO or device
             self._tree.folders[folder][item.name] = packed
 
     # -- looking for differences ------------------------------------------------------------------------------
 
     def compare(self, suspects: Suspects, below: bytes = b"") -> None:
-        """List all folders at and below one; whatever does not look as remembered becomes a suspect."""
+        """List all folders at and below one; whatever looks different from what is remembered becomes a suspect."""
         self._tree.scope.reread()
         self.compare_folders([below], suspects)
 
