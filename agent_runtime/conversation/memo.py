@@ -1,4 +1,4 @@
-"""Keeps what was computed from each item of a growing list, so that the cost of a turn depends on the new items only."""
+"""Keeps what was computed from each item of a growing list, so that the cost of a turn depends on new items only."""
 
 from __future__ import annotations
 

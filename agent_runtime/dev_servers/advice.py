@@ -45,8 +45,8 @@ class Changes:
         """Describe the changes, in the current state; "" when there are none.
 
         Args:
-            servers: those that are up, and those that do not listen at the moment and may come back: what came of
-                the latter is said another time.
+            servers: those that are up, and those that do not listen at the moment and may come back, which
+                a later text describes.
             template: makes the public URLs.
         """
         up = [server for server in servers if server.port in self._last and server.gone is None]
@@ -67,7 +67,7 @@ def advise(up: Sequence[Server], ended: Sequence[DevUrlEvent], template: Templat
         template: makes the public URLs.
     """
     open_to_people = [server for server in up if server.standing > Standing.INTERNAL]
-    # internal ports beside an app are not worth a line
+    # internal ports beside an app are not reported
     named = [server for server in up if not server.is_unnamed] if open_to_people else list(up)
     named.sort(key=lambda server: (-server.standing, server.port))
     lines = [_listening(server.event("up", template)) for server in named[:_NAMED]]

@@ -26,7 +26,7 @@ _ADDRESS = (
     r"|\bport(?:\s+|\s*[:=]\s*|\s+is\s+)(?P<named>\d{2,5})\b"
     r"|\bon\s+\*?:(?P<any>\d{2,5})\b"
 )
-# a request that is logged or typed, a complaint about a port, and a table of sockets announce nothing
+# logged or typed requests, complaints about a port, and tables of sockets announce nothing
 _REQUEST = lazy_pattern(r"\b(?:curl|wget|fetch|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT)\b[^:]*$")
 _COMPLAINT = lazy_pattern(
     r"in use|EADDRINUSE|already|taken|not available|unavailable|trying|refused|ECONN|failed|stopp|clos", re.I
@@ -66,7 +66,7 @@ class Announcement:
 
     @property
     def rank(self) -> tuple[bool, bool]:
-        """Sorts what is printed for one port: of equals the first counts."""
+        """The rank among what is printed for one port; of equal ones the first counts."""
         return (self.role != "helper", self.web or self.role == "debugger")
 
 
@@ -75,7 +75,7 @@ def announced(text: str) -> Iterator[Announcement]:
     from os import uname
 
     if ":" not in text and "port" not in text.lower():
-        return  # most outputs; the pattern takes a while to compile
+        return  # so are most outputs, and the pattern takes a while to compile
     plain = strip_escapes(text)
     pattern = _ADDRESS % {"host": _HOST % re.escape(uname().nodename)}
     for found in re.finditer(pattern, plain, re.IGNORECASE):

@@ -29,7 +29,7 @@ class CallArguments:
         self._calls.append((ticks(), text))
 
     def name(self, process: Process) -> bool:
-        """Return whether an earlier call named the arguments of a process, or the program of one without any."""
+        """Return whether an earlier call named the arguments of a process, or its program if it has none."""
         words = process.argv[1:] or [process.argv[0].rpartition("/")[2]] if process.argv else []
         return bool(words) and any(
             when <= process.start and all(word in text for word in words) for when, text in self._calls

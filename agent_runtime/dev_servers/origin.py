@@ -20,8 +20,8 @@ class Origin:
         above: the process and those that started it.
         log: the file that its output goes to.
         protocol: what the command line says that it speaks.
-        serves_pages: is it the development server of a front end?
-        names_port: does a command line, or a variable in its environment, name the port?
+        serves_pages: whether it is the development server of a front end.
+        names_port: whether a command line, or a variable in its environment, names the port.
     """
 
     command: str | None = None

@@ -1,7 +1,7 @@
 """One port of the run: its processes, what is known about it, and its `dev_url` event.
 
-Nothing is asked of a server unasked: what is known comes from the table of sockets, from what was printed and from
-command lines. See `Standing` for what decides which of several servers is the one to open.
+No request is sent to a server unless a caller asks for it: what is known comes from the table of sockets, from what was
+printed and from command lines. See `Standing` for what decides which of several servers is the one to open.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Server:
         now: its sockets and who holds them.
         gone: since when it does not listen; None while it does.
         announcement: what was printed about it.
-        mentioned: does a tool's call name the port?
+        mentioned: whether a tool's call names the port.
         origin: what /proc said about it.
         call_id: the tool call that left it running, where that is known.
         call_log: the log that is kept of that call.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from agent_runtime.shell.call_processes import Background
 
-# Seconds. With `watcher.INTERVAL` they keep both promises: seen and ripe, or missed and given up, in less than one.
+# Seconds. With `watcher.INTERVAL`, a server is reported as up or as down in less than one.
 RIPE = 0.12
 GRACE = 0.4
 
@@ -29,14 +29,14 @@ class ServerTable:
     """Compares the sockets with what was known, and makes events of the differences.
 
     Args:
-        ownership: tells which sockets are the run's.
+        ownership: knows which sockets are the run's.
         template: for the URLs of events.
         background: returns what calls left running. A server that writes into a pipe has its log there.
         printed: returns what running calls and sessions have printed: until they end there is no other log.
 
     Attributes:
         announcements: what servers have printed about themselves.
-        changes: what the model was not told yet.
+        changes: what has not been reported to the model yet.
         new: servers that are not reported yet, by port.
         up: those that are reported, in order of coming up.
         stopped: the last event of those that have gone.

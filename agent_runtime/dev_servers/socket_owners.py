@@ -21,7 +21,7 @@ _RUNTIMES = ("agent-runtime", "agent_runtime")  # as programs and as modules are
 
 
 def age(process: Process) -> tuple[int, int]:
-    """Sorts processes, oldest first."""
+    """A sort key: oldest processes first."""
     return (process.start, process.pid)
 
 

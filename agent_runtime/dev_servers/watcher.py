@@ -44,7 +44,7 @@ class DevServerWatcher:
     """Reports which servers a run has started, as they come and go.
 
     Args:
-        ownership: tells which sockets are the run's; begun before any tool ran.
+        ownership: knows which sockets are the run's; begun before any tool ran.
         template: the public address of a port.
         background: returns what calls left running: `finish` waits a little for what just started.
         printed: returns what running calls and sessions have printed.
@@ -77,15 +77,15 @@ class DevServerWatcher:
         """Scan after a tool call, and return the events that `watch` has not emitted.
 
         A server that a call has left running counts as soon as it listens: the result of the call gives its address
-        where it listens by then. For one that starts to listen later nothing waits: `watch` reports it. Waits for a
-        server that is just going: no result says that a server is listening which the end of the call has ended.
+        where it listens by then. A server that starts to listen later is not waited for: `watch` reports it. A server
+        that is just ending is waited for, so that no result names a server that has ended with the call.
         """
         await self._servers.look(left_count=True)
         await self._wait(START_TIME, lambda: self._servers.is_going)
         return self._servers.take_events()
 
     async def finish(self) -> list[DevUrlEvent]:
-        """The last look of a run, before `complete`: what is just coming up is waited for, what is gone now is down."""
+        """Take the last look of a run, before `complete`: servers that are coming up are waited for."""
         seconds = 2 * START_TIME
         await self._servers.look(is_last=True)
         await self._wait(seconds, lambda: bool(self._servers.new) or self._expected(seconds))

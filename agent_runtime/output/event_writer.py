@@ -199,6 +199,6 @@ class EventWriter:
         return bool(flags)
 
     def lose(self) -> None:
-        """Write nothing more: the reader has gone."""
+        """Stop writing, because the reader has gone."""
         self.closed = True
         self._pending.clear()

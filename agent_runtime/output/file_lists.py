@@ -1,4 +1,4 @@
-"""The lists of changed files where they are too long for `complete`: notices that have them whole, in parts."""
+"""Lists of changed files that are too long for `complete`: notices that together contain them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORT = 16 << 10  # characters of lists that `complete` has room for in any cas
 def file_lists(event: events.CompleteEvent) -> list[events.NoticeEvent]:
     """Return the notices `changed_files` that come before a `complete` that does not fit a line.
 
-    Each has some of the names in `details.files` and `details.deletedFiles`; together they have all, in order.
+    Each has some of the names in `details.files` and `details.deletedFiles`; together they have all names, in order.
     """
     names = [("files", name) for name in event.files] + [
         ("deletedFiles", name) for name in event.deleted_files

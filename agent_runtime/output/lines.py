@@ -1,4 +1,4 @@
-"""One event as one line of at most 1 MiB; what is longer is shortened, and kept whole in a file."""
+"""One event as one line of at most 1 MiB; a longer event is shortened, and its full text is kept in a file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shortened(payload: dict[str, Any], line: str, folder: Path | None) -> str:
     Args:
         payload: the event; changed.
         line: the same, encoded.
-        folder: where the whole is kept; None to keep it nowhere.
+        folder: where the full event is kept; None to keep it nowhere.
     """
     payload["truncated"] = True
     if folder is not None:

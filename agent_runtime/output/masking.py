@@ -114,7 +114,7 @@ class Masker:
 
     def __call__(self, text: str) -> str:
         """Return the text with all secrets masked."""
-        for form in self._forms:  # most texts contain none; to look for each is quicker than the pattern
+        for form in self._forms:  # most texts contain none, and looking for each is faster than the pattern
             if form in text:
                 return self._pattern.sub(MASK, text)
         return text

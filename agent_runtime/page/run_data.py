@@ -1,4 +1,4 @@
-"""What a page needs to know of a recorded run beside its events: messages, prompts, images, control messages."""
+"""What a page needs of a recorded run besides its events: messages, prompts, images, control messages."""
 
 from __future__ import annotations
 

@@ -147,8 +147,8 @@ class DevUrlEvent(Event):
 class UsageEvent(Event):
     """Sent after each model call: its tokens, and those in the context.
 
-    `estimated`: counted by the runtime, because the provider reported no usage. `cost_usd` is None when the price of the
-    model is not known.
+    `estimated`: counted by the runtime, because the provider reported no usage. `cost_usd` is None when the price of
+    the model is not known.
     """
 
     type: Literal["usage"] = "usage"

@@ -128,7 +128,7 @@ class Block:
         return whole if isinstance(whole, str) else json.dumps(whole, ensure_ascii=False)
 
     def complete(self, whole: Block) -> None:
-        """Take the same block of a whole message, whose arguments are used if those of the deltas are not a JSON object."""
+        """Take the same block of a whole message, whose arguments are used if those of the deltas are not an object."""
         if self.type == "tool_use" and (not self.arguments or parse_arguments(self.arguments) is None):
             self.input.complete(whole.arguments)
 
