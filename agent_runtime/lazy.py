@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _FIELDS, _PARAMS = "__dataclass_fields__", "__dataclass_params__"
 _lock = RLock()
+_incomplete: list[Callable[[], object]] = []  # completes a class or a pattern each
 
 
 class _Completion:
@@ -50,6 +51,7 @@ class _Completion:
 
         setattr(cls, _FIELDS, self)
         cls.__init__ = first_init  # type: ignore[misc]
+        _incomplete.append(self._complete)
 
     def __get__(self, instance: object, owner: type) -> Any:
         self._complete()
@@ -178,9 +180,12 @@ def _init(cls: type, fields: list[Any], *, frozen: bool) -> Any:
 def lazy_pattern(source: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """Return what `re.compile` returns, but compiled at the first use of one of its attributes.
 
-    It has the methods of a pattern; functions of `re` do not take it as one.
+    For the constants of modules: see `complete_all`. It has the methods of a pattern; functions of `re` do not take it
+    as one.
     """
-    return deferred(partial(re.compile, source, flags))
+    pattern = _Deferred(partial(re.compile, source, flags))
+    _incomplete.append(pattern._complete)
+    return cast("re.Pattern[AnyStr]", pattern)
 
 
 def deferred(build: Callable[[], T]) -> T:
@@ -197,11 +202,22 @@ class _Deferred:
         self._lock = RLock()
         self._built: list[object] = []
 
-    def __getattr__(self, name: str) -> Any:
+    def _complete(self) -> object:
         with self._lock:
             if not self._built:
                 self._built.append(self._build())
-        value = getattr(self._built[0], name)
+        return self._built[0]
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._complete(), name)
         if callable(value):
             setattr(self, name, value)  # found without this method from now on
         return value
+
+
+def complete_all() -> None:
+    """Complete all classes and patterns of the modules that are imported, as for a process that is forked often: what a
+    fork completes itself costs it the time, and memory that it does not share.
+    """
+    while _incomplete:
+        _incomplete.pop()()

@@ -157,6 +157,21 @@ def test_a_pattern_is_compiled_once_at_its_first_use(monkeypatch: pytest.MonkeyP
     assert (pattern.sub(r"\1", "abc"), pattern.pattern, pattern.flags & re.I) == ("ac", "B(.)", re.I)
 
 
+def test_all_that_is_incomplete_can_be_completed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lazy, "_incomplete", [])
+    point, named, _ = classes(lazy.dataclass)
+    pattern = lazy_pattern("B(.)", re.I)
+    lazy.complete_all()
+    with monkeypatch.context() as patched:
+        patched.setattr(lazy._Completion, "_fields", None)  # nothing is left to do
+        patched.setattr(re, "compile", None)
+        assert point(1) == point(1)
+        assert named.__dataclass_fields__.keys() > point.__dataclass_fields__.keys()
+        assert pattern.findall("abc") == ["c"]
+    lazy.complete_all()
+    assert lazy._incomplete == []
+
+
 def test_a_deferred_object_is_built_once_at_its_first_use() -> None:
     built: list[dict[str, int]] = []
 

@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from agent_runtime.lazy import lazy_pattern
+from agent_runtime.lazy import deferred, lazy_pattern
 
 MASK = "[secret]"
 SHORTEST = 6  # characters of a key; masking a shorter value would garble ordinary words
@@ -110,7 +111,7 @@ class Masker:
                 forms |= _forms(secret)
         self._forms = sorted(forms, key=len, reverse=True)
         self._beginnings = {form[:length] for form in forms for length in range(1, min(_HEAD, len(form)))}
-        self._pattern = lazy_pattern("|".join(map(re.escape, self._forms)))
+        self._pattern = deferred(partial(re.compile, "|".join(map(re.escape, self._forms))))
 
     def __call__(self, text: str) -> str:
         """Return the text with all secrets masked."""

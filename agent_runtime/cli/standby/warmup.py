@@ -36,6 +36,7 @@ def warm_up() -> None:
         import_module(name)
     from pydantic import BaseModel
 
+    from agent_runtime.lazy import complete_all
     from agent_runtime.providers.prices import PriceTable
     from agent_runtime.providers.tls import trusted
 
@@ -49,5 +50,6 @@ def warm_up() -> None:
         todo += model.__subclasses__()
         if model.__module__.startswith("agent_runtime."):
             model.model_rebuild()
+    complete_all()
     gc.collect()
     gc.freeze()  # existing objects are not examined again: their pages stay shared with the runs

@@ -53,3 +53,27 @@ def test_a_standby_needs_no_extra() -> None:
     }
     assert {"azure", "botocore", "google", "mcp", "nats"} <= packages
     assert "agent_runtime.engine.run" in imported_without(packages)
+
+
+COMPLETE = """
+import gc
+import agent_runtime.engine.run
+from agent_runtime import lazy
+from agent_runtime.cli.standby.warmup import warm_up
+
+def incomplete():
+    classes = [each for each in gc.get_objects() if isinstance(each, type)]
+    return [each for each in classes if "first_init" in getattr(each.__init__, "__qualname__", "")]
+
+before = incomplete()
+warm_up()
+gc.unfreeze()
+print(len(before), incomplete(), lazy._incomplete)
+"""
+
+
+def test_a_run_of_a_standby_has_no_class_and_no_pattern_to_complete() -> None:
+    done = subprocess.run([sys.executable, "-c", COMPLETE], capture_output=True, text=True, check=True)
+    before, after = done.stdout.split(maxsplit=1)
+    assert int(before) > 10
+    assert after.strip() == "[] []"
