@@ -1,8 +1,8 @@
 """One delivery of a request to a runner: the run, its events, its lease, its control messages.
 
-What a delivery does depends on the log of the run. Nothing, or `start` only: the run is executed. It ends with
-`complete`: there is nothing left to do. Anything else: the runner that had begun it has died, and the run has failed;
-it is not executed again, because it may have acted.
+What a delivery does depends on the log of the run. If the log is empty or has `start` only, the run is executed. If it
+ends with `complete`, nothing is left to do. Otherwise the runner that had begun the run has died, and the run has
+failed; it is not executed again, because its tools may have changed something.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from agent_runtime.server.launch import Launcher
 
 log = logging.getLogger(__name__)
 
-MOST_DELIVERIES = 5  # of a request whose runners have all died before the run had begun to act
-_LAUNCH_AGAIN = 5.0  # seconds until a request is delivered again whose run could not be started
+MOST_DELIVERIES = 5  # of a request whose runners have all died before its tools could run
+_LAUNCH_AGAIN = 5.0  # seconds until a request whose run could not be started is delivered again
 _SLIM = (
     "start",
     "usage",
     "dev_url",
     "file_edit",
-)  # events that say how a run stands, should its process be killed
+)  # events that describe the state of a run, in case its process is killed
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Attempt:
         self._cancelled = False
 
     async def work(self) -> None:
-        """Do what the request needs, and acknowledge it unless another runner has it now."""
+        """Handle the request, and acknowledge it unless another runner has it now."""
         try:
             async with kept(self._context.connection, self._message, self._context.lease):
                 await self._handle()
@@ -126,7 +126,7 @@ class Attempt:
         await self._acknowledge()
 
     async def _read(self) -> dict[str, Any]:
-        """The request. Raises RequestError when no run can be made of it."""
+        """The request. Raises RequestError when it is not valid."""
         context, message = self._context, self._message
         if not self.run_id:
             raise RequestError("runId", f"expected the id of the run, here or in the header {RUN_ID}")
@@ -157,13 +157,13 @@ class Attempt:
             await self._publish(process, last)
 
     async def _publish(self, process: RunProcess, last: Stored | None) -> None:
-        """Store the events. Tools are used once an event behind `start` is stored: the run is ours from then on."""
+        """Store the events. Tools may run once an event after `start` is stored: the run is ours then."""
         known: list[dict[str, Any]] = [last.event] if last else []
         shift = 0
         async for line in process.lines():
             event = json.loads(line)
             if last and event["seq"] == 0:
-                if event["type"] == "start":  # that of the earlier delivery is stored
+                if event["type"] == "start":  # the one of the earlier delivery is stored
                     continue
                 shift = 1
             if shift:

@@ -31,12 +31,12 @@ def default_concurrency() -> int:
 
 @dataclass
 class Tally:
-    """What a batch has come to.
+    """The counts and costs of a batch so far.
 
     Attributes:
         total: requests.
         statuses: of the results.
-        running: requests that are being worked on.
+        running: requests whose runs are active.
         cost: US dollars; the runs of models without a known price are not counted.
         unpriced: results without a cost.
     """
@@ -67,15 +67,15 @@ class Tally:
 
 
 class Batch:
-    """Works on requests until each has a result.
+    """Executes requests until each has a result.
 
     Args:
         runs: where the requests are run.
         requests: all of them.
-        results: those that have a result in it are not run again.
+        results: requests that have a result there are not run again.
         concurrency: runs at once.
-        retries: how often a request is tried again whose run failed with a retryable error.
-        limit_cost: US dollars; no run is started once the results have cost that much.
+        retries: how often a request is tried again if its run failed with a retryable error.
+        limit_cost: US dollars; once the results have cost this much, no further run is started.
         changed: called whenever the tally has changed.
     """
 
@@ -103,7 +103,7 @@ class Batch:
             self.tally.add(complete)
 
     async def work(self) -> None:
-        """Run everything. Returns early when the limit of the cost is reached, or after `stop`."""
+        """Execute all requests. Returns early when the limit of the cost is reached, or after `stop`."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._concurrency):
                 group.create_task(self._worker())
@@ -158,7 +158,7 @@ class Batch:
         if earlier:
             return earlier, False
         asked = request.request
-        if asked.ask_user and asked.question_timeout is None:  # the run would wait for ever
+        if asked.ask_user and asked.question_timeout is None:  # the run would wait forever
             asked = asked.model_copy(update={"question_timeout": UNANSWERED})
         return await self._runs.start(asked, run_id), True
 

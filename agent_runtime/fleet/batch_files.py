@@ -1,7 +1,7 @@
 """The files of a batch: its requests, its results, and what is needed to resume it.
 
-The requests are NDJSON, one request a line. Beside the results, `RESULTS.batch` has the name of the batch, which the
-ids of its runs are made of: whoever resumes it finds the runs that were started before.
+The requests are NDJSON, one per line. Next to the results, `RESULTS.batch` has the name of the batch, from which the
+ids of its runs are derived, so that a resumed batch finds the runs that were started before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BatchRequest:
 
     Attributes:
         line: its number, from 1.
-        id: its `runId`, or one that is made of the batch and the line.
+        id: its `runId`, or an id derived from the batch and the line.
     """
 
     line: int
@@ -106,7 +106,7 @@ class BatchName:
 class Results:
     """The file of results: one line for each request, its `complete` event with the number of the line in `line`.
 
-    A line that a killed process has begun is removed.
+    An incomplete line that a killed process has left is removed.
 
     Args:
         path: created when absent.

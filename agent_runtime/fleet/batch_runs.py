@@ -1,4 +1,4 @@
-"""Where the runs of a batch are: processes of this machine, or runs of a queue."""
+"""Where the runs of a batch are executed: in processes of this machine, or by a queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent_runtime.server.runs import Runs, new_record
 
 
 class RunSource(Protocol):
-    """Where the runs of a batch are."""
+    """Starts and finds the runs of a batch."""
 
     async def find(self, run_id: str) -> Run | None:
         """The run with this id."""
@@ -26,7 +26,7 @@ class RunSource(Protocol):
 
 
 class LocalRuns:
-    """Runs of this machine.
+    """Runs on this machine.
 
     Args:
         runs: starts and follows them.

@@ -1,4 +1,4 @@
-"""The connection to NATS, and the streams and buckets that must be there."""
+"""The connection to NATS, and the streams and buckets that must exist."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from agent_runtime.fleet.nats_options import NatsOptions
 
 log = logging.getLogger(__name__)
 
-KEPT = 7 * 86_400.0  # seconds that events and what is known of runs are kept
+KEPT = 7 * 86_400.0  # seconds that events and the records of runs are kept
 KEYS_KEPT = 86_400.0  # seconds that an idempotency key is remembered
 PRESENCE_KEPT = 15.0  # seconds after the last sign of life of a runner
 LEASE = 30.0  # seconds; the default of `--lease`
-_CONNECT_SECONDS = 10.0  # for the first connection; afterwards it is tried for ever
-# seconds that message ids are compared; a log is guarded by its last sequence number as well
+_CONNECT_SECONDS = 10.0  # for the first connection; later ones are tried forever
+# seconds within which message ids are compared; a log is also protected by its last sequence number
 _DUPLICATES = 120.0
 _REFUSALS = 3  # in a row, after which the connection is not tried again
 _AUTH = re.compile(r"authori[sz]ation|authentication", re.IGNORECASE)
-# what a request to NATS raises while a server is being restarted
+# exceptions of requests to NATS while a server is being restarted
 TRANSIENT = (
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
@@ -48,12 +48,12 @@ TRANSIENT = (
 
 @dataclass
 class Connection:
-    """A connection that is made again whenever it breaks.
+    """A connection that is renewed whenever it breaks.
 
     Attributes:
         client: publishes and subscribes.
         js: JetStream of the same connection.
-        closed: set when the server refuses the credentials, so that it is not made again.
+        closed: set when the server refuses the credentials; the connection is not renewed then.
     """
 
     client: Client
@@ -183,7 +183,9 @@ async def connected(options: NatsOptions, name: str, inbox: str = "runtime") -> 
             client = await connecting
     except (TimeoutError, OSError, ValueError, nats.errors.Error) as error:
         reason = str(error) or events.reason
-        message = f"expected a NATS server at {options.shown()} that accepts this connection ({reason})"
+        message = (
+            f"expected a NATS server at {options.without_passwords()} that accepts this connection ({reason})"
+        )
         raise RequestError("--nats", message) from error
     try:
         yield Connection(client, client.jetstream(timeout=3), events.closed)
@@ -202,7 +204,7 @@ def _arguments(options: NatsOptions) -> dict[str, Any]:
 
 
 class _ConnectionEvents:
-    """What happens to a connection. `closed` is set when it is not made again; `reason` is the last error."""
+    """The events of a connection. `closed` is set when it is not renewed; `reason` is the last error."""
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Hands requests to queues, and finds their runs. Any number of servers do this side by side: all state is in NATS."""
+"""Hands requests to queues, and finds their runs. Any number of servers may do this, because all state is in NATS."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from agent_runtime.protocol.request import Request
 from agent_runtime.server.errors import ApiError
 from agent_runtime.server.run_files import RunRecord
 
-_AT_ONCE = 32  # questions to NATS for one list
+_AT_ONCE = 32  # requests to NATS at a time, for one list
 
 
 @asynccontextmanager
 async def dispatching(options: NatsOptions, pool: Queue | None, state_dir: Path) -> AsyncIterator[Dispatch]:
-    """Connect, and create what is missing in NATS.
+    """Connect, and create the streams and buckets that are missing.
 
     Args:
-        options: of the connection; the address `auto` is that of a server of our own.
+        options: of the connection; the address `auto` stands for a server that this process starts.
         pool: the queue of runs that are not for a device; None: they are run here.
-        state_dir: of the server of our own.
+        state_dir: the state directory of that server.
 
     Raises:
         RequestError: NATS cannot be used.
@@ -113,7 +113,7 @@ class Dispatch:
             return await self.enqueue(request, record, is_new=not key)
 
     async def enqueue(self, request: Request, record: RunRecord, *, is_new: bool) -> RemoteRun:
-        """Store what is known of a run, and put its request into the queue. Both are done once, however often tried.
+        """Store the record of a run, and put its request into the queue: each once, however often this is called.
 
         Raises:
             ApiError: 409 when `is_new` and there is such a run.
@@ -128,7 +128,7 @@ class Dispatch:
             try:
                 await self._runs.create(token(record.run_id), json.dumps(asdict(record)).encode())
             except nats.js.errors.KeyWrongLastSequenceError:
-                return tries > 1  # an earlier try may have been the one
+                return tries > 1  # an earlier attempt may have succeeded
             return True
 
         if not await persistently(create) and is_new:

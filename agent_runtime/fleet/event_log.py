@@ -1,8 +1,8 @@
 """The log of a run in NATS: its events, each once and in order, written by one attempt at a time.
 
-Each event is stored with the sequence number of the one before it as a condition. Whoever finds that another attempt
-has written in between has lost the run: nothing that it writes later is stored. This is what makes sure that of two
-runners that hold the same request, because the lease of one has ended unnoticed, only one goes on.
+Each event is stored with the sequence number of the one before it as a condition. An attempt that
+finds that another one has written in between has lost the run, and nothing that it writes later is stored. So if two
+runners have the same request, because one has lost its lease without noticing, only one of them goes on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Stored:
     Attributes:
         position: its sequence number in the stream.
         seq: its number in the run.
-        attempt: who has written it.
+        attempt: the attempt that has written it.
         event: the event.
         text: as it was written.
     """
@@ -52,7 +52,7 @@ class Stored:
 
     @property
     def is_start(self) -> bool:
-        """Whether the run has not begun to act after it."""
+        """Whether it is an event before which no tool runs."""
         return self.seq == 0 and self.event["type"] == "start"
 
     @property
@@ -66,7 +66,7 @@ class EventLog:
 
     Args:
         connection: to NATS.
-        queue: that the run was given to.
+        queue: the queue of the run.
         run_id: of the run.
         attempt: the writer, unique among all writers.
     """

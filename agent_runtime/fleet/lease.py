@@ -1,4 +1,4 @@
-"""Leases: a runner holds a request for as long as it renews its lease, which ends with the run."""
+"""Leases: a runner keeps a request as long as it renews the lease, which ends with the run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from agent_runtime.fleet.connection import TRANSIENT, Connection
 from agent_runtime.fleet.messages import heed_cancellation
 from agent_runtime.fleet.names import Queue
 
-_REACHABLE = 5.0  # seconds for a runner that is alive to be connected to NATS again
-_ASK = 0.3  # seconds between two questions to it
+_REACHABLE = 5.0  # seconds within which a runner that is alive connects to NATS again
+_ASK = 0.3  # seconds between two messages to it
 
 
 class LostLease(Exception):
@@ -61,7 +61,7 @@ async def _renew(connection: Connection, message: Msg, lease: float) -> None:
 async def ask(
     connection: Connection, queue: Queue, run_id: str, message: dict[str, Any] | None = None
 ) -> bool:
-    """Send a control message to the runner of a run, by default one that does nothing; returns whether it answers."""
+    """Send a control message to the runner of a run (by default one without effect); returns whether it answers."""
     data = json.dumps(message or {"action": "ping"}).encode()
     try:
         await connection.client.request(queue.control(run_id), data, timeout=1.0)
@@ -73,7 +73,7 @@ async def ask(
 async def is_elsewhere(
     connection: Connection, queue: Queue, run_id: str, lease: float, *, has_begun: bool
 ) -> bool:
-    """Return whether another runner executes a run: its lease has ended by mistake, or the request was queued twice.
+    """Return whether another runner executes a run, whose lease has ended or whose request was queued twice.
 
     The runner of a run that has begun may just be connecting to NATS again, or be slow to answer: it is asked more than
     once. A server that was killed may deliver such a request as if it were new.

@@ -1,4 +1,4 @@
-"""Messages of any size: what is larger than the server takes is kept in pieces, and the message names their number."""
+"""Messages of any size: one that is too large for the server is stored in pieces, and the message has their number."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def heed_cancellation() -> None:
-    """Raise CancelledError when this task is to be cancelled.
+    """Raise CancelledError when this task has been cancelled.
 
     asyncio.wait_for of Python 3.11, which the client uses for each request, ignores a cancellation that comes together
-    with the answer. Every loop around requests calls this, so that it ends all the same.
+    with the answer. Every loop around requests calls this, so that it ends nevertheless.
     """
     task = asyncio.current_task()
     if task and task.cancelling():
@@ -46,7 +46,7 @@ async def publish(
 
     Args:
         connection: to NATS.
-        queue: whose pieces they are, where the message is too large.
+        queue: the queue under whose subjects pieces are stored.
         subject: of the message.
         id: names the pieces.
         data: the content.

@@ -1,4 +1,4 @@
-"""The names of everything that is kept in NATS: subjects, streams, buckets and consumers.
+"""The names of all subjects, streams, buckets and consumers in NATS.
 
 | subject | stream | what |
 | --- | --- | --- |
@@ -9,7 +9,7 @@
 | `runtime.control.QUEUE.RUN` | none | control messages; the runner of the run answers |
 
 QUEUE is `pool` (or another name), or `device.ID`: permissions for one device are those for `runtime.*.device.ID.>`.
-Buckets: `RUNTIME_RUNS` (what is known of each run), `RUNTIME_KEYS` (idempotency keys), `RUNTIME_RUNNERS` (presence).
+Buckets: `RUNTIME_RUNS` (records of runs), `RUNTIME_KEYS` (idempotency keys), `RUNTIME_RUNNERS` (presence).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from agent_runtime.errors import RequestError
 if TYPE_CHECKING:
     import ssl
 
-AUTO = "auto"  # in place of an address: a server of our own
+AUTO = "auto"  # instead of an address: a server that `serve` starts
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class NatsOptions:
             raise RequestError("--nats-ca", f"expected PEM files that can be read ({error})") from error
         return context
 
-    def shown(self) -> str:
+    def without_passwords(self) -> str:
         """The addresses without user and password."""
         return ", ".join(part.strip().rpartition("@")[2] for part in self.url.split(","))
 

@@ -1,7 +1,7 @@
-"""`--nats auto`: a nats-server of our own on loopback, whose data and address are in the state directory.
+"""`--nats auto`: a nats-server that we start on loopback, with its data and address in the state directory.
 
-The first `serve` starts it and keeps it alive; whoever comes later with the same state directory connects to it. It
-ends with that `serve`, and the next one starts it again at the same address with the same data.
+The first `serve` starts it and restarts it when it ends; later processes with the same state directory connect to it.
+It ends with that `serve`, and the next one starts it again at the same address with the same data.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class _OwnServer:
         )
         _write(self._folder / "url", self.url)
         command = [self._program, "-c", str(config)]
-        if setpriv := shutil.which("setpriv"):  # it ends with this process, even if that is killed
+        if setpriv := shutil.which("setpriv"):  # the server ends with this process, even if that is killed
             command = [setpriv, "--pdeathsig", "TERM", "--", *command]
         nothing = asyncio.subprocess.DEVNULL
         self._process = await asyncio.create_subprocess_exec(
@@ -127,7 +127,7 @@ class _OwnServer:
             raise RequestError("--nats", message) from None
 
     async def keep(self) -> None:
-        """Start it again whenever it ends."""
+        """Restart the server whenever it ends."""
         while True:
             await self._process.wait()
             with suppress(RequestError):
@@ -135,7 +135,7 @@ class _OwnServer:
             await asyncio.sleep(_LOOK)
 
     async def stop(self) -> None:
-        """End the process."""
+        """Stop the server."""
         for end in (self._process.terminate, self._process.kill):
             with suppress(ProcessLookupError):
                 end()

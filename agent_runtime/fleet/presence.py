@@ -1,4 +1,4 @@
-"""Presence: each runner says every few seconds that it is there. What it said is forgotten when it stops."""
+"""Presence: each runner reports every few seconds that it is active. The report expires when the runner stops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Presence:
         connection: to NATS.
         queue: of the runner.
         runner: its id.
-        known: what does not change: host, labels, ...
+        known: the constant part of the report: host, labels, ...
     """
 
     def __init__(self, connection: Connection, queue: Queue, runner: str, known: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ class Presence:
         self.draining = False
 
     async def keep(self) -> None:
-        """Say it until cancelled: at once when something has changed, else every 5 s."""
+        """Report until cancelled: at once when something has changed, otherwise every 5 s."""
         while True:
             self.changed.clear()
             state = {"running": sorted(self.running), "draining": self.draining}
@@ -47,12 +47,12 @@ class Presence:
                     await self.changed.wait()
 
     async def leave(self) -> None:
-        """Remove it."""
+        """Remove the report."""
         with suppress(nats.errors.Error, OSError):
             await self._connection.js.publish(self._subject, b"", headers={"KV-Operation": "DEL"}, timeout=1)
 
 
 async def present(connection: Connection, queue: Queue | None = None) -> list[dict[str, Any]]:
-    """The runners that are there now, of one queue or of all."""
+    """The active runners of one queue, or of all queues."""
     bucket = await connection.js.key_value(RUNNERS)
     return await values(bucket, lambda key: queue is None or key.startswith(f"{queue.subject}."))

@@ -14,7 +14,7 @@ from agent_runtime.server.launch import Launcher, Streams
 from agent_runtime.system.processes import Process
 
 _LONGEST_LINE = 2 << 20  # bytes; events have at most half of it
-_GRACE = 6.0  # seconds for a run to end that nobody listens to any more; cancelling takes at most 3
+_GRACE = 6.0  # seconds for a run to end after its reader has gone; cancelling takes at most 3
 
 
 class RunProcess:
@@ -31,7 +31,7 @@ class RunProcess:
         self._reader, self._control = reader, control
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """The events, until the process has ended; half a line at the end is left out."""
+        """The events, until the process has ended; an incomplete last line is left out."""
         while (line := await self._reader.readline()).endswith(b"\n"):
             yield line[:-1]
 
@@ -61,7 +61,7 @@ class RunProcess:
             await self.kill_tools()
 
     async def kill_tools(self) -> None:
-        """Kill what a run has left running that was killed itself: otherwise it stops its tools."""
+        """Kill the processes that a killed run has left; a run that is not killed stops its tools itself."""
         if self._process is None:
             return
         marker = f"{self._process.pid}."
@@ -80,7 +80,7 @@ def _marked(marker: str) -> list[Process]:
 
 @asynccontextmanager
 async def started(launcher: Launcher, request: bytes) -> AsyncIterator[RunProcess]:
-    """Start a run that does not use its tools before it is resumed. It is stopped at the end, if it still lives.
+    """Start a run that runs no tools before it is resumed. At the end of the block it is stopped if it is still active.
 
     Raises:
         OSError: it cannot be started.

@@ -1,4 +1,4 @@
-"""How a batch stands, as a line on a terminal, and its summary as a table and as JSON."""
+"""The progress of a batch as a line on a terminal, and its summary as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BAR = 20  # characters
 
 
 class Progress:
-    """Rewrites one line on a terminal; writes nothing elsewhere.
+    """Rewrites one line on a terminal; writes nothing if the output is not a terminal.
 
     Args:
         tally: the numbers to display.
@@ -28,11 +28,11 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the batch was started or resumed."""
+        """The seconds since the batch was started or resumed."""
         return time.monotonic() - self._began
 
     def changed(self) -> None:
-        """Show the tally, if that was not done a moment ago."""
+        """Display the tally, unless that was done a moment ago."""
         now = time.monotonic()
         if self._live and now - self._last >= _INTERVAL:
             self._last = now

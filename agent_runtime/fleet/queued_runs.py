@@ -1,4 +1,4 @@
-"""The runs of a batch whose requests are given to a queue."""
+"""The runs of a batch whose requests are put into a queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class QueuedRuns:
 
     Args:
         dispatch: hands requests to the queue.
-        queue: that the requests are given to.
+        queue: the queue for the requests.
     """
 
     def __init__(self, dispatch: Dispatch, queue: Queue) -> None:
@@ -26,10 +26,11 @@ class QueuedRuns:
         """The run with this id."""
         run = await self._dispatch.search(run_id)
         if run and await run.is_waiting():
-            return None  # whoever has stored it may have been killed before its request was queued: start it again
+            # the process that stored the record may have been killed before it queued the request: start it again
+            return None
         return run
 
     async def start(self, request: Request, run_id: str) -> RemoteRun:
-        """Give a request to the queue."""
+        """Put a request into the queue."""
         record = new_record(request, run_id=run_id, thread_id=request.thread_id)
         return await self._dispatch.enqueue(request, replace(record, queue=self._queue.name), is_new=False)

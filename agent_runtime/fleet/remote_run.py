@@ -1,4 +1,4 @@
-"""A run that a runner executes, as a server sees it: by its log, and by asking its runner."""
+"""A run that a runner executes, as a server sees it: by its log, and by messages to its runner."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from agent_runtime.server.stream_file import Line
 from agent_runtime.transcripts.reader import Transcript
 
 _LOOK = 1.0  # seconds between two looks at a log in which nothing happens
-_ASK = 5.0  # seconds between two questions to the runner of such a run
+_ASK = 5.0  # seconds between two messages to the runner of such a run
 _STORING = (
     0.0,
     0.001,
@@ -41,11 +41,11 @@ _STORING = (
     0.032,
 )  # seconds; an event is received before it is stored
 _CONTROL = 3.0  # seconds for a control message to arrive
-_SECONDS = 10.0  # for NATS to answer, before a caller is told that it does not
+_SECONDS = 10.0  # for NATS to answer, before an error is reported to the caller
 
 
 class Silence(Protocol):
-    """Since when the runners of runs do not answer."""
+    """Notes since when the runners of runs do not answer."""
 
     connection: Connection
 
@@ -73,7 +73,7 @@ class RemoteRun:
     """A run of a queue; see server.run.Run.
 
     Args:
-        fleet: the connection, and what is known of silent runners.
+        fleet: the connection, and notes about silent runners.
         record: of the run.
     """
 
@@ -88,7 +88,7 @@ class RemoteRun:
         return EventLog(self._fleet.connection, self._queue, self.record.run_id, f"server-{token_hex(8)}")
 
     async def follow(self, after: int = -1) -> AsyncGenerator[list[Line]]:
-        """The events after the number `after`, as they come, until `complete`."""
+        """Yield the events after the number `after` as they arrive, until `complete`."""
         arrived = asyncio.Event()
 
         async def wake(message: Msg) -> None:
@@ -131,11 +131,11 @@ class RemoteRun:
         return None
 
     async def is_waiting(self) -> bool:
-        """Whether no event is stored yet. To put the request of such a run into the queue again does no harm."""
+        """Whether no event is stored yet. Putting the request of such a run into the queue again does no harm."""
         return await self._log.last() is None
 
     async def outcome(self) -> dict[str, Any] | None:
-        """The `complete` event of a run that has ended, be it because its runner has died."""
+        """The `complete` event of a run that has ended, even if only because its runner has died."""
         async with available():
             last = await self._log.last()
             if await self._end_if_dead(last):
@@ -194,7 +194,7 @@ class RemoteRun:
         return await ask(self._fleet.connection, self._queue, self.record.run_id, message)
 
     async def _cancel_queued(self, last: Stored | None) -> bool:
-        """End a run that nobody executes; False when a runner has begun it in this moment."""
+        """End a run that no runner executes; False if a runner has begun it meanwhile."""
         seq = last.seq + 1 if last else 0
         fields = {name: self.record.fields.get(name) for name in ("rolloutId", "executionMode")}
         complete = events.CompleteEvent(

@@ -20,8 +20,8 @@ from agent_runtime.fleet.presence import Presence
 
 log = logging.getLogger(__name__)
 
-_POLL = 2.0  # seconds that the server holds a request for work; a drain waits for it
-_PAUSE = 0.2  # seconds after a failed one
+_POLL = 2.0  # seconds that a fetch waits for a request at the server; a drain waits for the fetch
+_PAUSE = 0.2  # seconds after a failed fetch
 
 
 class Runner:
@@ -29,7 +29,7 @@ class Runner:
 
     Args:
         context: what its attempts share.
-        presence: is told what runs.
+        presence: reports which runs are active.
         concurrency: runs at once.
     """
 
