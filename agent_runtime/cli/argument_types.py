@@ -39,7 +39,7 @@ def amount(text: str) -> float:
 
 def port(text: str) -> int:
     """Return a TCP port, or 0. Raises ArgumentTypeError."""
-    # getaddrinfo takes 70000 for 4464
+    # getaddrinfo would take 70000 as 4464
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
     return int(text)

@@ -64,7 +64,7 @@ async def _batch(arguments: argparse.Namespace) -> int:
 async def _local(
     arguments: argparse.Namespace, where: Path
 ) -> AsyncIterator[tuple[RunSource, Callable[[], None]]]:
-    """Yield the runs of this machine, and what warms up their standby."""
+    """Yield the runs on this machine, and a function that warms up their standby."""
     watch = FileWatch()
     launcher = Launcher({**os.environ, "AGENT_RUNTIME_STATE_DIR": str(where)})
     workspace = Path(arguments.workspace or os.environ.get("AGENT_RUNTIME_WORKSPACE") or ".").absolute()

@@ -25,7 +25,7 @@ _FORMS = re.compile(
     rb"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|A[KS]IA[0-9A-Z]{16}|ya29\.[\w-]{20,}"
     rb"|GOCSPX-[\w-]{20,})"
 )
-_LARGEST = 8 << 20  # bytes that are read of one file
+_LARGEST = 8 << 20  # bytes of one file that are read
 _SECONDS = 20.0  # for all files
 _DISTINCT = 8  # characters that a key has at least; `sk-000000000000000000000` is a placeholder
 _NOT_LOOKED_AT = frozenset((".git", "node_modules", "site-packages", "__pycache__"))
@@ -41,7 +41,7 @@ class Found:
 
 
 def keys_in(data: bytes) -> list[str]:
-    """Return the first characters of the keys in a text. What has words in the place of a key is a placeholder."""
+    """Return the first characters of the keys in a text. A key made of words is a placeholder."""
     found = [match.group() for match in _FORMS.finditer(data)]
     return [
         _begin(key.decode("ascii", "replace")) for key in found if is_real(key.decode("ascii", "replace"))
@@ -56,7 +56,7 @@ def is_real(value: str) -> bool:
 
 
 def examine_keys(environ: Mapping[str, str], proc: Path = Path("/proc")) -> Iterator[Finding]:
-    """Yield a finding for each kind of place; each that holds a key is required to hold none."""
+    """Yield a finding for each kind of place; a place with a key is a failed requirement."""
     yield _finding(
         "keys in the environment", in_environment(environ), "unset it: a proxy outside can add the key"
     )

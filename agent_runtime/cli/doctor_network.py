@@ -22,7 +22,7 @@ from agent_runtime.providers.tls import trusted
 from agent_runtime.version import VERSION
 
 _SECONDS = 5.0  # for one request, the handshake included
-_CREDENTIALS_SECONDS = 20.0  # a machine that is in no cloud is known by servers that do not answer
+_CREDENTIALS_SECONDS = 20.0  # a machine outside of clouds is recognized by servers that do not answer
 _OLDEST = 1_767_225_600  # 2026-01-01: with an earlier clock, current certificates are not valid yet
 
 

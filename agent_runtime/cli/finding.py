@@ -13,7 +13,7 @@ class Finding:
 
     Args:
         name: what was checked.
-        ok: whether it is as a run needs it.
+        ok: whether the requirement is met.
         required: whether a run fails without it.
         fact: what was found.
         advice: what to do when it is not ok.

@@ -19,4 +19,4 @@ def hide_keys() -> None:
     harden(keys)
     for name in os.environ.keys() - environ.keys():
         del os.environ[name]
-    os.environ.update(keys)  # in memory that /proc does not expose
+    os.environ.update(keys)  # stored in memory that /proc does not expose

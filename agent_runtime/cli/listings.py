@@ -90,7 +90,7 @@ def models_command(arguments: argparse.Namespace) -> int:
 
 
 def _prices(table: PriceTable, row: ModelRow) -> dict[str, float | None] | None:
-    """The prices of a model at the provider that made it; None when they are not known, or of a whole family only."""
+    """The prices of a model at the provider that made it; None if not known, or for a whole family only."""
     provider = next((name for prefix, name in _MAKERS.items() if row.pattern.startswith(prefix)), None)
     if provider is None:
         return None

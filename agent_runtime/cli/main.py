@@ -23,8 +23,8 @@ from agent_runtime.version import VERSION
 class Command:
     """A command: its options, its help, and the module whose function `NAME_command` runs it.
 
-    `prints_text`: its output is the text on stdout, unless it is written to the file of `--output`, so that without a
-    stdout there is nothing to do.
+    `prints_text`: its output is the text on stdout, unless it is written to the file of `--output`, so
+    without a stdout there is nothing to do.
     """
 
     add_options: Callable[[argparse.ArgumentParser], None]

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_runtime.errors import RequestError
 
-# option -> (field of the request, kind, what its value is called in the help, help)
+# option -> (field of the request, kind, name of its value in the help, help)
 OPTIONS: dict[str, tuple[str, str, str, str]] = {
     "--model": ("model", "text", "MODEL", "provider:name, or a bare name such as claude-sonnet-4-5"),
     "--workspace": (

@@ -172,7 +172,7 @@ class Pretty:
         self._lines(abridged(body, INPUT_LINES), "", "    ")
 
     def _recall(self, call_id: object) -> None:
-        """Repeat the call whose result follows, when another call was displayed in between."""
+        """Repeat the call whose result follows, if another call was displayed in between."""
         call = self._calls.get(str(call_id))
         if call and self._latest_call != call_id:
             self._console.print()

@@ -74,7 +74,7 @@ class Progress:
             self._awaited, self._since = what, self.clock()
 
     def _next(self) -> None:
-        """Say what is awaited now that something has ended: the call that still runs, or the model."""
+        """Set what is awaited now that something has ended: a call that still runs, or the model."""
         self._arriving, self._source = "", ("", "")
         self._await(next(reversed(self._calls.values()), "waiting for the model"))
 

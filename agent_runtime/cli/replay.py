@@ -35,9 +35,8 @@ from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.rewrite import path_change, rewrite
 from agent_runtime.transcripts.store import find_transcript
 
-_OVERRIDES: dict[str, Any] = dict.fromkeys(
-    ("stateDir", "record", "format")
-)  # fields that only an option can give
+# fields that only an option can give
+_OVERRIDES: dict[str, Any] = dict.fromkeys(("stateDir", "record", "format"))
 
 
 def replay_command(arguments: argparse.Namespace) -> int:

@@ -139,7 +139,7 @@ def _dry_run(config: RunConfig, environ: Mapping[str, str], format: str | None, 
 
 
 def formatted(format: str | None, out: int) -> AbstractContextManager[int]:
-    """Return a context manager for the descriptor that takes events: `out`, or one that is rendered as text."""
+    """Return a context manager for the descriptor that takes events: `out`, or one that renders them as text."""
     if failure.wants_text(format, out):
         from agent_runtime.cli.terminal import rendered
 

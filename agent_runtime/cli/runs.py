@@ -57,7 +57,7 @@ def show_command(arguments: argparse.Namespace) -> int:
 
 
 def _displayed(transcript: Transcript) -> Iterator[dict[str, Any]]:
-    """Yield the events, and in an imported session the messages of the user where they came."""
+    """Yield the events; for an imported session, also the messages of the user at their place."""
     if not transcript.request.resolved.get("imported"):
         yield from transcript.events
         return

@@ -84,7 +84,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
 def _dispatcher(
     arguments: argparse.Namespace, where: Path
 ) -> Callable[[], AbstractAsyncContextManager[Dispatcher]] | None:
-    """Return what connects to NATS; None when the runs are processes of this machine. Raises RequestError."""
+    """Return a context manager that connects to NATS; None if runs are processes here. Raises RequestError."""
     pool = Queue.parse(arguments.dispatch, field="--dispatch") if arguments.dispatch else None
     if arguments.nats is None:
         if pool:

@@ -1,4 +1,4 @@
-"""Renders a run to stdout: as text, and on a terminal with the lines of `progress` below it."""
+"""Renders a run to stdout as text, on a terminal with the lines of `progress` below it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from agent_runtime.cli.pretty import Pretty
 from agent_runtime.cli.progress import Progress
 
-_TICK = 0.5  # seconds after which the elapsed time is displayed anew
+_TICK = 0.5  # seconds after which the elapsed time is updated
 _PIECE = 1 << 16
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
@@ -48,20 +48,20 @@ class LiveRegion:
         self._lines: list[str] = []
 
     def erased(self, width: int) -> str:
-        """Return what removes the lines. `width` may have changed since: a terminal wraps longer lines then."""
+        """Return the escape sequences that remove the lines, which the terminal may have wrapped to a new `width`."""
         rows = sum(max(1, -(-cell_len(line) // max(1, width))) for line in self._lines)
         self._lines = []
         return f"\r\x1b[{rows}A\x1b[J" if rows else ""
 
     def drawn(self, lines: list[str], width: int) -> str:
-        """Return what displays lines in place of the former ones."""
+        """Return the text that displays lines in place of the former ones."""
         if lines == self._lines:
             return ""
         if len(lines) == len(self._lines) and all(cell_len(line) <= width for line in self._lines):
             rows = len(lines)
             text = "".join(f"\x1b[2K{_DIM}{line}{_PLAIN}\r\n" for line in lines)
             self._lines = lines
-            return f"\x1b7\r\x1b[{rows}A{text}\x1b8"  # what was typed below stays
+            return f"\x1b7\r\x1b[{rows}A{text}\x1b8"  # text that was typed below stays
         before = self.erased(width)
         self._lines = lines
         return before + "".join(f"{_DIM}{line}{_PLAIN}\r\n" for line in lines)

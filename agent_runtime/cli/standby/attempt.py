@@ -69,7 +69,7 @@ class Attempt:
             with suppress(OSError):
                 os.write(self._out, line)
             return ExitCode.COMPLETED
-        except _NotHandedOver:  # no events: whoever reads the stream sees a run that was never started
+        except _NotHandedOver:  # no events: to the reader of the stream, the run was never started
             print(
                 "agent-runtime: the process that starts the run has ended before the request was sent",
                 file=sys.stderr,
@@ -93,7 +93,7 @@ class Attempt:
         try:
             return read_request(0, rest)
         except (OSError, IncompleteRequest) as error:
-            if len(descriptors) > 1:  # the sender is a program of ours, which writes whole requests
+            if len(descriptors) > 1:  # the sender is one of our programs, which write whole requests
                 raise _NotHandedOver from error
             raise
         finally:  # an error is reported where the events would be
@@ -113,7 +113,7 @@ class Attempt:
             self._connection.sendall(what + str(int(number)).encode() + b"}\n")
 
     def _leave(self) -> None:
-        """Let the standby forget this process before the client has read the end, and may send the next message."""
+        """Let the standby forget this process before the client reads the end and may send its next message."""
         with suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)
 

@@ -1,8 +1,8 @@
 """`agent-runtime run --socket PATH`: lets a standby server execute a run, and behaves like that run.
 
 It passes its working directory, environment, options and stderr (protocol/handover.py). Signals are forwarded to the
-process of the run, and its exit status becomes that of this process. This module imports
-nothing that is slow to import.
+process of the run, and its exit status becomes that of this process. This module imports nothing that is slow to
+import.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class _Relay:
         if early := self._handler.reason:
             self._signalled(signal.Signals[early], 0)
         stdin = -1
-        with suppress(OSError):  # there may be no stdin
+        with suppress(OSError):  # stdin may be closed
             stdin = os.dup(0)
             self._poll.register(stdin, select.POLLIN)
         self._poll.register(arrived, select.POLLIN)

@@ -126,7 +126,7 @@ def ask(channel: socket.socket, message: dict[str, Any]) -> bytes:
     _send(channel, message)
     while select.select([channel], [], [], 2 * ANSWER_SECONDS)[0]:
         answer = channel.recv(_MESSAGE)
-        if not answer.startswith(b'{"action"'):  # another client's, which is for runs
+        if not answer.startswith(b'{"action"'):  # a message of another client to the runs
             return answer + b"\n"
     return b""
 

@@ -131,7 +131,7 @@ class Standby:
                 self._stopping = True
 
     def _is_of_tools(self, sender: int) -> bool:
-        """Return whether a tool of a run has sent a signal: of one under way, or of one that left it running."""
+        """Return whether a tool has sent a signal: of an active run, or of one that left the tool running."""
         if any(may_come_from_below(sender, run) for run in self._runs):
             return True
         process = Process.of(sender)
@@ -161,7 +161,7 @@ class Standby:
             except BaseException:
                 traceback.print_exc()
             finally:
-                os._exit(code)  # none of the parent's exit handlers
+                os._exit(code)  # without the exit handlers of the parent
         childs.close()
         self._runs.add(pid)
         self._channels.add(pid, own)
