@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def prepare_for_tools(ctx: RunContext) -> ShellSettings:
-    """Protect the runtime from what it starts, and return the settings with which that is started."""
+    """Protect the runtime from the processes that it starts, and return the settings to start them with."""
     become_subreaper()
     secrets = _secret_variables(ctx)
     settings = shell_settings(ctx, secrets | file_names(ctx.config.endpoints))

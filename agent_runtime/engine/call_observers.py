@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class ObserverChain:
-    """Several observers as one. Each receives the output that the one before it returned."""
+    """Combines several observers. Each receives the output that the one before it returned."""
 
     def __init__(self, observers: Sequence[CallObserver]) -> None:
         self._observers = tuple(observers)

@@ -1,4 +1,4 @@
-"""Knows the tool calls of a run that are under way."""
+"""Keeps track of the tool calls of a run that are under way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from agent_runtime.protocol.tool_output import ToolOutput
 
 
 class CallsInFlight:
-    """A CallObserver that knows the tool calls which are under way."""
+    """A CallObserver that keeps track of the tool calls under way."""
 
     wants_output = False
 

@@ -1,8 +1,8 @@
 """The clock of a run and of its event loop. It stops while the machine is frozen, so that no deadline is missed.
 
 A VM snapshot or SIGSTOP may stop the process for hours between any two instructions. Then either the monotonic clock
-jumps (the process was stopped) or the wall clock advances more than it (the machine was stopped). A tick detects both.
-A freeze that is announced stops the clock itself.
+jumps (the process was stopped), or the wall clock advances more than the monotonic one (the machine was stopped). A
+tick detects both. A freeze that is announced stops the clock at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import anyio
 
 TICK = 0.5  # seconds
 FROZEN = 10.0  # seconds; a tick that is later than this was delayed by a freeze, not by a busy machine
-_NEVER_DUE = 1.0  # seconds that a stopped clock is behind: no timer is due, and the event loop does not spin
+_NEVER_DUE = 1.0  # seconds that a stopped clock is behind: no timer is due, so the event loop does not spin
 
 
 class RunClock:
@@ -118,7 +118,7 @@ class _IdleSelector(selectors.DefaultSelector):
             functions, self.functions = self.functions, []
             for function in functions:
                 function()
-            found = super().select(0)  # they may have scheduled something
+            found = super().select(0)  # the functions may have scheduled something
         return found
 
 
@@ -139,12 +139,12 @@ class RunEventLoop(asyncio.SelectorEventLoop):
         return self._now()
 
     def call_when_idle(self, function: Callable[[], None]) -> None:
-        """Call a function once, when there is nothing to do but to wait. To be called in the loop."""
+        """Call a function once, when there is nothing left to do but wait. Must be called in the loop."""
         self._idle.functions.append(function)
 
 
 def call_when_idle(function: Callable[[], None]) -> None:
-    """Call a function once, when the event loop has nothing to do but to wait."""
+    """Call a function once, when the event loop has nothing left to do but wait."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, RunEventLoop)
     loop.call_when_idle(function)

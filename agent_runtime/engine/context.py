@@ -40,10 +40,10 @@ class RunContext:
         masker: masks secrets.
         sink: emits events.
         stop: ends the run early.
-        gate: holds the steps back while the run is frozen.
+        gate: lets no step begin while the run is frozen.
         calls_in_flight: returns the tool calls that are under way.
         inbox: user messages and the pause state.
-        clock: seconds since the start, without frozen time.
+        clock: measures the time since the start, without frozen time.
         budget: the limits, and how much of them is used.
         heartbeat: emits heartbeats, and knows what the run waits for.
         history: the messages before the first turn, and the thread that continues them.

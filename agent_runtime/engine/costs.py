@@ -32,7 +32,7 @@ class CostMeter:
     ) -> None:
         self._table, self._current, self._budget, self._emit = table, current, budget, emit
         self._reported: set[str] = set()
-        self._last = Usage()  # of the call before: what it has cached is cheaper in the next one
+        self._last = Usage()  # of the previous call: the next call pays less for what that has cached
 
     async def cost(self, usage: Usage) -> float | None:
         """Return what a call with this usage cost; None when the price is unknown, which a notice reports once."""

@@ -49,7 +49,7 @@ class EventSink:
         await self.reply(event)
 
     async def reply(self, event: events.Event) -> None:
-        """Emit an event that a caller is owed at once, even while the stream is held."""
+        """Emit the answer to a caller at once, even while the stream is held."""
         self._writer.put(event)
         await self._drain()
 

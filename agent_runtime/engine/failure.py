@@ -26,7 +26,7 @@ _IDENTITY = (
 
 
 def identity(request: Request) -> dict[str, Any]:
-    """Return the fields of `start` and `complete` that are copied from the request, `metadata` included."""
+    """Return the fields of `start` and `complete` that are copied from the request, including `metadata`."""
     return {name: getattr(request, name) for name in (*_IDENTITY, "metadata")}
 
 

@@ -1,7 +1,7 @@
 """Freezes a run for a snapshot of its machine, and thaws it, possibly as a fork of that snapshot.
 
-Frozen means: no step begins, the event stream stands still after the notice `frozen`, the clock stands, connections are
-closed, and files are on the disk. What a tool has started goes on until the machine itself stops.
+While a run is frozen, no step begins, no event follows the notice `frozen`, the clock stands still, connections are
+closed, and files are on the disk. Programs that tools have started go on until the machine itself stops.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Done = Callable[[events.NoticeEvent], None]
 
 
 def _nobody(notice: events.NoticeEvent) -> None:
-    """The stream of events is the only answer."""
+    """The default callback: only the event stream reports the notice."""
 
 
 class Freezer:
@@ -45,7 +45,7 @@ class Freezer:
 
     Args:
         ctx: the context of the run.
-        identity: what a fork of the snapshot has of its own.
+        identity: what changes in a fork of the snapshot.
     """
 
     def __init__(self, ctx: RunContext, identity: RunIdentity) -> None:
@@ -85,7 +85,7 @@ class Freezer:
         await self._release()
 
     async def detected(self, seconds: float) -> None:
-        """Renew what a freeze that was not announced has made stale.
+        """Renew what is stale after a freeze that was not announced.
 
         Args:
             seconds: how long it took.

@@ -1,7 +1,7 @@
 """What goes on after a run, and what is ended with it: `left` and `ended` of `complete`.
 
-Programs in sessions whose end the model has not seen are waited for, for a bounded time. What still works then goes
-on, and is named in `left`; only programs that wait for input are ended.
+Programs in sessions whose end the model has not seen are waited for, for a bounded time. Those that still work then go
+on, and are named in `left`; only programs that wait for input are ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _POLL = 0.1  # seconds
 async def wait_for_work(
     working: Callable[[], list[Background]], seconds: float, emit: Callable[[events.Event], Awaitable[None]]
 ) -> None:
-    """Wait until nothing works any more.
+    """Wait until no program works any more.
 
     Args:
         working: returns what works. Blocking.
@@ -76,7 +76,7 @@ def left_processes(
 def ended_processes(
     ended: Iterable[Background], servers: Iterable[RunningServer] = ()
 ) -> tuple[LeftProcess, ...]:
-    """Those that were to be ended, and do not run any more: none of them is in `left_processes` as well.
+    """The processes that were to be ended and no longer run; `left_processes` has none of them.
 
     Args:
         ended: processes of calls and sessions.

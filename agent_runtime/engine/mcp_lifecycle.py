@@ -1,4 +1,4 @@
-"""When the MCP servers of a run start and end. Nothing of MCP is imported in a run without servers."""
+"""Starts and ends the MCP servers of a run. A run without servers imports no module of MCP."""
 
 from __future__ import annotations
 

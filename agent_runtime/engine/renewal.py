@@ -1,4 +1,4 @@
-"""What a fork of a snapshot has of its own: run id, sandbox id, keys, variables of the tools, connections."""
+"""Gives a fork of a snapshot its own identity: run id, sandbox id, keys, variables of the tools, connections."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunIdentity:
             await services.connections.aclose()
 
     async def renew(self, renewal: Renewal) -> str:
-        """Take over what the fork was given. Returns what is wrong with it; empty when nothing is."""
+        """Use the values that the fork was given. Returns what is wrong with them; empty when nothing is."""
         ctx, problem = self._ctx, ""
         env = dict(renewal.env)
         try:

@@ -98,8 +98,9 @@ class RecordedObservations:
     def __init__(self, recorded: list[dict[str, Any]], old_workspace: str, new_workspace: str) -> None:
         rename = path_change(old_workspace, new_workspace)
         self._seen: deque[tuple[int, dict[str, Any]]] = deque()
-        self._steps: deque[int] = deque()  # where the events are that come one after the other
-        self._results: dict[str, deque[int]] = defaultdict(deque)  # these may come in another order
+        self._steps: deque[int] = deque()  # positions of the events that come one after the other
+        # the results, which may come in another order
+        self._results: dict[str, deque[int]] = defaultdict(deque)
         self._end: dict[str, Any] = {}
         for place, event in enumerate(recorded):
             kind = event["type"]

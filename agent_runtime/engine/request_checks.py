@@ -34,7 +34,7 @@ def workspace_of(request: Request, environ: Mapping[str, str]) -> Path:
 
 
 def checked_folder(field: str, named: str | None) -> Path | None:
-    """Return the absolute path of a folder that a field names, if it does. Raises RequestError when there is none."""
+    """Return the absolute path of the folder that a field names, if any. Raises RequestError when it does not exist."""
     if named is None:
         return None
     if not Path(named).is_dir():

@@ -81,7 +81,7 @@ def clean_now_and_then(state_dir: Path) -> None:
     with suppress(OSError):
         if time.time() - stamp.stat().st_mtime < _INTERVAL:
             return
-    with suppress(OSError):  # the state directory is not writable: nothing is kept in it
+    with suppress(OSError):  # the state directory is not writable, so nothing is kept there
         stamp.touch()
         clean(state_dir)
 
@@ -112,7 +112,7 @@ def _folders(runs: Path) -> Iterator[RunFolder]:
 
 
 def _links(runs: Path, names: Collection[str]) -> list[Path]:
-    """The ids that the runs in these folders were given when they were thawed: links to the folders."""
+    """The links to these folders, whose names are the ids that the runs were given when they were thawed."""
     return [path for path in runs.iterdir() if path.is_symlink() and path.readlink().name in names]
 
 

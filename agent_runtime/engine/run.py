@@ -68,7 +68,7 @@ class Run:
         self._held = _held(self._run_dir)
         self._masker, self._not_masked = run_masker(config, environ)
         self._history = self._load_history()
-        self._tracing: RunTracing | None = None  # made with the context
+        self._tracing: RunTracing | None = None  # created with the context
         self._recording = RunRecording(
             config,
             history=self._history,
@@ -104,7 +104,7 @@ class Run:
         self._signals.disarm()
         self.writer.put(self._config.start_event())
         self._recording.keep()
-        gc.freeze()  # what exists now is not garbage (see __main__)
+        gc.freeze()  # the objects that exist now are not garbage (see __main__)
         gc.enable()
         configure_logging(self._config.request.log_level, self._environ, self._masker)
         if self._state_dir_error:

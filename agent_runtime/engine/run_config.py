@@ -36,7 +36,7 @@ from agent_runtime.version import VERSION
 if TYPE_CHECKING:
     from agent_runtime.mcp.config import ServerConfig
 
-MCP_PREFIX = "mcp__"  # of the names of their tools
+MCP_PREFIX = "mcp__"  # of the names of tools of MCP servers
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -106,7 +106,7 @@ class RunConfig:
         )
 
     def resolved(self) -> dict[str, Any]:
-        """Return what a transcript records of it, so that a replay needs neither this environment nor its keys."""
+        """Return what a transcript records, so that a replay needs neither this environment nor its keys."""
         # MCP servers are not started by a replay, and may hold secrets
         agent = asdict(self.agent) | {"path": str(self.agent.path), "mcp_servers": None}
         secret: dict[str, Any] = {"api_key": None, "headers": {}, "credentials": {}}
@@ -206,7 +206,7 @@ def _tools(
 
 
 def _with_questions(names: tuple[str, ...], wanted: bool) -> tuple[str, ...]:
-    """The tools with, or without, the one that asks the user: an agent may name it for runs that can be asked."""
+    """The tools, with the one that asks the user only if questions are wanted: an agent may always list it."""
     others = tuple(name for name in names if name != tools.ASK_USER)
     return (*others, tools.ASK_USER) if wanted else others
 

@@ -113,9 +113,9 @@ class RunServices:
         return always if ctx.recorded_tools else [*always, ctx.tracker.watch, self.tools.servers.watch]
 
     async def _end_when_stopped(self) -> None:
-        """End what runs in the background while the call under way is ended: each may take a second."""
+        """End the processes in the background while the call under way is ended: each of the two may take a second."""
         await self.ctx.stop.wait()
-        with anyio.CancelScope(shield=True):  # `aclose` would begin anew
+        with anyio.CancelScope(shield=True):  # `aclose` would start again
             await self.tools.end_background()
 
     async def final_scan(self) -> None:

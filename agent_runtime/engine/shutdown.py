@@ -20,7 +20,7 @@ from agent_runtime.system.terminate import end_descendants
 log = logging.getLogger(__name__)
 
 FINAL_SCAN_SECONDS = 20.0  # for the last scan of a run that ended by itself
-STOPPED_SECONDS = 0.8  # the same for a run that was stopped: its caller is waiting
+STOPPED_SECONDS = 0.8  # the same for a run that was stopped, whose caller is waiting
 
 
 class RunShutdown:

@@ -19,7 +19,7 @@ from agent_runtime.system.signals import (
 )
 
 AGAIN = 2.0  # seconds within which a second signal kills at once
-HURRY_SECONDS = 0.5  # for writing the last events after that
+HURRY_SECONDS = 0.5  # for writing the last events after a second signal
 HELD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)  # blocked while the program starts
 _WAKE = signal.SIGWINCH  # wakes the thread; ignored everywhere else
 _UNKNOWN = -1  # pid of a sender that was not reported
@@ -36,7 +36,7 @@ def _nothing() -> None:
 
 
 def release() -> None:
-    """Let signals in that were blocked when the program started (see __main__)."""
+    """Unblock the signals that were blocked when the program started (see __main__)."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
@@ -47,7 +47,7 @@ class SignalHandler:
 
     While it is armed (until the request has been read) a signal raises Interrupted instead. Once tools can run, a
     thread receives all signals with sigwaitinfo(2), which names their sender; every other thread blocks them.
-    Blocking those of FAULTS has a price: a fault in native code ends the program without a traceback.
+    As those of FAULTS are blocked too, a fault in native code ends the program without a traceback.
 
     Attributes:
         handled: the handled signals, without those that the parent made this program ignore.

@@ -27,7 +27,7 @@ def name_of(task: Callable[[], Awaitable[None]]) -> str:
 
 
 def single(error: BaseException) -> BaseException:
-    """Return the one error inside of nested exception groups, which task groups make of whatever a task raises."""
+    """Return the only error inside nested exception groups, in which task groups wrap what a task raises."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, BaseExceptionGroup):

@@ -82,7 +82,8 @@ class ToolSignals:
         ancestors = list(lineage(sender))
         own = next((at for at, process in enumerate(ancestors) if process.pid == self._pid), None)
         if not own:
-            return not sender.lives and self._tools_run()  # when it has exited by now, not all was to be seen
+            # if it has exited by now, not everything could be read
+            return not sender.lives and self._tools_run()
         below = ancestors[:own]
         return self._earlier.isdisjoint(below) and self._is_tool(below[-1])
 
@@ -94,9 +95,8 @@ class ToolSignals:
         return bool(self._running) or sum(1 + len(descendants(tool.pid)) for tool in tools) > idle_shell
 
     def _is_tool(self, child: Process) -> bool:
-        return child.session != os.getsid(
-            0
-        )  # processes that the runtime starts for itself stay in its session
+        # processes that the runtime starts for itself stay in its session
+        return child.session != os.getsid(0)
 
 
 def _listed(ignored: Sequence[tuple[str, str]]) -> str:

@@ -22,7 +22,7 @@ SUSPENDED = "The question was passed on to the user. The answer is the next mess
 
 
 class UserDialogue:
-    """Shows plans and asks questions.
+    """Reports plans and asks questions.
 
     Args:
         emit: emits an event.

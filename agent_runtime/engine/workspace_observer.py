@@ -36,9 +36,8 @@ class WorkspaceObserver:
     wants_output = False
     _running: dict[str, ExitStack] = field(default_factory=dict)
     _scanning: set[str] = field(default_factory=set)
-    _shared: set[str] = field(
-        default_factory=set
-    )  # calls that ran concurrently with others that may change files
+    # calls that ran concurrently with others that may change files
+    _shared: set[str] = field(default_factory=set)
 
     async def before(self, info: CallInfo) -> None:
         """Complete the baseline before anything can change it."""
@@ -91,10 +90,10 @@ class WorkspaceObserver:
             await self._emit_all([*await self.tracker.note(paths, call_id=call_id), *self.tracker.notices()])
 
     async def finish(self, *, hurried: bool) -> None:
-        """The last look, when nothing watches any more; a hurried one goes by what inotify has reported.
+        """Take the last look, when nothing watches any more; a hurried look relies on what inotify has reported.
 
-        Of a run that was stopped, events are emitted as long as there is time and the reader takes them: the rest is
-        in `complete` alone.
+        If the run was stopped, events are emitted as long as there is time and the reader takes them; `complete` alone
+        reports the rest.
         """
         deadline = time.monotonic() + (_HURRIED_SECONDS if hurried else math.inf)
         try:
