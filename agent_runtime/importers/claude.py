@@ -1,7 +1,7 @@
 """Sessions of Claude Code: the files below `~/.claude/projects`.
 
 Each line that matters has `type` `user`, `assistant` or `system`; a message of the model is spread over several lines
-with the same `message.id`. What the versions do differently, and how it is read:
+with the same `message.id`. How versions differ:
 
     until 2.0    sub-agents in the same file, with `isSidechain`
     until 1.0    a session that was continued begins with a copy of the earlier one
@@ -72,13 +72,12 @@ class _Importer:
     understood: int = 0
     _chains: set[str] = field(default_factory=set)
     _spawned: dict[str, tuple[str, str]] = field(default_factory=dict)  # prompt -> call id, description
-    _usages: dict[str, Json] = field(
-        default_factory=dict
-    )  # message id -> its usage, which the last line has whole
+    # message id -> its usage, which the last line has whole
+    _usages: dict[str, Json] = field(default_factory=dict)
     _counted: set[str] = field(default_factory=set)
 
     def look_at(self, value: Json) -> None:
-        """Learn what the session as a whole is, and the final usage of its messages."""
+        """Take from a line what concerns the whole session, and the final usage of its message."""
         info, message = self.session.info, value.get("message")
         for name, key in (("session_id", "sessionId"), ("version", "version"), ("workspace", "cwd")):
             if not getattr(info, name) and isinstance(value.get(key), str):
@@ -91,7 +90,7 @@ class _Importer:
                 self._usages[str(message.get("id"))] = message["usage"]
 
     def line(self, line: Tagged) -> None:
-        """Add a line. One that has not the expected form is left out and counted."""
+        """Add a line. A line without the expected form is left out and counted."""
         chain, value = line
         self.session.records.at_time(value.get("timestamp"))
         try:
@@ -169,7 +168,7 @@ class _Importer:
                     if isinstance(prompt := given.get("prompt"), str):
                         label = given.get("description") or given.get("subagent_type") or part["name"]
                         self._spawned[prompt] = (str(part["id"]), str(label))
-            case kind if kind.endswith("_tool_result"):  # of a tool that the provider has executed
+            case kind if kind.endswith("_tool_result"):  # the result of a tool that the provider has executed
                 self._result(part, None)
 
     def _plan(self, turn: int, given: Json) -> None:

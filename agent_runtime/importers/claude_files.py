@@ -14,7 +14,7 @@ _MAX_AGENTS = 1_000
 
 
 def tagged(lines: SessionLines) -> Iterator[Tagged]:
-    """Yield the lines of a file, each once, those of sub-agents with the id of the first line of theirs."""
+    """Yield each line of a file once; those of a sub-agent have the id of its first line as their chain."""
     chains: dict[str, str] = {}
     for value in lines.values:
         uuid = value.get("uuid")

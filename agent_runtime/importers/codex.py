@@ -1,6 +1,6 @@
 """Rollouts of codex: the files below `~/.codex/sessions`.
 
-Which shape is in which version, and how it is read:
+The forms of the versions:
 
     until 0.1.25 (Node)  one object: `session`, `items`
     0.2 to 0.43          a line with `id` and `timestamp`, then bare response items, and lines with `record_type`
@@ -73,14 +73,13 @@ class _Importer:
     lines: SessionLines
     understood: int = 0
     _last: dict[str, int] = field(default_factory=dict)  # the latest turn of each chain
-    _counted: dict[str, int] = field(
-        default_factory=dict
-    )  # the latest turn of each chain whose tokens are known
-    _facts: dict[str, Json] = field(default_factory=dict)  # what an event says of a call, by its id
+    # the latest turn of each chain whose tokens are known
+    _counted: dict[str, int] = field(default_factory=dict)
+    _facts: dict[str, Json] = field(default_factory=dict)  # what an event says about a call, by its id
     _model: str = ""
 
     def line(self, tagged: Tagged) -> None:
-        """Add a line. One that has not the expected form is left out and counted."""
+        """Add a line. A line without the expected form is left out and counted."""
         value = tagged.value
         self.session.records.at_time(value.get("timestamp"))
         try:
@@ -211,7 +210,7 @@ class _Importer:
             self.session.edits(id, codex_changes(changes, self.session.info.workspace))
 
     def _usage(self, chain: str, given: Any, window: int) -> None:
-        """Add the tokens of the latest turn, once: the same are in lines of several types."""
+        """Add the tokens of the latest turn once, although lines of several types report them."""
         turn = self._last.get(chain, 0)
         if not isinstance(given, dict) or self._counted.get(chain, 0) >= turn:
             return

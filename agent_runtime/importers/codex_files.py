@@ -40,7 +40,7 @@ def identity_of(values: list[Json]) -> str:
 
 
 def agents_of(path: Path, parent: str, seen: set[str]) -> Iterator[list[Tagged]]:
-    """Yield the rollouts of the sub-agents of a session, and of theirs."""
+    """Yield the rollouts of the sub-agents of a session, and of their sub-agents."""
     others = sorted(path.absolute().parent.glob("rollout-*"))[:_MAX_SIBLINGS]
     for other in others:
         try:

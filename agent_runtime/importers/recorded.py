@@ -1,4 +1,4 @@
-"""Any record of a run: a transcript, a file of events, a rollout of codex, a session of Claude Code."""
+"""Reads any record of a run: a transcript, a file of events, a rollout of codex, a session of Claude Code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMPORTERS: dict[str, Callable[[Path], Transcript]] = {"codex": import_codex, "cl
 def read_recorded(path: Path, *, growing: bool = False) -> Transcript:
     """Return what a file has recorded as a transcript.
 
-    Of a file of events, they are all that is known.
+    From a file of events, the transcript has the events only.
 
     Args:
         path: the file.

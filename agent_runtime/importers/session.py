@@ -39,7 +39,7 @@ class _Call:
 
 @dataclass
 class SessionBuilder:
-    """Collects the records of a session, in the order in which it went on.
+    """Collects the records of a session in their order.
 
     Each method takes the chain (MAIN, or the id of a sub-agent) where they may differ.
     """
@@ -84,11 +84,11 @@ class SessionBuilder:
             self._messages.append(given | ({"parts": parts} if parts else {}))
 
     def turn(self, chain: str, key: str | None = None) -> int:
-        """Return the number of the model call that what follows is a part of.
+        """Return the number of the model call to which the following records belong.
 
         Args:
             chain: of the session or a sub-agent.
-            key: a new one begins a new turn; None stays in the open turn, if there is one.
+            key: a new key begins a new turn; with None, the open turn goes on, if there is one.
         """
         name = f"{chain}\0{key or ''}"
         if name not in self._turns:
@@ -190,7 +190,7 @@ class SessionBuilder:
         self.records.emit(event.NoticeEvent(code=code, message=message, details=details or None))
 
     def error(self, message: str, *, retryable: bool) -> None:
-        """Add a failure of the provider; one that is not `retryable` ends the session unless it goes on."""
+        """Add a failure of the provider; if it is not `retryable`, it ends the session unless more follows."""
         self._flush()
         self.records.emit(
             event.ErrorEvent(code="provider_error", message=cut(message), retryable=retryable, details=None)

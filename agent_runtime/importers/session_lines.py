@@ -75,7 +75,7 @@ def read_lines(path: Path, limit: int | None = None) -> SessionLines:
 
 
 def _document(data: bytes) -> Json | None:
-    """Return the object that a file of several lines is as a whole; None for a file of objects, one a line."""
+    """Return the object in a file that is one JSON document; None for a file with one object per line."""
     head = data.lstrip()[:200]
     if not head.startswith(b"{") or head.split(b"\n", 1)[0].rstrip() != b"{":
         return None

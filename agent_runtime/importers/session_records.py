@@ -17,7 +17,7 @@ from agent_runtime.version import VERSION
 
 @dataclass
 class SessionInfo:
-    """What a file says of its session as a whole. `source` is the program that has written it."""
+    """What a file says about the whole session. `source` is the program that has written it."""
 
     source: str
     provider: str
@@ -30,7 +30,7 @@ class SessionInfo:
 
 @dataclass
 class SessionRecords:
-    """Collects records in the order in which the session went on.
+    """Collects the records of a session in their order.
 
     Attributes:
         now: the time of the line that is being read, RFC 3339; lines without a time have that of the line before.
@@ -48,7 +48,7 @@ class SessionRecords:
         return milliseconds(self.began, self.now)
 
     def at_time(self, when: Any) -> None:
-        """Set the time of what follows; anything that is not a time is ignored."""
+        """Set the time of the records that follow; anything that is not a time is ignored."""
         if time := parsed_time(when):
             self.now = time
             self.began = self.began or self.now
@@ -72,7 +72,7 @@ class SessionRecords:
             path: the file of the session.
             info: of the session.
             messages: of the request.
-            tools: that the session has used.
+            tools: the tools that the session has used.
         """
         begun = self.began or UNKNOWN_TIME
         run_id = f"{info.source}-{info.session_id or path.name.split('.')[0]}"

@@ -42,7 +42,7 @@ def parsed_time(text: Any) -> str | None:
 
 
 def milliseconds(begin: str, end: str) -> int:
-    """Return the time between two times of events; 0 when one is not known, or they are in the wrong order."""
+    """Return the time between two times of events; 0 if one is not known, or if they are in the wrong order."""
     if not begin or not end:
         return 0
     return max(0, int((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds() * 1000))

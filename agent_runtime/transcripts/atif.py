@@ -47,9 +47,8 @@ def trajectory(records: Iterable[Any]) -> Json:
 @dataclass
 class _Builder:
     began: datetime | None = None
-    imported: Mapping[str, str] = field(
-        default_factory=dict
-    )  # the program whose session this was, its version
+    # the program that recorded the session, and its version
+    imported: Mapping[str, str] = field(default_factory=dict)
     steps: list[Json] = field(default_factory=list)
     _turns: dict[int, Json] = field(default_factory=dict)
     _start: Mapping[str, Any] = field(default_factory=dict)

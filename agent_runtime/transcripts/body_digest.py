@@ -1,4 +1,4 @@
-"""Digests of request bodies, of which each repeats most of the one before."""
+"""Digests of request bodies, each of which repeats most of the previous one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 1 << 12  # bytes
 
 
 class BodyDigest:
-    """The SHA-256 of one body after the other. What a body has in common with the last one is not hashed again."""
+    """Computes the SHA-256 of one body after another. The beginning shared with the last body is not hashed again."""
 
     def __init__(self) -> None:
         self._blocks: list[tuple[bytes, _Hash]] = []  # of the last body, each with the state after it

@@ -189,7 +189,7 @@ def _comparable(event: Event, masks: Masks) -> Event:
             return {"type": "dev_url", "localUrl": volatile(str(event.get("localUrl")))}
         case "complete":
             kept["devUrl"] = volatile(str(event.get("devUrl")))
-            for name in ("left", "ended"):  # which processes live at the end is a matter of timing
+            for name in ("left", "ended"):  # which processes are alive at the end depends on timing
                 kept.pop(name, None)
             urls = event.get("devUrls")
             servers = [url for url in urls if isinstance(url, dict)] if isinstance(urls, list) else []

@@ -47,7 +47,7 @@ def kept_runs(state_dir: Path) -> list[KeptRun]:
     found = []
     with suppress(OSError):
         for folder in (state_dir / "runs").iterdir():
-            if folder.is_symlink():  # the id that a run was given when it was thawed
+            if folder.is_symlink():  # a link, named after the id that a run was given when it was thawed
                 continue
             with suppress(OSError, ValueError, KeyError):
                 found.append(summary(folder / NAME))
