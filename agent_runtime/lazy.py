@@ -112,7 +112,7 @@ def _shared_methods(
     hashed = [
         name for name in names if (fields[name].compare if fields[name].hash is None else fields[name].hash)
     ]
-    shown = [name for name in names if fields[name].repr]
+    printed = [name for name in names if fields[name].repr]
 
     def values(instance: object, of: list[str]) -> tuple[Any, ...]:
         return tuple([getattr(instance, name) for name in of])
@@ -126,7 +126,7 @@ def _shared_methods(
         return hash(values(self, hashed))
 
     def __repr__(self: Any) -> str:
-        texts = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        texts = ", ".join(f"{name}={getattr(self, name)!r}" for name in printed)
         return f"{self.__class__.__qualname__}({texts})"
 
     def __setattr__(self: Any, name: str, value: object) -> None:

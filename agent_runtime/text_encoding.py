@@ -39,13 +39,11 @@ _LETTERS = (
     "[àèéìòùÀÈÉÌÒÙ]{2,12}",
     "[ãõâêôáéíóúàç]{2,13}",
 )
-_COMMON = frozenset(
-    "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœšžÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŸŒŠŽ"
-)  # letters of Western languages
+# letters of Western languages
+_COMMON = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœšžÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŸŒŠŽ")
 _TYPICAL = _COMMON | frozenset("\xa0¡¢£¥§©«®°±·»¿×÷€…†‰‹›‘’“”•–—™ªº²³¹¼½¾µ")
-_SECOND_BYTES = frozenset(
-    b"\\@[]^_`{|}~"[i : i + 1] for i in range(11)
-)  # of East Asian characters, rarely behind a letter
+# of East Asian characters, rarely behind a letter
+_SECOND_BYTES = frozenset(b"\\@[]^_`{|}~"[i : i + 1] for i in range(11))
 # how upper and lower case follow each other in a word
 _WORD = lazy_pattern("[À-ÖØ-ÞŠŒŽŸß]*|[À-ÖØ-ÞŠŒŽŸ]?[ß-öø-ÿšœž]*")
 _LETTER = lazy_pattern("[À-ÖØ-öø-ÿŠŒŽšœžŸ]+")

@@ -100,9 +100,8 @@ class Ledger:
                     self._tree.track_folders(missing)
                     self._unlisted.add(parent(path))
                 if path and (path in self._tree.folders or is_folder(under(self._root, path))):
-                    self._files.walk.visit(
-                        parent(path), base(path), suspects
-                    )  # a whole folder was created, moved or deleted
+                    # a whole folder was created, moved or deleted
+                    self._files.walk.visit(parent(path), base(path), suspects)
         yield from self._report(suspects, "tool", call_id, also=extra)
 
     def expect(self, paths: Sequence[Path]) -> set[bytes]:

@@ -95,10 +95,11 @@ def _trailing(text: str, wanted: str) -> tuple[list[Span], bool]:
     begun = last.rstrip(" \t")
     to_line_end = begun != last
     pattern = "\n".join([*(line.rstrip(" \t") for line in whole), begun])
+    # of the stripped lines, in the text searched
     bounds = [
         0,
         *accumulate(len(line) + 1 for line in stripped),
-    ]  # of the stripped lines, in the text searched
+    ]
     origins = [0, *accumulate(len(line) + 1 for line in lines)]
     searched = "\n".join(stripped) + "\n"
     starts, complete = _starts(searched, pattern + "\n" if to_line_end else pattern)

@@ -12,9 +12,8 @@ from agent_runtime.server.errors import ApiError
 T = TypeVar("T")
 
 _MAX = 200
-_NUMBER = re.compile(
-    "[0-9]{1,18}"
-)  # `int` also takes signs, spaces, underscores and the digits of other scripts
+# `int` also takes signs, spaces, underscores and the digits of other scripts
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 def number_in(text: str, low: int, high: int) -> int | None:

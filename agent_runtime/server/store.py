@@ -108,9 +108,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCKED_SECONDS, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # survives a killed process; runs are not synced either
+        # survives a killed process; runs are not synced either
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL,"
             " server INTEGER NOT NULL, server_started INTEGER NOT NULL, created REAL NOT NULL)"

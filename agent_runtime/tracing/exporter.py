@@ -65,9 +65,8 @@ class Exporter:
         self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
-        logging.getLogger("opentelemetry").setLevel(
-            logging.CRITICAL
-        )  # it logs each failure with its traceback
+        # it logs each failure with its traceback
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         try:
             from agent_runtime.tracing.otlp import OtlpSender
 

@@ -95,9 +95,8 @@ async def test_flask_reloads_without_an_event(
         first = await until_async(lambda: _holders(inode) if len(_holders(inode)) == 2 else None)
 
         def reloaded() -> bool:
-            app.write_text(
-                FLASK.replace("one", f"{time.monotonic()}")
-            )  # again: it may not have looked before
+            # again: it may not have looked before
+            app.write_text(FLASK.replace("one", f"{time.monotonic()}"))
             return len(now := _holders(inode)) == 2 and now != first
 
         await until_async(reloaded)

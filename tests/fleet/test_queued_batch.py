@@ -52,9 +52,8 @@ def test_a_batch_that_is_killed_with_its_runner_and_nats_runs_each_request_once(
     assert {result["status"] for result in found} == {"completed"}
     attempts = {f"r{result['metadata']}": attempt(result) for result in found}
     assert all(1 <= count <= attempts[name] for name, count in acted(fleet).items()), (acted(fleet), attempts)
-    assert (
-        sum(attempts.values()) >= 14
-    )  # the four runs of the first runner failed with it, and were tried again
+    # the four runs of the first runner failed with it, and were tried again
+    assert sum(attempts.values()) >= 14
 
 
 def acted(fleet: Fleet) -> dict[str, int]:

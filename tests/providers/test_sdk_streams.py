@@ -18,9 +18,8 @@ from tests.support.formats import FORMATS
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")]
 TASK: Any = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go"}]}]
 STREAMS = Path(__file__).parents[1] / "data" / "streams"
-Accumulated = tuple[
-    str, list[tuple[str, str, Any]], tuple[int, int] | None
-]  # text, calls, input and output tokens
+# text, calls, input and output tokens
+Accumulated = tuple[str, list[tuple[str, str, Any]], tuple[int, int] | None]
 
 
 # where the SDKs fail, or say something else, and why

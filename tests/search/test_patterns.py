@@ -51,10 +51,11 @@ async def test_no_pattern_blocks_the_loop_or_uses_up_memory(
 ) -> None:
     pattern, text = HOSTILE[name]
     editor.put(a=text + "\n")
+    # of work: a machine that is busy with something else adds nothing
     longest, last = (
         0.0,
         time.process_time(),
-    )  # of work: a machine that is busy with something else adds nothing
+    )
 
     async def beat() -> None:
         nonlocal longest, last

@@ -140,9 +140,8 @@ def test_events_before_the_oldest_have_expired(served: Served, tmp_path: Path) -
         path = served.state / "runs" / "r1" / "events.ndjson"
         lines = path.read_bytes().splitlines(keepends=True)
         (tmp_path / "rest").write_bytes(b"".join(lines[2:]))
-        (tmp_path / "rest").rename(
-            path
-        )  # in one step: the server looks after runs whose last event is missing
+        # in one step: the server looks after runs whose last event is missing
+        (tmp_path / "rest").rename(path)
         for after in (0, "0"):
             expired = client.get(f"/v1/runs/r1/events?after={after}")
             assert (expired.status_code, expired.json()["error"]["oldest"]) == (410, 2)

@@ -78,9 +78,8 @@ def test_the_last_events_are_known_when_they_cannot_be_written(files: RunFiles) 
     files.events.write_text(start + '{"type":"thi')
     files.write_record(record(**GONE))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(
-        resource.RLIMIT_FSIZE, (len(start) + 5, hard)
-    )  # as a full disk, but for the error's number
+    # as a full disk, but for the error's number
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(start) + 5, hard))
     try:
         outcome = files.outcome(record(**GONE))
         assert outcome and (outcome["type"], outcome["seq"], outcome["status"]) == ("complete", 2, "failed")

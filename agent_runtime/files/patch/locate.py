@@ -61,9 +61,8 @@ def _candidates(lines: Lines, anchors: Anchors, hunk: Hunk, display: str) -> lis
     start = min(anchors.find(hunk.anchors), default=-1) + 1
     places = _first_matches(lines, hunk, start)
     if not places and hunk.anchors and not any(line.strip() for line in hunk.old):
-        *_, body = _bodies(
-            hunk.lines
-        )  # without the blank context, which the file does not have after the anchors
+        # without the blank context, which the file does not have after the anchors
+        *_, body = _bodies(hunk.lines)
         return _insertions(lines, anchors, replace(hunk, lines=body), display)
     places = places or _first_matches(lines, hunk, 0)
     if not places:

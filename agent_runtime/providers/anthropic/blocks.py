@@ -21,10 +21,11 @@ _GROWS = {
     "compaction_delta": ("content", "encrypted_content"),
 }
 _WHOLE_SIGNATURE = 32  # characters; a shorter one may be a piece that begins like the one before it
+# types of blocks whose text is in the field of that name
 _WITH_TEXT: tuple[DeltaKind, ...] = (
     "text",
     "thinking",
-)  # types of blocks whose text is in the field of that name
+)
 
 
 @dataclass(eq=False)

@@ -47,9 +47,8 @@ class InputItems:
     def __init__(self, free: frozenset[str]) -> None:
         self.free = free
         self._known: Memo[Message, list[dict[str, Any]]] = Memo()
-        self._custom: set[str] = (
-            set()
-        )  # ids of the calls that were sent as free-form: their results must be too
+        # ids of the calls that were sent as free-form: their results must be too
+        self._custom: set[str] = set()
 
     def encoded(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """Return the items of all messages."""
