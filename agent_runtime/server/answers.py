@@ -50,9 +50,9 @@ class RunStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
-        with suppress(ClientDisconnect):  # how the end of a connection is reported depends on the server
+        with suppress(ClientDisconnect):  # HTTP servers report the end of a connection in different ways
             await super().__call__(scope, receive, send)
-        if not self._ended:  # also of a body that was never begun; a server that stops raises CancelledError
+        if not self._ended:  # also if the body was never begun; a server that stops raises CancelledError
             self._on_left()
 
     async def _body(self, lines: AsyncGenerator[list[Line]]) -> AsyncIterator[bytes]:
@@ -64,7 +64,7 @@ class RunStream(StreamingResponse):
 async def unless_client_leaves(
     http: HttpRequest, work: Coroutine[Any, Any, dict[str, Any]], on_left: Callable[[], None]
 ) -> dict[str, Any]:
-    """Wait for a result. When the client disconnects before, `on_left` is called.
+    """Wait for a result. If the client disconnects first, `on_left` is called.
 
     Raises ClientDisconnect in that case, and what the work raises.
     """
@@ -88,7 +88,7 @@ async def _disconnected(http: HttpRequest) -> None:
 
 
 def result_of(complete: dict[str, Any]) -> dict[str, Any]:
-    """The `data` of a run that has ended: the fields of both generations of the API."""
+    """The `data` of a run that has ended: the fields of the older and the newer API."""
     kept = {name: value for name, value in complete.items() if name not in ("type", "seq", "ts")}
     return {"id": complete["runId"], **kept, "executionMode": complete.get("executionMode") or "in_sandbox"}
 

@@ -90,13 +90,13 @@ def create_app(
 
     Args:
         state_dir: where runs and threads are.
-        workspace: of requests that name none.
-        keys: that are accepted; none: every request from this machine is.
+        workspace: the workspace of requests that name none.
+        keys: the accepted keys; if there are none, every request from this machine is accepted.
         hosts: values of the `Host` header that are this server's own.
         environ: the environment of the runs, with the models' keys.
         dev_url: template of the public addresses of ports.
         standby: keep a process that new runs are forked from.
-        dispatcher: connects to what runs requests on other machines.
+        dispatcher: connects to the queues that run requests on other machines.
 
     Raises:
         RequestError: a database in the state directory cannot be used.
@@ -175,11 +175,11 @@ class Admission:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody reads the answer
             return
-        except asyncio.CancelledError:  # the server ends, and has waited for long enough
+        except asyncio.CancelledError:  # the server is stopping, and has waited long enough
             if not begun:
                 await error_response(connection, stopping())(scope, receive, send_with_headers)
         except Exception as error:
-            if begun:  # all that is left is to end the connection
+            if begun:  # nothing can be sent any more, so the connection ends
                 raise
             await error_response(connection, _refusal(scope, error))(scope, receive, send_with_headers)
 
@@ -221,7 +221,7 @@ def _methods(http: HttpRequest) -> set[str]:
 
 
 def _refusal(scope: Scope, error: Exception) -> ApiError:
-    """What is answered to a request that has raised an exception."""
+    """The answer to a request that has raised an exception."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, sqlite3.Error | OSError):

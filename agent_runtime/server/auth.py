@@ -1,4 +1,4 @@
-"""Who may call: API keys with their rate limits, and the check that no other site acts through a browser."""
+"""Admission: API keys with their rate limits, and protection against requests of other sites in a browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApiKey:
 
     @classmethod
     def parse(cls, text: str) -> ApiKey:
-        """From `KEY` or `KEY:tier`. Raises RequestError."""
+        """Parse `KEY` or `KEY:tier`. Raises RequestError."""
         value, _, tier = text.partition(":")
         if not value or (tier and tier not in TIERS):
             known = ", ".join(TIERS)
@@ -48,7 +48,7 @@ class Gate:
     """Decides whether a request is admitted.
 
     Args:
-        keys: those that are accepted; none: every request from this machine is admitted.
+        keys: the accepted keys; if there are none, every request from this machine is admitted.
         hosts: values of `Host` that are this server's own.
     """
 
@@ -66,7 +66,9 @@ class Gate:
         window = self._windows.get(key.value)
         if window is None or now - window.started >= _WINDOW:
             window = self._windows[key.value] = Window(now)
-        reset = math.ceil(window.started + _WINDOW - now)  # who waits for so long is not too early
+        reset = math.ceil(
+            window.started + _WINDOW - now
+        )  # rounded up, so that a client that waits this long is admitted
         headers = {"X-RateLimit-Limit": str(key.limit), "X-RateLimit-Reset": str(reset)}
         if window.count >= key.limit:
             limits = headers | {"X-RateLimit-Remaining": "0", "Retry-After": str(reset)}
@@ -79,7 +81,7 @@ class Gate:
     def _key(self, connection: HTTPConnection) -> ApiKey:
         scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")
-        # every key is compared, each in constant time: so the duration reveals nothing about them
+        # every key is compared, each in constant time, so that the duration reveals nothing about the keys
         matching = [key for key in self.keys if hmac.compare_digest(key.value.encode(), given.encode())]
         if not matching:
             message = "expected a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
@@ -89,7 +91,7 @@ class Gate:
     def _check_site(self, connection: HTTPConnection) -> None:
         """Refuse requests that a page of another site sends: its Origin, or its Host (DNS rebinding), differs."""
         if self.keys:
-            return  # it would need the key
+            return  # another site would need the key
         host = connection.headers.get("host", "")
         origin = connection.headers.get("origin")
         if host not in self.hosts:

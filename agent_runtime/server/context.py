@@ -25,8 +25,8 @@ class Server:
     """One server.
 
     Attributes:
-        runs: of this machine.
-        dispatcher: of runs on other machines.
+        runs: the runs of this machine.
+        dispatcher: starts and finds runs on other machines.
         dev_url: template of the public addresses of ports; None for `http://localhost:{port}`.
         background: tasks that outlive the request that has started them.
     """
@@ -71,7 +71,7 @@ class Server:
         return [row if row.status else ListedRun(row.record, next(statuses)) for row in rows]
 
     def in_background(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Run something that nobody waits for."""
+        """Run a task that no request waits for."""
         task = asyncio.ensure_future(work())
         self.background.add(task)
         task.add_done_callback(self.background.discard)

@@ -41,13 +41,13 @@ def message_of(action: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 def send(control: Path, message: dict[str, Any]) -> None:
     """Write a control message, whole and by itself. Blocks for at most 10 seconds. Raises NotDelivered, TooLong."""
-    # an empty line has no effect: it ends what a sender has left behind that gave up in the middle of its message
+    # an empty line has no effect, except to end a line that another sender has left incomplete
     line = b"\n" + json.dumps(message).encode() + b"\n"
     if len(line) > MAX_LINE:
         raise TooLong(f"expected a message of at most {MAX_LINE >> 20} MiB as JSON")
     try:
         fd = os.open(control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # nobody has it open for reading
+    except OSError:  # no process has it open for reading
         raise NotDelivered("the run has ended") from None
     deadline = time.monotonic() + SECONDS
     try:

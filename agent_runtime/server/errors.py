@@ -53,23 +53,23 @@ class ApiError(Exception):
 
 
 def not_found(what: str) -> ApiError:
-    """There is no such thing."""
+    """The answer for something that does not exist."""
     return ApiError(404, "not_found", f"there is no {what}")
 
 
 def expired(what: str, *, oldest: int | None) -> ApiError:
-    """What a client refers to was there. `oldest` is the number of the oldest event that still is."""
+    """The answer for something that no longer exists. `oldest` is the number of the oldest event that is kept."""
     return ApiError(410, "cursor_expired", what, details={"oldest": oldest})
 
 
 def in_progress() -> ApiError:
-    """The request with this key is being handled."""
+    """The answer while another request with this key is being handled."""
     message = "a request with this Idempotency-Key is in progress"
     return ApiError(409, "conflict", message, headers={"Retry-After": "1"})
 
 
 def stopping() -> ApiError:
-    """The server ends before it could answer."""
+    """The answer of a server that is stopping."""
     message = (
         "the server is being stopped; send the request again, with the same Idempotency-Key if it had one"
     )

@@ -12,13 +12,13 @@ from agent_runtime.server.run_files import RunFiles, RunRecord
 from agent_runtime.server.stream_file import Line, events_in, seek_after
 from agent_runtime.system.file_watch import FileWatch
 
-_PIECE = 1 << 16  # bytes that are read of a stream at once: what a slow reader costs in memory
+_PIECE = 1 << 16  # bytes of a stream that are read at once, and held in memory for each slow reader
 _LOOK = 1.0  # seconds between two looks at a run whose server was killed while it started the run
 _KEPT_LOOK = 0.5  # seconds between two looks at a run that no server has started
 
 
 class _Followed:
-    """A run with its followers, who share one descriptor, and what was read last: most of them are at the same place.
+    """A run with its followers, who share one descriptor and the piece that was read last, as most need the same one.
 
     Attributes:
         waiting: has an event for each follower, which is set when the stream has grown or the process has ended.
@@ -69,11 +69,11 @@ class Follower:
         self._followed: dict[tuple[str, str], tuple[_Followed, ExitStack]] = {}
 
     async def follow(self, files: RunFiles, record: RunRecord, after: int = -1) -> AsyncGenerator[list[Line]]:
-        """The events after the number `after`, until `complete`; those that were written together as one list."""
+        """Yield the events after the number `after`, until `complete`, in lists of those that were written together."""
         with self._following(files, record) as (run, grown):
             position = run.position_after(after)
             while True:
-                ended = run.ended  # before reading: everything that it wrote is read then
+                ended = run.ended  # checked before reading, so that everything that it wrote is read
                 start = position
                 lines, position = run.read(start)
                 if position == start:
@@ -132,7 +132,7 @@ def _on_end(files: RunFiles, record: RunRecord, ended: Callable[[], None]) -> Ca
         loop.remove_reader(descriptor)
         ended()
 
-    if not files.is_alive(record):  # the pid may be another process's by now
+    if not files.is_alive(record):  # its pid may belong to another process by now
         os.close(descriptor)
         ended()
         return lambda: None

@@ -44,7 +44,7 @@ class TimedProtocol(H11Protocol):
         """Wait for what the client has to send next, if anything."""
         state = self.conn.their_state
         if state is h11.IDLE and self._is_head_timed:
-            return  # each further byte gives no more time
+            return  # further bytes do not extend the time
         self._stop_timer()
         if state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
             self._is_head_timed = state is h11.IDLE

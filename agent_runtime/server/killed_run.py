@@ -18,7 +18,7 @@ def last_events(
 ) -> str:
     """Return the `error` and the `complete` event as two lines.
 
-    Files, addresses, usage and duration are those of the stream: what the run did after its last event is unknown.
+    Files, addresses, usage and duration are those of the stream: later actions of the run are unknown.
 
     Args:
         run_id, thread_id: of the run; an id that it was given when it was thawed is in its events.

@@ -47,7 +47,7 @@ class Launcher:
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._standby: _Standby | None = None
-        self._descriptors = descriptor_limit()  # of the runs, also when that of this process is raised later
+        self._descriptors = descriptor_limit()  # for the runs, even when that of this process is raised later
 
     def warm_up(self) -> None:
         """Start a standby. Runs are started from scratch until it is ready."""
@@ -91,7 +91,7 @@ class Launcher:
                 self.warm_up()
 
     def _spawn(self, request: bytes, streams: Streams) -> int:
-        # the request and the keys go by files without names: other processes of this user can read an environment
+        # the request and the keys are passed in files without names: processes of this user can read an environment
         with ExitStack() as files:
             body = files.enter_context(_in_memory(request))
             keys = {
@@ -177,12 +177,12 @@ class _Standby:
                 answer = reader.readline()
             if not answer.startswith(PID):
                 raise EOFError
-            with suppress(ConnectionError):  # the run was killed, which is seen where its stream is read
+            with suppress(ConnectionError):  # the run was killed, which the readers of its stream notice
                 ours.sendall(request + b"\n")
         return int(json.loads(answer)["pid"])
 
     def close(self) -> None:
-        """Let it end, and wait for it."""
+        """Let the standby end, and wait for it."""
         self._socket.close()
         try:
             self._process.wait(_SECONDS)

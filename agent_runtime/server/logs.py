@@ -1,4 +1,4 @@
-"""The log of the server on stderr. A reader that has stopped reading does not hold up the server."""
+"""The log of the server on stderr. The server does not wait for a reader that has stopped reading."""
 
 from __future__ import annotations
 

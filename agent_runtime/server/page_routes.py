@@ -34,7 +34,7 @@ _HTML = """<!doctype html>
 
 
 async def index(http: HttpRequest) -> Response:
-    """`GET /`: the page to start and watch runs. It holds no data of its own, so that it needs no key."""
+    """`GET /`: the page to start and watch runs. It contains no data, so it needs no key."""
     styles = "\n".join(f'<link rel="stylesheet" href="/page/{name}">' for name in STYLES)
     policy = "; ".join(
         [
@@ -86,7 +86,7 @@ async def page_file(http: HttpRequest) -> Response:
 
 
 async def run_report(http: HttpRequest) -> Response:
-    """`GET /v1/runs/{id}/report`: the report as a page; as JSON what is known beside the events.
+    """`GET /v1/runs/{id}/report`: the report as a page; as JSON, what is known besides the events.
 
     Raises ApiError: 404 for the run, 409 while it has not begun.
     """

@@ -22,11 +22,11 @@ class Run(Protocol):
 
     @property
     def record(self) -> RunRecord:
-        """What is known of the run beside its events."""
+        """What is known about the run besides its events."""
         ...
 
     def follow(self, after: int = -1) -> AsyncGenerator[list[Line]]:
-        """The events after the number `after`, as they come, until `complete`."""
+        """Yield the events after the number `after` as they arrive, until `complete`."""
         ...
 
     async def send(self, message: dict[str, Any]) -> bool:
@@ -55,7 +55,7 @@ class QueueName(Protocol):
 
     @property
     def name(self) -> str:
-        """As users write it: `pool`, `device:ID`."""
+        """The name as users write it: `pool`, `device:ID`."""
         ...
 
 
@@ -108,7 +108,7 @@ def read_transcript(paths: Iterable[Path]) -> Transcript:
 
 
 async def first_event(run: Run) -> Line:
-    """The first event of a run, when it is there."""
+    """Wait for the first event of a run."""
     async with aclosing(run.follow()) as stream:
         async for lines in stream:
             return lines[0]
@@ -116,7 +116,7 @@ async def first_event(run: Run) -> Line:
 
 
 async def result(run: Run) -> dict[str, Any]:
-    """The `complete` event of a run, when it is there."""
+    """Wait for the `complete` event of a run."""
     last: bytes = b""
     async for lines in run.follow():
         last = lines[-1].text

@@ -1,4 +1,4 @@
-"""The files of a run. They are all that a server needs to know it again after a restart.
+"""The files of a run. A server that is restarted needs nothing else to find the run again.
 
 events.ndjson      the event stream: the run's stdout
 control            a FIFO: the run's stdin, which the run itself holds open
@@ -27,7 +27,7 @@ from agent_runtime.transcripts.store import NAME
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What is kept of a run beside its stream.
+    """What is stored about a run besides its stream.
 
     It is written before the process is started, and again with its pid: a server may be killed in between.
 
@@ -82,13 +82,13 @@ class RunFiles:
         return self.folder / "log.txt"
 
     def write_record(self, record: RunRecord) -> None:
-        """Store what is known of the run, in one step."""
+        """Store the record of the run, in one step."""
         temporary = self.folder / "process.json.new"
         temporary.write_text(json.dumps(asdict(record)), "utf-8")
         temporary.rename(self.folder / "process.json")
 
     def add_pid(self, record: RunRecord) -> None:
-        """Store the record with the pid, which was not known before. On a full disk too: it replaces a shorter text."""
+        """Store the record with the pid. On a full disk the file is overwritten, as the text only becomes longer."""
         try:
             self.write_record(record)
         except OSError:
@@ -126,7 +126,7 @@ class RunFiles:
         if record.is_kept:
             return is_held(self.folder)
         if not record.pid:
-            record = self.record() or record  # it may be known by now
+            record = self.record() or record  # its pid may be known by now
         if record.pid:
             return is_process(record.pid, record.started)
         return is_process(record.server, record.server_started) or self._has_reader()
@@ -150,7 +150,7 @@ class RunFiles:
         control.send(self.control, message)
 
     def outcome(self, record: RunRecord) -> dict[str, Any] | None:
-        """The last event of a run that has ended, be it because its process was killed; None while it is running."""
+        """The last event of a run that has ended, even if its process was killed; None while it is running."""
         complete = self._complete()
         if complete is None and not self.is_alive(record):
             missing = self.end(record)
@@ -162,9 +162,10 @@ class RunFiles:
         return self._complete() is not None
 
     def end(self, record: RunRecord) -> bytes:
-        """Give a run whose process was killed its last events. Done once, whoever else does it at the same time.
+        """Write the last events of a run whose process was killed: once, even if several processes try.
 
-        Returns those that are not in its file, because it cannot be written: it is a transcript, or the disk is full.
+        Returns the events that are not in its file because that cannot be written: it is a transcript, or the disk is
+        full.
         """
         mode = "rb" if record.is_kept else "r+b"
         with self.stream.open(mode) as file:
@@ -177,7 +178,7 @@ class RunFiles:
             last = last_events(record.run_id, record.thread_id, stream).encode()
             if record.is_kept:
                 return last
-            file.truncate(len(whole))  # half a line is not an event
+            file.truncate(len(whole))  # an incomplete line is not an event
             written = 0
             with suppress(OSError):  # the disk is full
                 written = os.pwrite(file.fileno(), last, len(whole))

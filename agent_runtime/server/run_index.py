@@ -26,7 +26,7 @@ class ListedRun:
 
 
 class RunIndex:
-    """Lists runs. A run that has ended does not change any more: its files are read once. For use in any thread.
+    """Lists runs. The files of a run that has ended are read once, as it no longer changes. For use in any thread.
 
     Args:
         folder: has a folder for each run.
@@ -48,7 +48,7 @@ class RunIndex:
         return sorted(rows, key=lambda row: (row.record.created, row.record.run_id), reverse=True)
 
     def recent_rows(self, seconds: float) -> list[ListedRun]:
-        """All runs, the latest first, as they were at most so many seconds ago: for those who ask again and again."""
+        """All runs, the latest first, as they were at most so many seconds ago, for clients that ask repeatedly."""
         with self._lock:
             listed, rows = self._recent
             if time.monotonic() - listed > seconds:
@@ -61,7 +61,7 @@ class RunIndex:
             return None
         if name in self._ended:
             return self._ended[name]
-        if (self._folder / name).is_symlink():  # the id that a run has been given since
+        if (self._folder / name).is_symlink():  # the new id of a thawed run
             return None
         files = RunFiles(self._folder / name)
         record = files.record()

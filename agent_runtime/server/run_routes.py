@@ -90,7 +90,7 @@ async def run_events(http: HttpRequest) -> Response:
         first = "no events" if oldest is None else f"only the events from {oldest} on"
         raise expired(f"{first} of this run are kept", oldest=oldest)
     complete = await run.outcome() if after >= 0 else None
-    if complete is not None and after >= complete["seq"]:  # makes an EventSource stop to connect again
+    if complete is not None and after >= complete["seq"]:  # status 204: an EventSource no longer reconnects
         return Response(status_code=204, headers=NO_STORE)
     return RunStream(run.follow(after), {}, lambda: None)
 
@@ -142,7 +142,7 @@ async def run_socket(socket: WebSocket) -> None:
         await socket.send_denial_response(error_response(socket, error))
         return
     await socket.accept()
-    # whichever ends first: the run, or the client, who may leave while nothing happens
+    # until the run ends or the client leaves, which may happen while there are no events
     sending = asyncio.ensure_future(_send_events(socket, run, after))
     receiving = asyncio.ensure_future(_receive(socket, run))
     try:

@@ -61,7 +61,7 @@ class LocalRun:
         return True
 
     async def outcome(self) -> dict[str, Any] | None:
-        """The `complete` event of a run that has ended, be it because its process was killed."""
+        """The `complete` event of a run that has ended, even if its process was killed."""
         return await asyncio.to_thread(self.files.outcome, self.record)
 
     async def status(self) -> str:
@@ -83,7 +83,7 @@ class LocalRun:
 
 
 class Runs:
-    """The runs of a state directory. Nothing about a run is in the memory of this process alone.
+    """The runs of a state directory. All that is known about a run is in files, not only in the memory of this process.
 
     Args:
         state_dir: the state directory.
@@ -115,14 +115,14 @@ class Runs:
         return files
 
     def _name_of(self, name: str) -> str | None:
-        """The name of the folder of a run that has this name since it was thawed; None when it is no such name."""
+        """The name of the folder of a run that has this name since it was thawed; None if there is no such run."""
         try:
             return (self.state_dir / "runs" / name).readlink().name
-        except (OSError, ValueError):  # no link; a name with a NUL
+        except (OSError, ValueError):  # not a link, or a name with a NUL
             return None
 
     def add_id(self, files: RunFiles, run_id: str) -> None:
-        """Let a run be found by another id too. Raises ApiError 409 when it is that of another run."""
+        """Let a run be found by another id too. Raises ApiError 409 when another run has that id."""
         name = run_id.replace(":", "_")
         link = self.state_dir / "runs" / name
         with suppress(FileExistsError):
@@ -172,7 +172,7 @@ class Runs:
         return RunFiles(final)
 
     def _launch(self, files: RunFiles, request: bytes) -> int:
-        # for reading and writing: stdin never ends, not even with the server
+        # for reading and writing, so that stdin never ends, even when the server does
         stdin = os.open(files.control, os.O_RDWR | os.O_CLOEXEC)
         try:
             with files.events.open("ab") as out, files.log.open("ab") as log:
@@ -197,7 +197,7 @@ class Runs:
         return self._index.recent_rows(seconds)
 
     async def tend(self) -> None:
-        """Give killed runs their last events, also those that nobody follows, or whose disk was full. Never returns."""
+        """Write the last events of killed runs, even if no client follows them or their disk was full. Never returns."""
         while True:
             await asyncio.to_thread(self.listed)
             self._launcher.reap()
@@ -211,7 +211,7 @@ def _taken(run_id: str) -> ApiError:
 def new_record(
     request: Request, *, run_id: str, thread_id: str | None, on_disconnect: str = "continue"
 ) -> RunRecord:
-    """What is known of a run before it is started."""
+    """The record of a run before it is started."""
     own = Process.own()
     given = {
         "rolloutId": request.rollout_id,

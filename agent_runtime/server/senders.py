@@ -28,6 +28,6 @@ class Senders:
         except TimeoutError:
             raise NotDelivered("the run does not read its control messages") from None
         sending = asyncio.ensure_future(asyncio.to_thread(files.send, message))
-        # not released before, if the client leaves: the thread goes on
+        # not released earlier if the client leaves, because the thread goes on
         sending.add_done_callback(lambda _: lock.release())
         await asyncio.shield(sending)

@@ -10,17 +10,17 @@ from websockets.frames import CloseCode, Frame
 
 from agent_runtime.server.control import MAX_LINE
 
-# bytes; a longer message is refused with 1009 as soon as its length is known, one that is longer than a run takes
-# is answered with an error
+# bytes; a longer message is refused with 1009 as soon as its length is known, a message above MAX_LINE is answered with
+# an error
 MAX_MESSAGE = 2 * MAX_LINE
 MAX_FRAGMENTS = 4_096  # of one message; each takes memory, even if it is empty
-# for a client to read why it is refused, while what it sends is discarded: before the end of the stream, and after it
+# for a client to read why it is refused, before and after the end of the stream; what it sends is discarded
 ANSWER_SECONDS, LINGER_SECONDS = 0.5, 5.0
 _READ = 1 << 14  # bytes that are read at once: thousands of frames of a flood, while other clients wait
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
-    """A WebSocket whose client cannot make the server hold more than a message, or keep it from other clients."""
+    """A WebSocket whose client cannot make the server store more than one message, or neglect other clients."""
 
     _is_refused = False
 
@@ -50,7 +50,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(output))
 
     def handle_parser_exception(self) -> None:
-        """Say why the client is refused, and wait for it: a reset would discard what it has not read yet."""
+        """Send the reason for the refusal, and wait for the client: a reset would discard what it has not read yet."""
         close = self.conn.close_sent
         assert close is not None
         self._is_refused = self.close_sent = True
@@ -63,7 +63,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(ANSWER_SECONDS, self._end)
 
     def _end(self) -> None:
-        """Send nothing more, which makes clients close the connection; some would not see the reason before."""
+        """Send nothing more, which makes clients close the connection; some report the reason only then."""
         if self.transport.can_write_eof():  # not over TLS
             self.transport.write_eof()
         self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -12,7 +12,7 @@ from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import agent_directories, find_agent
 from agent_runtime.protocol.request import Request, parse
 
-_MANAGED_TOOLS = ("web_search", "ask_user", "update_plan")  # they touch neither files nor processes
+_MANAGED_TOOLS = ("web_search", "ask_user", "update_plan")  # they access neither files nor processes
 # Seconds that a question waits for an answer when the caller gets only the result: it cannot see the question, others
 # who follow the run can. The run then ends with the status `waiting`, and the next run on its thread brings the answer.
 _UNSEEN_QUESTION = 10.0
@@ -57,7 +57,7 @@ class StartBody:
 
 
 def _managed(request: Request, workspace: Path) -> Request:
-    """The request of a run that touches neither files nor processes of this machine. Raises RequestError."""
+    """The request of a run that accesses neither files nor processes of this machine. Raises RequestError."""
     expected = f"expected in a managed run one of {', '.join(_MANAGED_TOOLS)}"
     for index, name in enumerate(request.tools or ()):
         if name not in _MANAGED_TOOLS and not name.startswith("mcp__"):

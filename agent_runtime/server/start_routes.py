@@ -66,7 +66,7 @@ async def start_run(http: HttpRequest) -> Response:
 
 
 async def _local_run(server: Server, start: StartBody, key: str | None, body: str) -> Run:
-    """The run of a request on this machine: a new one, or that of its key. Raises ApiError when it is refused."""
+    """The run of a request on this machine: a new one, or the one of its key. Raises ApiError when it is refused."""
     run, is_new = await asyncio.to_thread(_started, server, start, key, body)
     try:
         first = await first_event(run)
@@ -136,7 +136,7 @@ def _refusal(event: dict[str, Any], request: Request) -> ApiError | None:
 
 
 def _registered(http: HttpRequest, record: RunRecord) -> JSONResponse:
-    """A run for a device: accepted, to be dispatched when the device asks for it."""
+    """Accept a run for a device, which is dispatched when the device asks for it."""
     none = {"rolloutId": None, "targetDeviceId": None}
     data = none | identity(record) | {"executionMode": "local-mac", "status": "registered"}
     return answer(http, data, headers={"X-Run-ID": record.run_id})

@@ -1,4 +1,4 @@
-"""The signals that stop the server. Those of tools, which run as the same user, do not: `pkill agent-runtime`."""
+"""The signals that stop the server. Signals of tools, which run as the same user, do not (`pkill agent-runtime`)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StopSignals:
         sender = Process.of(pid)
         if sender and of_another_run(sender, self._marker):
             return f"from a tool (pid {pid})"
-        if sender and sender.lives:  # when it has exited by now, not all of it was to be seen
+        if sender and sender.lives:  # if it has exited by now, not everything could be read
             return ""
         if pid and uid == os.getuid() and tools_live(self._marker):
             return (

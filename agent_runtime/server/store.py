@@ -27,7 +27,7 @@ def digest(body: Any) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a key is bound to.
+    """The run that a key is bound to.
 
     Attributes:
         digest: of the body of the request.
@@ -108,7 +108,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCKED_SECONDS, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        # survives a killed process; runs are not synced either
+        # is safe against killed processes; the files of runs are not synced either
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, digest TEXT NOT NULL, run TEXT NOT NULL,"

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 # bytes at the end of a file that may, and that must contain its last event, which has at most 1 MiB
 _TAILS = (1 << 14, 1 << 21)
-_NEAR = 1 << 16  # bytes that are read, not searched
+_NEAR = 1 << 16  # bytes that are read without a search
 # as the runtime writes them; saves parsing the rest
 _HEAD = re.compile(rb'(\{"kind":"event","at":\d+,"event":)?\{"type":"(\w+)","seq":(\d+),')
 

@@ -20,7 +20,7 @@ HEADERS = {
 async def frames(lines: AsyncGenerator[list[Line]]) -> AsyncGenerator[bytes]:
     """A frame for each event, with its `seq` as id, and a comment when nothing came for 15 seconds.
 
-    The next events are only read when the frames before them were taken: a slow client costs little memory.
+    The next events are read only when the frames before them were taken, so that a slow client takes little memory.
     """
     yield f"retry: {RETRY_MS}\n\n".encode()
     async with aclosing(lines):

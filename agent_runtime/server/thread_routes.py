@@ -33,7 +33,7 @@ async def list_threads(http: HttpRequest) -> Response:
 
 
 async def get_thread(http: HttpRequest) -> Response:
-    """`GET /v1/run/threads/{id}`: what is known of a thread, its messages, and its runs.
+    """`GET /v1/run/threads/{id}`: a thread with its messages and its runs.
 
     Raises ApiError 404.
     """
