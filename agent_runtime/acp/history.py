@@ -1,4 +1,4 @@
-"""A stored thread as updates, which show a client the conversation when it loads a session."""
+"""Converts a stored thread to updates, from which a client displays the conversation when it loads a session."""
 
 from __future__ import annotations
 

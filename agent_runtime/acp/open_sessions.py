@@ -26,7 +26,7 @@ class Session:
     """An open session.
 
     Attributes:
-        kept: what is stored of it.
+        kept: its stored fields.
         servers: its MCP servers, as in the request field `mcpServers`.
         active: the run of the prompt that is going on.
         ended: set when that run has ended.
@@ -86,7 +86,7 @@ class OpenSessions:
         return self._files.list(cwd, cursor)
 
     def update(self, session: Session, **changes: Any) -> None:
-        """Change fields of what is stored of a session, unless it was closed or deleted. Raises OSError."""
+        """Change stored fields of a session, unless it was closed or deleted. Raises OSError."""
         session.kept = replace(session.kept, **changes)
         if self._open.get(session.kept.id) is session:
             self._files.save(session.kept)

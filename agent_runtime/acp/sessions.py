@@ -88,7 +88,7 @@ class SessionFiles:
 
 
 def now() -> str:
-    """Return the present time as it is kept."""
+    """Return the present time in the stored form."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

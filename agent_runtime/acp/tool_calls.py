@@ -1,4 +1,4 @@
-"""How a tool call is shown to a client: its kind, its title, the files that it is about, and its diffs."""
+"""Describes a tool call for a client: its kind, its title, the files that it concerns, and its diffs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _hunks(diff: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the first line of each hunk, and its lines; the marker of a missing newline is applied."""
     start: int | None = None
     lines: list[str] = []
-    for line in _split(diff):  # not splitlines: a form feed ends no line of a diff
+    for line in _split(diff):  # not splitlines: a form feed does not end a line of a diff
         if match := _HUNK.match(line):
             if start is not None:
                 yield start, lines

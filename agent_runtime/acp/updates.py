@@ -1,4 +1,4 @@
-"""What a client sees of a run: the updates of a session that its events become."""
+"""Converts the events of a run to updates of its session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent_runtime.protocol.user_events import PlanItem
 
 Json = dict[str, Any]
 
-_SHOWN = 8_000  # characters at the end of the output of a call that is still running
+_OUTPUT_TAIL = 8_000  # characters at the end of the output of a call that is still running
 _INTERVAL = 0.2  # seconds between two updates of such an output: each update has the whole content
 
 
@@ -69,7 +69,7 @@ class RunUpdates:
         yield chunk("agent_message_chunk" if kind == "text" else "agent_thought_chunk", text)
 
     def _partial(self, id: str, delta: str) -> Iterator[Json]:
-        self._output[id] = (self._output.get(id, "") + delta)[-_SHOWN:]
+        self._output[id] = (self._output.get(id, "") + delta)[-_OUTPUT_TAIL:]
         now = self._now()
         if now - self._updated.get(id, float("-inf")) >= _INTERVAL:
             self._updated[id] = now

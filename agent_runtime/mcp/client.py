@@ -26,7 +26,7 @@ _MAX_PAGES = 100
 _MAX_TOOLS = 2000
 _SESSION_ENDED = "Session terminated"  # the library's error for an HTTP session that the server has dropped
 
-logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs tracebacks of whatever a server does wrong
+logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs a traceback for every fault of a server
 
 
 class ConnectionLost(Exception):

@@ -36,7 +36,7 @@ async def http_transport(server: ServerConfig) -> AsyncIterator[TransportStreams
 
 
 async def _readable(response: httpx2.Response) -> None:
-    """Change a response so that the MCP library reads the messages in it, and reports what its status means."""
+    """Change a response so that the MCP library can read its messages, and report the meaning of its status."""
     if not isinstance(stream := response.stream, httpx2.AsyncByteStream):
         return
     if message := _refusal(response):
@@ -48,7 +48,7 @@ async def _readable(response: httpx2.Response) -> None:
 
 
 def _refusal(response: httpx2.Response) -> str:
-    """What a status says that the body does not; empty when the library reports it by itself."""
+    """The meaning of a status that the body does not name; empty when the library reports it by itself."""
     status = response.status_code
     message = f"HTTP {status} {response.reason_phrase}".strip()
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -58,7 +58,7 @@ def _refusal(response: httpx2.Response) -> str:
 
 
 class _OtherBody(httpx2.AsyncByteStream):
-    """A body in the place of the one that came."""
+    """A body that replaces the received one."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, content: bytes) -> None:
         self._stream, self._content = stream, content
@@ -67,12 +67,12 @@ class _OtherBody(httpx2.AsyncByteStream):
         yield self._content
 
     async def aclose(self) -> None:
-        """Close the stream of the body that came."""
+        """Close the stream of the received body."""
         await self._stream.aclose()
 
 
 class _CleanBody(httpx2.AsyncByteStream):
-    """A body without halves of characters, which the parser of messages refuses. A message is on one line of it."""
+    """A body without halves of characters, which the parser of messages refuses. Each message is on one line."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream

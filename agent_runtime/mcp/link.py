@@ -1,4 +1,4 @@
-"""The connection to one MCP server: kept open, made again when it is lost, and ended with the run."""
+"""The connection to one MCP server: kept open, renewed when it is lost, and ended with the run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLIENT = "agent_runtime.mcp.client"  # imports the MCP library, which takes half
 
 @dataclass(frozen=True)
 class ServerReport:
-    """What became of a server: its tools, or an error.
+    """The state of a server: its tools, or an error.
 
     Attributes:
         server: its name.
@@ -58,7 +58,7 @@ class ServerLink:
 
     Args:
         server: its settings.
-        slug: what stands for it in the names of tools.
+        slug: its name in the names of tools.
         settings: how its process is started.
         on_report: called once, when it is ready or has failed, and again when it has ended for good.
     """
@@ -157,7 +157,7 @@ class ServerLink:
         self._wanted.set()
 
     async def _sessions(self) -> str:
-        """Hold one session after the other. Returns why there is none any more; empty after `close`.
+        """Keep sessions open, one after another. Returns why there is no further one; empty after `close`.
 
         A process that has ended is started again at once, a few times; a URL is connected to when a call needs it.
         """
@@ -179,7 +179,7 @@ class ServerLink:
         return "" if self._closing.is_set() else error
 
     async def _one_session(self) -> str:
-        """Hold a session until it is lost or closed. Returns why it could not be opened, or an empty string."""
+        """Keep a session open until it is lost or closed. Returns why it could not be opened, or an empty string."""
         client = import_module(CLIENT)
         process, self._process = self._process, None
         self._lost = anyio.Event()

@@ -13,7 +13,7 @@ _HASH = 8  # characters
 
 
 def server_slugs(servers: Iterable[str]) -> dict[str, str]:
-    """Return for each server what stands for it in the names of its tools.
+    """Return for each server its slug: its name in the names of its tools.
 
     A slug has no `__`, so that no two servers can have a tool of the same name. Where two names differ only in
     characters that providers do not accept, the second slug ends in a hash.

@@ -34,7 +34,7 @@ class LaunchSettings:
     Attributes:
         cwd: the workspace.
         env: the variables of the tools; a server's own are added.
-        user: whom they run as; None for the user of this process.
+        user: the user that they run as; None for that of this process.
         confine: where they may write; None for everywhere.
     """
 

@@ -1,7 +1,7 @@
 """The stdio transport: JSON-RPC messages as lines on the pipes of a server's process.
 
-Unlike the transport of the MCP library it never blocks on a server that does not read or does not exit, takes lines
-that are not messages (banners, binary data) as noise, and drops what a flooding server sends too much of.
+Unlike the transport of the MCP library it never blocks on a server that does not read or does not exit, skips
+lines that are not messages (banners, binary data), and drops excess messages of a server that floods it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from agent_runtime.protocol.messages import clean_text
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 32 << 20  # bytes of a line
-MAX_NOISE = 1 << 20  # bytes that are no message, in all
+MAX_NOISE = 1 << 20  # bytes of lines that are not messages, in total
 MAX_NOISE_LINES = 5000
 _BURST = 200  # notifications and requests of a server that are passed on at once
 _PER_SECOND = 100  # of them are passed on afterwards
@@ -44,7 +44,7 @@ Incoming = SessionMessage | Exception
 
 @asynccontextmanager
 async def stdio_transport(process: ServerProcess) -> AsyncIterator[TransportStreams]:
-    """Connect to a server's process. It is the caller's to end."""
+    """Connect to a server's process, which the caller must end."""
     incoming, received = anyio.create_memory_object_stream[Incoming](0)
     # without a limit, so that a request or its cancellation never waits for a server that does not read
     sent, outgoing = anyio.create_memory_object_stream[SessionMessage](math.inf)
@@ -89,7 +89,7 @@ async def _send(
 
 
 class _BrokenServer(Exception):
-    """What the server prints cannot be followed any longer."""
+    """The output of the server cannot be parsed any longer."""
 
 
 class _Reader:

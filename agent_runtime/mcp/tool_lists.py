@@ -58,7 +58,7 @@ class ToolLists:
         return bool(problem)
 
     def _problem(self, result: dict[str, Any], tools: list[Any]) -> str:
-        """Return what is wrong with the tools; empty when nothing is, or something else in the result."""
+        """Return what is wrong with the tools; empty when the tools are valid, even if something else is not."""
         try:
             validate_server_result(_METHOD, self._version, result | {"tools": tools})
         except ValidationError as error:
@@ -66,7 +66,7 @@ class ToolLists:
                 place = [str(part) for part in problem["loc"] if part != "tools"]
                 if "tools" in problem["loc"]:
                     return f"{'.'.join(place[1:]) or 'the tool'}: {problem['msg']}"
-        except (ValueError, KeyError):  # a version that is not known, which the session refuses
+        except (ValueError, KeyError):  # an unknown version, which the session refuses
             pass
         return ""
 
