@@ -16,7 +16,7 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.tools import DIALOGUE
 from agent_runtime.transcripts.player import Player
 
-ASKED_SECONDS = 0.5  # a question that was cancelled needs no longer to be asked again
+ASKED_SECONDS = 0.5  # seconds for which a question that was cancelled is asked again
 
 
 @dataclass(frozen=True)

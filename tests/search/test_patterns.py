@@ -51,11 +51,8 @@ async def test_no_pattern_blocks_the_loop_or_uses_up_memory(
 ) -> None:
     pattern, text = HOSTILE[name]
     editor.put(a=text + "\n")
-    # of work: a machine that is busy with something else adds nothing
-    longest, last = (
-        0.0,
-        time.process_time(),
-    )
+    # CPU time: a machine that is busy with something else adds nothing to it
+    longest, last = 0.0, time.process_time()
 
     async def beat() -> None:
         nonlocal longest, last
