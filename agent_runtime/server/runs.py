@@ -197,7 +197,7 @@ class Runs:
         return self._index.recent_rows(seconds)
 
     async def tend(self) -> None:
-        """Write the last events of killed runs, even if no client follows them or their disk was full. Never returns."""
+        """Write the last events of killed runs, even if no client follows them or the disk was full. Never returns."""
         while True:
             await asyncio.to_thread(self.listed)
             self._launcher.reap()
