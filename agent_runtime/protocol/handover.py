@@ -4,6 +4,9 @@ The first line is a preamble, `{"standby": {"cwd", "env", "options"}}`: the work
 sender, and the options of its command line. Descriptors that come with it are, in this order, the stderr, stdin and
 stdout of the run; without the last two the connection itself is stdin and stdout. The request follows. The standby
 answers with the line `{"pid": N}` before, and `{"exit": N}` after the events.
+
+After a run without the last line, `{"standby": {"ended": PID}}` in the place of a request asks how it has ended: the
+answer is `{"killed": SIGNAL}`, with 0 where that is not known.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any
 from agent_runtime.errors import RequestError
 
 _LONGEST_PATH = 107  # bytes of the path of a Unix socket
-PREAMBLE, PID, EXIT = "standby", b'{"pid": ', b'{"exit": '
+PREAMBLE, PID, EXIT, KILLED = "standby", b'{"pid": ', b'{"exit": ', b'{"killed": '
 MAX_DESCRIPTORS = 3
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,11 +18,15 @@ from agent_runtime.engine.stdin import IncompleteRequest, read_request
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.event_writer import claim_stdout
 from agent_runtime.protocol.control import parse_control
-from agent_runtime.protocol.handover import EXIT, MAX_DESCRIPTORS, PID, PREAMBLE
+from agent_runtime.protocol.handover import EXIT, KILLED, MAX_DESCRIPTORS, PID, PREAMBLE
 
 
 class _ForAllRuns(BaseException):
     """The client has sent no request, but `freeze` or `thaw`."""
+
+
+class _HowEnded(BaseException):
+    """The client has sent no request, but asks how the run with this pid has ended."""
 
 
 class _NotHandedOver(BaseException):
@@ -35,12 +40,17 @@ class Attempt:
         connection: the connection to the client.
         mask: the signal mask from before the fork.
         channel: the socket to the standby; see freezing.
+        killed: the signals that have killed earlier runs, by their pids.
     """
 
     def __init__(
-        self, connection: socket.socket, mask: set[signal.Signals | int], channel: socket.socket
+        self,
+        connection: socket.socket,
+        mask: set[signal.Signals | int],
+        channel: socket.socket,
+        killed: Mapping[int, int],
     ) -> None:
-        self._connection, self._mask, self._channel = connection, mask, channel
+        self._connection, self._mask, self._channel, self._killed = connection, mask, channel, killed
         self._options: dict[str, Any] = {}
         self._announced = False
         self._out = -1
@@ -69,6 +79,9 @@ class Attempt:
             with suppress(OSError):
                 os.write(self._out, line)
             return ExitCode.COMPLETED
+        except _HowEnded as asked:
+            self._say(KILLED, self._killed.get(asked.args[0], 0))
+            return ExitCode.COMPLETED
         except _NotHandedOver:  # no events: to the reader of the stream, the run was never started
             print(
                 "agent-runtime: the process that starts the run has ended before the request was sent",
@@ -86,6 +99,8 @@ class Attempt:
             raise _ForAllRuns(raw)
         if not (isinstance(raw, dict) and raw.keys() == {PREAMBLE}):
             return raw, rest
+        if isinstance(raw[PREAMBLE], dict) and isinstance(pid := raw[PREAMBLE].get("ended"), int):
+            raise _HowEnded(pid)
         _move(descriptors[:1], [2])
         self._announced = True
         self._say(PID, os.getpid())

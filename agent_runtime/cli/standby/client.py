@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -23,13 +24,14 @@ from agent_runtime.engine import failure
 from agent_runtime.engine.signals import Interrupted, SignalHandler
 from agent_runtime.errors import ExitCode, RequestError
 from agent_runtime.output.masking import address_secrets, named_as_secret
-from agent_runtime.protocol.handover import EXIT, PID, check_socket_path, preamble
+from agent_runtime.protocol.handover import EXIT, KILLED, PID, PREAMBLE, check_socket_path, preamble
 from agent_runtime.system.hardening import harden
 from agent_runtime.system.signal_descriptor import SignalDescriptor
-from agent_runtime.system.signals import STOPPING, be_prompt, may_come_from_below
+from agent_runtime.system.signals import STOPPING, be_prompt, may_come_from_below, name_of
 
 _PIECE = 1 << 16
 _STDOUT = 1
+_ANSWER_SECONDS = 3.0  # that a standby may take to say how a run has ended
 
 
 def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
@@ -57,7 +59,7 @@ def hand_over(arguments: Namespace, options: dict[str, Any]) -> int:
                 "socket", f"expected a standby that listens there: {what}", label="--socket"
             )
             return failure.refuse(1, {}, refused, format=options.get("format"))
-        return _Relay(connection, signals).run()
+        return _Relay(connection, signals, arguments.socket).run()
 
 
 def _request(arguments: Namespace) -> bytes:
@@ -84,8 +86,8 @@ def _environ() -> dict[str, str]:
 class _Relay:
     """Forwards stdin to the run, its events to stdout, and signals to its process, until it has ended."""
 
-    def __init__(self, connection: socket.socket, signals: SignalHandler) -> None:
-        self._connection, self._handler = connection, signals
+    def __init__(self, connection: socket.socket, signals: SignalHandler, path: str) -> None:
+        self._connection, self._handler, self._path = connection, signals, path
         self._pid = 0
         self._exit: int | None = None
         self._signals: list[int] = []  # all signals that were received
@@ -190,5 +192,36 @@ class _Relay:
             return self._exit
         if self._signals:
             return 128 + self._signals[0]
-        print("agent-runtime: the standby has gone, and the run with it", file=sys.stderr)
+        print(f"agent-runtime: {_how_it_ended(self._path, self._pid)}", file=sys.stderr)
         return ExitCode.FAILED
+
+
+def _how_it_ended(path: str, pid: int) -> str:
+    """Return what has happened to a run whose connection was closed before its end; `pid` is 0 before its start.
+
+    The standby knows it a moment after the connection was closed.
+    """
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            killed = _killed_by(path, pid)
+        except OSError:
+            return "the standby has gone, and the run with it"
+        if killed:
+            return f"the process of the run ({pid}) was killed by {name_of(killed)}; the standby goes on"
+        if not pid:
+            return "the standby goes on, but has not started the run; its stderr says why"
+        if time.monotonic() > deadline:
+            return f"the process of the run ({pid}) has gone; the standby goes on"
+        time.sleep(0.05)
+
+
+def _killed_by(path: str, pid: int) -> int:
+    """Return the signal that has killed a run; 0 when it is not known. Raises OSError when there is no standby."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_ANSWER_SECONDS)
+        connection.connect(path)
+        connection.sendall(json.dumps({PREAMBLE: {"ended": pid}}).encode() + b"\n")
+        with connection.makefile("rb") as answer:
+            line = answer.readline(_PIECE)
+    return int(json.loads(line)["killed"]) if line.startswith(KILLED) else 0

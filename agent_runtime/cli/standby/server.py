@@ -46,6 +46,7 @@ from agent_runtime.system.signals import (
     of_another_run,
 )
 
+_REMEMBERED = 100  # runs that were killed
 _GRACE = 5.0  # seconds that runs have to end when the standby is stopped; a cancelled run takes at most 3
 
 
@@ -87,6 +88,7 @@ class Standby:
     def __init__(self, listener: Listener, *, ends_runs: bool) -> None:
         self._listener, self._ends_runs = listener, ends_runs
         self._runs: set[int] = set()
+        self._killed: dict[int, int] = {}  # signals, by the pids of the last runs that were killed
         self._channels = RunChannels()
         self._stopping = False
         self._marker = Process.own().marker
@@ -139,9 +141,14 @@ class Standby:
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
-            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
+                pid, status = ended
                 self._runs.discard(pid)
                 self._channels.remove(pid)
+                self._killed.pop(pid, None)  # of an earlier process
+                if os.WIFSIGNALED(status):
+                    self._killed[pid] = os.WTERMSIG(status)
+                    self._killed = dict([*self._killed.items()][-_REMEMBERED:])
 
     def _fork(self, connection: socket.socket) -> None:
         own, childs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -157,7 +164,7 @@ class Standby:
             try:
                 own.close()
                 self._detach()
-                code = Attempt(connection, self._signals.previous_mask, childs).run()
+                code = Attempt(connection, self._signals.previous_mask, childs, self._killed).run()
             except BaseException:
                 traceback.print_exc()
             finally:

@@ -18,7 +18,7 @@ PROGRAM = """
 import socket, sys
 from agent_runtime.cli.standby.attempt import Attempt
 client, standby, test = (socket.socket(fileno=int(word)) for word in sys.argv[1:])
-Attempt(client, set(), standby).run()
+Attempt(client, set(), standby, {}).run()
 test.recv(1)
 """
 

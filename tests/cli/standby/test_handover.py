@@ -137,11 +137,36 @@ def test_a_missing_standby_is_reported(standby: Running, workspace: Path) -> Non
     assert nowhere in error["message"] and complete["status"] == "failed"
 
 
-def test_the_death_of_the_standby_is_reported(standby: Running, workspace: Path) -> None:
+def test_the_death_of_the_run_is_reported(standby: Running, workspace: Path) -> None:
     with ModelServer([bash("kill -9 $PPID; sleep 5")]) as server:
         run = launch(standby, workspace)
         out, errors = run.communicate(json.dumps(asked(server)).encode(), timeout=60)
-    assert (run.returncode, b"complete" in out, b"the run with it" in errors) == (1, False, True)
+    assert (run.returncode, b"complete" in out) == (1, False)
+    assert b"was killed by SIGKILL; the standby goes on" in errors
+
+
+def test_the_death_of_the_standby_and_the_run_is_reported(workspace: Path, tmp_path: Path) -> None:
+    wait = "touch here; until [ -e go ]; do sleep 0.05; done; kill -9 $PPID; sleep 5"
+    with ModelServer([bash(wait)]) as server, standing(tmp_path) as standby:
+        run = launch(standby, workspace)
+        assert run.stdin
+        run.stdin.write(json.dumps(asked(server)).encode() + b"\n")
+        run.stdin.flush()
+        until((workspace / "here").exists)
+        standby.process.kill()
+        standby.process.wait()
+        (workspace / "go").touch()
+        out, errors = run.communicate(timeout=60)
+    assert (run.returncode, b"complete" in out) == (1, False)
+    assert b"the standby has gone, and the run with it" in errors
+
+
+@pytest.mark.parametrize(("asked_for", "answer"), [("1", 0), ("0", 0), ("-5", 0), (str(1 << 70), 0)])
+def test_how_another_process_has_ended_is_not_known(standby: Running, asked_for: str, answer: int) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(standby.path))
+        client.sendall(b'{"standby": {"ended": %s}}\n' % asked_for.encode())
+        assert json.loads(client.makefile("rb").read()) == {"killed": answer}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
