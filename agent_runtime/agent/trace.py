@@ -46,7 +46,7 @@ class Span:
         return (self.end - self.start) / 1e9
 
     def fail(self, error: str, message: str = "") -> None:
-        """Mark it as failed."""
+        """Record that it failed."""
         self.error, self.message = error, message
 
 

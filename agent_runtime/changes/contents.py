@@ -53,7 +53,7 @@ def read_content(path: bytes, *, regular: bool = False, deadline: Deadline | Non
     Args:
         path: absolute.
         regular: it is known to be a regular file.
-        deadline: past it a large file is known by its stat alone.
+        deadline: after it, a large file is known by its stat alone.
     """
     try:
         if not regular:

@@ -96,7 +96,7 @@ class FileDiffs:
         return FileDiff(text, file, truncated, patch.additions, patch.deletions, patch.binary, sha256)
 
     def loader(self, blobs: Blobs) -> Callable[[Entry], bytes | None]:
-        """Return a function that loads old contents; None for each past the deadline."""
+        """Return a function that loads old contents; None for each after the deadline."""
 
         def load(entry: Entry) -> bytes | None:
             return None if self._deadline.passed else self._contents.load(entry, blobs)

@@ -42,7 +42,7 @@ class FirstEntries:
 
         Args:
             now: returns the packed entry that a path has now.
-            deadline: past it, every path that ever changed counts.
+            deadline: after it, every path that ever changed counts.
         """
         files: list[bytes] = []
         gone: list[bytes] = []

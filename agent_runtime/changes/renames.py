@@ -19,7 +19,7 @@ Load = Callable[[Entry], bytes | None]
 
 def arrange(changes: Iterable[Change], load: Load, deadline: Deadline) -> list[Change]:
     """Return deletions, moves, modifications and creations, in this order, so that no path is occupied when it is
-    needed. Past the deadline no more moves are looked for.
+    needed. After the deadline, no more moves are looked for.
     """
     gone: dict[bytes, Change] = {}
     come: dict[bytes, Change] = {}

@@ -29,7 +29,7 @@ class TreeWalk:
 
     Args:
         tree: what was last seen.
-        deadline: past it, what is left is listed by the next look.
+        deadline: after it, what is left is listed by the next look.
         degradation: records what cannot be read.
     """
 

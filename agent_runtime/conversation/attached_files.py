@@ -15,7 +15,7 @@ from agent_runtime.system.safe_open import read_bounded
 from agent_runtime.text_encoding import Encoding, detect
 
 MAX_FILE_TEXT = 256 << 10  # bytes of a text file that are put into the conversation
-MAX_DOCUMENT = 12 << 20  # bytes; as base64 it leaves room for images in a request of 32 MB
+MAX_DOCUMENT = 12 << 20  # bytes; as base64 it leaves space for images in a request of 32 MB
 MAX_PDF = 32 << 20  # bytes of a PDF whose text is extracted
 _PAGE_BYTES = 64 << 10  # of a PDF whose pages are not counted
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 KEPT = 7 * 86_400.0  # seconds that events and the records of runs are kept
 KEYS_KEPT = 86_400.0  # seconds that an idempotency key is remembered
-PRESENCE_KEPT = 15.0  # seconds after the last sign of life of a runner
+PRESENCE_KEPT = 15.0  # seconds after the last report of a runner
 LEASE = 30.0  # seconds; the default of `--lease`
 _CONNECT_SECONDS = 10.0  # for the first connection; later ones are tried forever
 # seconds within which message ids are compared; a log is also protected by its last sequence number

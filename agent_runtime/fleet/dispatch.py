@@ -1,4 +1,4 @@
-"""Hands requests to queues, and finds their runs. Any number of servers may do this, because all state is in NATS."""
+"""Puts requests into queues, and finds their runs. Any number of servers may do this, because all state is in NATS."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class QueuedRuns:
     """Runs of a queue; see batch_runs.RunSource. Waits for as long as NATS cannot be reached.
 
     Args:
-        dispatch: hands requests to the queue.
+        dispatch: puts requests into the queue.
         queue: the queue for the requests.
     """
 

@@ -80,7 +80,7 @@ def discover(workspace: bytes) -> Repository | None:
 def nested(folder: bytes) -> Repository | None:
     """Return the repository whose worktree this directory is, without running git; None when it has none.
 
-    Its index tells which names are tracked. Its objects are not read.
+    Its index says which names are tracked. Its objects are not read.
     """
     git_dir: bytes | None = join(folder, b".git")
     if not is_folder(join(folder, b".git")):

@@ -14,7 +14,7 @@ from agent_runtime.importers.session_lines import Json, read_lines
 from agent_runtime.transcripts.reader import Transcript, read
 from agent_runtime.transcripts.records import End, EventRecord, Header, RequestRecord
 
-_HEADS = (1 << 14, 1 << 22)  # bytes that are enough to tell what a file is, nearly always and at the most
+_HEADS = (1 << 14, 1 << 22)  # bytes by which a file is recognized: nearly always, and at most
 _FIRST = 50  # lines
 
 IMPORTERS: dict[str, Callable[[Path], Transcript]] = {"codex": import_codex, "claude": import_claude}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from agent_runtime.protocol import events
 
 _PART = 700 << 10  # bytes of names in one event
-_SHORT = 16 << 10  # characters of lists that `complete` has room for in any case
+_SHORT = 16 << 10  # characters of lists that `complete` has space for in any case
 
 
 def file_lists(event: events.CompleteEvent) -> list[events.NoticeEvent]:

@@ -206,8 +206,8 @@ def test_images_and_resources_reach_the_model(tmp_path: Path) -> None:
         request = {"sessionId": session, "prompt": [{"type": "text", "text": blocks[0]}, *blocks[1:]]}
         await client.agent._conn.send_request("session/prompt", request)
         await client.agent.load_session(cwd=str(tmp_path), session_id=session, mcp_servers=[])
-        shown = [update["content"]["type"] for update in client.of_kind("user_message_chunk")]
-        assert shown == ["text", "image", "text", "resource_link", "text", "image"]
+        kinds = [update["content"]["type"] for update in client.of_kind("user_message_chunk")]
+        assert kinds == ["text", "image", "text", "resource_link", "text", "image"]
         with pytest.raises(RequestError, match="Invalid params"):
             audio = {"type": "audio", "mimeType": "audio/wav", "data": "UklGRg=="}
             await client.agent._conn.send_request("session/prompt", {"sessionId": session, "prompt": [audio]})

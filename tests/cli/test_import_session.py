@@ -24,10 +24,10 @@ def test_an_imported_session_is_a_run(source: str, path: Path, tmp_path: Path) -
     [listed] = json.loads(command("runs", "--json", state=tmp_path).stdout)
     assert (listed["runId"], listed["status"]) == (run, "completed")
     assert listed["prompt"] == "Change two to three in notes.txt."
-    shown, direct = (command("show", name, state=tmp_path) for name in (run, path))
-    assert ANSWER in shown.stdout
-    assert "› Change two to three in notes.txt." in shown.stdout
-    assert shown.stdout == direct.stdout
+    by_id, direct = (command("show", name, state=tmp_path) for name in (run, path))
+    assert ANSWER in by_id.stdout
+    assert "› Change two to three in notes.txt." in by_id.stdout
+    assert by_id.stdout == direct.stdout
     page = tmp_path / "r.html"
     for name in (run, path):
         assert command("report", name, "-o", page, state=tmp_path).returncode == 0

@@ -1,4 +1,4 @@
-"""Runs keep their transcripts: they are listed, shown, replayed and reported by their ids."""
+"""Runs keep their transcripts: they are listed, printed, replayed and reported by their ids."""
 
 from __future__ import annotations
 

@@ -164,10 +164,10 @@ def test_no_word_is_lost() -> None:
         pieces = [rng.choice([*marks, f" w{number} "]) for number in range(rng.randint(1, 40))]
         texts.append("".join(pieces))
     found = node("markdown_model.js", f"input.map((text) => {ALL_TEXT}(m.parseMarkdown(text)))", texts)
-    for text, shown in zip(texts, found, strict=True):
+    for text, rendered in zip(texts, found, strict=True):
         # not those in the title of a link, or after the language of a block of code
         words = re.findall(r"w\d+", re.sub(r"[`~]{3,}[^\n]*|\"[^\"]*\"", "", text))
-        assert set(words) <= set(re.findall(r"w\d+", shown)), text
+        assert set(words) <= set(re.findall(r"w\d+", rendered)), text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where the connections of a standby come from: a Unix socket, or a process that hands them over."""
+"""Where the connections of a standby come from: a Unix socket, or a process that passes them on."""
 
 from __future__ import annotations
 

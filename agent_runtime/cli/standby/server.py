@@ -5,7 +5,7 @@ control messages. The connection is stdin and stdout of the run's process: closi
 parent has no event loop and no threads, so that forking is safe, and it never reads from a connection. The preamble of
 `run --socket` is described in protocol/handover.py.
 
-`serve` starts a standby of its own, and hands it the connections. Its runs go on when either of the two ends.
+`serve` starts a standby of its own, and passes it the connections. Its runs go on when either of the two ends.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ DIALECTS = {
     "openai-responses": dialects(responses, "responses_"),
     "openai-chat": dialects(chat, "chat_"),
 }
-# Pairs of which the second undoes the first, has nothing left to change, or leaves nothing to tell calls apart by.
+# Pairs of which the second undoes the first, has nothing left to change, or leaves nothing by which calls differ.
 EXCLUDED = {
     "chat_arguments_once_more": (
         *(
