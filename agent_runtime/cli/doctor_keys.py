@@ -15,7 +15,7 @@ from agent_runtime.engine.run_config import state_dir
 from agent_runtime.lazy import dataclass
 from agent_runtime.output.masking import is_common
 from agent_runtime.providers.clouds import cloud_variables
-from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.provider_variables import key_variables
 
 # Prefixes of keys, and how many characters follow at least
 _FORMS = re.compile(

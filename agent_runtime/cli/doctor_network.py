@@ -16,8 +16,9 @@ from agent_runtime.errors import ProviderError, RequestError
 from agent_runtime.output.masking import mask_url
 from agent_runtime.providers.authorization import credentials_of
 from agent_runtime.providers.endpoint_checks import check_address
-from agent_runtime.providers.endpoints import Endpoint, base_variable, key_variables, resolve
+from agent_runtime.providers.endpoints import Endpoint, resolve
 from agent_runtime.providers.provider_table import PROVIDERS
+from agent_runtime.providers.provider_variables import base_variable, key_variables
 from agent_runtime.providers.tls import trusted
 from agent_runtime.version import VERSION
 

@@ -6,8 +6,8 @@ import os
 
 from agent_runtime.output.masking import address_secrets
 from agent_runtime.providers.clouds import cloud_variables
-from agent_runtime.providers.endpoints import key_variables
 from agent_runtime.providers.keys import received
+from agent_runtime.providers.provider_variables import key_variables
 from agent_runtime.system.hardening import harden
 
 

@@ -15,11 +15,11 @@ from agent_runtime.prompting.agent_definitions import agent_directories, find_ag
 from agent_runtime.protocol.messages import Usage
 from agent_runtime.providers.catalog import ModelRow
 from agent_runtime.providers.deployments import deployments
-from agent_runtime.providers.endpoints import base_variable
 from agent_runtime.providers.model_table import MODELS
 from agent_runtime.providers.models import find_model
 from agent_runtime.providers.prices import PriceTable, read_own_prices
 from agent_runtime.providers.provider_table import PROVIDERS
+from agent_runtime.providers.provider_variables import base_variable
 from agent_runtime.providers.published_prices import source
 
 Row = dict[str, Any]

@@ -10,8 +10,9 @@ from agent_runtime.errors import RequestError
 from agent_runtime.prompting.agent_definitions import Agent
 from agent_runtime.protocol.request import CustomModel, Request
 from agent_runtime.providers.endpoint_checks import check_address
-from agent_runtime.providers.endpoints import Endpoint, key_variables, provider_of_key, resolve
+from agent_runtime.providers.endpoints import Endpoint, resolve
 from agent_runtime.providers.keys import from_request
+from agent_runtime.providers.provider_variables import key_variables, provider_of_key
 
 # the default model depends on the key that is set
 DEFAULT_MODELS = (("ANTHROPIC_API_KEY", "claude-sonnet-5-5"), ("OPENAI_API_KEY", "gpt-5.5"))

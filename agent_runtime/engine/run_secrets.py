@@ -13,7 +13,7 @@ from agent_runtime.output.masking import (
     named_as_secret,
     url_secrets,
 )
-from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.provider_variables import key_variables
 
 
 def run_masker(config: RunConfig, environ: Mapping[str, str]) -> tuple[Masker, list[str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from agent_runtime.errors import RequestError
-from agent_runtime.providers.endpoints import Endpoint, base_variable
+from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.provider_variables import base_variable
 
 _REGIONS = {"bedrock": "AWS_REGION", "vertex": "CLOUD_ML_REGION"}
 _HINTS = {

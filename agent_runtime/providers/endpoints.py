@@ -20,24 +20,9 @@ from agent_runtime.providers.deployments import base_model, is_gpt, tool_family
 from agent_runtime.providers.headers import environment_headers
 from agent_runtime.providers.models import find_model
 from agent_runtime.providers.provider_table import PROVIDERS
+from agent_runtime.providers.provider_variables import base_variable, key_in
 
 _BARE = lazy_pattern(r"(?P<anthropic>claude-)|(?P<openai>gpt-|codex-|o\d)")
-_OTHER_BASE_VARIABLES = {
-    "google": "GEMINI_BASE_URL",
-    "alibaba": "DASHSCOPE_BASE_URL",
-    "bedrock": "ANTHROPIC_BEDROCK_BASE_URL",
-    "vertex": "ANTHROPIC_VERTEX_BASE_URL",
-    "azure": "AZURE_OPENAI_ENDPOINT",
-    "azure-chat": "AZURE_OPENAI_ENDPOINT",
-}
-_TOKEN_VARIABLES = {
-    "anthropic": "ANTHROPIC_AUTH_TOKEN",
-    "azure": "AZURE_OPENAI_AD_TOKEN",
-    "azure-chat": "AZURE_OPENAI_AD_TOKEN",
-    "foundry": "ANTHROPIC_FOUNDRY_AUTH_TOKEN",
-}
-_OTHER_KEY_VARIABLES = {"google": "GOOGLE_API_KEY"} | _TOKEN_VARIABLES
-_AZURE = frozenset({"azure", "azure-chat", "foundry"})  # where a token comes before a key
 _FORMATS: dict[str, WireFormat] = {
     "openai": "openai-chat",
     "openai-responses": "openai-responses",
@@ -127,30 +112,11 @@ def resolve(model: str | Mapping[str, Any], environ: Mapping[str, str]) -> Endpo
 
 def rekeyed(endpoint: Endpoint, environ: Mapping[str, str]) -> Endpoint:
     """The endpoint with the key or the credentials that the environment has for its provider, if it has any."""
-    key, is_token = _key(endpoint.provider, endpoint.provider_row, environ)
+    key, is_token = key_in(endpoint.provider, endpoint.provider_row, environ)
     if key:
         return replace(endpoint, api_key=key, key_is_token=is_token)
     credentials = {} if endpoint.api_key else _credentials(endpoint.provider_row, environ)
     return replace(endpoint, credentials=credentials) if credentials else endpoint
-
-
-def key_variables() -> frozenset[str]:
-    """The environment variables that hold keys, of every provider in the catalog."""
-    return frozenset({row.key_variable for row in PROVIDERS.values()} | set(_OTHER_KEY_VARIABLES.values()))
-
-
-def provider_of_key(variable: str) -> str:
-    """Return the name of the provider whose key this variable holds. Raises StopIteration when there is none."""
-    others = [name for name, other in _OTHER_KEY_VARIABLES.items() if other == variable]
-    return next(
-        name for name in [*PROVIDERS, *others] if name in others or PROVIDERS[name].key_variable == variable
-    )
-
-
-def base_variable(provider: str) -> str:
-    """The environment variable that gives another address for a provider."""
-    default = PROVIDERS[provider].key_variable.replace("_API_KEY", "_BASE_URL")
-    return _OTHER_BASE_VARIABLES.get(provider, default)
 
 
 def provider_names() -> list[str]:
@@ -182,7 +148,7 @@ def _canonical(name: str) -> str | None:
 
 def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
     row = PROVIDERS[provider]
-    key, is_token = _key(provider, row, environ)
+    key, is_token = key_in(provider, row, environ)
     place = place_of(provider, row, (environ.get(base_variable(provider)) or "").strip(), environ)
     base_url = place.address.base_url
     if row.format == "anthropic" and not row.platform:  # the version is a part of the format's path
@@ -199,15 +165,6 @@ def _endpoint(provider: str, name: str, environ: Mapping[str, str]) -> Endpoint:
 
 def _credentials(row: Provider, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in secret_variables(row) if environ.get(name)}
-
-
-def _key(provider: str, row: Provider, environ: Mapping[str, str]) -> tuple[str, bool]:
-    """The key of a provider, and whether it is a token; empty when there is none. The SDKs choose in the same way."""
-    key = (environ.get(row.key_variable) or "").strip()
-    other = (environ.get(_OTHER_KEY_VARIABLES.get(provider, "")) or "").strip()
-    if other and (not key or provider in _AZURE):
-        return other, provider in _TOKEN_VARIABLES
-    return key, False
 
 
 def _custom(model: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Endpoint:

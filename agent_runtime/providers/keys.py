@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from agent_runtime.errors import RequestError
 from agent_runtime.providers.clouds import file_variables, secret_variables
-from agent_runtime.providers.endpoints import Endpoint, key_variables
+from agent_runtime.providers.endpoints import Endpoint
+from agent_runtime.providers.provider_variables import key_variables
 
 _SUFFIX = "_FD"
 _PREFIX = "fd:"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_runtime.protocol.handover import PID, preamble
-from agent_runtime.providers.endpoints import key_variables
+from agent_runtime.providers.provider_variables import key_variables
 from agent_runtime.system.descriptor_limit import Limit, descriptor_limit, limit_descriptors
 
 log = logging.getLogger(__name__)
