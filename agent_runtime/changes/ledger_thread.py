@@ -144,5 +144,5 @@ class LedgerThread:
                 work(self._ledger)
                 self.live = self._ledger.live()
             except Exception as error:
-                log.warning("changed files could not be looked at", exc_info=True)
+                log.warning("changed files could not be examined", exc_info=True)
                 self._degradation.note("failed", error=error)

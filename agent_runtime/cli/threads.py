@@ -46,7 +46,7 @@ def _list(store: ThreadStore, arguments: argparse.Namespace) -> None:
         title = thread.title if len(thread.title) <= _TITLE else f"{thread.title[: _TITLE - 1]}…"
         print(f"{thread.id:<30}  {updated}  {thread.messages:>5}  {thread.agent:<16}  {title}")
     if found.cursor:
-        print(f"the next ones: --cursor {found.cursor}", file=sys.stderr)
+        print(f"for the next threads: --cursor {found.cursor}", file=sys.stderr)
 
 
 def _show(store: ThreadStore, arguments: argparse.Namespace) -> None:

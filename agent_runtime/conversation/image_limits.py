@@ -102,10 +102,10 @@ class _Budget:
         try:
             fit = _check(image, self._limits)
         except UnusableImage as error:
-            self._note("an image that no provider takes was left out")
+            self._note("an image that no provider accepts was left out")
             return _absent(str(error))
         if fit is not image:
-            self._note("an image was converted to what providers take")
+            self._note("an image was converted to a form that providers accept")
         self._count += 1
         self._bytes += len(fit.data)
         return fit

@@ -23,7 +23,7 @@ def difference(
     given = clip(block[mine], 160)
     if theirs is None:
         if at >= len(lines):
-            return f"Line {at + 1} differs: the file has the end of the file, you gave {given!r}."
+            return f"Line {at + 1} differs: the file ends there, you gave {given!r}."
         return f"Line {mine + 1} of what you gave, {given!r}, is not in the file before line {at + 1}."
     if lines[theirs] == block[mine]:
         return ""

@@ -21,10 +21,10 @@ _COUNTED = 200_000  # places of an ambiguous text that are counted
 _COMPARED = 10_000_000  # characters, or lines, compared to count them
 
 EXACT = "exactly"
-TRAILING = "but for blanks at line ends"
-QUOTES = "but for typographic quotes, dashes or spaces"
-INDENT = "but for the indentation, shifted as a whole"
-BLANKS = "but for blanks at the beginnings of lines; added lines are indented as given"
+TRAILING = "except for blanks at line ends"
+QUOTES = "except for typographic quotes, dashes or spaces"
+INDENT = "except for the indentation, shifted as a whole"
+BLANKS = "except for blanks at the beginnings of lines; added lines are indented as given"
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,7 @@ class Place:
     @property
     def note(self) -> str:
         """A line about how the path was read, for the end of a message; empty when it was taken literally."""
-        return (
-            f"\n[nothing has the name that was given: it was read as {self.spelling.path}]"
-            if self.spelling
-            else ""
-        )
+        return f"\n[nothing has the given name: it was read as {self.spelling.path}]" if self.spelling else ""
 
     def lstat(self) -> os.stat_result | None:
         """Return the status of what is there now; None when nothing is."""
@@ -107,5 +103,5 @@ def missing(place: Place, display: str) -> ToolError:
             f"{place.real.parents[len(place.missing)]}."
         )
     close = close_names(place.name, place.folder)
-    hint = f" Close to it: {', '.join(map(clean_text, close))}." if close else ""
+    hint = f" Similar names: {', '.join(map(clean_text, close))}." if close else ""
     return ToolError(f"{display}: no such file or directory.{hint}")

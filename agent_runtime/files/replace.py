@@ -48,7 +48,7 @@ def sound(text: str, what: str) -> str:
         if joined.count("\ufffd") > text.count("\ufffd"):
             at = next(i for i, char in enumerate(text) if "\ud800" <= char <= "\udfff")
             raise ToolError(
-                f"{what} has half a character (a lone surrogate) after {text[max(0, at - 20) : at]!r}: "
+                f"{what} contains half a character (a lone surrogate) after {text[max(0, at - 20) : at]!r}: "
                 "it was cut or damaged on its way. Nothing was written. Send it again."
             ) from None
         return joined
@@ -162,7 +162,7 @@ def _absent(file: TextFile, old: str, new: str, display: str) -> str:
     unescaped, instead = _unescaped(old)
     for what, given in ((instead, unescaped), ("`\\n` for line breaks", old.replace("\n", "\\n"))):
         if given != old and given in file.plain:
-            out.append(f"It is there with {what}: send it so.")
+            out.append(f"It is there with {what}: send it like that.")
     if new.strip() and (there := file.plain.find(new)) >= 0:
         out.append(f"The new text is there already, at line {_line_of(file, there)}.")
     if file.is_large:

@@ -46,7 +46,7 @@ def _checked(path: str) -> str:
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
-        raise ToolError("the path has half a character (a lone surrogate) in it") from None
+        raise ToolError("the path contains half a character (a lone surrogate) in it") from None
     if sum(name not in ("", ".") for name in path.split("/")) > _MAX_COMPONENTS:
         raise ToolError(f"the path has more than {_MAX_COMPONENTS} components")
     return path

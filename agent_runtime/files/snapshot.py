@@ -36,7 +36,7 @@ def snapshot(place: Place, display: str, limit: int = MAX_SIZE) -> Snapshot:
         status = os.fstat(fd)
         if status.st_size > limit:
             raise ToolError(
-                f"{display} has {status.st_size:,} bytes; at most {limit:,} are taken here. Use the shell."
+                f"{display} has {status.st_size:,} bytes; at most {limit:,} are accepted here. Use the shell."
             )
         chunks: list[bytes] = []
         remaining = limit + 1  # a file of /proc or /sys has a size of 0, another may be growing
@@ -44,7 +44,7 @@ def snapshot(place: Place, display: str, limit: int = MAX_SIZE) -> Snapshot:
             chunks.append(chunk)
             remaining -= len(chunk)
         if not remaining:
-            raise ToolError(f"{display} grows past {limit:,} bytes while it is read")
+            raise ToolError(f"{display} grows beyond {limit:,} bytes while it is read")
         return Snapshot(b"".join(chunks), status, _attributes(fd))
     finally:
         os.close(fd)

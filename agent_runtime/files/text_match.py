@@ -24,7 +24,7 @@ from agent_runtime.files.line_match import (
 )
 from agent_runtime.lazy import dataclass
 
-END = "but for the line end at the end of the file"
+END = "except for the line end at the end of the file"
 
 
 @dataclass(frozen=True)

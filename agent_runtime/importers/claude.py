@@ -184,7 +184,7 @@ class _Importer:
     def _result(self, part: Json, details: Any) -> None:
         id = str(part.get("tool_use_id") or "")
         if not self.session.has_call(id):
-            raise ValueError(f"a result of {id or 'no call'}, which is not a call without a result")
+            raise ValueError(f"a result of {id or 'no call'}, which is not a call that waits for a result")
         content = part.get("content")
         content = [{"type": "text", "text": content}] if isinstance(content, str) else content
         found = content_of(content if isinstance(content, list) else [])

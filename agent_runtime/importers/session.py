@@ -149,7 +149,7 @@ class SessionBuilder:
         call = self._calls.pop(id, None)
         if call is None:
             raise ValueError(
-                f"a result of {id or 'a call without an id'}, which is not a call without a result"
+                f"a result of {id or 'a call without an id'}, which is not a call that waits for a result"
             )
         self._close_turn(call.chain)
         duration = duration_ms if duration_ms is not None else milliseconds(call.began, self.records.now)

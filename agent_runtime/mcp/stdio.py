@@ -125,7 +125,7 @@ class _Reader:
             self._noise += len(line)
             self._noise_lines += 1
             if self._noise > MAX_NOISE or self._noise_lines > MAX_NOISE_LINES:
-                raise _BrokenServer("it prints too much that is no MCP message") from None
+                raise _BrokenServer("it prints too much that is not an MCP message") from None
             log.debug("not a message: %r", line[:200])
             return None
         if isinstance(message, JSONRPCNotification) and message.method not in _WANTED:

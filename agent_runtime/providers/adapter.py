@@ -108,7 +108,9 @@ def _read(decode: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except ProviderError:
         raise
     except Exception as error:
-        raise cut(f"the provider's stream is not of its format ({type(error).__name__}: {error})") from error
+        raise cut(
+            f"the provider's stream does not have the expected format ({type(error).__name__}: {error})"
+        ) from error
 
 
 async def _close(stream: AsyncIterator[dict[str, Any]]) -> None:

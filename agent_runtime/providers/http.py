@@ -185,7 +185,7 @@ def _parsed(name: str, data: str, response: HttpResponse) -> Any:
     except (ValueError, RecursionError) as error:
         if name == "error":
             raise map_error(data) from None
-        raise cut(f"the provider's stream holds an invalid event: {error}") from None
+        raise cut(f"the provider's stream contains an invalid event: {error}") from None
     if name == "error":
         headers = lower_case(response)
         raise map_error(value, headers=headers, request_id=request_id(headers))

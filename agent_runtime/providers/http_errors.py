@@ -58,7 +58,7 @@ def not_connected(address: str, error: Exception) -> ProviderError:
 
 def invalid_event(error: Exception) -> ProviderError:
     """The error for bytes that are not text, or are not compressed as they should be."""
-    return cut(f"the provider's stream holds an invalid event: {words(error)}")
+    return cut(f"the provider's stream contains an invalid event: {words(error)}")
 
 
 def other_error(error: Exception) -> ProviderError:
@@ -66,7 +66,7 @@ def other_error(error: Exception) -> ProviderError:
     if isinstance(error, UnicodeDecodeError):
         return invalid_event(error)
     if isinstance(error, ValueError):
-        return cut(f"the provider's stream is not of its format: {words(error)}")
+        return cut(f"the provider's stream does not have the expected format: {words(error)}")
     message = f"{type(error).__name__}: {words(error)}"
     return ProviderError("provider_error", message, retryable=False)
 

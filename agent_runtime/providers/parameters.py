@@ -34,7 +34,7 @@ _PUBLIC_NAMES = {
 
 def refuse(parameter: str, endpoint: Endpoint) -> DroppedParameter:
     """The notice of a parameter that the model does not take at all."""
-    return DroppedParameter(parameter, f"{endpoint.model} does not take it")
+    return DroppedParameter(parameter, f"{endpoint.model} does not accept it")
 
 
 def messages_for(
@@ -50,13 +50,13 @@ def messages_for(
     """
     messages = call.messages
     if not endpoint.model_row.vision and any(map(has_image, messages)):
-        dropped.append(DroppedParameter("images", f"{endpoint.model} does not take images"))
+        dropped.append(DroppedParameter("images", f"{endpoint.model} does not accept images"))
         messages = [left_out(message, "this model cannot see images") for message in messages]
 
     def reads(document: Document) -> bool:
         if reads_document(endpoint, document):
             return True
-        reason = f"{endpoint.model} does not take it as a file; {document.loss}"
+        reason = f"{endpoint.model} does not accept it as a file; {document.loss}"
         dropped.append(DroppedParameter(document.path, reason))
         return False
 
@@ -101,7 +101,7 @@ def nearest_effort(
     lower = [level for level in EFFORTS[: EFFORTS.index(effort)] if level in levels]
     chosen = lower[-1] if lower else levels[0]
     condition = "" if thinks else " while it does not think"
-    reason = f"{endpoint.model} does not take {effort}{condition}; {chosen} is used"
+    reason = f"{endpoint.model} does not accept {effort}{condition}; {chosen} is used"
     dropped.append(DroppedParameter("effort", reason))
     return chosen
 

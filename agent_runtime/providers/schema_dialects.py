@@ -50,7 +50,7 @@ def check_size(root: dict[str, Any], dialect: Dialect) -> None:
     }
     for what, (count, most) in counts.items():
         if count > most:
-            raise NotExpressible(f"it has {count} {what}, at most {most} are taken")
+            raise NotExpressible(f"it has {count} {what}, at most {most} are accepted")
 
 
 def _nodes(node: dict[str, Any], depth: int) -> Iterator[tuple[dict[str, Any], int]]:

@@ -140,7 +140,7 @@ class LiveTransport:
                     raise silence.error() if waiting in self._waiting else cut("the connection was closed")
                 self._waiting.discard(waiting)
                 if not isinstance(chunk, dict):
-                    raise cut("the stream holds an event that is not a JSON object")
+                    raise cut("the stream contains an event that is not a JSON object")
                 if progresses(chunk):
                     silence = _Silence("betweenTokensTimeout", self._timeouts.between)
                     deadline = anyio.current_time() + silence.limit

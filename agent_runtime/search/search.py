@@ -104,7 +104,7 @@ class Searcher:
                     break
         notes = [f"stopped after {_TIMEOUT:.0f} s; there may be more"] if timer.cancelled_caught else []
         if not report.empty and spelled != pattern:
-            notes.append(f"nothing has the name that was given: it was read as {spelled}")
+            notes.append(f"nothing has the given name: it was read as {spelled}")
         if report.empty and (there := await self._worker.run(partial(_existing, pattern, *where))):
             notes.append(
                 f"{self._paths.display_path(there)} exists, but is not searched: it is ignored (by a .gitignore), a "

@@ -58,19 +58,22 @@ class StartBody:
 
 def _managed(request: Request, workspace: Path) -> Request:
     """The request of a run that accesses neither files nor processes of this machine. Raises RequestError."""
-    expected = f"expected in a managed run one of {', '.join(_MANAGED_TOOLS)}"
     for index, name in enumerate(request.tools or ()):
         if name not in _MANAGED_TOOLS and not name.startswith("mcp__"):
-            raise RequestError(f"tools[{index}]", f"{expected}, or a tool of an MCP server, got {name!r:.80}")
+            known = ", ".join(_MANAGED_TOOLS)
+            raise RequestError(
+                f"tools[{index}]",
+                f"expected one of {known}, or a tool of an MCP server, in a managed run, got {name!r:.80}",
+            )
     for name, server in (request.mcp_servers or {}).items():
         if server.command is not None:
-            raise RequestError(f"mcpServers.{name}", "expected in a managed run a server with a `url`")
+            raise RequestError(f"mcpServers.{name}", "expected a server with a `url` in a managed run")
     for field, given in (("mcpConfig", request.mcp_config), ("workspaceMcp", request.workspace_mcp)):
         if given:
-            raise RequestError(field, "expected in a managed run only `mcpServers`")
+            raise RequestError(field, "expected only `mcpServers` in a managed run")
     agent = find_agent(request.agent or "code-assistant", agent_directories(workspace))
     if any("command" in server for server in (agent.mcp_servers or {}).values() if isinstance(server, dict)):
         raise RequestError(
-            "agent", f"expected in a managed run no MCP servers that are programs: {agent.path}"
+            "agent", f"expected no MCP servers that are programs in a managed run: {agent.path}"
         )
     return request if request.tools else request.model_copy(update={"tools": ["web_search"]})

@@ -70,7 +70,7 @@ def test_a_damaged_image_in_a_history_becomes_a_text() -> None:
         update={"content": (Text(text="[An image was left out: its base64 is damaged]"),)}
     )
     assert normalized.messages[-1] == user(expected)
-    assert normalized.repairs == ("an image that no provider takes was left out",)
+    assert normalized.repairs == ("an image that no provider accepts was left out",)
 
 
 @pytest.mark.parametrize(("width", "kept"), [(ImageLimits.side, True), (ImageLimits.side + 1, False)])

@@ -99,7 +99,7 @@ async def test_a_file_too_large_for_an_image_is_refused(editor: EditorFixture) -
     with (editor.folder / "image").open("wb") as file:
         file.write(encoded("PNG", (40, 30)))
         file.truncate((64 << 20) + 1)
-    with pytest.raises(ToolError, match="at most 67,108,864 are taken here"):
+    with pytest.raises(ToolError, match="at most 67,108,864 are accepted here"):
         await editor.files.image("image")
 
 

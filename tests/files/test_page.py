@@ -78,7 +78,7 @@ async def test_only_the_requested_part_of_a_large_file_is_read(editor: EditorFix
         numbered
         == " 50000\t50000\n 50001\t50001\n 50002\t50002\n[lines 50000-50002 of a file of 8,589,934,592 bytes]"
     )
-    with pytest.raises(ToolError, match="at most 268,435,456 are taken here"):
+    with pytest.raises(ToolError, match="at most 268,435,456 are accepted here"):
         await editor.replace("big", "50000", "x")
 
 

@@ -62,7 +62,7 @@ async def test_two_million_places_are_not_all_counted(editor: EditorFixture) -> 
             'if a:\\n\\tprint(\\"b\\")',
             "It is there with line breaks for `\\n` and tabs for `\\t` and plain quotes",
         ),
-        ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` for line breaks: send it so"),
+        ('print("a\\nb")\n', 'print("a\nb")', "It is there with `\\n` for line breaks: send it like that"),
     ],
 )
 async def test_wrong_escaping_of_the_old_text_is_reported(
@@ -113,22 +113,28 @@ async def test_refusals_give_their_reasons(editor: EditorFixture, old: str, new:
 @pytest.mark.parametrize(
     ("there", "old", "new", "then", "how"),
     [
-        ("a  \nb\t\nc\n", "a\nb\nc", "a\nB\nc", "a  \nB\nc\n", "lines 1-3 of f but for blanks at line ends"),
-        ("a\nb\nc\n", "a \nb  \n", "a \nB  \n", "a\nB  \nc\n", "but for blanks at line ends"),
+        (
+            "a  \nb\t\nc\n",
+            "a\nb\nc",
+            "a\nB\nc",
+            "a  \nB\nc\n",
+            "lines 1-3 of f except for blanks at line ends",
+        ),
+        ("a\nb\nc\n", "a \nb  \n", "a \nB  \n", "a\nB  \nc\n", "except for blanks at line ends"),
         (
             "say “hi” – now\n",
             'say "hi" - now',
             'say "ho" - now',
             "say “ho” – now\n",
-            "but for typographic quotes",
+            "except for typographic quotes",
         ),
-        ("it's\n", "it’s", "it’s so", "it's so\n", "but for typographic quotes"),
+        ("it's\n", "it’s", "it’s so", "it's so\n", "except for typographic quotes"),
         (
             "class A:\n        x = 1\n        y = 2\n",
             "    x = 1\n    y = 2\n",
             "    x = 1\n    if x:\n        y = 3\n",
             "class A:\n        x = 1\n        if x:\n            y = 3\n",
-            "but for the indentation, shifted as a whole",
+            "except for the indentation, shifted as a whole",
         ),
         (
             "\tif a:\n\t\tb()\n\n\tc()\n",
@@ -158,7 +164,13 @@ async def test_refusals_give_their_reasons(editor: EditorFixture, old: str, new:
             "if a:\n  if b:\n    c()\n",
             "shifted",
         ),
-        ("a\r\n  b \r\nc\r\n", "a\n  b\nc", "a\n  B\nc", "a\r\n  B\r\nc\r\n", "but for blanks at line ends"),
+        (
+            "a\r\n  b \r\nc\r\n",
+            "a\n  b\nc",
+            "a\n  B\nc",
+            "a\r\n  B\r\nc\r\n",
+            "except for blanks at line ends",
+        ),
     ],
 )
 async def test_tolerated_differences_are_applied_and_reported(
@@ -174,8 +186,16 @@ async def test_tolerated_differences_are_applied_and_reported(
 @pytest.mark.parametrize(
     ("there", "old", "said"),
     [
-        ("  a()\n  b()\n\n    a()\n    b()\n", "a()\nb()\n", "matches 2 places in f but for the indentation"),
-        ("a \nb\na  \nb\n", "a\nb\n", "matches 2 places in f but for blanks at line ends, at lines 1 and 3"),
+        (
+            "  a()\n  b()\n\n    a()\n    b()\n",
+            "a()\nb()\n",
+            "matches 2 places in f except for the indentation",
+        ),
+        (
+            "a \nb\na  \nb\n",
+            "a\nb\n",
+            "matches 2 places in f except for blanks at line ends, at lines 1 and 3",
+        ),
         (
             "  a()\n      b()\n",
             "a()\nb()\n",
@@ -195,7 +215,7 @@ async def test_a_missing_file_is_refused(editor: EditorFixture) -> None:
     editor.put(config_yaml="x")
     assert (
         await editor.refused("confg.yaml", "x", "y")
-        == "confg.yaml: no such file or directory. Close to it: config.yaml."
+        == "confg.yaml: no such file or directory. Similar names: config.yaml."
     )
     assert "there is no folder sub in" in await editor.refused("sub/x", "x", "y")
 

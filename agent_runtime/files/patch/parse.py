@@ -40,7 +40,7 @@ def parse(text: str) -> list[FilePatch]:
         )
     if any(line.strip() in (_BEGIN, _END) and line[:1] not in "+- " for line in lines[begin + 1 : end]):
         raise ToolError(
-            f"Only one patch a call can be applied: there is a second `{_BEGIN}` or `{_END}` line inside."
+            f"Only one patch per call can be applied: there is a second `{_BEGIN}` or `{_END}` line inside."
         )
     body = _dedented(lines[begin:end])
     if looks_unified(body[1:3]) is not None:

@@ -75,7 +75,9 @@ class AnthropicDecoder:
         elif kind == "error":
             raise map_error(chunk)
         elif not isinstance(kind, str):
-            raise map_error(chunk) if chunk.get("error") else cut("the stream holds an event without a type")
+            raise (
+                map_error(chunk) if chunk.get("error") else cut("the stream contains an event without a type")
+            )
         return ()
 
     def _whole(self, message: dict[str, Any]) -> Iterator[Delta]:

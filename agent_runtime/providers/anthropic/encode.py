@@ -177,7 +177,7 @@ def _add_thinking(
         if budget >= MIN_BUDGET:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         else:
-            reason = f"it takes {MIN_BUDGET} tokens, half of maxTokens at most"
+            reason = f"it needs {MIN_BUDGET} tokens, which is more than half of maxTokens"
             dropped.append(DroppedParameter("thinking", reason))
 
 
@@ -221,8 +221,10 @@ def _add_temperature(
     if not endpoint.model_row.temperature:
         dropped.append(refuse("temperature", endpoint))
     elif thinks and call.temperature != 1:
-        dropped.append(DroppedParameter("temperature", f"{endpoint.model} does not take it while it thinks"))
+        dropped.append(
+            DroppedParameter("temperature", f"{endpoint.model} does not accept it while it thinks")
+        )
     else:
         if call.temperature > 1:
-            dropped.append(DroppedParameter("temperature", f"{endpoint.model} takes at most 1; 1 is used"))
+            dropped.append(DroppedParameter("temperature", f"{endpoint.model} accepts at most 1; 1 is used"))
         body["temperature"] = min(call.temperature, 1)

@@ -71,7 +71,9 @@ class ResponsesDecoder:
         if chunk.get("object") == "response":  # a whole response, in the place of a stream or in it
             return () if chunk.get("status") in ("queued", "in_progress") else list(self._finish(chunk))
         if not isinstance(kind, str):
-            raise map_error(chunk) if chunk.get("error") else cut("the stream holds an event without a type")
+            raise (
+                map_error(chunk) if chunk.get("error") else cut("the stream contains an event without a type")
+            )
         if kind == "error":
             raise map_error(chunk)
         if self._is_repeated(chunk) or (self.complete and kind not in _AFTER_END):

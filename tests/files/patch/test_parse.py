@@ -216,7 +216,7 @@ async def test_a_tolerant_match_is_reported(editor: EditorFixture) -> None:
         envelope("*** Update File: a.txt", '     say("hi")', "-    go()", "+    stop()")
     )
     assert editor.tree() == {"a.txt": "    say(“hi”)  \n    stop()\n".encode()}
-    assert "matched lines 1-2 but for typographic quotes" in done
+    assert "matched lines 1-2 except for typographic quotes" in done
 
 
 @pytest.mark.parametrize("second", ["*** Delete File: f", "*** Update File: f", "*** Delete File: ./f"])
