@@ -25,7 +25,7 @@ function display(...content) {
   window.scrollTo(0, 0);
 }
 
-/** Starts a run, and shows it when the server has accepted it. */
+/** Starts a run, and displays it when the server has accepted it. */
 function start(request, refused) {
   const title = request.prompt ?? request.messages[0].content[0].text;
   const run = new LiveRun("", { request: { ...request, partial: true }, title, onerror: refused, onstart: (id) => {

@@ -1,4 +1,4 @@
-// Parses the unified diff of a `file_edit`, and pairs its lines for a display side by side. No document.
+// Parses the unified diff of a `file_edit`, and pairs its lines for a display side by side. Does not use the document.
 
 /** The lines of a diff: {kind: head | hunk | add | del | same, text, old, new}; a diff that was cut is parsed up to there. */
 export function parseDiff(diff) {

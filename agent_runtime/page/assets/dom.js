@@ -41,7 +41,7 @@ export function isWebAddress(address) {
   }
 }
 
-/** An image of the run; nothing for what is not an image as base64. */
+/** An image of the run; null unless it is an image as base64. */
 export function picture(address, label) {
   if (!/^data:image\/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*$/.test(address)) return null;
   return h("img", { src: address, alt: label, loading: "lazy" });

@@ -4,7 +4,7 @@ import { followEnd } from "./follow.js";
 import { RunView } from "./run_view.js";
 import { client, curlLine, failure, withKey } from "./session.js";
 
-/** Shows a run. `request`: of a run that is to be started; otherwise the run with the id is read from its beginning. */
+/** Displays a run. `request` starts a new run; otherwise the run with the id is read from its beginning. */
 export class LiveRun {
   constructor(runId, { request = null, title = "", onstart = () => {}, onerror = () => {}, compact = false } = {}) {
     this.runId = runId;
@@ -123,7 +123,7 @@ export class LiveRun {
       text, h("div", { class: "actions" }, h("button", { class: "primary" }, "Send"), this.pause, cancel, said));
   }
 
-  /** Saves the report as a file; the request needs the key, so that a link would not do. */
+  /** Saves the report as a file; a link would not do, because the request needs the key. */
   async downloadReport() {
     const path = `/v1/runs/${encodeURIComponent(this.stream.runId)}/report`;
     const response = await withKey(() => client.send("GET", path, { accept: "text/html" }));

@@ -1,4 +1,4 @@
-// What is known of a run: built from its events, one at a time. No document, so that it also works in node.
+// The state of a run, built from its events, one at a time. It does not use the document, so it also works in node.
 import { addUsage, addSpan, sameTurn } from "./measures.js";
 
 const MAX_TITLE = 300;

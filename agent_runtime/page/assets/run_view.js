@@ -49,13 +49,13 @@ export class RunView {
     this.refresh();
   }
 
-  /** Takes an event; the view is brought up to date with the next frame. */
+  /** Takes an event; the view is updated with the next animation frame. */
   push(event) {
     this.queue.push(event);
     this.schedule();
   }
 
-  /** What is known beside the events: {messages, prompts, images, controls}. */
+  /** Takes what the events do not contain: {messages, prompts, images, controls}. */
   describe(data) {
     this.data = data;
     this.context.images = data.images;
@@ -80,7 +80,7 @@ export class RunView {
     });
   }
 
-  /** Displays what has come. Long queues take several frames, so that the page can be used meanwhile. */
+  /** Displays the queued events. Long queues take several frames, so that the page stays responsive. */
   work() {
     const changed = new Set();
     let steps = 0;
@@ -115,7 +115,7 @@ export class RunView {
     this.toolbar.check(entry, this.views.get(entry).element);
   }
 
-  /** Brings what is beside the steps up to date, each part only if it has changed. */
+  /** Updates what is displayed beside the steps, each part only if it has changed. */
   refresh() {
     const { model, panels } = this;
     const now = Date.now();
@@ -140,7 +140,7 @@ export class RunView {
     element.replaceChildren(...build());
   }
 
-  /** Brings what depends on the time up to date. */
+  /** Updates what depends on the time. */
   tick() {
     const now = Date.now();
     const active = !this.model.complete && this.data.ended !== false;

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const NAME = "agent-runtime-key";
 
-// a page may sleep for hours: it goes on connecting for longer than a program would
+// a page may sleep for hours, so it tries to connect for longer than a program would
 export const client = new Client({ apiKey: sessionStorage.getItem(NAME), maxRetries: 2000 });
 
 /** Does some work; asks for the API key, and does it again, when the server wants one. */
@@ -41,7 +41,7 @@ function askForKey(reason) {
   return asking;
 }
 
-/** The command line that does the same as a request of the page. The key stands for itself: it is not copied. */
+/** The command line that does the same as a request of the page. The key is not copied: a placeholder stands for it. */
 export function curlLine(method, path, body = null, stream = false) {
   const pieces = ["curl", stream ? "-N" : "-s"];
   if (method !== "GET") pieces.push("-X", method);

@@ -30,7 +30,7 @@ const BY_EXTENSION = new Map(
   Object.entries(EXTENSIONS).flatMap(([group, names]) => names.split(" ").map((name) => [name, GRAMMARS[group]])),
 );
 
-/** `blocks`: what may span lines, as [opening, closing, kind]. */
+/** `blocks`: constructs that may span lines, as [opening, closing, kind]. */
 function grammar(comment, words, { flags = "g", names = "", strings = STRINGS, blocks = [] } = {}) {
   const keywords = words ? `\\b(?:${words.replaceAll(" ", "|")})\\b` : "(?!)";
   const source = `(?<comment>${comment})|(?<name>${names || "(?!)"})|(?<string>${strings})|(?<number>${NUMBER})|(?<keyword>${keywords})`;
@@ -53,7 +53,7 @@ export class Tokenizer {
     this.open = null; // the block that goes on
   }
 
-  /** The next line follows others that are not known. */
+  /** Notes that the lines before the next one are not known. */
   restart() {
     this.open = null;
   }

@@ -34,7 +34,7 @@ export function longText(text, label, name = "output") {
   return box;
 }
 
-/** The lines in pieces that the browser can lay out one by one. */
+/** The lines, in pieces that the browser can lay out separately. */
 export function chunks(lines) {
   const found = [];
   let piece = [];
