@@ -24,7 +24,7 @@ def test_an_inotify_queue_overflow_loses_no_change(tracked: TrackedWorkspace) ->
     tracked.sh("mkdir d; for i in $(seq 20); do seq $i > d/f$i; done")
     tracked.begin()
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    for turn in range(limit // 3 + 100):  # three events each
+    for turn in range(limit // 3 + 100):  # each call makes three events
         name = tracked.ws / f"d/t{turn % 2}"
         name.touch()
         name.unlink()

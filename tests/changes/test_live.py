@@ -57,7 +57,7 @@ def test_writes_are_seen_without_a_walk(
     blind()
     tracked.begin()
     tracked.run("echo x >> work/f; touch -d '1 hour ago' work/f")  # polling compares whole seconds
-    scripts = {  # each makes one change, which cannot be seen in two halves
+    scripts = {  # each makes one change in one step
         "echo y >> work/f": [("modify", "work/f")],
         "mkdir -p ../new/deep; seq 3 > ../new/deep/f; mv ../new work/new": [("create", "work/new/deep/f")],
         "seq 3 > ../top; mv ../top top": [("create", "top")],
@@ -130,7 +130,7 @@ async def test_waiting_for_quiet_folders_times_out_and_for_vanished_ones_returns
     folders = PolledFolders(os.fsencode(tmp_path))
     live = frozenset({b"", b"d", b"gone", b"lat\xe9"})
     try:
-        assert await folders.wait(live, 60)  # what happened before there was polling is not known
+        assert await folders.wait(live, 60)  # changes from before the polling are not known
         assert not await folders.wait(live, 0.5)
         (tmp_path / "d").rmdir()
         with anyio.fail_after(60):

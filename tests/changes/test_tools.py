@@ -126,7 +126,7 @@ def test_ignored_files_that_a_tool_writes_are_reported(tracked: TrackedWorkspace
         path.write_text(text)
         tracked.note(path)
     assert [event.action for event in tracked.events] == ["modify"] * 3
-    assert tracked.events[2].diff == ""  # git takes no patch of its own files
+    assert tracked.events[2].diff == ""  # git accepts no patch of its own files
     for event in tracked.events:
         apply(event, tracked.copy)
     assert (tracked.copy / ".env").read_text() == "A=2\n" and (tracked.copy / "out/f").read_text() == "x\n"
@@ -163,7 +163,7 @@ def test_background_writers_are_seen_between_calls(
             with tracked.tracker.hold():
                 await anyio.run_process(["bash", "-c", "echo x >> f"], cwd=tracked.ws)
                 await until_async(looked.is_set)
-                async with tracked.tracker.turn():  # after the look that had something to find
+                async with tracked.tracker.turn():  # after a look that found something
                     assert receive.statistics().current_buffer_used == 0
                 tracked.events += await tracked.tracker.scan(call_id="c1")
             await anyio.run_process(

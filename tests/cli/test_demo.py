@@ -61,7 +61,7 @@ def test_the_demo_writes_a_complete_run_to_a_pipe(tmp_path: Path) -> None:
     port = done.of("dev_url")[0]["port"]
     assert str(port) in done.complete["output"] and str(port) in done.complete["devUrl"]
     assert "<b>2 min</b>" in done.of("tool_result")[-1]["output"]
-    # nothing is left
+    # no process of the demo is left
     assert done.complete["left"] == [] and [each["port"] for each in done.complete["ended"]] == [port]
     assert not lives(done.complete["ended"][0]["pid"])
     assert list(tmp_path.glob("agent-runtime-demo-*")) == []
@@ -74,7 +74,7 @@ def call_of(done: Result, event: dict[str, object]) -> object:
 def test_the_demo_takes_another_port_and_keeps_its_files(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        until(lambda: binds(taken))  # the demo of another test may have it
+        until(lambda: binds(taken))  # the demo of another test may use the port
         taken.listen()
         done, _ = demo(tmp_path, "--keep", "--record", str(tmp_path / "again.ndjson"))
     assert done.code == 0
@@ -119,7 +119,8 @@ def test_the_demo_is_readable_on_a_terminal(tmp_path: Path) -> None:
     ):
         assert said in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert re.search(r"\x1b\[32m +\d+ \+WORDS_PER_MINUTE", data.decode())  # what came is green, with its line
+    # added text is green, and so is its line
+    assert re.search(r"\x1b\[32m +\d+ \+WORDS_PER_MINUTE", data.decode())
 
 
 def test_the_demo_replays_identically_in_another_folder(tmp_path: Path) -> None:

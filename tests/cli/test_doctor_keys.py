@@ -96,7 +96,7 @@ def test_the_command_fails_for_a_key_in_each_place(place: str, tmp_path: Path) -
         "--pid",
         "--fork",
         "--mount-proc",
-    ]  # processes of others
+    ]  # processes of other users
     command = [*separated, *COMMAND, "doctor", "--keyless", "--json"]
     done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, timeout=60, check=False)
     report = json.loads(done.stdout)

@@ -91,7 +91,7 @@ def test_two_hundred_turns_with_recorded_tools_take_less_than_two_seconds(tmp_pa
     again = replay(tmp_path / "t.ndjson", "--tools", "recorded", "--verify")
     after = os.times()
     assert (again.code, again.complete["iterations"]) == (0, 200)
-    # of the processor's time, which does not depend on what else the machine does
+    # CPU time, which does not depend on the load of the machine
     took = after.children_user + after.children_system - before.children_user - before.children_system
     assert took < REPLAY_SECONDS
 

@@ -138,7 +138,7 @@ def test_reading_begins_after_the_given_event(read: Reader) -> None:
 @pytest.mark.parametrize("read", READERS)
 def test_repeated_and_missing_events_are_repaired(read: Reader) -> None:
     stream = events()
-    wrong = [stream[0], stream[0], stream[1], stream[3]]  # one twice, one missing
+    wrong = [stream[0], stream[0], stream[1], stream[3]]  # one event is sent twice, one is missing
 
     def handler(request: httpx2.Request) -> httpx2.Response:
         after = int(request.url.params.get("after", -1))

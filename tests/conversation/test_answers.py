@@ -89,7 +89,7 @@ def test_patterns_take_linear_time(keyword: str, pattern: str, text: str) -> Non
     check = AnswerCheck(schema)
     started = time.process_time()
     check.offer_value(text if keyword == "pattern" else {text: 1})
-    assert time.process_time() - started < 5  # a backtracking engine needs years
+    assert time.process_time() - started < 5  # a backtracking engine would need years
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ async def test_a_summary_that_overflows_itself_ends_in_a_typed_overflow() -> Non
     async def overflowing(messages: list[Message]) -> str:
         nonlocal asked
         asked += 1
-        await fitting.fit(messages, force=True)  # what a call does that the provider finds too long
+        await fitting.fit(messages, force=True)  # as after a call that the provider refused as too long
         return "never"
 
     estimator = Estimator()

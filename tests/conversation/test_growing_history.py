@@ -72,7 +72,7 @@ def test_only_new_turns_are_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(50):
         history += turn(number)  # type: ignore[arg-type]
         before = growing.normalize(history).messages
-    assert examined == [3, *[3] * 49]  # the whole at first, then two messages behind a stand-in
+    assert examined == [3, *[3] * 49]  # first the whole history, then two messages after a placeholder
     assert all(old is new for old, new in zip(before, growing.normalize(history).messages, strict=True))
     history[0] = UserMessage.of("compacted")
     assert growing.normalize(history).messages[0] == history[0]

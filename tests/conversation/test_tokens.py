@@ -92,7 +92,7 @@ async def test_an_implausible_provider_count_is_ignored(reported: tuple[int, int
         estimator.observe(Usage(input_tokens=input, output_tokens=output), turn)
         assert not estimator.is_counted
         assert estimator.context > turns * 3500
-        await estimator.counted(turn)  # two tokens a line
+        await estimator.counted(turn)  # two tokens per line
         assert turns * 9400 < estimator.context < turns * 9500 + 1000
 
 

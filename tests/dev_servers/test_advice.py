@@ -104,7 +104,7 @@ async def test_the_end_of_a_server_on_an_ephemeral_port_is_not_reported(
             server.kill()
         for port in (internal, free_port):
             await scene.event("down", port=port)
-        # a test's server on a port of the kernel's choice is not worth a line
+        # a test's server on a port that the kernel chose is not reported
         assert (
             scene.servers.advice()
             == f"The server on port {free_port} (pid {fixed.pid}) has stopped listening."

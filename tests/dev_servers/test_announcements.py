@@ -142,7 +142,7 @@ def test_a_tool_s_output_is_about_servers_of_that_time_without_a_log(tmp_path: P
     said.hear("http://localhost:3000/app")
     now = time.monotonic()
     assert said.of(3000, None, now) == web(3000, "/app")
-    assert said.of(3000, None, now - 60) is None  # was there long before: a page of documentation
+    assert said.of(3000, None, now - 60) is None  # was printed long before: a page of documentation
     assert said.of(3000, tmp_path / "log", now) is None
     said.forget(3000)
     assert said.of(3000, None, now) is None

@@ -148,7 +148,7 @@ async def test_the_announced_port_is_chosen_among_many(
             found = scene.servers.latest()
             return (found.port, found.http) if found else None
 
-        await until_async(lambda: chosen() == (free_port, True))  # it says so last
+        await until_async(lambda: chosen() == (free_port, True))  # the last line says so
 
 
 SLOW_BUILD = """

@@ -79,7 +79,7 @@ async def test_the_watcher_makes_no_connection_before_the_client(
         await scene.event("up", port=port)
         scene.servers.hint(f"connect to 127.0.0.1:{port}")
         await scene.servers.settle()
-        await scene.servers.locate(port, 0)  # asks for the address, not for a request
+        await scene.servers.locate(port, 0)  # asks for the address, but not to send a request
         scene.servers.latest()
         scene.servers.left()
         scene.servers.advice()

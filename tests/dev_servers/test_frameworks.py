@@ -56,7 +56,7 @@ async def test_node_prints_its_base_path(watching: Watching, launch: Launch, tmp
     async with watching(template="https://{port}-{sandboxId}.example.com", sandbox_id="s1") as scene:
         server = launch("node", "-e", NODE, log=tmp_path / "log")
         port = (await scene.event("up", pid=server.pid)).port
-        await until_async(lambda: scene.servers.up()[0].http)  # it prints its URL when it listens already
+        await until_async(lambda: scene.servers.up()[0].http)  # it prints its URL after it listens
         (up,) = scene.servers.up()
         assert up.url == f"https://{port}-s1.example.com/base/"
         assert up.local_url == f"http://localhost:{port}/base/"
@@ -95,7 +95,7 @@ async def test_flask_reloads_without_an_event(
         first = await until_async(lambda: _holders(inode) if len(_holders(inode)) == 2 else None)
 
         def reloaded() -> bool:
-            # again: it may not have looked before
+            # again, because it may not have looked before
             app.write_text(FLASK.replace("one", f"{time.monotonic()}"))
             return len(now := _holders(inode)) == 2 and now != first
 

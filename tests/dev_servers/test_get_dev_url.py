@@ -135,8 +135,8 @@ async def test_the_call_that_starts_a_server_reports_it(
                 assert await scene.servers.settle() == []
             with anyio.fail_after(60):
                 await shell.run("kill $!; wait $!", timeout=60, call_id="4", tokens=1000)
-                await shell.aclose(kill=False)  # the server gets another parent: still nothing to wait for
-            await until_async(lambda: not scene.servers._expected(60))  # a log writer may just be starting
+                await shell.aclose(kill=False)  # the server has another parent now: still nothing to wait for
+            await until_async(lambda: not scene.servers._expected(60))  # a log writer may be starting
         finally:
             for server in scene.servers.left():  # the last call has detached it
                 os.kill(server.pid, signal.SIGKILL)

@@ -72,7 +72,7 @@ REFUSALS = (  # what plain HTTP on a TLS port is answered: nginx, Go, Apache, Op
 async def test_answers_of_every_protocol_are_recognized(answer: bytes, expected: str) -> None:
     with serving(lambda connection: connection.sendall(answer)) as (port, heard):
         assert await check("127.0.0.1", port, path="/app/", seconds=60) == expected
-        (request,) = heard  # one, whatever the answer
+        (request,) = heard  # one request, whatever the answer
         assert request.startswith(f"GET /app/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode())
 
 
@@ -111,6 +111,6 @@ async def test_a_silent_server_is_waited_for_until_the_timeout() -> None:
 
 
 async def test_a_refused_connection_is_reported() -> None:
-    with socket.socket() as bound:  # bound and not listening: nobody else can have the port meanwhile
+    with socket.socket() as bound:  # bound and not listening, so that no other process can use the port
         bound.bind(("127.0.0.1", 0))
         assert await check("127.0.0.1", bound.getsockname()[1], seconds=60) == "unreachable"

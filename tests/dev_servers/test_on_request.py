@@ -75,7 +75,7 @@ async def test_a_server_elsewhere_of_which_only_the_port_was_named_is_not_of_the
             scene.servers.note_call(f"until curl localhost:{free_port}; do sleep 1; done")
         ask(tmp_path, "/", serve(free_port))
         found = await scene.servers.wait_for(free_port, 60)
-        scene.servers.note_call(serve(free_port))  # it is there already
+        scene.servers.note_call(serve(free_port))  # the server exists already
         in_workspace = partial(run_words, tmp_path, tmp_path / "workspace")
         assert found and (found.pid, await scene.all_events(in_workspace)) == (None, [])
 

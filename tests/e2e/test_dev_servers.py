@@ -151,7 +151,7 @@ def test_a_server_that_ended_with_the_time_of_its_call_is_not_reported_as_listen
     with ran(workspace, bash(f"{PYTHON} counter.py", timeout=2)) as done:
         (output,) = outputs(done)
         seen = [event["status"] for event in done.of("dev_url")]
-        assert seen in (["up", "down"], [])  # on a busy machine it may have ended before it was seen
+        assert seen in (["up", "down"], [])  # on a busy machine it may have ended before it was noticed
         assert "is listening" not in output
         assert (done.complete["devUrl"], done.complete["devUrls"]) == (None, [])
 

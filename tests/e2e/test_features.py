@@ -121,10 +121,10 @@ def test_a_history_beyond_the_window_is_shortened(tokens: int, workspace: Path) 
     assert notice["code"] == "context_compacted"
     assert notice["details"]["tokensAfter"] < notice["details"]["tokensBefore"]
     assert "the summary" in json.dumps(server.bodies[1])
-    usage = done.of("usage")[0]  # of the summary
+    usage = done.of("usage")[0]  # the usage of the summary
     if tokens:
         assert (usage["inputTokens"], usage.get("estimated")) == (tokens, None)
-    else:  # not reported: counted here
+    else:  # not reported by the provider, so counted here
         assert usage["inputTokens"] > 1_000 and usage["outputTokens"] > 0 and usage["estimated"]
 
 

@@ -95,7 +95,7 @@ def test_a_frozen_run_is_silent_and_goes_on_as_a_fork(state: str, workspace: Pat
     assert (done.code, done.complete["output"]) == (0, "done")
     assert (done.complete["runId"], done.complete["sandboxId"]) == ("run_fork", "sb-fork")
     assert server.violations == []
-    # the attempt after the wait is dropped and made again when the freeze came late
+    # if the freeze came late, the attempt after the wait is dropped and repeated
     assert len(server.requests) == len(script) or (state, requests) == ("retry", 2)
     if state in ("tool", "paused"):
         assert (workspace / "steps").read_text() == "x\n"
@@ -119,7 +119,7 @@ def test_signals_freeze_and_thaw_too(workspace: Path) -> None:
 
 @pytest.mark.parametrize("by", ["variable", "descriptor"])
 def test_a_fork_has_its_own_variables_key_and_connections(by: str, workspace: Path) -> None:
-    reads, writes = os.pipe()  # the launcher writes the key of a fork when it thaws it
+    reads, writes = os.pipe()  # the launcher writes the key of the fork when it thaws the run
     key = "sk-ant-of-the-fork-0123456789"
     first = "export MINE=kept; touch started; until [ -e go ]; do sleep 0.02; done; cd /"
     script = [bash(first), bash("echo $MINE $WHO $AGENT_RUNTIME_RUN_ID $PWD; env"), DONE]

@@ -111,7 +111,7 @@ def test_a_slow_reader_gets_every_event_with_bounded_memory(workspace: Path) -> 
             stderr = process.stderr.read()
     os.close(reader)
     done = result(bytes(data), process.returncode, stderr)
-    assert done.code == 0 and len(data) > 10_000_000  # some turns of the script go into compaction
+    assert done.code == 0 and len(data) > 10_000_000  # compaction takes some turns of the script
     assert most < 350 << 20, f"{most >> 20} MB"
 
 

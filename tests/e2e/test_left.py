@@ -47,7 +47,7 @@ def test_work_that_ends_soon_is_waited_for(tty: bool, workspace: Path) -> None:
 def test_work_that_takes_longer_continues_and_is_listed(workspace: Path) -> None:
     works = ["sleep 300; true", "sleep 301; true"]
     script = [start(work, tty=is_first) for work, is_first in zip(works, (True, False), strict=True)]
-    done = finish(script, workspace, config={"timeout": 9})  # it is waited for until shortly before
+    done = finish(script, workspace, config={"timeout": 9})  # the run waits for it until shortly before
     left = done.complete["left"]
     try:
         assert (done.code, sorted(commands(left)), done.complete.get("ended")) == (0, works, None)

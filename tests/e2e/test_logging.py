@@ -38,9 +38,9 @@ def test_keys_appear_in_no_output(workspace: Path, tmp_path: Path) -> None:
     for secret in (KEY, base64.b64encode(KEY.encode()).decode()[:-4], "token-value-123456"):
         assert secret not in wire
     output = done.of("tool_result")[0]["output"]
-    assert "ANTHROPIC_API_KEY=[" not in output and "OPENAI_API_KEY=[" not in output  # wiped, not only masked
+    assert "ANTHROPIC_API_KEY=[" not in output and "OPENAI_API_KEY=[" not in output  # erased, not only masked
     assert any(KEY in value for value in server.requests[0].headers.values())
-    # the model's own tools may use what they were given
+    # the tools of the model may use the variables that they were given
     assert "token-value-123456" in json.dumps(server.bodies[1])
 
 

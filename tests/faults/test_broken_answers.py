@@ -56,7 +56,7 @@ def test_a_second_empty_answer_without_earlier_text_fails_except_with_anthropic(
     format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
     done, _ = run([bash("echo one"), Turn(), Turn(thinking="hm")], format, standby, tmp_path)
-    if format == "anthropic":  # its models end a task so after a last call
+    if format == "anthropic":  # its models may end a task like this after a last call
         assert (done.code, done.complete["output"]) == (0, "")
         [notice] = done.of("notice")
         assert notice["code"] == "empty_answer"

@@ -73,7 +73,7 @@ def test_invalid_descriptors_are_refused(number: str) -> None:
 
 
 def test_descriptors_of_this_program_are_not_read() -> None:
-    reader, writer = os.pipe()  # closed on exec, as all of ours
+    reader, writer = os.pipe()  # closed on exec, like all descriptors of the runtime
     with pytest.raises(RequestError):
         from_request(f"fd:{reader}")
     os.close(reader)

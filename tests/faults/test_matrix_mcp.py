@@ -52,7 +52,7 @@ def test_a_server_fault_is_survived_in_every_state(
     name: str, state: str, format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
     case = CASES[name]
-    # the time limit is of every call of a server: what follows the call that hangs is for another one
+    # the time limit holds for every call of a server, so the calls after the one that hangs go to another server
     hangs = case.outcome == "timed_out"
     echo = Turn(calls=[Call("mcp__t__echo" if hangs else "mcp__s__echo", {"text": "still here"})])
     script = [mcp(case.tool, **(case.input or {})), echo, bash("echo too")]

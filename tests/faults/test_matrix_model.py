@@ -84,7 +84,7 @@ def test_a_passing_provider_fault_is_survived_in_every_state(
     after = [faulty, Turn(text="recovered")] if case.passes else [faulty]
     trial, done = take(state, after, format, standby, tmp_path, config=case.config)
     check_end(done, case, before)
-    # a run that was not cancelled leaves its server up; a process that is just being executed cannot be recognized
+    # a run that was not cancelled leaves its server running; a process during execve cannot be recognized
     until(lambda: bool(trial.started()) == (state == "with-a-server"))
     kill(trial.started())
 
@@ -128,7 +128,8 @@ def test_a_lasting_provider_fault_ends_the_run_with_its_error(
 def test_an_unreachable_provider_ends_the_run_with_an_error(
     format: WireFormat, standby: Running, tmp_path: Path
 ) -> None:
-    with ModelServer() as server, socket.socket() as bound:  # and not listening: connections are refused
+    # bound and not listening: connections are refused
+    with ModelServer() as server, socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         environ = server.environ(format) | {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}

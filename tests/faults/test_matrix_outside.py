@@ -140,7 +140,7 @@ def test_a_timeout_ends_the_run_in_every_state(standby: Running, tmp_path: Path)
     with ExitStack() as servers:
         trials: dict[str, StandbyRun] = {}
         for state, format in EACH:
-            if state != "asking":  # the clock stands
+            if state != "asking":  # the clock stands still
                 server = servers.enter_context(ModelServer(STATES[state].script))
                 request = request_for(format, **STATES[state].fields, config={"timeout": 3})
                 (folder := tmp_path / state).mkdir()

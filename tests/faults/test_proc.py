@@ -51,5 +51,5 @@ def test_a_run_works_with_an_unusual_proc(way: str, workspace: Path) -> None:
     edit, slow, looked = outcome.of("tool_result")
     assert (edit["outcome"], slow["outcome"]) == ("completed", "timed_out")
     assert "left running" in edit["output"] or "listening on port" in edit["output"]
-    assert "cmdline" not in looked["output"]  # what timed out is dead
+    assert "cmdline" not in looked["output"]  # the command that timed out is dead
     assert "mem' for reading: Permission denied" in looked["output"] and "[secret]" not in looked["output"]

@@ -58,7 +58,8 @@ def test_no_process_shows_the_key_to_a_tool(standby: Running, tmp_path: Path) ->
     (workspace / "tracked").write_text("x\n")
     subprocess.run(["git", "-C", workspace, "add", "."], check=True)
     (workspace / "probe.py").write_text(PROBE % standby.pid)
-    edit = "echo y > tracked"  # what reads the old content of a tracked file lives in that time
+    # the process that reads the old content of a tracked file is alive meanwhile
+    edit = "echo y > tracked"
     _, done = run(standby, [bash(edit), bash("exec python3 -I probe.py"), Turn(text="ok")], tmp_path)
     printed = done.of("tool_result")[1]["output"].splitlines()
     assert not [line for line in printed if "LEAK" in line or line.endswith("True")]
@@ -72,7 +73,7 @@ def test_the_helpers_of_the_runtime_have_no_key(workspace: Path) -> None:
     git = ["git", "-C", str(workspace), "-c", "user.name=n", "-c", "user.email=e"]
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "x"], check=True)
-    key = "sk-ant-of-no-other-test-01"  # others start runs meanwhile
+    key = "sk-ant-of-no-other-test-01"  # other tests start runs meanwhile
     look = f"cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -a {key[3:]}"
     script = [bash("echo y > tracked; sleep 0.1 & true"), bash(f"echo z > tracked; {look}"), Turn(text="ok")]
     with ModelServer(script) as server:

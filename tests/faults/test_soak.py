@@ -115,7 +115,7 @@ def test_a_thousand_turns_with_random_faults_leak_nothing(standby: Running, tmp_
         try:
             done = soak.trial.end()
         finally:
-            kill(soak.trial.started())  # its sessions live on
+            kill(soak.trial.started())  # its sessions go on
         assert server.violations == []
     assert (done.code, done.complete["output"], done.complete["iterations"]) == (0, "done", TURNS + 1)
     assert len(done.of("error")) == soak.failures  # each failed attempt was reported
@@ -125,6 +125,6 @@ def test_a_thousand_turns_with_random_faults_leak_nothing(standby: Running, tmp_
     assert median(soak.memory[last]) - median(soak.memory[first]) < GROWTH, soak.memory[::20]
     assert median(soak.descriptors[last]) <= median(soak.descriptors[first]), soak.descriptors[::20]
     assert max(soak.descriptors[last]) <= max(soak.descriptors[:SETTLED]) + 3, soak.descriptors[::20]
-    # what has died just now may be seen; what stays dead would be seen again and again
+    # a zombie may be seen once; one that is never reaped would be seen each time
     assert median(soak.zombies[last]) == 0, soak.zombies
     print(f"RSS {[size >> 20 for size in soak.memory[::100]]} MB, descriptors {soak.descriptors[::100]}")

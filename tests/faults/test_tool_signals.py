@@ -102,7 +102,7 @@ def test_a_signal_of_the_caller_cancels_while_a_tool_runs(how: str | int, worksp
         sender: subprocess.Popen[bytes] | None = None
         if isinstance(how, int):
             process.send_signal(how)
-        else:  # its sender lives on, as timeout(1) does
+        else:  # its sender stays alive, as timeout(1) does
             sender = subprocess.Popen(
                 ["sh", "-c", "kill $0; read line", str(process.pid)], stdin=subprocess.PIPE
             )

@@ -31,7 +31,7 @@ async def test_mode_owner_attributes_and_symlink(editor: EditorFixture) -> None:
         os.setxattr(real, "user.note", b"kept")
         attributes = {"user.note": b"kept"}
     except OSError:
-        pass  # a file system without them
+        pass  # a file system without extended attributes
     if os.geteuid() == 0:
         os.chown(real, 1234, 4321)
         real.chmod(0o4751)

@@ -78,7 +78,8 @@ def test_a_result_is_one_line_whatever_it_contains(start: Start, model: ModelSer
     text = "a\u2028b\u2029c\u0085d\x0be \ud800"
     model.script[:] = [Turn(text=text)]
     ended(start(requests=requests(1)), 0)
-    lines = (tmp_path / "results.ndjson").read_text().splitlines()  # splits at these characters too
+    # str.splitlines splits at these characters too
+    lines = (tmp_path / "results.ndjson").read_text().splitlines()
     assert len(lines) == 1 and json.loads(lines[0])["output"].startswith("a\u2028b\u2029c\u0085d")
 
 

@@ -101,7 +101,7 @@ def test_the_services_of_the_compose_file_work_together(tmp_path: Path) -> None:
                     listed = client.get("/v1/runs").json()["data"]
                     assert name in [run["runId"] for run in listed]
             assert (workspace / "acted").read_text() == "x\n" * len(ports)
-            for process in started:  # a runner may have had no run, and be starting still
+            for process in started:  # a runner without a run may still be starting
                 until(partial(catches, process.pid, signal.SIGTERM))
         finally:
             for process in started:

@@ -60,7 +60,7 @@ def test_compressed_files_that_end_early_are_read_as_far_as_they_go(ending: str,
     path.write_bytes(data[: len(data) * 9 // 10])
     try:
         transcript = import_codex(path)
-    except TranscriptError as error:  # the first block is not whole
+    except TranscriptError as error:  # the first block is not complete
         assert "no line of a codex rollout" in str(error)
         return
     [notice] = repaired(transcript)

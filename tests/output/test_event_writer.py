@@ -53,7 +53,7 @@ def test_a_slow_reader_slows_the_writer_and_loses_nothing() -> None:
     thread = threading.Thread(target=read_slowly)
     thread.start()
     most = anyio.run(write)
-    assert os.get_blocking(writer)  # the flag is shared with whoever else has the pipe
+    assert os.get_blocking(writer)  # all processes that have the pipe share the flag
     os.close(writer)
     thread.join()
     os.close(reader)
@@ -232,7 +232,7 @@ anyio.run(main)
         for line in process.stdout:
             numbers.append(json.loads(line)["attempt"])
             if len(numbers) % 40 == 0:
-                threading.Event().wait(0.1)  # a reader that is slow, not an event that is awaited
+                threading.Event().wait(0.1)  # a slow reader, not a wait for an event
         grown = int(process.stderr.read())
     assert numbers == [*range(-1, lines)]
     assert grown < 24, f"{grown} MB"

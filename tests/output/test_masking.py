@@ -36,7 +36,7 @@ def test_a_key_is_masked_in_every_spelling() -> None:
     percents = "".join(f"%{byte:02x}" for byte in KEY.encode())
     for text in (KEY[::-1], percents, percents.upper(), *escapes):
         assert mask(f"<{text}>") == f"<{MASK}>"
-        assert mask(json.dumps(text, ensure_ascii=False)) == f'"{MASK}"'  # as it stands in an event
+        assert mask(json.dumps(text, ensure_ascii=False)) == f'"{MASK}"'  # as it is escaped in an event
 
 
 @given(st.lists(st.integers(0, 60), max_size=6))

@@ -45,7 +45,7 @@ def test_a_cut_connection_loses_and_repeats_nothing(steps: list[str | int]) -> N
             received[other] += [message["x"] for message in ends[other].feed(piece)]
 
     for number, step in enumerate(steps):
-        if step == "cut":  # what was written and not read is lost, and half a line may have arrived
+        if step == "cut":  # unread data is lost, and a line may have arrived incompletely
             ends["a"].outgoing.clear()
             ends["a"].connect()
             ends["b"].outgoing = ends["b"].outgoing[len(ends["b"].outgoing) // 2 :]

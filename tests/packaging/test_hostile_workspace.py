@@ -52,7 +52,7 @@ def imported(hostile: Path) -> str:
 
 @pytest.mark.parametrize("how", LAUNCHES)
 def test_the_runtime_imports_nothing_from_a_hostile_workspace(how: str, hostile: Path) -> None:
-    if how == "python -m":  # Python looks here for the package before a line of ours runs: hence -I
+    if how == "python -m":  # Python looks here for the package before any of our code runs, hence -I
         shutil.rmtree(hostile / "agent_runtime")
     done = launch(how, "schema", "event", cwd=hostile)
     assert (done.returncode, imported(hostile)) == (0, ""), done.stderr

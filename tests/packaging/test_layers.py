@@ -153,7 +153,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     found = {
         name.split(".")[0]
         for module, path in sources().items()
-        if module != "testing.plugin"  # whoever uses it has pytest
+        if module != "testing.plugin"  # its users have pytest
         for name in imports(path.read_text("utf-8"), module, (), is_package=path.name == "__init__.py")
     }
     project = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["project"]
@@ -173,7 +173,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     }
     libraries = found - set(sys.stdlib_module_names) - {PACKAGE}
     libraries.add("websockets")  # uvicorn imports it
-    assert not libraries & {"anthropic", "openai"}  # oracles of the tests, 64 MB
+    assert not libraries & {"anthropic", "openai"}  # the tests compare with them; they take 64 MB
     libraries.add("opentelemetry-exporter-otlp-proto-http")  # in the same package as the SDK
     assert {named.get(name, name) for name in libraries} == declared
 

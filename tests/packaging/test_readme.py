@@ -128,7 +128,7 @@ def test_every_command_of_the_documents_runs_in_one_shell(
     checkout: Path, environment: dict[str, str]
 ) -> None:
     with ModelServer([model], repeat_last=True) as server:
-        # the model is the README's to choose: only addresses and keys come from here
+        # the README chooses the model: only addresses and keys are set here
         given = {k: v for k, v in server.environ("anthropic").items() if not k.startswith("AGENT_RUNTIME")}
         for name in ("README.md", "CONTRIBUTING.md"):
             code, output = run(script(REPO / name), checkout, environment | given)

@@ -100,7 +100,7 @@ def test_the_first_event_is_quick(format: str, environment: dict[str, str], work
     with ModelServer([Turn(text="hi")], repeat_last=True) as server:
         environment |= server.environ(format)  # type: ignore[arg-type]
         firsts, baselines = [], []
-        for _ in range(LAUNCHES):  # in turn, so that a busy moment of the machine meets both
+        for _ in range(LAUNCHES):  # alternately, so that a busy moment of the machine affects both
             took, line = first_line(RUN, environment, workspace)
             assert b'"type":"start"' in line.replace(b" ", b""), line
             firsts.append(took)
@@ -111,7 +111,7 @@ def test_the_first_event_is_quick(format: str, environment: dict[str, str], work
 def test_nothing_heavy_is_imported_before_the_first_event(
     environment: dict[str, str], workspace: Path
 ) -> None:
-    # stdout and stderr are one pipe here, so that what was imported before the first event stands before it.
+    # stdout and stderr are one pipe here, so that modules imported before the first event are listed before it.
     with ModelServer([Turn(text="hi")]) as server:
         done = subprocess.run(
             [sys.executable, "-I", "-X", "importtime", *RUN],

@@ -102,7 +102,7 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 def test_the_patch_is_what_git_diff_prints(repositories: Path) -> None:
     change = bash("sed -i s/two/zwei/ a.py; mv gone.py moved.py; echo new > new.py")
     [row] = predict(repositories, [change, Turn(text="done")], "one")
-    assert git(repositories / "one", "diff", "--cached") == ""  # the index is as it was
+    assert git(repositories / "one", "diff", "--cached") == ""  # the index is unchanged
     git(repositories / "one", "add", "--all")
     assert row["model_patch"] == git(repositories / "one", "diff", "--cached")
 

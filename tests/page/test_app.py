@@ -61,7 +61,7 @@ def test_a_run_is_started_watched_and_steered(
     page.click(".controls button", "Pause")
     page.until("document.querySelector('.controls').innerText.includes('Paused')")
     run_id = page.run("location.hash").removeprefix("#/runs/")
-    served.until_read(run_id, '"action":"pause"')  # and what was sent before
+    served.until_read(run_id, '"action":"pause"')  # and the messages that were sent before
     (served.workspace / "go").touch()
     page.click(".controls button", "Resume")
     page.until("document.querySelector('.status').textContent === 'completed'")

@@ -59,7 +59,7 @@ def test_each_call_is_decoded_exactly_once_in_two_dialects_combined(format: str)
         try:
             chunks = other(one(stream(format, 3)))
         except (KeyError, IndexError, ValueError):
-            continue  # the first one has removed what the second one changes
+            continue  # the first change has removed what the second one changes
         tried += 1
         try:
             check(format, chunks, 3)

@@ -137,7 +137,7 @@ def test_native_items_are_sent_only_to_their_own_provider_after_a_fallback(
     before, after = history_of(first), history_of(second, first=2)
     body, own = encoded(second, [*before, *after]), encoded(second, after)
     assert list(problems(second, body, signatures())) == []
-    for kind in ("thinking", "reasoning"):  # as often as this model has given it
+    for kind in ("thinking", "reasoning"):  # as often as this model has returned it
         assert count(body, kind) == count(own, kind)
     assert str(body).count(f"of {second.model}") == str(own).count(f"of {second.model}")
     assert second.provider != "google" or f"of {second.model}" in str(body)

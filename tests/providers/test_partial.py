@@ -65,7 +65,7 @@ def test_deltas_of_several_attempts_add_up_to_the_final_text(
         done = run({"prompt": "x"}, workspace, server.environ(format), ["--partial"])
     assert [error["retryable"] for error in done.of("error")] == [True] * (len(ATTEMPTS[name]) - 1)
     assert follow(done) == final(done)
-    if name == "the-same":  # nothing is said twice to those who know nothing of restarts
+    if name == "the-same":  # readers that do not know restarts get nothing twice
         assert "".join(event["delta"] for event in done.of("text_delta")) == SAID
         assert not any("restart" in event for event in done.events)
 
@@ -81,7 +81,7 @@ def test_deltas_of_several_attempts_add_up_to_the_final_calls(
     with ModelServer(script) as server:
         done = run({"prompt": "x"}, workspace, server.environ(format), ["--partial"])
     assert follow(done) == final(done)
-    assert len(done.of("tool_call")) == len(second)  # what broke off is not run
+    assert len(done.of("tool_call")) == len(second)  # calls of the attempt that broke off are not run
 
 
 def test_calls_that_are_refused_have_their_output_in_pieces_too(workspace: Path) -> None:

@@ -73,7 +73,7 @@ async def test_arguments_that_are_not_an_object_are_sent_back_in_an_accepted_for
             turn = await asker.ask("go", tools=[BASH])
             await asker.ask("go", turn.message, results(turn), tools=[BASH])
         assert server.violations == []
-        if format == "openai-responses":  # the other two are held to it by the server
+        if format == "openai-responses":  # the server checks the other two
             assert isinstance(json.loads(server.bodies[1]["input"][1]["arguments"]), dict)
 
 
@@ -96,7 +96,7 @@ async def test_a_conversation_continues_with_another_model(format: Any, before: 
     with (
         ModelServer(first) as one,
         ModelServer([Turn("done")]) as two,
-    ):  # the second has not issued the signatures of the first
+    ):  # the second provider has not issued the signatures of the first
         async with asking(one, before) as asker:
             turn = await asker.ask("go", tools=[BASH])
         model = {"anthropic": "claude-opus-4-6", "openai-responses": "openai:o3", "openai-chat": "mistral:m"}[

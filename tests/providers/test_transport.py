@@ -90,7 +90,7 @@ async def test_an_error_inside_the_stream(format: Any, kind: str, code: str, ret
 )
 async def test_a_stream_without_progress_times_out(format: Any, fault: Fault) -> None:
     timeouts = StreamTimeouts(first=0.4, between=0.4)
-    with anyio.fail_after(60):  # and not without end
+    with anyio.fail_after(60):  # and not forever
         error = await failure(Turn(text="some text", fault=fault), format, timeouts)
     assert (error.code, error.retryable) == ("provider_timeout", True)
 
@@ -141,7 +141,7 @@ async def test_a_complete_turn_counts_although_the_connection_stays_open(format:
 
 @formats
 async def test_a_server_that_does_not_listen_is_a_retryable_error(format: Any) -> None:
-    port = ReservedPort()  # nobody listens on it
+    port = ReservedPort()  # no process listens on it
     url = f"http://127.0.0.1:{port.number}"
     with ModelServer([]) as server:
         async with asking(server, format, base_url=url) as asker:

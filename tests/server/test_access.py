@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 def test_tools_cannot_read_the_keys_of_the_server(serve: Serve) -> None:
     served = serve([], "--api-key", "rt_live_mine")
-    look = (  # at the server, and at every process from the tool up to the first
+    look = (  # the server, and every process from the tool up to the first one
         f'pids={served.process.pid}; pid=$$; while [ $pid -gt 0 ]; do pids="$pids $pid";'
         " pid=$(awk '/^PPid/ {print $2}' /proc/$pid/status); done;"
         " for pid in $pids; do cat /proc/$pid/environ /proc/$pid/cmdline; done 2>/dev/null | tr '\\0' '\\n' > seen.txt"

@@ -73,7 +73,7 @@ def test_a_head_that_arrives_byte_by_byte_has_no_more_time(monkeypatch: pytest.M
 
     async def main() -> bytes:
         async with connection() as (reader, writer):
-            answer = asyncio.ensure_future(reader.readline())  # behind it the connection may be reset
+            answer = asyncio.ensure_future(reader.readline())  # after it the connection may be reset
             writer.write(HEAD)
             while not answer.done():  # goes on for as long as the server listens
                 writer.write(b"a: b\r\n")

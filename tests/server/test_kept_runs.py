@@ -80,7 +80,7 @@ def test_a_run_of_the_command_line_is_followed_until_its_process_ends(served: Se
     calls = next(number for number, line in enumerate(source) if '"type":"tool_call"' in line) + 1
     transcript = folder / "transcript.ndjson"
     transcript.write_text("\n".join(source[:calls]) + "\n")
-    descriptor = hold(folder)  # as a run does
+    descriptor = hold(folder)  # as a run writes it
     try:
         with served.client() as client:
             assert client.get("/v1/runs/cli2").json()["data"]["status"] == "running"
@@ -130,7 +130,8 @@ def test_what_was_removed_has_expired(served: Served) -> None:
             assert (expired.status_code, expired.json()["error"]["code"]) == (410, "cursor_expired")
             assert expired.json()["error"]["oldest"] is None
         assert client.get("/v1/runs/other/events?after=2").status_code == 404
-        assert client.post("/v1/run", json=body, headers=headers).status_code == 410  # it does not run twice
+        # no run is executed twice
+        assert client.post("/v1/run", json=body, headers=headers).status_code == 410
 
 
 def test_events_before_the_oldest_have_expired(served: Served, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_runs_outlive_the_server_and_subscribers_go_on(serve: Serve) -> None:
         assert replayed.status_code == 409  # another request for a run id that is taken
         same = frames(client.post("/v1/run", json=body, headers=headers).text)
         assert same[-1][2]["output"] == "done"
-        assert len(served.model.requests) == 2  # nothing has run twice
+        assert len(served.model.requests) == 2  # no run was executed twice
         other = client.post("/v1/run", json={**body, "prompt": "else"}, headers=headers)
         assert other.status_code == 422
 

@@ -93,5 +93,5 @@ def growth(folder: Path) -> Counter[str]:
 def test_nothing_is_left_of_runs_and_requests(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         grown = pool.submit(growth, tmp_path).result()
-    # some objects are of what the server does at the moment
+    # some objects belong to the current work of the server
     assert {name: count for name, count in grown.items() if count >= (10 if name in KEPT else 5)} == {}

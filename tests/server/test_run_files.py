@@ -78,7 +78,7 @@ def test_the_last_events_are_known_when_they_cannot_be_written(files: RunFiles) 
     files.events.write_text(start + '{"type":"thi')
     files.write_record(record(**GONE))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # as a full disk, but for the error's number
+    # like a full disk, except for the number of the error
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(start) + 5, hard))
     try:
         outcome = files.outcome(record(**GONE))

@@ -151,7 +151,7 @@ def test_a_client_is_refused_with_a_code_that_it_can_read(
             assert answer[:1] == bytes([0x80 | CLOSE]) and struct.unpack("!H", answer[2:4]) == (code,)
             await asyncio.wait_for(connection.ended.wait(), 30)
             assert connection.last["code"] == code
-            # it reads on, so that the answer is not lost by a reset; nothing comes of what it reads
+            # it goes on reading, so that a reset does not discard the answer, but ignores what it reads
             assert connection.transport.reads
             connection.protocol.data_received(b"\xff" * 100_000)
             connection.protocol.data_received(frame(TEXT, b"{}"))

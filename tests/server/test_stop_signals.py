@@ -76,7 +76,7 @@ def test_a_signal_of_a_program_that_has_exited_is_ignored_while_tools_run(serve:
         assert "ignored SIGTERM from pid" in served.process.stderr.readline().decode()
         (served.workspace / "go").touch()
         assert answer.result().json()["data"]["status"] == "completed"
-    served.process.terminate()  # this sender lives
+    served.process.terminate()  # this sender is alive
     assert served.process.wait(60) == 0
 
 

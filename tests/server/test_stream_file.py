@@ -45,7 +45,7 @@ def test_the_events_after_any_number_are_found(tmp_path: Path, sizes: list[int],
             assert not found or found[0] <= max(0, after + 1)
             if (
                 0 <= after < len(sizes) - 1 and len(sizes) == 20_000
-            ):  # the search ends near to it, not at the beginning
+            ):  # the search ends near it, not at the beginning
                 file.seek(offset)
                 first = next(line for line in map(event_in, file) if line is not None)
                 assert after - first.seq < 2_000

@@ -72,5 +72,5 @@ def test_a_record_is_encoded_as_it_is_dumped(record: Frozen) -> None:
     given = {name: value for name, value in vars(record).items() if name in record.model_fields_set}
     if not isinstance(
         record, RequestRecord | McpServerRecord
-    ):  # some of their defaults are made for each record
+    ):  # some of their defaults are created for each record
         assert encode(type(record), given) == text

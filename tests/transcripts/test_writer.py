@@ -199,7 +199,7 @@ def test_the_transcript_is_readable_only_by_its_owner(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(read(path).records) == 3  # readable while the run goes on, or was killed
     recorder.end(status="completed", exit_code=0)
-    recorder.event(event("thinking", 1))  # after the end nothing is written
+    recorder.event(event("thinking", 1))  # nothing is written after the end
     assert read(path).end is not None
 
 

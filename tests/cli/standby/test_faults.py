@@ -65,7 +65,7 @@ def test_runs_go_on_when_their_standby_is_killed(workspace: Path, tmp_path: Path
 
 def test_only_one_of_two_standbys_started_at_once_listens(tmp_path: Path) -> None:
     path = tmp_path / "standby.sock"
-    with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed
+    with socket.socket(socket.AF_UNIX) as dead:  # left by a standby that was killed
         dead.bind(str(path))
     command = [*COMMAND, "standby", "--socket", str(path)]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]

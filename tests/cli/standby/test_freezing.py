@@ -55,7 +55,7 @@ def test_all_runs_are_frozen_and_thawed(standby: Running, tmp_path: Path) -> Non
         streams = [client.events() for client in (*clients, late)]
     assert frozen["code"] == "frozen"
     assert sorted(run["runId"] for run in frozen["details"]["runs"]) == ["run_a", "run_b"]
-    assert requests == 2  # none by the run that began meanwhile
+    assert requests == 2  # the run that began meanwhile makes none
     assert (refused["type"], refused["code"]) == ("error", "invalid_request")
     assert thawed["code"] == "thawed" and len(thawed["details"]["runs"]) == 3
     for events in streams:

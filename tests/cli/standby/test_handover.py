@@ -58,7 +58,8 @@ def test_certificates_are_read_ahead_and_a_clients_own_count(workspace: Path, tm
     with ModelServer([]) as server, standing(tmp_path, {"SSL_CERT_FILE": str(roots)}) as standby:
         roots.unlink()
         body = asked(server, config={"maxRetries": 0})
-        body["model"]["endpoint"] = server.url.replace("http:", "https:")  # which it does not speak
+        # the standby does not speak this protocol
+        body["model"]["endpoint"] = server.url.replace("http:", "https:")
         request = json.dumps(body).encode()
         ahead = finish(launch(standby, workspace, SSL_CERT_FILE=str(roots)), request)
         own = finish(launch(standby, workspace, SSL_CERT_FILE=str(tmp_path / "none.pem")), request)

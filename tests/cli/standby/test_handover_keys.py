@@ -85,7 +85,7 @@ def test_the_key_of_the_sender_is_used_and_seen_nowhere(by: str, standby: Runnin
     (workspace / "probe.py").write_text(PROBE)
     fd = pipe(KEY)
     key = {"descriptor": {"ANTHROPIC_API_KEY_FD": str(fd)}, "variable": {"ANTHROPIC_API_KEY": KEY}}[by]
-    until(lambda: not standby.children())  # of other tests
+    until(lambda: not standby.children())  # they belong to other tests
     with ModelServer(
         [
             bash(f"SOCKET={standby.path} STANDBY={standby.pid} python3 -I probe.py; env"),

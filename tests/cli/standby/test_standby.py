@@ -120,7 +120,7 @@ def test_closing_the_connection_ends_the_run_and_its_processes(standby: Running,
 
 def test_the_socket_is_private_and_removed_at_the_end(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "standby.sock"
-    with socket.socket(socket.AF_UNIX) as dead:  # left behind by one that was killed
+    with socket.socket(socket.AF_UNIX) as dead:  # left by a standby that was killed
         dead.bind(str(path))
     script = [bash("grep -c sk-ant-loopback /proc/*/environ"), bash("sleep 300")]
     with ModelServer(script) as server, standing(tmp_path, server.environ("anthropic")) as standby:

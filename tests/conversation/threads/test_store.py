@@ -184,7 +184,7 @@ def test_a_failed_write_is_logged_and_repeated_with_the_next(
     store: ThreadStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     thread = store.open("t", agent="a")
-    store._connection.execute("PRAGMA query_only = ON")  # what a full disk does, without filling one
+    store._connection.execute("PRAGMA query_only = ON")  # the effect of a full disk, without filling one
     with caplog.at_level(logging.WARNING):
         assert not thread.append(user("task"))
     assert "thread t: the threads cannot be written" in caplog.text
@@ -200,7 +200,7 @@ def test_concurrent_writers_lose_no_message(tmp_path: Path) -> None:
     children = []
     for number in range(4):
         if (child := os.fork()) == 0:
-            try:  # the database is made, and written to, by all of them at once
+            try:  # all of them create the database and write to it at once
                 begin(ThreadStore(tmp_path), f"t{number}", *[user(f"{number}.{n}") for n in range(20)])
                 os._exit(0)
             finally:
