@@ -7,21 +7,18 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
 from agent_runtime.fleet.attempt import Attempt, RunnerContext
 from agent_runtime.fleet.connection import TRANSIENT
 from agent_runtime.fleet.messages import heed_cancellation
-from agent_runtime.fleet.names import WORK
 from agent_runtime.fleet.presence import Presence
+from agent_runtime.fleet.pull import Pull
 
 log = logging.getLogger(__name__)
 
-_POLL = 2.0  # seconds that a fetch waits for a request at the server; a drain waits for the fetch
-_PAUSE = 0.2  # seconds after a failed fetch
+_PAUSE = 0.2  # seconds after a failed demand for a request
 
 
 class Runner:
@@ -68,6 +65,7 @@ class Runner:
             for attempt in self._attempts.values():
                 attempt.cancel()
         self._draining.set()
+        self._free.release()
         self._presence.draining = True
         self._presence.changed.set()
 
@@ -84,11 +82,10 @@ class Runner:
         ended.cancel()
 
     async def _take(self) -> None:
-        js, queue = self._context.connection.js, self._context.queue
-        subscription = await js.pull_subscribe_bind(queue.durable, WORK)
+        pull = await Pull.of(self._context.connection, self._context.queue)
         while not self._draining.is_set():
-            await self._free.acquire()
-            message = await self._next(subscription)
+            await self._free.acquire()  # a drain releases it
+            message = await self._next(pull)
             heed_cancellation()
             if message is None:
                 self._free.release()
@@ -96,20 +93,18 @@ class Runner:
                 await message.nak()
             else:
                 self._start(message)
+        await pull.end()
 
-    async def _next(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
+    async def _next(self, pull: Pull) -> Msg | None:
         """The next request; None when there is none at the moment."""
         if self._draining.is_set():
             return None
         try:
-            [message] = await subscription.fetch(1, timeout=_POLL)
-        except nats.errors.TimeoutError:
-            return None
+            return await pull.next()
         except (*TRANSIENT, nats.js.errors.APIError) as error:
             log.debug("no request: %s", error)
             await asyncio.sleep(_PAUSE)
             return None
-        return message
 
     def _start(self, message: Msg) -> None:
         attempt = Attempt(self._context, message)

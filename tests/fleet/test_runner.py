@@ -71,6 +71,16 @@ def test_drained_twice_its_runs_are_cancelled(fleet: Fleet) -> None:
     assert fleet.complete("one")["status"] == "cancelled"
 
 
+def test_a_drained_runner_without_a_free_place_cancels_its_runs_in_time(fleet: Fleet) -> None:
+    fleet.model.script[:] = [tool_then_done(WAIT)]
+    runner = fleet.runner("--concurrency", "1", "--drain", "1")
+    fleet.enqueue("one", env={"NAME": "one"})
+    until(lambda: fleet.acted("one") != "")
+    runner.terminate()
+    assert runner.wait(60) == 0
+    assert fleet.complete("one")["status"] == "cancelled"
+
+
 def test_a_run_that_has_acted_fails_with_its_runner_and_is_not_run_again(fleet: Fleet) -> None:
     fleet.model.script[:] = [tool_then_done(WAIT)]
     runner = fleet.runner(lease=SHORT)
