@@ -36,6 +36,7 @@ from agent_runtime.server.context import Server
 from agent_runtime.server.errors import ApiError, error_response, not_found, stopping
 from agent_runtime.server.follow import Follower
 from agent_runtime.server.launch import Launcher
+from agent_runtime.server.request_counts import RequestCounts
 from agent_runtime.server.run import Dispatcher
 from agent_runtime.server.runs import Runs
 from agent_runtime.server.store import IdempotencyStore
@@ -103,6 +104,7 @@ def create_app(
     """
     threads = ThreadStore(state_dir)
     idempotency = IdempotencyStore(state_dir / "api.sqlite3")
+    counts = RequestCounts(state_dir / "limits.sqlite3")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -120,7 +122,7 @@ def create_app(
                 runs=Runs(state_dir, workspace, launcher, Follower(watch)),
                 threads=stack.enter_context(closing(threads)),
                 keys=stack.enter_context(closing(idempotency)),
-                gate=Gate(keys, hosts),
+                gate=Gate(keys, hosts, stack.enter_context(closing(counts))),
                 workspace=workspace,
                 dev_url=dev_url,
                 dispatcher=remote,
@@ -171,7 +173,7 @@ class Admission:
 
         try:
             if scope["path"] not in _OPEN and not scope["path"].startswith("/page/"):
-                added |= Server.of(connection).gate.admit(connection)
+                added |= await Server.of(connection).gate.admit(connection)
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:  # nobody reads the answer
             return

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from agent_runtime.errors import RequestError
 from agent_runtime.server.errors import ApiError
+from agent_runtime.server.request_counts import WINDOW, RequestCounts
 
 TIERS = {"free": 60, "pro": 300, "enterprise": 1_000}  # requests a minute
-_WINDOW = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -35,47 +36,35 @@ class ApiKey:
         return cls(value, TIERS[tier or "enterprise"])
 
 
-@dataclass
-class Window:
-    """The requests of one key in the current minute."""
-
-    started: float
-    count: int = 0
-
-
-@dataclass
+@dataclass(frozen=True)
 class Gate:
     """Decides whether a request is admitted.
 
     Args:
         keys: the accepted keys; if there are none, every request from this machine is admitted.
         hosts: values of `Host` that are this server's own.
+        counts: of the requests of each key.
     """
 
     keys: Sequence[ApiKey]
     hosts: frozenset[str]
-    _windows: dict[str, Window] = field(default_factory=dict)
+    counts: RequestCounts
 
-    def admit(self, connection: HTTPConnection) -> dict[str, str]:
+    async def admit(self, connection: HTTPConnection) -> dict[str, str]:
         """The headers with the limits of the caller. Raises ApiError (401, 403, 429)."""
         self._check_site(connection)
         if not self.keys:
             return {}
         key = self._key(connection)
-        now = time.monotonic()
-        window = self._windows.get(key.value)
-        if window is None or now - window.started >= _WINDOW:
-            window = self._windows[key.value] = Window(now)
-        reset = math.ceil(
-            window.started + _WINDOW - now
-        )  # rounded up, so that a client that waits this long is admitted
+        window = await asyncio.to_thread(self.counts.add, key.value, key.limit)
+        # rounded up, so that a client that waits this long is admitted
+        reset = min(max(1, math.ceil(window.started + WINDOW - time.time())), int(WINDOW))
         headers = {"X-RateLimit-Limit": str(key.limit), "X-RateLimit-Reset": str(reset)}
-        if window.count >= key.limit:
+        if window.count > key.limit:
             limits = headers | {"X-RateLimit-Remaining": "0", "Retry-After": str(reset)}
             raise ApiError(
                 429, "rate_limited", f"{key.limit} requests a minute; try again in {reset} s", headers=limits
             )
-        window.count += 1
         return headers | {"X-RateLimit-Remaining": str(key.limit - window.count)}
 
     def _key(self, connection: HTTPConnection) -> ApiKey:
