@@ -20,11 +20,12 @@ _LOCKED_SECONDS = 1.0  # how long a request waits while another server counts
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS windows (key TEXT PRIMARY KEY, started REAL NOT NULL, count INTEGER NOT NULL)"
 )
-# a window that begins in the future is one from before the clock was set back
+# A window may begin a little after the time of a request that has waited for the database. One that begins later is
+# from before the clock was set back.
 _ADD = """
 INSERT INTO windows VALUES (:key, :now, 1) ON CONFLICT (key) DO UPDATE SET
-    count = iif(:now - started BETWEEN 0 AND :longest, min(count, :limit) + 1, 1),
-    started = iif(:now - started BETWEEN 0 AND :longest, started, :now)
+    count = iif(:now - started BETWEEN :earliest AND :longest, min(count, :limit) + 1, 1),
+    started = iif(:now - started BETWEEN :earliest AND :longest, started, :now)
 RETURNING started, count
 """
 
@@ -58,8 +59,9 @@ class RequestCounts:
     def add(self, key: str, limit: int) -> Window:
         """Count a request of a key, and return its window. Blocking, for at most about a second."""
         name = hashlib.sha256(key.encode()).hexdigest()  # no file has keys
-        values = {"key": name, "now": time.time(), "longest": WINDOW - 1e-6, "limit": limit}
+        bounds = {"earliest": -2 * _LOCKED_SECONDS, "longest": WINDOW - 1e-6, "limit": limit}
         with self._lock:
+            values = {"key": name, "now": time.time()} | bounds
             try:
                 if self._connection is None:
                     self._connection = _opened(str(self.path))

@@ -71,7 +71,9 @@ def test_servers_of_one_state_directory_count_together(clock: list[float], tmp_p
     restarted.close()
 
 
-@pytest.mark.parametrize(("step", "count"), [(59.9, 2), (60, 1), (1e6, 1), (-5, 1), (-1e6, 1), (0, 2)])
+@pytest.mark.parametrize(
+    ("step", "count"), [(59.9, 2), (60, 1), (1e6, 1), (-0.5, 2), (-5, 1), (-1e6, 1), (0, 2)]
+)
 def test_a_minute_ends_also_when_the_clock_is_set_back(
     clock: list[float], tmp_path: Path, step: float, count: int
 ) -> None:
