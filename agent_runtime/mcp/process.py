@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import anyio
 from agent_runtime.lazy import dataclass
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.system.cgroup import ControlGroup
+from agent_runtime.system.pipes import pipe
 from agent_runtime.system.processes import MARKER, Process, children, descendants
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import CANCEL_GRACE, ready, terminate
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 EXIT_SECONDS = 0.5  # to exit by itself once its stdin is closed
 _STDERR_BYTES = 4096  # of the end of its stderr
 _PIECE = 1 << 16
+_numbers = itertools.count(1)  # of the servers of this process, which may have several of one name
 
 
 @dataclass(frozen=True)
@@ -56,31 +59,28 @@ class ServerProcess:
     """
 
     def __init__(self, server: ServerConfig, settings: LaunchSettings) -> None:
-        self._marker = marker_of(f"mcp.{server.name}")
+        self._marker = marker_of(f"mcp-{next(_numbers)}")
         self._group: ControlGroup | None = None
         self._stderr = b""
         self._found: set[Process] = set()  # in its tree, once it is being ended
-        child, own = _pipes()
-        self._stdin, self._stdout, self._errors = own
-        try:
+        with ExitStack() as own, ExitStack() as passed:
+            stdin, self._stdin = pipe(passed, own)
+            self._stdout, stdout = pipe(own, passed)
+            self._errors, errors = pipe(own, passed)
+            for fd in (self._stdin, self._stdout, self._errors):
+                os.set_blocking(fd, False)
             self._popen = spawn(
                 server.command,
                 cwd=settings.cwd / (server.cwd or ""),
                 env={**settings.env, **server.env, MARKER: self._marker},
-                stdin=child[0],
-                stdout=child[1],
-                stderr=child[2],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=errors,
                 user=settings.user,
                 confine=settings.confine,
             )
             self._pidfd = os.pidfd_open(self._popen.pid)
-        except BaseException:
-            for fd in own:
-                os.close(fd)
-            raise
-        finally:
-            for fd in child:
-                os.close(fd)
+            own.pop_all()
         self.pid = self._popen.pid
         self.problem = ""
 
@@ -162,13 +162,3 @@ class ServerProcess:
             if root and root.lives:
                 self._found.update((root, *descendants(root.pid)))
         return [process for process in self._found if process.lives]
-
-
-def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return the descriptors of stdin, stdout and stderr for the server, and the other ends, which do not block."""
-    in_read, in_write = os.pipe2(os.O_CLOEXEC)
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
-    for fd in (in_write, out_read, err_read):
-        os.set_blocking(fd, False)
-    return (in_read, out_write, err_write), (in_write, out_read, err_read)

@@ -29,6 +29,7 @@ import anyio
 from agent_runtime.shell.bash_script import command_script, exports, prologue
 from agent_runtime.shell.shell_state import LONG_SAVE, ShellState, save
 from agent_runtime.system import processes
+from agent_runtime.system.pipes import pipe
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import ready
 
@@ -65,12 +66,12 @@ class BashProcess:
         confine: Confinement | None,
     ) -> None:
         self.marker = marker
-        script, self._script = os.pipe2(os.O_CLOEXEC)
-        self._report, report = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._script, False)
-        os.set_blocking(self._report, False)
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
+        with contextlib.ExitStack() as own, contextlib.ExitStack() as passed:
+            script, self._script = pipe(passed, own)
+            self._report, report = pipe(own, passed)
+            os.set_blocking(self._script, False)
+            os.set_blocking(self._report, False)
+            passed.callback(os.close, null := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
             self._process: subprocess.Popen[bytes] = spawn(
                 ["bash", "--noprofile", "--norc"],
                 cwd=cwd,
@@ -82,11 +83,9 @@ class BashProcess:
                 user=user,
                 confine=confine,
             )
-        finally:
-            for fd in (script, report, null):
-                os.close(fd)
-        self.pid = self._process.pid
-        self._pidfd = os.pidfd_open(self.pid)
+            self.pid = self._process.pid
+            self._pidfd = os.pidfd_open(self.pid)
+            own.pop_all()
         self._report_fd = report
         self._state = state
         state.take_over()

@@ -67,6 +67,11 @@ class Keyboard:
             os.close(self.fd)
             self.fd = -1
 
+    def give_away(self) -> list[int]:
+        """Return its descriptor, if it is open, to be closed by others. Nothing can be typed from now on."""
+        fd, self.fd = self.fd, -1
+        return [fd] if fd >= 0 else []
+
     async def _write(self, data: memoryview) -> int:
         try:
             return os.write(self.fd, data)

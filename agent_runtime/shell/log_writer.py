@@ -33,16 +33,16 @@ class LogWriter:
     cannot be started because the limit of processes is reached.
 
     Args:
-        source: the pipe's reading end, or a pseudo-terminal's master.
+        source: the pipe's reading end, or a pseudo-terminal's master; owned from now on.
         log: the file, with what was written to it so far.
-        hold: further descriptors that are kept open for as long.
+        hold: further descriptors that are kept open for as long; owned too.
     """
 
     def __init__(self, source: int, log: BoundedLog, *, hold: Sequence[int] = ()) -> None:
         self.path = log.path
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._source, self._hold = os.dup(source), [os.dup(fd) for fd in hold]
+        self._source, self._hold = source, list(hold)
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._restart: asyncio.TimerHandle | None = None

@@ -140,17 +140,21 @@ class OutputCapture(OutputBuffer):
 
     def hand_over(self, *, hold: Sequence[int] = ()) -> LogWriter:
         """Give the pipe to a helper process, which writes the log until no process can write any more. Only after
-        `drain`. Raises OSError when no process can be started.
+        `drain`.
 
-        `hold`: descriptors that the helper keeps open until then.
+        `hold`: descriptors that the helper keeps open until then; given away like the pipe.
         """
-        return LogWriter(self._fd, self.spilled(), hold=hold)
+        log, source, self._fd = self.spilled(), self._fd, -1
+        return LogWriter(source, log, hold=hold)
 
     def _read_in_thread(self) -> None:
-        """Let a thread read from now on, where one can be started: at the limit of processes none can."""
+        """Let a thread read from now on, where one can be started: not at a limit of processes or descriptors."""
         self._may_start_thread = False
         thread = threading.Thread(target=self._pump, name="output", daemon=True)
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        except OSError:
+            return
         self._loop.remove_reader(self._fd)
         try:
             thread.start()

@@ -60,8 +60,15 @@ class ProgramStarter:
             with suppress(OSError):  # as when the directory is gone, or at a limit: the next call says so
                 self._waiting = self._start(settings)
 
+    async def discard(self, program: SessionProgram) -> None:
+        """End a program that was not given to a session."""
+        with anyio.CancelScope(shield=True):
+            await run_in_thread(program.discard)
+            if program.group:
+                self.reuse(program.group)
+
     def reuse(self, group: ControlGroup) -> None:
-        """Give a control group without processes to a later program."""
+        """Let a later program have a control group without processes, if it is as it was created."""
         self._groups.append(group)
 
     async def aclose(self) -> None:
@@ -79,17 +86,24 @@ class ProgramStarter:
 
     def _start(self, settings: ProgramSettings) -> SessionProgram:
         marker = marker_of(f"session-{next(_numbers)}")
-        group = self._groups.pop() if self._groups else ControlGroup.create(marker)
+        group = self._group(marker)
         try:
             return SessionProgram(settings, marker, group)
-        except OSError:
+        except BaseException:
             if group:
                 self.reuse(group)
             raise
 
+    def _group(self, name: str) -> ControlGroup | None:
+        """A group as it was created: one that was used, when no program has changed it."""
+        while self._groups:
+            group = self._groups.pop()
+            if group.is_as_created:
+                return group
+            group.close()
+        return ControlGroup.create(name)
+
     async def _discard(self) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting:
-            await run_in_thread(waiting.discard)
-            if waiting.group:
-                self.reuse(waiting.group)
+            await self.discard(waiting)

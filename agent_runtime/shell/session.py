@@ -36,12 +36,12 @@ class Session:
     """A running program, its unreported output, and its keyboard.
 
     Args:
-        program: waits for the command; owned from now on. It is given the command, and begins with `run`.
+        program: waits for the command; owned once this is constructed. It is given the command, and begins with `run`.
         command: for bash.
         call_id: the call that starts it.
         open_log: opens the file for what does not fit in memory; called at most once.
 
-    Raises OSError when there are no descriptors left.
+    Raises OSError when the command cannot be passed on, as when memory is short.
     """
 
     def __init__(
@@ -65,11 +65,7 @@ class Session:
             TerminalOutput(ends.keyboard, settings.rows, settings.columns) if settings.tty else None
         )
         on_data = self._screen.answer if self._screen else None
-        try:
-            self.capture = OutputCapture(ends.output, open_log, on_data=on_data)
-        except OSError:
-            program.process.kill()
-            raise
+        self.capture = OutputCapture(ends.output, open_log, on_data=on_data)
 
     @property
     def ended(self) -> int | None:
@@ -177,12 +173,11 @@ class Session:
     async def close(self) -> None:
         """Detach the session. Its processes keep running, and their output is logged."""
         await self.capture.drain()
-        if not self.capture.ended:
-            hold = [self._keyboard.fd] if self._keyboard.fd >= 0 else []
-            self.processes.log_writer = self.capture.hand_over(hold=hold)
-        self.capture.close()
         if self._screen:
             self._screen.close()
+        if not self.capture.ended:
+            self.processes.log_writer = self.capture.hand_over(hold=self._keyboard.give_away())
+        self.capture.close()
         self._keyboard.close()
         self.program.let_go()
         if self.ended is None:

@@ -205,9 +205,13 @@ class SessionManager:
             raise ToolError(f"workdir: expected a directory, got {directory}")
         try:
             program = await self._programs.take(directory, tty=tty)
-            return Session(
-                program, command, call_id=call_id, open_log=lambda: self._settings.logs.log(call_id)
-            )
+            try:
+                return Session(
+                    program, command, call_id=call_id, open_log=lambda: self._settings.logs.log(call_id)
+                )
+            except BaseException:
+                await self._programs.discard(program)
+                raise
         except OSError as error:
             raise ToolError(f"the command cannot be started: {error}") from error
 

@@ -5,6 +5,7 @@ It takes some milliseconds to get there, so it may be started before its command
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from agent_runtime.errors import ToolError
 from agent_runtime.lazy import dataclass, lazy_pattern
 from agent_runtime.system import processes
 from agent_runtime.system.cgroup import ControlGroup
+from agent_runtime.system.pipes import pipe
 from agent_runtime.system.processes import Process
 from agent_runtime.system.spawn import spawn
 
@@ -114,19 +116,13 @@ class SessionProgram:
     def __init__(self, settings: ProgramSettings, marker: str, group: ControlGroup | None) -> None:
         self.settings, self.marker, self.group = settings, marker, group
         self._is_refused = False  # it ended before it could take the command
-        self.ends = _open_terminal(settings) if settings.tty else _open_pipes()
-        held, self._release = os.pipe2(os.O_CLOEXEC)
-        self._script = _memory_file()
-        try:
+        with ExitStack() as own, ExitStack() as passed:
+            self.ends = (_open_terminal if settings.tty else _open_pipes)(settings, own, passed)
+            held, self._release = pipe(passed, own)
+            self._script = _memory_file(own)
             self.process = self._start(held)
             self.pidfd = os.pidfd_open(self.process.pid)
-        except BaseException:
-            for fd in (self.ends.keyboard, self.ends.output, self._release, self._script):
-                os.close(fd)
-            raise
-        finally:
-            for fd in (held, self.ends.stdin, self.ends.written):
-                os.close(fd)
+            own.pop_all()
         self.pid = self.process.pid
 
     @property
@@ -139,6 +135,8 @@ class SessionProgram:
         """Return whether it waits for a command, and has been started as these settings would start it now."""
         found = Process.of(self.pid) if self.ended is None else None
         if found is None or found.state in "Tt" or settings != self.settings:
+            return False
+        if self.group and self.group.is_frozen:
             return False
         with suppress(OSError):
             there, here = Path(f"/proc/{self.pid}/cwd").stat(), settings.cwd.stat()
@@ -175,7 +173,8 @@ class SessionProgram:
         self.process.kill()
         self.process.wait()
         for fd in (self.ends.keyboard, self.ends.output):
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
         self.let_go()
 
     def _start(self, held: int) -> subprocess.Popen[bytes]:
@@ -214,24 +213,32 @@ class SessionProgram:
         return f"\\builtin exec bash -c {quoted} <{stdin} {closed}"
 
 
-def _open_terminal(settings: ProgramSettings) -> Ends:
+def _open_terminal(settings: ProgramSettings, own: ExitStack, passed: ExitStack) -> Ends:
     """A pseudo-terminal that belongs to the user of the session. Raises OSError when there is none left."""
     master, slave = os.openpty()
+    own.callback(os.close, master)
+    passed.callback(os.close, slave)
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", settings.rows, settings.columns, 0, 0))
     if settings.user:
         os.fchown(slave, pwd.getpwnam(settings.user).pw_uid, -1)
-    return Ends(master, os.dup(master), slave, os.dup(slave), os.ttyname(slave))
+    own.callback(os.close, output := os.dup(master))
+    passed.callback(os.close, written := os.dup(slave))
+    return Ends(master, output, slave, written, os.ttyname(slave))
 
 
-def _memory_file() -> int:
-    """A file in memory. It is not executable, which a system may demand (sysctl vm.memfd_noexec)."""
-    try:
-        return os.memfd_create("command", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
-    except OSError:  # before Linux 6.3
-        return os.memfd_create("command")
-
-
-def _open_pipes() -> Ends:
-    output, written = os.pipe2(os.O_CLOEXEC)
-    stdin, keyboard = os.pipe2(os.O_CLOEXEC)
+def _open_pipes(settings: ProgramSettings, own: ExitStack, passed: ExitStack) -> Ends:
+    output, written = pipe(own, passed)
+    stdin, keyboard = pipe(passed, own)
     return Ends(keyboard, output, stdin, written, os.readlink(f"/proc/self/fd/{keyboard}"))  # noqa: PTH115
+
+
+def _memory_file(own: ExitStack) -> int:
+    """A file in memory. It is not executable, which a system may demand (sysctl vm.memfd_noexec). Raises OSError."""
+    try:
+        fd = os.memfd_create("command", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        fd = os.memfd_create("command")  # before Linux 6.3
+    own.callback(os.close, fd)
+    return fd

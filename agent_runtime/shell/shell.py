@@ -170,7 +170,11 @@ class Shell:
         marker = self._marker(scratch)
         processes = self._processes(bash, marker, call_id)
         pipe = scratch.pipe(str(self._number))
-        fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            pipe.unlink(missing_ok=True)
+            raise
         capture = OutputCapture(fd, lambda: self._settings.logs.log(call_id))
         bash.give(
             self._number,

@@ -15,6 +15,7 @@ from pathlib import Path
 from agent_runtime.system.kernel_files import read, write
 
 _PREFIX = "agent-runtime."
+_LINKS = 2  # of a folder without folders
 _ROUNDS = 20  # attempts to move out what forks while it is being moved
 
 
@@ -36,11 +37,13 @@ class ControlGroup:
         path = _path_of("self")
         if (own := _swept_folder(path)) is None:
             return None
+        # runtimes in several PID namespaces may have the same pid
+        folder = own / f"{_PREFIX}{name}.{os.urandom(4).hex()}"
         try:
-            (own / f"{_PREFIX}{name}").mkdir()
+            folder.mkdir()
         except OSError:
             return None
-        return cls(own / f"{_PREFIX}{name}", f"{path.rstrip('/')}/{_PREFIX}")
+        return cls(folder, f"{path.rstrip('/')}/{_PREFIX}")
 
     @classmethod
     def of(cls, pid: int, name: str) -> ControlGroup | None:
@@ -61,19 +64,45 @@ class ControlGroup:
     def entrance(self) -> int:
         """Return a descriptor: a process of any user that writes 0 to it enters the group, where one may be moved to
         it (Linux 5.16; before, only a process that may write to the file itself). Raises OSError.
+
+        The group is made again when it has gone: others may remove it while it is empty, as tools and runtimes in other
+        PID namespaces.
         """
+        with contextlib.suppress(FileExistsError):
+            self._folder.mkdir()
         return os.open(self._folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     def holds(self, pid: int) -> bool | None:
-        """Whether that process is in it; None when it is in no group of the runtime: it has been moved."""
+        """Whether that process is in it, or in a group below; None when it is in no group of the runtime: it has been
+        moved.
+        """
         path = _path_of(pid)
-        known = path.startswith(self._prefix) and "/" not in path[len(self._prefix) :]
-        return path == self._path if known else None
+        if not path.startswith(self._prefix):
+            return None
+        return f"{path}/".startswith(f"{self._path}/")
 
     def pids(self) -> list[int]:
-        """The processes in it, without zombies."""
-        pids = map(int, read(f"{self._folder}/cgroup.procs").split())
-        return [pid for pid in pids if pid]  # 0: of a PID namespace that is not visible here
+        """The processes in it and in the groups below, without zombies."""
+        found = [pid for folder in (self._folder, *_below(self._folder)) for pid in _pids_in(folder)]
+        return [pid for pid in found if pid]  # 0: of a PID namespace that is not visible here
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its processes are stopped (`cgroup.freeze`): one that enters it is, too."""
+        return read(f"{self._folder}/cgroup.freeze").strip() not in (b"0", b"")
+
+    @property
+    def is_as_created(self) -> bool:
+        """Whether it is empty, and what ran in it has changed nothing of it. Limits can only have been set where it has
+        controllers, and are not looked at: with any, this is False.
+        """
+        return (
+            b"populated 0" in read(f"{self._folder}/cgroup.events")
+            and read(f"{self._folder}/cgroup.type").strip() == b"domain"
+            and not read(f"{self._folder}/cgroup.controllers").strip()
+            and not self.is_frozen
+            and not _below(self._folder)
+        )
 
     def kill(self, spare: int = 0) -> None:
         """Send SIGKILL to all processes at once: none escapes by forking (Linux 5.14). `spare` is moved out first."""
@@ -95,11 +124,9 @@ class ControlGroup:
         for _ in range(_ROUNDS):
             if self.remove():
                 return
-            for inner in sorted(self._folder.rglob("*/"), reverse=True):  # made by what ran in it
-                with contextlib.suppress(OSError):
-                    inner.rmdir()
             for pid in self.pids():
                 self._move_out(pid)
+            _remove_inner(self._folder)
 
     def _move_out(self, pid: int) -> None:
         with contextlib.suppress(OSError):
@@ -129,10 +156,33 @@ def _swept_folder(path: str) -> Path | None:
     """
     folder = _folder_of(path)
     for left in folder.glob(f"{_PREFIX}*") if folder else ():
-        if not Path("/proc", left.name.split(".")[1]).exists():
+        pid = left.name.split(".")[1]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            _remove_inner(left)
             with contextlib.suppress(OSError):
                 left.rmdir()
     return folder
+
+
+def _below(folder: Path) -> list[Path]:
+    """The groups below a group, which what ran in it has made; each comes after those that contain it."""
+    try:
+        if folder.stat().st_nlink == _LINKS:
+            return []
+        return sorted(folder.rglob("*/"))
+    except OSError:  # it has gone
+        return []
+
+
+def _remove_inner(folder: Path) -> None:
+    """Remove the groups below a group that are empty."""
+    for inner in reversed(_below(folder)):
+        with contextlib.suppress(OSError):
+            inner.rmdir()
+
+
+def _pids_in(folder: Path) -> list[int]:
+    return list(map(int, read(f"{folder}/cgroup.procs").split()))
 
 
 def _folder_of(path: str) -> Path | None:

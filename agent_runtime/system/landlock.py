@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
+
+from agent_runtime.system.threads import call_in_new_thread
 
 T = TypeVar("T")
 
@@ -62,25 +63,18 @@ class Confinement:
             self._allow(path, handled)
 
     def __call__(self, start: Callable[[], T]) -> T:
-        """Call `start` in a restricted thread. Returns its result, and raises what it raises."""
-        outcome: list[T] = []
-        failure: list[BaseException] = []
+        """Call `start` in a restricted thread.
 
-        def restricted() -> None:
-            try:
-                if ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
-                    raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
-                _call(_RESTRICT_SELF, self._fd, 0)
-                outcome.append(start())
-            except BaseException as error:
-                failure.append(error)
+        Returns its result, and raises what it raises; ThreadLimitReached when no thread can be started.
+        """
 
-        thread = threading.Thread(target=restricted, name="confined")
-        thread.start()
-        thread.join()
-        if failure:
-            raise failure[0]
-        return outcome[0]
+        def restricted() -> T:
+            if ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
+            _call(_RESTRICT_SELF, self._fd, 0)
+            return start()
+
+        return call_in_new_thread(restricted)
 
     def close(self) -> None:
         """Close the ruleset; what was started stays confined."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
-import _thread
 import os
 import pwd
 import signal
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent_runtime.system.kernel_files import read, write
 from agent_runtime.system.processes import Process
+from agent_runtime.system.threads import ThreadLimitReached, call_in_new_thread
 
 if TYPE_CHECKING:
     from agent_runtime.system.landlock import Confinement
@@ -122,27 +122,10 @@ def _wait_for_exec(pid: int) -> None:
 
 def _in_thread(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
     """Start the program in a thread that blocks no signals, so that it does not block any either."""
-    outcome: list[subprocess.Popen[bytes]] = []
-    failure: list[BaseException] = []
-    over = _thread.allocate_lock()
-
-    def run() -> None:
-        try:
-            outcome.append(_unblocked(start))
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            over.release()
-
-    over.acquire()
     try:
-        _thread.start_new_thread(run, ())  # Thread.start() would wait once more, for the thread to begin
-    except RuntimeError:  # at the limit of processes
+        return call_in_new_thread(lambda: _unblocked(start))
+    except ThreadLimitReached:
         return _unblocked(start)
-    over.acquire()
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 def _unblocked(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
