@@ -59,6 +59,7 @@ async def nothing_is_left(call: Callable[[], Coroutine[Any, Any, ToolOutput]], n
     """
     assert needed in (await call()).text
     before, programs = open_ones(), set(children(os.getpid()))
+    result: ToolOutput | None = None
     for free in range(_MOST + 1):
         result = None
         with only(free):
