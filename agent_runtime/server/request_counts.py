@@ -10,6 +10,7 @@ import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,11 +66,11 @@ class RequestCounts:
             try:
                 if self._connection is None:
                     self._connection = _opened(str(self.path))
-                return Window(*self._connection.execute(_ADD, values).fetchone())
+                return _added(self._connection, values)
             except sqlite3.Error as error:
                 log.debug("%s: %s", self.path, error)
                 self._own = self._own or _opened(":memory:")
-                return Window(*self._own.execute(_ADD, values).fetchone())
+                return _added(self._own, values)
 
     def close(self) -> None:
         """Close the database."""
@@ -78,6 +79,11 @@ class RequestCounts:
                 if connection is not None:
                     connection.close()
             self._connection = self._own = None
+
+
+def _added(connection: sqlite3.Connection, values: Mapping[str, object]) -> Window:
+    [row] = connection.execute(_ADD, values).fetchall()  # all rows are read: the statement is committed then
+    return Window(*row)
 
 
 def _opened(path: str) -> sqlite3.Connection:
