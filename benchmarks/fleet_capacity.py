@@ -26,7 +26,7 @@ from agent_runtime.fleet.event_log import EventLog
 from agent_runtime.fleet.messages import persistently, publish
 from agent_runtime.fleet.names import EVENTS, MESSAGE_ID, RUN_ID, WORK, Queue
 from agent_runtime.fleet.nats_options import NatsOptions
-from agent_runtime.system.processes import descendants
+from agent_runtime.system.process_tree import descendants
 from agent_runtime.testing.model_server import ModelServer, Request, Turn
 from agent_runtime.testing.runtime import COMMAND, environment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from agent_runtime.system.processes import all_processes
+from agent_runtime.system.process_tree import all_processes
 
 pytest_plugins = ("agent_runtime.testing.plugin",)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from agent_runtime.dev_servers.programs import Protocol, names_port, protocol, serves_pages
 from agent_runtime.lazy import dataclass
-from agent_runtime.system.processes import Process, lineage
+from agent_runtime.system.process_tree import lineage
+from agent_runtime.system.processes import Process
 
 _COMMAND_LIMIT = 1000  # characters of a command line that are kept
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from agent_runtime.dev_servers.call_arguments import CallArguments, ticks
 from agent_runtime.dev_servers.socket_owners import Before, SocketOwners, age
 from agent_runtime.lazy import dataclass
-from agent_runtime.system.processes import Process, all_processes, below
+from agent_runtime.system.process_tree import all_processes, below
+from agent_runtime.system.processes import Process
 from agent_runtime.system.sockets import Listener, listeners
 
 _TRIES = 5  # looks after which a socket that none of the run's processes holds is somebody else's

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from agent_runtime.dev_servers.call_arguments import CallArguments
 from agent_runtime.lazy import dataclass
-from agent_runtime.system.processes import Process, all_processes, below, lineage
+from agent_runtime.system.process_tree import all_processes, below, lineage
+from agent_runtime.system.processes import Process
 
 MARKER = "AGENT_RUNTIME_RUN_ID"  # the variable of the tools' environment that holds the run's id
 _RUNTIMES = ("agent-runtime", "agent_runtime")  # as programs and as modules are named

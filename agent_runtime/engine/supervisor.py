@@ -39,7 +39,7 @@ from agent_runtime.engine.tasks import guarded, single
 from agent_runtime.errors import AgentRuntimeError, RequestError
 from agent_runtime.protocol import events
 from agent_runtime.protocol.control import ControlMessage
-from agent_runtime.system.processes import kill_descendants
+from agent_runtime.system.process_tree import kill_descendants
 from agent_runtime.system.signal_descriptor import ignore_reserved
 
 log = logging.getLogger(__name__)

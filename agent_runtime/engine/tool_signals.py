@@ -13,7 +13,8 @@ from dataclasses import replace
 from agent_runtime.agent.executor import CallInfo
 from agent_runtime.protocol.messages import Text
 from agent_runtime.protocol.tool_output import ToolOutput
-from agent_runtime.system.processes import Process, children, descendants, lineage
+from agent_runtime.system.process_tree import children, descendants, lineage
+from agent_runtime.system.processes import Process
 from agent_runtime.system.signals import name_of, of_another_run
 
 _MOST = 5  # senders that are named

@@ -15,7 +15,8 @@ from agent_runtime.lazy import dataclass
 from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.pipes import pipe
-from agent_runtime.system.processes import MARKER, Process, children, descendants
+from agent_runtime.system.process_tree import children, descendants
+from agent_runtime.system.processes import MARKER, Process
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import CANCEL_GRACE, ready, terminate
 from agent_runtime.system.threads import run_in_thread

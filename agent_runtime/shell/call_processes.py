@@ -12,7 +12,8 @@ from itertools import takewhile
 from agent_runtime.lazy import dataclass
 from agent_runtime.shell.log_writer import LogWriter
 from agent_runtime.system.cgroup import ControlGroup
-from agent_runtime.system.processes import Process, children, descendants, lineage, now
+from agent_runtime.system.process_tree import children, descendants, lineage
+from agent_runtime.system.processes import Process, now
 
 
 def marker_of(name: str) -> str:

@@ -22,7 +22,8 @@ from agent_runtime.shell.call_processes import marker_of
 from agent_runtime.shell.environment import is_key, visible_variables
 from agent_runtime.system import processes
 from agent_runtime.system.exec_limits import is_settable
-from agent_runtime.system.processes import Process, children, descendants
+from agent_runtime.system.process_tree import children, descendants
+from agent_runtime.system.processes import Process
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.terminate import ready, terminate
 

@@ -114,6 +114,11 @@ def left_running(left: list[Background]) -> list[str]:
     return lines
 
 
+def dropped(number: int, command: str) -> str:
+    """Return that a session has ended and that its output is gone."""
+    return f"[session {number} ({command[:100]}) has ended; its output was not asked for and is dropped]"
+
+
 def report_session(
     fitted: TruncatedOutput,
     state: str,

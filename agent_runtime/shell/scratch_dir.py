@@ -30,15 +30,23 @@ class ScratchDir:
         """A name that is unique on this machine."""
         return self._folder.name
 
-    def pipe(self, name: str) -> Path:
-        """A new FIFO. Who has opened it may remove it: /dev/stdout stays valid. Raises OSError."""
+    def pipe(self, name: str) -> tuple[Path, int]:
+        """Make a FIFO. Raises OSError.
+
+        Returns its path, which may be removed once it is open for writing (/dev/stdout stays valid), and a descriptor
+        that reads it.
+        """
         if not self._folder.is_dir():  # `rm -rf /tmp/*` is nothing unusual
             self._folder.mkdir(0o700, parents=True)
             self._give(self._folder)
         path = self._folder / name
         os.mkfifo(path, 0o600)
-        self._give(path)
-        return path
+        try:
+            self._give(path)
+            return path, os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     def remove(self) -> None:
         """Remove the folder and its contents."""

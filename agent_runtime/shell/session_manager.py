@@ -14,12 +14,12 @@ from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.background import BackgroundProcesses
 from agent_runtime.shell.call_processes import Background
 from agent_runtime.shell.program_starter import ProgramStarter
-from agent_runtime.shell.result_text import left_running, report_session
+from agent_runtime.shell.result_text import dropped, left_running, report_session
 from agent_runtime.shell.session import Session
+from agent_runtime.shell.session_activity import hang_up_waiting, working
 from agent_runtime.shell.session_program import checked_command
 from agent_runtime.shell.session_table import SessionTable
 from agent_runtime.shell.settings import ShellSettings
-from agent_runtime.system.sockets import known_listeners
 
 _MANY_LEFT = 8
 
@@ -151,30 +151,13 @@ class SessionManager:
 
     def working(self) -> list[Background]:
         """Return the programs that work: those that neither wait for input nor are servers."""
-        return [session.as_background() for session in self._others() if not session.waits_for_input]
-
-    def _others(self) -> list[Session]:
-        """The running sessions that are not servers."""
-        inodes = {listener.inode for listener in known_listeners()}
-        return [
-            session
-            for session in self._sessions.running()
-            if not session.was_hung_up and not any(process.sockets & inodes for process in session.living())
-        ]
+        return working(self._sessions.running())
 
     async def end_interactive(self) -> None:
         """Hang up the programs that wait for input, as closing a terminal does; see `ended`. All others go on, and so
         do programs that ignore a hang-up.
         """
-        waiting = [session for session in self._others() if session.waits_for_input]
-        reported = [session.as_background() for session in waiting]
-        with anyio.CancelScope(shield=True):
-            async with anyio.create_task_group() as tasks:
-                for session in waiting:
-                    tasks.start_soon(session.hang_up)
-        self.ended += [
-            process for process, session in zip(reported, waiting, strict=True) if session.ended is not None
-        ]
+        self.ended += await hang_up_waiting(self._sessions.running())
 
     async def end(self) -> None:
         """End all sessions, and the processes that ended ones have left running. `aclose` has to follow."""
@@ -239,10 +222,8 @@ class SessionManager:
         fitted = await session.unread(tokens)
         notes = notes + left_running(await self._let_go(number))
         outcome: Outcome = "failed" if code else "completed"
-        seconds = time.monotonic() - started
-        return report_session(
-            fitted, f"Process exited with code {code}", seconds, outcome, code=code, notes=notes
-        )
+        state, seconds = f"Process exited with code {code}", time.monotonic() - started
+        return report_session(fitted, state, seconds, outcome, code=code, notes=notes)
 
     async def _let_go(self, number: int) -> list[Background]:
         session = self._sessions.pop(number, None)
@@ -264,9 +245,6 @@ class SessionManager:
         """Forget the programs that have ended and whose end was not reported, when they are too many."""
         notes = []
         for number in self._sessions.superfluous():
-            command = self._sessions[number].command[:100]
-            notes.append(
-                f"[session {number} ({command}) has ended; its output was not asked for and is dropped]"
-            )
+            notes.append(dropped(number, self._sessions[number].command))
             await self._let_go(number)
         return notes

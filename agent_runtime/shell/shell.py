@@ -6,8 +6,6 @@ A call ends when bash has finished the command, never when a pipe closes. What i
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -26,7 +24,7 @@ from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.result_text import Ending
 from agent_runtime.shell.scratch_dir import ScratchDir
 from agent_runtime.shell.settings import ShellSettings
-from agent_runtime.shell.shell_notes import existing, new_shell, waited_for
+from agent_runtime.shell.shell_notes import cannot_start, existing, moved, new_shell, waited_for
 from agent_runtime.system.cgroup import ControlGroup
 from agent_runtime.system.subreaper import become_subreaper
 from agent_runtime.system.threads import run_in_thread
@@ -83,12 +81,7 @@ class Shell:
             try:
                 call = await self._begin(clean_text(command), call_id, tokens, live)
             except OSError as error:
-                limit = (
-                    "; the limit of processes is reached: end some first"
-                    if error.errno == errno.EAGAIN
-                    else ""
-                )
-                raise ToolError(f"the shell cannot be started: {error.strerror or error}{limit}") from error
+                raise ToolError(cannot_start(error)) from error
             self._running = call.capture
             call.ending.cancelled = True  # unless it gets to its end
             try:
@@ -169,12 +162,7 @@ class Shell:
         bash.export(self._settings.changed)
         marker = self._marker(scratch)
         processes = self._processes(bash, marker, call_id)
-        pipe = scratch.pipe(str(self._number))
-        try:
-            fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            pipe.unlink(missing_ok=True)
-            raise
+        pipe, fd = scratch.pipe(str(self._number))
         capture = OutputCapture(fd, lambda: self._settings.logs.log(call_id))
         bash.give(
             self._number,
@@ -254,7 +242,7 @@ class Shell:
         deleted = Path(bash.cwd)
         found = existing(deleted)
         if found != deleted:
-            ending.notes.append(f"[the working directory {deleted} no longer exists; now in {found}]")
+            ending.notes.append(moved(deleted, found))
         return found
 
     def _marker(self, scratch: ScratchDir) -> str:

@@ -1,7 +1,8 @@
-"""Notes for the model about the shell: that it was replaced, or that `wait` had nothing to wait for."""
+"""Notes for the model about the shell itself: why it was replaced or cannot be started, what `wait` waited for."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,18 @@ def waited_for(earlier: Sequence[Background]) -> str:
         "[nothing that this call started was running any more. `wait` without arguments also waits for what earlier"
         f" calls left running (pid {pids}): name the pids to wait for]"
     )
+
+
+def cannot_start(error: OSError) -> str:
+    """Return why there is no shell."""
+    is_limit = error.errno == errno.EAGAIN
+    limit = "; the limit of processes is reached: end some first" if is_limit else ""
+    return f"the shell cannot be started: {error.strerror or error}{limit}"
+
+
+def moved(deleted: Path, found: Path) -> str:
+    """Return that the working directory was deleted, and which one above it the shell is in now."""
+    return f"[the working directory {deleted} no longer exists; now in {found}]"
 
 
 def existing(path: Path) -> Path:

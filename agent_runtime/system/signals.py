@@ -6,7 +6,8 @@ import os
 import signal
 from contextlib import suppress
 
-from agent_runtime.system.processes import Process, all_processes, descendants, lineage
+from agent_runtime.system.process_tree import all_processes, descendants, lineage
+from agent_runtime.system.processes import Process
 
 STOPPING = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
 # The CPU raises them for an invalid instruction or address, where no Python code can handle them.

@@ -15,7 +15,7 @@ from types import FrameType
 
 import anyio
 
-from agent_runtime.system.processes import children
+from agent_runtime.system.process_tree import children
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterable
 
 import anyio
 
-from agent_runtime.system.processes import Process, descendants
+from agent_runtime.system.process_tree import descendants
+from agent_runtime.system.processes import Process
 from agent_runtime.system.spawn import spawn
 from agent_runtime.system.threads import run_in_thread
 

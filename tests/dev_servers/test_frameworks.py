@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_runtime.system.processes import all_processes
+from agent_runtime.system.process_tree import all_processes
 from tests.dev_servers.conftest import Launch, Watching
 from tests.support.waiting import until_async
 

@@ -16,7 +16,7 @@ from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.link import ServerReport
 from agent_runtime.mcp.process import LaunchSettings
 from agent_runtime.mcp.servers import McpServers
-from agent_runtime.system.processes import children
+from agent_runtime.system.process_tree import children
 
 SERVERS = [ServerConfig(name, command=("sleep", "1000")) for name in ("a", "b")]
 

@@ -16,7 +16,7 @@ from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.process import LaunchSettings, ServerProcess
 from agent_runtime.protocol.tool_output import ToolOutput
 from agent_runtime.shell.session_manager import SessionManager
-from agent_runtime.system.processes import children
+from agent_runtime.system.process_tree import children
 from tests.support.waiting import until_async
 
 from .conftest import PATIENT, Bench, start

@@ -11,7 +11,7 @@ import pytest
 from agent_runtime.shell import login_environment
 from agent_runtime.shell.login_environment import LoginEnvironment, merged
 from agent_runtime.shell.shell import Shell
-from agent_runtime.system.processes import children
+from agent_runtime.system.process_tree import children
 
 from .conftest import Bench, settings
 

@@ -16,7 +16,7 @@ from agent_runtime.shell import keyboard
 from agent_runtime.shell.session import Session
 from agent_runtime.shell.session_manager import SessionManager
 from agent_runtime.shell.truncation import TruncatedOutput
-from agent_runtime.system.processes import descendants
+from agent_runtime.system.process_tree import descendants
 from agent_runtime.system.terminate import ready
 from tests.support.waiting import until_async
 

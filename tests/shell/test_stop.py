@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from agent_runtime.shell import command as command_module
-from agent_runtime.system.processes import descendants
+from agent_runtime.system.process_tree import descendants
 from tests.support.waiting import until_async
 
 from .conftest import PATIENT, Bench, make_shell

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from agent_runtime.system import processes
+from agent_runtime.system.process_tree import lineage
 from agent_runtime.system.processes import Process
 
 
@@ -72,5 +73,5 @@ def test_a_lineage_is_right_while_processes_end(
     monkeypatch.setattr(processes, "read", read)
     first = Process.of(30)
     assert first
-    assert [process.pid for process in processes.lineage(first)] == pids
+    assert [process.pid for process in lineage(first)] == pids
     assert next(waiting, None) is None

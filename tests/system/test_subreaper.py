@@ -15,7 +15,7 @@ import asyncio, os, subprocess, sys, time
 from pathlib import Path
 import anyio
 from agent_runtime.shell.truncation import OutputStore
-from agent_runtime.system.processes import children
+from agent_runtime.system.process_tree import children
 from agent_runtime.system.subreaper import Subreaper, become_subreaper
 from agent_runtime.shell.settings import ShellSettings
 from agent_runtime.shell.shell import Shell
