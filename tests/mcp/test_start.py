@@ -14,9 +14,10 @@ import pytest
 from agent_runtime.mcp import servers as module
 from agent_runtime.mcp.config import ServerConfig
 from agent_runtime.mcp.link import ServerReport
-from agent_runtime.mcp.process import LaunchSettings
+from agent_runtime.mcp.process import LaunchSettings, ServerProcess
 from agent_runtime.mcp.servers import McpServers
 from agent_runtime.system.process_tree import children
+from agent_runtime.system.processes import Process
 
 SERVERS = [ServerConfig(name, command=("sleep", "1000")) for name in ("a", "b")]
 
@@ -75,3 +76,14 @@ async def test_an_import_that_fails_ends_the_processes(
     await start.servers.run()
     assert (started, programs()) == (["sleep 1000"] * 2, [])
     assert ["there is no such module" in report.error for report in await start.servers.ready()] == [True] * 2
+
+
+@pytest.mark.anyio
+async def test_a_server_does_not_end_with_another_of_the_same_name(workspace: Path) -> None:
+    server = ServerConfig("a", command=("sh", "-c", "sleep 1000 & wait"))
+    processes = [ServerProcess(server, LaunchSettings(workspace, dict(os.environ))) for _ in range(2)]
+    await processes[0].end(at_once=True)
+    lives = Process.of(processes[1].pid)
+    await processes[1].end(at_once=True)
+    assert lives is not None
+    assert not lives.gone
