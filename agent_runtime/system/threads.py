@@ -23,7 +23,7 @@ class ThreadLimitReached(OSError):
 def call_in_new_thread(work: Callable[[], T]) -> T:
     """Do the work in a thread that ends with it, and wait for that. Blocking.
 
-    Returns its result, and raises what it raises; ThreadLimitReached when no thread can be started.
+    Returns its result. Raises what it raises, and ThreadLimitReached when no thread can be started.
     """
     outcome: list[T] = []
     failure: list[BaseException] = []
