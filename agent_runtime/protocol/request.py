@@ -125,6 +125,15 @@ class Request(Body):
                 raise ValueError(f"expected values without NUL characters: that of {name!r} has one")
         return env
 
+    @field_validator(
+        "workspace", "state_dir", "record", "tool_user", "agents_dir", "skills_dir", "mcp_config"
+    )
+    @classmethod
+    def _system_name(cls, name: str | None) -> str | None:
+        if name is not None and "\0" in name:  # no system call takes it
+            raise ValueError(f"expected a string without NUL characters, got {given(name)}")
+        return name
+
     @field_validator("skills", mode="before")
     @classmethod
     def _skills(cls, skills: object) -> object:

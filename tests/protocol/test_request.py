@@ -139,3 +139,15 @@ def test_the_message_names_the_expected_and_the_given_value(raw: Any, message: s
     with pytest.raises(RequestError) as refused:
         parse(TASK | raw)
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    "text", ["\0", "a\0b", "/tmp/x\0", "é\0"], ids=["alone", "inside", "at_the_end", "after_é"]
+)
+@pytest.mark.parametrize(
+    "field", ["workspace", "stateDir", "record", "toolUser", "agentsDir", "skillsDir", "mcpConfig"]
+)
+def test_a_path_or_user_with_a_nul_is_refused_by_the_name_of_its_field(field: str, text: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        parse(TASK | {field: text})
+    assert str(refused.value) == f"{field}: expected a string without NUL characters, got {text!r}"
