@@ -16,9 +16,8 @@ from agent_runtime.shell.cells import Row, to_cells
 CSI = r"\x1b\[[0-?]*[ -/]*[@-~]"  # ECMA-48
 STRING = r"\x1b\][^\x07\x18\x1a\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x18\x1a\x1b\n]*(?:\x1b\\)?"
 OTHER = r"\x1b[ -/]+[0-~]|\x1b[0-~]|\x1b"  # charsets and the like
-UNFINISHED = lazy_pattern(
-    r"\x1b(?:\[[0-?]*[ -/]*|[PX^_\]][^\x07\x18\x1a\x1b\n]*|[ -/]*)\Z"
-)  # at the end of a text
+CUT = r"\x1b(?:\[[0-?]*[ -/]*|[PX^_\]][^\x07\x18\x1a\x1b\n]*|[ -/]*)\Z"  # one of these at the end of a text
+UNFINISHED = lazy_pattern(CUT)
 ESCAPE = lazy_pattern(f"{CSI}|{STRING}|{OTHER}")
 
 # columns of the line that `clean` edits; a longer line continues on the next row, as on a terminal

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 
-from agent_runtime.lazy import deferred, lazy_pattern
+from agent_runtime.lazy import lazy_pattern
 from agent_runtime.protocol.text import split_ends
-from agent_runtime.shell.ansi import UNFINISHED
+from agent_runtime.shell.ansi import CUT
 from agent_runtime.shell.output_buffer import HEAD, RING
 from agent_runtime.shell.output_capture import OutputCapture
 from agent_runtime.shell.replies import Replies
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 _DRAWN = RING // 2  # bytes that are drawn at once; of a longer output only the beginning and the end
 _PIECE = 64 << 10
 _QUERY = lazy_pattern(rb"\x1b(?:\[[<=>?]?[0-9;]*(?:[cnt]|\$?p|q)|P[$+]q|\]1[01];\?)")  # it asks for an answer
-_UNFINISHED = deferred(lambda: re.compile(UNFINISHED.pattern.encode()))
+_UNFINISHED = lazy_pattern(CUT.encode())
 _UNFINISHED_LIMIT = 4096  # bytes; a query is shorter, or begins as one
 
 
